@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* bn: bridge networks from the command line, over the public interface of libbridgenet. */
+#ifndef BN_COMMAND_H
+#define BN_COMMAND_H
+
+#include <getopt.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <bridgenet.h>
+
+#define EXIT_USAGE 2
+#define EXIT_NOT_EXECUTABLE 126
+#define EXIT_NOT_FOUND 127
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+struct cli;
+
+struct command {
+	const char *group;              /* "network", or NULL */
+	const char *name;
+	const char *usage;              /* what follows the name */
+	const char *summary;
+	int (*run)(struct cli *cli, int argc, char **argv);     /* returns the exit status */
+};
+
+struct cli {
+	const char *state_dir;
+	const char *backend;
+	bool json;
+	const struct command *command;
+	bn_ctx *ctx;
+};
+
+/* ---- main.c ---- */
+
+/* The two lines of a usage error, or the help of cli->command or of the whole; both exit. */
+_Noreturn void cli_usage(const struct cli *cli, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+_Noreturn void cli_help(const struct cli *cli);
+
+/* 0, or 1 with the reason on standard error. */
+int cli_open(struct cli *cli);
+
+/* Say in one line why the library's call failed, or why something of ours did; both return 1. */
+int cli_fail(const struct cli *cli, int r);
+int cli_fail_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- arguments.c ---- */
+
+struct argument {
+	int option;                     /* val of the option */
+	const char *value;              /* NULL if it takes none */
+};
+
+struct arguments {
+	struct argument *items;         /* in the order given */
+	size_t len;
+	char **words;                   /* what is no option */
+	size_t word_count;
+};
+
+#define WORDS_ANY SIZE_MAX
+#define STOP_AT_WORD 0x1u               /* what follows the first word belongs to the command */
+
+/* Global options are taken out here. An option whose val is a printable character is also a short
+ * option. A usage error ends the program. */
+void arguments_parse(struct cli *cli, int argc, char **argv, unsigned flags,
+		     const struct option *options, struct arguments *ret_arguments);
+void arguments_words(const struct cli *cli, const struct arguments *arguments, size_t min,
+		     size_t max);
+bool arguments_has(const struct arguments *arguments, int option);
+/* The last one given, or NULL. */
+const char *arguments_value(const struct arguments *arguments, int option);
+void arguments_free(struct arguments *arguments);
+
+/* "KEY=VALUE" in two; *ret_key is to be freed. A text without '=' has the value NULL. */
+void argument_split(const char *text, char **ret_key, const char **ret_value);
+
+/* A text that is no such number is a usage error. */
+int argument_number(const struct cli *cli, const char *text, long min, long max);
+
+/* Say that the library did not take the option; returns 1. */
+int argument_fail(const struct argument *argument, int r);
+
+/* ---- output.c ---- */
+
+/* A copy in which nothing can steer a terminal or break a line. To be freed. */
+char *safe_text(const char *text);
+_Noreturn void out_of_memory(void);
+
+struct column {
+	const char *title;
+	int min_width;
+	bool right;
+};
+
+struct table {
+	const struct column *columns;
+	size_t column_count;
+	int gap;
+	char **cells;
+	size_t cell_count, capacity;
+};
+
+void table_add(struct table *table, const char *text);
+void table_add_number(struct table *table, uint64_t number);
+/* With its header; frees the cells. */
+void table_print(struct table *table);
+
+void print_line(const char *text);
+/* "Name:        value" */
+void print_field(const char *name, const char *value);
+void print_option(const char *key, const char *value);
+/* As ifconfig(8) shows it. */
+void print_interface(const bn_interface *interface_);
+
+/* ---- json.c ---- */
+
+/* Never NULL. */
+json_t *json_text(const char *text);
+json_t *json_network(const bn_network *network);
+json_t *json_endpoint(const bn_endpoint *endpoint, bool with_interface);
+json_t *json_endpoints(const bn_endpoint_list *list, bool with_interface);
+json_t *json_ports(const bn_port_list *list);
+json_t *json_interface(const bn_interface *interface_);
+json_t *json_rule(const bn_rule *rule);
+void json_set(json_t *object, const char *key, json_t *value);
+void json_append(json_t *array, json_t *value);
+/* To standard output; frees it. */
+void json_print(json_t *value);
+
+/* ---- port.c ---- */
+
+/* "0.0.0.0:8799->1337/tcp"; to be freed. */
+char *port_text(const bn_port *port, bool ipv6);
+/* All of an endpoint's, separated by ", "; to be freed. */
+char *endpoint_ports_text(const bn_endpoint *endpoint);
+
+/* ---- endpoint.c ---- */
+
+void print_endpoints(const bn_endpoint_list *list);
+
+/* ---- sandbox.c ---- */
+
+/* Give this process, which has a mount namespace of its own, the /sys of its network namespace. */
+void sandbox_mount_sysfs(void);
+/* The exit status for a command that exec() refused. */
+int exec_failed(const char *command, int errno_);
+
+/* ---- supervisor.c ---- */
+
+struct run {
+	const char *network;
+	const char *name;
+	bool detach;
+	const struct arguments *arguments;      /* -p */
+	char **command;
+	const sigset_t *mask;           /* what the command starts with */
+};
+
+/* What the supervisor says to the front process once the command runs. */
+struct started {
+	pid_t command;
+};
+
+/* The signals that both take by signalfd(2) and hand on. */
+void forwarded_signals(sigset_t *set);
+/* Start the command on the network, wait for its end or the front's, clean up. Returns the exit
+ * status. */
+int supervise(struct cli *cli, const struct run *run, int front);
+
+/* ---- The commands ---- */
+
+int network_create_command(struct cli *cli, int argc, char **argv);
+int network_ls_command(struct cli *cli, int argc, char **argv);
+int network_inspect_command(struct cli *cli, int argc, char **argv);
+int network_rm_command(struct cli *cli, int argc, char **argv);
+int attach_command(struct cli *cli, int argc, char **argv);
+int detach_command(struct cli *cli, int argc, char **argv);
+int publish_command(struct cli *cli, int argc, char **argv);
+int unpublish_command(struct cli *cli, int argc, char **argv);
+int ps_command(struct cli *cli, int argc, char **argv);
+int rules_command(struct cli *cli, int argc, char **argv);
+int exec_command(struct cli *cli, int argc, char **argv);
+int run_command(struct cli *cli, int argc, char **argv);
+
+#endif

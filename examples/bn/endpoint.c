@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bn.h"
+
+enum { NETNS = 256, PID, IFNAME, IP, MAC, ROUTE, GATEWAY_PRIORITY, HOSTNAME, LABEL };
+
+static int apply_port(bn_endpoint_spec *spec, const char *mapping)
+{
+	bn_port_spec *port;
+	int r = bn_port_spec_new(mapping, &port);
+
+	if (r < 0)
+		return r;
+	r = bn_endpoint_spec_add_port(spec, port);
+	bn_port_spec_free(port);
+	return r;
+}
+
+static int apply_route(const struct cli *cli, bn_endpoint_spec *spec, const char *text)
+{
+	const char *gateway;
+	char *destination;
+	int r;
+
+	argument_split(text, &destination, &gateway);
+	if (!gateway)
+		cli_usage(cli, "the route '%s' is not DEST=VIA", text);
+	r = bn_endpoint_spec_add_route(spec, destination, gateway);
+	free(destination);
+	return r;
+}
+
+static int apply_label(bn_endpoint_spec *spec, const char *text)
+{
+	const char *value;
+	char *name, *key;
+	int r;
+
+	argument_split(text, &name, &value);
+	if (asprintf(&key, "label.%s", name) < 0)
+		out_of_memory();
+	r = bn_endpoint_spec_set_option(spec, key, value ? value : "");
+	free(key);
+	free(name);
+	return r;
+}
+
+static int apply_argument(const struct cli *cli, bn_endpoint_spec *spec,
+			  const struct argument *argument)
+{
+	const char *value = argument->value;
+
+	switch (argument->option) {
+	case NETNS:
+		return bn_endpoint_spec_set_sandbox_path(spec, value);
+	case PID:
+		return bn_endpoint_spec_set_sandbox_pid(
+			spec, argument_number(cli, value, 1, INT32_MAX));
+	case IFNAME:
+		return bn_endpoint_spec_set_interface_name(spec, value);
+	case IP:
+		return bn_endpoint_spec_add_address(spec, value);
+	case MAC:
+		return bn_endpoint_spec_set_mac(spec, value);
+	case ROUTE:
+		return apply_route(cli, spec, value);
+	case GATEWAY_PRIORITY:
+		return bn_endpoint_spec_set_gateway_priority(
+			spec, argument_number(cli, value, INT32_MIN, INT32_MAX));
+	case HOSTNAME:
+		return bn_endpoint_spec_set_option(spec, "hostname", value);
+	case LABEL:
+		return apply_label(spec, value);
+	default:
+		return apply_port(spec, value);
+	}
+}
+
+static int attach(struct cli *cli, const bn_endpoint_spec *spec)
+{
+	bn_endpoint *endpoint;
+	int r;
+
+	if (cli_open(cli) != 0)
+		return EXIT_FAILURE;
+	r = bn_endpoint_attach(cli->ctx, spec, 0, &endpoint);
+	if (r < 0)
+		return cli_fail(cli, r);
+	if (cli->json) {
+		json_print(json_endpoint(endpoint, false));
+	} else {
+		printf("%s", bn_endpoint_interface_name(endpoint));
+		for (size_t i = 0; i < bn_endpoint_address_count(endpoint); i++)
+			printf(" %s", bn_endpoint_address_at(endpoint, i));
+		putchar('\n');
+	}
+	bn_endpoint_free(endpoint);
+	return EXIT_SUCCESS;
+}
+
+int attach_command(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "netns", required_argument, NULL, NETNS },
+		{ "pid", required_argument, NULL, PID },
+		{ "ifname", required_argument, NULL, IFNAME },
+		{ "ip", required_argument, NULL, IP },
+		{ "mac", required_argument, NULL, MAC },
+		{ "publish", required_argument, NULL, 'p' },
+		{ "route", required_argument, NULL, ROUTE },
+		{ "gateway-priority", required_argument, NULL, GATEWAY_PRIORITY },
+		{ "hostname", required_argument, NULL, HOSTNAME },
+		{ "label", required_argument, NULL, LABEL },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct arguments arguments;
+	bn_endpoint_spec *spec;
+	int r, status = EXIT_FAILURE;
+
+	arguments_parse(cli, argc, argv, 0, options, &arguments);
+	arguments_words(cli, &arguments, 2, 2);
+	if (arguments_has(&arguments, NETNS) == arguments_has(&arguments, PID))
+		cli_usage(cli, "one of --netns and --pid is needed");
+	r = bn_endpoint_spec_new(arguments.words[0], arguments.words[1], &spec);
+	if (r < 0) {
+		arguments_free(&arguments);
+		return cli_fail(cli, r);
+	}
+	for (size_t i = 0; i < arguments.len && r >= 0; i++) {
+		r = apply_argument(cli, spec, &arguments.items[i]);
+		if (r < 0)
+			status = argument_fail(&arguments.items[i], r);
+	}
+	if (r >= 0)
+		status = attach(cli, spec);
+	bn_endpoint_spec_free(spec);
+	arguments_free(&arguments);
+	return status;
+}
+
+static int detach_many(struct cli *cli, const char *network, char **endpoints, size_t count)
+{
+	bn_name_list *names;
+	int r = bn_name_list_new(&names);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count && r >= 0; i++)
+		r = bn_name_list_add(names, endpoints[i]);
+	if (r >= 0)
+		r = bn_endpoints_detach(cli->ctx, network, names, 0);
+	bn_name_list_free(names);
+	return r;
+}
+
+int detach_command(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = { { NULL, 0, NULL, 0 } };
+	struct arguments arguments;
+	size_t count;
+	int r;
+
+	arguments_parse(cli, argc, argv, 0, options, &arguments);
+	arguments_words(cli, &arguments, 2, WORDS_ANY);
+	argv = arguments.words;
+	count = arguments.word_count - 1;
+	arguments_free(&arguments);
+	if (cli_open(cli) != 0)
+		return EXIT_FAILURE;
+	if (count == 1)
+		r = bn_endpoint_detach(cli->ctx, argv[0], argv[1], 0);
+	else
+		r = detach_many(cli, argv[0], argv + 1, count);
+	return r < 0 ? cli_fail(cli, r) : EXIT_SUCCESS;
+}
+
+static char *addresses_text(const bn_endpoint *endpoint)
+{
+	char *text = strdup(""), *longer;
+
+	for (size_t i = 0; text && i < bn_endpoint_address_count(endpoint); i++) {
+		if (asprintf(&longer, "%s%s%s", text, i ? ", " : "",
+			     bn_endpoint_address_at(endpoint, i)) < 0)
+			out_of_memory();
+		free(text);
+		text = longer;
+	}
+	if (!text)
+		out_of_memory();
+	return text;
+}
+
+void print_endpoints(const bn_endpoint_list *list)
+{
+	static const struct column columns[] = {
+		{ "NETWORK", 7, false },
+		{ "ENDPOINT", 8, false },
+		{ "INTERFACE", 9, false },
+		{ "ADDRESS", 7, false },
+		{ "PORTS", 5, false },
+	};
+	struct table table = { .columns = columns, .column_count = LENGTH(columns), .gap = 3 };
+
+	for (size_t i = 0; i < bn_endpoint_list_len(list); i++) {
+		const bn_endpoint *endpoint = bn_endpoint_list_at(list, i);
+		char *addresses = addresses_text(endpoint);
+		char *ports = endpoint_ports_text(endpoint);
+
+		table_add(&table, bn_endpoint_network(endpoint));
+		table_add(&table, bn_endpoint_id(endpoint));
+		table_add(&table, bn_endpoint_interface_name(endpoint));
+		table_add(&table, addresses);
+		table_add(&table, ports);
+		free(addresses);
+		free(ports);
+	}
+	table_print(&table);
+}
+
+static void print_endpoint_details(const bn_endpoint *endpoint)
+{
+	putchar('\n');
+	print_field("Endpoint:", bn_endpoint_id(endpoint));
+	print_field("Network:", bn_endpoint_network(endpoint));
+	if (*bn_endpoint_sandbox(endpoint))
+		print_field("Namespace:", bn_endpoint_sandbox(endpoint));
+	if (*bn_endpoint_host_interface_name(endpoint))
+		print_field("Host end:", bn_endpoint_host_interface_name(endpoint));
+	for (size_t i = 0; i < bn_endpoint_gateway_count(endpoint); i++)
+		print_field("Gateway:", bn_endpoint_gateway_at(endpoint, i));
+	for (size_t i = 0; i < bn_endpoint_option_count(endpoint); i++)
+		print_option(bn_endpoint_option_key_at(endpoint, i),
+			     bn_endpoint_option_value_at(endpoint, i));
+	if (bn_endpoint_interface(endpoint))
+		print_interface(bn_endpoint_interface(endpoint));
+}
+
+int ps_command(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "verbose", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct arguments arguments;
+	bn_endpoint_list *list;
+	bool verbose;
+	int r;
+
+	arguments_parse(cli, argc, argv, 0, options, &arguments);
+	arguments_words(cli, &arguments, 0, 0);
+	verbose = arguments_has(&arguments, 'v');
+	arguments_free(&arguments);
+	if (cli_open(cli) != 0)
+		return EXIT_FAILURE;
+	r = bn_endpoints_list(cli->ctx, NULL, verbose ? BN_GET_INTERFACE : 0, &list);
+	if (r < 0)
+		return cli_fail(cli, r);
+	if (cli->json)
+		json_print(json_endpoints(list, verbose));
+	else
+		print_endpoints(list);
+	for (size_t i = 0; verbose && !cli->json && i < bn_endpoint_list_len(list); i++)
+		print_endpoint_details(bn_endpoint_list_at(list, i));
+	bn_endpoint_list_free(list);
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bn.h"
+
+static int version_command(struct cli *cli, int argc, char **argv);
+static int help_command(struct cli *cli, int argc, char **argv);
+
+static const struct command commands[] = {
+	{ "network", "create",
+	  "NAME [--subnet CIDR]... [--gateway IP]... [--ip-range CIDR]... [--reserve IP]... [--ipv6]"
+	  " [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]...",
+	  "Make a network and print its id", network_create_command },
+	{ "network", "ls", "", "List the networks", network_ls_command },
+	{ "network", "inspect", "NAME", "Show a network and its bridge",
+	  network_inspect_command },
+	{ "network", "rm", "NAME...", "Remove networks", network_rm_command },
+	{ NULL, "attach",
+	  "NETWORK ENDPOINT --netns PATH | --pid PID [--ifname eth0] [--ip IP]... [--mac MAC]"
+	  " [-p SPEC]... [--route DEST=VIA]... [--gateway-priority N] [--hostname NAME]"
+	  " [--label KEY=VALUE]...",
+	  "Join a network namespace to a network", attach_command },
+	{ NULL, "detach", "NETWORK ENDPOINT...", "Undo attach", detach_command },
+	{ NULL, "publish", "NETWORK ENDPOINT -p SPEC...", "Publish ports of an endpoint",
+	  publish_command },
+	{ NULL, "unpublish", "NETWORK ENDPOINT -p SPEC...", "Undo publish", unpublish_command },
+	{ NULL, "ps", "[-v]", "List the endpoints; -v with their interfaces", ps_command },
+	{ NULL, "rules", "[-v] [NETWORK] [--plan]",
+	  "List the packet-filter rules; -v with counters and purpose, --plan as they should be",
+	  rules_command },
+	{ NULL, "exec", "NETWORK ENDPOINT -- COMMAND...",
+	  "Run a command in the namespace of an endpoint", exec_command },
+	{ NULL, "run", "[--network NAME] [--name NAME] [-p SPEC]... [-d] -- COMMAND...",
+	  "Run a command in a namespace of its own, on a network", run_command },
+	{ NULL, "version", "", "Print the version of the library", version_command },
+	{ NULL, "help", "[COMMAND...]", "Print help", help_command },
+};
+
+static const char global_usage[] = "[--state-dir DIR] [--backend NAME] [--json]";
+
+static void print_usage(FILE *file, const struct command *command)
+{
+	if (!command) {
+		fprintf(file, "usage: bn %s COMMAND [ARGUMENT]... (bn help lists the commands)\n",
+			global_usage);
+		return;
+	}
+	fprintf(file, "usage: bn %s%s%s%s%s\n", command->group ? command->group : "",
+		command->group ? " " : "", command->name, *command->usage ? " " : "",
+		command->usage);
+}
+
+_Noreturn void cli_usage(const struct cli *cli, const char *format, ...)
+{
+	va_list args;
+	char *text = NULL, *safe;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		out_of_memory();
+	va_end(args);
+	safe = safe_text(text);
+	fprintf(stderr, "bn: %s\n", safe);
+	print_usage(stderr, cli->command);
+	free(safe);
+	free(text);
+	exit(EXIT_USAGE);
+}
+
+_Noreturn void cli_help(const struct cli *cli)
+{
+	char name[32];
+
+	print_usage(stdout, cli->command);
+	if (cli->command) {
+		printf("%s.\n", cli->command->summary);
+		exit(EXIT_SUCCESS);
+	}
+	printf("\nCommands:\n");
+	for (size_t i = 0; i < LENGTH(commands); i++) {
+		snprintf(name, sizeof(name), "%s%s%s",
+			 commands[i].group ? commands[i].group : "", commands[i].group ? " " : "",
+			 commands[i].name);
+		printf("  %-16s %s\n", name, commands[i].summary);
+	}
+	printf("\nOptions, before or after the command:\n"
+	       "  --state-dir DIR  where the state is kept (/run/bridgenet)\n"
+	       "  --backend NAME   nftables, iptables-legacy or auto\n"
+	       "  --json           print JSON\n"
+	       "\nSPEC is [HOSTIP:][HOSTPORT[-LAST]:]PORT[-LAST][/tcp|udp|sctp].\n");
+	exit(EXIT_SUCCESS);
+}
+
+int cli_open(struct cli *cli)
+{
+	int r = bn_ctx_new(0, &cli->ctx);
+
+	if (r >= 0 && cli->state_dir)
+		r = bn_ctx_set_state_dir(cli->ctx, cli->state_dir);
+	if (r >= 0 && cli->backend)
+		r = bn_ctx_set_backend(cli->ctx, cli->backend);
+	return r < 0 ? cli_fail(cli, r) : 0;
+}
+
+int cli_fail_text(const char *format, ...)
+{
+	va_list args;
+	char *text = NULL, *safe;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		out_of_memory();
+	va_end(args);
+	safe = safe_text(text);
+	fprintf(stderr, "bn: %s\n", safe);
+	free(safe);
+	free(text);
+	return EXIT_FAILURE;
+}
+
+int cli_fail(const struct cli *cli, int r)
+{
+	const char *message = cli->ctx ? bn_error_message(cli->ctx) : "";
+
+	return cli_fail_text("%s", *message ? message : strerror(-r));
+}
+
+static int version_command(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = { { NULL, 0, NULL, 0 } };
+	struct arguments arguments;
+
+	arguments_parse(cli, argc, argv, 0, options, &arguments);
+	arguments_words(cli, &arguments, 0, 0);
+	arguments_free(&arguments);
+	if (cli->json) {
+		json_t *object = json_object();
+
+		json_set(object, "version", json_text(bn_version_string()));
+		json_print(object);
+	} else {
+		printf("%s\n", bn_version_string());
+	}
+	return EXIT_SUCCESS;
+}
+
+/* The command that the words at the beginning of argv name; *ret_words is how many they are. */
+static const struct command *find_command(int argc, char **argv, int *ret_words)
+{
+	for (size_t i = 0; i < LENGTH(commands); i++) {
+		const struct command *command = &commands[i];
+		int words = command->group ? 2 : 1;
+
+		if (argc < words || strcmp(argv[words - 1], command->name) != 0)
+			continue;
+		if (command->group && strcmp(argv[0], command->group) != 0)
+			continue;
+		*ret_words = words;
+		return command;
+	}
+	return NULL;
+}
+
+static _Noreturn void unknown_command(struct cli *cli, int argc, char **argv)
+{
+	cli->command = NULL;
+	if (strcmp(argv[0], "network") != 0)
+		cli_usage(cli, "there is no command '%s'", argv[0]);
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+		cli_help(cli);
+	if (argc < 2)
+		cli_usage(cli, "network needs create, ls, inspect or rm");
+	cli_usage(cli, "there is no command 'network %s'", argv[1]);
+}
+
+static int help_command(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = { { NULL, 0, NULL, 0 } };
+	struct arguments arguments;
+	int words;
+
+	arguments_parse(cli, argc, argv, 0, options, &arguments);
+	cli->command = NULL;
+	if (arguments.word_count) {
+		cli->command = find_command((int)arguments.word_count, arguments.words, &words);
+		if (!cli->command)
+			unknown_command(cli, (int)arguments.word_count, arguments.words);
+	}
+	arguments_free(&arguments);
+	cli_help(cli);
+}
+
+/* A disk that is full is met only here. */
+static int finish_output(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	return status ? status : cli_fail_text("can't write the output: %s", strerror(errno));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = { { NULL, 0, NULL, 0 } };
+	struct cli cli = { .state_dir = NULL };
+	struct arguments arguments;
+	int words, status;
+
+	arguments_parse(&cli, argc, argv, STOP_AT_WORD, options, &arguments);
+	if (!arguments.word_count)
+		cli_usage(&cli, "a command is needed");
+	cli.command = find_command((int)arguments.word_count, arguments.words, &words);
+	if (!cli.command)
+		unknown_command(&cli, (int)arguments.word_count, arguments.words);
+	/* argv[0] of the command is the last word of its name */
+	status = cli.command->run(&cli, (int)arguments.word_count - words + 1,
+				  arguments.words + words - 1);
+	arguments_free(&arguments);
+	bn_ctx_free(cli.ctx);
+	return finish_output(status);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * bn run: two processes. The front is the one that the user started and may kill; the supervisor
+ * (supervisor.c) owns the command and cleans up. They hold the two ends of a socket, so that each
+ * learns of the other's death.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bn.h"
+
+#define NAME_BYTES 6
+
+static void random_name(char name[static 2 * NAME_BYTES + 1])
+{
+	unsigned char bytes[NAME_BYTES] = { 0 };
+
+	/* never short for so few bytes; without them the attach finds the name taken */
+	(void)getrandom(bytes, sizeof(bytes), 0);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		sprintf(name + 2 * i, "%02x", bytes[i]);
+}
+
+static void print_started(const struct cli *cli, const struct run *run,
+			  const struct started *started, pid_t supervisor)
+{
+	json_t *object;
+
+	if (!cli->json) {
+		printf("%s\n", run->name);
+		return;
+	}
+	object = json_object();
+	json_set(object, "network", json_text(run->network));
+	json_set(object, "name", json_text(run->name));
+	json_set(object, "pid", json_integer(started->command));
+	json_set(object, "supervisor", json_integer(supervisor));
+	json_print(object);
+}
+
+/* Killing the supervisor kills the command too, but only the front is left to clean up. */
+static int clean_up_after_supervisor(struct cli *cli, const struct run *run, int signal_)
+{
+	int r;
+
+	if (cli_open(cli) != 0)
+		return 128 + signal_;
+	r = bn_endpoint_detach(cli->ctx, run->network, run->name, BN_DETACH_MISSING_OK);
+	if (r < 0)
+		cli_fail(cli, r);
+	else
+		cli_fail_text("the supervisor of '%s' was killed by signal %d, so the command was"
+			      " ended and its endpoint detached", run->name, signal_);
+	return 128 + signal_;
+}
+
+static int supervisor_status(struct cli *cli, const struct run *run, pid_t supervisor)
+{
+	int status;
+
+	while (waitpid(supervisor, &status, 0) < 0)
+		if (errno != EINTR)
+			return cli_fail_text("the supervisor of '%s' is lost: %s", run->name,
+					     strerror(errno));
+	if (WIFSIGNALED(status))
+		return clean_up_after_supervisor(cli, run, WTERMSIG(status));
+	return WEXITSTATUS(status);
+}
+
+static void forward_signal(const struct run *run, int signals, pid_t supervisor)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	/* what the terminal sends, it sends to the command too, unless that has left it */
+	if (run->detach || info.ssi_code != SI_KERNEL)
+		kill(supervisor, (int)info.ssi_signo);
+}
+
+static int front(struct cli *cli, const struct run *run, int socket_, pid_t supervisor)
+{
+	struct pollfd fds[] = { { .fd = socket_, .events = POLLIN }, { .events = POLLIN } };
+	struct started started;
+	sigset_t set;
+	ssize_t len;
+
+	forwarded_signals(&set);
+	fds[1].fd = signalfd(-1, &set, SFD_CLOEXEC);
+	for (;;) {
+		if (poll(fds, LENGTH(fds), -1) < 0)
+			continue;
+		if (fds[1].revents & POLLIN)
+			forward_signal(run, fds[1].fd, supervisor);
+		if (!fds[0].revents)
+			continue;
+		len = recv(socket_, &started, sizeof(started), 0);
+		if (len != sizeof(started))
+			break;
+		if (run->detach) {
+			print_started(cli, run, &started, supervisor);
+			return EXIT_SUCCESS;
+		}
+	}
+	return supervisor_status(cli, run, supervisor);
+}
+
+static int start(struct cli *cli, const struct run *run)
+{
+	int sockets[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
+		return cli_fail_text("no socket for the supervisor: %s", strerror(errno));
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return cli_fail_text("no process for the supervisor: %s", strerror(errno));
+	close(sockets[pid == 0 ? 0 : 1]);
+	if (pid == 0)
+		return supervise(cli, run, sockets[1]);
+	return front(cli, run, sockets[0], pid);
+}
+
+int run_command(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "network", required_argument, NULL, 'n' },
+		{ "name", required_argument, NULL, 'N' },
+		{ "publish", required_argument, NULL, 'p' },
+		{ "detach", no_argument, NULL, 'd' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct arguments arguments;
+	char name[2 * NAME_BYTES + 1];
+	sigset_t set, mask;
+	struct run run = { .network = "bridge", .name = name, .arguments = &arguments };
+	int status;
+
+	arguments_parse(cli, argc, argv, STOP_AT_WORD, options, &arguments);
+	if (!arguments.word_count)
+		cli_usage(cli, "a command is needed");
+	random_name(name);
+	if (arguments_has(&arguments, 'n'))
+		run.network = arguments_value(&arguments, 'n');
+	if (arguments_has(&arguments, 'N'))
+		run.name = arguments_value(&arguments, 'N');
+	run.detach = arguments_has(&arguments, 'd');
+	run.command = arguments.words;
+	/* before the fork, so that no signal falls between the two */
+	forwarded_signals(&set);
+	sigprocmask(SIG_BLOCK, &set, &mask);
+	run.mask = &mask;
+	status = start(cli, &run);
+	arguments_free(&arguments);
+	return status;
+}

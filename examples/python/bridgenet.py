@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""libbridgenet through ctypes: every function and constant of bridgenet.h, under its own name.
+
+Text goes in as str and comes out as str. Objects are handles, each of a class of its own, so that
+one can't be passed for another. The three helpers at the end make calling short: call(), new()
+and items().
+
+The library is found by the dynamic linker; BRIDGENET_LIBRARY in the environment names another.
+"""
+import ctypes
+import os
+from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
+
+lib = ctypes.CDLL(os.environ.get("BRIDGENET_LIBRARY", "libbridgenet.so.0"))
+
+
+class Error(OSError):
+    """A call that failed. errno is positive, as in any OSError; strerror is the sentence."""
+
+    def __init__(self, errno, message, reason=0, kernel_message=""):
+        super().__init__(errno, message)
+        self.message = message
+        self.reason = reason
+        self.kernel_message = kernel_message
+
+    def __str__(self):
+        return self.message
+
+
+class Text(c_char_p):
+    """const char * that takes a str."""
+
+    @classmethod
+    def from_param(cls, value):
+        if isinstance(value, str):
+            value = value.encode("utf-8", "surrogateescape")
+        if isinstance(value, bytes) and b"\0" in value:
+            raise ValueError("a text for the library can't hold a NUL")
+        return c_char_p.from_param(value)
+
+
+class Handle(c_void_p):
+    """A pointer to an opaque object. In a with statement it is freed at the end; what belongs to
+    another object (the items of a list) must not stand in one."""
+
+    prefix = ""
+
+    @classmethod
+    def from_param(cls, value):
+        if value is not None and not isinstance(value, cls):
+            raise TypeError(f"{cls.__name__} expected, not {type(value).__name__}")
+        return value
+
+    def free(self):
+        getattr(lib, self.prefix + "_free")(self)
+        self.value = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.free()
+
+
+def _handle(name):
+    words = name.split("_")[1:]
+    return type("".join(word.capitalize() for word in words), (Handle,), {"prefix": name})
+
+
+Ctx = _handle("bn_ctx")
+Endpoint = _handle("bn_endpoint")
+EndpointList = _handle("bn_endpoint_list")
+EndpointSpec = _handle("bn_endpoint_spec")
+Interface = _handle("bn_interface")
+NameList = _handle("bn_name_list")
+Network = _handle("bn_network")
+NetworkList = _handle("bn_network_list")
+NetworkSpec = _handle("bn_network_spec")
+Port = _handle("bn_port")
+PortList = _handle("bn_port_list")
+PortSpec = _handle("bn_port_spec")
+PortSpecList = _handle("bn_port_spec_list")
+Rule = _handle("bn_rule")
+RuleList = _handle("bn_rule_list")
+LogFunction = CFUNCTYPE(None, c_void_p, c_int, c_char_p)
+
+BN_REASON_NONE = 0
+BN_REASON_INVALID = 1
+BN_REASON_NETWORK_UNKNOWN = 2
+BN_REASON_NETWORK_EXISTS = 3
+BN_REASON_NETWORK_IN_USE = 4
+BN_REASON_NETWORK_BUILTIN = 5
+BN_REASON_ENDPOINT_UNKNOWN = 6
+BN_REASON_ENDPOINT_EXISTS = 7
+BN_REASON_PORT_UNKNOWN = 8
+BN_REASON_PORT_IN_USE = 9
+BN_REASON_PORT_LISTENER = 10
+BN_REASON_PORT_NONE_FREE = 11
+BN_REASON_SUBNET_OVERLAP = 12
+BN_REASON_POOL_EXHAUSTED = 13
+BN_REASON_ADDRESS_IN_USE = 14
+BN_REASON_ADDRESS_OUTSIDE = 15
+BN_REASON_ADDRESS_EXHAUSTED = 16
+BN_REASON_SANDBOX_GONE = 17
+BN_REASON_SANDBOX_INVALID = 18
+BN_REASON_INTERFACE_EXISTS = 19
+BN_REASON_BRIDGE_INVALID = 20
+BN_REASON_BRIDGE_FULL = 21
+BN_REASON_BACKEND_UNAVAILABLE = 22
+BN_REASON_BACKEND_MISMATCH = 23
+BN_REASON_PRIVILEGE = 24
+BN_REASON_STATE = 25
+BN_REASON_TIMEOUT = 26
+BN_REASON_OPTION_UNKNOWN = 27
+BN_REASON_KERNEL = 28
+BN_REASON_UNSUPPORTED = 29
+BN_DELETE_MISSING_OK = 0x1
+BN_DELETE_ENDPOINTS = 0x2
+BN_GET_INTERFACE = 0x1
+BN_ATTACH_HOLD_PORTS = 0x1
+BN_DETACH_MISSING_OK = 0x1
+BN_DETACH_QUICK = 0x2
+BN_PUBLISH_HOLD_PORTS = 0x1
+BN_UNPUBLISH_MISSING_OK = 0x1
+BN_RULES_VERBOSE = 0x1
+
+# name: (result, parameters)
+PROTOTYPES = {
+    "bn_version": (c_uint32, []),
+    "bn_version_string": (Text, []),
+    "bn_has_feature": (c_int, [Text]),
+    "bn_ctx_new": (c_int, [c_uint32, POINTER(Ctx)]),
+    "bn_ctx_free": (None, [Ctx]),
+    "bn_ctx_set_state_dir": (c_int, [Ctx, Text]),
+    "bn_ctx_set_backend": (c_int, [Ctx, Text]),
+    "bn_ctx_set_timeout_ms": (c_int, [Ctx, c_uint32]),
+    "bn_ctx_set_log": (c_int, [Ctx, LogFunction, c_void_p]),
+    "bn_ctx_backend": (Text, [Ctx]),
+    "bn_ctx_backend_reason": (Text, [Ctx]),
+    "bn_error_message": (Text, [Ctx]),
+    "bn_error_reason": (c_int, [Ctx]),
+    "bn_error_errno": (c_int, [Ctx]),
+    "bn_error_kernel_message": (Text, [Ctx]),
+    "bn_reason_name": (Text, [c_int]),
+    "bn_name_list_new": (c_int, [POINTER(NameList)]),
+    "bn_name_list_add": (c_int, [NameList, Text]),
+    "bn_name_list_free": (None, [NameList]),
+    "bn_network_spec_new": (c_int, [Text, POINTER(NetworkSpec)]),
+    "bn_network_spec_free": (None, [NetworkSpec]),
+    "bn_network_spec_add_subnet": (c_int, [NetworkSpec, Text]),
+    "bn_network_spec_set_ipv4": (c_int, [NetworkSpec, c_int]),
+    "bn_network_spec_set_ipv6": (c_int, [NetworkSpec, c_int]),
+    "bn_network_spec_add_gateway": (c_int, [NetworkSpec, Text]),
+    "bn_network_spec_add_ip_range": (c_int, [NetworkSpec, Text]),
+    "bn_network_spec_add_reserved": (c_int, [NetworkSpec, Text]),
+    "bn_network_spec_set_mtu": (c_int, [NetworkSpec, c_uint32]),
+    "bn_network_spec_set_bridge": (c_int, [NetworkSpec, Text]),
+    "bn_network_spec_set_option": (c_int, [NetworkSpec, Text, Text]),
+    "bn_network_create": (c_int, [Ctx, NetworkSpec, c_uint32, POINTER(Network)]),
+    "bn_network_delete": (c_int, [Ctx, Text, c_uint32]),
+    "bn_network_get": (c_int, [Ctx, Text, c_uint32, POINTER(Network)]),
+    "bn_networks_list": (c_int, [Ctx, c_uint32, POINTER(NetworkList)]),
+    "bn_network_list_len": (c_size_t, [NetworkList]),
+    "bn_network_list_at": (Network, [NetworkList, c_size_t]),
+    "bn_network_list_free": (None, [NetworkList]),
+    "bn_network_free": (None, [Network]),
+    "bn_network_name": (Text, [Network]),
+    "bn_network_id": (Text, [Network]),
+    "bn_network_driver": (Text, [Network]),
+    "bn_network_bridge": (Text, [Network]),
+    "bn_network_mtu": (c_uint32, [Network]),
+    "bn_network_subnet_count": (c_size_t, [Network]),
+    "bn_network_subnet_at": (Text, [Network, c_size_t]),
+    "bn_network_gateway_at": (Text, [Network, c_size_t]),
+    "bn_network_ip_range_at": (Text, [Network, c_size_t]),
+    "bn_network_reserved_count": (c_size_t, [Network]),
+    "bn_network_reserved_at": (Text, [Network, c_size_t]),
+    "bn_network_option_count": (c_size_t, [Network]),
+    "bn_network_option_key_at": (Text, [Network, c_size_t]),
+    "bn_network_option_value_at": (Text, [Network, c_size_t]),
+    "bn_network_endpoint_count": (c_size_t, [Network]),
+    "bn_network_interface": (Interface, [Network]),
+    "bn_endpoint_spec_new": (c_int, [Text, Text, POINTER(EndpointSpec)]),
+    "bn_endpoint_spec_free": (None, [EndpointSpec]),
+    "bn_endpoint_spec_set_sandbox_path": (c_int, [EndpointSpec, Text]),
+    "bn_endpoint_spec_set_sandbox_pid": (c_int, [EndpointSpec, c_int]),
+    "bn_endpoint_spec_set_sandbox_fd": (c_int, [EndpointSpec, c_int]),
+    "bn_endpoint_spec_set_interface_name": (c_int, [EndpointSpec, Text]),
+    "bn_endpoint_spec_add_address": (c_int, [EndpointSpec, Text]),
+    "bn_endpoint_spec_set_mac": (c_int, [EndpointSpec, Text]),
+    "bn_endpoint_spec_add_route": (c_int, [EndpointSpec, Text, Text]),
+    "bn_endpoint_spec_set_gateway_priority": (c_int, [EndpointSpec, c_int]),
+    "bn_endpoint_spec_set_option": (c_int, [EndpointSpec, Text, Text]),
+    "bn_endpoint_spec_add_port": (c_int, [EndpointSpec, PortSpec]),
+    "bn_endpoint_attach": (c_int, [Ctx, EndpointSpec, c_uint32, POINTER(Endpoint)]),
+    "bn_endpoint_detach": (c_int, [Ctx, Text, Text, c_uint32]),
+    "bn_endpoints_detach": (c_int, [Ctx, Text, NameList, c_uint32]),
+    "bn_endpoint_get": (c_int, [Ctx, Text, Text, c_uint32, POINTER(Endpoint)]),
+    "bn_endpoints_list": (c_int, [Ctx, Text, c_uint32, POINTER(EndpointList)]),
+    "bn_endpoint_list_len": (c_size_t, [EndpointList]),
+    "bn_endpoint_list_at": (Endpoint, [EndpointList, c_size_t]),
+    "bn_endpoint_list_free": (None, [EndpointList]),
+    "bn_endpoint_free": (None, [Endpoint]),
+    "bn_endpoint_network": (Text, [Endpoint]),
+    "bn_endpoint_id": (Text, [Endpoint]),
+    "bn_endpoint_sandbox": (Text, [Endpoint]),
+    "bn_endpoint_interface_name": (Text, [Endpoint]),
+    "bn_endpoint_host_interface_name": (Text, [Endpoint]),
+    "bn_endpoint_mac": (Text, [Endpoint]),
+    "bn_endpoint_mtu": (c_uint32, [Endpoint]),
+    "bn_endpoint_address_count": (c_size_t, [Endpoint]),
+    "bn_endpoint_address_at": (Text, [Endpoint, c_size_t]),
+    "bn_endpoint_gateway_count": (c_size_t, [Endpoint]),
+    "bn_endpoint_gateway_at": (Text, [Endpoint, c_size_t]),
+    "bn_endpoint_gateway_priority": (c_int, [Endpoint]),
+    "bn_endpoint_option_count": (c_size_t, [Endpoint]),
+    "bn_endpoint_option_key_at": (Text, [Endpoint, c_size_t]),
+    "bn_endpoint_option_value_at": (Text, [Endpoint, c_size_t]),
+    "bn_endpoint_ports": (PortList, [Endpoint]),
+    "bn_endpoint_interface": (Interface, [Endpoint]),
+    "bn_interface_name": (Text, [Interface]),
+    "bn_interface_index": (c_uint32, [Interface]),
+    "bn_interface_mac": (Text, [Interface]),
+    "bn_interface_mtu": (c_uint32, [Interface]),
+    "bn_interface_flags": (c_uint32, [Interface]),
+    "bn_interface_flags_text": (Text, [Interface]),
+    "bn_interface_address_count": (c_size_t, [Interface]),
+    "bn_interface_address_at": (Text, [Interface, c_size_t]),
+    "bn_interface_rx_packets": (c_uint64, [Interface]),
+    "bn_interface_rx_bytes": (c_uint64, [Interface]),
+    "bn_interface_rx_errors": (c_uint64, [Interface]),
+    "bn_interface_rx_dropped": (c_uint64, [Interface]),
+    "bn_interface_tx_packets": (c_uint64, [Interface]),
+    "bn_interface_tx_bytes": (c_uint64, [Interface]),
+    "bn_interface_tx_errors": (c_uint64, [Interface]),
+    "bn_interface_tx_dropped": (c_uint64, [Interface]),
+    "bn_port_spec_new": (c_int, [Text, POINTER(PortSpec)]),
+    "bn_port_spec_free": (None, [PortSpec]),
+    "bn_port_spec_list_new": (c_int, [POINTER(PortSpecList)]),
+    "bn_port_spec_list_add": (c_int, [PortSpecList, PortSpec]),
+    "bn_port_spec_list_free": (None, [PortSpecList]),
+    "bn_port_publish": (c_int, [Ctx, Text, Text, PortSpec, c_uint32, POINTER(Port)]),
+    "bn_ports_publish": (c_int, [Ctx, Text, Text, PortSpecList, c_uint32, POINTER(PortList)]),
+    "bn_port_unpublish": (c_int, [Ctx, Text, Text, PortSpec, c_uint32]),
+    "bn_ports_unpublish": (c_int, [Ctx, Text, Text, PortSpecList, c_uint32]),
+    "bn_ports_list": (c_int, [Ctx, Text, Text, c_uint32, POINTER(PortList)]),
+    "bn_port_list_len": (c_size_t, [PortList]),
+    "bn_port_list_at": (Port, [PortList, c_size_t]),
+    "bn_port_list_free": (None, [PortList]),
+    "bn_port_free": (None, [Port]),
+    "bn_port_network": (Text, [Port]),
+    "bn_port_endpoint": (Text, [Port]),
+    "bn_port_protocol": (Text, [Port]),
+    "bn_port_host_address": (Text, [Port]),
+    "bn_port_host_port": (c_uint32, [Port]),
+    "bn_port_container_port": (c_uint32, [Port]),
+    "bn_port_count": (c_uint32, [Port]),
+    "bn_port_text": (Text, [Port]),
+    "bn_port_fd_count": (c_size_t, [Port]),
+    "bn_port_fd_at": (c_int, [Port, c_size_t]),
+    "bn_rules_list": (c_int, [Ctx, Text, c_uint32, POINTER(RuleList)]),
+    "bn_rules_plan": (c_int, [Ctx, Text, c_uint32, POINTER(RuleList)]),
+    "bn_rule_list_len": (c_size_t, [RuleList]),
+    "bn_rule_list_at": (Rule, [RuleList, c_size_t]),
+    "bn_rule_list_free": (None, [RuleList]),
+    "bn_rule_family": (Text, [Rule]),
+    "bn_rule_table": (Text, [Rule]),
+    "bn_rule_chain": (Text, [Rule]),
+    "bn_rule_target": (Text, [Rule]),
+    "bn_rule_protocol": (Text, [Rule]),
+    "bn_rule_source": (Text, [Rule]),
+    "bn_rule_destination": (Text, [Rule]),
+    "bn_rule_extra": (Text, [Rule]),
+    "bn_rule_packets": (c_uint64, [Rule]),
+    "bn_rule_bytes": (c_uint64, [Rule]),
+    "bn_rule_in_interface": (Text, [Rule]),
+    "bn_rule_out_interface": (Text, [Rule]),
+    "bn_rule_handle": (c_uint64, [Rule]),
+    "bn_rule_network": (Text, [Rule]),
+    "bn_rule_endpoint": (Text, [Rule]),
+    "bn_rule_purpose": (Text, [Rule]),
+}
+
+
+def _decode(result, function, arguments):
+    value = result.value
+    return None if value is None else value.decode("utf-8", "surrogateescape")
+
+
+def _no_null(result, function, arguments):
+    return result if result.value is not None else None
+
+
+def _declare():
+    for name, (result, parameters) in PROTOTYPES.items():
+        function = getattr(lib, name)
+        function.restype = result
+        function.argtypes = parameters
+        if result is Text:
+            function.errcheck = _decode
+        elif isinstance(result, type) and issubclass(result, Handle):
+            function.errcheck = _no_null
+        globals()[name] = function
+
+
+_declare()
+
+
+def call(function, *arguments):
+    """Call what returns 0 or a negative errno; raise Error for the latter."""
+    result = function(*arguments)
+    if result >= 0:
+        return result
+    if arguments and isinstance(arguments[0], Ctx):
+        ctx = arguments[0]
+        raise Error(-result, lib.bn_error_message(ctx), lib.bn_error_reason(ctx),
+                    lib.bn_error_kernel_message(ctx))
+    raise Error(-result, os.strerror(-result))
+
+
+def new(function, *arguments):
+    """The same for a function with a result in its last parameter, which is returned."""
+    handle = function.argtypes[-1]._type_()
+    call(function, *arguments, ctypes.byref(handle))
+    return handle
+
+
+def items(handle):
+    """What is in a list. Each item belongs to the list."""
+    at = getattr(lib, handle.prefix + "_at")
+    return [at(handle, i) for i in range(getattr(lib, handle.prefix + "_len")(handle))]

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libbridgenet: what a container's bridge network is made of, for any program.
+ *
+ * Conventions, true of every function here:
+ *
+ *  - A call that can fail returns 0 or a negative errno. Its result comes through the last
+ *    parameter (ret_...), which is untouched on failure. After a failed call with a context,
+ *    bn_error_message() says in one sentence what was wrong and what to do.
+ *  - Strings are UTF-8, ended by NUL. Setters copy what they are given. Getters return memory that
+ *    belongs to the object asked and lives as long as it does; they never return NULL unless said.
+ *  - Specs are inputs, built with setters and judged as a whole by the call that takes them.
+ *    Networks, endpoints, ports, rules and lists are snapshots: they never change, hold no pointer
+ *    to the context and may be freed in any order. Freeing NULL does nothing.
+ *  - flags is 0 or the flags named for that call; any other bit is -EINVAL.
+ *  - A context is used by one thread at a time; different contexts are independent, in one process
+ *    or many. A context made before fork() is refused in the child with -ECHILD.
+ */
+#ifndef BRIDGENET_H
+#define BRIDGENET_H
+
+#ifndef BN_CDEF
+#include <stddef.h>
+#include <stdint.h>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct bn_ctx bn_ctx;
+typedef struct bn_name_list bn_name_list;
+typedef struct bn_network_spec bn_network_spec;
+typedef struct bn_network bn_network;
+typedef struct bn_network_list bn_network_list;
+typedef struct bn_endpoint_spec bn_endpoint_spec;
+typedef struct bn_endpoint bn_endpoint;
+typedef struct bn_endpoint_list bn_endpoint_list;
+typedef struct bn_port_spec bn_port_spec;
+typedef struct bn_port_spec_list bn_port_spec_list;
+typedef struct bn_port bn_port;
+typedef struct bn_port_list bn_port_list;
+typedef struct bn_interface bn_interface;
+typedef struct bn_rule bn_rule;
+typedef struct bn_rule_list bn_rule_list;
+
+/* ---- Version and features ------------------------------------------------------------------- */
+
+/* The version of the library at run time: major << 16 | minor << 8 | patch. Since: 0.1 */
+uint32_t bn_version(void);
+
+/* The same as text, "0.1.0". Since: 0.1 */
+const char *bn_version_string(void);
+
+/* 1 if this build has the named feature ("nftables", "iptables-legacy", ...), else 0; the names
+ * are in bridgenet(7). Since: 0.1 */
+int bn_has_feature(const char *name);
+
+/* ---- Context -------------------------------------------------------------------------------- */
+
+/* Called during a call on the context, on the calling thread; level is that of syslog(3), message
+ * is one formatted line. It must not call back into the context. */
+typedef void (*bn_log_fn)(void *userdata, int level, const char *message);
+
+/* Make a context. Nothing is opened before the first verb, which works in the network namespace
+ * that the calling thread is in then. Errors: -EINVAL, -ENOMEM. Since: 0.1 */
+int bn_ctx_new(uint32_t flags, bn_ctx **ret_ctx);
+
+/* Close and free. Networks, endpoints and ports stay. Since: 0.1 */
+void bn_ctx_free(bn_ctx *ctx);
+
+/* The settings below are taken before the first verb, afterwards they are -EBUSY. */
+
+/* Where the state is kept; default "/run/bridgenet". An absolute path. Since: 0.1 */
+int bn_ctx_set_state_dir(bn_ctx *ctx, const char *path);
+
+/* "nftables", "iptables-legacy" or "auto" (default). -EINVAL for an unknown name; whether the host
+ * has it is found by the first verb. Since: 0.1 */
+int bn_ctx_set_backend(bn_ctx *ctx, const char *name);
+
+/* How long one call may take, in milliseconds; default 10000, 0 for no limit. Since: 0.1 */
+int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms);
+
+/* Where log lines go; NULL (default) for nowhere. May be set at any time. Since: 0.1 */
+int bn_ctx_set_log(bn_ctx *ctx, bn_log_fn log, void *userdata);
+
+/* The backend in use, and why it was picked; "" before the first verb. Since: 0.1 */
+const char *bn_ctx_backend(const bn_ctx *ctx);
+const char *bn_ctx_backend_reason(const bn_ctx *ctx);
+
+/* ---- Errors --------------------------------------------------------------------------------- */
+
+/* Why a call failed, finer than errno. New values may be added. */
+#define BN_REASON_NONE 0
+#define BN_REASON_INVALID 1             /* an argument is malformed */
+#define BN_REASON_NETWORK_UNKNOWN 2
+#define BN_REASON_NETWORK_EXISTS 3
+#define BN_REASON_NETWORK_IN_USE 4      /* it still has endpoints */
+#define BN_REASON_NETWORK_BUILTIN 5     /* bridge, host and none can't be made or deleted */
+#define BN_REASON_ENDPOINT_UNKNOWN 6
+#define BN_REASON_ENDPOINT_EXISTS 7
+#define BN_REASON_PORT_UNKNOWN 8
+#define BN_REASON_PORT_IN_USE 9         /* published by another endpoint */
+#define BN_REASON_PORT_LISTENER 10      /* a process of the host uses it */
+#define BN_REASON_PORT_NONE_FREE 11
+#define BN_REASON_SUBNET_OVERLAP 12
+#define BN_REASON_POOL_EXHAUSTED 13     /* no free subnet */
+#define BN_REASON_ADDRESS_IN_USE 14
+#define BN_REASON_ADDRESS_OUTSIDE 15
+#define BN_REASON_ADDRESS_EXHAUSTED 16  /* no free address in the subnet */
+#define BN_REASON_SANDBOX_GONE 17       /* no such namespace */
+#define BN_REASON_SANDBOX_INVALID 18    /* not a network namespace */
+#define BN_REASON_INTERFACE_EXISTS 19   /* the interface name is taken */
+#define BN_REASON_BRIDGE_INVALID 20     /* that device is not a bridge, or is another network's */
+#define BN_REASON_BRIDGE_FULL 21        /* the kernel takes 1023 ports on a bridge */
+#define BN_REASON_BACKEND_UNAVAILABLE 22
+#define BN_REASON_BACKEND_MISMATCH 23   /* the state was made with another backend */
+#define BN_REASON_PRIVILEGE 24
+#define BN_REASON_STATE 25              /* the state directory can't be used */
+#define BN_REASON_TIMEOUT 26
+#define BN_REASON_OPTION_UNKNOWN 27
+#define BN_REASON_KERNEL 28             /* the kernel refused; see bn_error_kernel_message() */
+#define BN_REASON_UNSUPPORTED 29
+
+/* Of the last call on the context; a call that succeeds clears them. Since: 0.1 */
+const char *bn_error_message(const bn_ctx *ctx);
+int bn_error_reason(const bn_ctx *ctx);
+int bn_error_errno(const bn_ctx *ctx);
+const char *bn_error_kernel_message(const bn_ctx *ctx);
+
+/* "PORT_IN_USE" for BN_REASON_PORT_IN_USE; "UNKNOWN" for a number without a name. Since: 0.1 */
+const char *bn_reason_name(int reason);
+
+/* ---- Lists of names, as an input ------------------------------------------------------------ */
+
+int bn_name_list_new(bn_name_list **ret_list);
+int bn_name_list_add(bn_name_list *list, const char *name);
+void bn_name_list_free(bn_name_list *list);
+
+/* ---- Networks ------------------------------------------------------------------------------- */
+
+#define BN_DELETE_MISSING_OK 0x1u       /* an unknown network is no error */
+#define BN_DELETE_ENDPOINTS 0x2u        /* detach what is still attached */
+#define BN_GET_INTERFACE 0x1u           /* read the live interface, see bn_network_interface() */
+
+/* Since: 0.1 */
+int bn_network_spec_new(const char *name, bn_network_spec **ret_spec);
+void bn_network_spec_free(bn_network_spec *spec);
+
+/* "172.30.0.0/16", "fd00:30::/64"; at most one of each family. Given none, an IPv4 subnet is picked
+ * from the default pools, skipping what the host routes. Since: 0.1 */
+int bn_network_spec_add_subnet(bn_network_spec *spec, const char *cidr);
+
+/* Ask for (1) or do without (0) a family; asked for without a subnet, one is picked. Since: 0.1 */
+int bn_network_spec_set_ipv4(bn_network_spec *spec, int enable);
+int bn_network_spec_set_ipv6(bn_network_spec *spec, int enable);
+
+/* The bridge's own address in the subnet that contains it; default its first. Since: 0.1 */
+int bn_network_spec_add_gateway(bn_network_spec *spec, const char *address);
+
+/* Addresses that are not chosen by the caller come from here; inside the subnet. Since: 0.1 */
+int bn_network_spec_add_ip_range(bn_network_spec *spec, const char *cidr);
+
+/* An address that is never given to an endpoint. Since: 0.1 */
+int bn_network_spec_add_reserved(bn_network_spec *spec, const char *address);
+
+/* 0 (default): that of the interface of the host's default route. Since: 0.1 */
+int bn_network_spec_set_mtu(bn_network_spec *spec, uint32_t mtu);
+
+/* An existing bridge is adopted and never deleted; default "bn-" and 12 digits of the id. */
+int bn_network_spec_set_bridge(bn_network_spec *spec, const char *interface_name);
+
+/* See bridgenet-options(7) for the keys; "label.NAME" takes any value. Since: 0.1 */
+int bn_network_spec_set_option(bn_network_spec *spec, const char *key, const char *value);
+
+/* Errors: -EEXIST name or bridge taken, -EADDRINUSE subnet overlaps, -ENOSPC pools exhausted,
+ * -EINVAL, -EPERM, -EOPNOTSUPP, ... bn_network_create(3). ret_network may be NULL. Since: 0.1 */
+int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
+		      bn_network **ret_network);
+
+/* name is a name, an id or an unambiguous beginning of an id. flags: BN_DELETE_*.
+ * Errors: -ENOENT, -EBUSY endpoints attached, -EPERM. Since: 0.1 */
+int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags);
+
+/* flags: BN_GET_INTERFACE. Errors: -ENOENT. Since: 0.1 */
+int bn_network_get(bn_ctx *ctx, const char *name, uint32_t flags, bn_network **ret_network);
+int bn_networks_list(bn_ctx *ctx, uint32_t flags, bn_network_list **ret_list);
+
+size_t bn_network_list_len(const bn_network_list *list);
+/* NULL past the end; belongs to the list. */
+const bn_network *bn_network_list_at(const bn_network_list *list, size_t i);
+void bn_network_list_free(bn_network_list *list);
+
+void bn_network_free(bn_network *network);
+const char *bn_network_name(const bn_network *network);
+const char *bn_network_id(const bn_network *network);           /* 64 hex digits */
+const char *bn_network_driver(const bn_network *network);       /* "bridge", "host", "null" */
+const char *bn_network_bridge(const bn_network *network);       /* "" if not made yet */
+uint32_t bn_network_mtu(const bn_network *network);
+size_t bn_network_subnet_count(const bn_network *network);      /* IPv4 first */
+const char *bn_network_subnet_at(const bn_network *network, size_t i);
+const char *bn_network_gateway_at(const bn_network *network, size_t i);
+const char *bn_network_ip_range_at(const bn_network *network, size_t i);        /* "" if none */
+size_t bn_network_reserved_count(const bn_network *network);
+const char *bn_network_reserved_at(const bn_network *network, size_t i);
+size_t bn_network_option_count(const bn_network *network);
+const char *bn_network_option_key_at(const bn_network *network, size_t i);
+const char *bn_network_option_value_at(const bn_network *network, size_t i);
+size_t bn_network_endpoint_count(const bn_network *network);
+/* The bridge device as the kernel shows it; NULL without BN_GET_INTERFACE or a device. */
+const bn_interface *bn_network_interface(const bn_network *network);
+
+/* ---- Endpoints ------------------------------------------------------------------------------ */
+
+#define BN_ATTACH_HOLD_PORTS 0x1u       /* as BN_PUBLISH_HOLD_PORTS */
+#define BN_DETACH_MISSING_OK 0x1u       /* an unknown network or endpoint is no error */
+#define BN_DETACH_QUICK 0x2u            /* cut off at once, the link dies with its namespace */
+
+/* endpoint: an id of the caller's choice, unique in the network. Since: 0.1 */
+int bn_endpoint_spec_new(const char *network, const char *endpoint, bn_endpoint_spec **ret_spec);
+void bn_endpoint_spec_free(bn_endpoint_spec *spec);
+
+/* The network namespace to join: one of these. The descriptor is duplicated. Since: 0.1 */
+int bn_endpoint_spec_set_sandbox_path(bn_endpoint_spec *spec, const char *path);
+int bn_endpoint_spec_set_sandbox_pid(bn_endpoint_spec *spec, int pid);
+int bn_endpoint_spec_set_sandbox_fd(bn_endpoint_spec *spec, int fd);
+
+/* Default: the first free of eth0, eth1, ... Since: 0.1 */
+int bn_endpoint_spec_set_interface_name(bn_endpoint_spec *spec, const char *name);
+
+/* A fixed address; at most one of each family, default the network's next free. Since: 0.1 */
+int bn_endpoint_spec_add_address(bn_endpoint_spec *spec, const char *address);
+
+/* "02:42:ac:11:00:02"; default 02:42 and the IPv4 address. Since: 0.1 */
+int bn_endpoint_spec_set_mac(bn_endpoint_spec *spec, const char *mac);
+
+/* A static route: "10.8.0.0/16" by way of an address in the subnet. Since: 0.1 */
+int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination,
+			       const char *gateway);
+
+/* Of several networks in a namespace the highest priority has the default route, the first
+ * attached among equals; default 0. Since: 0.1 */
+int bn_endpoint_spec_set_gateway_priority(bn_endpoint_spec *spec, int priority);
+
+int bn_endpoint_spec_set_option(bn_endpoint_spec *spec, const char *key, const char *value);
+
+/* Published together with the attach: all or nothing. The port spec is copied. Since: 0.1 */
+int bn_endpoint_spec_add_port(bn_endpoint_spec *spec, const bn_port_spec *port);
+
+/* Usable, with its ports, when the call returns. flags: BN_ATTACH_*. Errors: -ENOENT network or
+ * namespace unknown, -EEXIST endpoint or interface taken, -EADDRINUSE address or host port taken,
+ * -ENOSPC no address left, -EXFULL bridge full, ... ret_endpoint may be NULL. Since: 0.1 */
+int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags,
+		       bn_endpoint **ret_endpoint);
+
+/* flags: BN_DETACH_*. Errors: -ENOENT. Since: 0.1 */
+int bn_endpoint_detach(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags);
+
+/* Many of one network in one operation: all or none. Since: 0.1 */
+int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *endpoints,
+			uint32_t flags);
+
+/* flags: BN_GET_INTERFACE. network may be NULL in the list: all networks. Since: 0.1 */
+int bn_endpoint_get(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
+		    bn_endpoint **ret_endpoint);
+int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags,
+		      bn_endpoint_list **ret_list);
+
+size_t bn_endpoint_list_len(const bn_endpoint_list *list);
+const bn_endpoint *bn_endpoint_list_at(const bn_endpoint_list *list, size_t i);
+void bn_endpoint_list_free(bn_endpoint_list *list);
+
+void bn_endpoint_free(bn_endpoint *endpoint);
+const char *bn_endpoint_network(const bn_endpoint *endpoint);
+const char *bn_endpoint_id(const bn_endpoint *endpoint);
+const char *bn_endpoint_sandbox(const bn_endpoint *endpoint);   /* a path, "" if not known */
+const char *bn_endpoint_interface_name(const bn_endpoint *endpoint);
+const char *bn_endpoint_host_interface_name(const bn_endpoint *endpoint);
+const char *bn_endpoint_mac(const bn_endpoint *endpoint);
+uint32_t bn_endpoint_mtu(const bn_endpoint *endpoint);
+size_t bn_endpoint_address_count(const bn_endpoint *endpoint);
+const char *bn_endpoint_address_at(const bn_endpoint *endpoint, size_t i);      /* with /len */
+size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint);
+const char *bn_endpoint_gateway_at(const bn_endpoint *endpoint, size_t i);
+int bn_endpoint_gateway_priority(const bn_endpoint *endpoint);
+size_t bn_endpoint_option_count(const bn_endpoint *endpoint);
+const char *bn_endpoint_option_key_at(const bn_endpoint *endpoint, size_t i);
+const char *bn_endpoint_option_value_at(const bn_endpoint *endpoint, size_t i);
+/* Its ports, as bn_ports_list() gives them; belongs to the endpoint. */
+const bn_port_list *bn_endpoint_ports(const bn_endpoint *endpoint);
+/* The interface in the namespace; NULL without BN_GET_INTERFACE or when it is gone. */
+const bn_interface *bn_endpoint_interface(const bn_endpoint *endpoint);
+
+/* ---- Interfaces, as the kernel shows them --------------------------------------------------- */
+
+const char *bn_interface_name(const bn_interface *interface_);
+uint32_t bn_interface_index(const bn_interface *interface_);
+const char *bn_interface_mac(const bn_interface *interface_);
+uint32_t bn_interface_mtu(const bn_interface *interface_);
+uint32_t bn_interface_flags(const bn_interface *interface_);    /* IFF_* of netdevice(7) */
+const char *bn_interface_flags_text(const bn_interface *interface_); /* "UP BROADCAST RUNNING" */
+size_t bn_interface_address_count(const bn_interface *interface_);
+const char *bn_interface_address_at(const bn_interface *interface_, size_t i);
+uint64_t bn_interface_rx_packets(const bn_interface *interface_);
+uint64_t bn_interface_rx_bytes(const bn_interface *interface_);
+uint64_t bn_interface_rx_errors(const bn_interface *interface_);
+uint64_t bn_interface_rx_dropped(const bn_interface *interface_);
+uint64_t bn_interface_tx_packets(const bn_interface *interface_);
+uint64_t bn_interface_tx_bytes(const bn_interface *interface_);
+uint64_t bn_interface_tx_errors(const bn_interface *interface_);
+uint64_t bn_interface_tx_dropped(const bn_interface *interface_);
+
+/* ---- Published ports ------------------------------------------------------------------------ */
+
+#define BN_PUBLISH_HOLD_PORTS 0x1u      /* keep sockets bound to the host ports, see below */
+#define BN_UNPUBLISH_MISSING_OK 0x1u    /* a port that is not published is no error */
+
+/* "[hostIP:][hostPort[-last]:]containerPort[-last][/tcp|udp|sctp]", as docker run -p takes it;
+ * an IPv6 address stands in brackets. Malformed text is found by the call that takes the spec.
+ * Since: 0.1 */
+int bn_port_spec_new(const char *mapping, bn_port_spec **ret_spec);
+void bn_port_spec_free(bn_port_spec *spec);
+
+int bn_port_spec_list_new(bn_port_spec_list **ret_list);
+int bn_port_spec_list_add(bn_port_spec_list *list, const bn_port_spec *spec);   /* copied */
+void bn_port_spec_list_free(bn_port_spec_list *list);
+
+/* Publish on a live endpoint. flags: BN_PUBLISH_*. Errors: -EADDRINUSE taken by an endpoint or a
+ * process, -ENOENT, -EINVAL, -ENOSPC no ephemeral port free. ret_... may be NULL. Since: 0.1 */
+int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
+		    const bn_port_spec *spec, uint32_t flags, bn_port **ret_port);
+/* Many in one operation: all or none. */
+int bn_ports_publish(bn_ctx *ctx, const char *network, const char *endpoint,
+		     const bn_port_spec_list *specs, uint32_t flags, bn_port_list **ret_list);
+
+/* flags: BN_UNPUBLISH_*. Errors: -ENOENT. Since: 0.1 */
+int bn_port_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
+		      const bn_port_spec *spec, uint32_t flags);
+int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
+		       const bn_port_spec_list *specs, uint32_t flags);
+
+/* Either filter may be NULL. Since: 0.1 */
+int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
+		  bn_port_list **ret_list);
+
+size_t bn_port_list_len(const bn_port_list *list);
+const bn_port *bn_port_list_at(const bn_port_list *list, size_t i);
+void bn_port_list_free(bn_port_list *list);
+
+void bn_port_free(bn_port *port);
+const char *bn_port_network(const bn_port *port);
+const char *bn_port_endpoint(const bn_port *port);
+const char *bn_port_protocol(const bn_port *port);      /* "tcp", "udp", "sctp" */
+const char *bn_port_host_address(const bn_port *port);  /* "" for every address of the host */
+uint32_t bn_port_host_port(const bn_port *port);        /* the first of count */
+uint32_t bn_port_container_port(const bn_port *port);
+uint32_t bn_port_count(const bn_port *port);
+const char *bn_port_text(const bn_port *port);          /* in the form bn_port_spec_new() takes */
+/* With BN_PUBLISH_HOLD_PORTS: descriptors bound to the host ports, closed with the snapshot; dup()
+ * those that are to live longer. -1 past the end. */
+size_t bn_port_fd_count(const bn_port *port);
+int bn_port_fd_at(const bn_port *port, size_t i);
+
+/* ---- Rules ---------------------------------------------------------------------------------- */
+
+#define BN_RULES_VERBOSE 0x1u
+
+/* Every packet-filter rule of the library, read from the kernel; network may be NULL for all.
+ * A published port is one rule per family, also where the backend keeps it as a map element. With
+ * BN_RULES_VERBOSE the getters of the second group below speak too, else they say "" and 0.
+ * Errors: -ENOENT, -EPERM, -EAGAIN the rules kept changing. Since: 0.1 */
+int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list);
+
+/* The same list for what the state says should be there; needs no privilege. Since: 0.1 */
+int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list);
+
+size_t bn_rule_list_len(const bn_rule_list *list);
+const bn_rule *bn_rule_list_at(const bn_rule_list *list, size_t i);
+void bn_rule_list_free(bn_rule_list *list);
+
+const char *bn_rule_family(const bn_rule *rule);        /* "ipv4", "ipv6", "any" */
+const char *bn_rule_table(const bn_rule *rule);         /* "raw", "nat", "filter" */
+const char *bn_rule_chain(const bn_rule *rule);
+const char *bn_rule_target(const bn_rule *rule);        /* "DNAT", "MASQUERADE", "DROP", ... */
+const char *bn_rule_protocol(const bn_rule *rule);      /* "all", "tcp", ... */
+const char *bn_rule_source(const bn_rule *rule);        /* "0.0.0.0/0" for anywhere */
+const char *bn_rule_destination(const bn_rule *rule);
+const char *bn_rule_extra(const bn_rule *rule);         /* "tcp dpt:8799 to:172.17.0.4:1337" */
+
+uint64_t bn_rule_packets(const bn_rule *rule);
+uint64_t bn_rule_bytes(const bn_rule *rule);
+const char *bn_rule_in_interface(const bn_rule *rule);  /* "*" for any, "!bn0" for any other */
+const char *bn_rule_out_interface(const bn_rule *rule);
+uint64_t bn_rule_handle(const bn_rule *rule);           /* 0 where the kernel gives none */
+const char *bn_rule_network(const bn_rule *rule);       /* the owner; "" for the library's own */
+const char *bn_rule_endpoint(const bn_rule *rule);
+const char *bn_rule_purpose(const bn_rule *rule);       /* one sentence */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

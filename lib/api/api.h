@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What stands behind the opaque types of bridgenet.h. */
+#ifndef BN_API_API_H
+#define BN_API_API_H
+
+#include <sys/types.h>
+
+#include "bridgenet.h"
+#include "ops/ops.h"
+
+struct bn_ctx {
+	struct engine engine;
+	pid_t pid;                      /* a child must not use its parent's context */
+};
+
+/* Every verb begins here: NULL and unknown flags are -EINVAL, a forked child -ECHILD. */
+int api_enter(bn_ctx *ctx, uint32_t flags, uint32_t known_flags, enum engine_need need);
+/* And ends here: a failure has a sentence, whatever its code. */
+int api_leave(bn_ctx *ctx, int r);
+/* -EINVAL for a required argument that is NULL. */
+int api_missing(bn_ctx *ctx, const char *what);
+
+struct bn_name_list {
+	VECTOR(char *) names;
+};
+
+/* Specs keep what they were given as text; the verb judges it. */
+struct bn_network_spec {
+	char *name;
+	struct bn_name_list subnets, gateways, ranges, reserved;
+	int ipv4, ipv6;                 /* -1: as the subnets say */
+	uint32_t mtu;
+	char *bridge;
+	struct options options;
+};
+/* The parsed form; *reserved is what request->reserved points to. */
+int network_spec_parse(const struct bn_network_spec *spec, struct network_request *request,
+		       struct addr **reserved, struct error *error);
+
+struct bn_port_spec {
+	char *mapping;
+};
+struct bn_port_spec_list {
+	VECTOR(struct bn_port_spec) specs;
+};
+int port_specs_parse(const struct bn_port_spec *specs, size_t len, struct port_request **requests,
+		     struct error *error);
+
+struct bn_endpoint_spec {
+	char *network, *endpoint;
+	char *sandbox_path;
+	int sandbox_pid, sandbox_fd;
+	char *interface, *mac;
+	struct bn_name_list addresses;
+	struct bn_name_list route_destinations, route_gateways;
+	int gateway_priority;
+	struct options options;
+	struct bn_port_spec_list ports;
+};
+/* The caller clears request->endpoint and frees *ports. */
+int endpoint_spec_parse(const struct bn_endpoint_spec *spec, struct endpoint_request *request,
+			struct port_request **ports, struct error *error);
+
+struct bn_interface {
+	struct interface data;
+	char mac[MAC_TEXT_MAX];
+	char flags[128];
+	char (*addresses)[PREFIX_TEXT_MAX];
+};
+/* Takes the data over. NULL without memory. */
+struct bn_interface *interface_new(struct interface *data);
+void interface_free(struct bn_interface *interface_);
+
+struct bn_network {
+	struct network record;
+	char subnets[2][PREFIX_TEXT_MAX], gateways[2][ADDR_TEXT_MAX], ranges[2][PREFIX_TEXT_MAX];
+	size_t subnet_count;
+	char (*reserved)[ADDR_TEXT_MAX];
+	size_t endpoint_count;
+	struct bn_interface *interface;
+};
+struct bn_network_list {
+	VECTOR(struct bn_network) networks;
+};
+
+struct bn_port {
+	struct port record;
+	char host_addr[ADDR_TEXT_MAX];
+	char text[PORT_TEXT_MAX];
+	fd_vector fds;
+};
+struct bn_port_list {
+	VECTOR(struct bn_port) ports;
+};
+/* Take the ports over into snapshots. */
+int port_list_fill(struct bn_port_list *list, struct published *published, struct error *error);
+void port_list_clear(struct bn_port_list *list);
+
+struct bn_endpoint {
+	struct endpoint record;
+	char mac[MAC_TEXT_MAX];
+	VECTOR(char *) addresses;
+	char gateways[2][ADDR_TEXT_MAX];
+	size_t gateway_count;
+	struct bn_port_list ports;
+	struct bn_interface *interface;
+};
+struct bn_endpoint_list {
+	VECTOR(struct bn_endpoint) endpoints;
+};
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <unistd.h>
+
+#include "api/api.h"
+
+#define DEFAULT_STATE_DIR "/run/bridgenet"
+#define DEFAULT_TIMEOUT_MS 10000
+
+int bn_ctx_new(uint32_t flags, bn_ctx **ret_ctx)
+{
+	bn_ctx *ctx;
+
+	if (flags || !ret_ctx)
+		return -EINVAL;
+	ctx = calloc(1, sizeof(*ctx));
+	if (!ctx)
+		return -ENOMEM;
+	ctx->pid = getpid();
+	ctx->engine.timeout_ms = DEFAULT_TIMEOUT_MS;
+	string_copy(ctx->engine.state_dir, sizeof(ctx->engine.state_dir), DEFAULT_STATE_DIR);
+	*ret_ctx = ctx;
+	return 0;
+}
+
+void bn_ctx_free(bn_ctx *ctx)
+{
+	if (!ctx)
+		return;
+	/* SQLite must not be touched in a child: its locks are the parent's */
+	if (ctx->pid == getpid())
+		engine_close(&ctx->engine);
+	free(ctx);
+}
+
+/* Settings are for before the first verb. */
+static int check_setting(bn_ctx *ctx, const char *value)
+{
+	if (!ctx || !value)
+		return -EINVAL;
+	error_clear(&ctx->engine.error);
+	if (ctx->engine.store)
+		return error_set(&ctx->engine.error, -EBUSY, BN_REASON_INVALID,
+				 "the context is in use already; set it up before its first call");
+	return 0;
+}
+
+int bn_ctx_set_state_dir(bn_ctx *ctx, const char *path)
+{
+	int r = check_setting(ctx, path);
+
+	if (r < 0)
+		return r;
+	if (path[0] != '/' || strlen(path) >= sizeof(ctx->engine.state_dir))
+		return error_set(&ctx->engine.error, -EINVAL, BN_REASON_INVALID,
+				 "state directory '%.64s' is not an absolute path", path);
+	return string_copy(ctx->engine.state_dir, sizeof(ctx->engine.state_dir), path);
+}
+
+int bn_ctx_set_backend(bn_ctx *ctx, const char *name)
+{
+	int r = check_setting(ctx, name);
+
+	if (r < 0)
+		return r;
+	if (strcmp(name, "auto") == 0)
+		name = "";
+	else if (!firewall_backend_by_name(name))
+		return error_set(&ctx->engine.error, -EINVAL, BN_REASON_BACKEND_UNAVAILABLE,
+				 "backend '%.32s' is unknown to this build; use nftables or auto",
+				 name);
+	return string_copy(ctx->engine.backend, sizeof(ctx->engine.backend), name);
+}
+
+int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms)
+{
+	int r = check_setting(ctx, "");
+
+	if (r >= 0)
+		ctx->engine.timeout_ms = timeout_ms;
+	return r;
+}
+
+int bn_ctx_set_log(bn_ctx *ctx, bn_log_fn log, void *userdata)
+{
+	if (!ctx)
+		return -EINVAL;
+	ctx->engine.log = log;
+	ctx->engine.log_userdata = userdata;
+	return 0;
+}
+
+const char *bn_ctx_backend(const bn_ctx *ctx)
+{
+	return ctx && ctx->engine.firewall ? ctx->engine.firewall->backend->name : "";
+}
+
+const char *bn_ctx_backend_reason(const bn_ctx *ctx)
+{
+	return ctx && ctx->engine.firewall ? ctx->engine.backend_reason : "";
+}
+
+/* ---- the frame of every verb ---- */
+
+int api_enter(bn_ctx *ctx, uint32_t flags, uint32_t known_flags, enum engine_need need)
+{
+	if (!ctx)
+		return -EINVAL;
+	error_clear(&ctx->engine.error);
+	if (ctx->pid != getpid())
+		return error_set(&ctx->engine.error, -ECHILD, BN_REASON_INVALID,
+				 "the context was made before a fork; make one in the child");
+	if (flags & ~known_flags)
+		return error_set(&ctx->engine.error, -EINVAL, BN_REASON_INVALID,
+				 "flags 0x%x are unknown to this call", flags & ~known_flags);
+	return engine_start(&ctx->engine, need);
+}
+
+int api_leave(bn_ctx *ctx, int r)
+{
+	struct error *error;
+
+	if (!ctx)
+		return r;
+	error = &ctx->engine.error;
+	if (r >= 0) {
+		error_clear(error);
+		return 0;
+	}
+	if (!error->message[0])
+		error_set(error, r, BN_REASON_KERNEL, "the call failed: %s", strerror(-r));
+	error->code = r;
+	return r;
+}
+
+int api_missing(bn_ctx *ctx, const char *what)
+{
+	return ctx ? error_set(&ctx->engine.error, -EINVAL, BN_REASON_INVALID,
+			       "%s is missing (NULL)", what)
+		   : -EINVAL;
+}
+
+/* ---- errors ---- */
+
+const char *bn_error_message(const bn_ctx *ctx)
+{
+	return ctx ? ctx->engine.error.message : "";
+}
+
+int bn_error_reason(const bn_ctx *ctx)
+{
+	return ctx ? ctx->engine.error.reason : BN_REASON_NONE;
+}
+
+int bn_error_errno(const bn_ctx *ctx)
+{
+	return ctx ? -ctx->engine.error.code : 0;
+}
+
+const char *bn_error_kernel_message(const bn_ctx *ctx)
+{
+	return ctx ? ctx->engine.error.kernel : "";
+}
+
+const char *bn_reason_name(int reason)
+{
+	static const char *const names[] = {
+		[BN_REASON_NONE] = "NONE",
+		[BN_REASON_INVALID] = "INVALID",
+		[BN_REASON_NETWORK_UNKNOWN] = "NETWORK_UNKNOWN",
+		[BN_REASON_NETWORK_EXISTS] = "NETWORK_EXISTS",
+		[BN_REASON_NETWORK_IN_USE] = "NETWORK_IN_USE",
+		[BN_REASON_NETWORK_BUILTIN] = "NETWORK_BUILTIN",
+		[BN_REASON_ENDPOINT_UNKNOWN] = "ENDPOINT_UNKNOWN",
+		[BN_REASON_ENDPOINT_EXISTS] = "ENDPOINT_EXISTS",
+		[BN_REASON_PORT_UNKNOWN] = "PORT_UNKNOWN",
+		[BN_REASON_PORT_IN_USE] = "PORT_IN_USE",
+		[BN_REASON_PORT_LISTENER] = "PORT_LISTENER",
+		[BN_REASON_PORT_NONE_FREE] = "PORT_NONE_FREE",
+		[BN_REASON_SUBNET_OVERLAP] = "SUBNET_OVERLAP",
+		[BN_REASON_POOL_EXHAUSTED] = "POOL_EXHAUSTED",
+		[BN_REASON_ADDRESS_IN_USE] = "ADDRESS_IN_USE",
+		[BN_REASON_ADDRESS_OUTSIDE] = "ADDRESS_OUTSIDE",
+		[BN_REASON_ADDRESS_EXHAUSTED] = "ADDRESS_EXHAUSTED",
+		[BN_REASON_SANDBOX_GONE] = "SANDBOX_GONE",
+		[BN_REASON_SANDBOX_INVALID] = "SANDBOX_INVALID",
+		[BN_REASON_INTERFACE_EXISTS] = "INTERFACE_EXISTS",
+		[BN_REASON_BRIDGE_INVALID] = "BRIDGE_INVALID",
+		[BN_REASON_BRIDGE_FULL] = "BRIDGE_FULL",
+		[BN_REASON_BACKEND_UNAVAILABLE] = "BACKEND_UNAVAILABLE",
+		[BN_REASON_BACKEND_MISMATCH] = "BACKEND_MISMATCH",
+		[BN_REASON_PRIVILEGE] = "PRIVILEGE",
+		[BN_REASON_STATE] = "STATE",
+		[BN_REASON_TIMEOUT] = "TIMEOUT",
+		[BN_REASON_OPTION_UNKNOWN] = "OPTION_UNKNOWN",
+		[BN_REASON_KERNEL] = "KERNEL",
+		[BN_REASON_UNSUPPORTED] = "UNSUPPORTED",
+	};
+
+	if (reason < 0 || (size_t)reason >= ARRAY_SIZE(names))
+		return "UNKNOWN";
+	return names[reason];
+}
+
+/* ---- version ---- */
+
+uint32_t bn_version(void)
+{
+	return BN_VERSION_MAJOR << 16 | BN_VERSION_MINOR << 8 | BN_VERSION_PATCH;
+}
+
+const char *bn_version_string(void)
+{
+	return PACKAGE_VERSION;
+}
+
+int bn_has_feature(const char *name)
+{
+	static const char *const features[] = { "ipv6", "port-hold" };
+
+	if (!name)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
+		if (strcmp(name, features[i]) == 0)
+			return 1;
+	return firewall_backend_by_name(name) != NULL;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
+#include "api/api.h"
+
+static void snapshot_clear(struct bn_network *network)
+{
+	network_clear(&network->record);
+	free(network->reserved);
+	interface_free(network->interface);
+}
+
+static void add_subnet(struct bn_network *network, const struct subnet *subnet)
+{
+	size_t i = network->subnet_count;
+
+	if (!subnet->prefix.addr.family)
+		return;
+	prefix_format(&subnet->prefix, network->subnets[i]);
+	addr_format(&subnet->gateway, network->gateways[i]);
+	if (subnet->range.addr.family)
+		prefix_format(&subnet->range, network->ranges[i]);
+	network->subnet_count++;
+}
+
+static int read_interface(struct engine *engine, struct bn_network *network)
+{
+	CLEANUP(interface_clear) struct interface data = { 0 };
+	int r;
+
+	if (!network->record.bridge[0])
+		return 0;
+	r = link_interface_get(engine->link, network->record.bridge, &data, &engine->error);
+	if (r == -ENODEV) {
+		error_clear(&engine->error);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	network->interface = interface_new(&data);
+	return network->interface ? 0 : error_oom(&engine->error);
+}
+
+/* Takes the record over, also on failure; the caller clears the snapshot. */
+static int snapshot_fill(struct engine *engine, struct network *record, uint32_t flags,
+			 struct bn_network *network)
+{
+	int r;
+
+	network->record = *record;
+	*record = (struct network){ 0 };
+	add_subnet(network, &network->record.ipv4);
+	add_subnet(network, &network->record.ipv6);
+	network->reserved = calloc(network->record.reserved.len + 1, sizeof(*network->reserved));
+	if (!network->reserved)
+		return error_oom(&engine->error);
+	for (size_t i = 0; i < network->record.reserved.len; i++)
+		addr_format(&network->record.reserved.items[i], network->reserved[i]);
+	r = store_endpoint_count(engine->store, network->record.name, &network->endpoint_count,
+				 &engine->error);
+	if (r < 0 || !(flags & BN_GET_INTERFACE))
+		return r;
+	return read_interface(engine, network);
+}
+
+static int snapshot_new(struct engine *engine, struct network *record, uint32_t flags,
+			bn_network **ret_network)
+{
+	bn_network *network = calloc(1, sizeof(*network));
+	int r;
+
+	if (!network)
+		return error_oom(&engine->error);
+	r = snapshot_fill(engine, record, flags, network);
+	if (r < 0) {
+		bn_network_free(network);
+		return r;
+	}
+	*ret_network = network;
+	return 0;
+}
+
+/* ---- verbs ---- */
+
+int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
+		      bn_network **ret_network)
+{
+	CLEANUP(network_clear) struct network record = { 0 };
+	CLEANUP_FREE struct addr *reserved = NULL;
+	struct network_request request;
+	int r;
+
+	if (!spec)
+		return api_missing(ctx, "the network spec");
+	r = api_enter(ctx, flags, 0, ENGINE_CHANGE);
+	if (r >= 0)
+		r = network_spec_parse(spec, &request, &reserved, &ctx->engine.error);
+	if (r >= 0)
+		r = ops_network_create(&ctx->engine, &request, &record);
+	if (r >= 0 && ret_network)
+		r = snapshot_new(&ctx->engine, &record, 0, ret_network);
+	return api_leave(ctx, r);
+}
+
+int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags)
+{
+	int r;
+
+	if (!name)
+		return api_missing(ctx, "the network's name");
+	r = api_enter(ctx, flags, BN_DELETE_MISSING_OK | BN_DELETE_ENDPOINTS, ENGINE_CHANGE);
+	if (r >= 0)
+		r = ops_network_delete(&ctx->engine, name, flags);
+	return api_leave(ctx, r);
+}
+
+int bn_network_get(bn_ctx *ctx, const char *name, uint32_t flags, bn_network **ret_network)
+{
+	CLEANUP(network_clear) struct network record = { 0 };
+	int r;
+
+	if (!name || !ret_network)
+		return api_missing(ctx, "the network's name or the result");
+	r = api_enter(ctx, flags, BN_GET_INTERFACE,
+		      flags & BN_GET_INTERFACE ? ENGINE_LINKS : ENGINE_READ);
+	if (r >= 0)
+		r = store_network_get(ctx->engine.store, name, &record, &ctx->engine.error);
+	if (r >= 0)
+		r = snapshot_new(&ctx->engine, &record, flags, ret_network);
+	return api_leave(ctx, r);
+}
+
+static int fill_list(struct engine *engine, uint32_t flags, bn_network_list *list)
+{
+	CLEANUP(networks_clear) network_vector records = { 0 };
+	struct bn_network *slot;
+	int r;
+
+	r = store_networks(engine->store, 0, &records, &engine->error);
+	for (size_t i = 0; i < records.len && r >= 0; i++) {
+		slot = vector_push(&list->networks);
+		r = slot ? snapshot_fill(engine, &records.items[i], flags, slot)
+			 : error_oom(&engine->error);
+	}
+	return r;
+}
+
+int bn_networks_list(bn_ctx *ctx, uint32_t flags, bn_network_list **ret_list)
+{
+	bn_network_list *list = NULL;
+	int r;
+
+	if (!ret_list)
+		return api_missing(ctx, "the result");
+	r = api_enter(ctx, flags, BN_GET_INTERFACE,
+		      flags & BN_GET_INTERFACE ? ENGINE_LINKS : ENGINE_READ);
+	if (r >= 0) {
+		list = calloc(1, sizeof(*list));
+		r = list ? fill_list(&ctx->engine, flags, list) : error_oom(&ctx->engine.error);
+	}
+	if (r >= 0)
+		*ret_list = TAKE_POINTER(list);
+	bn_network_list_free(list);
+	return api_leave(ctx, r);
+}
+
+/* ---- snapshots ---- */
+
+size_t bn_network_list_len(const bn_network_list *list)
+{
+	return list ? list->networks.len : 0;
+}
+
+const bn_network *bn_network_list_at(const bn_network_list *list, size_t i)
+{
+	return i < bn_network_list_len(list) ? &list->networks.items[i] : NULL;
+}
+
+void bn_network_list_free(bn_network_list *list)
+{
+	if (!list)
+		return;
+	for (size_t i = 0; i < list->networks.len; i++)
+		snapshot_clear(&list->networks.items[i]);
+	free(list->networks.items);
+	free(list);
+}
+
+void bn_network_free(bn_network *network)
+{
+	if (!network)
+		return;
+	snapshot_clear(network);
+	free(network);
+}
+
+const char *bn_network_name(const bn_network *network)
+{
+	return network ? network->record.name : "";
+}
+
+const char *bn_network_id(const bn_network *network)
+{
+	return network ? network->record.id : "";
+}
+
+const char *bn_network_driver(const bn_network *network)
+{
+	return network ? driver_name(network->record.driver) : "";
+}
+
+const char *bn_network_bridge(const bn_network *network)
+{
+	return network ? network->record.bridge : "";
+}
+
+uint32_t bn_network_mtu(const bn_network *network)
+{
+	return network ? network->record.mtu : 0;
+}
+
+size_t bn_network_subnet_count(const bn_network *network)
+{
+	return network ? network->subnet_count : 0;
+}
+
+const char *bn_network_subnet_at(const bn_network *network, size_t i)
+{
+	return i < bn_network_subnet_count(network) ? network->subnets[i] : "";
+}
+
+const char *bn_network_gateway_at(const bn_network *network, size_t i)
+{
+	return i < bn_network_subnet_count(network) ? network->gateways[i] : "";
+}
+
+const char *bn_network_ip_range_at(const bn_network *network, size_t i)
+{
+	return i < bn_network_subnet_count(network) ? network->ranges[i] : "";
+}
+
+size_t bn_network_reserved_count(const bn_network *network)
+{
+	return network ? network->record.reserved.len : 0;
+}
+
+const char *bn_network_reserved_at(const bn_network *network, size_t i)
+{
+	return i < bn_network_reserved_count(network) ? network->reserved[i] : "";
+}
+
+size_t bn_network_option_count(const bn_network *network)
+{
+	return network ? network->record.options.len : 0;
+}
+
+const char *bn_network_option_key_at(const bn_network *network, size_t i)
+{
+	return i < bn_network_option_count(network) ? network->record.options.items[i].key : "";
+}
+
+const char *bn_network_option_value_at(const bn_network *network, size_t i)
+{
+	return i < bn_network_option_count(network) ? network->record.options.items[i].value : "";
+}
+
+size_t bn_network_endpoint_count(const bn_network *network)
+{
+	return network ? network->endpoint_count : 0;
+}
+
+const bn_interface *bn_network_interface(const bn_network *network)
+{
+	return network ? network->interface : NULL;
+}

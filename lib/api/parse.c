@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Specs -> requests: text becomes values, with a sentence for what can't. */
+#include <errno.h>
+
+#include "api/api.h"
+
+static int parse_address(const char *text, const char *what, struct addr *ret_addr,
+			 struct error *error)
+{
+	if (addr_parse(text, ret_addr) < 0)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "%s '%.64s' is not an IPv4 or IPv6 address", what, text);
+	return 0;
+}
+
+static int parse_prefix(const char *text, const char *what, struct prefix *ret_prefix,
+			struct error *error)
+{
+	if (prefix_parse(text, ret_prefix) < 0)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "%s '%.64s' is not of the form 172.30.0.0/16 or fd00:30::/64",
+				 what, text);
+	return 0;
+}
+
+static struct subnet *subnet_of(struct network_request *request, int family)
+{
+	return family == AF_INET ? &request->ipv4 : &request->ipv6;
+}
+
+static int parse_subnets(const struct bn_name_list *texts, struct network_request *request,
+			 struct error *error)
+{
+	struct prefix prefix;
+	struct subnet *subnet;
+	int r;
+
+	for (size_t i = 0; i < texts->names.len; i++) {
+		r = parse_prefix(texts->names.items[i], "subnet", &prefix, error);
+		if (r < 0)
+			return r;
+		subnet = subnet_of(request, prefix.addr.family);
+		if (subnet->prefix.addr.family)
+			return error_set(error, -EINVAL, BN_REASON_INVALID,
+					 "subnet %s is the second of its family; a network takes "
+					 "one IPv4 and one IPv6 subnet",
+					 texts->names.items[i]);
+		subnet->prefix = prefix;
+	}
+	return 0;
+}
+
+static int parse_gateways(const struct bn_name_list *texts, struct network_request *request,
+			  struct error *error)
+{
+	struct addr addr;
+	struct subnet *subnet;
+	int r;
+
+	for (size_t i = 0; i < texts->names.len; i++) {
+		r = parse_address(texts->names.items[i], "gateway", &addr, error);
+		if (r < 0)
+			return r;
+		subnet = subnet_of(request, addr.family);
+		if (!subnet->prefix.addr.family || addr_is_set(&subnet->gateway))
+			return error_set(error, -EINVAL, BN_REASON_INVALID,
+					 "gateway %s needs one subnet of its family that has no "
+					 "gateway yet",
+					 texts->names.items[i]);
+		subnet->gateway = addr;
+	}
+	return 0;
+}
+
+static int parse_ranges(const struct bn_name_list *texts, struct network_request *request,
+			struct error *error)
+{
+	struct prefix range;
+	struct subnet *subnet;
+	int r;
+
+	for (size_t i = 0; i < texts->names.len; i++) {
+		r = parse_prefix(texts->names.items[i], "ip range", &range, error);
+		if (r < 0)
+			return r;
+		subnet = subnet_of(request, range.addr.family);
+		if (!subnet->prefix.addr.family || subnet->range.addr.family)
+			return error_set(error, -EINVAL, BN_REASON_INVALID,
+					 "ip range %s needs one subnet of its family that has no "
+					 "range yet",
+					 texts->names.items[i]);
+		subnet->range = range;
+	}
+	return 0;
+}
+
+static int parse_families(const struct bn_network_spec *spec, struct network_request *request,
+			  struct error *error)
+{
+	bool ipv4 = request->ipv4.prefix.addr.family, ipv6 = request->ipv6.prefix.addr.family;
+
+	if ((spec->ipv4 == 0 && ipv4) || (spec->ipv6 == 0 && ipv6))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "network %s is to do without IPv%d but is given such a subnet",
+				 spec->name, spec->ipv4 == 0 && ipv4 ? 4 : 6);
+	request->want_ipv6 = spec->ipv6 == 1 || ipv6;
+	request->want_ipv4 = spec->ipv4 == 1 || ipv4 || (spec->ipv4 == -1 && !ipv6);
+	if (!request->want_ipv4 && !request->want_ipv6)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "network %s has neither IPv4 nor IPv6; ask for one", spec->name);
+	return 0;
+}
+
+static int parse_mtu(const struct bn_network_spec *spec, struct network_request *request,
+		     struct error *error)
+{
+	/* below 1280 there is no IPv6 (RFC 8200), below 68 no IPv4 (RFC 791) */
+	uint32_t least = request->want_ipv6 ? 1280 : 68;
+
+	request->mtu = spec->mtu;
+	if (spec->mtu && (spec->mtu < least || spec->mtu > 65535))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "mtu %u of network %s is not between %u and 65535", spec->mtu,
+				 spec->name, least);
+	return 0;
+}
+
+static int parse_reserved(const struct bn_name_list *texts, struct network_request *request,
+			  struct addr **reserved, struct error *error)
+{
+	int r = 0;
+
+	*reserved = calloc(texts->names.len + 1, sizeof(**reserved));
+	if (!*reserved)
+		return error_oom(error);
+	for (size_t i = 0; i < texts->names.len && r >= 0; i++)
+		r = parse_address(texts->names.items[i], "reserved address", &(*reserved)[i],
+				  error);
+	request->reserved = *reserved;
+	request->reserved_len = texts->names.len;
+	return r;
+}
+
+int network_spec_parse(const struct bn_network_spec *spec, struct network_request *request,
+		       struct addr **reserved, struct error *error)
+{
+	int r;
+
+	*request = (struct network_request){
+		.name = spec->name,
+		.bridge = spec->bridge,
+		.options = &spec->options,
+	};
+	r = network_name_check(spec->name, error);
+	if (r >= 0 && spec->bridge[0])
+		r = interface_name_check(spec->bridge, error);
+	if (r >= 0)
+		r = parse_subnets(&spec->subnets, request, error);
+	if (r >= 0)
+		r = parse_gateways(&spec->gateways, request, error);
+	if (r >= 0)
+		r = parse_ranges(&spec->ranges, request, error);
+	if (r >= 0)
+		r = parse_families(spec, request, error);
+	if (r >= 0)
+		r = parse_mtu(spec, request, error);
+	return r < 0 ? r : parse_reserved(&spec->reserved, request, reserved, error);
+}
+
+int port_specs_parse(const struct bn_port_spec *specs, size_t len, struct port_request **requests,
+		     struct error *error)
+{
+	int r = 0;
+
+	*requests = calloc(len + 1, sizeof(**requests));
+	if (!*requests)
+		return error_oom(error);
+	for (size_t i = 0; i < len && r >= 0; i++)
+		r = port_parse(specs[i].mapping, &(*requests)[i], error);
+	return r;
+}
+
+static int parse_addresses(const struct bn_name_list *texts, struct endpoint *endpoint,
+			   struct error *error)
+{
+	struct addr addr;
+	struct prefix *slot;
+	int r;
+
+	for (size_t i = 0; i < texts->names.len; i++) {
+		r = parse_address(texts->names.items[i], "address", &addr, error);
+		if (r < 0)
+			return r;
+		slot = addr.family == AF_INET ? &endpoint->ipv4 : &endpoint->ipv6;
+		if (slot->addr.family)
+			return error_set(error, -EINVAL, BN_REASON_INVALID,
+					 "address %s is the second of its family; an endpoint "
+					 "takes one of each",
+					 texts->names.items[i]);
+		slot->addr = addr;
+	}
+	return 0;
+}
+
+static int parse_routes(const struct bn_endpoint_spec *spec, struct endpoint *endpoint,
+			struct error *error)
+{
+	struct route *route;
+	char right[PREFIX_TEXT_MAX];
+	struct prefix masked;
+	int r;
+
+	for (size_t i = 0; i < spec->route_destinations.names.len; i++) {
+		route = vector_push(&endpoint->routes);
+		if (!route)
+			return error_oom(error);
+		r = parse_prefix(spec->route_destinations.names.items[i], "route to",
+				 &route->destination, error);
+		if (r >= 0)
+			r = parse_address(spec->route_gateways.names.items[i], "route by way of",
+					  &route->gateway, error);
+		if (r < 0)
+			return r;
+		masked = prefix_mask(&route->destination);
+		if (!prefix_is_masked(&route->destination))
+			return error_set(error, -EINVAL, BN_REASON_INVALID,
+					 "route to %s has host bits set; use %s",
+					 spec->route_destinations.names.items[i],
+					 prefix_format(&masked, right));
+		if (route->destination.addr.family != route->gateway.family)
+			return error_set(error, -EINVAL, BN_REASON_INVALID,
+					 "route to %s by way of %s mixes IPv4 and IPv6",
+					 spec->route_destinations.names.items[i],
+					 spec->route_gateways.names.items[i]);
+	}
+	return 0;
+}
+
+int endpoint_spec_parse(const struct bn_endpoint_spec *spec, struct endpoint_request *request,
+			struct port_request **ports, struct error *error)
+{
+	struct endpoint *endpoint = &request->endpoint;
+	int r;
+
+	request->sandbox_path = spec->sandbox_path;
+	request->sandbox_pid = spec->sandbox_pid;
+	request->sandbox_fd = spec->sandbox_fd;
+	r = endpoint_id_check(spec->endpoint, error);
+	if (r < 0)
+		return r;
+	string_copy(endpoint->id, sizeof(endpoint->id), spec->endpoint);
+	/* an id of a network is longer than a name: ops looks it up */
+	request->network = spec->network;
+	endpoint->gateway_priority = spec->gateway_priority;
+	if (spec->interface && interface_name_check(spec->interface, error) < 0)
+		return error->code;
+	if (spec->interface)
+		string_copy(endpoint->interface, sizeof(endpoint->interface), spec->interface);
+	if (spec->mac && mac_parse(spec->mac, endpoint->mac) < 0)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "MAC '%.32s' is not a unicast address like 02:42:ac:11:00:02",
+				 spec->mac);
+	request->mac_given = spec->mac != NULL;
+	if (options_copy(&endpoint->options, &spec->options) < 0)
+		return error_oom(error);
+	r = parse_addresses(&spec->addresses, endpoint, error);
+	if (r >= 0)
+		r = parse_routes(spec, endpoint, error);
+	if (r >= 0)
+		r = port_specs_parse(spec->ports.specs.items, spec->ports.specs.len, ports, error);
+	request->ports = *ports;
+	request->ports_len = spec->ports.specs.len;
+	return r;
+}

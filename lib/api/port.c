@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+
+#include "api/api.h"
+
+static void snapshot_clear(struct bn_port *port)
+{
+	for (size_t i = 0; i < port->fds.len; i++)
+		cleanup_close(&port->fds.items[i]);
+	free(port->fds.items);
+}
+
+int port_list_fill(struct bn_port_list *list, struct published *published, struct error *error)
+{
+	struct bn_port *port;
+
+	if (vector_reserve(&list->ports, published->ports.len) < 0)
+		return error_oom(error);
+	for (size_t i = 0; i < published->ports.len; i++) {
+		port = vector_push(&list->ports);
+		port->record = published->ports.items[i];
+		if (addr_is_set(&port->record.host_addr))
+			addr_format(&port->record.host_addr, port->host_addr);
+		port_format(&port->record, port->text);
+		if (published->fds) {
+			port->fds = published->fds[i];
+			published->fds[i] = (fd_vector){ 0 };
+		}
+	}
+	return 0;
+}
+
+void port_list_clear(struct bn_port_list *list)
+{
+	for (size_t i = 0; i < list->ports.len; i++)
+		snapshot_clear(&list->ports.items[i]);
+	free(list->ports.items);
+}
+
+/* ---- verbs ---- */
+
+static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
+		   const struct bn_port_spec *specs, size_t len, uint32_t flags,
+		   bn_port_list **ret_list)
+{
+	CLEANUP(published_clear) struct published published = { 0 };
+	CLEANUP_FREE struct port_request *requests = NULL;
+	bn_port_list *list = NULL;
+	int r;
+
+	if (!network || !endpoint)
+		return api_missing(ctx, "the network or the endpoint");
+	r = api_enter(ctx, flags, BN_PUBLISH_HOLD_PORTS, ENGINE_CHANGE);
+	if (r >= 0 && !ret_list && (flags & BN_PUBLISH_HOLD_PORTS))
+		r = error_set(&ctx->engine.error, -EINVAL, BN_REASON_INVALID,
+			      "holding ports needs a result that keeps the descriptors");
+	if (r >= 0)
+		r = port_specs_parse(specs, len, &requests, &ctx->engine.error);
+	if (r >= 0 && ret_list) {
+		list = calloc(1, sizeof(*list));
+		if (!list || vector_reserve(&list->ports, len) < 0)
+			r = error_oom(&ctx->engine.error);
+	}
+	if (r >= 0)
+		r = ops_publish(&ctx->engine, network, endpoint, requests, len,
+				flags & BN_PUBLISH_HOLD_PORTS, &published);
+	if (r >= 0 && list) {
+		/* room was made above: it can't fail once the ports are published */
+		r = port_list_fill(list, &published, &ctx->engine.error);
+		*ret_list = TAKE_POINTER(list);
+	}
+	bn_port_list_free(list);
+	return api_leave(ctx, r);
+}
+
+int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
+		    const bn_port_spec *spec, uint32_t flags, bn_port **ret_port)
+{
+	bn_port_list *list = NULL;
+	bn_port *port = NULL;
+	int r;
+
+	if (!spec)
+		return api_missing(ctx, "the port spec");
+	if (ret_port) {
+		port = calloc(1, sizeof(*port));
+		if (!port)
+			return -ENOMEM;
+	}
+	r = publish(ctx, network, endpoint, spec, 1, flags, ret_port ? &list : NULL);
+	if (r >= 0 && port) {
+		*port = list->ports.items[0];
+		list->ports.items[0] = (struct bn_port){ 0 };
+		*ret_port = TAKE_POINTER(port);
+	}
+	bn_port_list_free(list);
+	free(port);
+	return r;
+}
+
+int bn_ports_publish(bn_ctx *ctx, const char *network, const char *endpoint,
+		     const bn_port_spec_list *specs, uint32_t flags, bn_port_list **ret_list)
+{
+	if (!specs)
+		return api_missing(ctx, "the list of port specs");
+	return publish(ctx, network, endpoint, specs->specs.items, specs->specs.len, flags,
+		       ret_list);
+}
+
+static int unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
+		     const struct bn_port_spec *specs, size_t len, uint32_t flags)
+{
+	CLEANUP_FREE struct port_request *requests = NULL;
+	int r;
+
+	if (!network || !endpoint)
+		return api_missing(ctx, "the network or the endpoint");
+	r = api_enter(ctx, flags, BN_UNPUBLISH_MISSING_OK, ENGINE_CHANGE);
+	if (r >= 0)
+		r = port_specs_parse(specs, len, &requests, &ctx->engine.error);
+	if (r >= 0)
+		r = ops_unpublish(&ctx->engine, network, endpoint, requests, len, flags);
+	return api_leave(ctx, r);
+}
+
+int bn_port_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
+		      const bn_port_spec *spec, uint32_t flags)
+{
+	if (!spec)
+		return api_missing(ctx, "the port spec");
+	return unpublish(ctx, network, endpoint, spec, 1, flags);
+}
+
+int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
+		       const bn_port_spec_list *specs, uint32_t flags)
+{
+	if (!specs)
+		return api_missing(ctx, "the list of port specs");
+	return unpublish(ctx, network, endpoint, specs->specs.items, specs->specs.len, flags);
+}
+
+/* Filters given by name or id become names; an unknown one is an error, not an empty list. */
+static int list_ports(struct engine *engine, const char *network, const char *endpoint,
+		      port_vector *ports)
+{
+	CLEANUP(network_clear) struct network record = { 0 };
+	int r;
+
+	if (network) {
+		r = store_network_get(engine->store, network, &record, &engine->error);
+		if (r < 0)
+			return r;
+		network = record.name;
+	}
+	return store_ports(engine->store, network, endpoint, 0, ports, &engine->error);
+}
+
+int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
+		  bn_port_list **ret_list)
+{
+	CLEANUP(published_clear) struct published ports = { 0 };
+	bn_port_list *list = NULL;
+	int r;
+
+	if (!ret_list)
+		return api_missing(ctx, "the result");
+	r = api_enter(ctx, flags, 0, ENGINE_READ);
+	if (r >= 0)
+		r = list_ports(&ctx->engine, network, endpoint, &ports.ports);
+	if (r >= 0) {
+		list = calloc(1, sizeof(*list));
+		r = list ? port_list_fill(list, &ports, &ctx->engine.error)
+			 : error_oom(&ctx->engine.error);
+	}
+	if (r >= 0)
+		*ret_list = TAKE_POINTER(list);
+	bn_port_list_free(list);
+	return api_leave(ctx, r);
+}
+
+/* ---- snapshots ---- */
+
+size_t bn_port_list_len(const bn_port_list *list)
+{
+	return list ? list->ports.len : 0;
+}
+
+const bn_port *bn_port_list_at(const bn_port_list *list, size_t i)
+{
+	return i < bn_port_list_len(list) ? &list->ports.items[i] : NULL;
+}
+
+void bn_port_list_free(bn_port_list *list)
+{
+	if (!list)
+		return;
+	port_list_clear(list);
+	free(list);
+}
+
+void bn_port_free(bn_port *port)
+{
+	if (!port)
+		return;
+	snapshot_clear(port);
+	free(port);
+}
+
+const char *bn_port_network(const bn_port *port)
+{
+	return port ? port->record.network : "";
+}
+
+const char *bn_port_endpoint(const bn_port *port)
+{
+	return port ? port->record.endpoint : "";
+}
+
+const char *bn_port_protocol(const bn_port *port)
+{
+	return port ? protocol_name(port->record.protocol) : "";
+}
+
+const char *bn_port_host_address(const bn_port *port)
+{
+	return port ? port->host_addr : "";
+}
+
+uint32_t bn_port_host_port(const bn_port *port)
+{
+	return port ? port->record.host_port : 0;
+}
+
+uint32_t bn_port_container_port(const bn_port *port)
+{
+	return port ? port->record.container_port : 0;
+}
+
+uint32_t bn_port_count(const bn_port *port)
+{
+	return port ? port->record.count : 0;
+}
+
+const char *bn_port_text(const bn_port *port)
+{
+	return port ? port->text : "";
+}
+
+size_t bn_port_fd_count(const bn_port *port)
+{
+	return port ? port->fds.len : 0;
+}
+
+int bn_port_fd_at(const bn_port *port, size_t i)
+{
+	return i < bn_port_fd_count(port) ? port->fds.items[i] : -1;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdatomic.h>
+
+#include "api/api.h"
+#include "ops/rules.h"
+
+struct rule_text {
+	char source[PREFIX_TEXT_MAX + 1], destination[PREFIX_TEXT_MAX + 1];
+	char extra[RULE_EXTRA_MAX];
+	char in[IFNAMSIZ + 1], out[IFNAMSIZ + 1];
+	char purpose[PURPOSE_MAX];
+};
+
+struct bn_rule {
+	struct rule rule;
+	const char *chain, *target;     /* as the backend calls them */
+	bool verbose;
+	/* Most callers of a long listing look at counters alone: the words are made when the first
+	 * of them is asked for. Snapshots are shared between threads, hence atomic. */
+	struct rule_text *_Atomic text;
+};
+
+struct bn_rule_list {
+	VECTOR(struct bn_rule) rules;
+};
+
+/* ---- verbs ---- */
+
+static int fill_list(struct engine *engine, const struct firewall_backend *backend,
+		     const rule_vector *rules, bool verbose, bn_rule_list **ret_list)
+{
+	bn_rule_list *list = calloc(1, sizeof(*list));
+	struct bn_rule *slot;
+
+	if (!list || vector_reserve(&list->rules, rules->len) < 0) {
+		free(list);
+		return error_oom(&engine->error);
+	}
+	for (size_t i = 0; i < rules->len; i++) {
+		slot = vector_push(&list->rules);
+		slot->rule = rules->items[i];
+		slot->chain = backend->chain_name(slot->rule.chain);
+		slot->target = slot->rule.target == TARGET_JUMP
+				       ? backend->chain_name(slot->rule.jump)
+				       : rule_target_name(&slot->rule);
+		slot->verbose = verbose;
+		/* moved over: the foreign text has one owner */
+		rules->items[i].foreign = NULL;
+	}
+	*ret_list = list;
+	return 0;
+}
+
+static int network_name(struct engine *engine, const char *network, struct network *record,
+			const char **ret_name)
+{
+	int r;
+
+	if (!network) {
+		*ret_name = NULL;
+		return 0;
+	}
+	r = store_network_get(engine->store, network, record, &engine->error);
+	if (r >= 0)
+		*ret_name = record->name;
+	return r;
+}
+
+int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list)
+{
+	CLEANUP(network_clear) struct network record = { 0 };
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	const char *name = NULL;
+	struct engine *engine;
+	int r;
+
+	if (!ret_list)
+		return api_missing(ctx, "the result");
+	r = api_enter(ctx, flags, BN_RULES_VERBOSE, ENGINE_RULES);
+	if (r < 0)
+		return api_leave(ctx, r);
+	engine = &ctx->engine;
+	r = network_name(engine, network, &record, &name);
+	if (r >= 0)
+		r = engine->firewall->backend->list(engine->firewall, name, &rules,
+						    &engine->error);
+	if (r >= 0)
+		r = fill_list(engine, engine->firewall->backend, &rules,
+			      flags & BN_RULES_VERBOSE, ret_list);
+	return api_leave(ctx, r);
+}
+
+/* The backend that is open, or recorded, or asked for; without any, the one that would be used. */
+static int planning_backend(struct engine *engine, const struct firewall_backend **ret_backend)
+{
+	char recorded[FACT_MAX];
+	int r;
+
+	r = store_fact_get(engine->store, "backend", recorded, &engine->error);
+	if (r < 0)
+		return r;
+	*ret_backend = engine->firewall ? engine->firewall->backend : NULL;
+	if (!*ret_backend && recorded[0])
+		*ret_backend = firewall_backend_by_name(recorded);
+	if (!*ret_backend && engine->backend[0])
+		*ret_backend = firewall_backend_by_name(engine->backend);
+	if (!*ret_backend)
+		*ret_backend = firewall_backends[0];
+	if (!*ret_backend)
+		return error_set(&engine->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
+				 "this build of the library has no backend; build it with one");
+	return 0;
+}
+
+static int plan(struct engine *engine, const struct firewall_backend *backend, const char *network,
+		rule_vector *rules)
+{
+	int r;
+
+	r = rules_plan_state(engine, backend->traits, network, rules);
+	/* the base is there as long as there is a network that it serves */
+	if (r >= 0 && !network && rules->len && plan_base(backend->traits, rules) < 0)
+		r = error_oom(&engine->error);
+	if (r >= 0)
+		rules_sort(rules);
+	return r;
+}
+
+int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list)
+{
+	CLEANUP(network_clear) struct network record = { 0 };
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	const struct firewall_backend *backend;
+	const char *name = NULL;
+	int r;
+
+	if (!ret_list)
+		return api_missing(ctx, "the result");
+	r = api_enter(ctx, flags, BN_RULES_VERBOSE, ENGINE_READ);
+	if (r >= 0)
+		r = planning_backend(&ctx->engine, &backend);
+	if (r >= 0)
+		r = network_name(&ctx->engine, network, &record, &name);
+	if (r >= 0)
+		r = plan(&ctx->engine, backend, name, &rules);
+	if (r >= 0)
+		r = fill_list(&ctx->engine, backend, &rules, flags & BN_RULES_VERBOSE, ret_list);
+	return api_leave(ctx, r);
+}
+
+/* ---- snapshots ---- */
+
+size_t bn_rule_list_len(const bn_rule_list *list)
+{
+	return list ? list->rules.len : 0;
+}
+
+const bn_rule *bn_rule_list_at(const bn_rule_list *list, size_t i)
+{
+	return i < bn_rule_list_len(list) ? &list->rules.items[i] : NULL;
+}
+
+void bn_rule_list_free(bn_rule_list *list)
+{
+	if (!list)
+		return;
+	for (size_t i = 0; i < list->rules.len; i++) {
+		free(list->rules.items[i].rule.foreign);
+		free(atomic_load(&list->rules.items[i].text));
+	}
+	free(list->rules.items);
+	free(list);
+}
+
+static const struct rule_text *text_of(const bn_rule *rule)
+{
+	static const struct rule_text empty;
+	struct bn_rule *cache = (struct bn_rule *)rule;
+	struct rule_text *text, *other = NULL;
+
+	if (!rule)
+		return &empty;
+	text = atomic_load(&cache->text);
+	if (text)
+		return text;
+	text = malloc(sizeof(*text));
+	if (!text)
+		return &empty;
+	rule_render_address(&rule->rule, &rule->rule.source, false, text->source);
+	rule_render_address(&rule->rule, &rule->rule.destination, rule->rule.destination_not,
+			    text->destination);
+	rule_render_extra(&rule->rule, text->extra);
+	rule_render_interface(rule->rule.in, rule->rule.in_not, text->in);
+	rule_render_interface(rule->rule.out, rule->rule.out_not, text->out);
+	rule_purpose(&rule->rule, text->purpose);
+	if (!atomic_compare_exchange_strong(&cache->text, &other, text)) {
+		free(text);
+		text = other;
+	}
+	return text;
+}
+
+const char *bn_rule_family(const bn_rule *rule)
+{
+	if (!rule)
+		return "";
+	switch (rule->rule.family) {
+	case AF_INET:
+		return "ipv4";
+	case AF_INET6:
+		return "ipv6";
+	default:
+		return "any";
+	}
+}
+
+const char *bn_rule_table(const bn_rule *rule)
+{
+	return rule ? rule_table_name(rule->rule.chain) : "";
+}
+
+const char *bn_rule_chain(const bn_rule *rule)
+{
+	return rule ? rule->chain : "";
+}
+
+const char *bn_rule_target(const bn_rule *rule)
+{
+	return rule ? rule->target : "";
+}
+
+const char *bn_rule_protocol(const bn_rule *rule)
+{
+	return rule ? protocol_name(rule->rule.protocol) : "";
+}
+
+const char *bn_rule_source(const bn_rule *rule)
+{
+	return text_of(rule)->source;
+}
+
+const char *bn_rule_destination(const bn_rule *rule)
+{
+	return text_of(rule)->destination;
+}
+
+const char *bn_rule_extra(const bn_rule *rule)
+{
+	return text_of(rule)->extra;
+}
+
+uint64_t bn_rule_packets(const bn_rule *rule)
+{
+	return rule && rule->verbose ? rule->rule.packets : 0;
+}
+
+uint64_t bn_rule_bytes(const bn_rule *rule)
+{
+	return rule && rule->verbose ? rule->rule.bytes : 0;
+}
+
+const char *bn_rule_in_interface(const bn_rule *rule)
+{
+	return rule && rule->verbose ? text_of(rule)->in : "";
+}
+
+const char *bn_rule_out_interface(const bn_rule *rule)
+{
+	return rule && rule->verbose ? text_of(rule)->out : "";
+}
+
+uint64_t bn_rule_handle(const bn_rule *rule)
+{
+	return rule && rule->verbose ? rule->rule.handle : 0;
+}
+
+const char *bn_rule_network(const bn_rule *rule)
+{
+	return rule && rule->verbose ? rule->rule.network : "";
+}
+
+const char *bn_rule_endpoint(const bn_rule *rule)
+{
+	return rule && rule->verbose ? rule->rule.endpoint : "";
+}
+
+const char *bn_rule_purpose(const bn_rule *rule)
+{
+	return rule && rule->verbose ? text_of(rule)->purpose : "";
+}

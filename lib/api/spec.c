@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The builders: they keep text, and judge nothing but NULL. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "api/api.h"
+
+static int set_string(char **slot, const char *value)
+{
+	char *copy;
+
+	if (!value)
+		return -EINVAL;
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(*slot);
+	*slot = copy;
+	return 0;
+}
+
+/* ---- names ---- */
+
+static void names_clear(struct bn_name_list *list)
+{
+	for (size_t i = 0; i < list->names.len; i++)
+		free(list->names.items[i]);
+	free(list->names.items);
+}
+
+int bn_name_list_new(bn_name_list **ret_list)
+{
+	bn_name_list *list;
+
+	if (!ret_list)
+		return -EINVAL;
+	list = calloc(1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	*ret_list = list;
+	return 0;
+}
+
+int bn_name_list_add(bn_name_list *list, const char *name)
+{
+	char *copy;
+
+	if (!list || !name)
+		return -EINVAL;
+	copy = strdup(name);
+	if (!copy || vector_reserve(&list->names, 1) < 0) {
+		free(copy);
+		return -ENOMEM;
+	}
+	list->names.items[list->names.len++] = copy;
+	return 0;
+}
+
+void bn_name_list_free(bn_name_list *list)
+{
+	if (!list)
+		return;
+	names_clear(list);
+	free(list);
+}
+
+/* ---- networks ---- */
+
+int bn_network_spec_new(const char *name, bn_network_spec **ret_spec)
+{
+	bn_network_spec *spec;
+
+	if (!name || !ret_spec)
+		return -EINVAL;
+	spec = calloc(1, sizeof(*spec));
+	if (!spec)
+		return -ENOMEM;
+	spec->ipv4 = -1;
+	spec->ipv6 = -1;
+	if (set_string(&spec->name, name) < 0 || set_string(&spec->bridge, "") < 0) {
+		bn_network_spec_free(spec);
+		return -ENOMEM;
+	}
+	*ret_spec = spec;
+	return 0;
+}
+
+void bn_network_spec_free(bn_network_spec *spec)
+{
+	if (!spec)
+		return;
+	free(spec->name);
+	free(spec->bridge);
+	names_clear(&spec->subnets);
+	names_clear(&spec->gateways);
+	names_clear(&spec->ranges);
+	names_clear(&spec->reserved);
+	options_clear(&spec->options);
+	free(spec);
+}
+
+int bn_network_spec_add_subnet(bn_network_spec *spec, const char *cidr)
+{
+	return spec ? bn_name_list_add(&spec->subnets, cidr) : -EINVAL;
+}
+
+int bn_network_spec_set_ipv4(bn_network_spec *spec, int enable)
+{
+	if (!spec)
+		return -EINVAL;
+	spec->ipv4 = enable != 0;
+	return 0;
+}
+
+int bn_network_spec_set_ipv6(bn_network_spec *spec, int enable)
+{
+	if (!spec)
+		return -EINVAL;
+	spec->ipv6 = enable != 0;
+	return 0;
+}
+
+int bn_network_spec_add_gateway(bn_network_spec *spec, const char *address)
+{
+	return spec ? bn_name_list_add(&spec->gateways, address) : -EINVAL;
+}
+
+int bn_network_spec_add_ip_range(bn_network_spec *spec, const char *cidr)
+{
+	return spec ? bn_name_list_add(&spec->ranges, cidr) : -EINVAL;
+}
+
+int bn_network_spec_add_reserved(bn_network_spec *spec, const char *address)
+{
+	return spec ? bn_name_list_add(&spec->reserved, address) : -EINVAL;
+}
+
+int bn_network_spec_set_mtu(bn_network_spec *spec, uint32_t mtu)
+{
+	if (!spec)
+		return -EINVAL;
+	spec->mtu = mtu;
+	return 0;
+}
+
+int bn_network_spec_set_bridge(bn_network_spec *spec, const char *interface_name)
+{
+	return spec ? set_string(&spec->bridge, interface_name) : -EINVAL;
+}
+
+int bn_network_spec_set_option(bn_network_spec *spec, const char *key, const char *value)
+{
+	return spec && key && value ? options_set(&spec->options, key, value) : -EINVAL;
+}
+
+/* ---- ports ---- */
+
+int bn_port_spec_new(const char *mapping, bn_port_spec **ret_spec)
+{
+	bn_port_spec *spec;
+
+	if (!mapping || !ret_spec)
+		return -EINVAL;
+	spec = calloc(1, sizeof(*spec));
+	if (!spec || set_string(&spec->mapping, mapping) < 0) {
+		free(spec);
+		return -ENOMEM;
+	}
+	*ret_spec = spec;
+	return 0;
+}
+
+void bn_port_spec_free(bn_port_spec *spec)
+{
+	if (!spec)
+		return;
+	free(spec->mapping);
+	free(spec);
+}
+
+static void port_specs_clear(struct bn_port_spec_list *list)
+{
+	for (size_t i = 0; i < list->specs.len; i++)
+		free(list->specs.items[i].mapping);
+	free(list->specs.items);
+}
+
+int bn_port_spec_list_new(bn_port_spec_list **ret_list)
+{
+	bn_port_spec_list *list;
+
+	if (!ret_list)
+		return -EINVAL;
+	list = calloc(1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	*ret_list = list;
+	return 0;
+}
+
+int bn_port_spec_list_add(bn_port_spec_list *list, const bn_port_spec *spec)
+{
+	char *copy;
+
+	if (!list || !spec)
+		return -EINVAL;
+	copy = strdup(spec->mapping);
+	if (!copy || vector_reserve(&list->specs, 1) < 0) {
+		free(copy);
+		return -ENOMEM;
+	}
+	list->specs.items[list->specs.len++].mapping = copy;
+	return 0;
+}
+
+void bn_port_spec_list_free(bn_port_spec_list *list)
+{
+	if (!list)
+		return;
+	port_specs_clear(list);
+	free(list);
+}
+
+/* ---- endpoints ---- */
+
+int bn_endpoint_spec_new(const char *network, const char *endpoint, bn_endpoint_spec **ret_spec)
+{
+	bn_endpoint_spec *spec;
+
+	if (!network || !endpoint || !ret_spec)
+		return -EINVAL;
+	spec = calloc(1, sizeof(*spec));
+	if (!spec)
+		return -ENOMEM;
+	spec->sandbox_fd = -1;
+	if (set_string(&spec->network, network) < 0 || set_string(&spec->endpoint, endpoint) < 0) {
+		bn_endpoint_spec_free(spec);
+		return -ENOMEM;
+	}
+	*ret_spec = spec;
+	return 0;
+}
+
+void bn_endpoint_spec_free(bn_endpoint_spec *spec)
+{
+	if (!spec)
+		return;
+	free(spec->network);
+	free(spec->endpoint);
+	free(spec->sandbox_path);
+	cleanup_close(&spec->sandbox_fd);
+	free(spec->interface);
+	free(spec->mac);
+	names_clear(&spec->addresses);
+	names_clear(&spec->route_destinations);
+	names_clear(&spec->route_gateways);
+	options_clear(&spec->options);
+	port_specs_clear(&spec->ports);
+	free(spec);
+}
+
+/* The last one said is meant. */
+static void forget_sandbox(bn_endpoint_spec *spec)
+{
+	free(spec->sandbox_path);
+	spec->sandbox_path = NULL;
+	spec->sandbox_pid = 0;
+	cleanup_close(&spec->sandbox_fd);
+	spec->sandbox_fd = -1;
+}
+
+int bn_endpoint_spec_set_sandbox_path(bn_endpoint_spec *spec, const char *path)
+{
+	char *copy;
+
+	if (!spec || !path)
+		return -EINVAL;
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	forget_sandbox(spec);
+	spec->sandbox_path = copy;
+	return 0;
+}
+
+int bn_endpoint_spec_set_sandbox_pid(bn_endpoint_spec *spec, int pid)
+{
+	if (!spec || pid <= 0)
+		return -EINVAL;
+	forget_sandbox(spec);
+	spec->sandbox_pid = pid;
+	return 0;
+}
+
+int bn_endpoint_spec_set_sandbox_fd(bn_endpoint_spec *spec, int fd)
+{
+	int copy;
+
+	if (!spec || fd < 0)
+		return -EINVAL;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return -errno;
+	forget_sandbox(spec);
+	spec->sandbox_fd = copy;
+	return 0;
+}
+
+int bn_endpoint_spec_set_interface_name(bn_endpoint_spec *spec, const char *name)
+{
+	return spec ? set_string(&spec->interface, name) : -EINVAL;
+}
+
+int bn_endpoint_spec_add_address(bn_endpoint_spec *spec, const char *address)
+{
+	return spec ? bn_name_list_add(&spec->addresses, address) : -EINVAL;
+}
+
+int bn_endpoint_spec_set_mac(bn_endpoint_spec *spec, const char *mac)
+{
+	return spec ? set_string(&spec->mac, mac) : -EINVAL;
+}
+
+int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination,
+			       const char *gateway)
+{
+	int r;
+
+	if (!spec || !destination || !gateway)
+		return -EINVAL;
+	r = bn_name_list_add(&spec->route_destinations, destination);
+	if (r < 0)
+		return r;
+	r = bn_name_list_add(&spec->route_gateways, gateway);
+	if (r < 0)
+		free(spec->route_destinations.names.items[--spec->route_destinations.names.len]);
+	return r;
+}
+
+int bn_endpoint_spec_set_gateway_priority(bn_endpoint_spec *spec, int priority)
+{
+	if (!spec)
+		return -EINVAL;
+	spec->gateway_priority = priority;
+	return 0;
+}
+
+int bn_endpoint_spec_set_option(bn_endpoint_spec *spec, const char *key, const char *value)
+{
+	return spec && key && value ? options_set(&spec->options, key, value) : -EINVAL;
+}
+
+int bn_endpoint_spec_add_port(bn_endpoint_spec *spec, const bn_port_spec *port)
+{
+	return spec ? bn_port_spec_list_add(&spec->ports, port) : -EINVAL;
+}

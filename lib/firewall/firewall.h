@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The backend interface. A backend translates rules (model/rule.h) to and from the kernel; it
+ * decides nothing. It works in the network namespace of the thread that opened it.
+ */
+#ifndef BN_FIREWALL_FIREWALL_H
+#define BN_FIREWALL_FIREWALL_H
+
+#include "model/plan.h"
+
+struct firewall;
+
+typedef void (*firewall_log_fn)(void *userdata, int level, const char *message);
+
+struct firewall_config {
+	firewall_log_fn log;            /* may be NULL */
+	void *userdata;
+};
+
+/* The base (tables, chains, base rules) is missing: apply again with FIREWALL_BASE. */
+#define FIREWALL_BASE_MISSING (-ENOTCONN)
+
+#define FIREWALL_BASE 0x1u              /* make the base first where it is missing, same commit */
+#define FIREWALL_MISSING_OK 0x2u        /* a rule to remove that is not there is no error */
+#define FIREWALL_REPLACE 0x4u           /* a rule to add that is there already is no error */
+
+/* One change: all of it or nothing. Drops are in force before accepts and DNATs, and go after. */
+struct firewall_change {
+	const struct rule *add;
+	size_t add_len;
+	const struct rule *remove;
+	size_t remove_len;
+	uint32_t flags;
+};
+
+struct firewall_backend {
+	const char *name;
+	uint32_t traits;                /* PLAN_* */
+
+	/* -EOPNOTSUPP with BN_REASON_BACKEND_UNAVAILABLE when the kernel lacks it, -EPERM. */
+	int (*open)(const struct firewall_config *config, struct firewall **ret_firewall,
+		    struct error *error);
+	void (*close)(struct firewall *firewall);
+
+	/* 1 if rules of ours are in the kernel, 0 if not, negative on error. */
+	int (*present)(struct firewall *firewall, struct error *error);
+
+	/* -EEXIST with BN_REASON_PORT_IN_USE when a host port is taken in the kernel itself (the
+	 * sentence names the port), FIREWALL_BASE_MISSING (no sentence), -ENOENT a rule to remove
+	 * is missing, -ETIMEDOUT. */
+	int (*apply)(struct firewall *firewall, const struct firewall_change *change,
+		     struct error *error);
+
+	/* Append what is in the kernel to *rules, in the order of rule_compare(). network: only
+	 * rules of that owner; NULL for all, base and foreign rules in our chains too. */
+	int (*list)(struct firewall *firewall, const char *network, rule_vector *rules,
+		    struct error *error);
+
+	/* Take the base away, unless it still serves someone: a user chain that holds a rule stays
+	 * (with what it needs to exist), and nothing is removed while network rules are left. */
+	int (*remove_base)(struct firewall *firewall, struct error *error);
+
+	/* How this backend calls the chain. */
+	const char *(*chain_name)(enum rule_chain chain);
+};
+
+struct firewall {
+	const struct firewall_backend *backend;
+	struct firewall_config config;
+	deadline_ms deadline;           /* set before each call; 0 for none */
+};
+
+/* NULL-terminated, in order of preference. */
+extern const struct firewall_backend *const firewall_backends[];
+const struct firewall_backend *firewall_backend_by_name(const char *name);      /* NULL: unknown */
+
+/* ---- render.c: rules -> text ---- */
+
+#define RULE_EXTRA_MAX 160
+/* The last column of iptables -L: "tcp dpt:8799 to:172.17.0.4:1337", "ctstate DNAT",
+ * "ADDRTYPE match dst-type LOCAL"; "" if there is nothing to say. */
+void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]);
+/* "172.17.0.0/16", "!127.0.0.0/8", "172.17.0.2" (no /32), "0.0.0.0/0" or "::/0" for anywhere
+ * ("anywhere" when the family is both). */
+void rule_render_address(const struct rule *rule, const struct prefix *prefix, bool negated,
+			 char text[static PREFIX_TEXT_MAX + 1]);
+void rule_render_interface(const char *name, bool negated, char text[static IFNAMSIZ + 1]);
+
+/* ---- conntrack.c: flows of UDP ports ---- */
+
+/* A published UDP mapping whose stale flows must go. */
+struct flow_filter {
+	struct addr host_addr;          /* family 0: any address of the host */
+	uint16_t host_port, count;
+	struct addr to;                 /* the endpoint's address, one filter for each family */
+	uint16_t to_port;
+	bool published;                 /* true: just published, drop flows that do not go to the
+					 * endpoint; false: unpublished, drop those that do */
+};
+
+/*
+ * Drop the flows that match, in the caller's network namespace, and no others: a flow to another
+ * host's address with the same port number stays, so `local` lists every address of this host.
+ * One filtered dump for each family. A kernel without ctnetlink has nothing to drop: 0.
+ */
+int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const struct addr *local,
+			 size_t local_len, deadline_ms deadline, struct error *error);
+
+#endif

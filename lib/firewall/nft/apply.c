@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A change of the plan as one transaction. */
+#include "firewall/nft/nft.h"
+#include "model/port.h"
+
+/* An attribute holds 64 KiB at most; a message ends before that. */
+#define ELEMENTS_LIMIT 60000
+#define ELEMENT_ROOM 512
+/* Requests sent at once: their answers, a page or two each, must fit the socket's queue. */
+#define LOOKUPS 32
+
+struct change {
+	struct nft *nft;
+	uint32_t flags;
+	nft_element_vector add, remove;
+	uint32_t base_end, remove_end;  /* the last sequence numbers of the batch's parts */
+	bool empty;
+};
+
+static int element_order(const void *a, const void *b)
+{
+	const struct nft_element *left = a, *right = b;
+
+	if (left->set != right->set)
+		return left->set < right->set ? -1 : 1;
+	return memcmp(left->key, right->key, sizeof(left->key));
+}
+
+/* ---- writing ---- */
+
+struct writer {
+	struct nft *nft;
+	uint16_t type, flags;
+	bool values;                    /* write values and comments too */
+	int set;                        /* of the open message, -1 for none */
+	size_t nest;                    /* where its list of elements starts */
+};
+
+static int writer_open(struct writer *writer, enum nft_set set)
+{
+	struct nlmsghdr *message;
+	struct nlattr *nest;
+
+	message = nft_batch_message(writer->nft, writer->type, writer->flags, ELEMENT_ROOM);
+	if (!message)
+		return -ENOMEM;
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, nft_sets[set].name);
+	nest = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+	writer->nest = (size_t)((char *)nest - (char *)message);
+	writer->set = (int)set;
+	return 0;
+}
+
+static void put_data(struct nlmsghdr *message, uint16_t type, const uint8_t *data, size_t len)
+{
+	struct nlattr *nest = mnl_attr_nest_start(message, type);
+
+	mnl_attr_put(message, NFTA_DATA_VALUE, len, data);
+	mnl_attr_nest_end(message, nest);
+}
+
+static int writer_put(struct writer *writer, const struct nft_element *element)
+{
+	const struct nft_set_type *set = &nft_sets[element->set];
+	struct nft_comment comment;
+	struct nlmsghdr *message;
+	struct nlattr *item;
+	int code = 0;
+
+	if (writer->set != element->set)
+		code = writer_open(writer, element->set);
+	message = code < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
+	if (message && message->nlmsg_len > ELEMENTS_LIMIT) {
+		code = writer_open(writer, element->set);
+		message = code < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
+	}
+	if (!message)
+		return -ENOMEM;
+	item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+	put_data(message, NFTA_SET_ELEM_KEY, element->key, nft_fields_size(set->key));
+	if (writer->values && set->value[0])
+		put_data(message, NFTA_SET_ELEM_DATA, element->value, nft_fields_size(set->value));
+	if (writer->values) {
+		nft_comment_owner(element->rule, &comment);
+		if (comment.len)
+			mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, comment.len, comment.data);
+	}
+	mnl_attr_nest_end(message, item);
+	mnl_attr_nest_end(message, (struct nlattr *)((char *)message + writer->nest));
+	return 0;
+}
+
+/* ---- looking up what is there ---- */
+
+/* What the kernel has for an element's key, NULL if nothing; called for each in order. */
+typedef void (*found_fn)(struct nft_element *element, const struct nft_element_view *view,
+			 void *data);
+
+struct lookup {
+	nft_element_vector *elements;
+	size_t start, len;
+	uint32_t first;                 /* sequence number of the first request */
+	bool seen[LOOKUPS];
+	found_fn found;
+	void *data;
+};
+
+static int lookup_message(const struct nlmsghdr *message, void *data)
+{
+	struct lookup *lookup = data;
+	size_t index = message->nlmsg_seq - lookup->first;
+	const struct nlattr *attribute, *element;
+	struct nft_element_view view;
+
+	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWSETELEM || index >= lookup->len)
+		return 0;
+	nft_for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		nft_for_each_nested(element, attribute) {
+			if (nft_element_view(element, &view) < 0)
+				continue;
+			lookup->seen[index] = true;
+			lookup->found(&lookup->elements->items[lookup->start + index], &view,
+				      lookup->data);
+		}
+	}
+	return 0;
+}
+
+static int lookup_some(struct nft *nft, struct lookup *lookup, struct nft_reply *reply)
+{
+	int code;
+
+	memset(lookup->seen, 0, sizeof(lookup->seen));
+	lookup->first = nft->sequence + 1;
+	nft_requests_begin(nft);
+	for (size_t i = 0; i < lookup->len; i++) {
+		/* One element a request: the first that is missing ends a request. */
+		struct writer writer = {.nft = nft, .type = NFT_MSG_GETSETELEM, .set = -1};
+
+		code = writer_put(&writer, &lookup->elements->items[lookup->start + i]);
+		if (code < 0)
+			return code;
+	}
+	code = nft_batch_send(nft, lookup_message, lookup, reply);
+	if (code < 0 && code != -ENOENT)
+		return code;
+	for (size_t i = 0; i < lookup->len; i++) {
+		if (!lookup->seen[i])
+			lookup->found(&lookup->elements->items[lookup->start + i], NULL,
+				      lookup->data);
+	}
+	return 0;
+}
+
+static int lookup_elements(struct nft *nft, nft_element_vector *elements, found_fn found,
+			   void *data, struct nft_reply *reply)
+{
+	struct lookup lookup = {.elements = elements, .found = found, .data = data};
+	int code = 0;
+
+	for (size_t i = 0; code == 0 && i < elements->len; i += LOOKUPS) {
+		lookup.start = i;
+		lookup.len = elements->len - i < LOOKUPS ? elements->len - i : LOOKUPS;
+		code = lookup_some(nft, &lookup, reply);
+	}
+	return code;
+}
+
+static void found_to_remove(struct nft_element *element, const struct nft_element_view *view,
+			    void *data)
+{
+	(void)data;
+	/* Somebody else's element under the same key is not the rule that is to go. */
+	element->skip = !view || !nft_element_matches(element, view);
+}
+
+static bool is_removed(const struct change *change, const struct nft_element *element)
+{
+	const struct nft_element *removed = NULL;
+
+	if (change->remove.len)
+		removed = bsearch(element, change->remove.items, change->remove.len,
+				  sizeof(*element), element_order);
+	return removed && !removed->skip;
+}
+
+static void found_to_add(struct nft_element *element, const struct nft_element_view *view,
+			 void *data)
+{
+	bool there = view && !is_removed(data, element);
+
+	element->skip = there && nft_element_matches(element, view);
+	element->replace = there && !element->skip;
+}
+
+static int change_look_up(struct change *change, struct nft_reply *reply)
+{
+	int code = 0;
+
+	if (change->flags & FIREWALL_MISSING_OK)
+		code = lookup_elements(change->nft, &change->remove, found_to_remove, NULL, reply);
+	if (code == 0 && change->flags & FIREWALL_REPLACE)
+		code = lookup_elements(change->nft, &change->add, found_to_add, change, reply);
+	return code;
+}
+
+/* ---- the transaction ---- */
+
+static int write_base(struct change *change, struct nft_reply *reply)
+{
+	struct nft *nft = change->nft;
+	struct nft_standing standing = {0};
+	uint32_t generation = 0;
+	int code;
+
+	if (!(change->flags & FIREWALL_BASE))
+		return nft_batch_begin(nft, 0);
+	/* Which rules are missing is true only of the rule set that was read. */
+	code = nft_generation(nft, &generation, reply);
+	if (code == 0)
+		code = nft_standing_read(nft, &standing, reply);
+	if (code == 0)
+		code = nft_batch_begin(nft, generation);
+	if (code == 0)
+		code = nft_base_add(nft, &standing);
+	change->empty = false;
+	nft_standing_clear(&standing);
+	return code;
+}
+
+static int write_elements(struct change *change)
+{
+	struct writer delete = {.nft = change->nft, .type = NFT_MSG_DELSETELEM, .set = -1};
+	struct writer add = {.nft = change->nft, .type = NFT_MSG_NEWSETELEM, .set = -1,
+			     .flags = NLM_F_CREATE | NLM_F_EXCL, .values = true};
+	int code = 0;
+
+	change->base_end = change->nft->sequence;
+	for (size_t i = 0; code == 0 && i < change->remove.len; i++) {
+		if (!change->remove.items[i].skip)
+			code = writer_put(&delete, &change->remove.items[i]);
+	}
+	for (size_t i = 0; code == 0 && i < change->add.len; i++) {
+		if (change->add.items[i].replace)
+			code = writer_put(&delete, &change->add.items[i]);
+	}
+	change->remove_end = change->nft->sequence;
+	for (size_t i = 0; code == 0 && i < change->add.len; i++) {
+		if (!change->add.items[i].skip)
+			code = writer_put(&add, &change->add.items[i]);
+	}
+	if (change->nft->sequence != change->base_end)
+		change->empty = false;
+	return code;
+}
+
+/* -ERESTART: something changed between looking and committing; begin again. */
+static int change_try(struct change *change, struct nft_reply *reply)
+{
+	int code = change_look_up(change, reply);
+	bool looked = change->flags & (FIREWALL_MISSING_OK | FIREWALL_REPLACE);
+
+	change->empty = true;
+	if (code == 0)
+		code = write_base(change, reply);
+	if (code == 0)
+		code = write_elements(change);
+	if (code < 0 || change->empty)
+		return code;
+	code = nft_batch_commit(change->nft, reply);
+	if (!reply->code || reply->sequence <= change->base_end)
+		return code;
+	if (code == -ENOENT && reply->sequence > change->remove_end)
+		return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
+	if (looked && (code == -ENOENT || (code == -EEXIST && change->flags & FIREWALL_REPLACE)))
+		return -ERESTART;
+	return code;
+}
+
+/* ---- saying what went wrong ---- */
+
+struct culprit {
+	struct change *change;
+	const struct nft_element *element;
+	struct rule holder;             /* whose element is in the way */
+};
+
+static void found_in_the_way(struct nft_element *element, const struct nft_element_view *view,
+			     void *data)
+{
+	struct culprit *culprit = data;
+
+	if (culprit->element || !view || is_removed(culprit->change, element))
+		return;
+	culprit->element = element;
+	if (!nft_element_decode(element->set, view, &culprit->holder))
+		memset(&culprit->holder, 0, sizeof(culprit->holder));
+}
+
+static void found_missing(struct nft_element *element, const struct nft_element_view *view,
+			  void *data)
+{
+	struct culprit *culprit = data;
+
+	if (!culprit->element && !view)
+		culprit->element = element;
+}
+
+/* "port 8799/tcp of 127.0.0.1", or what kind of rule it is. */
+#define SUBJECT_MAX 160
+static void subject(const struct rule *rule, char text[static SUBJECT_MAX])
+{
+	char address[ADDR_TEXT_MAX];
+
+	if (!rule->host_port)
+		snprintf(text, SUBJECT_MAX, "the %s rule of interface %s", rule_table_name(rule->chain),
+			 rule->in[0] ? rule->in : rule->out);
+	else if (addr_is_set(&rule->destination.addr))
+		snprintf(text, SUBJECT_MAX, "port %u/%s of %s", (unsigned int)rule->host_port,
+			 protocol_name(rule->protocol),
+			 addr_format(&rule->destination.addr, address));
+	else
+		snprintf(text, SUBJECT_MAX, "port %u/%s", (unsigned int)rule->host_port,
+			 protocol_name(rule->protocol));
+}
+
+static int exists_error(struct change *change, struct error *error)
+{
+	struct culprit culprit = {.change = change};
+	struct nft_reply reply = {0};
+	char text[SUBJECT_MAX];
+	bool port;
+
+	if (lookup_elements(change->nft, &change->add, found_in_the_way, &culprit, &reply) < 0 ||
+	    !culprit.element)
+		return error_set(error, -EEXIST, BN_REASON_KERNEL,
+				 "a rule to add is in the kernel already; try again");
+	subject(culprit.element->rule, text);
+	port = culprit.element->rule->host_port != 0;
+	if (!culprit.holder.network[0])
+		return error_set(error, -EEXIST, port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL,
+				 "%s is in the nftables table inet " NFT_TABLE " already; "
+				 "remove it there or choose another", text);
+	return error_set(error, -EEXIST, port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL,
+			 "%s belongs to endpoint '%s' of network '%s' already; remove it there or "
+			 "choose another", text, culprit.holder.endpoint, culprit.holder.network);
+}
+
+static bool base_is_missing(struct change *change)
+{
+	struct nft_reply reply;
+	struct nlmsghdr *message;
+	enum nft_set set = change->remove.items[0].set;
+
+	nft_requests_begin(change->nft);
+	message = nft_batch_message(change->nft, NFT_MSG_GETSET, 0, ELEMENT_ROOM);
+	if (!message)
+		return false;
+	mnl_attr_put_strz(message, NFTA_SET_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_sets[set].name);
+	return nft_batch_send(change->nft, NULL, NULL, &reply) == -ENOENT;
+}
+
+static int missing_error(struct change *change, struct error *error)
+{
+	struct culprit culprit = {.change = change};
+	struct nft_reply reply = {0};
+	char text[SUBJECT_MAX];
+
+	if (base_is_missing(change))
+		return FIREWALL_BASE_MISSING;
+	if (lookup_elements(change->nft, &change->remove, found_missing, &culprit, &reply) < 0 ||
+	    !culprit.element)
+		return error_set(error, -ENOENT, BN_REASON_KERNEL,
+				 "a rule to remove is not in the kernel; try again");
+	subject(culprit.element->rule, text);
+	return error_set(error, -ENOENT, BN_REASON_KERNEL,
+			 "%s is not in the kernel any more: someone else removed it", text);
+}
+
+static int change_error(struct change *change, int code, const struct nft_reply *reply,
+			struct error *error)
+{
+	bool of_elements = reply->code && reply->sequence > change->base_end;
+
+	if (code == FIREWALL_BASE_MISSING)
+		return code;
+	if (code == -ERESTART)
+		return nft_error(error, -EAGAIN, reply, "change the nftables rules");
+	if (code == -EEXIST && of_elements)
+		return exists_error(change, error);
+	if (code == -ENOENT && of_elements)
+		return missing_error(change, error);
+	return nft_error(error, code, reply, "change the nftables rules");
+}
+
+int nft_apply(struct firewall *firewall, const struct firewall_change *change,
+	      struct error *error)
+{
+	struct change work = {.nft = (struct nft *)firewall, .flags = change->flags};
+	struct nft_reply reply = {0};
+	int code;
+
+	code = nft_elements_encode(change->remove, change->remove_len, &work.remove, error);
+	if (code == 0)
+		code = nft_elements_encode(change->add, change->add_len, &work.add, error);
+	if (code < 0)
+		goto out;
+	/* is_removed() searches it */
+	if (work.remove.len > 1)
+		qsort(work.remove.items, work.remove.len, sizeof(*work.remove.items),
+		      element_order);
+	code = -ERESTART;
+	for (int i = 0; i < NFT_ATTEMPTS && code == -ERESTART; i++)
+		code = change_try(&work, &reply);
+	if (code < 0)
+		code = change_error(&work, code, &reply, error);
+out:
+	free(work.add.items);
+	free(work.remove.items);
+	return code;
+}

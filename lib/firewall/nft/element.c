@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What comes and goes: set elements, one or two for a rule, and back. */
+#include <arpa/inet.h>
+
+#include "firewall/nft/nft.h"
+#include "model/port.h"
+
+/* nft's numbers of data types, from its TYPE_* */
+const struct nft_field_type nft_fields[FIELD_COUNT] = {
+	[FIELD_DESTINATION4] = {4, 7, false},
+	[FIELD_DESTINATION6] = {16, 8, false},
+	[FIELD_PROTOCOL] = {1, 12, false},
+	[FIELD_PORT] = {2, 13, false},
+	[FIELD_FAMILY] = {1, 2, true},
+	[FIELD_IN] = {IFNAMSIZ, 41, true},
+	[FIELD_OUT] = {IFNAMSIZ, 41, true},
+	[FIELD_TO4] = {4, 7, false},
+	[FIELD_TO6] = {16, 8, false},
+	[FIELD_TO_PORT] = {2, 13, false},
+};
+
+/* No name may be a word of nft's grammar ("masquerade"), or a listing could not be read back. */
+const struct nft_set_type nft_sets[SET_COUNT] = {
+	[SET_LOOPBACK_PORTS] = {"loopback-ports", RULE_LOOPBACK_PORT_DROP, AF_INET, false,
+				{FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT}, {0}},
+	[SET_LOOPBACK_BRIDGES] = {"loopback-bridges", RULE_LOOPBACK_DROP, AF_INET, false,
+				  {FIELD_IN}, {0}},
+	[SET_DIRECT4_ALLOWED] = {"direct4-allowed", RULE_DIRECT_DROP, AF_INET, true,
+				 {FIELD_DESTINATION4, FIELD_IN}, {0}},
+	[SET_DIRECT4] = {"direct4", RULE_DIRECT_DROP, AF_INET, false, {FIELD_DESTINATION4}, {0}},
+	[SET_DIRECT6_ALLOWED] = {"direct6-allowed", RULE_DIRECT_DROP, AF_INET6, true,
+				 {FIELD_DESTINATION6, FIELD_IN}, {0}},
+	[SET_DIRECT6] = {"direct6", RULE_DIRECT_DROP, AF_INET6, false, {FIELD_DESTINATION6}, {0}},
+	[SET_PORTS4_ADDRESS] = {"ports4-address", RULE_PORT_DNAT, AF_INET, false,
+				{FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT},
+				{FIELD_TO4, FIELD_TO_PORT}},
+	[SET_PORTS4] = {"ports4", RULE_PORT_DNAT, AF_INET, false, {FIELD_PROTOCOL, FIELD_PORT},
+			{FIELD_TO4, FIELD_TO_PORT}},
+	[SET_PORTS6_ADDRESS] = {"ports6-address", RULE_PORT_DNAT, AF_INET6, false,
+				{FIELD_DESTINATION6, FIELD_PROTOCOL, FIELD_PORT},
+				{FIELD_TO6, FIELD_TO_PORT}},
+	[SET_PORTS6] = {"ports6", RULE_PORT_DNAT, AF_INET6, false, {FIELD_PROTOCOL, FIELD_PORT},
+			{FIELD_TO6, FIELD_TO_PORT}},
+	[SET_BRIDGED] = {"bridged", RULE_BRIDGED_ACCEPT, AF_UNSPEC, false,
+			 {FIELD_FAMILY, FIELD_IN, FIELD_OUT}, {0}},
+	[SET_UNPUBLISHED] = {"unpublished", RULE_UNPUBLISHED_DROP, AF_UNSPEC, false,
+			     {FIELD_FAMILY, FIELD_OUT}, {0}},
+	[SET_OUTGOING] = {"outgoing", RULE_OUTGOING_ACCEPT, AF_UNSPEC, false,
+			  {FIELD_FAMILY, FIELD_IN}, {0}},
+	[SET_HAIRPIN] = {"hairpin", RULE_HAIRPIN_MASQUERADE, AF_UNSPEC, false,
+			 {FIELD_FAMILY, FIELD_IN, FIELD_OUT}, {0}},
+	[SET_LOOPBACK_MASQUERADE] = {"loopback-masquerade", RULE_LOOPBACK_MASQUERADE, AF_INET,
+				     false, {FIELD_OUT}, {0}},
+	[SET_MASQUERADE_STAY] = {"masquerade-stay", RULE_MASQUERADE, AF_UNSPEC, true,
+				 {FIELD_FAMILY, FIELD_IN, FIELD_OUT}, {0}},
+	[SET_MASQUERADE_LEAVE] = {"masquerade-leave", RULE_MASQUERADE, AF_UNSPEC, false,
+				  {FIELD_FAMILY, FIELD_IN}, {0}},
+};
+
+size_t nft_fields_size(const uint8_t fields[static FIELDS_MAX])
+{
+	size_t size = 0;
+
+	/* A single field is not padded; all but the last of several are, and nft pads that too. */
+	if (!fields[1])
+		return nft_fields[fields[0]].size;
+	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
+		size += FIELD_SPACE(fields[i]);
+	return size;
+}
+
+uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX])
+{
+	uint32_t type = 0;
+
+	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
+		type = type << 6 | nft_fields[fields[i]].type;
+	return type;
+}
+
+/* ---- comments ---- */
+
+void nft_comment_text(const char *text, struct nft_comment *ret_comment)
+{
+	size_t len = strnlen(text, COMMENT_MAX - 1);
+
+	ret_comment->data[0] = 0;
+	ret_comment->data[1] = (uint8_t)(len + 1);
+	memcpy(ret_comment->data + 2, text, len);
+	ret_comment->data[2 + len] = '\0';
+	ret_comment->len = (uint8_t)(len + 3);
+}
+
+void nft_comment_owner(const struct rule *rule, struct nft_comment *ret_comment)
+{
+	char owner[sizeof(rule->network) + sizeof(rule->endpoint)];
+
+	ret_comment->len = 0;
+	if (!rule->network[0])
+		return;
+	snprintf(owner, sizeof(owner), "%s%s%s", rule->network, rule->endpoint[0] ? "/" : "",
+		 rule->endpoint);
+	nft_comment_text(owner, ret_comment);
+}
+
+static void decode_owner(const struct nft_element_view *view, struct rule *rule)
+{
+	char owner[sizeof(rule->network) + sizeof(rule->endpoint)];
+	size_t len = view->userdata_len;
+	char *slash;
+
+	if (len < 3 || view->userdata[0] != 0 || view->userdata[1] != len - 2 ||
+	    len - 2 > sizeof(owner) || view->userdata[len - 1] != '\0')
+		return;
+	memcpy(owner, view->userdata + 2, len - 2);
+	slash = strchr(owner, '/');
+	if (slash)
+		*slash = '\0';
+	if (string_copy(rule->network, sizeof(rule->network), owner) < 0 || !slash)
+		return;
+	string_copy(rule->endpoint, sizeof(rule->endpoint), slash + 1);
+}
+
+/* ---- encoding ---- */
+
+static void field_encode(enum nft_field field, const struct rule *rule, uint8_t *data)
+{
+	uint16_t port;
+
+	switch (field) {
+	case FIELD_DESTINATION4:
+	case FIELD_DESTINATION6:
+		memcpy(data, rule->destination.addr.bytes, nft_fields[field].size);
+		break;
+	case FIELD_TO4:
+	case FIELD_TO6:
+		memcpy(data, rule->to.bytes, nft_fields[field].size);
+		break;
+	case FIELD_PROTOCOL:
+		*data = rule->protocol;
+		break;
+	case FIELD_FAMILY:
+		*data = (uint8_t)rule->family;
+		break;
+	case FIELD_PORT:
+	case FIELD_TO_PORT:
+		port = htons(field == FIELD_PORT ? rule->host_port : rule->to_port);
+		memcpy(data, &port, sizeof(port));
+		break;
+	case FIELD_IN:
+	case FIELD_OUT:
+		memcpy(data, field == FIELD_IN ? rule->in : rule->out,
+		       strnlen(field == FIELD_IN ? rule->in : rule->out, IFNAMSIZ - 1));
+		break;
+	default:
+		break;
+	}
+}
+
+static void fields_encode(const uint8_t fields[static FIELDS_MAX], const struct rule *rule,
+			  uint8_t *data)
+{
+	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++) {
+		field_encode(fields[i], rule, data);
+		data += FIELD_SPACE(fields[i]);
+	}
+}
+
+/* Does the set take an element of this rule? */
+static bool set_takes(const struct nft_set_type *type, const struct rule *rule)
+{
+	bool address = type->key[0] == FIELD_DESTINATION4 || type->key[0] == FIELD_DESTINATION6;
+
+	if (type->kind != rule->kind || (type->family && type->family != rule->family))
+		return false;
+	if (type->kind == RULE_PORT_DNAT)
+		return address == addr_is_set(&rule->destination.addr);
+	if (!type->exception)
+		return true;
+	return rule->kind == RULE_DIRECT_DROP ? rule->in[0] != '\0' : rule->out[0] != '\0';
+}
+
+static int rule_encode(const struct rule *rule, nft_element_vector *elements, struct error *error)
+{
+	bool taken = false;
+
+	for (size_t i = 0; i < SET_COUNT; i++) {
+		struct nft_element *element;
+
+		if (!set_takes(&nft_sets[i], rule))
+			continue;
+		element = vector_push(elements);
+		if (!element)
+			return error_oom(error);
+		element->rule = rule;
+		element->set = (uint8_t)i;
+		fields_encode(nft_sets[i].key, rule, element->key);
+		fields_encode(nft_sets[i].value, rule, element->value);
+		taken = true;
+	}
+	if (!taken || rule->count > 1)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "a rule of kind %d for %d ports can't be said in nftables",
+				 (int)rule->kind, (int)rule->count);
+	return 0;
+}
+
+static bool is_base(const struct rule *rule)
+{
+	switch (rule->kind) {
+	case RULE_PORTS_JUMP_PREROUTING:
+	case RULE_PORTS_JUMP_OUTPUT:
+	case RULE_USER_JUMP:
+	case RULE_ESTABLISHED_ACCEPT:
+	case RULE_DNAT_ACCEPT:
+	case RULE_FOREIGN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int element_order(const void *a, const void *b)
+{
+	const struct nft_element *left = a, *right = b;
+
+	if (left->set != right->set)
+		return left->set < right->set ? -1 : 1;
+	return left->rule < right->rule ? -1 : left->rule > right->rule;
+}
+
+int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector *elements,
+			struct error *error)
+{
+	bool sorted = true;
+
+	for (size_t i = 0; i < len; i++) {
+		size_t before = elements->len;
+		int code;
+
+		if (is_base(&rules[i]))
+			continue;
+		code = rule_encode(&rules[i], elements, error);
+		if (code < 0)
+			return code;
+		for (size_t j = before ? before : 1; j < elements->len; j++)
+			sorted = sorted && elements->items[j - 1].set <= elements->items[j].set;
+	}
+	/* Neighbours of one set share a message. */
+	if (!sorted)
+		qsort(elements->items, elements->len, sizeof(*elements->items), element_order);
+	return 0;
+}
+
+/* ---- decoding ---- */
+
+static void view_expression(const struct nlattr *expression, struct nft_element_view *view)
+{
+	const struct nlattr *attribute, *counter;
+
+	nft_for_each_nested(attribute, expression) {
+		/* Other expressions have other attributes under these numbers, but our sets clone
+		 * counters alone. */
+		if (mnl_attr_get_type(attribute) != NFTA_EXPR_DATA)
+			continue;
+		nft_for_each_nested(counter, attribute) {
+			uint64_t value;
+
+			if (mnl_attr_get_payload_len(counter) != sizeof(value))
+				continue;
+			memcpy(&value, mnl_attr_get_payload(counter), sizeof(value));
+			if (mnl_attr_get_type(counter) == NFTA_COUNTER_PACKETS)
+				view->packets = be64toh(value);
+			else if (mnl_attr_get_type(counter) == NFTA_COUNTER_BYTES)
+				view->bytes = be64toh(value);
+		}
+	}
+}
+
+static void view_data(const struct nlattr *data, const uint8_t **ret_bytes, size_t *ret_len)
+{
+	const struct nlattr *attribute;
+
+	nft_for_each_nested(attribute, data) {
+		if (mnl_attr_get_type(attribute) != NFTA_DATA_VALUE)
+			continue;
+		*ret_bytes = mnl_attr_get_payload(attribute);
+		*ret_len = mnl_attr_get_payload_len(attribute);
+	}
+}
+
+int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_view)
+{
+	const struct nlattr *attribute;
+
+	memset(ret_view, 0, sizeof(*ret_view));
+	nft_for_each_nested(attribute, element) {
+		switch (mnl_attr_get_type(attribute)) {
+		case NFTA_SET_ELEM_KEY:
+			view_data(attribute, &ret_view->key, &ret_view->key_len);
+			break;
+		case NFTA_SET_ELEM_DATA:
+			view_data(attribute, &ret_view->value, &ret_view->value_len);
+			break;
+		case NFTA_SET_ELEM_USERDATA:
+			ret_view->userdata = mnl_attr_get_payload(attribute);
+			ret_view->userdata_len = mnl_attr_get_payload_len(attribute);
+			break;
+		case NFTA_SET_ELEM_EXPR:
+			view_expression(attribute, ret_view);
+			break;
+		default:
+			break;
+		}
+	}
+	return ret_view->key ? 0 : -EBADMSG;
+}
+
+bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view)
+{
+	const struct nft_set_type *type = &nft_sets[element->set];
+	size_t value_len = type->value[0] ? nft_fields_size(type->value) : 0;
+	struct nft_comment comment;
+
+	nft_comment_owner(element->rule, &comment);
+	return view->key_len == nft_fields_size(type->key) &&
+	       memcmp(view->key, element->key, view->key_len) == 0 &&
+	       view->value_len == value_len &&
+	       (!value_len || memcmp(view->value, element->value, value_len) == 0) &&
+	       view->userdata_len == comment.len &&
+	       (!comment.len || memcmp(view->userdata, comment.data, comment.len) == 0);
+}
+
+static void decode_address(enum nft_field field, const uint8_t *data, struct addr *ret_addr)
+{
+	bool ipv4 = field == FIELD_DESTINATION4 || field == FIELD_TO4;
+
+	memset(ret_addr, 0, sizeof(*ret_addr));
+	ret_addr->family = ipv4 ? AF_INET : AF_INET6;
+	memcpy(ret_addr->bytes, data, nft_fields[field].size);
+}
+
+static uint16_t decode_port(const uint8_t *data)
+{
+	return (uint16_t)(data[0] << 8 | data[1]);
+}
+
+static bool field_decode(enum nft_field field, const uint8_t *data, struct rule *rule)
+{
+	switch (field) {
+	case FIELD_DESTINATION4:
+	case FIELD_DESTINATION6:
+		decode_address(field, data, &rule->destination.addr);
+		rule->destination.len = (uint8_t)(nft_fields[field].size * 8);
+		return true;
+	case FIELD_TO4:
+	case FIELD_TO6:
+		decode_address(field, data, &rule->to);
+		return true;
+	case FIELD_PROTOCOL:
+		rule->protocol = *data;
+		return true;
+	case FIELD_FAMILY:
+		rule->family = *data;
+		return rule->family == AF_INET || rule->family == AF_INET6;
+	case FIELD_PORT:
+		rule->host_port = decode_port(data);
+		rule->count = 1;
+		return true;
+	case FIELD_TO_PORT:
+		rule->to_port = decode_port(data);
+		return true;
+	case FIELD_IN:
+	case FIELD_OUT:
+		memcpy(field == FIELD_IN ? rule->in : rule->out, data, IFNAMSIZ);
+		return data[IFNAMSIZ - 1] == '\0';
+	default:
+		return false;
+	}
+}
+
+static bool fields_decode(const uint8_t fields[static FIELDS_MAX], const uint8_t *data, size_t len,
+			  struct rule *rule)
+{
+	if (!fields[0])
+		return true;
+	if (len != nft_fields_size(fields))
+		return false;
+	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++) {
+		if (!field_decode(fields[i], data, rule))
+			return false;
+		data += FIELD_SPACE(fields[i]);
+	}
+	return true;
+}
+
+/* What every rule of a kind has in common: as the plan says it. */
+static void kind_decode(struct rule *rule)
+{
+	static const struct {
+		enum rule_chain chain;
+		enum rule_target target;
+		uint32_t match;
+	} kinds[RULE_KIND_COUNT] = {
+		[RULE_LOOPBACK_PORT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0},
+		[RULE_LOOPBACK_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0},
+		[RULE_DIRECT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0},
+		[RULE_PORT_DNAT] = {CHAIN_NAT_PORTS, TARGET_DNAT, 0},
+		[RULE_BRIDGED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0},
+		[RULE_UNPUBLISHED_DROP] = {CHAIN_FILTER_FORWARD, TARGET_DROP, 0},
+		[RULE_OUTGOING_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0},
+		[RULE_HAIRPIN_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE,
+					     RULE_STATUS_DNAT},
+		[RULE_LOOPBACK_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0},
+		[RULE_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0},
+	};
+	static const struct prefix loopback = {{AF_INET, {127}}, 8};
+
+	rule->chain = kinds[rule->kind].chain;
+	rule->target = kinds[rule->kind].target;
+	rule->match = kinds[rule->kind].match;
+	if (rule->kind == RULE_LOOPBACK_PORT_DROP) {
+		string_copy(rule->in, sizeof(rule->in), "lo");
+		rule->in_not = true;
+	} else if (rule->kind == RULE_LOOPBACK_DROP) {
+		rule->destination = loopback;
+	} else if (rule->kind == RULE_LOOPBACK_MASQUERADE) {
+		rule->source = loopback;
+	}
+}
+
+bool nft_element_decode(enum nft_set set, const struct nft_element_view *view, struct rule *rule)
+{
+	const struct nft_set_type *type = &nft_sets[set];
+
+	memset(rule, 0, sizeof(*rule));
+	rule->kind = type->kind;
+	rule->family = type->family;
+	kind_decode(rule);
+	if (!fields_decode(type->key, view->key, view->key_len, rule) ||
+	    !fields_decode(type->value, view->value, view->value_len, rule))
+		return false;
+	decode_owner(view, rule);
+	rule->packets = view->packets;
+	rule->bytes = view->bytes;
+	return true;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The kernel's rules and elements as rules of the plan. */
+#include "firewall/nft/nft.h"
+
+struct dump {
+	enum nft_set set;
+	nft_element_fn element;
+	void *data;
+};
+
+static int elements_message(const struct nlmsghdr *message, void *data)
+{
+	const struct nlattr *attribute, *element;
+	struct nft_element_view view;
+	struct dump *dump = data;
+	int code;
+
+	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWSETELEM)
+		return 0;
+	nft_for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
+			continue;
+		nft_for_each_nested(element, attribute) {
+			code = nft_element_view(element, &view);
+			if (code == 0)
+				code = dump->element(dump->set, &view, dump->data);
+			if (code < 0)
+				return code;
+		}
+	}
+	return 0;
+}
+
+int nft_set_dump(struct nft *nft, enum nft_set set, nft_element_fn element, void *data,
+		 struct nft_reply *reply)
+{
+	struct dump dump = {.set = set, .element = element, .data = data};
+	struct nlmsghdr *message;
+
+	memset(reply, 0, sizeof(*reply));
+	nft_requests_begin(nft);
+	message = nft_batch_message(nft, NFT_MSG_GETSETELEM, NLM_F_DUMP, 256);
+	if (!message)
+		return -ENOMEM;
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, nft_sets[set].name);
+	return nft_batch_send(nft, elements_message, &dump, reply);
+}
+
+/* ---- listing ---- */
+
+/* A rule that an exception belongs to is named by the exception's key. */
+struct listing {
+	rule_vector *rules;
+	const char *network;            /* NULL: all */
+	rule_vector exceptions;
+};
+
+static int list_element(enum nft_set set, const struct nft_element_view *view, void *data)
+{
+	struct listing *listing = data;
+	rule_vector *rules = nft_sets[set].exception ? &listing->exceptions : listing->rules;
+	struct rule *rule;
+
+	if (vector_reserve(rules, 1) < 0)
+		return -ENOMEM;
+	rule = &rules->items[rules->len];
+	/* An element of another form is no rule of ours. */
+	if (!nft_element_decode(set, view, rule))
+		return 0;
+	if (listing->network && !nft_sets[set].exception &&
+	    strcmp(rule->network, listing->network) != 0)
+		return 0;
+	rules->len++;
+	return 0;
+}
+
+static int exception_order(const void *a, const void *b)
+{
+	const struct rule *left = a, *right = b;
+	int order = (int)left->kind - (int)right->kind;
+
+	if (!order)
+		order = left->family - right->family;
+	if (!order && left->kind == RULE_DIRECT_DROP)
+		order = prefix_compare(&left->destination, &right->destination);
+	else if (!order)
+		order = strcmp(left->in, right->in);
+	return order;
+}
+
+/* Give the rules the interface that their exception leaves alone. */
+static void join_exceptions(struct listing *listing, size_t first)
+{
+	rule_vector *exceptions = &listing->exceptions;
+
+	if (!exceptions->len)
+		return;
+	qsort(exceptions->items, exceptions->len, sizeof(*exceptions->items), exception_order);
+	for (size_t i = first; i < listing->rules->len; i++) {
+		struct rule *rule = &listing->rules->items[i];
+		const struct rule *exception;
+
+		if (rule->kind != RULE_DIRECT_DROP && rule->kind != RULE_MASQUERADE)
+			continue;
+		exception = bsearch(rule, exceptions->items, exceptions->len, sizeof(*rule),
+				    exception_order);
+		if (!exception)
+			continue;
+		if (rule->kind == RULE_DIRECT_DROP) {
+			memcpy(rule->in, exception->in, sizeof(rule->in));
+			rule->in_not = true;
+		} else {
+			memcpy(rule->out, exception->out, sizeof(rule->out));
+			rule->out_not = true;
+		}
+	}
+}
+
+static const struct rule *find_base(const rule_vector *plan, const struct nft_fixed_rule *fixed)
+{
+	for (size_t i = 0; i < plan->len; i++) {
+		if (plan->items[i].kind == (enum rule_kind)fixed->kind &&
+		    plan->items[i].family == fixed->family)
+			return &plan->items[i];
+	}
+	return NULL;
+}
+
+static int list_base(const struct nft_standing *standing, struct listing *listing)
+{
+	rule_vector plan = {0};
+	int code = plan_base(NFT_TRAITS, &plan);
+
+	for (size_t i = 0; code == 0 && i < nft_fixed_rules_len; i++) {
+		const struct rule *base = find_base(&plan, &nft_fixed_rules[i]);
+		struct rule *rule;
+
+		if (!base || !standing->handle[i] || nft_fixed_rules[i].set != SET_NONE)
+			continue;
+		rule = vector_push(listing->rules);
+		if (!rule) {
+			code = -ENOMEM;
+			break;
+		}
+		*rule = *base;
+		rule->handle = standing->handle[i];
+		rule->packets = standing->packets[i];
+		rule->bytes = standing->bytes[i];
+	}
+	rules_clear(&plan);
+	return code;
+}
+
+static int list_foreign(struct nft_standing *standing, struct listing *listing)
+{
+	for (size_t i = 0; i < standing->foreign.len; i++) {
+		struct rule *rule = vector_push(listing->rules);
+
+		if (!rule)
+			return -ENOMEM;
+		*rule = standing->foreign.items[i];
+		standing->foreign.items[i].foreign = NULL;
+	}
+	return 0;
+}
+
+static int list_elements(struct nft *nft, const struct nft_standing *standing,
+			 struct listing *listing, struct nft_reply *reply)
+{
+	size_t first = listing->rules->len;
+	int code = 0;
+
+	/* An element does nothing where no rule looks it up. */
+	for (size_t i = 0; code == 0 && i < nft_fixed_rules_len; i++) {
+		if (nft_fixed_rules[i].set == SET_NONE || !standing->handle[i])
+			continue;
+		code = nft_set_dump(nft, nft_fixed_rules[i].set, list_element, listing, reply);
+		/* Gone since: the generation tells. */
+		if (code == -ENOENT)
+			code = 0;
+	}
+	if (code == 0)
+		join_exceptions(listing, first);
+	return code;
+}
+
+/* -ERESTART when the rule set changed meanwhile. */
+static int list_once(struct nft *nft, struct listing *listing, struct nft_reply *reply)
+{
+	struct nft_standing standing = {0};
+	uint32_t before = 0, after = 0;
+	int code = nft_generation(nft, &before, reply);
+
+	if (code == 0)
+		code = nft_standing_read(nft, &standing, reply);
+	if (code == 0 && !listing->network)
+		code = list_base(&standing, listing);
+	if (code == 0 && !listing->network)
+		code = list_foreign(&standing, listing);
+	if (code == 0)
+		code = list_elements(nft, &standing, listing, reply);
+	if (code == 0)
+		code = nft_generation(nft, &after, reply);
+	nft_standing_clear(&standing);
+	return code < 0 ? code : before != after ? -ERESTART : 0;
+}
+
+int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
+	     struct error *error)
+{
+	struct nft *nft = (struct nft *)firewall;
+	rule_vector found = {0};
+	struct listing listing = {.rules = &found, .network = network};
+	struct nft_reply reply = {0};
+	int code = -ERESTART;
+
+	for (int i = 0; i < NFT_ATTEMPTS && code == -ERESTART; i++) {
+		rules_clear(&found);
+		listing.exceptions.len = 0;
+		code = list_once(nft, &listing, &reply);
+	}
+	free(listing.exceptions.items);
+	if (code == 0)
+		code = vector_reserve(rules, found.len);
+	if (code == 0) {
+		rules_sort(&found);
+		if (found.len)
+			memcpy(rules->items + rules->len, found.items,
+			       found.len * sizeof(*found.items));
+		rules->len += found.len;
+		free(found.items);
+		return 0;
+	}
+	rules_clear(&found);
+	return nft_error(error, code == -ERESTART ? -EAGAIN : code, &reply,
+			 "read the nftables rules");
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The nftables backend as an object. */
+#include "firewall/nft/nft.h"
+
+static void nft_close(struct firewall *firewall)
+{
+	struct nft *nft = (struct nft *)firewall;
+
+	if (!nft)
+		return;
+	nft_socket_close(nft);
+	free(nft);
+}
+
+static int open_error(struct error *error, int code, const struct nft_reply *reply)
+{
+	switch (code) {
+	case -EPROTONOSUPPORT:
+	case -EAFNOSUPPORT:
+	case -EINVAL:
+	case -EOPNOTSUPP:
+		return error_set(error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
+				 "the kernel has no nf_tables: load the module nf_tables, or use "
+				 "the backend iptables-legacy");
+	default:
+		return nft_error(error, code, reply, "use nftables");
+	}
+}
+
+static int nft_open(const struct firewall_config *config, struct firewall **ret_firewall,
+		    struct error *error)
+{
+	extern const struct firewall_backend nft_backend;
+	struct nft *nft = calloc(1, sizeof(*nft));
+	struct nft_reply reply = {0};
+	uint32_t generation = 0;
+	int code;
+
+	if (!nft)
+		return error_oom(error);
+	nft->base.backend = &nft_backend;
+	if (config)
+		nft->base.config = *config;
+	code = nft_socket_open(nft);
+	/* Loads the module where that is allowed, and tells at once what is missing. */
+	if (code == 0)
+		code = nft_generation(nft, &generation, &reply);
+	if (code < 0) {
+		nft_close(&nft->base);
+		return open_error(error, code, &reply);
+	}
+	*ret_firewall = &nft->base;
+	return 0;
+}
+
+const struct firewall_backend nft_backend = {
+	.name = "nftables",
+	.traits = NFT_TRAITS,
+	.open = nft_open,
+	.close = nft_close,
+	.present = nft_present,
+	.apply = nft_apply,
+	.list = nft_list,
+	.remove_base = nft_remove_base,
+	.chain_name = nft_chain_name,
+};

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The nftables backend: one table `inet bridgenet` of constant size. Base chains with a fixed set of
+ * rules look packets up in hash sets and maps; what comes and goes is their elements.
+ */
+#ifndef BN_FIREWALL_NFT_NFT_H
+#define BN_FIREWALL_NFT_NFT_H
+
+#include "firewall/firewall.h"          /* <netinet/in.h> comes before <linux/netfilter.h> */
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
+
+#define NFT_TABLE "bridgenet"
+#define NFT_TRAITS (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN)
+/* How often work is begun again that another process's change to the rule set made void. */
+#define NFT_ATTEMPTS 10
+
+/* As libmnl's, which converts lengths without saying so. */
+#define NFT_ALIGN(len) (((len) + 3u) & ~3u)
+#define nft_for_each(attribute, first, end) \
+	for ((attribute) = (first); \
+	     mnl_attr_ok((attribute), (int)((const char *)(end) - (const char *)(attribute))); \
+	     (attribute) = mnl_attr_next(attribute))
+#define nft_for_each_nested(attribute, nest) \
+	nft_for_each(attribute, mnl_attr_get_payload(nest), \
+		     (const char *)mnl_attr_get_payload(nest) + mnl_attr_get_payload_len(nest))
+/* The attributes of a message, behind `skip` bytes of its payload. */
+#define nft_for_each_attribute(attribute, message, skip) \
+	nft_for_each(attribute, mnl_nlmsg_get_payload_offset(message, skip), \
+		     mnl_nlmsg_get_payload_tail(message))
+
+struct nft {
+	struct firewall base;
+	int fd;
+	uint32_t sequence;
+	size_t send_limit;              /* bytes the kernel takes in one send */
+	char *batch;
+	size_t batch_len, batch_capacity;
+	size_t message;                 /* where the open message of the batch starts */
+	char *replies;                  /* one datagram */
+};
+
+/* ---- netlink.c: transport ---- */
+
+/* What the kernel said: the first error of an exchange. */
+struct nft_reply {
+	int code;                       /* negative errno, 0 */
+	uint32_t sequence;              /* of the message it is about */
+	char text[128];                 /* extended ack, "" for none */
+};
+
+/* One message of the answer; non-zero ends the exchange with that code. */
+typedef int (*nft_message_fn)(const struct nlmsghdr *message, void *data);
+
+int nft_socket_open(struct nft *nft);
+void nft_socket_close(struct nft *nft);
+
+/* Start collecting messages; commit with nft_batch_commit(). generation: the commit is refused with
+ * -ERESTART unless it is still the rule set's; 0 for any. 0, -ENOMEM */
+int nft_batch_begin(struct nft *nft, uint32_t generation);
+/* The same for requests that are not a transaction: sent with nft_batch_send(). */
+void nft_requests_begin(struct nft *nft);
+/* A new message with the given room for its attributes; NULL for -ENOMEM. Valid until the next. */
+struct nlmsghdr *nft_batch_message(struct nft *nft, uint16_t type, uint16_t flags, size_t room);
+/* Make room for more attributes in the open message, which may move. */
+struct nlmsghdr *nft_batch_room(struct nft *nft, size_t room);
+/* The transaction. 0 or reply->code, or an error of the transport (reply->code is 0 then). */
+int nft_batch_commit(struct nft *nft, struct nft_reply *reply);
+/* Send the requests, hand their answers to `message`. */
+int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct nft_reply *reply);
+
+/* The number of the current rule set of the namespace. */
+int nft_generation(struct nft *nft, uint32_t *ret_generation, struct nft_reply *reply);
+
+/* *error from a failed exchange; `what` says what was tried: "read the nftables rules". */
+int nft_error(struct error *error, int code, const struct nft_reply *reply, const char *what);
+
+/* ---- element.c: rules <-> set elements ---- */
+
+enum nft_set {
+	SET_LOOPBACK_PORTS,
+	SET_LOOPBACK_BRIDGES,
+	SET_DIRECT4_ALLOWED,
+	SET_DIRECT4,
+	SET_DIRECT6_ALLOWED,
+	SET_DIRECT6,
+	SET_PORTS4_ADDRESS,
+	SET_PORTS4,
+	SET_PORTS6_ADDRESS,
+	SET_PORTS6,
+	SET_BRIDGED,
+	SET_UNPUBLISHED,
+	SET_OUTGOING,
+	SET_HAIRPIN,
+	SET_LOOPBACK_MASQUERADE,
+	SET_MASQUERADE_STAY,
+	SET_MASQUERADE_LEAVE,
+	SET_COUNT,
+	SET_NONE = SET_COUNT
+};
+
+/* What a key or a value is made of; each field starts on a boundary of four bytes. */
+enum nft_field {
+	FIELD_NONE,
+	FIELD_DESTINATION4, FIELD_DESTINATION6, FIELD_PROTOCOL, FIELD_PORT, FIELD_FAMILY,
+	FIELD_IN, FIELD_OUT, FIELD_TO4, FIELD_TO6, FIELD_TO_PORT,
+	FIELD_COUNT
+};
+#define FIELDS_MAX 3
+
+struct nft_set_type {
+	const char *name;
+	enum rule_kind kind;
+	int family;                     /* of the rules it holds; AF_UNSPEC: part of the key */
+	bool exception;                 /* it says what the next set's rule leaves alone: no counter */
+	uint8_t key[FIELDS_MAX];        /* enum nft_field */
+	uint8_t value[FIELDS_MAX];      /* of a map */
+};
+extern const struct nft_set_type nft_sets[SET_COUNT];
+
+struct nft_field_type {
+	uint8_t size;
+	uint8_t type;                   /* nft's number for it */
+	bool host_order;
+};
+extern const struct nft_field_type nft_fields[FIELD_COUNT];
+
+#define FIELD_SPACE(field) NFT_ALIGN(nft_fields[field].size)
+#define KEY_MAX 36
+#define VALUE_MAX 20
+size_t nft_fields_size(const uint8_t fields[static FIELDS_MAX]);
+/* nft's number for the concatenation. */
+uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX]);
+
+struct nft_element {
+	const struct rule *rule;
+	uint8_t set;                    /* enum nft_set */
+	bool skip;                      /* nothing to do about it */
+	bool replace;                   /* delete the one that is there first */
+	uint8_t key[KEY_MAX];
+	uint8_t value[VALUE_MAX];
+};
+typedef VECTOR(struct nft_element) nft_element_vector;
+
+/* The elements of the rules, sorted by set; base rules have none. 0, -ENOMEM, -EINVAL */
+int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector *elements,
+			struct error *error);
+
+/* As in a comment that nft(8) shows: type 0, length, text with its NUL. */
+#define COMMENT_MAX 128
+struct nft_comment {
+	uint8_t len;
+	uint8_t data[COMMENT_MAX + 3];
+};
+void nft_comment_text(const char *text, struct nft_comment *ret_comment);
+void nft_comment_owner(const struct rule *rule, struct nft_comment *ret_comment);
+
+/* One element as the kernel shows it; pointers into the message, NULL for none. */
+struct nft_element_view {
+	const uint8_t *key, *value, *userdata;
+	size_t key_len, value_len, userdata_len;
+	uint64_t packets, bytes;
+};
+int nft_element_view(const struct nlattr *attribute, struct nft_element_view *ret_view);
+bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view);
+/* False if it is not of the set's form. The owner is "" where the element does not say. */
+bool nft_element_decode(enum nft_set set, const struct nft_element_view *view, struct rule *rule);
+
+/* ---- expression.c: what the rules are made of ---- */
+
+struct nftnl_rule;
+
+/* The fixed rules, in the order of their chains. */
+enum nft_step {
+	STEP_END,
+	STEP_IPV4, STEP_IPV6, STEP_NOT_LOOPBACK_INTERFACE,
+	STEP_LOOPBACK_SOURCE, STEP_LOOPBACK_DESTINATION, STEP_NOT_LOOPBACK_DESTINATION6,
+	STEP_LOCAL_DESTINATION, STEP_ESTABLISHED, STEP_STATUS_DNAT,
+	STEP_LOOKUP, STEP_COUNTER,
+	STEP_ACCEPT, STEP_DROP, STEP_RETURN, STEP_JUMP_PORTS, STEP_JUMP_USER,
+	STEP_DNAT4, STEP_DNAT6, STEP_MASQUERADE
+};
+#define STEPS_MAX 6
+
+struct nft_fixed_rule {
+	uint8_t chain;                  /* enum rule_chain */
+	uint8_t kind;                   /* enum rule_kind */
+	uint8_t family;
+	uint8_t set;                    /* enum nft_set; SET_NONE: a base rule of the plan */
+	uint8_t steps[STEPS_MAX];       /* enum nft_step */
+	const char *comment;
+};
+#define FIXED_RULES 25
+extern const struct nft_fixed_rule nft_fixed_rules[];
+extern const size_t nft_fixed_rules_len;
+
+/* NULL for -ENOMEM. */
+struct nftnl_rule *nft_fixed_rule_build(const struct nft_fixed_rule *fixed);
+
+/* The expressions as one line of text, without what counters count: equal text, equal rule. */
+#define RULE_TEXT_MAX 1024
+void nft_rule_text(struct nftnl_rule *rule, char text[static RULE_TEXT_MAX]);
+
+/* ---- table.c: the base ---- */
+
+const char *nft_chain_name(enum rule_chain chain);
+enum rule_chain nft_chain_by_name(const char *name);    /* CHAIN_COUNT: none of ours */
+
+/* Which of the fixed rules stand in the kernel, and what else there is. */
+struct nft_standing {
+	uint64_t handle[FIXED_RULES];   /* 0: missing */
+	uint64_t packets[FIXED_RULES], bytes[FIXED_RULES];
+	rule_vector foreign;
+};
+void nft_standing_clear(struct nft_standing *standing);
+int nft_standing_read(struct nft *nft, struct nft_standing *standing, struct nft_reply *reply);
+
+/* Into the batch: whatever of the base is missing. */
+int nft_base_add(struct nft *nft, const struct nft_standing *standing);
+int nft_remove_base(struct firewall *firewall, struct error *error);
+int nft_present(struct firewall *firewall, struct error *error);
+
+/* ---- apply.c, list.c ---- */
+
+int nft_apply(struct firewall *firewall, const struct firewall_change *change,
+	      struct error *error);
+int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
+	     struct error *error);
+
+/* Each element of one set; -ENOENT without the set. The rule set may change meanwhile: compare
+ * nft_generation() from before and after. */
+typedef int (*nft_element_fn)(enum nft_set set, const struct nft_element_view *view, void *data);
+int nft_set_dump(struct nft *nft, enum nft_set set, nft_element_fn element, void *data,
+		 struct nft_reply *reply);
+
+#endif

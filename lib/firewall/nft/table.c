@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The base: the table, its chains, sets and fixed rules, made and taken away. */
+#include <arpa/inet.h>
+#include <stdio.h>                      /* libnftnl's headers use FILE */
+
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter_ipv4.h>
+
+#include "firewall/nft/nft.h"
+
+#define OBJECT_ROOM 4096
+
+static const struct {
+	const char *name;
+	const char *type;               /* NULL: not a base chain */
+	uint32_t hook;
+	int priority;
+} chains[CHAIN_COUNT] = {
+	[CHAIN_RAW_PREROUTING] = {"raw-prerouting", "filter", NF_INET_PRE_ROUTING,
+				  NF_IP_PRI_RAW},
+	[CHAIN_NAT_PREROUTING] = {"nat-prerouting", "nat", NF_INET_PRE_ROUTING,
+				  NF_IP_PRI_NAT_DST},
+	[CHAIN_NAT_OUTPUT] = {"nat-output", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST},
+	[CHAIN_NAT_PORTS] = {"ports", NULL, 0, 0},
+	[CHAIN_FILTER_FORWARD] = {"filter-forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER},
+	[CHAIN_FILTER_USER] = {"BRIDGENET-USER", NULL, 0, 0},
+	[CHAIN_NAT_POSTROUTING] = {"nat-postrouting", "nat", NF_INET_POST_ROUTING,
+				   NF_IP_PRI_NAT_SRC},
+};
+
+const char *nft_chain_name(enum rule_chain chain)
+{
+	return chain < CHAIN_COUNT ? chains[chain].name : "";
+}
+
+enum rule_chain nft_chain_by_name(const char *name)
+{
+	enum rule_chain chain = 0;
+
+	while (chain < CHAIN_COUNT && strcmp(chains[chain].name, name) != 0)
+		chain++;
+	return chain;
+}
+
+/* ---- making ---- */
+
+static int table_add(struct nft *nft)
+{
+	struct nlmsghdr *message;
+	struct nft_comment comment;
+
+	message = nft_batch_message(nft, NFT_MSG_NEWTABLE, NLM_F_CREATE, OBJECT_ROOM);
+	if (!message)
+		return -ENOMEM;
+	nft_comment_text("bridgenet: networks, endpoints and published ports", &comment);
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
+	mnl_attr_put(message, NFTA_TABLE_USERDATA, comment.len, comment.data);
+	return 0;
+}
+
+static int chain_add(struct nft *nft, enum rule_chain chain)
+{
+	struct nlmsghdr *message;
+	struct nlattr *hook;
+
+	message = nft_batch_message(nft, NFT_MSG_NEWCHAIN, NLM_F_CREATE, OBJECT_ROOM);
+	if (!message)
+		return -ENOMEM;
+	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, NFT_TABLE);
+	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chains[chain].name);
+	if (!chains[chain].type)
+		return 0;
+	hook = mnl_attr_nest_start(message, NFTA_CHAIN_HOOK);
+	mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(chains[chain].hook));
+	mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, htonl((uint32_t)chains[chain].priority));
+	mnl_attr_nest_end(message, hook);
+	mnl_attr_put_strz(message, NFTA_CHAIN_TYPE, chains[chain].type);
+	return 0;
+}
+
+/* nft(8) keeps the byte order of keys and values here: 0 for several fields, 1 host, 2 network. */
+static void set_userdata(const struct nft_set_type *type, struct nftnl_udata_buf *data)
+{
+	bool host_order = nft_fields[type->key[0]].host_order;
+
+	nftnl_udata_put_u32(data, NFTNL_UDATA_SET_KEYBYTEORDER,
+			    type->key[1] ? 0 : host_order ? 1 : 2);
+	if (type->value[0])
+		nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATABYTEORDER, 0);
+}
+
+static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_set_type *type)
+{
+	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(64);
+	struct nftnl_expr *counter = type->exception ? NULL : nftnl_expr_alloc("counter");
+	int code = data && (counter || type->exception) ? 0 : -ENOMEM;
+
+	if (counter)
+		nftnl_set_add_expr(set, counter);
+	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE) < 0 ||
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, type->name) < 0)
+		code = -ENOMEM;
+	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
+	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, type->value[0] ? NFT_SET_MAP : 0);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, nft_fields_type(type->key));
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, (uint32_t)nft_fields_size(type->key));
+	if (type->value[0]) {
+		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, nft_fields_type(type->value));
+		nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN,
+				  (uint32_t)nft_fields_size(type->value));
+	}
+	if (data) {
+		set_userdata(type, data);
+		if (nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(data),
+				       nftnl_udata_buf_len(data)) < 0)
+			code = -ENOMEM;
+		nftnl_udata_buf_free(data);
+	}
+	return code;
+}
+
+static int set_add(struct nft *nft, enum nft_set id)
+{
+	struct nftnl_set *set = nftnl_set_alloc();
+	struct nlmsghdr *message;
+	int code = -ENOMEM;
+
+	if (!set)
+		return -ENOMEM;
+	message = nft_batch_message(nft, NFT_MSG_NEWSET, NLM_F_CREATE, OBJECT_ROOM);
+	if (message)
+		code = set_fill(set, (uint32_t)id + 1, &nft_sets[id]);
+	if (code == 0)
+		nftnl_set_nlmsg_build_payload(message, set);
+	nftnl_set_free(set);
+	return code;
+}
+
+/* Before the next of our rules that stands, so that the order is the right one; else at the end. */
+static int rule_add(struct nft *nft, const struct nft_standing *standing, size_t index)
+{
+	const struct nft_fixed_rule *fixed = &nft_fixed_rules[index];
+	struct nftnl_rule *rule;
+	struct nlmsghdr *message;
+	size_t next = index + 1;
+	uint64_t before = 0;
+
+	while (!before && next < nft_fixed_rules_len &&
+	       nft_fixed_rules[next].chain == fixed->chain)
+		before = standing->handle[next++];
+	message = nft_batch_message(nft, NFT_MSG_NEWRULE,
+				    before ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND,
+				    OBJECT_ROOM);
+	if (!message)
+		return -ENOMEM;
+	rule = nft_fixed_rule_build(fixed);
+	if (!rule)
+		return -ENOMEM;
+	if (before)
+		nftnl_rule_set_u64(rule, NFTNL_RULE_POSITION, before);
+	nftnl_rule_nlmsg_build_payload(message, rule);
+	nftnl_rule_free(rule);
+	return 0;
+}
+
+int nft_base_add(struct nft *nft, const struct nft_standing *standing)
+{
+	int code = table_add(nft);
+
+	for (enum rule_chain i = 0; code == 0 && i < CHAIN_COUNT; i++)
+		code = chain_add(nft, i);
+	for (enum nft_set i = 0; code == 0 && i < SET_COUNT; i++)
+		code = set_add(nft, i);
+	for (size_t i = 0; code == 0 && i < nft_fixed_rules_len; i++) {
+		if (!standing->handle[i])
+			code = rule_add(nft, standing, i);
+	}
+	return code;
+}
+
+/* ---- reading ---- */
+
+void nft_standing_clear(struct nft_standing *standing)
+{
+	rules_clear(&standing->foreign);
+	memset(standing, 0, sizeof(*standing));
+}
+
+struct reader {
+	struct nft_standing *standing;
+	char (*expected)[RULE_TEXT_MAX];
+	size_t next[CHAIN_COUNT];       /* our rules count only in their order */
+};
+
+static int expression_read(struct nftnl_expr *expression, void *data)
+{
+	struct rule *rule = data;
+	const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+
+	if (strcmp(name, "counter") == 0) {
+		rule->packets = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS);
+		rule->bytes = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_BYTES);
+	} else if (strcmp(name, "immediate") == 0 &&
+		   nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_VERDICT)) {
+		uint32_t verdict = nftnl_expr_get_u32(expression, NFTNL_EXPR_IMM_VERDICT);
+
+		if (verdict == NF_ACCEPT)
+			rule->target = TARGET_ACCEPT;
+		else if (verdict == NF_DROP)
+			rule->target = TARGET_DROP;
+	} else if (strcmp(name, "masq") == 0) {
+		rule->target = TARGET_MASQUERADE;
+	}
+	return 0;
+}
+
+static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
+{
+	struct nft_standing *standing = reader->standing;
+	enum rule_chain chain = nft_chain_by_name(nftnl_rule_get_str(kernel, NFTNL_RULE_CHAIN));
+	char text[RULE_TEXT_MAX];
+	struct rule read = {.kind = RULE_FOREIGN, .chain = chain, .target = TARGET_OTHER};
+	struct rule *foreign;
+
+	/* A chain that someone else made in our table has no place in the listing. */
+	if (chain == CHAIN_COUNT)
+		return 0;
+	nftnl_expr_foreach(kernel, expression_read, &read);
+	read.handle = nftnl_rule_get_u64(kernel, NFTNL_RULE_HANDLE);
+	nft_rule_text(kernel, text);
+	for (size_t i = reader->next[chain]; i < nft_fixed_rules_len; i++) {
+		if (nft_fixed_rules[i].chain != chain || strcmp(text, reader->expected[i]) != 0)
+			continue;
+		standing->handle[i] = read.handle;
+		standing->packets[i] = read.packets;
+		standing->bytes[i] = read.bytes;
+		reader->next[chain] = i + 1;
+		return 0;
+	}
+	foreign = vector_push(&standing->foreign);
+	if (!foreign)
+		return -ENOMEM;
+	*foreign = read;
+	foreign->foreign = strdup(text);
+	return foreign->foreign ? 0 : -ENOMEM;
+}
+
+static int rule_message(const struct nlmsghdr *message, void *data)
+{
+	struct nftnl_rule *rule;
+	int code = 0;
+
+	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWRULE)
+		return 0;
+	rule = nftnl_rule_alloc();
+	if (!rule)
+		return -ENOMEM;
+	if (nftnl_rule_nlmsg_parse(message, rule) == 0)
+		code = rule_read(rule, data);
+	nftnl_rule_free(rule);
+	return code;
+}
+
+static int expected_texts(char texts[][RULE_TEXT_MAX])
+{
+	for (size_t i = 0; i < nft_fixed_rules_len; i++) {
+		struct nftnl_rule *rule = nft_fixed_rule_build(&nft_fixed_rules[i]);
+
+		if (!rule)
+			return -ENOMEM;
+		nft_rule_text(rule, texts[i]);
+		nftnl_rule_free(rule);
+	}
+	return 0;
+}
+
+int nft_standing_read(struct nft *nft, struct nft_standing *standing, struct nft_reply *reply)
+{
+	CLEANUP_FREE char (*expected)[RULE_TEXT_MAX] = calloc(FIXED_RULES, sizeof(*expected));
+	struct reader reader = {.standing = standing, .expected = expected};
+	struct nlmsghdr *message;
+
+	memset(reply, 0, sizeof(*reply));
+	if (!expected || expected_texts(expected) < 0)
+		return -ENOMEM;
+	nft_requests_begin(nft);
+	message = nft_batch_message(nft, NFT_MSG_GETRULE, NLM_F_DUMP, OBJECT_ROOM);
+	if (!message)
+		return -ENOMEM;
+	mnl_attr_put_strz(message, NFTA_RULE_TABLE, NFT_TABLE);
+	return nft_batch_send(nft, rule_message, &reader, reply);
+}
+
+/* ---- asking ---- */
+
+static int element_found(enum nft_set set, const struct nft_element_view *view, void *data)
+{
+	(void)set;
+	(void)view;
+	*(bool *)data = true;
+	return 0;
+}
+
+int nft_present(struct firewall *firewall, struct error *error)
+{
+	struct nft *nft = (struct nft *)firewall;
+	struct nft_reply reply;
+	bool found = false;
+	int code = nft_set_dump(nft, SET_BRIDGED, element_found, &found, &reply);
+
+	if (code < 0 && code != -ENOENT)
+		return nft_error(error, code, &reply, "read the nftables rules");
+	return found;
+}
+
+/* ---- taking away ---- */
+
+struct base {
+	struct nft_standing standing;
+	bool chain[CHAIN_COUNT], set[SET_COUNT];        /* it exists */
+	bool keep[CHAIN_COUNT];                         /* it holds somebody's rule */
+	bool in_use;                                    /* a set has an element */
+	bool foreign;
+};
+
+static int chain_message(const struct nlmsghdr *message, void *data)
+{
+	const struct nlattr *attribute;
+	const char *table = "", *name = "";
+	enum rule_chain chain;
+
+	nft_for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) == NFTA_CHAIN_TABLE)
+			table = mnl_attr_get_str(attribute);
+		else if (mnl_attr_get_type(attribute) == NFTA_CHAIN_NAME)
+			name = mnl_attr_get_str(attribute);
+	}
+	chain = strcmp(table, NFT_TABLE) == 0 ? nft_chain_by_name(name) : CHAIN_COUNT;
+	if (chain < CHAIN_COUNT)
+		((struct base *)data)->chain[chain] = true;
+	return 0;
+}
+
+static int base_read(struct nft *nft, struct base *base, struct nft_reply *reply)
+{
+	int code = nft_standing_read(nft, &base->standing, reply);
+
+	for (size_t i = 0; code == 0 && i < base->standing.foreign.len; i++)
+		base->foreign = base->keep[base->standing.foreign.items[i].chain] = true;
+	for (enum nft_set i = 0; code == 0 && i < SET_COUNT; i++) {
+		code = nft_set_dump(nft, i, element_found, &base->in_use, reply);
+		base->set[i] = code == 0;
+		if (code == -ENOENT)
+			code = 0;
+	}
+	if (code < 0)
+		return code;
+	nft_requests_begin(nft);
+	if (!nft_batch_message(nft, NFT_MSG_GETCHAIN, NLM_F_DUMP, 0))
+		return -ENOMEM;
+	return nft_batch_send(nft, chain_message, base, reply);
+}
+
+static struct nlmsghdr *delete_message(struct nft *nft, uint16_t type, uint16_t table)
+{
+	struct nlmsghdr *message = nft_batch_message(nft, type, 0, OBJECT_ROOM);
+
+	if (message)
+		mnl_attr_put_strz(message, table, NFT_TABLE);
+	return message;
+}
+
+/* Rules before the chains they jump to and the sets they look into. */
+static int parts_delete(struct nft *nft, const struct base *base)
+{
+	struct nlmsghdr *message;
+
+	for (size_t i = 0; i < nft_fixed_rules_len; i++) {
+		if (!base->standing.handle[i])
+			continue;
+		message = delete_message(nft, NFT_MSG_DELRULE, NFTA_RULE_TABLE);
+		if (!message)
+			return -ENOMEM;
+		mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chains[nft_fixed_rules[i].chain].name);
+		mnl_attr_put_u64(message, NFTA_RULE_HANDLE, htobe64(base->standing.handle[i]));
+	}
+	for (size_t i = 0; i < CHAIN_COUNT; i++) {
+		if (!base->chain[i] || base->keep[i])
+			continue;
+		message = delete_message(nft, NFT_MSG_DELCHAIN, NFTA_CHAIN_TABLE);
+		if (!message)
+			return -ENOMEM;
+		mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chains[i].name);
+	}
+	for (size_t i = 0; i < SET_COUNT; i++) {
+		if (!base->set[i])
+			continue;
+		message = delete_message(nft, NFT_MSG_DELSET, NFTA_SET_TABLE);
+		if (!message)
+			return -ENOMEM;
+		mnl_attr_put_strz(message, NFTA_SET_NAME, nft_sets[i].name);
+	}
+	return 0;
+}
+
+static bool nothing_to_delete(const struct base *base)
+{
+	for (size_t i = 0; i < CHAIN_COUNT; i++) {
+		if (base->chain[i] && !base->keep[i])
+			return false;
+	}
+	for (size_t i = 0; i < SET_COUNT; i++) {
+		if (base->set[i])
+			return false;
+	}
+	return true;
+}
+
+static int base_delete(struct nft *nft, struct nft_reply *reply)
+{
+	struct base base = {0};
+	uint32_t generation = 0;
+	int code = nft_generation(nft, &generation, reply);
+
+	if (code == 0)
+		code = base_read(nft, &base, reply);
+	if (code < 0 || base.in_use || nothing_to_delete(&base))
+		goto out;
+	/* Whatever is decided here holds only for the rule set that was read. */
+	code = nft_batch_begin(nft, generation);
+	if (code == 0 && base.foreign)
+		code = parts_delete(nft, &base);
+	else if (code == 0 && !delete_message(nft, NFT_MSG_DELTABLE, NFTA_TABLE_NAME))
+		code = -ENOMEM;
+	if (code == 0)
+		code = nft_batch_commit(nft, reply);
+out:
+	nft_standing_clear(&base.standing);
+	return code;
+}
+
+int nft_remove_base(struct firewall *firewall, struct error *error)
+{
+	struct nft *nft = (struct nft *)firewall;
+	struct nft_reply reply = {0};
+	int code = -ERESTART;
+
+	for (int i = 0; i < NFT_ATTEMPTS && code == -ERESTART; i++)
+		code = base_delete(nft, &reply);
+	if (code == -ERESTART)
+		code = -EAGAIN;
+	return code < 0 ? nft_error(error, code, &reply, "remove the nftables base") : 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "firewall/firewall.h"
+#include "model/port.h"
+
+/* Append a word, with a space before all but the first; what doesn't fit is cut. */
+static void PRINTF(2, 3) append(char text[static RULE_EXTRA_MAX], const char *format, ...)
+{
+	size_t len = strlen(text);
+	va_list arguments;
+
+	if (len > 0 && len + 1 < RULE_EXTRA_MAX)
+		text[len++] = ' ';
+	va_start(arguments, format);
+	vsnprintf(text + len, RULE_EXTRA_MAX - len, format, arguments);
+	va_end(arguments);
+}
+
+static void append_target(const struct rule *rule, char text[static RULE_EXTRA_MAX])
+{
+	bool ipv6 = rule->to.family == AF_INET6;
+	char addr[ADDR_TEXT_MAX], last[16] = "";
+
+	if (rule->count > 1)
+		snprintf(last, sizeof(last), "-%u", rule->to_port + rule->count - 1u);
+	append(text, "to:%s%s%s:%u%s", ipv6 ? "[" : "", addr_format(&rule->to, addr),
+	       ipv6 ? "]" : "", rule->to_port, last);
+}
+
+void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX])
+{
+	text[0] = '\0';
+	if (rule->kind == RULE_FOREIGN) {
+		append(text, "%s", rule->foreign ? rule->foreign : "");
+		return;
+	}
+	if (rule->match & RULE_LOCAL_DESTINATION)
+		append(text, "ADDRTYPE match dst-type LOCAL");
+	if (rule->match & RULE_STATE_ESTABLISHED)
+		append(text, "ctstate RELATED,ESTABLISHED");
+	if (rule->match & RULE_STATUS_DNAT)
+		append(text, "ctstate DNAT");
+	if (rule->host_port && rule->count > 1)
+		append(text, "%s dpts:%u:%u", protocol_name(rule->protocol), rule->host_port,
+		       rule->host_port + rule->count - 1u);
+	else if (rule->host_port)
+		append(text, "%s dpt:%u", protocol_name(rule->protocol), rule->host_port);
+	if (rule->target == TARGET_DNAT)
+		append_target(rule, text);
+}
+
+void rule_render_address(const struct rule *rule, const struct prefix *prefix, bool negated,
+			 char text[static PREFIX_TEXT_MAX + 1])
+{
+	const char *anywhere = "anywhere";
+
+	if (addr_is_set(&prefix->addr)) {
+		text[0] = '!';
+		prefix_format(prefix, text + negated);
+		if (prefix->len == addr_size(prefix->addr.family) * 8)
+			*strchr(text, '/') = '\0';
+		return;
+	}
+	if (rule->family == AF_INET)
+		anywhere = "0.0.0.0/0";
+	else if (rule->family == AF_INET6)
+		anywhere = "::/0";
+	snprintf(text, PREFIX_TEXT_MAX + 1, "%s", anywhere);
+}
+
+void rule_render_interface(const char *name, bool negated, char text[static IFNAMSIZ + 1])
+{
+	snprintf(text, IFNAMSIZ + 1, "%s%s", name[0] && negated ? "!" : "", name[0] ? name : "*");
+}

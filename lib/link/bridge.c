@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+
+#include "link/private.h"
+
+/* IFA_PROTO of an address that we gave to someone else's bridge (Linux 5.18; an older kernel drops
+ * the mark, and then the address stays when the network goes). The kernel uses the values up to 3. */
+#define ADDRESS_OURS 0xb2
+#define IPV6_MTU_MIN 1280               /* below it the kernel has no IPv6 on a device */
+
+/* An alternative name of someone else's bridge says that it was us who set route_localnet. */
+#define LOCALNET_MARK_MAX (IFNAMSIZ + 32)
+static const char *localnet_mark(const char *bridge, char mark[static LOCALNET_MARK_MAX])
+{
+	snprintf(mark, LOCALNET_MARK_MAX, "bridgenet-route-localnet-%s", bridge);
+	return mark;
+}
+
+static struct prefix gateway_prefix(const struct subnet *subnet)
+{
+	return (struct prefix){subnet->gateway, subnet->prefix.len};
+}
+
+static bool has_family(const struct subnet *subnet)
+{
+	return subnet->prefix.addr.family != 0;
+}
+
+static void add_delete(struct rtnl_batch *batch, const char *name)
+{
+	rtnl_add_link(batch, RTM_DELLINK, 0, 0);
+	rtnl_put_string(batch, IFLA_IFNAME, name);
+}
+
+/* ---- a bridge of our own ---- */
+
+static int make_bridge(struct link_handle *handle, const struct bridge_config *config,
+		       struct error *error)
+{
+	const struct subnet *subnet = has_family(&config->ipv4) ? &config->ipv4 : &config->ipv6;
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	struct nlattr *info, *data;
+	uint8_t mac[MAC_LEN];
+	int r;
+
+	/* An address of its own: else it would change as ports with lower ones come and go. */
+	mac_from_addr(&subnet->gateway, mac);
+	rtnl_add_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+	rtnl_put_string(&batch, IFLA_IFNAME, config->name);
+	rtnl_put(&batch, IFLA_ADDRESS, mac, sizeof(mac));
+	rtnl_put_u32(&batch, IFLA_GROUP, LINK_GROUP_NEWBORN);
+	info = rtnl_nest(&batch, IFLA_LINKINFO);
+	rtnl_put_string(&batch, IFLA_INFO_KIND, "bridge");
+	data = rtnl_nest(&batch, IFLA_INFO_DATA);
+	rtnl_put_u32(&batch, IFLA_BR_STP_STATE, 0);
+	rtnl_nest_end(&batch, data);
+	rtnl_nest_end(&batch, info);
+	r = FAULT("link.bridge.create");
+	if (r == 0)
+		r = rtnl_run(handle, &batch);
+	if (r == -EEXIST)
+		return error_set(error, r, BN_REASON_INTERFACE_EXISTS,
+				 "the host has an interface %s already; choose another bridge name or "
+				 "delete it", config->name);
+	return r < 0 ? rtnl_failure(error, &batch, r, "create bridge %s", config->name) : 0;
+}
+
+static int set_bridge_sysctls(const struct bridge_config *config, bool has_ipv6,
+			      struct error *error)
+{
+	char path[SYSCTL_PATH_MAX];
+	int r = FAULT("link.bridge.sysctl");
+
+	if (r == 0 && has_ipv6)
+		r = sysctl_write(sysctl_interface_path(path, "ipv6", config->name, "disable_ipv6"),
+				 !has_family(&config->ipv6), error);
+	if (r == 0 && has_ipv6)
+		r = sysctl_write(sysctl_interface_path(path, "ipv6", config->name, "accept_ra"), 0,
+				 error);
+	if (r == 0 && has_family(&config->ipv4))
+		r = sysctl_write(sysctl_interface_path(path, "ipv4", config->name,
+						       "route_localnet"), 1, error);
+	return r;
+}
+
+/* The alias, which creating ignores, and the MTU: only when it is changed afterwards does the
+ * bridge keep it instead of following its ports. */
+static int mark_bridge(struct link_handle *handle, const struct bridge_config *config,
+		       bool has_ipv6, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	int r;
+
+	rtnl_add_link(&batch, RTM_NEWLINK, 0, 0);
+	rtnl_put_string(&batch, IFLA_IFNAME, config->name);
+	rtnl_put_string(&batch, IFLA_IFALIAS, config->alias);
+	rtnl_put_u32(&batch, IFLA_GROUP, 0);
+	rtnl_put_u32(&batch, IFLA_MTU, config->mtu);
+	if (has_ipv6 && !has_family(&config->ipv6))
+		rtnl_put_no_addr_gen(&batch);
+	r = FAULT("link.bridge.mark");
+	if (r == 0)
+		r = rtnl_run(handle, &batch);
+	return r < 0 ? rtnl_failure(error, &batch, r, "set the alias, and the MTU %u, of bridge %s",
+				    config->mtu, config->name) : 0;
+}
+
+static int address_bridge(struct link_handle *handle, const struct bridge_config *config,
+			  struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	const struct subnet *subnets[] = {&config->ipv4, &config->ipv6};
+	uint32_t index = rtnl_link_index(handle, config->name);
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++) {
+		struct prefix address = gateway_prefix(subnets[i]);
+
+		if (has_family(subnets[i]))
+			rtnl_add_address(&batch, RTM_NEWADDR, index, &address, ADDRESS_OURS);
+	}
+	rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
+	rtnl_put_flags(&batch, IFF_UP, IFF_UP);
+	if (has_family(&config->ipv6))
+		rtnl_watch_address(handle, index, &config->ipv6.gateway);
+	r = FAULT("link.bridge.address");
+	if (r == 0)
+		r = rtnl_run(handle, &batch);
+	if (r == 0 && has_family(&config->ipv6))
+		rtnl_await_address(handle);
+	if (r == 0)
+		return 0;
+	rtnl_unwatch_address(handle);
+	return rtnl_failure(error, &batch, r, "give bridge %s its addresses", config->name);
+}
+
+static int create_own(struct link_handle *handle, const struct bridge_config *config,
+		      struct error *error)
+{
+	bool has_ipv6 = handle->has_ipv6 && config->mtu >= IPV6_MTU_MIN;
+	int r;
+
+	if (has_family(&config->ipv6) && !has_ipv6)
+		return error_set(error, -EAFNOSUPPORT, BN_REASON_UNSUPPORTED, handle->has_ipv6 ?
+				 "bridge %s cannot have IPv6 with an MTU of %u; give it 1280 or more" :
+				 "bridge %s cannot have IPv6 (MTU %u): this kernel has none; leave the "
+				 "IPv6 subnet out", config->name, config->mtu);
+	r = make_bridge(handle, config, error);
+	if (r < 0)
+		return r;
+	/* Sysctls before the MTU: below 1280 the kernel takes those of IPv6 away. */
+	r = set_bridge_sysctls(config, handle->has_ipv6, error);
+	if (r == 0)
+		r = mark_bridge(handle, config, has_ipv6, error);
+	if (r == 0)
+		r = address_bridge(handle, config, error);
+	if (r < 0) {
+		CLEANUP_BATCH struct rtnl_batch undo = {0};
+		deadline_ms deadline = handle->deadline;
+
+		handle->deadline = 0;
+		add_delete(&undo, config->name);
+		rtnl_run(handle, &undo);
+		handle->deadline = deadline;
+	}
+	return r;
+}
+
+/* ---- someone else's bridge ---- */
+
+static const struct address_facts *find_address(const address_vector *addresses,
+						const struct prefix *address)
+{
+	for (size_t i = 0; i < addresses->len; i++) {
+		if (prefix_compare(&addresses->items[i].address, address) == 0)
+			return &addresses->items[i];
+	}
+	return NULL;
+}
+
+static int turn_localnet(struct link_handle *handle, const struct bridge_config *config,
+			 uint32_t index, bool on, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	char path[SYSCTL_PATH_MAX], mark[LOCALNET_MARK_MAX];
+	struct nlattr *list;
+	int r;
+
+	sysctl_interface_path(path, "ipv4", config->name, "route_localnet");
+	if (sysctl_read(path) == on)
+		return 0;
+	rtnl_add_link(&batch, on ? RTM_NEWLINKPROP : RTM_DELLINKPROP,
+		      on ? NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND : 0, index);
+	list = rtnl_nest(&batch, IFLA_PROP_LIST);
+	rtnl_put_string(&batch, IFLA_ALT_IFNAME, localnet_mark(config->name, mark));
+	rtnl_nest_end(&batch, list);
+	/* The mark goes first and comes last, so that what we set is never without it. */
+	if (!on) {
+		r = sysctl_write(path, 0, error);
+		if (r < 0)
+			return r;
+	}
+	r = rtnl_run(handle, &batch);
+	/* Before Linux 5.5 there is no mark, and the setting stays when the network goes. */
+	if (r < 0 && r != -EOPNOTSUPP && r != -EEXIST)
+		return rtnl_failure(error, &batch, r, "mark bridge %s with the name %s",
+				    config->name, mark);
+	return on ? sysctl_write(path, 1, error) : 0;
+}
+
+static int check_adopted(const struct bridge_config *config, struct link_facts *facts, int found,
+			 struct error *error)
+{
+	char path[SYSCTL_PATH_MAX];
+
+	if (found == -ENODEV)
+		return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
+				 "bridge %s does not exist; create it first or leave the bridge name "
+				 "out", config->name);
+	if (found < 0)
+		return found;
+	if (strcmp(facts->kind, "bridge") != 0)
+		return error_set(error, -EINVAL, BN_REASON_BRIDGE_INVALID,
+				 "interface %s is not a bridge (%s); give another bridge name",
+				 config->name, facts->kind[0] ? facts->kind : "a device");
+	if (has_family(&config->ipv6) &&
+	    sysctl_read(sysctl_interface_path(path, "ipv6", config->name, "disable_ipv6")) != 0)
+		return error_set(error, -EOPNOTSUPP, BN_REASON_BRIDGE_INVALID,
+				 "bridge %s has no IPv6; turn it on with "
+				 "net.ipv6.conf.%s.disable_ipv6=0 or leave the IPv6 subnet out",
+				 config->name, config->name);
+	return 0;
+}
+
+static int adopt(struct link_handle *handle, const struct bridge_config *config,
+		 struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	const struct subnet *subnets[] = {&config->ipv4, &config->ipv6};
+	address_vector addresses = {0};
+	struct link_facts facts;
+	int r;
+
+	r = link_facts_get(handle, config->name, NULL, &facts, error);
+	r = check_adopted(config, &facts, r, error);
+	if (r == 0)
+		r = link_addresses(handle, facts.index, false, &addresses, error);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++) {
+		struct prefix address = gateway_prefix(subnets[i]);
+
+		if (!has_family(subnets[i]) || find_address(&addresses, &address))
+			continue;
+		rtnl_add_address(&batch, RTM_NEWADDR, facts.index, &address, ADDRESS_OURS);
+		if (address.addr.family == AF_INET6)
+			rtnl_watch_address(handle, facts.index, &address.addr);
+	}
+	free(addresses.items);
+	if (!(facts.flags & IFF_UP)) {
+		rtnl_add_link(&batch, RTM_NEWLINK, 0, facts.index);
+		rtnl_put_flags(&batch, IFF_UP, IFF_UP);
+	}
+	r = FAULT("link.bridge.adopt");
+	if (r == 0 && (batch.len || batch.error))
+		r = rtnl_run(handle, &batch);
+	if (r < 0) {
+		rtnl_unwatch_address(handle);
+		rtnl_failure(error, &batch, r, "give bridge %s its addresses", config->name);
+	} else if (handle->watched_index) {
+		rtnl_await_address(handle);
+	}
+	if (r == 0 && has_family(&config->ipv4))
+		r = turn_localnet(handle, config, facts.index, true, error);
+	if (r < 0)
+		bridge_delete(handle, config, NULL);
+	return r;
+}
+
+static int release(struct link_handle *handle, const struct bridge_config *config,
+		   const struct link_facts *facts, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	const struct subnet *subnets[] = {&config->ipv4, &config->ipv6};
+	address_vector addresses = {0};
+	int r;
+
+	if (facts->has_altname) {
+		r = turn_localnet(handle, config, facts->index, false, error);
+		if (r < 0)
+			return r;
+	}
+	r = link_addresses(handle, facts->index, false, &addresses, error);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subnets); i++) {
+		struct prefix address = gateway_prefix(subnets[i]);
+		const struct address_facts *found =
+			has_family(subnets[i]) ? find_address(&addresses, &address) : NULL;
+
+		if (found && found->protocol == ADDRESS_OURS)
+			rtnl_add_address(&batch, RTM_DELADDR, facts->index, &address, 0);
+	}
+	free(addresses.items);
+	if (r == 0 && (batch.len || batch.error))
+		r = rtnl_run(handle, &batch);
+	if (r == 0 || r == -EADDRNOTAVAIL || r == -ENODEV)
+		return 0;
+	return rtnl_failure(error, &batch, r, "take the addresses of network bridge %s away",
+			    config->name);
+}
+
+int bridge_create(struct link_handle *handle, const struct bridge_config *config,
+		  struct error *error)
+{
+	return config->adopt ? adopt(handle, config, error) : create_own(handle, config, error);
+}
+
+int bridge_delete(struct link_handle *handle, const struct bridge_config *config,
+		  struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	char mark[LOCALNET_MARK_MAX];
+	struct link_facts facts;
+	int r;
+
+	r = link_facts_get(handle, config->name, localnet_mark(config->name, mark), &facts, error);
+	if (r < 0)
+		return r == -ENODEV ? 0 : r;
+	if (config->adopt)
+		return release(handle, config, &facts, error);
+	/* Someone else's by now. */
+	if (strcmp(facts.alias, config->alias) != 0 && facts.group != LINK_GROUP_NEWBORN)
+		return 0;
+	rtnl_add_link(&batch, RTM_DELLINK, 0, facts.index);
+	r = FAULT("link.bridge.delete");
+	if (r == 0)
+		r = rtnl_run(handle, &batch);
+	return r < 0 && r != -ENODEV ?
+		rtnl_failure(error, &batch, r, "delete bridge %s", config->name) : 0;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/veth.h>
+
+#include "link/private.h"
+
+#define LOOPBACK_INDEX 1                /* the kernel gives it to lo in every namespace */
+#define IPV6_MTU_MIN 1280               /* below it the kernel has no IPv6 on a device */
+
+/* May the link be told about IPv6? A kernel, or a link, without it refuses the attribute. */
+static bool knows_ipv6(const struct link_handle *handle, const struct endpoint *endpoint)
+{
+	return handle->has_ipv6 && endpoint->mtu >= IPV6_MTU_MIN;
+}
+
+static const char *sandbox_name(const struct sandbox *sandbox)
+{
+	return sandbox->path[0] ? sandbox->path : "given by descriptor";
+}
+
+static void put_veth_end(struct rtnl_batch *batch, const char *name, uint32_t mtu)
+{
+	rtnl_put_string(batch, IFLA_IFNAME, name);
+	rtnl_put_u32(batch, IFLA_MTU, mtu);
+	/* The default, a queue for each possible CPU, costs a quarter of the whole attach. */
+	rtnl_put_u32(batch, IFLA_NUM_TX_QUEUES, 1);
+	rtnl_put_u32(batch, IFLA_NUM_RX_QUEUES, 1);
+}
+
+/* The peer is born in the sandbox under its final name: moving or renaming a link later takes
+ * milliseconds under the lock that all of rtnetlink waits for. */
+static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, int sandbox_fd)
+{
+	struct ifinfomsg peer = {.ifi_family = AF_UNSPEC};
+	struct nlattr *info, *data, *nest;
+
+	rtnl_add_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+	put_veth_end(batch, endpoint->host_interface, endpoint->mtu);
+	rtnl_put_u32(batch, IFLA_GROUP, LINK_GROUP_NEWBORN);
+	info = rtnl_nest(batch, IFLA_LINKINFO);
+	rtnl_put_string(batch, IFLA_INFO_KIND, "veth");
+	data = rtnl_nest(batch, IFLA_INFO_DATA);
+	nest = rtnl_nest(batch, VETH_INFO_PEER);
+	rtnl_append(batch, &peer, sizeof(peer));
+	put_veth_end(batch, endpoint->interface, endpoint->mtu);
+	rtnl_put(batch, IFLA_ADDRESS, endpoint->mac, MAC_LEN);
+	rtnl_put_u32(batch, IFLA_NET_NS_FD, (uint32_t)sandbox_fd);
+	rtnl_nest_end(batch, nest);
+	rtnl_nest_end(batch, data);
+	rtnl_nest_end(batch, info);
+}
+
+/* The kernel says EEXIST for either end. */
+static int name_taken(struct link_handle *handle, const struct sandbox *sandbox,
+		      const struct endpoint *endpoint, struct error *error)
+{
+	if (rtnl_link_index(handle, endpoint->host_interface))
+		return error_set(error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
+				 "the host has an interface %s already, which endpoint %s needs; "
+				 "delete it", endpoint->host_interface, endpoint->id);
+	return error_set(error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
+			 "interface %s exists already in namespace %s; choose another name for "
+			 "endpoint %s", endpoint->interface, sandbox_name(sandbox), endpoint->id);
+}
+
+/* *ret_made: there is, or may be, a pair to delete. */
+static int create_pair(struct link_handle *handle, const struct sandbox *sandbox,
+		       const struct endpoint *endpoint, bool *ret_made, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	char mac[MAC_TEXT_MAX];
+	int r;
+
+	add_pair(&batch, endpoint, sandbox->fd);
+	r = FAULT("link.endpoint.create");
+	if (r == 0)
+		r = rtnl_run(handle, &batch);
+	*ret_made = r == 0 || (batch.sent && batch.failed == batch.len);
+	if (r == -EEXIST)
+		return name_taken(handle, sandbox, endpoint, error);
+	if (r == -EADDRNOTAVAIL)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "MAC address %s of endpoint %s is not one that an interface can "
+				 "have; give a unicast address", mac_format(endpoint->mac, mac),
+				 endpoint->id);
+	if (r < 0)
+		return rtnl_failure(error, &batch, r,
+				    "create the veth pair %s and %s of endpoint %s in namespace %s",
+				    endpoint->host_interface, endpoint->interface, endpoint->id,
+				    sandbox_name(sandbox));
+	return 0;
+}
+
+/* Apart from the creation, which ignores the alias and refuses IFLA_AF_SPEC, and must not be done
+ * to a stranger's link of that name. */
+static int join_bridge(struct link_handle *handle, const struct link_endpoint_config *config,
+		       uint32_t bridge, struct error *error)
+{
+	const struct endpoint *endpoint = config->endpoint;
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	int r;
+
+	rtnl_add_link(&batch, RTM_NEWLINK, 0, 0);
+	rtnl_put_string(&batch, IFLA_IFNAME, endpoint->host_interface);
+	rtnl_put_string(&batch, IFLA_IFALIAS, config->alias);
+	rtnl_put_u32(&batch, IFLA_GROUP, 0);
+	rtnl_put_u32(&batch, IFLA_MASTER, bridge);
+	if (knows_ipv6(handle, endpoint))
+		rtnl_put_no_addr_gen(&batch);
+	rtnl_put_flags(&batch, IFF_UP, IFF_UP);
+	r = FAULT("link.endpoint.join");
+	if (r == 0)
+		r = rtnl_run(handle, &batch);
+	if (r == -EXFULL)
+		return error_set(error, -EXFULL, BN_REASON_BRIDGE_FULL,
+				 "bridge %s has 1023 ports, which is all that the kernel allows; "
+				 "attach endpoint %s to another network", config->bridge, endpoint->id);
+	if (r == -EOPNOTSUPP)
+		return error_set(error, -EINVAL, BN_REASON_BRIDGE_INVALID,
+				 "%s is not a bridge that endpoint %s could join", config->bridge,
+				 endpoint->id);
+	if (r < 0)
+		return rtnl_failure(error, &batch, r, "join interface %s of endpoint %s to bridge %s",
+				    endpoint->host_interface, endpoint->id, config->bridge);
+	return 0;
+}
+
+static void add_loopback_up(struct rtnl_batch *batch)
+{
+	rtnl_add_link(batch, RTM_NEWLINK, 0, LOOPBACK_INDEX);
+	rtnl_put_flags(batch, IFF_UP, IFF_UP);
+}
+
+static int address_interface(struct link_handle *inside, const struct endpoint *endpoint,
+			     uint32_t index, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	int r;
+
+	add_loopback_up(&batch);
+	/* By itself, as the kernel would look at IFF_UP before it. */
+	if (!endpoint->ipv6.addr.family && knows_ipv6(inside, endpoint)) {
+		rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
+		rtnl_put_no_addr_gen(&batch);
+	}
+	if (endpoint->ipv4.addr.family)
+		rtnl_add_address(&batch, RTM_NEWADDR, index, &endpoint->ipv4, 0);
+	if (endpoint->ipv6.addr.family)
+		rtnl_add_address(&batch, RTM_NEWADDR, index, &endpoint->ipv6, 0);
+	rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
+	rtnl_put_flags(&batch, IFF_UP, IFF_UP);
+	r = FAULT("link.endpoint.address");
+	if (r == 0)
+		r = rtnl_run(inside, &batch);
+	return r < 0 ? rtnl_failure(error, &batch, r, "set up interface %s of endpoint %s",
+				    endpoint->interface, endpoint->id) : 0;
+}
+
+static int add_static_routes(struct link_handle *inside, const struct endpoint *endpoint,
+			     uint32_t index, struct error *error)
+{
+	char destination[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX];
+	size_t done = 0;
+
+	while (done < endpoint->routes.len) {
+		CLEANUP_BATCH struct rtnl_batch batch = {0};
+		const struct route *routes = endpoint->routes.items + done;
+		size_t len = endpoint->routes.len - done;
+		int r;
+
+		if (len > RTNL_BATCH_MAX)
+			len = RTNL_BATCH_MAX;
+		for (size_t i = 0; i < len; i++)
+			rtnl_add_route(&batch, NLM_F_EXCL, index, &routes[i].destination,
+				       &routes[i].gateway);
+		r = rtnl_run(inside, &batch);
+		if (r < 0 && batch.failed == batch.len)
+			return rtnl_failure(error, &batch, r, "set the routes of endpoint %s",
+					    endpoint->id);
+		if (r < 0)
+			return rtnl_failure(error, &batch, r, "add route %s via %s of endpoint %s",
+				prefix_format(&routes[batch.failed].destination, destination),
+				addr_format(&routes[batch.failed].gateway, gateway), endpoint->id);
+		done += len;
+	}
+	return 0;
+}
+
+/* gateways of family 0 are passed over. */
+static int replace_default_routes(struct link_handle *inside, const char *interface,
+				  uint32_t index, const struct addr *ipv4, const struct addr *ipv6,
+				  struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	char gateway[ADDR_TEXT_MAX];
+	int r;
+
+	if (ipv4->family)
+		rtnl_add_route(&batch, NLM_F_REPLACE, index, NULL, ipv4);
+	if (ipv6->family)
+		rtnl_add_route(&batch, NLM_F_REPLACE, index, NULL, ipv6);
+	if (!batch.len && !batch.error)
+		return 0;
+	r = FAULT("link.route.default");
+	if (r == 0)
+		r = rtnl_run(inside, &batch);
+	return r < 0 ? rtnl_failure(error, &batch, r, "set the default route via %s over %s",
+				    addr_format(ipv4->family && batch.failed == 0 ? ipv4 : ipv6,
+						gateway), interface) : 0;
+}
+
+static int furnish_sandbox(const struct sandbox *sandbox,
+			   const struct link_endpoint_config *config, deadline_ms deadline,
+			   struct error *error)
+{
+	const struct endpoint *endpoint = config->endpoint;
+	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
+	uint32_t index;
+	int r;
+
+	r = FAULT("link.endpoint.enter");
+	if (r == 0)
+		r = sandbox_link_open(sandbox,
+				      endpoint->ipv6.addr.family ? endpoint->interface : NULL,
+				      deadline, &inside, error);
+	if (r < 0)
+		return r;
+	index = rtnl_link_index(&inside, endpoint->interface);
+	if (!index)
+		return error_set(error, -ENODEV, BN_REASON_KERNEL,
+				 "interface %s of endpoint %s vanished while it was being set up",
+				 endpoint->interface, endpoint->id);
+	if (endpoint->ipv6.addr.family)
+		rtnl_watch_address(&inside, index, &endpoint->ipv6.addr);
+	r = address_interface(&inside, endpoint, index, error);
+	if (r == 0)
+		r = add_static_routes(&inside, endpoint, index, error);
+	/* Last, since it takes the place of a route that deleting the link won't bring back. */
+	if (r == 0)
+		r = replace_default_routes(&inside, endpoint->interface, index,
+					   &config->gateway_ipv4, &config->gateway_ipv6, error);
+	if (r < 0)
+		return r;
+	rtnl_settle_carrier(&inside, endpoint->interface);
+	if (endpoint->ipv6.addr.family)
+		rtnl_await_address(&inside);
+	return 0;
+}
+
+static void undo_create(struct link_handle *handle, const char *host_interface)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	deadline_ms deadline = handle->deadline;
+
+	/* Also when the time is up: the kernel answers at once. */
+	handle->deadline = 0;
+	rtnl_add_link(&batch, RTM_DELLINK, 0, 0);
+	rtnl_put_string(&batch, IFLA_IFNAME, host_interface);
+	rtnl_run(handle, &batch);
+	handle->deadline = deadline;
+}
+
+int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandbox,
+			 const struct link_endpoint_config *config, struct error *error)
+{
+	const struct endpoint *endpoint = config->endpoint;
+	uint32_t bridge = rtnl_link_index(handle, config->bridge);
+	bool made;
+	int r;
+
+	if (!bridge)
+		return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
+				 "bridge %s of network %s does not exist any more; delete the network "
+				 "and create it again", config->bridge, endpoint->network);
+	r = create_pair(handle, sandbox, endpoint, &made, error);
+	if (r == 0)
+		r = join_bridge(handle, config, bridge, error);
+	if (r == 0)
+		r = furnish_sandbox(sandbox, config, handle->deadline, error);
+	if (r < 0) {
+		if (made)
+			undo_create(handle, endpoint->host_interface);
+		return r;
+	}
+	/* The port first, then the bridge: its own carrier comes with its first port. */
+	rtnl_settle_carrier(handle, endpoint->host_interface);
+	rtnl_settle_carrier(handle, config->bridge);
+	return 0;
+}
+
+int link_endpoint_cut(struct link_handle *handle, const char *host_interface,
+		      struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	int r;
+
+	rtnl_add_link(&batch, RTM_NEWLINK, 0, 0);
+	rtnl_put_string(&batch, IFLA_IFNAME, host_interface);
+	rtnl_put_u32(&batch, IFLA_MASTER, 0);
+	rtnl_put_flags(&batch, 0, IFF_UP);
+	r = FAULT("link.endpoint.cut");
+	if (r == 0)
+		r = rtnl_run(handle, &batch);
+	if (r == -ENODEV)
+		return 0;
+	return r < 0 ? rtnl_failure(error, &batch, r, "cut interface %s off its bridge",
+				    host_interface) : 0;
+}
+
+int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
+	int r;
+
+	r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
+	if (r < 0)
+		return r;
+	add_loopback_up(&batch);
+	r = rtnl_run(&inside, &batch);
+	return r < 0 ? rtnl_failure(error, &batch, r, "bring up lo in namespace %s",
+				    sandbox_name(sandbox)) : 0;
+}
+
+int link_set_default_route(const struct sandbox *sandbox, const char *interface,
+			   const struct addr *gateway, deadline_ms deadline, struct error *error)
+{
+	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
+	const struct addr none = {0};
+	uint32_t index;
+	int r;
+
+	r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
+	if (r < 0)
+		return r;
+	index = rtnl_link_index(&inside, interface);
+	if (!index)
+		return error_set(error, -ENODEV, BN_REASON_SANDBOX_INVALID,
+				 "namespace %s has no interface %s any more", sandbox_name(sandbox),
+				 interface);
+	return replace_default_routes(&inside, interface, index, gateway, &none, error);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "link/private.h"
+#include "model/port.h"
+
+/* From as many ports on it is cheaper to list the host's sockets than to try each port. */
+#define LIST_FROM 128
+
+#define PORT_RANGE "/proc/sys/net/ipv4/ip_local_port_range"
+#define PORTS_RESERVED "/proc/sys/net/ipv4/ip_local_reserved_ports"
+
+static const int families[] = {AF_INET, AF_INET6};
+
+/* The address to bind for a family; false if the mapping is not for that family. */
+static bool bind_address(const struct port *port, int family, struct addr *ret_addr)
+{
+	if (port->host_addr.family && port->host_addr.family != family)
+		return false;
+	*ret_addr = (struct addr){.family = family};
+	if (port->host_addr.family)
+		*ret_addr = port->host_addr;
+	return true;
+}
+
+static int port_socket(int family, uint8_t protocol)
+{
+	int type = protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM;
+	int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+	int on = 1;
+
+	if (fd < 0)
+		return -errno;
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	return fd;
+}
+
+static int bind_socket(int fd, const struct addr *addr, uint16_t number, bool reuse)
+{
+	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(number)};
+	struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(number)};
+	int on = reuse;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	memcpy(&ipv4.sin_addr, addr->bytes, sizeof(ipv4.sin_addr));
+	memcpy(&ipv6.sin6_addr, addr->bytes, sizeof(ipv6.sin6_addr));
+	if (addr->family == AF_INET6)
+		return bind(fd, (struct sockaddr *)&ipv6, sizeof(ipv6)) < 0 ? -errno : 0;
+	return bind(fd, (struct sockaddr *)&ipv4, sizeof(ipv4)) < 0 ? -errno : 0;
+}
+
+/*
+ * hold: without SO_REUSEADDR, since two sockets with it share a port as long as neither listens;
+ * with it only against what is left of closed connections. A probe uses it from the start, but not
+ * for UDP, where it would never conflict. 1: the kernel has no such sockets, or no such family.
+ */
+static int take_port(const struct addr *addr, uint8_t protocol, uint16_t number, bool hold,
+		     int *ret_fd)
+{
+	CLEANUP_CLOSE int fd = port_socket(addr->family, protocol);
+	bool reuse = protocol == IPPROTO_TCP;
+	int r;
+
+	if (fd == -EAFNOSUPPORT || fd == -EPROTONOSUPPORT || fd == -ESOCKTNOSUPPORT)
+		return 1;
+	if (fd < 0)
+		return fd;
+	r = bind_socket(fd, addr, number, reuse && !hold);
+	if (r == -EADDRINUSE && hold && reuse)
+		r = bind_socket(fd, addr, number, true);
+	/* A family that is turned off, where no address was asked for. */
+	if (r == -EADDRNOTAVAIL && addr_is_unspecified(addr))
+		return 1;
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
+static int refuse(const struct addr *addr, uint8_t protocol, uint16_t number, int code,
+		  struct error *error)
+{
+	char text[ADDR_TEXT_MAX], owner[SOCKET_OWNER_MAX];
+	const char *name = protocol_name(protocol);
+
+	addr_format(addr, text);
+	switch (code) {
+	case -EADDRINUSE:
+		socket_owner(addr, protocol, number, owner);
+		return error_set(error, code, BN_REASON_PORT_LISTENER,
+				 "host port %u/%s is used by %s; stop it or choose another port",
+				 number, name, owner[0] ? owner : "a process of this host");
+	case -EADDRNOTAVAIL:
+		return error_set(error, code, BN_REASON_INVALID,
+				 "%s is not an address of this host, so port %u/%s cannot be published "
+				 "on it; give one that is, or none for all", text, number, name);
+	case -EACCES:
+	case -EPERM:
+		return error_set(error, code, BN_REASON_PRIVILEGE,
+				 "host port %u/%s needs privilege; run as root or choose a port from "
+				 "1024 on", number, name);
+	case -EMFILE:
+	case -ENFILE:
+		return error_set(error, code, BN_REASON_KERNEL,
+				 "no descriptor is left for host port %u/%s; raise the limit of open "
+				 "files (RLIMIT_NOFILE)", number, name);
+	default:
+		return error_set(error, code, BN_REASON_KERNEL,
+				 "cannot try host port %u/%s on %s: %s", number, name, text,
+				 strerror(-code));
+	}
+}
+
+/* ---- suspects: ports that some socket of the host has ---- */
+
+struct suspects {
+	bool listed;                    /* bits tell; else every port is one */
+	uint8_t bits[8192];
+};
+
+static bool bit_is_set(const uint8_t *bits, uint16_t number)
+{
+	return bits[number / 8] & 1u << number % 8;
+}
+
+static void set_bit(uint8_t *bits, uint16_t number)
+{
+	bits[number / 8] = (uint8_t)(bits[number / 8] | 1u << number % 8);
+}
+
+static void mark_suspect(void *userdata, const struct socket_facts *facts)
+{
+	struct suspects *suspects = userdata;
+
+	set_bit(suspects->bits, facts->port);
+}
+
+/* Kernels before 6.8 don't list sockets of TCP that are bound and do not listen, and some list
+ * none: a socket of our own shows it. */
+static void list_suspects(uint8_t protocol, struct suspects *suspects)
+{
+	const struct addr any = {.family = AF_INET};
+	struct sockaddr_in own = {0};
+	socklen_t len = sizeof(own);
+	CLEANUP_CLOSE int fd = -1;
+
+	if (take_port(&any, protocol, 0, true, &fd) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&own, &len) < 0)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		int r = sockets_each(families[i], protocol, mark_suspect, suspects);
+
+		if (r < 0 && families[i] == AF_INET)
+			return;
+	}
+	suspects->listed = bit_is_set(suspects->bits, ntohs(own.sin_port));
+}
+
+static int check_mapping(const struct port *port, const struct suspects *suspects,
+			 struct error *error)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		struct addr addr;
+		bool known = false;     /* the address is one of this host */
+
+		if (!bind_address(port, families[i], &addr))
+			continue;
+		for (uint32_t n = 0; n < port->count; n++) {
+			uint16_t number = (uint16_t)(port->host_port + n);
+			CLEANUP_CLOSE int fd = -1;
+			int r;
+
+			if (known && suspects && suspects->listed &&
+			    !bit_is_set(suspects->bits, number))
+				continue;
+			r = take_port(&addr, port->protocol, number, false, &fd);
+			if (r < 0)
+				return refuse(&addr, port->protocol, number, r, error);
+			if (r == 1)
+				break;
+			known = true;
+		}
+	}
+	return 0;
+}
+
+static int check_protocol(const struct port *ports, size_t len, uint8_t protocol,
+			  struct error *error)
+{
+	CLEANUP_FREE struct suspects *suspects = NULL;
+	size_t total = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (ports[i].protocol == protocol)
+			total += ports[i].count;
+	}
+	if (total >= LIST_FROM && protocol != IPPROTO_SCTP) {
+		suspects = calloc(1, sizeof(*suspects));
+		if (!suspects)
+			return error_oom(error);
+		list_suspects(protocol, suspects);
+	}
+	for (size_t i = 0; r == 0 && i < len; i++) {
+		if (ports[i].protocol == protocol)
+			r = check_mapping(&ports[i], suspects, error);
+	}
+	return r;
+}
+
+int hostport_check(const struct port *ports, size_t len, struct error *error)
+{
+	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
+	int r = FAULT("link.hostport.check");
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(protocols); i++)
+		r = check_protocol(ports, len, protocols[i], error);
+	return r;
+}
+
+static int hold_port(const struct addr *addr, uint8_t protocol, uint16_t number, fd_vector *fds,
+		     struct error *error)
+{
+	CLEANUP_CLOSE int fd = -1;
+	int r;
+
+	if (vector_reserve(fds, 1) < 0)
+		return error_oom(error);
+	r = take_port(addr, protocol, number, true, &fd);
+	if (r < 0)
+		return refuse(addr, protocol, number, r, error);
+	if (r == 0)
+		fds->items[fds->len++] = take_fd(&fd);
+	return 0;
+}
+
+int hostport_hold(const struct port *port, fd_vector *fds, struct error *error)
+{
+	size_t before = fds->len;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
+		struct addr addr;
+
+		if (!bind_address(port, families[i], &addr))
+			continue;
+		for (uint32_t n = 0; r == 0 && n < port->count; n++)
+			r = hold_port(&addr, port->protocol, (uint16_t)(port->host_port + n), fds,
+				      error);
+	}
+	while (r < 0 && fds->len > before)
+		close(fds->items[--fds->len]);
+	return r;
+}
+
+/* ---- ports to pick from ---- */
+
+/* "8080,9000-9100\n"; a list may be as long as the file. */
+static void parse_reserved(FILE *file, struct ephemeral_ports *ports)
+{
+	unsigned int first, last;
+	int separator;
+
+	while (fscanf(file, "%5u", &first) == 1) {
+		last = first;
+		separator = fgetc(file);
+		if (separator == '-') {
+			if (fscanf(file, "%5u", &last) != 1)
+				return;
+			separator = fgetc(file);
+		}
+		for (unsigned int n = first; n <= last && n <= UINT16_MAX; n++)
+			set_bit(ports->reserved, (uint16_t)n);
+		if (separator != ',')
+			return;
+	}
+}
+
+int hostport_ephemeral(struct ephemeral_ports *ret_ports, struct error *error)
+{
+	unsigned int first = 0, last = 0;
+	FILE *file = fopen(PORT_RANGE, "re");
+	int fields;
+
+	if (!file)
+		return error_set(error, -errno, BN_REASON_KERNEL, "cannot read %s: %s", PORT_RANGE,
+				 strerror(errno));
+	fields = fscanf(file, "%5u %5u", &first, &last);
+	fclose(file);
+	if (fields != 2 || first == 0 || first > last || last > UINT16_MAX)
+		return error_set(error, -EINVAL, BN_REASON_KERNEL,
+				 "%s does not hold a range of ports", PORT_RANGE);
+	*ret_ports = (struct ephemeral_ports){.first = (uint16_t)first, .last = (uint16_t)last};
+	file = fopen(PORTS_RESERVED, "re");
+	if (file) {
+		parse_reserved(file, ret_ports);
+		fclose(file);
+	}
+	return 0;
+}

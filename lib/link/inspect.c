@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+
+#include "link/private.h"
+
+#define IFA_PROTO_ATTRIBUTE 11          /* IFA_PROTO, which headers before 5.18 lack */
+#define DEFAULT_MTU 1500
+
+void interface_clear(struct interface *interface)
+{
+	free(interface->addresses.items);
+	*interface = (struct interface){0};
+}
+
+static bool attr_addr(const struct nlattr *attr, int family, struct addr *ret_addr)
+{
+	struct addr addr = {.family = family};
+
+	if (!attr || addr_size(family) == 0 || nla_len(attr) != (int)addr_size(family))
+		return false;
+	memcpy(addr.bytes, nla_data(attr), addr_size(family));
+	*ret_addr = addr;
+	return true;
+}
+
+/* ---- links ---- */
+
+static void add_get_link(struct rtnl_batch *batch, const char *name, uint32_t filter)
+{
+	rtnl_add_link(batch, RTM_GETLINK, 0, 0);
+	rtnl_put_string(batch, IFLA_IFNAME, name);
+	rtnl_put_u32(batch, IFLA_EXT_MASK, filter);
+}
+
+struct facts_query {
+	const char *altname;
+	struct link_facts *facts;
+};
+
+static bool has_altname(const struct nlattr *list, const char *altname)
+{
+	struct nlattr *entry;
+	int left;
+
+	if (!list || !altname)
+		return false;
+	nla_for_each_nested(entry, list, left) {
+		if (nla_type(entry) == IFLA_ALT_IFNAME &&
+		    strncmp(nla_data(entry), altname, (size_t)nla_len(entry)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int take_facts(void *userdata, size_t request, const struct nlmsghdr *reply)
+{
+	struct facts_query *query = userdata;
+	struct nlattr *attrs[IFLA_MAX + 1], *kind = NULL;
+	const struct ifinfomsg *link = nlmsg_data(reply);
+
+	(void)request;
+	if (reply->nlmsg_type != RTM_NEWLINK ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
+		return 0;
+	query->facts->index = (uint32_t)link->ifi_index;
+	query->facts->flags = link->ifi_flags;
+	if (attrs[IFLA_LINKINFO])
+		kind = nla_find(nla_data(attrs[IFLA_LINKINFO]), nla_len(attrs[IFLA_LINKINFO]),
+				IFLA_INFO_KIND);
+	if (kind)
+		nla_strlcpy(query->facts->kind, kind, sizeof(query->facts->kind));
+	if (attrs[IFLA_GROUP])
+		query->facts->group = nla_get_u32(attrs[IFLA_GROUP]);
+	if (attrs[IFLA_IFALIAS])
+		nla_strlcpy(query->facts->alias, attrs[IFLA_IFALIAS], sizeof(query->facts->alias));
+	query->facts->has_altname = has_altname(attrs[IFLA_PROP_LIST], query->altname);
+	return 0;
+}
+
+int link_facts_get(struct link_handle *handle, const char *name, const char *altname,
+		   struct link_facts *ret_facts, struct error *error)
+{
+	struct link_facts facts = {0};
+	struct facts_query query = {altname, &facts};
+	CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_facts, .userdata = &query};
+	int r;
+
+	add_get_link(&batch, name, RTEXT_FILTER_SKIP_STATS);
+	r = rtnl_run(handle, &batch);
+	if (r == -ENODEV)
+		return r;
+	if (r < 0)
+		return rtnl_failure(error, &batch, r, "look up interface %s", name);
+	*ret_facts = facts;
+	return 0;
+}
+
+static int take_interface(void *userdata, size_t request, const struct nlmsghdr *reply)
+{
+	struct interface *interface = userdata;
+	const struct ifinfomsg *link = nlmsg_data(reply);
+	struct nlattr *attrs[IFLA_MAX + 1];
+	struct rtnl_link_stats64 stats = {0};
+
+	(void)request;
+	if (reply->nlmsg_type != RTM_NEWLINK ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
+		return 0;
+	interface->index = (uint32_t)link->ifi_index;
+	interface->flags = link->ifi_flags;
+	if (attrs[IFLA_IFNAME])
+		nla_strlcpy(interface->name, attrs[IFLA_IFNAME], sizeof(interface->name));
+	if (attrs[IFLA_MTU])
+		interface->mtu = nla_get_u32(attrs[IFLA_MTU]);
+	if (attrs[IFLA_ADDRESS])
+		nla_memcpy(interface->mac, attrs[IFLA_ADDRESS], MAC_LEN);
+	if (attrs[IFLA_STATS64])
+		nla_memcpy(&stats, attrs[IFLA_STATS64], sizeof(stats));
+	interface->rx_packets = stats.rx_packets;
+	interface->rx_bytes = stats.rx_bytes;
+	interface->rx_errors = stats.rx_errors;
+	interface->rx_dropped = stats.rx_dropped;
+	interface->tx_packets = stats.tx_packets;
+	interface->tx_bytes = stats.tx_bytes;
+	interface->tx_errors = stats.tx_errors;
+	interface->tx_dropped = stats.tx_dropped;
+	return 0;
+}
+
+static int interface_addresses(struct link_handle *handle, struct interface *interface,
+			       struct error *error)
+{
+	address_vector addresses = {0};
+	int r;
+
+	r = link_addresses(handle, interface->index, false, &addresses, error);
+	if (r == 0 && vector_reserve(&interface->addresses, addresses.len) < 0)
+		r = error_oom(error);
+	for (size_t i = 0; r == 0 && i < addresses.len; i++)
+		interface->addresses.items[interface->addresses.len++] =
+			addresses.items[i].address;
+	free(addresses.items);
+	return r;
+}
+
+int link_interface_get(struct link_handle *handle, const char *name,
+		       struct interface *ret_interface, struct error *error)
+{
+	struct interface interface = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_interface, .userdata = &interface};
+	int r;
+
+	add_get_link(&batch, name, 0);
+	r = rtnl_run(handle, &batch);
+	if (r == -ENODEV)
+		return error_set(error, r, BN_REASON_KERNEL,
+				 "interface %s does not exist; it was deleted by someone", name);
+	if (r < 0)
+		return rtnl_failure(error, &batch, r, "look up interface %s", name);
+	r = interface_addresses(handle, &interface, error);
+	if (r < 0) {
+		interface_clear(&interface);
+		return r;
+	}
+	*ret_interface = interface;
+	return 0;
+}
+
+int sandbox_interface_get(const struct sandbox *sandbox, const char *name, deadline_ms deadline,
+			  struct interface *ret_interface, struct error *error)
+{
+	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
+	int r;
+
+	r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
+	return r < 0 ? r : link_interface_get(&inside, name, ret_interface, error);
+}
+
+int link_exists(struct link_handle *handle, const char *name, struct error *error)
+{
+	struct link_facts facts;
+	int r = link_facts_get(handle, name, NULL, &facts, error);
+
+	return r == 0 ? 1 : r == -ENODEV ? 0 : r;
+}
+
+/* ---- addresses ---- */
+
+struct addresses_query {
+	uint32_t index;
+	bool prefix;
+	address_vector *addresses;
+	size_t before;
+};
+
+static int take_address(void *userdata, size_t request, const struct nlmsghdr *reply)
+{
+	struct addresses_query *query = userdata;
+	const struct ifaddrmsg *header;
+	struct nlattr *attrs[IFA_PROTO_ATTRIBUTE + 1];
+	struct address_facts *facts;
+	struct addr addr;
+
+	(void)request;
+	if (!reply) {
+		query->addresses->len = query->before;
+		return 0;
+	}
+	header = nlmsg_data(reply);
+	if (reply->nlmsg_type != RTM_NEWADDR ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*header), attrs, IFA_PROTO_ATTRIBUTE,
+			NULL) < 0)
+		return 0;
+	/* A kernel without strict checking ignores the filter. */
+	if (query->index && header->ifa_index != query->index)
+		return 0;
+	/* Between the ends of a point-to-point link IFA_ADDRESS is the other's; IPv6 gives
+	 * IFA_LOCAL only then. */
+	if (query->prefix || !attr_addr(attrs[IFA_LOCAL], header->ifa_family, &addr)) {
+		if (!attr_addr(attrs[IFA_ADDRESS], header->ifa_family, &addr))
+			return 0;
+	}
+	facts = vector_push(query->addresses);
+	if (!facts)
+		return -ENOMEM;
+	facts->address = (struct prefix){addr, header->ifa_prefixlen};
+	if (attrs[IFA_PROTO_ATTRIBUTE])
+		facts->protocol = nla_get_u8(attrs[IFA_PROTO_ATTRIBUTE]);
+	return 0;
+}
+
+int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
+		   address_vector *addresses, struct error *error)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		struct addresses_query query = {index, prefix, addresses, addresses->len};
+		struct ifaddrmsg header = {.ifa_family = families[i], .ifa_index = index};
+		CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_address,
+							 .userdata = &query};
+		int r;
+
+		if (families[i] == AF_INET6 && !handle->has_ipv6)
+			continue;
+		rtnl_add(&batch, RTM_GETADDR, 0, &header, sizeof(header));
+		r = rtnl_dump(handle, &batch);
+		if (r < 0)
+			return rtnl_failure(error, &batch, r, "list the addresses of the host");
+	}
+	return 0;
+}
+
+int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresses,
+			 struct error *error)
+{
+	address_vector addresses = {0};
+	prefix_vector prefixes = {0};
+	int r;
+
+	r = link_addresses(handle, 0, false, &addresses, error);
+	if (r == 0 && vector_reserve(&prefixes, addresses.len) < 0)
+		r = error_oom(error);
+	for (size_t i = 0; r == 0 && i < addresses.len; i++)
+		prefixes.items[prefixes.len++] = addresses.items[i].address;
+	free(addresses.items);
+	if (r == 0)
+		*ret_addresses = prefixes;
+	return r;
+}
+
+/* ---- routes ---- */
+
+struct routes_query {
+	prefix_vector *prefixes;
+	/* of the best default route */
+	uint32_t metric, interface;
+};
+
+static uint32_t route_interface(struct nlattr *const *attrs)
+{
+	if (attrs[RTA_OIF])
+		return nla_get_u32(attrs[RTA_OIF]);
+	if (attrs[RTA_MULTIPATH] && nla_len(attrs[RTA_MULTIPATH]) >= (int)sizeof(struct rtnexthop))
+		return (uint32_t)((struct rtnexthop *)nla_data(attrs[RTA_MULTIPATH]))->rtnh_ifindex;
+	return 0;
+}
+
+static int take_route(void *userdata, size_t request, const struct nlmsghdr *reply)
+{
+	struct routes_query *query = userdata;
+	struct nlattr *attrs[RTA_MAX + 1];
+	const struct rtmsg *route;
+	struct prefix *prefix, destination;
+	uint32_t metric;
+
+	(void)request;
+	if (!reply) {
+		query->prefixes->len = 0;
+		query->interface = 0;
+		return 0;
+	}
+	route = nlmsg_data(reply);
+	if (reply->nlmsg_type != RTM_NEWROUTE || (route->rtm_flags & RTM_F_CLONED) ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*route), attrs, RTA_MAX, NULL) < 0)
+		return 0;
+	if (attr_addr(attrs[RTA_DST], route->rtm_family, &destination.addr)) {
+		/* Those of the host's own addresses come with the addresses. */
+		if (route->rtm_type == RTN_LOCAL || route->rtm_type == RTN_BROADCAST ||
+		    route->rtm_type == RTN_ANYCAST || route->rtm_type == RTN_MULTICAST)
+			return 0;
+		destination.len = route->rtm_dst_len;
+		prefix = vector_push(query->prefixes);
+		if (!prefix)
+			return -ENOMEM;
+		*prefix = prefix_mask(&destination);
+	} else if (route->rtm_dst_len == 0 && route->rtm_type == RTN_UNICAST &&
+		   route->rtm_table == RT_TABLE_MAIN) {
+		metric = attrs[RTA_PRIORITY] ? nla_get_u32(attrs[RTA_PRIORITY]) : 0;
+		if (!query->interface || metric < query->metric) {
+			query->interface = route_interface(attrs);
+			query->metric = metric;
+		}
+	}
+	return 0;
+}
+
+/* table 0: all */
+static int routes_each(struct link_handle *handle, uint8_t family, uint8_t table,
+		       struct routes_query *query, struct error *error)
+{
+	struct rtmsg header = {.rtm_family = family, .rtm_table = table};
+	CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_route, .userdata = query};
+	int r;
+
+	if (family == AF_INET6 && !handle->has_ipv6)
+		return 0;
+	rtnl_add(&batch, RTM_GETROUTE, 0, &header, sizeof(header));
+	r = rtnl_dump(handle, &batch);
+	return r < 0 ? rtnl_failure(error, &batch, r, "list the routes of the host") : 0;
+}
+
+static int append_masked(prefix_vector *prefixes, const prefix_vector *more)
+{
+	if (vector_reserve(prefixes, more->len) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < more->len; i++)
+		prefixes->items[prefixes->len++] = prefix_mask(&more->items[i]);
+	return 0;
+}
+
+static int append_address_prefixes(struct link_handle *handle, prefix_vector *prefixes,
+				   struct error *error)
+{
+	address_vector addresses = {0};
+	int r;
+
+	r = link_addresses(handle, 0, true, &addresses, error);
+	if (r == 0 && vector_reserve(prefixes, addresses.len) < 0)
+		r = error_oom(error);
+	for (size_t i = 0; r == 0 && i < addresses.len; i++)
+		prefixes->items[prefixes->len++] = prefix_mask(&addresses.items[i].address);
+	free(addresses.items);
+	return r;
+}
+
+int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
+			 struct error *error)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+	prefix_vector prefixes = {0};
+	int r = append_address_prefixes(handle, &prefixes, error);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
+		prefix_vector routes = {0};
+		struct routes_query query = {.prefixes = &routes};
+
+		r = routes_each(handle, families[i], 0, &query, error);
+		if (r == 0 && append_masked(&prefixes, &routes) < 0)
+			r = error_oom(error);
+		free(routes.items);
+	}
+	if (r < 0)
+		free(prefixes.items);
+	else
+		*ret_prefixes = prefixes;
+	return r;
+}
+
+static int interface_mtu(struct link_handle *handle, uint32_t index, uint32_t *ret_mtu,
+			 struct error *error)
+{
+	struct interface interface = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_interface, .userdata = &interface};
+	int r;
+
+	rtnl_add_link(&batch, RTM_GETLINK, 0, index);
+	r = rtnl_run(handle, &batch);
+	if (r < 0)
+		return rtnl_failure(error, &batch, r, "look up the interface of the default route");
+	*ret_mtu = interface.mtu;
+	return 0;
+}
+
+int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error)
+{
+	static const uint8_t families[] = {AF_INET, AF_INET6};
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		prefix_vector routes = {0};
+		struct routes_query query = {.prefixes = &routes};
+		int r = routes_each(handle, families[i], RT_TABLE_MAIN, &query, error);
+
+		free(routes.items);
+		if (r < 0)
+			return r;
+		if (query.interface)
+			return interface_mtu(handle, query.interface, ret_mtu, error);
+	}
+	*ret_mtu = DEFAULT_MTU;
+	return 0;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Links, addresses, routes, namespaces and sysctls: what an endpoint is made of in the kernel. */
+#ifndef BN_LINK_LINK_H
+#define BN_LINK_LINK_H
+
+#include "model/records.h"
+
+/* A netlink socket in the namespace of the thread that opened it, and a deadline for its calls. */
+struct link_handle;
+int link_open(struct link_handle **ret_handle, struct error *error);
+void link_close(struct link_handle *handle);
+void link_set_deadline(struct link_handle *handle, deadline_ms deadline);
+
+/* ---- sandbox.c: network namespaces ---- */
+
+struct sandbox {
+	int fd;                         /* -1: none */
+	uint64_t device, inode;
+	char path[SANDBOX_PATH_MAX];    /* "" if it has none that lasts */
+};
+/* -ENOENT BN_REASON_SANDBOX_GONE; -EINVAL BN_REASON_SANDBOX_INVALID for what is no network
+ * namespace, and for the host's own (the caller's); each with a sentence. */
+int sandbox_open_path(const char *path, struct sandbox *ret_sandbox, struct error *error);
+int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error);
+int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error);    /* dup()ed */
+/* The namespace an endpoint was attached to, if its path still leads there; else -ENOENT. */
+int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
+		   struct error *error);
+void sandbox_close(struct sandbox *sandbox);
+#define CLEANUP_SANDBOX CLEANUP(sandbox_close)
+
+/* ---- bridge.c ---- */
+
+struct bridge_config {
+	const char *name;
+	const char *alias;              /* link_alias() */
+	uint32_t mtu;
+	struct subnet ipv4, ipv6;       /* the gateway addresses, with the subnet's length */
+	bool adopt;                     /* must exist and be a bridge; only addresses are added */
+};
+/* Create (or adopt), address, bring up; IPv6 off on it (disable_ipv6=1) unless it has a subnet,
+ * accept_ra 0, route_localnet 1 when it has IPv4. All or nothing. -EEXIST BN_REASON_INTERFACE_EXISTS
+ * when not adopting, -ENODEV when adopting, -EINVAL BN_REASON_BRIDGE_INVALID for another kind. */
+int bridge_create(struct link_handle *handle, const struct bridge_config *config,
+		  struct error *error);
+/* Delete it if its alias is ours; of an adopted one only take back the addresses we added and the
+ * sysctls. A bridge that is gone is no error. */
+int bridge_delete(struct link_handle *handle, const struct bridge_config *config,
+		  struct error *error);
+
+/* ---- endpoint.c: the veth pair ---- */
+
+struct link_endpoint_config {
+	const struct endpoint *endpoint;
+	const char *bridge;
+	const char *alias;
+	struct addr gateway_ipv4, gateway_ipv6; /* default routes to set; family 0: none */
+};
+/*
+ * Two batches (host, sandbox): the pair with its peer born in the sandbox, everything set, up, and
+ * forwarding before it returns: the first packet in either direction passes. All or nothing.
+ * -EEXIST BN_REASON_INTERFACE_EXISTS: the name is taken inside; -EXFULL BN_REASON_BRIDGE_FULL.
+ */
+int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandbox,
+			 const struct link_endpoint_config *config, struct error *error);
+/* Delete the host ends by name, many in one request by group; those that are gone, or whose alias
+ * does not say "bridgenet:", are passed over. */
+int link_endpoints_delete(struct link_handle *handle, const char *const *host_interfaces,
+			  size_t len, struct error *error);
+/* Down and off the bridge: isolated at once. */
+int link_endpoint_cut(struct link_handle *handle, const char *host_interface,
+		      struct error *error);
+/* `none`: lo alone. */
+int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct error *error);
+/* Replace the default route of a family in the sandbox by one over `interface`. */
+int link_set_default_route(const struct sandbox *sandbox, const char *interface,
+			   const struct addr *gateway, deadline_ms deadline, struct error *error);
+
+/* ---- inspect.c: what the kernel shows ---- */
+
+struct interface {
+	char name[IFNAMSIZ];
+	uint32_t index, mtu, flags;
+	uint8_t mac[MAC_LEN];
+	VECTOR(struct prefix) addresses;
+	uint64_t rx_packets, rx_bytes, rx_errors, rx_dropped;
+	uint64_t tx_packets, tx_bytes, tx_errors, tx_dropped;
+};
+void interface_clear(struct interface *interface);
+/* -ENODEV if there is none. */
+int link_interface_get(struct link_handle *handle, const char *name,
+		       struct interface *ret_interface, struct error *error);
+/* The same inside a sandbox. */
+int sandbox_interface_get(const struct sandbox *sandbox, const char *name, deadline_ms deadline,
+			  struct interface *ret_interface, struct error *error);
+
+typedef VECTOR(struct prefix) prefix_vector;
+/* Destinations of every table's unicast routes and the prefixes of every address of the host. */
+int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
+			 struct error *error);
+/* Every address of the host itself. */
+int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresses,
+			 struct error *error);
+/* 1 if there is a link of that name, 0 if not. */
+int link_exists(struct link_handle *handle, const char *name, struct error *error);
+/* MTU of the interface of the default route (IPv4, else IPv6); 1500 without one. */
+int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error);
+
+/* ---- sysctl.c ---- */
+
+/* Turn forwarding on where it is off. *ret_changed: whether it was off, for undoing. For IPv6 the
+ * interfaces that learn routes from router advertisements (accept_ra 1) get accept_ra 2 first, or
+ * the host would lose them. */
+int sysctl_forwarding_enable(int family, bool *ret_changed, struct error *error);
+int sysctl_forwarding_restore(int family, bool changed);
+
+/* ---- hostport.c: ports of the host's own sockets ---- */
+
+/*
+ * Refuse a mapping whose host port a process of the host uses: trial bind; for many ports the
+ * sockets are dumped first (sock_diag) and only suspects are bound. -EADDRINUSE
+ * BN_REASON_PORT_LISTENER; the sentence names the process where /proc shows it. A protocol without
+ * sockets in this kernel (SCTP) is passed over. Addresses not of this host: -EADDRNOTAVAIL.
+ */
+int hostport_check(const struct port *ports, size_t len, struct error *error);
+
+/* Sockets bound to every host port of the mapping, both families for no address. Appends to the
+ * vector; on failure those appended are closed. */
+typedef VECTOR(int) fd_vector;
+int hostport_hold(const struct port *port, fd_vector *fds, struct error *error);
+
+/* ip_local_port_range less ip_local_reserved_ports: is this port one to pick for port 0? */
+struct ephemeral_ports {
+	uint16_t first, last;
+	uint8_t reserved[8192];         /* a bit for each port */
+};
+int hostport_ephemeral(struct ephemeral_ports *ret_ports, struct error *error);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Building rtnetlink messages. */
+#include <errno.h>
+#include <linux/if_addr.h>
+
+#include "link/rtnl.h"
+
+#define MESSAGE_SIZE 1024
+#define IFA_PROTO_ATTRIBUTE 11          /* IFA_PROTO, which headers before 5.18 lack */
+
+void rtnl_batch_clear(struct rtnl_batch *batch)
+{
+	for (size_t i = 0; i < batch->len; i++)
+		nlmsg_free(batch->messages[i]);
+	*batch = (struct rtnl_batch){0};
+}
+
+static struct nl_msg *last_message(struct rtnl_batch *batch)
+{
+	return batch->error || !batch->len ? NULL : batch->messages[batch->len - 1];
+}
+
+void rtnl_add(struct rtnl_batch *batch, int type, int flags, const void *header, size_t len)
+{
+	struct nl_msg *message;
+
+	if (batch->error)
+		return;
+	if (batch->len == RTNL_BATCH_MAX) {
+		batch->error = -E2BIG;
+		return;
+	}
+	message = nlmsg_alloc_size(MESSAGE_SIZE);
+	if (message && nlmsg_put(message, 0, 0, type, 0, flags) &&
+	    nlmsg_append(message, (void *)header, len, NLMSG_ALIGNTO) == 0) {
+		batch->messages[batch->len++] = message;
+		return;
+	}
+	nlmsg_free(message);
+	batch->error = -ENOMEM;
+}
+
+void rtnl_add_link(struct rtnl_batch *batch, int type, int flags, uint32_t index)
+{
+	struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index};
+
+	rtnl_add(batch, type, flags, &header, sizeof(header));
+}
+
+void rtnl_append(struct rtnl_batch *batch, const void *data, size_t len)
+{
+	struct nl_msg *message = last_message(batch);
+
+	if (message && nlmsg_append(message, (void *)data, len, NLMSG_ALIGNTO) < 0)
+		batch->error = -ENOMEM;
+}
+
+void rtnl_put(struct rtnl_batch *batch, int attribute, const void *data, size_t len)
+{
+	struct nl_msg *message = last_message(batch);
+
+	if (message && nla_put(message, attribute, (int)len, data) < 0)
+		batch->error = -ENOMEM;
+}
+
+void rtnl_put_u8(struct rtnl_batch *batch, int attribute, uint8_t value)
+{
+	rtnl_put(batch, attribute, &value, sizeof(value));
+}
+
+void rtnl_put_u32(struct rtnl_batch *batch, int attribute, uint32_t value)
+{
+	rtnl_put(batch, attribute, &value, sizeof(value));
+}
+
+void rtnl_put_string(struct rtnl_batch *batch, int attribute, const char *value)
+{
+	rtnl_put(batch, attribute, value, strlen(value) + 1);
+}
+
+void rtnl_put_addr(struct rtnl_batch *batch, int attribute, const struct addr *addr)
+{
+	rtnl_put(batch, attribute, addr->bytes, addr_size(addr->family));
+}
+
+void rtnl_put_flags(struct rtnl_batch *batch, uint32_t flags, uint32_t change)
+{
+	struct nl_msg *message = last_message(batch);
+	struct ifinfomsg *header;
+
+	if (!message)
+		return;
+	header = nlmsg_data(nlmsg_hdr(message));
+	header->ifi_flags = flags;
+	header->ifi_change = change;
+}
+
+struct nlattr *rtnl_nest(struct rtnl_batch *batch, int attribute)
+{
+	struct nl_msg *message = last_message(batch);
+	struct nlattr *nest = message ? nla_nest_start(message, attribute) : NULL;
+
+	if (message && !nest)
+		batch->error = -ENOMEM;
+	return nest;
+}
+
+void rtnl_nest_end(struct rtnl_batch *batch, struct nlattr *nest)
+{
+	struct nl_msg *message = last_message(batch);
+
+	if (message && nest)
+		nla_nest_end(message, nest);
+}
+
+/* No link-local address, and so none of the multicast chatter that every new port would send to all
+ * the others of its bridge. */
+void rtnl_put_no_addr_gen(struct rtnl_batch *batch)
+{
+	struct nlattr *families = rtnl_nest(batch, IFLA_AF_SPEC);
+	struct nlattr *ipv6 = rtnl_nest(batch, AF_INET6);
+
+	rtnl_put_u8(batch, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	rtnl_nest_end(batch, ipv6);
+	rtnl_nest_end(batch, families);
+}
+
+void rtnl_add_address(struct rtnl_batch *batch, int type, uint32_t index,
+		      const struct prefix *address, uint8_t protocol)
+{
+	struct ifaddrmsg header = {
+		.ifa_family = (uint8_t)address->addr.family,
+		.ifa_prefixlen = address->len,
+		.ifa_index = index,
+		.ifa_scope = RT_SCOPE_UNIVERSE,
+		/* Nobody else has the address: don't wait for duplicate address detection. */
+		.ifa_flags = address->addr.family == AF_INET6 ? IFA_F_NODAD : 0,
+	};
+	struct addr broadcast = prefix_last(address);
+
+	rtnl_add(batch, type, type == RTM_NEWADDR ? NLM_F_CREATE | NLM_F_EXCL : 0, &header,
+		 sizeof(header));
+	rtnl_put_addr(batch, IFA_LOCAL, &address->addr);
+	rtnl_put_addr(batch, IFA_ADDRESS, &address->addr);
+	if (type != RTM_NEWADDR)
+		return;
+	if (address->addr.family == AF_INET && address->len < 31)
+		rtnl_put_addr(batch, IFA_BROADCAST, &broadcast);
+	if (protocol)
+		rtnl_put_u8(batch, IFA_PROTO_ATTRIBUTE, protocol);
+}
+
+void rtnl_add_route(struct rtnl_batch *batch, int flags, uint32_t index,
+		    const struct prefix *destination, const struct addr *gateway)
+{
+	struct rtmsg header = {
+		.rtm_family = (uint8_t)gateway->family,
+		.rtm_dst_len = destination ? destination->len : 0,
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC,
+		.rtm_scope = RT_SCOPE_UNIVERSE,
+		.rtm_type = RTN_UNICAST,
+	};
+
+	rtnl_add(batch, RTM_NEWROUTE, NLM_F_CREATE | flags, &header, sizeof(header));
+	if (destination)
+		rtnl_put_addr(batch, RTA_DST, &destination->addr);
+	rtnl_put_addr(batch, RTA_GATEWAY, gateway);
+	rtnl_put_u32(batch, RTA_OIF, index);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of link/ share besides the transport. */
+#ifndef BN_LINK_PRIVATE_H
+#define BN_LINK_PRIVATE_H
+
+#include "link/rtnl.h"
+#include "model/fault.h"
+
+#define ALIAS_MARK "bridgenet:"
+/* An alias can't be given to a link at its birth, a group can: ours until the alias is there, so
+ * that what a process leaves that dies in between is told from a stranger's link. "bnet". */
+#define LINK_GROUP_NEWBORN 0x626e6574u
+
+/* ---- sandbox.c ---- */
+
+/* A netlink socket inside the sandbox. If interface is not NULL, IPv6 is turned on for it there. */
+int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6,
+		      deadline_ms deadline, struct link_handle *ret_handle, struct error *error);
+
+/* ---- sysctl.c ---- */
+
+/* "/proc/sys/net/<family>/conf/<interface>/<key>"; a path, as an interface's name may hold dots. */
+#define SYSCTL_PATH_MAX 96
+const char *sysctl_interface_path(char path[static SYSCTL_PATH_MAX], const char *family,
+				  const char *interface, const char *key);
+/* The value, negative on failure. */
+int sysctl_read(const char *path);
+/* Written only if it has another value. */
+int sysctl_write(const char *path, int value, struct error *error);
+
+/* ---- inspect.c ---- */
+
+struct link_facts {
+	uint32_t index, flags;
+	uint32_t group;
+	char kind[16];
+	char alias[ALIAS_MAX];
+	bool has_altname;               /* the one asked about */
+};
+/* -ENODEV without a sentence. altname may be NULL. */
+int link_facts_get(struct link_handle *handle, const char *name, const char *altname,
+		   struct link_facts *ret_facts, struct error *error);
+
+struct address_facts {
+	struct prefix address;
+	uint8_t protocol;
+};
+typedef VECTOR(struct address_facts) address_vector;
+/* Of one link, of all for index 0; prefix: what is on the link rather than our own address. */
+int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
+		   address_vector *addresses, struct error *error);
+
+/* ---- sockets.c: the sockets of the host, through sock_diag ---- */
+
+struct socket_facts {
+	struct addr addr;
+	uint16_t port;
+	uint32_t inode;
+};
+typedef void (*socket_fn)(void *userdata, const struct socket_facts *socket);
+/* Every TCP or UDP socket that is bound, of a family. -EOPNOTSUPP where the kernel can't tell. */
+int sockets_each(int family, uint8_t protocol, socket_fn function, void *userdata);
+/* "process 1234 (nginx)" that has the port, or "" if it can't be found. */
+#define SOCKET_OWNER_MAX 64
+void socket_owner(const struct addr *addr, uint8_t protocol, uint16_t port,
+		  char ret_owner[static SOCKET_OWNER_MAX]);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The rtnetlink transport: batches of messages, their answers, dumps. Private to link/. */
+#ifndef BN_LINK_RTNL_H
+#define BN_LINK_RTNL_H
+
+#include <linux/rtnetlink.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+
+#include "link/link.h"
+
+struct link_handle {
+	int fd;                         /* -1 after a failure: reopened by the next call */
+	bool single_use;                /* of another namespace or family: never reopened */
+	bool has_ipv6;
+	uint32_t sequence;
+	deadline_ms deadline;
+	/* what rtnl_watch_address() waits for */
+	uint32_t watched_index;         /* 0: nothing */
+	struct addr watched;
+};
+
+int rtnl_open(struct link_handle *handle, struct error *error);
+int rtnl_open_family(struct link_handle *handle, int netlink_family);  /* NETLINK_* */
+void rtnl_close(struct link_handle *handle);
+#define CLEANUP_RTNL CLEANUP(rtnl_close)
+
+/* Called for each message that answers a request; NULL when a dump starts anew. A negative return
+ * makes the call fail. */
+typedef int (*rtnl_reply_fn)(void *userdata, size_t request, const struct nlmsghdr *reply);
+
+/* More acknowledgements than this may not fit the socket's buffer (256 do in the default one). */
+#define RTNL_BATCH_MAX 128
+
+/*
+ * Requests that go to the kernel in one sendmsg(). It works through all of them, also past one that
+ * fails, so what must not happen after a failure belongs in the next batch.
+ */
+struct rtnl_batch {
+	struct nl_msg *messages[RTNL_BATCH_MAX];
+	int results[RTNL_BATCH_MAX];
+	size_t len;
+	size_t failed;                  /* the first that failed; len: the transport did */
+	bool sent;                      /* the kernel has got it */
+	int error;                      /* met while building; rtnl_run() returns it */
+	rtnl_reply_fn reply;
+	void *userdata;
+	char kernel[256];               /* the extended ack of the first that failed */
+};
+void rtnl_batch_clear(struct rtnl_batch *batch);
+#define CLEANUP_BATCH CLEANUP(rtnl_batch_clear)
+
+/* Begin a message; what is put afterwards goes into it. A failure is kept in batch->error. */
+void rtnl_add(struct rtnl_batch *batch, int type, int flags, const void *header, size_t len);
+void rtnl_add_link(struct rtnl_batch *batch, int type, int flags, uint32_t index);
+void rtnl_append(struct rtnl_batch *batch, const void *data, size_t len);
+void rtnl_put(struct rtnl_batch *batch, int attribute, const void *data, size_t len);
+void rtnl_put_u8(struct rtnl_batch *batch, int attribute, uint8_t value);
+void rtnl_put_u32(struct rtnl_batch *batch, int attribute, uint32_t value);
+void rtnl_put_string(struct rtnl_batch *batch, int attribute, const char *value);
+void rtnl_put_addr(struct rtnl_batch *batch, int attribute, const struct addr *addr);
+/* Set (or, for the others, keep) flags of the link that the last message is about. */
+void rtnl_put_flags(struct rtnl_batch *batch, uint32_t flags, uint32_t change);
+void rtnl_put_no_addr_gen(struct rtnl_batch *batch);
+struct nlattr *rtnl_nest(struct rtnl_batch *batch, int attribute);
+void rtnl_nest_end(struct rtnl_batch *batch, struct nlattr *nest);
+
+/* RTM_NEWADDR or RTM_DELADDR. */
+void rtnl_add_address(struct rtnl_batch *batch, int type, uint32_t index,
+		      const struct prefix *address, uint8_t protocol);
+/* RTM_NEWROUTE; destination NULL: the default route. */
+void rtnl_add_route(struct rtnl_batch *batch, int flags, uint32_t index,
+		    const struct prefix *destination, const struct addr *gateway);
+
+/* Send and wait for every answer. 0, or the first failure (batch->failed), or the transport's. */
+int rtnl_run(struct link_handle *handle, struct rtnl_batch *batch);
+/* The only message of the batch asks for a dump. -EAGAIN when it kept changing. */
+int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch);
+
+/* "cannot <format>: <why>", with the reason that fits the code. Returns code. */
+int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code,
+		 const char *format, ...) PRINTF(4, 5);
+
+/* The link's index, 0 if there is none. It asks without the lock that all of rtnetlink waits for. */
+uint32_t rtnl_link_index(struct link_handle *handle, const char *name);
+/* Let pending changes of the link's carrier take effect now. */
+void rtnl_settle_carrier(struct link_handle *handle, const char *name);
+
+
+/*
+ * An IPv6 address answers neighbours only after a work queue has joined its multicast group, some
+ * time after RTM_NEWADDR was acknowledged; the kernel announces that. Watch before the request, and
+ * await or unwatch after it. An announcement that does not come within a second is waited for no longer.
+ */
+void rtnl_watch_address(struct link_handle *handle, uint32_t index, const struct addr *addr);
+void rtnl_await_address(struct link_handle *handle);
+void rtnl_unwatch_address(struct link_handle *handle);
+
+deadline_ms rtnl_now(void);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "link/private.h"
+
+/* States of TCP, as the kernel numbers them. */
+#define STATE_SYN_RECEIVED 3
+#define STATE_TIME_WAIT 6
+#define STATE_NEW_SYN_RECEIVED 12
+/* Everything that holds a port for long, bound but idle sockets among it (Linux 6.8). */
+#define STATES_BOUND \
+	(~(1u << STATE_SYN_RECEIVED | 1u << STATE_TIME_WAIT | 1u << STATE_NEW_SYN_RECEIVED))
+
+#define LINKS_MAX 200000                /* descriptors looked at before giving up */
+
+struct socket_walk {
+	socket_fn function;
+	void *userdata;
+};
+
+static int take_socket(void *userdata, size_t request, const struct nlmsghdr *reply)
+{
+	const struct socket_walk *walk = userdata;
+	const struct inet_diag_msg *message;
+	struct socket_facts facts = {0};
+
+	(void)request;
+	if (!reply || reply->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    reply->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
+		return 0;
+	message = nlmsg_data(reply);
+	facts.addr.family = message->idiag_family;
+	memcpy(facts.addr.bytes, message->id.idiag_src, addr_size(message->idiag_family));
+	facts.port = ntohs(message->id.idiag_sport);
+	facts.inode = message->idiag_inode;
+	walk->function(walk->userdata, &facts);
+	return 0;
+}
+
+int sockets_each(int family, uint8_t protocol, socket_fn function, void *userdata)
+{
+	struct inet_diag_req_v2 query = {
+		.sdiag_family = (uint8_t)family,
+		.sdiag_protocol = protocol,
+		.idiag_states = STATES_BOUND,
+	};
+	struct socket_walk walk = {function, userdata};
+	CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_socket, .userdata = &walk};
+	CLEANUP_RTNL struct link_handle handle = {.fd = -1, .single_use = true};
+	int r;
+
+	r = rtnl_open_family(&handle, NETLINK_SOCK_DIAG);
+	if (r < 0)
+		return -EOPNOTSUPP;
+	rtnl_add(&batch, SOCK_DIAG_BY_FAMILY, 0, &query, sizeof(query));
+	r = rtnl_dump(&handle, &batch);
+	return r == -ENOENT || r == -EINVAL ? -EOPNOTSUPP : r;
+}
+
+struct owner_query {
+	const struct addr *addr;
+	uint16_t port;
+	uint32_t inode;
+};
+
+static void match_owner(void *userdata, const struct socket_facts *facts)
+{
+	struct owner_query *query = userdata;
+
+	if (facts->port != query->port || !facts->inode)
+		return;
+	/* Of several, one that is bound to just that address. */
+	if (addr_compare(&facts->addr, query->addr) == 0 ||
+	    (!query->inode && (addr_is_unspecified(&facts->addr) ||
+			       addr_is_unspecified(query->addr))))
+		query->inode = facts->inode;
+}
+
+/* Does the process have the socket open? *links is what is left to look at. */
+static bool process_has(int proc, const char *process, const char *target, unsigned int *links)
+{
+	char path[64], text[64];
+	struct dirent *entry;
+	bool found = false;
+	DIR *directory;
+	int fd;
+
+	snprintf(path, sizeof(path), "%.20s/fd", process);
+	fd = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	directory = fd < 0 ? NULL : fdopendir(fd);
+	if (!directory) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (!found && *links > 0 && (entry = readdir(directory))) {
+		ssize_t len = readlinkat(fd, entry->d_name, text, sizeof(text) - 1);
+
+		(*links)--;
+		text[len < 0 ? 0 : len] = '\0';
+		found = strcmp(text, target) == 0;
+	}
+	closedir(directory);
+	return found;
+}
+
+static void describe_process(int proc, const char *process, char owner[static SOCKET_OWNER_MAX])
+{
+	char path[64], name[32] = "";
+	CLEANUP_CLOSE int fd = -1;
+	ssize_t len = 0;
+
+	snprintf(path, sizeof(path), "%.20s/comm", process);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		len = read(fd, name, sizeof(name) - 1);
+	name[len < 0 ? 0 : len] = '\0';
+	name[strcspn(name, "\n")] = '\0';
+	/* A process picks its own name. */
+	for (char *c = name; *c; c++) {
+		if (!isprint((unsigned char)*c))
+			*c = '?';
+	}
+	snprintf(owner, SOCKET_OWNER_MAX, "process %.20s (%s)", process, name);
+}
+
+static void find_process(uint32_t inode, char owner[static SOCKET_OWNER_MAX])
+{
+	unsigned int links = LINKS_MAX;
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+	char target[32];
+
+	if (!proc)
+		return;
+	snprintf(target, sizeof(target), "socket:[%u]", inode);
+	while (links > 0 && (entry = readdir(proc))) {
+		if (!isdigit((unsigned char)entry->d_name[0]) ||
+		    !process_has(dirfd(proc), entry->d_name, target, &links))
+			continue;
+		describe_process(dirfd(proc), entry->d_name, owner);
+		break;
+	}
+	closedir(proc);
+}
+
+void socket_owner(const struct addr *addr, uint8_t protocol, uint16_t port,
+		  char ret_owner[static SOCKET_OWNER_MAX])
+{
+	struct owner_query query = {.addr = addr, .port = port};
+
+	ret_owner[0] = '\0';
+	sockets_each(addr->family, protocol, match_owner, &query);
+	/* A socket of IPv6 may hold the port for IPv4 too. */
+	if (!query.inode)
+		sockets_each(addr->family == AF_INET ? AF_INET6 : AF_INET, protocol, match_owner,
+			     &query);
+	if (query.inode)
+		find_process(query.inode, ret_owner);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/addr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+
+size_t addr_size(int family)
+{
+	if (family == AF_INET)
+		return 4;
+	return family == AF_INET6 ? 16 : 0;
+}
+
+static unsigned int addr_bits(int family)
+{
+	return (unsigned int)addr_size(family) * 8;
+}
+
+int addr_parse(const char *text, struct addr *ret_addr)
+{
+	struct addr addr = {.family = strchr(text, ':') ? AF_INET6 : AF_INET};
+
+	if (inet_pton(addr.family, text, addr.bytes) != 1)
+		return -EINVAL;
+	*ret_addr = addr;
+	return 0;
+}
+
+const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_MAX])
+{
+	if (!inet_ntop(addr->family, addr->bytes, text, ADDR_TEXT_MAX))
+		text[0] = '\0';
+	return text;
+}
+
+int addr_compare(const struct addr *a, const struct addr *b)
+{
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	return memcmp(a->bytes, b->bytes, addr_size(a->family));
+}
+
+bool addr_is_set(const struct addr *addr)
+{
+	return addr->family != AF_UNSPEC;
+}
+
+bool addr_is_unspecified(const struct addr *addr)
+{
+	static const uint8_t zero[16];
+
+	return addr_is_set(addr) && memcmp(addr->bytes, zero, addr_size(addr->family)) == 0;
+}
+
+bool addr_is_loopback(const struct addr *addr)
+{
+	static const uint8_t loopback[16] = {[15] = 1};
+
+	if (addr->family == AF_INET)
+		return addr->bytes[0] == 127;
+	return addr->family == AF_INET6 && memcmp(addr->bytes, loopback, sizeof(loopback)) == 0;
+}
+
+bool addr_is_multicast(const struct addr *addr)
+{
+	if (addr->family == AF_INET)
+		return (addr->bytes[0] & 0xf0) == 0xe0;
+	return addr->family == AF_INET6 && addr->bytes[0] == 0xff;
+}
+
+bool addr_add(const struct addr *addr, uint64_t offset, struct addr *ret_addr)
+{
+	struct addr sum = *addr;
+	unsigned int carry = 0;
+
+	for (size_t i = addr_size(addr->family); i-- > 0;) {
+		carry += sum.bytes[i] + (unsigned int)(offset & 0xff);
+		sum.bytes[i] = (uint8_t)carry;
+		carry >>= 8;
+		offset >>= 8;
+	}
+	if (carry || offset)
+		return false;
+	*ret_addr = sum;
+	return true;
+}
+
+int prefix_parse(const char *text, struct prefix *ret_prefix)
+{
+	const char *slash = strchr(text, '/');
+	char addr_text[ADDR_TEXT_MAX];
+	struct prefix prefix;
+	unsigned int len = 0;
+	size_t digits;
+
+	if (!slash || (size_t)(slash - text) >= sizeof(addr_text))
+		return -EINVAL;
+	memcpy(addr_text, text, (size_t)(slash - text));
+	addr_text[slash - text] = '\0';
+	digits = strspn(slash + 1, "0123456789");
+	if (digits == 0 || digits > 3 || slash[1 + digits] || (digits > 1 && slash[1] == '0'))
+		return -EINVAL;
+	for (size_t i = 1; i <= digits; i++)
+		len = len * 10 + (unsigned int)(slash[i] - '0');
+	if (addr_parse(addr_text, &prefix.addr) < 0 || len > addr_bits(prefix.addr.family))
+		return -EINVAL;
+	prefix.len = (uint8_t)len;
+	*ret_prefix = prefix;
+	return 0;
+}
+
+const char *prefix_format(const struct prefix *prefix, char text[static PREFIX_TEXT_MAX])
+{
+	char addr_text[ADDR_TEXT_MAX];
+
+	if (!addr_is_set(&prefix->addr))
+		text[0] = '\0';
+	else
+		snprintf(text, PREFIX_TEXT_MAX, "%s/%u", addr_format(&prefix->addr, addr_text),
+			 prefix->len);
+	return text;
+}
+
+/* The mask of a prefix of `len` bits over its i-th byte. */
+static uint8_t mask_byte(unsigned int len, size_t i)
+{
+	if (len >= (i + 1) * 8)
+		return 0xff;
+	if (len <= i * 8)
+		return 0;
+	return (uint8_t)(0xff00u >> (len - i * 8));
+}
+
+struct prefix prefix_mask(const struct prefix *prefix)
+{
+	struct prefix masked = *prefix;
+
+	for (size_t i = 0; i < addr_size(masked.addr.family); i++)
+		masked.addr.bytes[i] &= mask_byte(masked.len, i);
+	return masked;
+}
+
+bool prefix_is_masked(const struct prefix *prefix)
+{
+	struct prefix masked = prefix_mask(prefix);
+
+	return addr_compare(&masked.addr, &prefix->addr) == 0;
+}
+
+bool prefix_contains(const struct prefix *prefix, const struct addr *addr)
+{
+	if (!addr_is_set(addr) || addr->family != prefix->addr.family)
+		return false;
+	for (size_t i = 0; i < addr_size(addr->family); i++) {
+		if ((addr->bytes[i] ^ prefix->addr.bytes[i]) & mask_byte(prefix->len, i))
+			return false;
+	}
+	return true;
+}
+
+bool prefix_covers(const struct prefix *outer, const struct prefix *inner)
+{
+	return outer->len <= inner->len && prefix_contains(outer, &inner->addr);
+}
+
+bool prefix_overlaps(const struct prefix *a, const struct prefix *b)
+{
+	return prefix_covers(a, b) || prefix_covers(b, a);
+}
+
+struct addr prefix_last(const struct prefix *prefix)
+{
+	struct addr last = prefix->addr;
+
+	for (size_t i = 0; i < addr_size(last.family); i++)
+		last.bytes[i] |= (uint8_t)~mask_byte(prefix->len, i);
+	return last;
+}
+
+int prefix_compare(const struct prefix *a, const struct prefix *b)
+{
+	int order = addr_compare(&a->addr, &b->addr);
+
+	return order ? order : a->len - b->len;
+}
+
+bool prefix_block(const struct prefix *prefix, uint8_t len, uint64_t n, struct prefix *ret_block)
+{
+	struct prefix block = prefix_mask(prefix);
+	unsigned int free_bits;
+
+	if (len < prefix->len || len > addr_bits(prefix->addr.family))
+		return false;
+	free_bits = (unsigned int)(len - prefix->len);
+	if (free_bits < 64 && n >> free_bits)
+		return false;
+	block.len = len;
+	/* n is written into the bits that end where the block's prefix ends. */
+	for (unsigned int bit = len; n; n >>= 1) {
+		bit--;
+		if (n & 1)
+			block.addr.bytes[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+	}
+	*ret_block = block;
+	return true;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int mac_parse(const char *text, uint8_t ret_mac[static MAC_LEN])
+{
+	static const uint8_t zero[MAC_LEN];
+	uint8_t mac[MAC_LEN];
+
+	if (strlen(text) != MAC_TEXT_MAX - 1)
+		return -EINVAL;
+	for (size_t i = 0; i < MAC_LEN; i++) {
+		int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
+
+		if (high < 0 || low < 0 || text[3 * i + 2] != (i + 1 < MAC_LEN ? ':' : '\0'))
+			return -EINVAL;
+		mac[i] = (uint8_t)(high << 4 | low);
+	}
+	/* The lowest bit of the first byte marks a group; the kernel refuses it and all zeroes. */
+	if (mac[0] & 1 || memcmp(mac, zero, MAC_LEN) == 0)
+		return -EINVAL;
+	memcpy(ret_mac, mac, MAC_LEN);
+	return 0;
+}
+
+const char *mac_format(const uint8_t mac[static MAC_LEN], char text[static MAC_TEXT_MAX])
+{
+	snprintf(text, MAC_TEXT_MAX, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		 mac[3], mac[4], mac[5]);
+	return text;
+}
+
+void mac_from_addr(const struct addr *addr, uint8_t ret_mac[static MAC_LEN])
+{
+	const uint8_t *tail = addr->family == AF_INET6 ? addr->bytes + 12 : addr->bytes;
+
+	ret_mac[0] = 0x02;
+	ret_mac[1] = 0x42;
+	memcpy(ret_mac + 2, tail, 4);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "model/fault.h"
+
+#ifdef BN_TESTING
+int (*fault_hook)(const char *step);
+#endif
+
+/* A message is one line whatever the values in it are. */
+static void make_printable(char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+	}
+}
+
+/* End a text that was cut with "...", at the border of a UTF-8 character. */
+static void mark_cut(char *text, size_t size)
+{
+	size_t end = size - sizeof("...");
+
+	while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
+		end--;
+	memcpy(text + end, "...", sizeof("..."));
+}
+
+int error_set(struct error *error, int code, int reason, const char *format, ...)
+{
+	va_list arguments;
+	int len;
+
+	if (!error)
+		return code;
+	error->code = code;
+	error->reason = reason;
+	va_start(arguments, format);
+	len = vsnprintf(error->message, sizeof(error->message), format, arguments);
+	va_end(arguments);
+	if (len >= (int)sizeof(error->message))
+		mark_cut(error->message, sizeof(error->message));
+	make_printable(error->message);
+	return code;
+}
+
+int error_oom(struct error *error)
+{
+	return error_set(error, -ENOMEM, BN_REASON_NONE,
+			 "out of memory: nothing was changed, try again when some is free");
+}
+
+void error_set_kernel(struct error *error, const char *text)
+{
+	size_t size, len;
+
+	if (!error)
+		return;
+	size = sizeof(error->kernel);
+	len = strnlen(text, size);
+	memcpy(error->kernel, text, len < size ? len + 1 : size);
+	if (len == size)
+		mark_cut(error->kernel, size);
+	make_printable(error->kernel);
+}
+
+void error_clear(struct error *error)
+{
+	if (!error)
+		return;
+	error->code = 0;
+	error->reason = BN_REASON_NONE;
+	error->message[0] = '\0';
+	error->kernel[0] = '\0';
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef BN_MODEL_ERROR_H
+#define BN_MODEL_ERROR_H
+
+#include "bridgenet.h"
+#include "model/util.h"
+
+/* Why a call failed: kept in the context, filled where the failure is met, read by bn_error_*(). */
+struct error {
+	int code;               /* negative errno, 0 for none */
+	int reason;             /* BN_REASON_* */
+	char message[512];
+	char kernel[256];       /* the kernel's own text (extended ack), "" for none */
+};
+
+/* Fill *error (may be NULL) and return code, so that a caller can `return error_set(...)`. The
+ * sentence names the thing, the value and what to do. */
+int error_set(struct error *error, int code, int reason, const char *format, ...) PRINTF(4, 5);
+
+/* -ENOMEM with its sentence. */
+int error_oom(struct error *error);
+
+/* Keep what the kernel said; call before or after error_set(). */
+void error_set_kernel(struct error *error, const char *text);
+
+void error_clear(struct error *error);
+
+#endif

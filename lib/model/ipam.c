@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/ipam.h"
+
+#include <errno.h>
+
+static bool meets_any(const struct prefix *prefix, const struct prefix *taken, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (prefix_overlaps(prefix, &taken[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The first block of `block_len` bits in the pool, from the `first`-th on, that is not taken. */
+static bool pool_pick(const struct prefix *pool, uint8_t block_len, uint64_t first,
+		      const struct prefix *taken, size_t len, struct prefix *ret_block)
+{
+	struct prefix block;
+
+	for (uint64_t n = first; prefix_block(pool, block_len, n, &block); n++) {
+		if (meets_any(&block, taken, len))
+			continue;
+		*ret_block = block;
+		return true;
+	}
+	return false;
+}
+
+int ipam_pick_ipv4(const struct prefix *taken, size_t len, struct prefix *ret_subnet,
+		   struct error *error)
+{
+	/* The first /16 of 172.16.0.0/12 is left alone, as Docker does. */
+	static const struct prefix pool_172 = {{AF_INET, {172, 16}}, 12};
+	static const struct prefix pool_192 = {{AF_INET, {192, 168}}, 16};
+
+	if (pool_pick(&pool_172, 16, 1, taken, len, ret_subnet) ||
+	    pool_pick(&pool_192, 20, 0, taken, len, ret_subnet))
+		return 0;
+	return error_set(error, -ENOSPC, BN_REASON_POOL_EXHAUSTED,
+			 "no IPv4 subnet is free: those of 172.17.0.0/16 to 172.31.0.0/16 and "
+			 "192.168.0.0/16 are used by networks or routes of this host; give a "
+			 "subnet, or delete a network");
+}
+
+int ipam_pick_ipv6(const uint8_t global_id[static 5], const struct prefix *taken, size_t len,
+		   struct prefix *ret_subnet, struct error *error)
+{
+	struct prefix pool = {{AF_INET6, {0xfd}}, 48};
+	char text[PREFIX_TEXT_MAX];
+
+	memcpy(pool.addr.bytes + 1, global_id, 5);
+	if (pool_pick(&pool, 64, 0, taken, len, ret_subnet))
+		return 0;
+	return error_set(error, -ENOSPC, BN_REASON_POOL_EXHAUSTED,
+			 "no IPv6 subnet is free: every /64 of %s is used by networks or routes of "
+			 "this host; give a subnet, or delete a network",
+			 prefix_format(&pool, text));
+}
+
+bool ipam_route_blocks(const struct prefix *destination)
+{
+	return destination->len > 1;
+}
+
+/* The ends of a subnet that no host may have. A subnet of two addresses has none (RFC 3021 for
+ * IPv4; RFC 6164 for IPv6, where the kernel too joins the router anycast address below /127 only).
+ */
+static bool is_subnet_end(const struct prefix *subnet, const struct addr *addr)
+{
+	unsigned int bits = (unsigned int)addr_size(subnet->addr.family) * 8;
+	struct prefix masked = prefix_mask(subnet);
+	struct addr last = prefix_last(subnet);
+
+	if (subnet->len + 1u >= bits)
+		return false;
+	if (addr_compare(addr, &masked.addr) == 0)
+		return true;
+	return addr->family == AF_INET && addr_compare(addr, &last) == 0;
+}
+
+/* The address space that is no network's to have. */
+static const struct {
+	struct prefix prefix;
+	const char *what;
+} special_prefixes[] = {
+	{{{AF_INET, {0}}, 8}, "no network's, it means this host"},
+	{{{AF_INET, {127}}, 8}, "for the loopback interface"},
+	{{{AF_INET, {224}}, 4}, "for multicast"},
+	{{{AF_INET, {255, 255, 255, 255}}, 32}, "for broadcast"},
+	{{{AF_INET6, {0}}, 127}, "for the loopback interface"},
+	{{{AF_INET6, {[10] = 0xff, [11] = 0xff}}, 96}, "for IPv4 addresses in IPv6 form"},
+	{{{AF_INET6, {0xfe, 0x80}}, 10}, "for link-local addresses"},
+	{{{AF_INET6, {0xff}}, 8}, "for multicast"},
+};
+
+static int check_prefix(const char *what, const struct prefix *prefix, struct error *error)
+{
+	struct prefix masked = prefix_mask(prefix);
+	char text[PREFIX_TEXT_MAX], right[PREFIX_TEXT_MAX];
+
+	prefix_format(prefix, text);
+	if (!prefix_is_masked(prefix))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "%s %s has host bits set; use %s", what, text,
+				 prefix_format(&masked, right));
+	for (size_t i = 0; i < ARRAY_SIZE(special_prefixes); i++) {
+		if (!prefix_overlaps(prefix, &special_prefixes[i].prefix))
+			continue;
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "%s %s can't be used: %s is %s; use one such as %s", what, text,
+				 prefix_format(&special_prefixes[i].prefix, right),
+				 special_prefixes[i].what,
+				 prefix->addr.family == AF_INET ? "172.30.0.0/16" : "fd00:30::/64");
+	}
+	return 0;
+}
+
+static const struct prefix *dynamic_range(const struct subnet *subnet)
+{
+	return addr_is_set(&subnet->range.addr) ? &subnet->range : &subnet->prefix;
+}
+
+/* The first address of the dynamic range that a host may have, other than `except`. */
+static bool first_usable(const struct subnet *subnet, const struct addr *except,
+			 struct addr *ret_addr)
+{
+	const struct prefix *range = dynamic_range(subnet);
+	struct addr addr = prefix_mask(range).addr;
+	bool more = true;
+
+	for (; more && prefix_contains(range, &addr); more = addr_add(&addr, 1, &addr)) {
+		if (is_subnet_end(&subnet->prefix, &addr) || addr_compare(&addr, except) == 0)
+			continue;
+		*ret_addr = addr;
+		return true;
+	}
+	return false;
+}
+
+static int check_range(const struct subnet *subnet, struct error *error)
+{
+	char text[PREFIX_TEXT_MAX], outer[PREFIX_TEXT_MAX];
+	int ret;
+
+	if (!addr_is_set(&subnet->range.addr))
+		return 0;
+	ret = check_prefix("ip-range", &subnet->range, error);
+	if (ret < 0)
+		return ret;
+	if (!prefix_covers(&subnet->prefix, &subnet->range))
+		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+				 "ip-range %s is not inside subnet %s; give a part of the subnet",
+				 prefix_format(&subnet->range, text),
+				 prefix_format(&subnet->prefix, outer));
+	return 0;
+}
+
+static int complete_gateway(struct addr *gateway, const struct subnet *subnet, struct error *error)
+{
+	char text[ADDR_TEXT_MAX], subnet_text[PREFIX_TEXT_MAX];
+	struct addr none = {0};
+
+	prefix_format(&subnet->prefix, subnet_text);
+	if (!addr_is_set(gateway) && !first_usable(subnet, &none, gateway))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "subnet %s has no address for the gateway in its ip-range; give a "
+				 "gateway or a wider ip-range",
+				 subnet_text);
+	addr_format(gateway, text);
+	if (!prefix_contains(&subnet->prefix, gateway))
+		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+				 "gateway %s is outside subnet %s; give an address of the subnet",
+				 text, subnet_text);
+	if (is_subnet_end(&subnet->prefix, gateway))
+		return error_set(
+			error, -EINVAL, BN_REASON_INVALID,
+			"gateway %s is the %s address of subnet %s, which no host may "
+			"have; give another",
+			text, addr_compare(gateway, &subnet->prefix.addr) == 0 ? "first" : "last",
+			subnet_text);
+	return 0;
+}
+
+int ipam_complete_subnet(struct subnet *subnet, struct error *error)
+{
+	struct addr gateway = subnet->gateway, endpoint;
+	char text[PREFIX_TEXT_MAX];
+	int ret;
+
+	ret = check_prefix("subnet", &subnet->prefix, error);
+	if (ret < 0)
+		return ret;
+	if (subnet->prefix.len == addr_size(subnet->prefix.addr.family) * 8)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "subnet %s has no room for a gateway and an endpoint; use /%d or "
+				 "shorter",
+				 prefix_format(&subnet->prefix, text), subnet->prefix.len - 1);
+	ret = check_range(subnet, error);
+	if (ret == 0)
+		ret = complete_gateway(&gateway, subnet, error);
+	if (ret < 0)
+		return ret;
+	if (!first_usable(subnet, &gateway, &endpoint))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "ip-range %s has no address for an endpoint beside the gateway; "
+				 "widen it, or give a gateway outside it",
+				 prefix_format(dynamic_range(subnet), text));
+	subnet->gateway = gateway;
+	return 0;
+}
+
+int ipam_check_address(const struct network *network, const struct addr *addr, struct error *error)
+{
+	const struct subnet *subnet = network_subnet(network, addr->family);
+	char text[ADDR_TEXT_MAX], subnet_text[PREFIX_TEXT_MAX];
+
+	if (!subnet)
+		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+				 "address %s can't be given: network %s has no %s subnet",
+				 addr_format(addr, text), network->name,
+				 addr->family == AF_INET6 ? "IPv6" : "IPv4");
+	if (!prefix_contains(&subnet->prefix, addr))
+		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+				 "address %s is outside subnet %s of network %s; give one inside",
+				 addr_format(addr, text),
+				 prefix_format(&subnet->prefix, subnet_text), network->name);
+	if (is_subnet_end(&subnet->prefix, addr))
+		return error_set(
+			error, -EINVAL, BN_REASON_INVALID,
+			"address %s is the %s of subnet %s of network %s, which no endpoint "
+			"may have; give another",
+			addr_format(addr, text),
+			addr_compare(addr, &subnet->prefix.addr) == 0 ? "first" : "last",
+			prefix_format(&subnet->prefix, subnet_text), network->name);
+	if (addr_compare(addr, &subnet->gateway) == 0)
+		return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
+				 "address %s is the gateway of network %s; give another",
+				 addr_format(addr, text), network->name);
+	for (size_t i = 0; i < network->reserved.len; i++) {
+		if (addr_compare(addr, &network->reserved.items[i]) == 0)
+			return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
+					 "address %s is reserved in network %s; give another",
+					 addr_format(addr, text), network->name);
+	}
+	return 0;
+}
+
+bool ipam_next_address(const struct network *network, int family, const struct addr *from,
+		       struct addr *ret_addr)
+{
+	const struct subnet *subnet = network_subnet(network, family);
+	const struct prefix *range;
+	struct addr addr;
+	bool more = true;
+
+	if (!subnet)
+		return false;
+	range = dynamic_range(subnet);
+	addr = prefix_mask(range).addr;
+	if (addr_is_set(from) && addr_compare(from, &addr) > 0)
+		addr = *from;
+	for (; more && prefix_contains(range, &addr); more = addr_add(&addr, 1, &addr)) {
+		/* No sentence is asked for, so a refused address costs a few comparisons. */
+		if (ipam_check_address(network, &addr, NULL) < 0)
+			continue;
+		*ret_addr = addr;
+		return true;
+	}
+	return false;
+}
+
+const struct endpoint *ipam_gateway_endpoint(const struct endpoint *const *endpoints, size_t len,
+					     int family)
+{
+	const struct endpoint *best = NULL;
+
+	for (size_t i = 0; i < len; i++) {
+		const struct endpoint *endpoint = endpoints[i];
+
+		if (!endpoint_prefix(endpoint, family))
+			continue;
+		if (!best || endpoint->gateway_priority > best->gateway_priority ||
+		    (endpoint->gateway_priority == best->gateway_priority &&
+		     endpoint->sequence < best->sequence))
+			best = endpoint;
+	}
+	return best;
+}

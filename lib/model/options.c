@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/options.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#define HOSTNAME_MAX 63
+
+static bool is_host_name(const char *value)
+{
+	static const char letters_and_digits[] = "abcdefghijklmnopqrstuvwxyz"
+						 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	const char *label = value;
+
+	if (strlen(value) > HOSTNAME_MAX)
+		return false;
+	for (;;) {
+		size_t len = strcspn(label, ".");
+
+		if (len == 0 || label[0] == '-' || label[len - 1] == '-')
+			return false;
+		for (size_t i = 0; i < len; i++) {
+			if (label[i] != '-' && !strchr(letters_and_digits, label[i]))
+				return false;
+		}
+		if (!label[len])
+			return true;
+		label += len + 1;
+	}
+}
+
+/* The known keys. A key that ends in '.' stands for all that begin with it and go on. */
+static const struct known_option {
+	enum option_scope scope;
+	const char *key;
+	bool (*is_legal)(const char *value); /* NULL: any value */
+	const char *legal;                   /* in words, for a sentence */
+} known_options[] = {
+	{OPTION_NETWORK, "label.", NULL, NULL},
+	{OPTION_ENDPOINT, "label.", NULL, NULL},
+	{OPTION_ENDPOINT, "hostname", is_host_name,
+	 "a host name: letters, digits and '-' in parts joined by '.', 63 bytes at most"},
+};
+
+static const struct known_option *known_option_find(enum option_scope scope, const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(known_options); i++) {
+		const struct known_option *known = &known_options[i];
+		size_t len = strlen(known->key);
+
+		if (known->scope != scope)
+			continue;
+		if (strcmp(known->key, key) == 0 && known->key[len - 1] != '.')
+			return known;
+		if (known->key[len - 1] == '.' && strncmp(known->key, key, len) == 0 && key[len])
+			return known;
+	}
+	return NULL;
+}
+
+static bool has_control_character(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+/* Where the key is, or where it belongs. */
+static size_t option_position(const struct options *options, const char *key, bool *ret_found)
+{
+	size_t first = 0, end = options->len;
+
+	*ret_found = false;
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+		int order = strcmp(options->items[middle].key, key);
+
+		if (order == 0) {
+			*ret_found = true;
+			return middle;
+		}
+		if (order < 0)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+int options_set(struct options *options, const char *key, const char *value)
+{
+	char *key_copy CLEANUP_FREE = NULL, *value_copy CLEANUP_FREE = NULL;
+	size_t position;
+	bool found;
+
+	/* '=' ends the key in the serialized form. */
+	if (!key || !value || !key[0] || strchr(key, '=') || has_control_character(key) ||
+	    has_control_character(value))
+		return -EINVAL;
+	value_copy = strdup(value);
+	if (!value_copy)
+		return -ENOMEM;
+	position = option_position(options, key, &found);
+	if (found) {
+		free(options->items[position].value);
+		options->items[position].value = TAKE_POINTER(value_copy);
+		return 0;
+	}
+	key_copy = strdup(key);
+	if (!key_copy || vector_reserve(options, 1) < 0)
+		return -ENOMEM;
+	memmove(&options->items[position + 1], &options->items[position],
+		(options->len - position) * sizeof(*options->items));
+	options->items[position].key = TAKE_POINTER(key_copy);
+	options->items[position].value = TAKE_POINTER(value_copy);
+	options->len++;
+	return 0;
+}
+
+const char *options_get(const struct options *options, const char *key)
+{
+	bool found;
+	size_t position = option_position(options, key, &found);
+
+	return found ? options->items[position].value : NULL;
+}
+
+int options_copy(struct options *dst, const struct options *src)
+{
+	struct options copy = {0};
+
+	for (size_t i = 0; i < src->len; i++) {
+		int ret = options_set(&copy, src->items[i].key, src->items[i].value);
+
+		if (ret < 0) {
+			options_clear(&copy);
+			return ret;
+		}
+	}
+	*dst = copy;
+	return 0;
+}
+
+void options_clear(struct options *options)
+{
+	for (size_t i = 0; i < options->len; i++) {
+		free(options->items[i].key);
+		free(options->items[i].value);
+	}
+	free(options->items);
+	*options = (struct options){0};
+}
+
+int options_check(const struct options *options, enum option_scope scope, struct error *error)
+{
+	for (size_t i = 0; i < options->len; i++) {
+		const struct option *option = &options->items[i];
+		const struct known_option *known = known_option_find(scope, option->key);
+
+		if (!known)
+			return error_set(
+				error, -ENOTSUP, BN_REASON_OPTION_UNKNOWN,
+				"option '%.80s' is not known for %s; it takes %s", option->key,
+				scope == OPTION_NETWORK ? "a network" : "an endpoint",
+				scope == OPTION_NETWORK ? "label.NAME" : "label.NAME and hostname");
+		if (known->is_legal && !known->is_legal(option->value))
+			return error_set(error, -EINVAL, BN_REASON_INVALID,
+					 "option %s can't be '%.80s'; give %s", option->key,
+					 option->value, known->legal);
+	}
+	return 0;
+}
+
+int options_serialize(const struct options *options, char **ret_text)
+{
+	size_t size = 1;
+	char *text, *end;
+
+	for (size_t i = 0; i < options->len; i++)
+		size += strlen(options->items[i].key) + strlen(options->items[i].value) + 2;
+	text = malloc(size);
+	if (!text)
+		return -ENOMEM;
+	end = text;
+	for (size_t i = 0; i < options->len; i++) {
+		end = stpcpy(end, options->items[i].key);
+		*end++ = '=';
+		end = stpcpy(end, options->items[i].value);
+		*end++ = '\n';
+	}
+	*end = '\0';
+	*ret_text = text;
+	return 0;
+}
+
+/* Set "key=value"; the line is cut up. */
+static int options_parse_line(char *line, struct options *options)
+{
+	char *equals = strchr(line, '=');
+
+	if (!equals)
+		return -EINVAL;
+	*equals = '\0';
+	return options_set(options, line, equals + 1);
+}
+
+int options_parse(const char *text, struct options *ret_options)
+{
+	struct options options = {0};
+	char *copy CLEANUP_FREE = strdup(text ? text : "");
+	int ret = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	for (char *line = copy, *end; ret == 0 && *line; line = end + 1) {
+		end = strchr(line, '\n');
+		if (!end) {
+			ret = -EINVAL;
+			break;
+		}
+		*end = '\0';
+		ret = options_parse_line(line, &options);
+	}
+	if (ret < 0) {
+		options_clear(&options);
+		return ret;
+	}
+	*ret_options = options;
+	return 0;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/plan.h"
+
+#include <errno.h>
+
+#include "model/port.h"
+
+static const int families[] = {AF_INET, AF_INET6};
+static const struct prefix loopback_ipv4 = {{AF_INET, {127}}, 8};
+static const struct prefix loopback_ipv6 = {{AF_INET6, {[15] = 1}}, 128};
+
+/* Where each kind stands and what it does; the rest of a rule is filled in by the plan. */
+static const struct {
+	enum rule_chain chain;
+	enum rule_target target;
+	enum rule_chain jump;
+	uint32_t match;
+} kinds[] = {
+	[RULE_LOOPBACK_PORT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
+	[RULE_LOOPBACK_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
+	[RULE_DIRECT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
+	[RULE_PORTS_JUMP_PREROUTING] = {CHAIN_NAT_PREROUTING, TARGET_JUMP, CHAIN_NAT_PORTS,
+					RULE_LOCAL_DESTINATION},
+	[RULE_PORTS_JUMP_OUTPUT] = {CHAIN_NAT_OUTPUT, TARGET_JUMP, CHAIN_NAT_PORTS,
+				    RULE_LOCAL_DESTINATION},
+	[RULE_PORT_DNAT] = {CHAIN_NAT_PORTS, TARGET_DNAT, 0, 0},
+	[RULE_USER_JUMP] = {CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_USER, 0},
+	[RULE_ESTABLISHED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0,
+				     RULE_STATE_ESTABLISHED},
+	[RULE_DNAT_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, RULE_STATUS_DNAT},
+	[RULE_BRIDGED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0},
+	[RULE_UNPUBLISHED_DROP] = {CHAIN_FILTER_FORWARD, TARGET_DROP, 0, 0},
+	[RULE_OUTGOING_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0},
+	[RULE_HAIRPIN_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, RULE_STATUS_DNAT},
+	[RULE_LOOPBACK_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0},
+	[RULE_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0},
+};
+
+/* NULL without memory. */
+static struct rule *rule_add(rule_vector *rules, enum rule_kind kind, int family)
+{
+	struct rule *rule = vector_push(rules);
+
+	if (!rule)
+		return NULL;
+	rule->kind = kind;
+	rule->chain = kinds[kind].chain;
+	rule->target = kinds[kind].target;
+	rule->jump = kinds[kind].jump;
+	rule->match = kinds[kind].match;
+	rule->family = family;
+	return rule;
+}
+
+/* Interface names and owners come from records, where they fit the same sizes. */
+#define COPY_TEXT(dst, src)                                                         \
+	do {                                                                        \
+		_Static_assert(sizeof(dst) == sizeof(src), "the sizes must agree"); \
+		memcpy(dst, src, sizeof(dst));                                      \
+	} while (0)
+
+static int plan_base_family(int family, rule_vector *rules)
+{
+	static const enum rule_kind base[] = {RULE_PORTS_JUMP_PREROUTING, RULE_USER_JUMP,
+					      RULE_ESTABLISHED_ACCEPT, RULE_DNAT_ACCEPT};
+
+	for (size_t i = 0; i < ARRAY_SIZE(base); i++) {
+		if (!rule_add(rules, base[i], family))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * The kernel can't route from ::1 to another interface: a connection of the host to ::1 that were
+ * given to an endpoint would get no answer, so it is left alone and refused at once.
+ */
+static int plan_output_jumps(rule_vector *rules)
+{
+	struct rule *rule;
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		rule = rule_add(rules, RULE_PORTS_JUMP_OUTPUT, families[i]);
+		if (!rule)
+			return -ENOMEM;
+		if (families[i] == AF_INET6) {
+			rule->destination = loopback_ipv6;
+			rule->destination_not = true;
+		}
+	}
+	return 0;
+}
+
+int plan_base(uint32_t traits, rule_vector *rules)
+{
+	int ret;
+
+	if (traits & PLAN_BOTH_FAMILIES) {
+		ret = plan_base_family(AF_UNSPEC, rules);
+	} else {
+		ret = plan_base_family(AF_INET, rules);
+		if (ret == 0)
+			ret = plan_base_family(AF_INET6, rules);
+	}
+	return ret < 0 ? ret : plan_output_jumps(rules);
+}
+
+static struct rule *network_rule_add(rule_vector *rules, enum rule_kind kind, int family,
+				     const struct network *network)
+{
+	struct rule *rule = rule_add(rules, kind, family);
+
+	if (rule)
+		COPY_TEXT(rule->network, network->name);
+	return rule;
+}
+
+static int plan_forward(const struct network *network, int family, rule_vector *rules)
+{
+	static const struct {
+		enum rule_kind kind;
+		bool in, out;
+	} forward[] = {
+		{RULE_BRIDGED_ACCEPT, true, true},
+		{RULE_UNPUBLISHED_DROP, false, true},
+		{RULE_OUTGOING_ACCEPT, true, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(forward); i++) {
+		struct rule *rule = network_rule_add(rules, forward[i].kind, family, network);
+
+		if (!rule)
+			return -ENOMEM;
+		if (forward[i].in)
+			COPY_TEXT(rule->in, network->bridge);
+		if (forward[i].out)
+			COPY_TEXT(rule->out, network->bridge);
+	}
+	return 0;
+}
+
+static int plan_masquerade(uint32_t traits, const struct network *network, int family,
+			   rule_vector *rules)
+{
+	static const enum rule_kind masquerade[] = {RULE_HAIRPIN_MASQUERADE, RULE_MASQUERADE};
+
+	for (size_t i = 0; i < ARRAY_SIZE(masquerade); i++) {
+		struct rule *rule = network_rule_add(rules, masquerade[i], family, network);
+
+		if (!rule)
+			return -ENOMEM;
+		if (traits & PLAN_POSTROUTING_IN)
+			COPY_TEXT(rule->in, network->bridge);
+		else
+			rule->source = network_subnet(network, family)->prefix;
+		COPY_TEXT(rule->out, network->bridge);
+		rule->out_not = masquerade[i] == RULE_MASQUERADE;
+	}
+	return 0;
+}
+
+/*
+ * With route_localnet on the bridge the kernel routes 127.0.0.0/8 on it both ways: the host's own
+ * connections get out that way, and an endpoint's must not get in.
+ */
+static int plan_loopback(const struct network *network, rule_vector *rules)
+{
+	struct rule *rule;
+
+	rule = network_rule_add(rules, RULE_LOOPBACK_DROP, AF_INET, network);
+	if (!rule)
+		return -ENOMEM;
+	COPY_TEXT(rule->in, network->bridge);
+	rule->destination = loopback_ipv4;
+	rule = network_rule_add(rules, RULE_LOOPBACK_MASQUERADE, AF_INET, network);
+	if (!rule)
+		return -ENOMEM;
+	rule->source = loopback_ipv4;
+	COPY_TEXT(rule->out, network->bridge);
+	return 0;
+}
+
+static bool network_is_filtered(const struct network *network)
+{
+	return network->driver == DRIVER_BRIDGE && network->bridge[0];
+}
+
+int plan_network(uint32_t traits, const struct network *network, rule_vector *rules)
+{
+	int ret = 0;
+
+	if (!network_is_filtered(network))
+		return 0;
+	if (network_subnet(network, AF_INET))
+		ret = plan_loopback(network, rules);
+	for (size_t i = 0; ret == 0 && i < ARRAY_SIZE(families); i++) {
+		if (!network_subnet(network, families[i]))
+			continue;
+		ret = plan_forward(network, families[i], rules);
+		if (ret == 0)
+			ret = plan_masquerade(traits, network, families[i], rules);
+	}
+	return ret;
+}
+
+static struct prefix host_prefix(const struct addr *addr)
+{
+	return (struct prefix){*addr, (uint8_t)(addr_size(addr->family) * 8)};
+}
+
+int plan_endpoint(uint32_t traits, const struct network *network, const struct endpoint *endpoint,
+		  rule_vector *rules)
+{
+	(void)traits;
+	if (!network_is_filtered(network))
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		const struct prefix *prefix = endpoint_prefix(endpoint, families[i]);
+		struct rule *rule;
+
+		if (!prefix)
+			continue;
+		rule = network_rule_add(rules, RULE_DIRECT_DROP, families[i], network);
+		if (!rule)
+			return -ENOMEM;
+		COPY_TEXT(rule->endpoint, endpoint->id);
+		COPY_TEXT(rule->in, network->bridge);
+		rule->in_not = true;
+		rule->destination = host_prefix(&prefix->addr);
+	}
+	return 0;
+}
+
+/* One rule for `count` ports from the `offset`-th of the mapping on. */
+static struct rule *port_rule_add(rule_vector *rules, enum rule_kind kind,
+				  const struct endpoint *endpoint, const struct port *port,
+				  int family, unsigned int offset, uint16_t count)
+{
+	struct rule *rule = rule_add(rules, kind, family);
+
+	if (!rule)
+		return NULL;
+	COPY_TEXT(rule->network, endpoint->network);
+	COPY_TEXT(rule->endpoint, endpoint->id);
+	rule->protocol = port->protocol;
+	if (addr_is_set(&port->host_addr) && !addr_is_unspecified(&port->host_addr))
+		rule->destination = host_prefix(&port->host_addr);
+	rule->host_port = (uint16_t)(port->host_port + offset);
+	rule->count = count;
+	return rule;
+}
+
+static int plan_port_part(const struct endpoint *endpoint, const struct port *port, int family,
+			  unsigned int offset, uint16_t count, rule_vector *rules)
+{
+	struct rule *rule;
+
+	if (family == AF_INET && addr_is_loopback(&port->host_addr)) {
+		rule = port_rule_add(rules, RULE_LOOPBACK_PORT_DROP, endpoint, port, family, offset,
+				     count);
+		if (!rule)
+			return -ENOMEM;
+		memcpy(rule->in, "lo", sizeof("lo"));
+		rule->in_not = true;
+	}
+	rule = port_rule_add(rules, RULE_PORT_DNAT, endpoint, port, family, offset, count);
+	if (!rule)
+		return -ENOMEM;
+	rule->to = endpoint_prefix(endpoint, family)->addr;
+	rule->to_port = (uint16_t)(port->container_port + offset);
+	return 0;
+}
+
+int plan_port(uint32_t traits, const struct endpoint *endpoint, const struct port *port,
+	      rule_vector *rules)
+{
+	uint16_t step = traits & PLAN_PORT_RANGES ? port->count : 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		if (!port_has_family(port, families[i]) || !endpoint_prefix(endpoint, families[i]))
+			continue;
+		for (unsigned int offset = 0; offset < port->count; offset += step) {
+			int ret = plan_port_part(endpoint, port, families[i], offset, step, rules);
+
+			if (ret < 0)
+				return ret;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* State -> rules. Pure: the same state gives the same rules in the same order. */
+#ifndef BN_MODEL_PLAN_H
+#define BN_MODEL_PLAN_H
+
+#include "model/rule.h"
+
+/* What a backend can say in a rule, where backends differ. */
+#define PLAN_BOTH_FAMILIES 0x1u         /* one base rule serves IPv4 and IPv6 */
+#define PLAN_POSTROUTING_IN 0x2u        /* the in-interface is known after routing; without it the
+					 * masquerade rule matches the source subnet instead */
+#define PLAN_PORT_RANGES 0x4u           /* a range of ports is one rule, not one each */
+
+/* Each appends to *rules (not sorted) and returns 0 or -ENOMEM. */
+int plan_base(uint32_t traits, rule_vector *rules);
+int plan_network(uint32_t traits, const struct network *network, rule_vector *rules);
+int plan_endpoint(uint32_t traits, const struct network *network, const struct endpoint *endpoint,
+		  rule_vector *rules);
+int plan_port(uint32_t traits, const struct endpoint *endpoint, const struct port *port,
+	      rule_vector *rules);
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/port.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <strings.h>
+
+/* What a mapping's text is made of: pieces of one copy of it. */
+struct port_text {
+	const char *whole;
+	const char *host_addr; /* NULL: none was given */
+	const char *host;      /* "": none */
+	const char *container;
+	const char *protocol; /* NULL: none was given */
+};
+
+struct port_span {
+	unsigned int first, last;
+};
+
+static const struct {
+	uint8_t number;
+	const char *name;
+} protocols[] = {
+	{IPPROTO_TCP, "tcp"},
+	{IPPROTO_UDP, "udp"},
+	{IPPROTO_SCTP, "sctp"},
+};
+
+const char *protocol_name(uint8_t protocol)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+		if (protocols[i].number == protocol)
+			return protocols[i].name;
+	}
+	return "all";
+}
+
+static int malformed(const char *text, const char *why, struct error *error)
+{
+	return error_set(error, -EINVAL, BN_REASON_INVALID,
+			 "port mapping '%.96s' is malformed: %s; give "
+			 "[hostIP:][hostPort[-last]:]containerPort[-last][/tcp|udp|sctp]",
+			 text, why);
+}
+
+/* Cut the copy `text` into its pieces. */
+static int port_text_split(char *text, struct port_text *pieces, struct error *error)
+{
+	char *slash = strrchr(text, '/'), *rest = text, *colon;
+
+	if (slash) {
+		*slash = '\0';
+		pieces->protocol = slash + 1;
+	}
+	if (*rest == '[') {
+		char *bracket = strchr(rest, ']');
+
+		if (!bracket || bracket[1] != ':')
+			return malformed(pieces->whole, "'[' without ']:'", error);
+		*bracket = '\0';
+		pieces->host_addr = rest + 1;
+		rest = bracket + 2;
+		if (!strchr(rest, ':'))
+			return malformed(pieces->whole,
+					 "after the host address two ports are due, "
+					 "the first of which may be empty",
+					 error);
+	}
+	colon = strrchr(rest, ':');
+	pieces->container = colon ? colon + 1 : rest;
+	if (!colon)
+		return 0;
+	*colon = '\0';
+	pieces->host = rest;
+	colon = strrchr(rest, ':');
+	if (!colon)
+		return 0;
+	if (pieces->host_addr)
+		return malformed(pieces->whole, "it has too many colons", error);
+	*colon = '\0';
+	pieces->host_addr = rest;
+	pieces->host = colon + 1;
+	if (strchr(rest, ':'))
+		return malformed(pieces->whole, "an IPv6 address stands in brackets", error);
+	return 0;
+}
+
+static int port_number_parse(const char *digits, size_t len, const char *whole,
+			     unsigned int *ret_port, struct error *error)
+{
+	unsigned int port = 0;
+
+	if (len == 0 || strspn(digits, "0123456789") < len)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "'%.*s' in '%.96s' is not a port; give a number between 1 and "
+				 "65535 or a range such as 8000-8010",
+				 (int)(len < 32 ? len : 32), digits, whole);
+	for (size_t i = 0; i < len && port <= UINT16_MAX; i++)
+		port = port * 10 + (unsigned int)(digits[i] - '0');
+	if (port == 0 || port > UINT16_MAX)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "port %.*s in '%.96s' is not between 1 and 65535",
+				 (int)(len < 32 ? len : 32), digits, whole);
+	*ret_port = port;
+	return 0;
+}
+
+static int port_span_parse(const char *text, const char *whole, struct port_span *ret_span,
+			   struct error *error)
+{
+	size_t len = strcspn(text, "-");
+	struct port_span span;
+	int ret;
+
+	ret = port_number_parse(text, len, whole, &span.first, error);
+	if (ret < 0)
+		return ret;
+	span.last = span.first;
+	if (text[len]) {
+		const char *last = text + len + 1;
+
+		ret = port_number_parse(last, strlen(last), whole, &span.last, error);
+		if (ret < 0)
+			return ret;
+	}
+	if (span.last < span.first)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "range %s in '%.96s' runs backwards; give %u-%u", text, whole,
+				 span.last, span.first);
+	*ret_span = span;
+	return 0;
+}
+
+static int protocol_parse(const struct port_text *pieces, uint8_t *ret_protocol,
+			  struct error *error)
+{
+	const char *name = pieces->protocol ? pieces->protocol : "tcp";
+
+	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
+		if (strcasecmp(protocols[i].name, name) == 0) {
+			*ret_protocol = protocols[i].number;
+			return 0;
+		}
+	}
+	return error_set(error, -EINVAL, BN_REASON_INVALID,
+			 "protocol '%.32s' in '%.96s' is not known; use tcp, udp or sctp", name,
+			 pieces->whole);
+}
+
+static int host_addr_parse(const struct port_text *pieces, struct addr *ret_addr,
+			   struct error *error)
+{
+	struct addr addr = {0};
+
+	if (pieces->host_addr &&
+	    (addr_parse(pieces->host_addr, &addr) < 0 || addr_is_multicast(&addr)))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "'%.64s' in '%.96s' is not an address of a host; give one such as "
+				 "192.0.2.1 or [2001:db8::1]",
+				 pieces->host_addr, pieces->whole);
+	*ret_addr = addr;
+	return 0;
+}
+
+static int host_span_apply(const struct port_text *pieces, const struct port_span *container,
+			   struct port_request *request, struct error *error)
+{
+	struct port_span host;
+	int ret;
+
+	if (!pieces->host || !pieces->host[0])
+		return 0;
+	ret = port_span_parse(pieces->host, pieces->whole, &host, error);
+	if (ret < 0)
+		return ret;
+	request->port.host_port = (uint16_t)host.first;
+	if (host.last - host.first == container->last - container->first)
+		return 0;
+	if (container->last != container->first)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "ranges of unequal length in '%.96s': %u host and %u "
+				 "container ports; make them equal",
+				 pieces->whole, host.last - host.first + 1,
+				 container->last - container->first + 1);
+	request->host_range_last = (uint16_t)host.last;
+	return 0;
+}
+
+int port_parse(const char *text, struct port_request *ret_request, struct error *error)
+{
+	char *copy CLEANUP_FREE = strdup(text);
+	struct port_text pieces = {.whole = text};
+	struct port_request request = {0};
+	struct port_span container;
+	int ret;
+
+	if (!copy)
+		return error_oom(error);
+	ret = port_text_split(copy, &pieces, error);
+	if (ret < 0)
+		return ret;
+	if (!pieces.container[0])
+		return malformed(text, "the container port is missing", error);
+	ret = port_span_parse(pieces.container, text, &container, error);
+	if (ret < 0)
+		return ret;
+	request.port.container_port = (uint16_t)container.first;
+	request.port.count = (uint16_t)(container.last - container.first + 1);
+	ret = protocol_parse(&pieces, &request.port.protocol, error);
+	if (ret == 0)
+		ret = host_addr_parse(&pieces, &request.port.host_addr, error);
+	if (ret == 0)
+		ret = host_span_apply(&pieces, &container, &request, error);
+	if (ret == 0)
+		*ret_request = request;
+	return ret;
+}
+
+/* "80" or "80-90". */
+static int span_format(uint16_t first, uint16_t count, char *text, size_t size)
+{
+	if (count > 1)
+		return snprintf(text, size, "%u-%u", first, first + count - 1u);
+	return snprintf(text, size, "%u", first);
+}
+
+const char *port_format(const struct port *port, char text[static PORT_TEXT_MAX])
+{
+	char addr[ADDR_TEXT_MAX], host[16] = "", container[16];
+	const char *colon = port->host_port ? ":" : "";
+
+	if (port->host_port)
+		span_format(port->host_port, port->count, host, sizeof(host));
+	span_format(port->container_port, port->count, container, sizeof(container));
+	addr_format(&port->host_addr, addr);
+	if (port->host_addr.family == AF_INET6)
+		snprintf(text, PORT_TEXT_MAX, "[%s]:%s:%s/%s", addr, host, container,
+			 protocol_name(port->protocol));
+	else if (port->host_addr.family == AF_INET)
+		snprintf(text, PORT_TEXT_MAX, "%s:%s:%s/%s", addr, host, container,
+			 protocol_name(port->protocol));
+	else
+		snprintf(text, PORT_TEXT_MAX, "%s%s%s/%s", host, colon, container,
+			 protocol_name(port->protocol));
+	return text;
+}
+
+static bool host_addrs_meet(const struct addr *a, const struct addr *b)
+{
+	if (!addr_is_set(a) || !addr_is_set(b))
+		return true;
+	if (a->family != b->family)
+		return false;
+	return addr_is_unspecified(a) || addr_is_unspecified(b) || addr_compare(a, b) == 0;
+}
+
+bool port_collides(const struct port *a, const struct port *b)
+{
+	/* What is yet to be picked takes nothing. */
+	if (!a->host_port || !b->host_port || a->protocol != b->protocol)
+		return false;
+	return a->host_port < b->host_port + b->count && b->host_port < a->host_port + a->count &&
+	       host_addrs_meet(&a->host_addr, &b->host_addr);
+}
+
+bool port_has_family(const struct port *port, int family)
+{
+	return !addr_is_set(&port->host_addr) || port->host_addr.family == family;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Port mappings: their text form and what collides. */
+#ifndef BN_MODEL_PORT_H
+#define BN_MODEL_PORT_H
+
+#include "model/records.h"
+
+#define PORT_TEXT_MAX 96
+
+/*
+ * What docker run -p takes: [hostIP:][hostPort[-last]:]containerPort[-last][/protocol].
+ * No host port: host_port 0, pick one. host_range_last is non-zero for a range of host ports
+ * with one container port: any free one of it. Unequal lengths, a reversed range, 0 or more than
+ * 65535, an unknown protocol: -EINVAL with a sentence. network and endpoint are left empty.
+ */
+struct port_request {
+	struct port port;
+	uint16_t host_range_last;
+};
+int port_parse(const char *text, struct port_request *ret_request, struct error *error);
+const char *port_format(const struct port *port, char text[static PORT_TEXT_MAX]);
+const char *protocol_name(uint8_t protocol);            /* "tcp", "udp", "sctp", "all" for 0 */
+
+/* True if both would take the same host port: same protocol, ranges that meet, and addresses that
+ * are equal or one of which stands for every address of the family. */
+bool port_collides(const struct port *a, const struct port *b);
+
+/* Does the mapping apply to this family, for an endpoint with (or without) such an address? */
+bool port_has_family(const struct port *port, int family);
+
+#endif

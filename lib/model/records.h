@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the state knows: networks, endpoints, ports. Plain values; copied with the functions below. */
+#ifndef BN_MODEL_RECORDS_H
+#define BN_MODEL_RECORDS_H
+
+#include <netinet/in.h>
+
+#include "model/addr.h"
+#include "model/names.h"
+#include "model/options.h"
+
+enum driver { DRIVER_BRIDGE, DRIVER_HOST, DRIVER_NONE };
+const char *driver_name(enum driver driver);    /* "bridge", "host", "null" */
+
+struct subnet {
+	struct prefix prefix;           /* prefix.addr.family 0: the network lacks this family */
+	struct addr gateway;
+	struct prefix range;            /* family 0: the whole subnet */
+};
+
+struct network {
+	char name[NETWORK_NAME_MAX + 1];
+	char id[ID_LEN + 1];
+	enum driver driver;
+	char bridge[IFNAMSIZ];          /* "" for host and none, and for `bridge` before first use */
+	bool bridge_adopted;            /* it was there before us: never deleted */
+	uint32_t mtu;
+	struct subnet ipv4, ipv6;
+	VECTOR(struct addr) reserved;
+	struct options options;
+};
+
+struct route {
+	struct prefix destination;
+	struct addr gateway;
+};
+
+#define SANDBOX_PATH_MAX 256
+
+struct endpoint {
+	char network[NETWORK_NAME_MAX + 1];
+	char id[ENDPOINT_ID_MAX + 1];
+	char sandbox[SANDBOX_PATH_MAX]; /* "" when only a descriptor was given */
+	uint64_t sandbox_device, sandbox_inode; /* which namespace it is, whatever its path */
+	char interface[IFNAMSIZ];       /* "" for host and none */
+	char host_interface[IFNAMSIZ];
+	uint8_t mac[MAC_LEN];
+	uint32_t mtu;
+	struct prefix ipv4, ipv6;       /* address with the subnet's length; family 0: none */
+	int gateway_priority;
+	uint64_t sequence;              /* order of attaching */
+	VECTOR(struct route) routes;
+	struct options options;
+};
+
+/* A mapping of `count` consecutive ports. */
+struct port {
+	char network[NETWORK_NAME_MAX + 1];
+	char endpoint[ENDPOINT_ID_MAX + 1];
+	uint8_t protocol;               /* IPPROTO_TCP, _UDP, _SCTP */
+	struct addr host_addr;          /* family 0: every address of both families */
+	uint16_t host_port;             /* first; 0 in a request: pick one */
+	uint16_t container_port;        /* first */
+	uint16_t count;
+};
+
+typedef VECTOR(struct network) network_vector;
+typedef VECTOR(struct endpoint) endpoint_vector;
+typedef VECTOR(struct port) port_vector;
+
+int network_copy(struct network *dst, const struct network *src);       /* 0, -ENOMEM */
+void network_clear(struct network *network);
+int endpoint_copy(struct endpoint *dst, const struct endpoint *src);
+void endpoint_clear(struct endpoint *endpoint);
+void networks_clear(network_vector *networks);
+void endpoints_clear(endpoint_vector *endpoints);
+void ports_clear(port_vector *ports);
+
+/* The subnet of that family, NULL if the network lacks it. */
+const struct subnet *network_subnet(const struct network *network, int family);
+const struct prefix *endpoint_prefix(const struct endpoint *endpoint, int family);
+
+#endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <syslog.h>
+
+#include "model/fault.h"
+#include "model/ipam.h"
+#include "ops/detach.h"
+#include "ops/operation.h"
+#include "ops/ops.h"
+#include "ops/rules.h"
+
+static int load_endpoint(struct engine *engine, const struct network *network, const char *id,
+			 endpoint_vector *endpoints, port_vector *ports)
+{
+	struct endpoint *slot = vector_push(endpoints);
+	int r;
+
+	if (!slot)
+		return error_oom(&engine->error);
+	r = store_endpoint_get(engine->store, network->name, id, slot, &engine->error);
+	if (r < 0) {
+		endpoints->len--;
+		return r;
+	}
+	return store_ports(engine->store, network->name, id, 0, ports, &engine->error);
+}
+
+static int reserve(struct engine *engine, const struct network *network, const char *const *ids,
+		   size_t len, bool missing_ok, struct operation *operation,
+		   endpoint_vector *endpoints, port_vector *ports)
+{
+	int r;
+
+	r = store_begin(engine->store, &engine->error);
+	if (r >= 0)
+		r = store_operation_open(engine->store, OPERATION_DETACH, operation,
+					 &engine->error);
+	for (size_t i = 0; i < len && r >= 0; i++) {
+		r = load_endpoint(engine, network, ids[i], endpoints, ports);
+		if (r >= 0)
+			r = store_endpoint_mark(engine->store, operation, network->name, ids[i],
+						&engine->error);
+		if (r == -ENOENT && missing_ok) {
+			error_clear(&engine->error);
+			r = 0;
+		}
+	}
+	if (r >= 0)
+		r = FAULT("detach.reserve");
+	if (r >= 0)
+		r = store_commit(engine->store, &engine->error);
+	store_rollback(engine->store);
+	return r;
+}
+
+static int plan(struct engine *engine, const struct network *network,
+		const endpoint_vector *endpoints, const port_vector *ports, rule_vector *rules)
+{
+	size_t j = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < endpoints->len && r >= 0; i++) {
+		const struct endpoint *endpoint = &endpoints->items[i];
+		size_t first = j;
+
+		/* the ports were read endpoint by endpoint, in this order */
+		while (j < ports->len && strcmp(ports->items[j].endpoint, endpoint->id) == 0)
+			j++;
+		r = rules_plan_endpoint(engine, network, endpoint, rules);
+		if (r >= 0)
+			r = rules_plan_ports(engine, endpoint, ports->items + first, j - first,
+					     rules);
+	}
+	return r;
+}
+
+static int cut_links(struct engine *engine, const endpoint_vector *endpoints, bool quick)
+{
+	CLEANUP_FREE const char **names = calloc(endpoints->len + 1, sizeof(*names));
+	size_t len = 0;
+	int r = 0;
+
+	if (!names)
+		return error_oom(&engine->error);
+	for (size_t i = 0; i < endpoints->len && r >= 0; i++) {
+		if (!endpoints->items[i].host_interface[0])
+			continue;
+		names[len++] = endpoints->items[i].host_interface;
+		if (quick)
+			r = link_endpoint_cut(engine->link, endpoints->items[i].host_interface,
+					      &engine->error);
+	}
+	if (r < 0 || quick || !len)
+		return r;
+	return link_endpoints_delete(engine->link, names, len, &engine->error);
+}
+
+/* The default route went with the interface: of the endpoints that stay in the namespace, the one
+ * that is the gateway now gets it. A namespace that can't be entered any more has no use for it. */
+static void pass_gateway_on(struct engine *engine, const struct endpoint *gone)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
+	CLEANUP(network_clear) struct network network = { 0 };
+	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
+	const struct endpoint *next, **rest;
+	size_t len = 0;
+
+	if (!gone->interface[0] ||
+	    store_endpoints_in_sandbox(engine->store, gone->sandbox_device, gone->sandbox_inode,
+				       &siblings, &engine->error) < 0)
+		return;
+	rest = calloc(siblings.len + 1, sizeof(*rest));
+	for (size_t i = 0; rest && i < siblings.len; i++)
+		if (strcmp(siblings.items[i].interface, gone->interface) != 0)
+			rest[len++] = &siblings.items[i];
+	for (size_t f = 0; len && f < ARRAY_SIZE(families); f++) {
+		next = ipam_gateway_endpoint(rest, len, families[f]);
+		if (!next || !endpoint_prefix(gone, families[f]))
+			continue;
+		network_clear(&network);
+		if (sandbox.fd < 0 && sandbox_reopen(next, &sandbox, &engine->error) < 0)
+			break;
+		if (store_network_get(engine->store, next->network, &network, &engine->error) < 0)
+			break;
+		if (link_set_default_route(&sandbox, next->interface,
+					   &network_subnet(&network, families[f])->gateway,
+					   engine->deadline, &engine->error) < 0)
+			engine_log(engine, LOG_WARNING, "default route: %s",
+				   engine->error.message);
+	}
+	free(rest);
+	error_clear(&engine->error);
+}
+
+int endpoints_demolish(struct engine *engine, const struct network *network,
+		       const endpoint_vector *endpoints, const port_vector *ports, bool quick)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	int r;
+
+	r = plan(engine, network, endpoints, ports, &rules);
+	if (r >= 0)
+		r = rules_remove(engine, &rules);
+	if (r < 0)
+		return r;
+	r = FAULT("detach.link");
+	if (r >= 0)
+		r = cut_links(engine, endpoints, quick);
+	if (r < 0) {
+		rules_undo_remove(engine, &rules);
+		return r;
+	}
+	for (size_t i = 0; i < endpoints->len; i++)
+		pass_gateway_on(engine, &endpoints->items[i]);
+	if (rules_drop_flows(engine, endpoints->items, endpoints->len, ports->items, ports->len,
+			     false) < 0) {
+		engine_log(engine, LOG_WARNING, "stale flows: %s", engine->error.message);
+		error_clear(&engine->error);
+	}
+	return 0;
+}
+
+int ops_detach(struct engine *engine, const char *name, const char *const *ids, size_t len,
+	       uint32_t flags)
+{
+	CLEANUP(network_clear) struct network network = { 0 };
+	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
+	CLEANUP(ports_clear) port_vector ports = { 0 };
+	bool missing_ok = flags & BN_DETACH_MISSING_OK;
+	struct operation operation;
+	int r;
+
+	r = store_network_get(engine->store, name, &network, &engine->error);
+	if (r == -ENOENT && missing_ok) {
+		error_clear(&engine->error);
+		return 0;
+	}
+	if (r >= 0)
+		r = reserve(engine, &network, ids, len, missing_ok, &operation, &endpoints,
+			    &ports);
+	if (r < 0)
+		return r;
+	r = endpoints_demolish(engine, &network, &endpoints, &ports, flags & BN_DETACH_QUICK);
+	if (r < 0) {
+		operation_abandon(engine, &operation);
+		return r;
+	}
+	return operation_settle(engine, &operation);
+}

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "model/fault.h"
+#include "model/ipam.h"
+#include "ops/operation.h"
+#include "ops/port.h"
+#include "ops/rules.h"
+
+#define INTERFACE_TRIES 64
+
+/* One attach on its way. */
+struct attach {
+	const struct endpoint_request *request;
+	bool hold;
+	struct network network;
+	struct sandbox sandbox;
+	struct endpoint endpoint;
+	struct published published;
+	endpoint_vector siblings;       /* other endpoints in the same namespace */
+	unsigned int first_interface;   /* where the search for a free ethN starts */
+	struct operation operation;
+	rule_vector rules;
+};
+
+static void attach_clear(struct attach *attach)
+{
+	network_clear(&attach->network);
+	sandbox_close(&attach->sandbox);
+	endpoint_clear(&attach->endpoint);
+	published_clear(&attach->published);
+	endpoints_clear(&attach->siblings);
+	rules_clear(&attach->rules);
+}
+
+/* ---- what is asked ---- */
+
+static int open_sandbox(struct engine *engine, struct attach *attach)
+{
+	const struct endpoint_request *request = attach->request;
+	struct endpoint *endpoint = &attach->endpoint;
+	int r;
+
+	if (request->sandbox_path)
+		r = sandbox_open_path(request->sandbox_path, &attach->sandbox, &engine->error);
+	else if (request->sandbox_pid > 0)
+		r = sandbox_open_pid(request->sandbox_pid, &attach->sandbox, &engine->error);
+	else if (request->sandbox_fd >= 0)
+		r = sandbox_open_fd(request->sandbox_fd, &attach->sandbox, &engine->error);
+	else
+		r = attach->network.driver == DRIVER_HOST ? 0 :
+		    error_set(&engine->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
+			      "endpoint %s names no network namespace; give a path, a process or "
+			      "a descriptor", endpoint->id);
+	if (r < 0)
+		return r;
+	string_copy(endpoint->sandbox, sizeof(endpoint->sandbox), attach->sandbox.path);
+	endpoint->sandbox_device = attach->sandbox.device;
+	endpoint->sandbox_inode = attach->sandbox.inode;
+	return 0;
+}
+
+static int check_address(struct engine *engine, const struct network *network,
+			 struct prefix *address, int family)
+{
+	const struct subnet *subnet = network_subnet(network, family);
+	char text[ADDR_TEXT_MAX];
+
+	if (!address->addr.family)
+		return 0;
+	if (!subnet)
+		return error_set(&engine->error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+				 "address %s: network %s has no %s subnet",
+				 addr_format(&address->addr, text), network->name,
+				 family == AF_INET ? "IPv4" : "IPv6");
+	address->len = subnet->prefix.len;
+	return ipam_check_address(network, &address->addr, &engine->error);
+}
+
+static int check_routes(struct engine *engine, const struct attach *attach)
+{
+	char gateway[ADDR_TEXT_MAX], destination[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; i < attach->endpoint.routes.len; i++) {
+		const struct route *route = &attach->endpoint.routes.items[i];
+		const struct subnet *subnet =
+			network_subnet(&attach->network, route->gateway.family);
+
+		if (!subnet || !prefix_contains(&subnet->prefix, &route->gateway))
+			return error_set(&engine->error, -EINVAL, BN_REASON_ADDRESS_OUTSIDE,
+					 "the route to %s goes by way of %s, which is not in the "
+					 "subnet of network %s",
+					 prefix_format(&route->destination, destination),
+					 addr_format(&route->gateway, gateway),
+					 attach->network.name);
+	}
+	return 0;
+}
+
+static int check_request(struct engine *engine, struct attach *attach)
+{
+	struct endpoint *endpoint = &attach->endpoint;
+	int r;
+
+	r = endpoint_id_check(endpoint->id, &engine->error);
+	if (r >= 0 && endpoint->interface[0])
+		r = interface_name_check(endpoint->interface, &engine->error);
+	if (r >= 0)
+		r = options_check(&endpoint->options, OPTION_ENDPOINT, &engine->error);
+	if (r >= 0 && attach->network.driver != DRIVER_BRIDGE &&
+	    (endpoint->ipv4.addr.family || endpoint->ipv6.addr.family || endpoint->routes.len ||
+	     attach->request->mac_given || attach->request->ports_len || endpoint->interface[0]))
+		r = error_set(&engine->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
+			      "network %s gives no interface of its own, so addresses, routes, a "
+			      "MAC, an interface name and ports have no meaning there; attach to a "
+			      "bridge network",
+			      attach->network.name);
+	if (r >= 0)
+		r = check_address(engine, &attach->network, &endpoint->ipv4, AF_INET);
+	if (r >= 0)
+		r = check_address(engine, &attach->network, &endpoint->ipv6, AF_INET6);
+	if (r >= 0)
+		r = check_routes(engine, attach);
+	return r;
+}
+
+/* ---- reserve ---- */
+
+static bool name_in_use(const struct attach *attach, const char *name)
+{
+	for (size_t i = 0; i < attach->siblings.len; i++)
+		if (strcmp(attach->siblings.items[i].interface, name) == 0)
+			return true;
+	return false;
+}
+
+static void choose_interface(struct attach *attach)
+{
+	struct endpoint *endpoint = &attach->endpoint;
+
+	for (unsigned int i = attach->first_interface;; i++) {
+		snprintf(endpoint->interface, sizeof(endpoint->interface), "eth%u", i);
+		if (!name_in_use(attach, endpoint->interface))
+			return;
+	}
+}
+
+static int pick_address(struct engine *engine, const struct network *network, int family,
+			struct prefix *address)
+{
+	const struct subnet *subnet = network_subnet(network, family);
+
+	if (!subnet || address->addr.family)
+		return 0;
+	address->len = subnet->prefix.len;
+	return store_address_pick(engine->store, network, family, &address->addr, &engine->error);
+}
+
+static int reserve_bridged(struct engine *engine, struct attach *attach)
+{
+	struct endpoint *endpoint = &attach->endpoint;
+	int r;
+
+	r = store_endpoints_in_sandbox(engine->store, endpoint->sandbox_device,
+				       endpoint->sandbox_inode, &attach->siblings, &engine->error);
+	if (r >= 0)
+		r = pick_address(engine, &attach->network, AF_INET, &endpoint->ipv4);
+	if (r >= 0)
+		r = pick_address(engine, &attach->network, AF_INET6, &endpoint->ipv6);
+	if (r < 0)
+		return r;
+	if (!attach->request->endpoint.interface[0])
+		choose_interface(attach);
+	if (!attach->request->mac_given)
+		mac_from_addr(endpoint->ipv4.addr.family ? &endpoint->ipv4.addr
+							 : &endpoint->ipv6.addr,
+			      endpoint->mac);
+	endpoint->mtu = attach->network.mtu;
+	host_interface_name(attach->network.id, endpoint->id, endpoint->host_interface);
+	return 0;
+}
+
+static int reserve_rows(struct engine *engine, struct attach *attach, bool picks)
+{
+	int r;
+
+	r = store_begin(engine->store, &engine->error);
+	if (r >= 0)
+		r = store_operation_open(engine->store, OPERATION_ATTACH, &attach->operation,
+					 &engine->error);
+	if (r >= 0 && attach->network.driver == DRIVER_BRIDGE)
+		r = reserve_bridged(engine, attach);
+	if (r >= 0)
+		r = store_endpoint_insert(engine->store, &attach->operation, &attach->endpoint,
+					  &engine->error);
+	if (r >= 0)
+		r = ports_reserve(engine, &attach->operation, &attach->published.ports, picks);
+	if (r >= 0)
+		r = FAULT("attach.reserve");
+	if (r >= 0)
+		r = store_commit(engine->store, &engine->error);
+	store_rollback(engine->store);
+	return r;
+}
+
+/* Which ports are picked depends on the families, which are those of the network. */
+static struct endpoint with_families(const struct attach *attach)
+{
+	struct endpoint endpoint = attach->endpoint;
+
+	endpoint.ipv4.addr.family = attach->network.ipv4.prefix.addr.family;
+	endpoint.ipv6.addr.family = attach->network.ipv6.prefix.addr.family;
+	return endpoint;
+}
+
+static int reserve(struct engine *engine, struct attach *attach)
+{
+	const struct endpoint_request *request = attach->request;
+	bool picks = ports_have_picks(request->ports, request->ports_len);
+	const struct endpoint shape = with_families(attach);
+	int r;
+
+	for (int tries = 0;; tries++) {
+		r = ports_choose(engine, &shape, request->ports, request->ports_len,
+				 &attach->published.ports);
+		if (r < 0)
+			return r;
+		r = reserve_rows(engine, attach, picks);
+		if (r >= 0 || !picks || tries == 16 ||
+		    engine->error.reason != BN_REASON_PORT_IN_USE)
+			return r;
+		attach->published.ports.len = 0;
+		endpoints_clear(&attach->siblings);
+		attach->endpoint.ipv4 = request->endpoint.ipv4;
+		attach->endpoint.ipv6 = request->endpoint.ipv6;
+		r = check_request(engine, attach);
+		if (r < 0)
+			return r;
+	}
+}
+
+/* ---- kernel ---- */
+
+static int default_gateways(struct engine *engine, const struct attach *attach,
+			    struct link_endpoint_config *config)
+{
+	size_t len = attach->siblings.len;
+	CLEANUP_FREE const struct endpoint **candidates = calloc(len + 1, sizeof(*candidates));
+
+	if (!candidates)
+		return error_oom(&engine->error);
+	for (size_t i = 0; i < len; i++)
+		candidates[i] = &attach->siblings.items[i];
+	candidates[len++] = &attach->endpoint;
+	if (ipam_gateway_endpoint(candidates, len, AF_INET) == &attach->endpoint)
+		config->gateway_ipv4 = attach->network.ipv4.gateway;
+	if (ipam_gateway_endpoint(candidates, len, AF_INET6) == &attach->endpoint)
+		config->gateway_ipv6 = attach->network.ipv6.gateway;
+	return 0;
+}
+
+static int build_link(struct engine *engine, struct attach *attach)
+{
+	char alias[ALIAS_MAX];
+	struct link_endpoint_config config = {
+		.endpoint = &attach->endpoint,
+		.bridge = attach->network.bridge,
+		.alias = alias,
+	};
+
+	link_alias(attach->network.id, attach->endpoint.id, alias);
+	if (default_gateways(engine, attach, &config) < 0)
+		return -ENOMEM;
+	return link_endpoint_create(engine->link, &attach->sandbox, &config, &engine->error);
+}
+
+static void demolish_link(struct engine *engine, const struct attach *attach)
+{
+	const char *names[] = { attach->endpoint.host_interface };
+	struct error cause = engine->error;
+
+	if (link_endpoints_delete(engine->link, names, 1, &engine->error) < 0)
+		engine_log(engine, LOG_ERR, "undo: %s", engine->error.message);
+	engine->error = cause;
+}
+
+static int build_bridged(struct engine *engine, struct attach *attach)
+{
+	const port_vector *ports = &attach->published.ports;
+	int r;
+
+	r = ports_probe(engine, ports, attach->hold, &attach->published);
+	if (r >= 0)
+		r = rules_plan_endpoint(engine, &attach->network, &attach->endpoint,
+					&attach->rules);
+	if (r >= 0)
+		r = rules_plan_ports(engine, &attach->endpoint, ports->items, ports->len,
+				     &attach->rules);
+	if (r >= 0)
+		r = FAULT("attach.rules");
+	/* the drops stand before there is an interface that they are about */
+	if (r >= 0)
+		r = rules_add(engine, &attach->rules);
+	if (r < 0)
+		return r;
+	r = FAULT("attach.link");
+	if (r >= 0)
+		r = build_link(engine, attach);
+	if (r < 0) {
+		rules_undo_add(engine, &attach->rules);
+		return r;
+	}
+	r = FAULT("attach.flows");
+	if (r >= 0)
+		r = rules_drop_flows(engine, &attach->endpoint, 1, ports->items, ports->len, true);
+	if (r < 0) {
+		demolish_link(engine, attach);
+		rules_undo_add(engine, &attach->rules);
+	}
+	return r;
+}
+
+static int build(struct engine *engine, struct attach *attach)
+{
+	switch (attach->network.driver) {
+	case DRIVER_HOST:
+		return 0;
+	case DRIVER_NONE:
+		return link_loopback_up(&attach->sandbox, engine->deadline, &engine->error);
+	case DRIVER_BRIDGE:
+		break;
+	}
+	return build_bridged(engine, attach);
+}
+
+/* Reserve, build, settle. */
+static int attach_once(struct engine *engine, struct attach *attach)
+{
+	int r;
+
+	r = reserve(engine, attach);
+	if (r < 0)
+		return r;
+	r = build(engine, attach);
+	if (r >= 0) {
+		r = operation_settle(engine, &attach->operation);
+		if (r < 0 && attach->network.driver == DRIVER_BRIDGE) {
+			demolish_link(engine, attach);
+			rules_undo_add(engine, &attach->rules);
+		}
+	}
+	if (r < 0)
+		operation_abandon(engine, &attach->operation);
+	return r;
+}
+
+static int prepare(struct engine *engine, struct attach *attach)
+{
+	int r;
+
+	r = ops_network_ready(engine, attach->request->network, &attach->network);
+	if (r >= 0 && endpoint_copy(&attach->endpoint, &attach->request->endpoint) < 0)
+		r = error_oom(&engine->error);
+	if (r < 0)
+		return r;
+	string_copy(attach->endpoint.network, sizeof(attach->endpoint.network),
+		    attach->network.name);
+	r = check_request(engine, attach);
+	return r < 0 ? r : open_sandbox(engine, attach);
+}
+
+int ops_attach(struct engine *engine, const struct endpoint_request *request, bool hold,
+	       struct endpoint *ret_endpoint, struct published *ret_published)
+{
+	unsigned int first_interface = 0;
+	int r;
+
+	for (int tries = 0;; tries++) {
+		CLEANUP(attach_clear) struct attach attach = {
+			.request = request,
+			.hold = hold,
+			.sandbox.fd = -1,
+			.first_interface = first_interface,
+		};
+
+		r = prepare(engine, &attach);
+		if (r >= 0)
+			r = attach_once(engine, &attach);
+		if (r >= 0) {
+			*ret_endpoint = attach.endpoint;
+			*ret_published = attach.published;
+			attach.endpoint = (struct endpoint){ 0 };
+			attach.published = (struct published){ 0 };
+			return 0;
+		}
+		/* somebody else's interface has the name that we picked: take the next */
+		if (engine->error.reason != BN_REASON_INTERFACE_EXISTS ||
+		    request->endpoint.interface[0] || tries == INTERFACE_TRIES ||
+		    sscanf(attach.endpoint.interface, "eth%u", &first_interface) != 1)
+			return r;
+		first_interface++;
+		error_clear(&engine->error);
+	}
+}
+
+/* ---- look up ---- */
+
+
+int ops_endpoint_get(struct engine *engine, const char *name, const char *id,
+		     struct endpoint *ret_endpoint)
+{
+	CLEANUP(network_clear) struct network network = { 0 };
+	int r;
+
+	r = store_network_get(engine->store, name, &network, &engine->error);
+	if (r < 0)
+		return r;
+	return store_endpoint_get(engine->store, network.name, id, ret_endpoint, &engine->error);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/engine.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "ops/ops.h"
+#include "ops/rules.h"
+
+void engine_log(struct engine *engine, int level, const char *format, ...)
+{
+	char message[512];
+	va_list arguments;
+
+	if (!engine->log)
+		return;
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	engine->log(engine->log_userdata, level, message);
+}
+
+static deadline_ms deadline_after(uint32_t timeout_ms)
+{
+	struct timespec now;
+
+	if (!timeout_ms)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + timeout_ms;
+}
+
+static int open_store(struct engine *engine, bool write)
+{
+	int r;
+
+	if (engine->store && engine->store_read_only && write) {
+		store_close(engine->store);
+		engine->store = NULL;
+	}
+	if (engine->store)
+		return 0;
+
+	r = store_open(engine->state_dir, false, &engine->store, &engine->error);
+	engine->store_read_only = false;
+	if ((r == -EACCES || r == -EPERM || r == -EROFS) && !write) {
+		error_clear(&engine->error);
+		r = store_open(engine->state_dir, true, &engine->store, &engine->error);
+		engine->store_read_only = true;
+	}
+	return r;
+}
+
+static int try_backend(struct engine *engine, const struct firewall_backend *backend,
+		       const char *reason)
+{
+	const struct firewall_config config = { engine->log, engine->log_userdata };
+	int r;
+
+	r = backend->open(&config, &engine->firewall, &engine->error);
+	if (r < 0)
+		return r;
+	snprintf(engine->backend_reason, sizeof(engine->backend_reason), "%s", reason);
+	engine_log(engine, LOG_DEBUG, "backend %s: %s", backend->name, reason);
+	return 0;
+}
+
+/* The one that holds our rules, else the first that opens. */
+static int detect_backend(struct engine *engine)
+{
+	const struct firewall_backend *const *backend;
+	int r = -EOPNOTSUPP;
+
+	for (backend = firewall_backends; *backend; backend++) {
+		if (try_backend(engine, *backend, "it holds bridgenet's rules already") < 0)
+			continue;
+		engine->firewall->deadline = engine->deadline;
+		if ((*backend)->present(engine->firewall, &engine->error) > 0)
+			return 0;
+		(*backend)->close(engine->firewall);
+		engine->firewall = NULL;
+	}
+	for (backend = firewall_backends; *backend; backend++) {
+		r = try_backend(engine, *backend, "the first that this kernel has");
+		if (r >= 0)
+			return 0;
+	}
+	if (!firewall_backends[0])
+		return error_set(&engine->error, r, BN_REASON_BACKEND_UNAVAILABLE,
+				 "this build of the library has no backend; build it with one");
+	return r;
+}
+
+static int open_firewall(struct engine *engine)
+{
+	char recorded[FACT_MAX];
+	int r;
+
+	if (engine->firewall)
+		return 0;
+	r = store_fact_get(engine->store, "backend", recorded, &engine->error);
+	if (r < 0)
+		return r;
+	if (recorded[0] && engine->backend[0] && strcmp(recorded, engine->backend) != 0)
+		return error_set(&engine->error, -EEXIST, BN_REASON_BACKEND_MISMATCH,
+				 "the state in %s was made with backend %s, not %s; use that one, "
+				 "or delete its networks first",
+				 engine->state_dir, recorded, engine->backend);
+	if (engine->backend[0])
+		return try_backend(engine, firewall_backend_by_name(engine->backend),
+				   "asked for by name");
+	if (recorded[0] && firewall_backend_by_name(recorded))
+		return try_backend(engine, firewall_backend_by_name(recorded),
+				   "the state was made with it");
+	return detect_backend(engine);
+}
+
+int engine_start(struct engine *engine, enum engine_need need)
+{
+	int r;
+
+	error_clear(&engine->error);
+	engine->deadline = deadline_after(engine->timeout_ms);
+
+	r = open_store(engine, need == ENGINE_CHANGE);
+	if (r < 0)
+		return r;
+	store_set_deadline(engine->store, engine->deadline);
+
+	if ((need == ENGINE_LINKS || need == ENGINE_CHANGE) && !engine->link) {
+		r = link_open(&engine->link, &engine->error);
+		if (r < 0)
+			return r;
+	}
+	if (engine->link)
+		link_set_deadline(engine->link, engine->deadline);
+
+	if (need == ENGINE_RULES || need == ENGINE_CHANGE) {
+		r = open_firewall(engine);
+		if (r < 0)
+			return r;
+	}
+	if (engine->firewall)
+		engine->firewall->deadline = engine->deadline;
+
+	return need == ENGINE_CHANGE ? ops_recover(engine) : 0;
+}
+
+void engine_close(struct engine *engine)
+{
+	if (engine->firewall)
+		engine->firewall->backend->close(engine->firewall);
+	engine->firewall = NULL;
+	link_close(engine->link);
+	engine->link = NULL;
+	store_close(engine->store);
+	engine->store = NULL;
+}

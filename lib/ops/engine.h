@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a context works with: the state, the kernel's links and the packet filter. */
+#ifndef BN_OPS_ENGINE_H
+#define BN_OPS_ENGINE_H
+
+#include <limits.h>
+
+#include "firewall/firewall.h"
+#include "link/link.h"
+#include "store/store.h"
+
+struct engine {
+	/* settings */
+	char state_dir[PATH_MAX];
+	char backend[32];               /* asked for; "": detect */
+	uint32_t timeout_ms;
+	bn_log_fn log;
+	void *log_userdata;
+
+	/* opened by the first verb that needs them */
+	struct store *store;
+	bool store_read_only;
+	struct link_handle *link;
+	struct firewall *firewall;
+	char backend_reason[160];
+
+	deadline_ms deadline;           /* of the running call */
+	struct error error;
+};
+
+/* What a verb needs before it can start. */
+enum engine_need {
+	ENGINE_READ,                    /* the state, without privilege if need be */
+	ENGINE_LINKS,                   /* and links, for reading */
+	ENGINE_RULES,                   /* the state and the packet filter, for reading */
+	ENGINE_CHANGE,                  /* everything, and what dead processes left is cleaned up */
+};
+int engine_start(struct engine *engine, enum engine_need need);
+void engine_close(struct engine *engine);
+void engine_log(struct engine *engine, int level, const char *format, ...) PRINTF(3, 4);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/operation.h"
+
+#include <syslog.h>
+
+#include "model/fault.h"
+
+static int settle(struct engine *engine, const struct operation *operation, bool keep)
+{
+	struct error cause = engine->error;
+	int r;
+
+	r = store_begin(engine->store, &engine->error);
+	if (r >= 0)
+		r = keep ? store_operation_close(engine->store, operation, &engine->error)
+			 : store_operation_abandon(engine->store, operation, &engine->error);
+	if (r >= 0 && keep)
+		r = FAULT("settle");
+	if (r >= 0)
+		r = store_commit(engine->store, &engine->error);
+	store_rollback(engine->store);
+	if (!keep)
+		engine->error = cause;
+	return r;
+}
+
+int operation_settle(struct engine *engine, const struct operation *operation)
+{
+	int r = settle(engine, operation, true);
+
+	switch (operation->kind) {
+	case OPERATION_NETWORK_CREATE:
+	case OPERATION_ATTACH:
+	case OPERATION_PUBLISH:
+		break;
+	case OPERATION_NETWORK_DELETE:
+	case OPERATION_DETACH:
+	case OPERATION_UNPUBLISH:
+		/* the kernel objects are gone: the next call finishes it */
+		if (r < 0)
+			store_operation_leave(engine->store, operation);
+		break;
+	}
+	return r;
+}
+
+void operation_abandon(struct engine *engine, const struct operation *operation)
+{
+	if (settle(engine, operation, false) >= 0)
+		return;
+	store_operation_leave(engine->store, operation);
+	engine_log(engine, LOG_WARNING, "an operation is left for the next call to undo");
+}

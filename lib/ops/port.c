@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/port.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "model/fault.h"
+#include "ops/operation.h"
+#include "ops/rules.h"
+
+#define PICK_TRIES 16   /* of a whole request, against other processes that pick at the same time */
+
+void published_clear(struct published *published)
+{
+	for (size_t i = 0; published->fds && i < published->ports.len; i++) {
+		for (size_t j = 0; j < published->fds[i].len; j++)
+			cleanup_close(&published->fds[i].items[j]);
+		free(published->fds[i].items);
+	}
+	free(published->fds);
+	published->fds = NULL;
+	ports_clear(&published->ports);
+}
+
+/* ---- what is asked ---- */
+
+static int check_port(struct engine *engine, const struct endpoint *endpoint,
+		      const struct port *port)
+{
+	const struct addr *host = &port->host_addr;
+	char text[PORT_TEXT_MAX];
+
+	port_format(port, text);
+	if (!endpoint->ipv4.addr.family && !endpoint->ipv6.addr.family)
+		return error_set(&engine->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
+				 "port %s can't be published on network %s, whose endpoints have "
+				 "no address of their own; attach to a bridge network",
+				 text, endpoint->network);
+	if (host->family && !endpoint_prefix(endpoint, host->family))
+		return error_set(&engine->error, -EINVAL, BN_REASON_UNSUPPORTED,
+				 "port %s asks for an %s address of the host, but endpoint %s has "
+				 "no %s address",
+				 text, host->family == AF_INET ? "IPv4" : "IPv6", endpoint->id,
+				 host->family == AF_INET ? "IPv4" : "IPv6");
+	if (host->family == AF_INET6 && addr_is_loopback(host))
+		return error_set(&engine->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
+				 "port %s can't be published on ::1, from which the kernel does "
+				 "not forward; use 127.0.0.1",
+				 text);
+	return 0;
+}
+
+static bool collides_with_chosen(const struct port *port, const port_vector *chosen)
+{
+	for (size_t i = 0; i < chosen->len; i++)
+		if (port_collides(port, &chosen->items[i]))
+			return true;
+	return false;
+}
+
+static bool in_ephemeral_range(const struct ephemeral_ports *ephemeral, uint32_t first,
+			       uint32_t count)
+{
+	if (first < ephemeral->first || first + count - 1 > ephemeral->last)
+		return false;
+	for (uint32_t port = first; port < first + count; port++)
+		if (ephemeral->reserved[port / 8] & (1u << (port % 8)))
+			return false;
+	return true;
+}
+
+/* 1: free, 0: not, negative: error. */
+static int is_free(struct engine *engine, const struct port *port, const port_vector *chosen)
+{
+	int r;
+
+	if (collides_with_chosen(port, chosen))
+		return 0;
+	r = store_port_taken(engine->store, port, &engine->error);
+	if (r)
+		return r < 0 ? r : 0;
+	r = hostport_check(port, 1, &engine->error);
+	if (r == -EADDRINUSE) {
+		error_clear(&engine->error);
+		return 0;
+	}
+	return r < 0 ? r : 1;
+}
+
+static int pick_in_range(struct engine *engine, const struct port_request *request,
+			 const port_vector *chosen, struct port *port)
+{
+	int r;
+
+	for (uint32_t candidate = request->port.host_port; candidate <= request->host_range_last;
+	     candidate++) {
+		port->host_port = (uint16_t)candidate;
+		r = is_free(engine, port, chosen);
+		if (r)
+			return r < 0 ? r : 0;
+	}
+	return error_set(&engine->error, -ENOSPC, BN_REASON_PORT_NONE_FREE,
+			 "none of the host ports %u-%u is free; give a wider range",
+			 request->port.host_port, request->host_range_last);
+}
+
+static int pick_ephemeral(struct engine *engine, const port_vector *chosen, struct port *port)
+{
+	struct ephemeral_ports ephemeral;
+	char text[FACT_MAX];
+	uint32_t candidate, last = 0;
+	int r;
+
+	r = hostport_ephemeral(&ephemeral, &engine->error);
+	if (r >= 0)
+		r = store_fact_get(engine->store, "port.last", text, &engine->error);
+	if (r < 0)
+		return r;
+	sscanf(text, "%u", &last);
+	candidate = last < ephemeral.first ? ephemeral.first : last + 1;
+	for (uint32_t i = 0; i <= (uint32_t)(ephemeral.last - ephemeral.first); i++, candidate++) {
+		if (candidate > ephemeral.last)
+			candidate = ephemeral.first;
+		if (!in_ephemeral_range(&ephemeral, candidate, port->count))
+			continue;
+		port->host_port = (uint16_t)candidate;
+		r = is_free(engine, port, chosen);
+		if (r)
+			return r < 0 ? r : 0;
+	}
+	return error_set(&engine->error, -ENOSPC, BN_REASON_PORT_NONE_FREE,
+			 "no port between %u and %u is free on the host; name a host port",
+			 ephemeral.first, ephemeral.last);
+}
+
+static bool is_pick(const struct port_request *request)
+{
+	return !request->port.host_port || request->host_range_last;
+}
+
+static void own(struct port *port, const struct endpoint *endpoint)
+{
+	string_copy(port->network, sizeof(port->network), endpoint->network);
+	string_copy(port->endpoint, sizeof(port->endpoint), endpoint->id);
+}
+
+int ports_choose(struct engine *engine, const struct endpoint *endpoint,
+		 const struct port_request *requests, size_t len, port_vector *ret_ports)
+{
+	struct port *port;
+	int r = 0;
+
+	if (vector_reserve(ret_ports, len) < 0)
+		return error_oom(&engine->error);
+	/* named ports first, so that none of them is picked for another */
+	for (int picks = 0; picks < 2; picks++)
+		for (size_t i = 0; i < len; i++) {
+			if (is_pick(&requests[i]) != (picks == 1))
+				continue;
+			port = vector_push(ret_ports);
+			*port = requests[i].port;
+			own(port, endpoint);
+			r = check_port(engine, endpoint, port);
+			if (r < 0)
+				return r;
+			if (!picks)
+				continue;
+			ret_ports->len--;
+			r = requests[i].host_range_last
+				    ? pick_in_range(engine, &requests[i], ret_ports, port)
+				    : pick_ephemeral(engine, ret_ports, port);
+			if (r < 0)
+				return r;
+			ret_ports->len++;
+		}
+	return 0;
+}
+
+bool ports_have_picks(const struct port_request *requests, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (is_pick(&requests[i]))
+			return true;
+	return false;
+}
+
+int ports_reserve(struct engine *engine, const struct operation *operation,
+		  const port_vector *ports, bool picked)
+{
+	char last[FACT_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i < ports->len && r >= 0; i++)
+		r = store_port_insert(engine->store, operation, &ports->items[i], &engine->error);
+	if (r >= 0 && picked) {
+		const struct port *port = &ports->items[ports->len - 1];
+
+		snprintf(last, sizeof(last), "%u", port->host_port + port->count - 1u);
+		r = store_fact_set(engine->store, "port.last", last, &engine->error);
+	}
+	return r;
+}
+
+int ports_probe(struct engine *engine, const port_vector *ports, bool hold,
+		struct published *ret_published)
+{
+	int r;
+
+	r = ports->len ? hostport_check(ports->items, ports->len, &engine->error) : 0;
+	if (r < 0 || !hold || !ports->len)
+		return r;
+	ret_published->fds = calloc(ports->len, sizeof(*ret_published->fds));
+	if (!ret_published->fds)
+		return error_oom(&engine->error);
+	for (size_t i = 0; i < ports->len && r >= 0; i++)
+		r = hostport_hold(&ports->items[i], &ret_published->fds[i], &engine->error);
+	return r;
+}
+
+/* ---- publish ---- */
+
+static int reserve(struct engine *engine, const struct endpoint *endpoint,
+		   const struct port_request *requests, size_t len, port_vector *ports,
+		   struct operation *operation)
+{
+	bool picks = ports_have_picks(requests, len);
+	int r;
+
+	for (int tries = 0;; tries++) {
+		r = ports_choose(engine, endpoint, requests, len, ports);
+		if (r >= 0)
+			r = store_begin(engine->store, &engine->error);
+		if (r >= 0)
+			r = store_operation_open(engine->store, OPERATION_PUBLISH, operation,
+						 &engine->error);
+		if (r >= 0)
+			r = ports_reserve(engine, operation, ports, picks);
+		if (r >= 0)
+			r = FAULT("publish.reserve");
+		if (r >= 0)
+			r = store_commit(engine->store, &engine->error);
+		store_rollback(engine->store);
+		if (r != -EADDRINUSE || !picks || tries == PICK_TRIES)
+			return r;
+		ports->len = 0;
+	}
+}
+
+static int build(struct engine *engine, const struct endpoint *endpoint, bool hold,
+		 struct published *published)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	const port_vector *ports = &published->ports;
+	int r;
+
+	r = ports_probe(engine, ports, hold, published);
+	if (r >= 0)
+		r = FAULT("publish.rules");
+	if (r >= 0)
+		r = rules_plan_ports(engine, endpoint, ports->items, ports->len, &rules);
+	if (r >= 0)
+		r = rules_add(engine, &rules);
+	if (r < 0)
+		return r;
+	r = FAULT("publish.flows");
+	if (r >= 0)
+		r = rules_drop_flows(engine, endpoint, 1, ports->items, ports->len, true);
+	if (r < 0)
+		rules_undo_add(engine, &rules);
+	return r;
+}
+
+int ops_publish(struct engine *engine, const char *network, const char *id,
+		const struct port_request *requests, size_t len, bool hold,
+		struct published *ret_published)
+{
+	CLEANUP(endpoint_clear) struct endpoint endpoint = { 0 };
+	CLEANUP(published_clear) struct published published = { 0 };
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	struct operation operation;
+	int r;
+
+	r = ops_endpoint_get(engine, network, id, &endpoint);
+	if (r >= 0)
+		r = reserve(engine, &endpoint, requests, len, &published.ports, &operation);
+	if (r < 0)
+		return r;
+	r = build(engine, &endpoint, hold, &published);
+	if (r >= 0) {
+		r = operation_settle(engine, &operation);
+		if (r < 0 && rules_plan_ports(engine, &endpoint, published.ports.items,
+					      published.ports.len, &rules) >= 0)
+			rules_undo_add(engine, &rules);
+	}
+	if (r < 0) {
+		operation_abandon(engine, &operation);
+		return r;
+	}
+	*ret_published = published;
+	published = (struct published){ 0 };
+	return 0;
+}
+
+/* ---- unpublish ---- */
+
+/* A request without a host port means the endpoint's mapping to that container port. */
+static int find_port(struct engine *engine, const struct endpoint *endpoint, struct port *port)
+{
+	CLEANUP(ports_clear) port_vector existing = { 0 };
+	int r;
+
+	r = store_ports(engine->store, endpoint->network, endpoint->id, 0, &existing,
+			&engine->error);
+	for (size_t i = 0; i < existing.len && r >= 0; i++)
+		if (existing.items[i].protocol == port->protocol &&
+		    existing.items[i].container_port == port->container_port &&
+		    existing.items[i].count == port->count &&
+		    addr_compare(&existing.items[i].host_addr, &port->host_addr) == 0) {
+			port->host_port = existing.items[i].host_port;
+			return 0;
+		}
+	return r;
+}
+
+static int name_ports(struct engine *engine, const struct endpoint *endpoint,
+		      const struct port_request *requests, size_t len, port_vector *ret_ports)
+{
+	struct port *port;
+	int r = 0;
+
+	if (vector_reserve(ret_ports, len) < 0)
+		return error_oom(&engine->error);
+	for (size_t i = 0; i < len && r >= 0; i++) {
+		port = vector_push(ret_ports);
+		*port = requests[i].port;
+		own(port, endpoint);
+		if (!port->host_port)
+			r = find_port(engine, endpoint, port);
+	}
+	return r;
+}
+
+/* Marks those that exist; with missing_ok the others leave the list. */
+static int reserve_removal(struct engine *engine, port_vector *ports, bool missing_ok,
+			   struct operation *operation)
+{
+	size_t kept = 0;
+	int r;
+
+	r = store_begin(engine->store, &engine->error);
+	if (r >= 0)
+		r = store_operation_open(engine->store, OPERATION_UNPUBLISH, operation,
+					 &engine->error);
+	for (size_t i = 0; i < ports->len && r >= 0; i++) {
+		r = store_port_mark(engine->store, operation, &ports->items[i], &engine->error);
+		if (r >= 0) {
+			ports->items[kept++] = ports->items[i];
+		} else if (r == -ENOENT && missing_ok) {
+			error_clear(&engine->error);
+			r = 0;
+		}
+	}
+	ports->len = kept;
+	if (r >= 0)
+		r = store_commit(engine->store, &engine->error);
+	store_rollback(engine->store);
+	return r;
+}
+
+int ops_unpublish(struct engine *engine, const char *network, const char *id,
+		  const struct port_request *requests, size_t len, uint32_t flags)
+{
+	CLEANUP(endpoint_clear) struct endpoint endpoint = { 0 };
+	CLEANUP(ports_clear) port_vector ports = { 0 };
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	bool missing_ok = flags & BN_UNPUBLISH_MISSING_OK;
+	struct operation operation;
+	int r;
+
+	r = ops_endpoint_get(engine, network, id, &endpoint);
+	if (r == -ENOENT && missing_ok) {
+		error_clear(&engine->error);
+		return 0;
+	}
+	if (r >= 0)
+		r = name_ports(engine, &endpoint, requests, len, &ports);
+	if (r >= 0)
+		r = reserve_removal(engine, &ports, missing_ok, &operation);
+	if (r < 0)
+		return r;
+	r = rules_plan_ports(engine, &endpoint, ports.items, ports.len, &rules);
+	if (r >= 0)
+		r = rules_remove(engine, &rules);
+	if (r < 0) {
+		operation_abandon(engine, &operation);
+		return r;
+	}
+	r = rules_drop_flows(engine, &endpoint, 1, ports.items, ports.len, false);
+	if (r < 0) {
+		rules_undo_remove(engine, &rules);
+		operation_abandon(engine, &operation);
+		return r;
+	}
+	return operation_settle(engine, &operation);
+}

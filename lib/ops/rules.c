@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/rules.h"
+
+#include <errno.h>
+#include <syslog.h>
+
+#include "model/port.h"
+
+static uint32_t traits_of(const struct engine *engine)
+{
+	return engine->firewall->backend->traits;
+}
+
+int rules_plan_endpoint(struct engine *engine, const struct network *network,
+			const struct endpoint *endpoint, rule_vector *rules)
+{
+	int r = plan_endpoint(traits_of(engine), network, endpoint, rules);
+
+	return r < 0 ? error_oom(&engine->error) : 0;
+}
+
+int rules_plan_ports(struct engine *engine, const struct endpoint *endpoint,
+		     const struct port *ports, size_t len, rule_vector *rules)
+{
+	for (size_t i = 0; i < len; i++)
+		if (plan_port(traits_of(engine), endpoint, &ports[i], rules) < 0)
+			return error_oom(&engine->error);
+	return 0;
+}
+
+static int compare_owner(const void *key, const void *item)
+{
+	const struct port *port = key;
+	const struct endpoint *endpoint = item;
+	int order = strcmp(port->network, endpoint->network);
+
+	return order ? order : strcmp(port->endpoint, endpoint->id);
+}
+
+static int plan_rows(uint32_t traits, const network_vector *networks,
+		     const endpoint_vector *endpoints, const port_vector *ports,
+		     rule_vector *rules)
+{
+	const struct endpoint *endpoint;
+	int r = 0;
+
+	for (size_t i = 0, j = 0; i < networks->len && r >= 0; i++) {
+		r = plan_network(traits, &networks->items[i], rules);
+		/* both are sorted by the network's name */
+		while (j < endpoints->len &&
+		       strcmp(endpoints->items[j].network, networks->items[i].name) < 0)
+			j++;
+		for (; j < endpoints->len && r >= 0 &&
+		       strcmp(endpoints->items[j].network, networks->items[i].name) == 0; j++)
+			r = plan_endpoint(traits, &networks->items[i], &endpoints->items[j], rules);
+	}
+	for (size_t i = 0; i < ports->len && r >= 0; i++) {
+		if (!endpoints->len)
+			break;
+		endpoint = bsearch(&ports->items[i], endpoints->items, endpoints->len,
+				   sizeof(*endpoint), compare_owner);
+		if (endpoint)
+			r = plan_port(traits, endpoint, &ports->items[i], rules);
+	}
+	return r;
+}
+
+int rules_plan_state(struct engine *engine, uint32_t traits, const char *name, rule_vector *rules)
+{
+	CLEANUP(networks_clear) network_vector networks = { 0 };
+	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
+	CLEANUP(ports_clear) port_vector ports = { 0 };
+	struct network *network;
+	int r;
+
+	if (name) {
+		network = vector_push(&networks);
+		r = network ? store_network_get(engine->store, name, network, &engine->error)
+			    : error_oom(&engine->error);
+		if (r >= 0)
+			name = network->name;
+	} else {
+		r = store_networks(engine->store, 0, &networks, &engine->error);
+	}
+	if (r >= 0)
+		r = store_endpoints(engine->store, name, 0, &endpoints, &engine->error);
+	if (r >= 0)
+		r = store_ports(engine->store, name, NULL, 0, &ports, &engine->error);
+	if (r < 0)
+		return r;
+	r = plan_rows(traits, &networks, &endpoints, &ports, rules);
+	return r < 0 ? error_oom(&engine->error) : 0;
+}
+
+static int apply(struct engine *engine, const rule_vector *add, const rule_vector *remove,
+		 uint32_t flags)
+{
+	const struct firewall_change change = {
+		.add = add ? add->items : NULL,
+		.add_len = add ? add->len : 0,
+		.remove = remove ? remove->items : NULL,
+		.remove_len = remove ? remove->len : 0,
+		.flags = flags,
+	};
+
+	return engine->firewall->backend->apply(engine->firewall, &change, &engine->error);
+}
+
+static int compare_rules(const void *a, const void *b)
+{
+	return rule_compare(a, b);
+}
+
+/* all := all without those in gone; both sorted on the way. */
+static void subtract(rule_vector *all, rule_vector *gone)
+{
+	size_t kept = 0;
+
+	rules_sort(gone);
+	for (size_t i = 0; i < all->len; i++) {
+		if (gone->len && bsearch(&all->items[i], gone->items, gone->len,
+					 sizeof(*gone->items), compare_rules))
+			continue;
+		all->items[kept++] = all->items[i];
+	}
+	all->len = kept;
+}
+
+static int copy_rules(struct engine *engine, const rule_vector *from, rule_vector *to)
+{
+	if (!from || !from->len)
+		return 0;
+	if (vector_reserve(to, from->len) < 0)
+		return error_oom(&engine->error);
+	memcpy(to->items + to->len, from->items, from->len * sizeof(*from->items));
+	to->len += from->len;
+	return 0;
+}
+
+/* The base and everything of the state, plus add, less remove. */
+static int rebuild(struct engine *engine, const rule_vector *add, const rule_vector *remove)
+{
+	CLEANUP(rules_clear) rule_vector all = { 0 };
+	CLEANUP(rules_clear) rule_vector gone = { 0 };
+	int r;
+
+	r = rules_plan_state(engine, traits_of(engine), NULL, &all);
+	if (r >= 0)
+		r = copy_rules(engine, remove, &gone);
+	if (r < 0)
+		return r;
+	/* what is added may be in the state already (a deletion that is being undone) */
+	subtract(&all, &gone);
+	gone.len = 0;
+	r = copy_rules(engine, add, &gone);
+	if (r < 0)
+		return r;
+	subtract(&all, &gone);
+	r = copy_rules(engine, add, &all);
+	if (r < 0 || !all.len)
+		return r;
+	engine_log(engine, LOG_INFO, "making the rule base and %zu rules", all.len);
+	return apply(engine, &all, NULL, FIREWALL_BASE | FIREWALL_REPLACE);
+}
+
+int rules_add(struct engine *engine, const rule_vector *rules)
+{
+	int r;
+
+	if (!rules->len)
+		return 0;
+	r = apply(engine, rules, NULL, 0);
+	return r == FIREWALL_BASE_MISSING ? rebuild(engine, rules, NULL) : r;
+}
+
+int rules_remove(struct engine *engine, const rule_vector *rules)
+{
+	int r;
+
+	if (!rules->len)
+		return 0;
+	r = apply(engine, NULL, rules, FIREWALL_MISSING_OK);
+	return r == FIREWALL_BASE_MISSING ? rebuild(engine, NULL, rules) : r;
+}
+
+void rules_undo_add(struct engine *engine, const rule_vector *rules)
+{
+	struct error cause = engine->error;
+
+	if (rules->len && apply(engine, NULL, rules, FIREWALL_MISSING_OK) < 0)
+		engine_log(engine, LOG_ERR, "undo: %s", engine->error.message);
+	engine->error = cause;
+}
+
+void rules_undo_remove(struct engine *engine, const rule_vector *rules)
+{
+	struct error cause = engine->error;
+
+	if (rules->len && apply(engine, rules, NULL, FIREWALL_REPLACE) < 0)
+		engine_log(engine, LOG_ERR, "undo: %s", engine->error.message);
+	engine->error = cause;
+}
+
+static const struct endpoint *owner_of(const struct port *port, const struct endpoint *endpoints,
+				       size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (compare_owner(port, &endpoints[i]) == 0)
+			return &endpoints[i];
+	return NULL;
+}
+
+typedef VECTOR(struct flow_filter) filter_vector;
+
+static int add_filters(const struct port *port, const struct endpoint *endpoint, bool published,
+		       filter_vector *filters)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	struct flow_filter *filter;
+	const struct prefix *address;
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		address = endpoint_prefix(endpoint, families[i]);
+		if (!address || !port_has_family(port, families[i]))
+			continue;
+		filter = vector_push(filters);
+		if (!filter)
+			return -ENOMEM;
+		*filter = (struct flow_filter){
+			.host_addr = port->host_addr,
+			.host_port = port->host_port,
+			.count = port->count,
+			.to = address->addr,
+			.to_port = port->container_port,
+			.published = published,
+		};
+	}
+	return 0;
+}
+
+static int drop_flows(struct engine *engine, const filter_vector *filters)
+{
+	CLEANUP_FREE struct addr *local = NULL;
+	prefix_vector addresses = { 0 };
+	int r;
+
+	r = link_local_addresses(engine->link, &addresses, &engine->error);
+	if (r >= 0) {
+		local = calloc(addresses.len + 1, sizeof(*local));
+		r = local ? 0 : error_oom(&engine->error);
+	}
+	if (r >= 0) {
+		for (size_t i = 0; i < addresses.len; i++)
+			local[i] = addresses.items[i].addr;
+		r = conntrack_drop_flows(filters->items, filters->len, local, addresses.len,
+					 engine->deadline, &engine->error);
+	}
+	free(addresses.items);
+	return r;
+}
+
+int rules_drop_flows(struct engine *engine, const struct endpoint *endpoints, size_t endpoints_len,
+		     const struct port *ports, size_t ports_len, bool published)
+{
+	filter_vector filters = { 0 };
+	const struct endpoint *endpoint;
+	int r = 0;
+
+	for (size_t i = 0; i < ports_len && r >= 0; i++) {
+		if (ports[i].protocol != IPPROTO_UDP)
+			continue;
+		endpoint = owner_of(&ports[i], endpoints, endpoints_len);
+		if (endpoint)
+			r = add_filters(&ports[i], endpoint, published, &filters);
+	}
+	if (r < 0)
+		error_oom(&engine->error);
+	else if (filters.len)
+		r = drop_flows(engine, &filters);
+	free(filters.items);
+	return r;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which addresses are in use, and which one is given out next. */
+#include <errno.h>
+
+#include "model/ipam.h"
+#include "store/private.h"
+
+static int family_number(int family)
+{
+	return family == AF_INET ? 4 : 6;
+}
+
+static int get(struct store *store, enum statement which, const char *network,
+	       const struct addr *addr, sqlite3_stmt **ret_statement, struct error *error)
+{
+	int rc = statement_get(store, which, ret_statement, error);
+
+	if (rc < 0)
+		return rc;
+	bind_text(*ret_statement, 1, network);
+	bind_int(*ret_statement, 2, family_number(addr->family));
+	bind_addr(*ret_statement, 3, addr);
+	return 0;
+}
+
+int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
+		 struct error *error)
+{
+	sqlite3_stmt *holder CLEANUP_STATEMENT = NULL, *take CLEANUP_STATEMENT = NULL;
+	char text[ADDR_TEXT_MAX];
+	int rc;
+
+	if (!addr_is_set(addr))
+		return 0;
+	rc = get(store, STATEMENT_ADDRESS_HOLDER, endpoint->network, addr, &holder, error);
+	if (rc == 0)
+		rc = statement_step(store, holder, error);
+	if (rc < 0)
+		return rc;
+	if (rc > 0 && !sqlite3_column_int(holder, 0))
+		return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
+				 "address %s of network %s is already used by endpoint %s; detach "
+				 "that one or choose another address", addr_format(addr, text),
+				 endpoint->network, column_text(holder, 1));
+	rc = get(store, STATEMENT_ADDRESS_TAKE, endpoint->network, addr, &take, error);
+	if (rc < 0)
+		return rc;
+	bind_int(take, 4, (int64_t)endpoint->sequence);
+	return statement_step(store, take, error);
+}
+
+int address_release(struct store *store, const char *network, const struct addr *addr,
+		    struct error *error)
+{
+	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
+	int rc;
+
+	if (!addr_is_set(addr))
+		return 0;
+	rc = get(store, STATEMENT_ADDRESS_RELEASE, network, addr, &statement, error);
+	return rc < 0 ? rc : statement_step(store, statement, error);
+}
+
+/* How far the addresses that we chose have come; family 0 before the first. */
+static int read_highest(struct store *store, const char *network, int family,
+			struct addr *ret_addr, struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	struct addr addr = { .family = family };
+	int rc = get(store, STATEMENT_ADDRESS_HIGHEST, network, &addr, &row, error);
+
+	if (rc == 0)
+		rc = statement_step(store, row, error);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return network_unknown(network, error);
+	return column_addr(row, 0, ret_addr) < 0 ? damaged(store, "an address", error) : 0;
+}
+
+/* Was it given out before, or is it in use? 1 or 0 */
+static int is_known(struct store *store, const char *network, const struct addr *addr,
+		    struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = get(store, STATEMENT_ADDRESS_HOLDER, network, addr, &row, error);
+
+	return rc < 0 ? rc : statement_step(store, row, error);
+}
+
+/*
+ * The first address, from the highest on, that was never given out. Highest becomes that address
+ * and not its successor, so that it is not lost when it is picked and then not taken; what was
+ * taken by request above it is stepped over once. 1, or 0 if there is none.
+ */
+static int pick_new(struct store *store, const struct network *network, int family,
+		    struct addr *ret_addr, struct error *error)
+{
+	sqlite3_stmt *set CLEANUP_STATEMENT = NULL;
+	struct addr from, addr;
+	int known, rc = read_highest(store, network->name, family, &from, error);
+
+	if (rc < 0)
+		return rc;
+	do {
+		if (!ipam_next_address(network, family, &from, &addr))
+			return 0;
+		known = is_known(store, network->name, &addr, error);
+		if (known < 0)
+			return known;
+	} while (known && addr_add(&addr, 1, &from));
+	if (known)
+		return 0;
+	rc = get(store, STATEMENT_ADDRESS_SET_HIGHEST, network->name, &addr, &set, error);
+	if (rc == 0)
+		rc = statement_step(store, set, error);
+	if (rc < 0)
+		return rc;
+	*ret_addr = addr;
+	return 1;
+}
+
+/* May it be chosen for a caller? It may have been one that was asked for, outside the range. */
+static bool is_dynamic(const struct network *network, const struct addr *addr)
+{
+	struct addr next;
+
+	return ipam_next_address(network, addr->family, addr, &next) &&
+	       addr_compare(addr, &next) == 0;
+}
+
+/* 1, or 0 if there is none. */
+static int pick_released(struct store *store, const struct network *network, int family,
+			 struct addr *ret_addr, struct error *error)
+{
+	struct addr addr = { .family = family };
+	int rc;
+
+	for (;;) {
+		sqlite3_stmt *oldest CLEANUP_STATEMENT = NULL, *forget CLEANUP_STATEMENT = NULL;
+
+		rc = statement_get(store, STATEMENT_ADDRESS_OLDEST, &oldest, error);
+		if (rc < 0)
+			return rc;
+		bind_text(oldest, 1, network->name);
+		bind_int(oldest, 2, family_number(family));
+		rc = statement_step(store, oldest, error);
+		if (rc <= 0)
+			return rc;
+		if (column_addr(oldest, 0, &addr) < 0)
+			return damaged(store, "an address", error);
+		if (is_dynamic(network, &addr))
+			break;
+		rc = get(store, STATEMENT_ADDRESS_FORGET, network->name, &addr, &forget, error);
+		if (rc == 0)
+			rc = statement_step(store, forget, error);
+		if (rc < 0)
+			return rc;
+	}
+	*ret_addr = addr;
+	return 1;
+}
+
+int store_address_pick(struct store *store, const struct network *network, int family,
+		       struct addr *ret_addr, struct error *error)
+{
+	const struct subnet *subnet = network_subnet(network, family);
+	char text[PREFIX_TEXT_MAX];
+	int rc = transaction_check(store, error);
+
+	if (rc < 0)
+		return rc;
+	if (!subnet)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "network %s has no IPv%d subnet to take an address from",
+				 network->name, family_number(family));
+	rc = pick_new(store, network, family, ret_addr, error);
+	if (rc == 0)
+		rc = pick_released(store, network, family, ret_addr, error);
+	if (rc < 0)
+		return rc;
+	if (rc > 0)
+		return 0;
+	return error_set(error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
+			 "network %s has no free address left in %s; detach an endpoint or create "
+			 "a network with a larger %s", network->name,
+			 prefix_format(addr_is_set(&subnet->range.addr) ? &subnet->range :
+				       &subnet->prefix, text),
+			 addr_is_set(&subnet->range.addr) ? "ip-range" : "subnet");
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Endpoints as rows. */
+#include <errno.h>
+
+#include "store/private.h"
+
+/* ENDPOINT_COLUMNS */
+enum {
+	SEQUENCE, NETWORK, ID, SANDBOX, SANDBOX_DEVICE, SANDBOX_INODE, INTERFACE, HOST_INTERFACE,
+	MAC, MTU, IPV4, IPV6, GATEWAY_PRIORITY, ROUTES, OPTIONS, PENDING, OPERATION, REMOVAL
+};
+
+static void cleanup_endpoint(struct endpoint *endpoint)
+{
+	endpoint_clear(endpoint);
+}
+
+static void cleanup_endpoints(endpoint_vector *endpoints)
+{
+	endpoints_clear(endpoints);
+}
+
+int endpoint_unknown(const char *network, const char *id, struct error *error)
+{
+	return error_set(error, -ENOENT, BN_REASON_ENDPOINT_UNKNOWN,
+			 "network %s has no endpoint %s; list its endpoints, or attach it",
+			 network, id);
+}
+
+/* One route to a line: destination, blank, gateway. */
+static int parse_routes(const char *text, struct endpoint *endpoint)
+{
+	char line[PREFIX_TEXT_MAX + ADDR_TEXT_MAX + 1], *blank;
+
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		struct route *route = vector_push(&endpoint->routes);
+
+		if (!route)
+			return -ENOMEM;
+		if (len >= sizeof(line))
+			return -EINVAL;
+		memcpy(line, text, len);
+		line[len] = '\0';
+		blank = strchr(line, ' ');
+		if (!blank)
+			return -EINVAL;
+		*blank = '\0';
+		if (prefix_parse(line, &route->destination) < 0 ||
+		    addr_parse(blank + 1, &route->gateway) < 0)
+			return -EINVAL;
+		text += len + (text[len] == '\n');
+	}
+	return 0;
+}
+
+static int format_routes(const struct endpoint *endpoint, char **ret_text)
+{
+	char *text, *end;
+	char destination[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX];
+
+	text = end = malloc(endpoint->routes.len * (PREFIX_TEXT_MAX + ADDR_TEXT_MAX) + 1);
+	if (!text)
+		return -ENOMEM;
+	*end = '\0';
+	for (size_t i = 0; i < endpoint->routes.len; i++) {
+		const struct route *route = &endpoint->routes.items[i];
+
+		end = stpcpy(end, prefix_format(&route->destination, destination));
+		end = stpcpy(end, " ");
+		end = stpcpy(end, addr_format(&route->gateway, gateway));
+		end = stpcpy(end, "\n");
+	}
+	*ret_text = text;
+	return 0;
+}
+
+static int read_names(sqlite3_stmt *row, struct endpoint *endpoint)
+{
+	int rc = string_copy(endpoint->network, sizeof(endpoint->network),
+			     column_text(row, NETWORK));
+
+	if (rc == 0)
+		rc = string_copy(endpoint->id, sizeof(endpoint->id), column_text(row, ID));
+	if (rc == 0)
+		rc = string_copy(endpoint->sandbox, sizeof(endpoint->sandbox),
+				 column_text(row, SANDBOX));
+	if (rc == 0)
+		rc = string_copy(endpoint->interface, sizeof(endpoint->interface),
+				 column_text(row, INTERFACE));
+	if (rc == 0)
+		rc = string_copy(endpoint->host_interface, sizeof(endpoint->host_interface),
+				 column_text(row, HOST_INTERFACE));
+	return rc;
+}
+
+/* The MAC address of an endpoint that has no interface of its own is all zeros: "". */
+static int read_mac(const char *text, uint8_t mac[static MAC_LEN])
+{
+	return *text ? mac_parse(text, mac) : 0;
+}
+
+static int read_columns(sqlite3_stmt *row, struct endpoint *endpoint)
+{
+	int rc = read_names(row, endpoint);
+
+	endpoint->sequence = (uint64_t)sqlite3_column_int64(row, SEQUENCE);
+	endpoint->sandbox_device = (uint64_t)sqlite3_column_int64(row, SANDBOX_DEVICE);
+	endpoint->sandbox_inode = (uint64_t)sqlite3_column_int64(row, SANDBOX_INODE);
+	endpoint->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
+	endpoint->gateway_priority = sqlite3_column_int(row, GATEWAY_PRIORITY);
+	if (rc == 0)
+		rc = read_mac(column_text(row, MAC), endpoint->mac);
+	if (rc == 0)
+		rc = column_prefix(row, IPV4, &endpoint->ipv4);
+	if (rc == 0)
+		rc = column_prefix(row, IPV6, &endpoint->ipv6);
+	if (rc == 0)
+		rc = parse_routes(column_text(row, ROUTES), endpoint);
+	if (rc == 0)
+		rc = options_parse(column_text(row, OPTIONS), &endpoint->options);
+	return rc;
+}
+
+static int read_endpoint(struct store *store, sqlite3_stmt *row, struct endpoint *ret_endpoint,
+			 struct error *error)
+{
+	struct endpoint endpoint CLEANUP(cleanup_endpoint) = { 0 };
+	int rc = read_columns(row, &endpoint);
+
+	if (rc == -ENOMEM)
+		return error_oom(error);
+	if (rc < 0)
+		return damaged(store, "an endpoint", error);
+	*ret_endpoint = endpoint;
+	memset(&endpoint, 0, sizeof(endpoint));
+	return 0;
+}
+
+static int append_rows(struct store *store, sqlite3_stmt *row, uint32_t flags,
+		       endpoint_vector *endpoints, struct error *error)
+{
+	int rc;
+
+	while ((rc = statement_step(store, row, error)) > 0) {
+		if (sqlite3_column_int(row, PENDING) && !(flags & STORE_PENDING))
+			continue;
+		if (vector_reserve(endpoints, 1) < 0)
+			return error_oom(error);
+		rc = read_endpoint(store, row, &endpoints->items[endpoints->len], error);
+		if (rc < 0)
+			return rc;
+		endpoints->len++;
+	}
+	return rc;
+}
+
+int store_endpoints(struct store *store, const char *network, uint32_t flags,
+		    endpoint_vector *endpoints, struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, network ? STATEMENT_ENDPOINT_LIST_NETWORK :
+				      STATEMENT_ENDPOINT_LIST, &row, error);
+
+	if (rc < 0)
+		return rc;
+	if (network)
+		bind_text(row, 1, network);
+	return append_rows(store, row, flags, endpoints, error);
+}
+
+int store_endpoints_in_sandbox(struct store *store, uint64_t device, uint64_t inode,
+			       endpoint_vector *endpoints, struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, STATEMENT_ENDPOINT_LIST_SANDBOX, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_int(row, 1, (int64_t)inode);
+	bind_int(row, 2, (int64_t)device);
+	return append_rows(store, row, STORE_PENDING, endpoints, error);
+}
+
+int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vector *endpoints,
+			   struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, STATEMENT_ENDPOINT_OF_OPERATION, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_int(row, 1, operation);
+	return append_rows(store, row, STORE_PENDING, endpoints, error);
+}
+
+int store_endpoint_get(struct store *store, const char *network, const char *id,
+		       struct endpoint *ret_endpoint, struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, STATEMENT_ENDPOINT_GET, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_text(row, 1, network);
+	bind_text(row, 2, id);
+	rc = statement_step(store, row, error);
+	if (rc < 0)
+		return rc;
+	if (rc == 0 || sqlite3_column_int(row, PENDING))
+		return endpoint_unknown(network, id, error);
+	return read_endpoint(store, row, ret_endpoint, error);
+}
+
+int endpoint_find(struct store *store, const char *network, const char *id,
+		  struct endpoint_row *ret_row, struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, STATEMENT_ENDPOINT_GET, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_text(row, 1, network);
+	bind_text(row, 2, id);
+	rc = statement_step(store, row, error);
+	if (rc <= 0)
+		return rc;
+	ret_row->sequence = sqlite3_column_int64(row, SEQUENCE);
+	ret_row->operation = sqlite3_column_int(row, PENDING) ?
+			     sqlite3_column_int64(row, OPERATION) : 0;
+	ret_row->removal = sqlite3_column_int64(row, REMOVAL);
+	return 1;
+}
+
+static int insert_row(struct store *store, int64_t operation, struct endpoint *endpoint,
+		      struct error *error)
+{
+	sqlite3_stmt *insert CLEANUP_STATEMENT = NULL;
+	char *routes CLEANUP_FREE = NULL, *options CLEANUP_FREE = NULL;
+	static const uint8_t no_mac[MAC_LEN];
+	char mac[MAC_TEXT_MAX];
+	int rc = statement_get(store, STATEMENT_ENDPOINT_INSERT, &insert, error);
+
+	if (rc < 0)
+		return rc;
+	if (format_routes(endpoint, &routes) < 0 ||
+	    options_serialize(&endpoint->options, &options) < 0)
+		return error_oom(error);
+	bind_text(insert, 1, endpoint->network);
+	bind_text(insert, 2, endpoint->id);
+	bind_text(insert, 3, endpoint->sandbox);
+	bind_int(insert, 4, (int64_t)endpoint->sandbox_device);
+	bind_int(insert, 5, (int64_t)endpoint->sandbox_inode);
+	bind_text(insert, 6, endpoint->interface);
+	bind_text(insert, 7, endpoint->host_interface);
+	bind_text(insert, 8, memcmp(endpoint->mac, no_mac, MAC_LEN) == 0 ? "" :
+			     mac_format(endpoint->mac, mac));
+	bind_int(insert, 9, endpoint->mtu);
+	bind_prefix(insert, 10, &endpoint->ipv4);
+	bind_prefix(insert, 11, &endpoint->ipv6);
+	bind_int(insert, 12, endpoint->gateway_priority);
+	bind_text(insert, 13, routes);
+	bind_text(insert, 14, options);
+	bind_int(insert, 15, operation);
+	rc = statement_step(store, insert, error);
+	if (rc == 0)
+		endpoint->sequence = (uint64_t)sqlite3_last_insert_rowid(store->database);
+	return rc;
+}
+
+int store_endpoint_insert(struct store *store, const struct operation *operation,
+			  struct endpoint *endpoint, struct error *error)
+{
+	struct endpoint_row row;
+	int rc = operation_check(store, operation, false, error);
+
+	if (rc == 0)
+		rc = network_check_usable(store, operation->id, endpoint->network, error);
+	if (rc == 0)
+		rc = endpoint_find(store, endpoint->network, endpoint->id, &row, error);
+	if (rc < 0)
+		return rc;
+	if (rc > 0)
+		return error_set(error, -EEXIST, BN_REASON_ENDPOINT_EXISTS,
+				 "network %s has an endpoint %s already%s; detach it first, or "
+				 "choose another id", endpoint->network, endpoint->id,
+				 row.removal ? " (being detached)" : "");
+	rc = insert_row(store, operation->id, endpoint, error);
+	if (rc == 0)
+		rc = address_take(store, endpoint, &endpoint->ipv4.addr, error);
+	if (rc == 0)
+		rc = address_take(store, endpoint, &endpoint->ipv6.addr, error);
+	return rc;
+}
+
+static int busy(const char *network, const char *endpoint, struct error *error)
+{
+	return error_set(error, -EBUSY, BN_REASON_ENDPOINT_EXISTS,
+			 "another process is just at work on endpoint %s of network %s; try again",
+			 endpoint, network);
+}
+
+/* Is another operation at the endpoint, or at one of its ports? */
+static int check_idle(struct store *store, int64_t operation, const struct endpoint_row *endpoint,
+		      const char *network, const char *id, struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc;
+
+	if (endpoint->operation || (endpoint->removal && endpoint->removal != operation))
+		return busy(network, id, error);
+	rc = statement_get(store, STATEMENT_PORT_BUSY, &row, error);
+	if (rc < 0)
+		return rc;
+	bind_int(row, 1, endpoint->sequence);
+	bind_int(row, 2, operation);
+	rc = statement_step(store, row, error);
+	return rc > 0 ? busy(network, id, error) : rc;
+}
+
+static int mark_row(struct store *store, enum statement which, int64_t operation, int64_t sequence,
+		    struct error *error)
+{
+	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, which, &statement, error);
+
+	if (rc < 0)
+		return rc;
+	bind_int(statement, 1, operation);
+	bind_int(statement, 2, sequence);
+	return statement_step(store, statement, error);
+}
+
+int store_endpoint_mark(struct store *store, const struct operation *operation,
+			const char *network, const char *endpoint, struct error *error)
+{
+	struct endpoint_row row;
+	int rc = operation_check(store, operation, true, error);
+
+	if (rc == 0)
+		rc = endpoint_find(store, network, endpoint, &row, error);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return endpoint_unknown(network, endpoint, error);
+	rc = check_idle(store, operation->id, &row, network, endpoint, error);
+	if (rc == 0)
+		rc = mark_row(store, STATEMENT_ENDPOINT_MARK, operation->id, row.sequence, error);
+	if (rc == 0)
+		rc = mark_row(store, STATEMENT_PORT_MARK_ENDPOINT, operation->id, row.sequence,
+			      error);
+	return rc;
+}
+
+int endpoints_delete(struct store *store, int64_t operation, struct error *error)
+{
+	endpoint_vector endpoints CLEANUP(cleanup_endpoints) = { 0 };
+	int rc = endpoints_of_operation(store, operation, &endpoints, error);
+
+	for (size_t i = 0; i < endpoints.len && rc == 0; i++) {
+		const struct endpoint *endpoint = &endpoints.items[i];
+
+		rc = address_release(store, endpoint->network, &endpoint->ipv4.addr, error);
+		if (rc == 0)
+			rc = address_release(store, endpoint->network, &endpoint->ipv6.addr, error);
+	}
+	return rc < 0 ? rc : statement_run(store, STATEMENT_ENDPOINT_DELETE, operation, NULL, error);
+}

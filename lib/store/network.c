@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Networks as rows. */
+#include <errno.h>
+
+#include "store/private.h"
+
+/* NETWORK_COLUMNS */
+enum {
+	NAME, ID, DRIVER, BRIDGE, BRIDGE_ADOPTED, MTU, IPV4_SUBNET, IPV4_GATEWAY, IPV4_RANGE,
+	IPV6_SUBNET, IPV6_GATEWAY, IPV6_RANGE, RESERVED, OPTIONS, BUILTIN, PENDING, OPERATION,
+	REMOVAL
+};
+
+static void cleanup_network(struct network *network)
+{
+	network_clear(network);
+}
+
+int network_unknown(const char *name, struct error *error)
+{
+	return error_set(error, -ENOENT, BN_REASON_NETWORK_UNKNOWN,
+			 "there is no network %s; list the networks, or create it", name);
+}
+
+/* Addresses of one text, separated by blanks. */
+static int parse_reserved(const char *text, struct network *network)
+{
+	char one[ADDR_TEXT_MAX];
+
+	while (*text) {
+		size_t len = strcspn(text, " ");
+		struct addr *addr = vector_push(&network->reserved);
+
+		if (!addr)
+			return -ENOMEM;
+		if (len >= sizeof(one))
+			return -EINVAL;
+		memcpy(one, text, len);
+		one[len] = '\0';
+		if (addr_parse(one, addr) < 0)
+			return -EINVAL;
+		text += len + (text[len] == ' ');
+	}
+	return 0;
+}
+
+static int format_reserved(const struct network *network, char **ret_text)
+{
+	char *text = malloc(network->reserved.len * ADDR_TEXT_MAX + 1), *end = text;
+	char one[ADDR_TEXT_MAX];
+
+	if (!text)
+		return -ENOMEM;
+	*end = '\0';
+	for (size_t i = 0; i < network->reserved.len; i++) {
+		if (i > 0)
+			*end++ = ' ';
+		end = stpcpy(end, addr_format(&network->reserved.items[i], one));
+	}
+	*ret_text = text;
+	return 0;
+}
+
+static int parse_driver(const char *text, enum driver *ret_driver)
+{
+	static const enum driver drivers[] = { DRIVER_BRIDGE, DRIVER_HOST, DRIVER_NONE };
+
+	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
+		if (strcmp(text, driver_name(drivers[i])) == 0) {
+			*ret_driver = drivers[i];
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int column_subnet(sqlite3_stmt *statement, int column, struct subnet *ret_subnet)
+{
+	int rc = column_prefix(statement, column, &ret_subnet->prefix);
+
+	if (rc == 0)
+		rc = column_addr(statement, column + 1, &ret_subnet->gateway);
+	if (rc == 0)
+		rc = column_prefix(statement, column + 2, &ret_subnet->range);
+	return rc;
+}
+
+static int read_columns(sqlite3_stmt *row, struct network *network)
+{
+	int rc = string_copy(network->name, sizeof(network->name), column_text(row, NAME));
+
+	if (rc == 0)
+		rc = string_copy(network->id, sizeof(network->id), column_text(row, ID));
+	if (rc == 0)
+		rc = parse_driver(column_text(row, DRIVER), &network->driver);
+	if (rc == 0)
+		rc = string_copy(network->bridge, sizeof(network->bridge), column_text(row, BRIDGE));
+	network->bridge_adopted = sqlite3_column_int(row, BRIDGE_ADOPTED) != 0;
+	network->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
+	if (rc == 0)
+		rc = column_subnet(row, IPV4_SUBNET, &network->ipv4);
+	if (rc == 0)
+		rc = column_subnet(row, IPV6_SUBNET, &network->ipv6);
+	if (rc == 0)
+		rc = parse_reserved(column_text(row, RESERVED), network);
+	if (rc == 0)
+		rc = options_parse(column_text(row, OPTIONS), &network->options);
+	return rc;
+}
+
+static int read_network(struct store *store, sqlite3_stmt *row, struct network *ret_network,
+			struct error *error)
+{
+	struct network network CLEANUP(cleanup_network) = { 0 };
+	int rc = read_columns(row, &network);
+
+	if (rc == -ENOMEM)
+		return error_oom(error);
+	if (rc < 0)
+		return damaged(store, "a network", error);
+	*ret_network = network;
+	memset(&network, 0, sizeof(network));
+	return 0;
+}
+
+static int append_network(struct store *store, sqlite3_stmt *row, network_vector *networks,
+			  struct error *error)
+{
+	int rc;
+
+	if (vector_reserve(networks, 1) < 0)
+		return error_oom(error);
+	rc = read_network(store, row, &networks->items[networks->len], error);
+	if (rc == 0)
+		networks->len++;
+	return rc;
+}
+
+/* Rows come with what was made of `bridge` before what is built in: the first one counts. */
+static bool is_hidden(const network_vector *networks, size_t first, sqlite3_stmt *row)
+{
+	return networks->len > first &&
+	       strcmp(networks->items[networks->len - 1].name, column_text(row, NAME)) == 0;
+}
+
+int store_networks(struct store *store, uint32_t flags, network_vector *networks,
+		   struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	size_t first = networks->len;
+	int rc = statement_get(store, STATEMENT_NETWORK_LIST, &row, error);
+
+	if (rc < 0)
+		return rc;
+	while ((rc = statement_step(store, row, error)) > 0) {
+		if (is_hidden(networks, first, row) ||
+		    (sqlite3_column_int(row, PENDING) && !(flags & STORE_PENDING)))
+			continue;
+		rc = append_network(store, row, networks, error);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+int networks_of_operation(struct store *store, int64_t operation, network_vector *networks,
+			  struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, STATEMENT_NETWORK_OF_OPERATION, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_int(row, 1, operation);
+	while ((rc = statement_step(store, row, error)) > 0) {
+		rc = append_network(store, row, networks, error);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+/* Those of the rows that count: 1 and the network, 0 for none, -EINVAL for two networks. */
+static int find_network(struct store *store, enum statement which, const char *text,
+			struct network *network, struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int found = 0, rc = statement_get(store, which, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_text(row, 1, text);
+	while ((rc = statement_step(store, row, error)) > 0) {
+		if (sqlite3_column_int(row, PENDING) ||
+		    (found && strcmp(network->name, column_text(row, NAME)) == 0))
+			continue;
+		if (found)
+			return error_set(error, -EINVAL, BN_REASON_INVALID,
+					 "network id %s is ambiguous: networks %s and %s begin with "
+					 "it; give more digits", text, network->name,
+					 column_text(row, NAME));
+		rc = read_network(store, row, network, error);
+		if (rc < 0)
+			return rc;
+		found = 1;
+	}
+	return rc < 0 ? rc : found;
+}
+
+static bool is_id_beginning(const char *text)
+{
+	size_t len = strspn(text, "0123456789abcdef");
+
+	return len >= 4 && len <= ID_LEN && !text[len];
+}
+
+int store_network_get(struct store *store, const char *name, struct network *ret_network,
+		      struct error *error)
+{
+	struct network network CLEANUP(cleanup_network) = { 0 };
+	int rc = find_network(store, STATEMENT_NETWORK_BY_NAME, name, &network, error);
+
+	if (rc == 0 && is_id_beginning(name))
+		rc = find_network(store, STATEMENT_NETWORK_BY_ID, name, &network, error);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return network_unknown(name, error);
+	*ret_network = network;
+	memset(&network, 0, sizeof(network));
+	return 0;
+}
+
+/* May a network of that name be inserted? For `bridge` in its empty form, under the id it has. */
+static int check_name(struct store *store, const char *name, char ret_id[static ID_LEN + 1],
+		      struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_text(row, 1, name);
+	rc = statement_step(store, row, error);
+	if (rc <= 0)
+		return rc;
+	if (sqlite3_column_int(row, PENDING))
+		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
+				 "network %s is just being created by another process", name);
+	if (!sqlite3_column_int(row, BUILTIN))
+		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
+				 "there is a network %s already; use it, or choose another name",
+				 name);
+	if (strcmp(column_text(row, DRIVER), driver_name(DRIVER_BRIDGE)) != 0)
+		return error_set(error, -EEXIST, BN_REASON_NETWORK_BUILTIN,
+				 "network %s is built in; choose another name", name);
+	return string_copy(ret_id, ID_LEN + 1, column_text(row, ID)) < 0 ?
+	       damaged(store, "a network", error) : 0;
+}
+
+static int check_holder(struct store *store, const struct network *network, struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, STATEMENT_NETWORK_HOLDER, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_text(row, 1, network->name);
+	bind_text(row, 2, network->id);
+	bind_text(row, 3, network->bridge);
+	rc = statement_step(store, row, error);
+	if (rc <= 0)
+		return rc;
+	if (sqlite3_column_int(row, 1))
+		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
+				 "network %s has the id %.12s already; choose another",
+				 column_text(row, 0), network->id);
+	return error_set(error, -EEXIST, BN_REASON_BRIDGE_INVALID,
+			 "bridge %s belongs to network %s; choose another bridge for network %s",
+			 network->bridge, column_text(row, 0), network->name);
+}
+
+static void bind_subnet(sqlite3_stmt *statement, int index, const struct subnet *subnet)
+{
+	bind_prefix(statement, index, &subnet->prefix);
+	bind_addr(statement, index + 1, &subnet->gateway);
+	bind_prefix(statement, index + 2, &subnet->range);
+}
+
+static int insert_row(struct store *store, int64_t operation, const struct network *network,
+		      const char *id, struct error *error)
+{
+	sqlite3_stmt *insert CLEANUP_STATEMENT = NULL;
+	char *reserved CLEANUP_FREE = NULL, *options CLEANUP_FREE = NULL;
+	int rc = statement_get(store, STATEMENT_NETWORK_INSERT, &insert, error);
+
+	if (rc < 0)
+		return rc;
+	if (format_reserved(network, &reserved) < 0 ||
+	    options_serialize(&network->options, &options) < 0)
+		return error_oom(error);
+	bind_text(insert, 1, network->name);
+	bind_text(insert, 2, id);
+	bind_text(insert, 3, driver_name(network->driver));
+	bind_text(insert, 4, network->bridge);
+	bind_int(insert, 5, network->bridge_adopted);
+	bind_int(insert, 6, network->mtu);
+	bind_subnet(insert, 7, &network->ipv4);
+	bind_subnet(insert, 10, &network->ipv6);
+	bind_text(insert, 13, reserved);
+	bind_text(insert, 14, options);
+	bind_int(insert, 15, 0);
+	bind_int(insert, 16, operation);
+	return statement_step(store, insert, error);
+}
+
+int store_network_insert(struct store *store, const struct operation *operation,
+			 const struct network *network, struct error *error)
+{
+	char id[ID_LEN + 1] = "";
+	int rc = operation_check(store, operation, false, error);
+
+	if (rc == 0)
+		rc = check_name(store, network->name, id, error);
+	if (rc == 0)
+		rc = check_holder(store, network, error);
+	if (rc < 0)
+		return rc;
+	return insert_row(store, operation->id, network, *id ? id : network->id, error);
+}
+
+int store_network_mark(struct store *store, const struct operation *operation, const char *name,
+		       struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int64_t removal;
+	int rc = operation_check(store, operation, true, error);
+
+	if (rc == 0)
+		rc = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
+	if (rc < 0)
+		return rc;
+	bind_text(row, 1, name);
+	rc = statement_step(store, row, error);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return network_unknown(name, error);
+	if (sqlite3_column_int(row, BUILTIN))
+		return error_set(error, -EPERM, BN_REASON_NETWORK_BUILTIN,
+				 "network %s is built in and can't be deleted", name);
+	removal = sqlite3_column_int64(row, REMOVAL);
+	if (sqlite3_column_int(row, PENDING) || (removal && removal != operation->id))
+		return error_set(error, -EBUSY, BN_REASON_NETWORK_IN_USE,
+				 "network %s is just being %s by another process; try again", name,
+				 removal ? "deleted" : "created");
+	return statement_run(store, STATEMENT_NETWORK_MARK, operation->id, name, error);
+}
+
+int networks_delete(struct store *store, int64_t operation, struct error *error)
+{
+	int rc = statement_run(store, STATEMENT_ADDRESS_FORGET_NETWORK, operation, NULL, error);
+
+	if (rc == 0)
+		rc = statement_run(store, STATEMENT_NETWORK_DELETE, operation, NULL, error);
+	return rc;
+}
+
+int network_check_usable(struct store *store, int64_t operation, const char *name,
+			 struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	bool pending;
+	int rc = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_text(row, 1, name);
+	rc = statement_step(store, row, error);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return network_unknown(name, error);
+	pending = sqlite3_column_int(row, PENDING) &&
+		  sqlite3_column_int64(row, OPERATION) != operation;
+	if (pending || sqlite3_column_int64(row, REMOVAL))
+		return error_set(error, -EBUSY, BN_REASON_NETWORK_IN_USE,
+				 "network %s is just being %s by another process; try again", name,
+				 pending ? "created" : "deleted");
+	return 0;
+}
+
+int store_endpoint_count(struct store *store, const char *network, size_t *ret_count,
+			 struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, STATEMENT_ENDPOINT_COUNT, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_text(row, 1, network);
+	rc = statement_step(store, row, error);
+	if (rc <= 0)
+		return rc;
+	*ret_count = (size_t)sqlite3_column_int64(row, 0);
+	return 0;
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Published ports as rows.
+ *
+ * A key holds, from the top: protocol, class, first host port, slot. The class is the bit length of
+ * count - 1, so no range of a class is longer than 2^class. What meets a range of host ports is then
+ * in one window of keys for each class that the protocol has, and a window holds little else: the
+ * question costs the same with one port published as with 65,535. Slots tell apart ports that differ
+ * by host address only.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "model/port.h"
+#include "store/private.h"
+
+#define CLASS_SHIFT 32
+#define PROTOCOL_SHIFT 37
+#define SLOT_BITS 16
+#define SLOT_MAX 0xffff
+#define CLASS_COUNT 17
+#define CLASSES_KNOWN (UINT32_C(1) << 31)
+
+/* STATEMENT_PORT_WINDOW */
+enum { KEY, HOST_ADDR, CONTAINER_PORT, COUNT, ENDPOINT, PENDING, REMOVAL };
+
+/* STATEMENT_PORT_LIST and its like */
+enum { LIST_NETWORK, LIST_ENDPOINT, LIST_KEY, LIST_HOST_ADDR, LIST_CONTAINER_PORT, LIST_COUNT };
+
+static unsigned int class_of(uint16_t count)
+{
+	return count > 1 ? 32 - (unsigned int)__builtin_clz(count - 1U) : 0;
+}
+
+static int64_t make_key(uint8_t protocol, unsigned int class, unsigned int host_port,
+			unsigned int slot)
+{
+	return (int64_t)protocol << PROTOCOL_SHIFT | (int64_t)class << CLASS_SHIFT |
+	       (int64_t)host_port << SLOT_BITS | slot;
+}
+
+static int read_values(struct store *store, sqlite3_stmt *row, int key_column, struct port *port,
+		       struct error *error)
+{
+	/* key, host_addr, container_port, count stand together in every statement */
+	int64_t key = sqlite3_column_int64(row, key_column);
+
+	port->protocol = (uint8_t)(key >> PROTOCOL_SHIFT);
+	port->host_port = (uint16_t)(key >> SLOT_BITS);
+	port->container_port = (uint16_t)sqlite3_column_int(row, key_column + 2);
+	port->count = (uint16_t)sqlite3_column_int(row, key_column + 3);
+	if (column_addr(row, key_column + 1, &port->host_addr) < 0)
+		return damaged(store, "a port", error);
+	return 0;
+}
+
+/* Which classes the protocol has ports of, by leaping from one to the next. */
+static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_classes,
+			struct error *error)
+{
+	uint32_t classes = CLASSES_KNOWN;
+	unsigned int class = 0;
+	int rc;
+
+	if (store->in_transaction && store->classes && store->classes_protocol == protocol) {
+		*ret_classes = store->classes;
+		return 0;
+	}
+	while (class < CLASS_COUNT) {
+		sqlite3_stmt *next CLEANUP_STATEMENT = NULL;
+		int64_t key;
+
+		rc = statement_get(store, STATEMENT_PORT_NEXT, &next, error);
+		if (rc < 0)
+			return rc;
+		bind_int(next, 1, make_key(protocol, class, 0, 0));
+		bind_int(next, 2, make_key(protocol, CLASS_COUNT, 0, 0));
+		rc = statement_step(store, next, error);
+		if (rc < 0)
+			return rc;
+		if (rc == 0)
+			break;
+		key = sqlite3_column_int64(next, 0);
+		class = (unsigned int)(key >> CLASS_SHIFT) & 0x1f;
+		classes |= UINT32_C(1) << class++;
+	}
+	if (store->in_transaction) {
+		store->classes = classes;
+		store->classes_protocol = protocol;
+	}
+	*ret_classes = classes;
+	return 0;
+}
+
+static int open_window(struct store *store, const struct port *port, unsigned int class,
+		       sqlite3_stmt **ret_statement, struct error *error)
+{
+	unsigned int reach = (1U << class) - 1, last = port->host_port + port->count - 1U;
+	unsigned int first = port->host_port > reach ? port->host_port - reach : 0;
+	int rc = statement_get(store, STATEMENT_PORT_WINDOW, ret_statement, error);
+
+	if (rc < 0)
+		return rc;
+	bind_int(*ret_statement, 1, make_key(port->protocol, class, first, 0));
+	bind_int(*ret_statement, 2, make_key(port->protocol, class, last, SLOT_MAX));
+	return 0;
+}
+
+/*
+ * 1 and *ret_holder (with the sequence of its endpoint) if a port of the class collides, else 0.
+ * *slot becomes the first that is free for a port that begins where this one does.
+ */
+static int find_in_class(struct store *store, const struct port *port, unsigned int class,
+			 struct port *ret_holder, int64_t *ret_endpoint, unsigned int *slot,
+			 struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	struct port found = { 0 };
+	int rc = open_window(store, port, class, &row, error);
+
+	if (rc < 0)
+		return rc;
+	while ((rc = statement_step(store, row, error)) > 0) {
+		rc = read_values(store, row, KEY, &found, error);
+		if (rc < 0)
+			return rc;
+		if (port_collides(port, &found)) {
+			*ret_holder = found;
+			*ret_endpoint = sqlite3_column_int64(row, ENDPOINT);
+			return 1;
+		}
+		if (sqlite3_column_int64(row, KEY) ==
+		    make_key(port->protocol, class_of(port->count), port->host_port, *slot))
+			(*slot)++;
+	}
+	return rc;
+}
+
+static int find_collision(struct store *store, const struct port *port, struct port *ret_holder,
+			  int64_t *ret_endpoint, unsigned int *slot, struct error *error)
+{
+	uint32_t classes;
+	int rc = find_classes(store, port->protocol, &classes, error);
+
+	for (unsigned int class = 0; class < CLASS_COUNT && rc == 0; class++)
+		if (classes & UINT32_C(1) << class)
+			rc = find_in_class(store, port, class, ret_holder, ret_endpoint, slot,
+					   error);
+	return rc;
+}
+
+/* "8080", or "8080-8089" */
+static void format_range(unsigned int first, unsigned int count, char *text, size_t size)
+{
+	if (count > 1)
+		snprintf(text, size, "%u-%u", first, first + count - 1);
+	else
+		snprintf(text, size, "%u", first);
+}
+
+static int in_use(struct store *store, const struct port *port, const struct port *holder,
+		  int64_t endpoint, struct error *error)
+{
+	sqlite3_stmt *names CLEANUP_STATEMENT = NULL;
+	char host[16], container[16], addr[ADDR_TEXT_MAX] = "0.0.0.0";
+	const char *left = "", *right = "";
+	int rc = statement_get(store, STATEMENT_ENDPOINT_NAMES, &names, error);
+
+	if (rc < 0)
+		return rc;
+	bind_int(names, 1, endpoint);
+	rc = statement_step(store, names, error);
+	if (rc < 0)
+		return rc;
+	format_range(holder->host_port, holder->count, host, sizeof(host));
+	format_range(holder->container_port, holder->count, container, sizeof(container));
+	if (addr_is_set(&holder->host_addr))
+		addr_format(&holder->host_addr, addr);
+	if (holder->host_addr.family == AF_INET6) {
+		left = "[";
+		right = "]";
+	}
+	return error_set(error, -EADDRINUSE, BN_REASON_PORT_IN_USE,
+			 "host port %u/%s is already published by endpoint %s of network %s "
+			 "(%s%s%s:%s->%s); unpublish it or choose another port",
+			 port->host_port > holder->host_port ? port->host_port : holder->host_port,
+			 protocol_name(port->protocol), column_text(names, 1),
+			 column_text(names, 0), left, addr, right, host, container);
+}
+
+static int check_numbers(const struct port *port, struct error *error)
+{
+	if (port->host_port > 0 && port->count > 0 && port->host_port + port->count - 1 <= 65535)
+		return 0;
+	return error_set(error, -EINVAL, BN_REASON_INVALID,
+			 "%u host ports from %u on can't be published; ports are 1 to 65535",
+			 port->count, port->host_port);
+}
+
+static int busy(const struct port *port, struct error *error)
+{
+	return error_set(error, -EBUSY, BN_REASON_PORT_IN_USE,
+			 "another process is just at work on endpoint %s of network %s or its port "
+			 "%u/%s; try again", port->endpoint, port->network, port->host_port,
+			 protocol_name(port->protocol));
+}
+
+/* The endpoint's row, in store->endpoint; a batch has many ports of one endpoint. */
+static int find_endpoint(struct store *store, int64_t operation, const struct port *port,
+			 struct error *error)
+{
+	struct endpoint_row row = { 0 };
+	int rc;
+
+	if (store->endpoint.sequence && strcmp(store->endpoint_id, port->endpoint) == 0 &&
+	    strcmp(store->endpoint_network, port->network) == 0)
+		return 0;
+	rc = endpoint_find(store, port->network, port->endpoint, &row, error);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return endpoint_unknown(port->network, port->endpoint, error);
+	if (row.removal || (row.operation && row.operation != operation))
+		return busy(port, error);
+	strcpy(store->endpoint_id, port->endpoint);
+	strcpy(store->endpoint_network, port->network);
+	store->endpoint = row;
+	return 0;
+}
+
+int store_port_insert(struct store *store, const struct operation *operation,
+		      const struct port *port, struct error *error)
+{
+	sqlite3_stmt *insert CLEANUP_STATEMENT = NULL;
+	unsigned int slot = 0, class = class_of(port->count);
+	struct port holder;
+	int64_t endpoint;
+	int rc = operation_check(store, operation, false, error);
+
+	if (rc == 0)
+		rc = check_numbers(port, error);
+	if (rc == 0)
+		rc = find_endpoint(store, operation->id, port, error);
+	if (rc == 0)
+		rc = find_collision(store, port, &holder, &endpoint, &slot, error);
+	if (rc < 0)
+		return rc;
+	if (rc > 0)
+		return in_use(store, port, &holder, endpoint, error);
+	if (slot > SLOT_MAX)
+		return error_set(error, -ENOSPC, BN_REASON_PORT_IN_USE,
+				 "host port %u/%s is published on %d addresses; publish it on every "
+				 "address instead", port->host_port, protocol_name(port->protocol),
+				 SLOT_MAX + 1);
+	rc = statement_get(store, STATEMENT_PORT_INSERT, &insert, error);
+	if (rc < 0)
+		return rc;
+	bind_int(insert, 1, make_key(port->protocol, class, port->host_port, slot));
+	bind_addr(insert, 2, &port->host_addr);
+	bind_int(insert, 3, port->container_port);
+	bind_int(insert, 4, port->count);
+	bind_int(insert, 5, store->endpoint.sequence);
+	bind_int(insert, 6, operation->id);
+	store->classes |= UINT32_C(1) << class;
+	return statement_step(store, insert, error);
+}
+
+int store_port_taken(struct store *store, const struct port *port, struct error *error)
+{
+	unsigned int slot = 0;
+	struct port holder;
+	int64_t endpoint;
+	int rc = check_numbers(port, error);
+
+	return rc < 0 ? rc : find_collision(store, port, &holder, &endpoint, &slot, error);
+}
+
+static int port_unknown(const struct port *port, struct error *error)
+{
+	return error_set(error, -ENOENT, BN_REASON_PORT_UNKNOWN,
+			 "endpoint %s of network %s has not published host port %u/%s that way; "
+			 "list its ports", port->endpoint, port->network, port->host_port,
+			 protocol_name(port->protocol));
+}
+
+/* Is this row that very port? */
+static bool is_same(const struct port *found, const struct port *port)
+{
+	return found->count == port->count && found->container_port == port->container_port &&
+	       addr_compare(&found->host_addr, &port->host_addr) == 0;
+}
+
+/* 1 and *ret_key, 0 for none, -EBUSY when an operation is at it. */
+static int find_port(struct store *store, int64_t operation, int64_t endpoint,
+		     const struct port *port, int64_t *ret_key, struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	unsigned int class = class_of(port->count);
+	struct port found = { 0 };
+	int64_t removal;
+	int rc = statement_get(store, STATEMENT_PORT_WINDOW, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_int(row, 1, make_key(port->protocol, class, port->host_port, 0));
+	bind_int(row, 2, make_key(port->protocol, class, port->host_port, SLOT_MAX));
+	while ((rc = statement_step(store, row, error)) > 0) {
+		rc = read_values(store, row, KEY, &found, error);
+		if (rc < 0)
+			return rc;
+		if (sqlite3_column_int64(row, ENDPOINT) != endpoint || !is_same(&found, port))
+			continue;
+		removal = sqlite3_column_int64(row, REMOVAL);
+		if (sqlite3_column_int(row, PENDING) || (removal && removal != operation))
+			return busy(port, error);
+		*ret_key = sqlite3_column_int64(row, KEY);
+		return 1;
+	}
+	return rc;
+}
+
+int store_port_mark(struct store *store, const struct operation *operation,
+		    const struct port *port, struct error *error)
+{
+	sqlite3_stmt *mark CLEANUP_STATEMENT = NULL;
+	struct endpoint_row endpoint;
+	int64_t key = 0;
+	int rc = operation_check(store, operation, true, error);
+
+	if (rc == 0)
+		rc = check_numbers(port, error);
+	if (rc == 0)
+		rc = endpoint_find(store, port->network, port->endpoint, &endpoint, error);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return endpoint_unknown(port->network, port->endpoint, error);
+	rc = find_port(store, operation->id, endpoint.sequence, port, &key, error);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return port_unknown(port, error);
+	rc = statement_get(store, STATEMENT_PORT_MARK, &mark, error);
+	if (rc < 0)
+		return rc;
+	bind_int(mark, 1, operation->id);
+	bind_int(mark, 2, key);
+	return statement_step(store, mark, error);
+}
+
+/* Of one endpoint. */
+static int compare_ports(const void *left, const void *right)
+{
+	const struct port *a = left, *b = right;
+	int order;
+
+	if (a->protocol != b->protocol)
+		return a->protocol < b->protocol ? -1 : 1;
+	order = addr_compare(&a->host_addr, &b->host_addr);
+	if (order)
+		return order;
+	return (a->host_port > b->host_port) - (a->host_port < b->host_port);
+}
+
+/* Rows come by network and endpoint; within one, keys have another order than a listing. */
+static void sort_each_endpoint(struct port *ports, size_t len)
+{
+	for (size_t first = 0, i = 1; i <= len; i++) {
+		if (i < len && strcmp(ports[i].endpoint, ports[first].endpoint) == 0 &&
+		    strcmp(ports[i].network, ports[first].network) == 0)
+			continue;
+		qsort(&ports[first], i - first, sizeof(*ports), compare_ports);
+		first = i;
+	}
+}
+
+static int append_rows(struct store *store, sqlite3_stmt *row, port_vector *ports,
+		       struct error *error)
+{
+	size_t first = ports->len;
+	int rc;
+
+	while ((rc = statement_step(store, row, error)) > 0) {
+		struct port *port = vector_push(ports);
+
+		if (!port)
+			return error_oom(error);
+		rc = read_values(store, row, LIST_KEY, port, error);
+		if (rc < 0)
+			return rc;
+		if (string_copy(port->network, sizeof(port->network),
+				column_text(row, LIST_NETWORK)) < 0 ||
+		    string_copy(port->endpoint, sizeof(port->endpoint),
+				column_text(row, LIST_ENDPOINT)) < 0)
+			return damaged(store, "a port", error);
+	}
+	if (rc == 0 && ports->len > first)
+		sort_each_endpoint(&ports->items[first], ports->len - first);
+	return rc;
+}
+
+int store_ports(struct store *store, const char *network, const char *endpoint, uint32_t flags,
+		port_vector *ports, struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	enum statement which = STATEMENT_PORT_LIST;
+	int rc;
+
+	if (network)
+		which = endpoint ? STATEMENT_PORT_LIST_ENDPOINT : STATEMENT_PORT_LIST_NETWORK;
+	else if (endpoint)
+		which = STATEMENT_PORT_LIST_ID;
+	rc = statement_get(store, which, &row, error);
+	if (rc < 0)
+		return rc;
+	bind_int(row, 1, (flags & STORE_PENDING) != 0);
+	if (network)
+		bind_text(row, 2, network);
+	if (endpoint)
+		bind_text(row, 3, endpoint);
+	return append_rows(store, row, ports, error);
+}
+
+int ports_of_operation(struct store *store, const struct operation *operation, port_vector *ports,
+		       struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, operation_removes(operation->kind) ? STATEMENT_PORT_MARKED :
+				      STATEMENT_PORT_INSERTED, &row, error);
+
+	if (rc < 0)
+		return rc;
+	bind_int(row, 1, operation->id);
+	return append_rows(store, row, ports, error);
+}

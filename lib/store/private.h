@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the files of the store share: the database handle, its prepared statements, row readers. */
+#ifndef BN_STORE_PRIVATE_H
+#define BN_STORE_PRIVATE_H
+
+#include <sqlite3.h>
+
+#include "store/store.h"
+
+#define DATABASE_FILE "state.db"
+#define LOCK_FILE "operations.lock"
+
+enum statement {
+	STATEMENT_BEGIN,
+	STATEMENT_COMMIT,
+	STATEMENT_ROLLBACK,
+	STATEMENT_OPERATION_LAST,
+	STATEMENT_OPERATION_INSERT,
+	STATEMENT_OPERATION_DELETE,
+	STATEMENT_OPERATION_LIST,
+	STATEMENT_FACT_GET,
+	STATEMENT_FACT_SET,
+	STATEMENT_NETWORK_BY_NAME,
+	STATEMENT_NETWORK_BY_ID,
+	STATEMENT_NETWORK_LIST,
+	STATEMENT_NETWORK_OF_OPERATION,
+	STATEMENT_NETWORK_HOLDER,
+	STATEMENT_NETWORK_INSERT,
+	STATEMENT_NETWORK_MARK,
+	STATEMENT_NETWORK_UNMARK,
+	STATEMENT_NETWORK_DELETE,
+	STATEMENT_ENDPOINT_COUNT,
+	STATEMENT_ENDPOINT_GET,
+	STATEMENT_ENDPOINT_NAMES,
+	STATEMENT_ENDPOINT_LIST,
+	STATEMENT_ENDPOINT_LIST_NETWORK,
+	STATEMENT_ENDPOINT_LIST_SANDBOX,
+	STATEMENT_ENDPOINT_OF_OPERATION,
+	STATEMENT_ENDPOINT_INSERT,
+	STATEMENT_ENDPOINT_MARK,
+	STATEMENT_ENDPOINT_UNMARK,
+	STATEMENT_ENDPOINT_DELETE,
+	STATEMENT_ADDRESS_HOLDER,
+	STATEMENT_ADDRESS_TAKE,
+	STATEMENT_ADDRESS_RELEASE,
+	STATEMENT_ADDRESS_OLDEST,
+	STATEMENT_ADDRESS_FORGET,
+	STATEMENT_ADDRESS_FORGET_NETWORK,
+	STATEMENT_ADDRESS_HIGHEST,
+	STATEMENT_ADDRESS_SET_HIGHEST,
+	STATEMENT_PORT_WINDOW,
+	STATEMENT_PORT_NEXT,
+	STATEMENT_PORT_INSERT,
+	STATEMENT_PORT_MARK,
+	STATEMENT_PORT_BUSY,
+	STATEMENT_PORT_MARK_ENDPOINT,
+	STATEMENT_PORT_UNMARK,
+	STATEMENT_PORT_DELETE_MARKED,
+	STATEMENT_PORT_DELETE_INSERTED,
+	STATEMENT_PORT_LIST,
+	STATEMENT_PORT_LIST_NETWORK,
+	STATEMENT_PORT_LIST_ID,
+	STATEMENT_PORT_LIST_ENDPOINT,
+	STATEMENT_PORT_MARKED,
+	STATEMENT_PORT_INSERTED,
+	STATEMENT_COUNT
+};
+
+/* Who an endpoint's row belongs to. */
+struct endpoint_row {
+	int64_t sequence;
+	int64_t operation;      /* that inserts it, 0 once settled */
+	int64_t removal;        /* that removes it, 0 for none */
+};
+
+typedef VECTOR(int64_t) id_vector;
+
+struct store {
+	sqlite3 *database;
+	sqlite3_stmt *statements[STATEMENT_COUNT];
+	char *directory;
+	int lock_fd;            /* holds the locks of our operations; -1 when read-only */
+	int probe_fd;           /* a second description of the same file, which sees them held */
+	bool read_only;
+	bool in_transaction;
+	deadline_ms deadline;
+	/* of the transaction: locks to drop if it is rolled back, and once it is committed */
+	id_vector opened, closed;
+	/* Valid within the transaction: the endpoint that the last port was inserted for, and which
+	 * classes of port ranges a protocol has. */
+	struct endpoint_row endpoint;
+	char endpoint_network[NETWORK_NAME_MAX + 1];
+	char endpoint_id[ENDPOINT_ID_MAX + 1];
+	uint32_t classes;       /* 0: not known */
+	uint8_t classes_protocol;
+};
+
+/* ---- sentences ---- */
+
+/* SQLite's last failure as an errno and a sentence that names the directory. */
+int store_error(struct store *store, struct error *error);
+int store_busy_error(struct store *store, struct error *error);
+
+/* ---- statements ---- */
+
+/* Prepared once per store, reset when it leaves the scope of a CLEANUP_STATEMENT variable. */
+int statement_get(struct store *store, enum statement which, sqlite3_stmt **ret_statement,
+		  struct error *error);
+void cleanup_statement(sqlite3_stmt **statement);
+#define CLEANUP_STATEMENT CLEANUP(cleanup_statement)
+/* 1 for a row, 0 at the end, or a negative errno. */
+int statement_step(struct store *store, sqlite3_stmt *statement, struct error *error);
+/* For one that gives no rows: get, bind up to two parameters, step. text may be NULL. */
+int statement_run(struct store *store, enum statement which, int64_t first, const char *text,
+		  struct error *error);
+/* The text must live until the statement has run. */
+void bind_text(sqlite3_stmt *statement, int index, const char *text);
+void bind_int(sqlite3_stmt *statement, int index, int64_t value);
+void bind_addr(sqlite3_stmt *statement, int index, const struct addr *addr);
+void bind_prefix(sqlite3_stmt *statement, int index, const struct prefix *prefix);
+const char *column_text(sqlite3_stmt *statement, int column);   /* never NULL */
+int column_addr(sqlite3_stmt *statement, int column, struct addr *ret_addr);
+int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix);
+/* A value in the database that can't be understood. */
+int damaged(struct store *store, const char *what, struct error *error);
+/* 0, or the sentence for a write outside a transaction. */
+int transaction_check(struct store *store, struct error *error);
+
+/* ---- schema ---- */
+
+int schema_migrate(struct store *store, struct error *error);
+/* What the database says; 0 for an empty one. */
+int schema_version(struct store *store, int *ret_version, struct error *error);
+
+/* ---- operations ---- */
+
+/* Do rows go (true) or come (false) when such an operation is closed? */
+bool operation_removes(enum operation_kind kind);
+int operation_check(struct store *store, const struct operation *operation, bool removes,
+		    struct error *error);
+void operations_unlock(struct store *store, id_vector *ids);
+
+/* ---- rows, for settling ---- */
+
+int networks_of_operation(struct store *store, int64_t operation, network_vector *networks,
+			  struct error *error);
+int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vector *endpoints,
+			   struct error *error);
+int ports_of_operation(struct store *store, const struct operation *operation, port_vector *ports,
+		       struct error *error);
+/* Delete what an operation inserted, or marked. */
+int networks_delete(struct store *store, int64_t operation, struct error *error);
+int endpoints_delete(struct store *store, int64_t operation, struct error *error);
+
+/* 1 and the row, 0 if there is no such endpoint. */
+int endpoint_find(struct store *store, const char *network, const char *id,
+		  struct endpoint_row *ret_row, struct error *error);
+int endpoint_unknown(const char *network, const char *id, struct error *error);
+/* May an endpoint be put there? -ENOENT; -EBUSY while another operation makes or deletes it. */
+int network_check_usable(struct store *store, int64_t operation, const char *name,
+			 struct error *error);
+int network_unknown(const char *name, struct error *error);
+
+/* ---- addresses ---- */
+
+int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
+		 struct error *error);
+int address_release(struct store *store, const char *network, const struct addr *addr,
+		    struct error *error);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The tables, and how a database made by an older version becomes today's. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "store/private.h"
+
+/*
+ * `operation` is the operation that inserted a row. It is pending while that operation has a row in
+ * `operations`, so that settling any number of rows is the deletion of one. `removal` is the
+ * operation that is about to delete the row.
+ *
+ * Row 0 of `operations` keeps the last number given, for a number must never come twice.
+ *
+ * The three networks that are always there have builtin = 1; what is made of `bridge` on first use
+ * is a second row of its name, which hides the first for as long as it exists.
+ *
+ * A row of `addresses` was given out: it is in use by an endpoint, or was released as the n-th.
+ * networks.ipv4_highest is how far those chosen by us have come.
+ *
+ * ports.key orders by protocol, class of length, first host port (port.c); all that is asked of
+ * ports in a hurry is a range of it.
+ */
+static const char version_1[] =
+	"CREATE TABLE facts (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE operations (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL);"
+	"INSERT INTO operations (id, kind) VALUES (0, 0);"
+	"CREATE TABLE networks ("
+	" name TEXT NOT NULL, builtin INTEGER NOT NULL, id TEXT NOT NULL, driver TEXT NOT NULL,"
+	" bridge TEXT NOT NULL, bridge_adopted INTEGER NOT NULL, mtu INTEGER NOT NULL,"
+	" ipv4_subnet TEXT NOT NULL, ipv4_gateway TEXT NOT NULL, ipv4_range TEXT NOT NULL,"
+	" ipv6_subnet TEXT NOT NULL, ipv6_gateway TEXT NOT NULL, ipv6_range TEXT NOT NULL,"
+	" reserved TEXT NOT NULL, options TEXT NOT NULL,"
+	" ipv4_highest TEXT NOT NULL DEFAULT '', ipv6_highest TEXT NOT NULL DEFAULT '',"
+	" operation INTEGER, removal INTEGER,"
+	" PRIMARY KEY (name, builtin)) WITHOUT ROWID;"
+	"CREATE INDEX networks_id ON networks (id);"
+	"CREATE TABLE endpoints ("
+	" sequence INTEGER PRIMARY KEY, network TEXT NOT NULL, id TEXT NOT NULL,"
+	" sandbox TEXT NOT NULL, sandbox_device INTEGER NOT NULL, sandbox_inode INTEGER NOT NULL,"
+	" interface TEXT NOT NULL, host_interface TEXT NOT NULL, mac TEXT NOT NULL,"
+	" mtu INTEGER NOT NULL, ipv4 TEXT NOT NULL, ipv6 TEXT NOT NULL,"
+	" gateway_priority INTEGER NOT NULL, routes TEXT NOT NULL, options TEXT NOT NULL,"
+	" operation INTEGER NOT NULL, removal INTEGER,"
+	" UNIQUE (network, id));"
+	"CREATE INDEX endpoints_sandbox ON endpoints (sandbox_inode, sandbox_device);"
+	"CREATE INDEX endpoints_operation ON endpoints (operation);"
+	"CREATE INDEX endpoints_removal ON endpoints (removal) WHERE removal IS NOT NULL;"
+	"CREATE TABLE addresses ("
+	" network TEXT NOT NULL, family INTEGER NOT NULL, address TEXT NOT NULL,"
+	" endpoint INTEGER, released INTEGER,"
+	" PRIMARY KEY (network, family, address)) WITHOUT ROWID;"
+	"CREATE INDEX addresses_released ON addresses (network, family, released)"
+	" WHERE released IS NOT NULL;"
+	"CREATE TABLE ports ("
+	" key INTEGER PRIMARY KEY, host_addr TEXT NOT NULL, container_port INTEGER NOT NULL,"
+	" count INTEGER NOT NULL, endpoint INTEGER NOT NULL, operation INTEGER NOT NULL,"
+	" removal INTEGER);"
+	"CREATE INDEX ports_endpoint ON ports (endpoint);"
+	"CREATE INDEX ports_removal ON ports (removal) WHERE removal IS NOT NULL;";
+
+/* From each version to the next. */
+static const char *const migrations[] = { version_1 };
+
+#define BUILTIN \
+	"INSERT INTO networks (name, builtin, id, driver, bridge, bridge_adopted, mtu," \
+	" ipv4_subnet, ipv4_gateway, ipv4_range, ipv6_subnet, ipv6_gateway, ipv6_range, reserved," \
+	" options) " \
+	"VALUES ('%s', 1, '%s', '%s', '', 0, 0, '', '', '', '', '', '', '', '')"
+
+static int execute(struct store *store, const char *text, struct error *error)
+{
+	if (sqlite3_exec(store->database, text, NULL, NULL, NULL) != SQLITE_OK)
+		return store_error(store, error);
+	return 0;
+}
+
+static int insert_builtins(struct store *store, struct error *error)
+{
+	static const struct {
+		const char *name;
+		enum driver driver;
+	} builtins[] = {
+		{ "bridge", DRIVER_BRIDGE },
+		{ "host", DRIVER_HOST },
+		{ "none", DRIVER_NONE },
+	};
+	char text[sizeof(BUILTIN) + ID_LEN + 32];
+
+	for (size_t i = 0; i < ARRAY_SIZE(builtins); i++) {
+		uint8_t bytes[32];
+		char id[ID_LEN + 1];
+		int rc;
+
+		if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+			return error_set(error, -EIO, BN_REASON_STATE,
+					 "the kernel gave no random bytes for the id of network %s",
+					 builtins[i].name);
+		id_format(bytes, id);
+		snprintf(text, sizeof(text), BUILTIN, builtins[i].name, id,
+			 driver_name(builtins[i].driver));
+		rc = execute(store, text, error);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int schema_version(struct store *store, int *ret_version, struct error *error)
+{
+	sqlite3_stmt *statement;
+	int rc;
+
+	if (sqlite3_prepare_v2(store->database, "PRAGMA user_version", -1, &statement, NULL) !=
+	    SQLITE_OK)
+		return store_error(store, error);
+	rc = statement_step(store, statement, error);
+	if (rc > 0)
+		*ret_version = sqlite3_column_int(statement, 0);
+	sqlite3_finalize(statement);
+	return rc < 0 ? rc : 0;
+}
+
+static int migrate(struct store *store, struct error *error)
+{
+	char text[40];
+	int version, rc;
+
+	/* Another process may have been faster: look again now that nobody else can write. */
+	rc = schema_version(store, &version, error);
+	for (size_t i = rc < 0 ? ARRAY_SIZE(migrations) : (size_t)version;
+	     i < ARRAY_SIZE(migrations) && rc == 0; i++) {
+		rc = execute(store, migrations[i], error);
+		if (rc == 0 && i == 0)
+			rc = insert_builtins(store, error);
+	}
+	if (rc < 0)
+		return rc;
+	snprintf(text, sizeof(text), "PRAGMA user_version = %zu", ARRAY_SIZE(migrations));
+	return execute(store, text, error);
+}
+
+int schema_migrate(struct store *store, struct error *error)
+{
+	int version, rc = schema_version(store, &version, error);
+
+	if (rc < 0)
+		return rc;
+	if (version < 0 || version > (int)ARRAY_SIZE(migrations))
+		return error_set(error, -ENOTSUP, BN_REASON_STATE,
+				 "the state in %s has format %d and this version knows up to %zu; "
+				 "use the newer version that made it",
+				 store->directory, version, ARRAY_SIZE(migrations));
+	if (version == (int)ARRAY_SIZE(migrations))
+		return 0;
+
+	rc = execute(store, "BEGIN IMMEDIATE", error);
+	if (rc < 0)
+		return rc;
+	rc = migrate(store, error);
+	if (rc == 0)
+		rc = execute(store, "COMMIT", error);
+	if (rc < 0)
+		sqlite3_exec(store->database, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The statements of the store, prepared once and kept, and what is bound to and read from them. */
+#include <errno.h>
+
+#include "store/private.h"
+
+/* Does the operation that inserts the row still stand open? */
+#define PENDING "operation IN (SELECT id FROM operations)"
+
+#define NETWORK_COLUMNS \
+	"name, id, driver, bridge, bridge_adopted, mtu, ipv4_subnet, ipv4_gateway, ipv4_range, " \
+	"ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, builtin, " PENDING ", " \
+	"operation, removal"
+
+#define ENDPOINT_COLUMNS \
+	"sequence, network, id, sandbox, sandbox_device, sandbox_inode, interface, " \
+	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, " PENDING ", " \
+	"operation, removal"
+
+/* Endpoints outside, ports inside: both indexes then give the order of the listing. */
+#define PORT_LIST \
+	"SELECT e.network, e.id, p.key, p.host_addr, p.container_port, p.count " \
+	"FROM endpoints AS e CROSS JOIN ports AS p ON p.endpoint = e.sequence " \
+	"WHERE (?1 OR p.operation NOT IN (SELECT id FROM operations)) "
+#define PORT_OF \
+	"SELECT e.network, e.id, p.key, p.host_addr, p.container_port, p.count " \
+	"FROM ports AS p JOIN endpoints AS e ON e.sequence = p.endpoint WHERE "
+#define PORT_ORDER "ORDER BY e.network, e.id, p.key"
+
+static const char *const texts[STATEMENT_COUNT] = {
+	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+	[STATEMENT_COMMIT] = "COMMIT",
+	[STATEMENT_ROLLBACK] = "ROLLBACK",
+
+	[STATEMENT_OPERATION_LAST] = "SELECT kind FROM operations WHERE id = 0",
+	[STATEMENT_OPERATION_INSERT] = "REPLACE INTO operations (id, kind) VALUES (0, ?1), (?1, ?2)",
+	[STATEMENT_OPERATION_DELETE] = "DELETE FROM operations WHERE id = ?1",
+	[STATEMENT_OPERATION_LIST] = "SELECT id, kind FROM operations WHERE id > ?1 ORDER BY id",
+
+	[STATEMENT_FACT_GET] = "SELECT value FROM facts WHERE key = ?1",
+	[STATEMENT_FACT_SET] = "REPLACE INTO facts (key, value) VALUES (?1, ?2)",
+
+	[STATEMENT_NETWORK_BY_NAME] =
+		"SELECT " NETWORK_COLUMNS " FROM networks WHERE name = ?1 ORDER BY builtin",
+	/* Past every id that begins with ?1 is ?1 and the letter after 'f'. */
+	[STATEMENT_NETWORK_BY_ID] =
+		"SELECT " NETWORK_COLUMNS " FROM networks WHERE id >= ?1 AND id < ?1 || 'g' "
+		"ORDER BY id, builtin",
+	[STATEMENT_NETWORK_LIST] =
+		"SELECT " NETWORK_COLUMNS " FROM networks ORDER BY name, builtin",
+	[STATEMENT_NETWORK_OF_OPERATION] =
+		"SELECT " NETWORK_COLUMNS " FROM networks WHERE operation = ?1 OR removal = ?1 "
+		"ORDER BY name",
+	[STATEMENT_NETWORK_HOLDER] =
+		"SELECT name, id = ?2 FROM networks WHERE name <> ?1 AND "
+		"(id = ?2 OR (bridge = ?3 AND bridge <> ''))",
+	[STATEMENT_NETWORK_INSERT] =
+		"INSERT INTO networks (name, id, driver, bridge, bridge_adopted, mtu, ipv4_subnet, "
+		"ipv4_gateway, ipv4_range, ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, "
+		"builtin, operation) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+	[STATEMENT_NETWORK_MARK] =
+		"UPDATE networks SET removal = ?1 WHERE name = ?2 AND NOT builtin",
+	[STATEMENT_NETWORK_UNMARK] = "UPDATE networks SET removal = NULL WHERE removal = ?1",
+	[STATEMENT_NETWORK_DELETE] =
+		"DELETE FROM networks WHERE operation = ?1 OR removal = ?1",
+
+	[STATEMENT_ENDPOINT_COUNT] = "SELECT count(*) FROM endpoints WHERE network = ?1",
+	[STATEMENT_ENDPOINT_GET] =
+		"SELECT " ENDPOINT_COLUMNS " FROM endpoints WHERE network = ?1 AND id = ?2",
+	[STATEMENT_ENDPOINT_NAMES] = "SELECT network, id FROM endpoints WHERE sequence = ?1",
+	[STATEMENT_ENDPOINT_LIST] =
+		"SELECT " ENDPOINT_COLUMNS " FROM endpoints ORDER BY network, id",
+	[STATEMENT_ENDPOINT_LIST_NETWORK] =
+		"SELECT " ENDPOINT_COLUMNS " FROM endpoints WHERE network = ?1 ORDER BY id",
+	[STATEMENT_ENDPOINT_LIST_SANDBOX] =
+		"SELECT " ENDPOINT_COLUMNS " FROM endpoints "
+		"WHERE sandbox_inode = ?1 AND sandbox_device = ?2 ORDER BY network, id",
+	[STATEMENT_ENDPOINT_OF_OPERATION] =
+		"SELECT " ENDPOINT_COLUMNS " FROM endpoints WHERE operation = ?1 OR removal = ?1 "
+		"ORDER BY network, id",
+	[STATEMENT_ENDPOINT_INSERT] =
+		"INSERT INTO endpoints (network, id, sandbox, sandbox_device, sandbox_inode, "
+		"interface, host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, "
+		"operation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+	[STATEMENT_ENDPOINT_MARK] = "UPDATE endpoints SET removal = ?1 WHERE sequence = ?2",
+	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
+	[STATEMENT_ENDPOINT_DELETE] =
+		"DELETE FROM endpoints WHERE operation = ?1 OR removal = ?1",
+
+	[STATEMENT_ADDRESS_HOLDER] =
+		"SELECT released IS NOT NULL, e.id FROM addresses AS a "
+		"LEFT JOIN endpoints AS e ON e.sequence = a.endpoint "
+		"WHERE a.network = ?1 AND a.family = ?2 AND a.address = ?3",
+	[STATEMENT_ADDRESS_TAKE] =
+		"REPLACE INTO addresses (network, family, address, endpoint) VALUES (?1, ?2, ?3, ?4)",
+	[STATEMENT_ADDRESS_RELEASE] =
+		"UPDATE addresses SET endpoint = NULL, released = "
+		"(SELECT coalesce(max(released), 0) + 1 FROM addresses "
+		"WHERE network = ?1 AND family = ?2 AND released IS NOT NULL) "
+		"WHERE network = ?1 AND family = ?2 AND address = ?3",
+	[STATEMENT_ADDRESS_OLDEST] =
+		"SELECT address FROM addresses "
+		"WHERE network = ?1 AND family = ?2 AND released IS NOT NULL "
+		"ORDER BY released LIMIT 1",
+	[STATEMENT_ADDRESS_FORGET] =
+		"DELETE FROM addresses WHERE network = ?1 AND family = ?2 AND address = ?3",
+	[STATEMENT_ADDRESS_FORGET_NETWORK] =
+		"DELETE FROM addresses WHERE network IN "
+		"(SELECT name FROM networks WHERE operation = ?1 OR removal = ?1)",
+	[STATEMENT_ADDRESS_HIGHEST] =
+		"SELECT CASE ?2 WHEN 4 THEN ipv4_highest ELSE ipv6_highest END FROM networks "
+		"WHERE name = ?1 ORDER BY builtin LIMIT 1",
+	[STATEMENT_ADDRESS_SET_HIGHEST] =
+		"UPDATE networks SET ipv4_highest = CASE ?2 WHEN 4 THEN ?3 ELSE ipv4_highest END, "
+		"ipv6_highest = CASE ?2 WHEN 6 THEN ?3 ELSE ipv6_highest END "
+		"WHERE name = ?1 AND NOT builtin",
+
+	[STATEMENT_PORT_WINDOW] =
+		"SELECT key, host_addr, container_port, count, endpoint, " PENDING ", removal "
+		"FROM ports WHERE key BETWEEN ?1 AND ?2",
+	[STATEMENT_PORT_NEXT] =
+		"SELECT key FROM ports WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT 1",
+	[STATEMENT_PORT_INSERT] =
+		"INSERT INTO ports (key, host_addr, container_port, count, endpoint, operation) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+	[STATEMENT_PORT_MARK] = "UPDATE ports SET removal = ?1 WHERE key = ?2",
+	[STATEMENT_PORT_BUSY] =
+		"SELECT 1 FROM ports WHERE endpoint = ?1 AND "
+		"((removal IS NOT NULL AND removal <> ?2) OR " PENDING ") LIMIT 1",
+	[STATEMENT_PORT_MARK_ENDPOINT] = "UPDATE ports SET removal = ?1 WHERE endpoint = ?2",
+	[STATEMENT_PORT_UNMARK] = "UPDATE ports SET removal = NULL WHERE removal = ?1",
+	[STATEMENT_PORT_DELETE_MARKED] = "DELETE FROM ports WHERE removal = ?1",
+	[STATEMENT_PORT_DELETE_INSERTED] = "DELETE FROM ports WHERE operation = ?1",
+	[STATEMENT_PORT_LIST] = PORT_LIST PORT_ORDER,
+	[STATEMENT_PORT_LIST_NETWORK] = PORT_LIST "AND e.network = ?2 " PORT_ORDER,
+	[STATEMENT_PORT_LIST_ID] = PORT_LIST "AND e.id = ?3 " PORT_ORDER,
+	[STATEMENT_PORT_LIST_ENDPOINT] =
+		PORT_LIST "AND e.network = ?2 AND e.id = ?3 " PORT_ORDER,
+	[STATEMENT_PORT_MARKED] = PORT_OF "p.removal = ?1 " PORT_ORDER,
+	[STATEMENT_PORT_INSERTED] = PORT_OF "p.operation = ?1 " PORT_ORDER,
+};
+
+int statement_get(struct store *store, enum statement which, sqlite3_stmt **ret_statement,
+		  struct error *error)
+{
+	sqlite3_stmt **slot = &store->statements[which];
+
+	if (!*slot && sqlite3_prepare_v3(store->database, texts[which], -1,
+					 SQLITE_PREPARE_PERSISTENT, slot, NULL) != SQLITE_OK)
+		return store_error(store, error);
+	*ret_statement = *slot;
+	return 0;
+}
+
+void cleanup_statement(sqlite3_stmt **statement)
+{
+	if (*statement)
+		sqlite3_reset(*statement);
+}
+
+int statement_step(struct store *store, sqlite3_stmt *statement, struct error *error)
+{
+	int code = sqlite3_step(statement);
+
+	if (code == SQLITE_ROW)
+		return 1;
+	if (code == SQLITE_DONE)
+		return 0;
+	return store_error(store, error);
+}
+
+int statement_run(struct store *store, enum statement which, int64_t first, const char *text,
+		  struct error *error)
+{
+	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
+	int rc = statement_get(store, which, &statement, error);
+
+	if (rc < 0)
+		return rc;
+	if (sqlite3_bind_parameter_count(statement) > 0)
+		bind_int(statement, 1, first);
+	if (text)
+		bind_text(statement, 2, text);
+	return statement_step(store, statement, error);
+}
+
+/* Binding copies nothing and checks an index that is right by construction: it can't fail. */
+void bind_text(sqlite3_stmt *statement, int index, const char *text)
+{
+	sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
+}
+
+void bind_int(sqlite3_stmt *statement, int index, int64_t value)
+{
+	sqlite3_bind_int64(statement, index, value);
+}
+
+/* These are short enough for SQLite's copy to be cheaper than keeping buffers in every caller; if
+ * it fails for lack of memory, the column's NOT NULL refuses the row. */
+void bind_addr(sqlite3_stmt *statement, int index, const struct addr *addr)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (!addr_is_set(addr))
+		bind_text(statement, index, "");
+	else
+		sqlite3_bind_text(statement, index, addr_format(addr, text), -1, SQLITE_TRANSIENT);
+}
+
+void bind_prefix(sqlite3_stmt *statement, int index, const struct prefix *prefix)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	if (!addr_is_set(&prefix->addr))
+		bind_text(statement, index, "");
+	else
+		sqlite3_bind_text(statement, index, prefix_format(prefix, text), -1,
+				  SQLITE_TRANSIENT);
+}
+
+const char *column_text(sqlite3_stmt *statement, int column)
+{
+	const unsigned char *text = sqlite3_column_text(statement, column);
+
+	return text ? (const char *)text : "";
+}
+
+int column_addr(sqlite3_stmt *statement, int column, struct addr *ret_addr)
+{
+	const char *text = column_text(statement, column);
+
+	if (*text)
+		return addr_parse(text, ret_addr);
+	memset(ret_addr, 0, sizeof(*ret_addr));
+	return 0;
+}
+
+int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix)
+{
+	const char *text = column_text(statement, column);
+
+	if (*text)
+		return prefix_parse(text, ret_prefix);
+	memset(ret_prefix, 0, sizeof(*ret_prefix));
+	return 0;
+}
+
+int damaged(struct store *store, const char *what, struct error *error)
+{
+	return error_set(error, -EBADMSG, BN_REASON_STATE,
+			 "the state in %s is damaged (%s can't be read); detach everything and "
+			 "remove that directory", store->directory, what);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is kept between calls. Everything above is unaware of how.
+ *
+ * A change that needs the kernel runs in two short transactions: one reserves (rows that belong to
+ * an open operation), then the kernel is changed, then one settles. An operation is owned by the
+ * process that opened it for as long as it holds a lock on it, which the kernel drops with the
+ * process; so what a dead process left is told from what a live one is doing.
+ */
+#ifndef BN_STORE_STORE_H
+#define BN_STORE_STORE_H
+
+#include "model/records.h"
+
+struct store;
+
+/* Makes the directory (0755) and the database when missing. read_only: needs no privilege, and a
+ * missing state is an empty one. -EACCES/-EROFS/... BN_REASON_STATE with a sentence naming it. */
+int store_open(const char *directory, bool read_only, struct store **ret_store,
+	       struct error *error);
+void store_close(struct store *store);
+void store_set_deadline(struct store *store, deadline_ms deadline);
+
+/* A short write transaction. Between begin and commit no call to the kernel's network. Waits for
+ * other writers until the deadline: -ETIMEDOUT. Reads outside see committed state. */
+int store_begin(struct store *store, struct error *error);
+int store_commit(struct store *store, struct error *error);
+void store_rollback(struct store *store);       /* no-op outside a transaction */
+
+/* ---- operations ---- */
+
+enum operation_kind {
+	OPERATION_NETWORK_CREATE = 1,   /* undone when found dead */
+	OPERATION_NETWORK_DELETE,       /* finished when found dead */
+	OPERATION_ATTACH,               /* undone */
+	OPERATION_DETACH,               /* finished */
+	OPERATION_PUBLISH,              /* undone */
+	OPERATION_UNPUBLISH,            /* finished */
+};
+
+struct operation {
+	int64_t id;
+	enum operation_kind kind;
+};
+
+/* Inside a transaction. Rows inserted or marked with this id belong to it until it is closed. */
+int store_operation_open(struct store *store, enum operation_kind kind,
+			 struct operation *ret_operation, struct error *error);
+/* Settle, inside a transaction: close keeps the rows it inserted and drops those it marked for
+ * removal; abandon is the reverse: inserted rows go, marked ones stay. O(rows of the operation)
+ * only for what goes. */
+int store_operation_close(struct store *store, const struct operation *operation,
+			  struct error *error);
+int store_operation_abandon(struct store *store, const struct operation *operation,
+			    struct error *error);
+/* Leave it as it is, open and without an owner, for the next call to undo or finish: when neither of
+ * the above succeeded. Outside a transaction. */
+void store_operation_leave(struct store *store, const struct operation *operation);
+/* Take over the oldest operation whose owner is dead: 1 and *ret_operation (now locked by us), 0 if
+ * there is none. Cheap when no operation is open. Outside a transaction. */
+int store_operation_take_dead(struct store *store, struct operation *ret_operation,
+			      struct error *error);
+/* The rows of an operation, for undoing or finishing it. */
+int store_operation_rows(struct store *store, const struct operation *operation,
+			 network_vector *networks, endpoint_vector *endpoints, port_vector *ports,
+			 struct error *error);
+
+/* Listings and look-ups below give the rows that are settled and those of deletions under way, but
+ * not what an open operation has yet to make, unless they take STORE_PENDING. */
+#define STORE_PENDING 0x1u
+
+/* ---- networks ---- */
+
+/* -EEXIST when the name or the bridge is taken, also by an open operation. */
+int store_network_insert(struct store *store, const struct operation *operation,
+			 const struct network *network, struct error *error);
+int store_network_mark(struct store *store, const struct operation *operation, const char *name,
+		       struct error *error);
+/* By name, id, or an unambiguous beginning (4 or more digits) of an id. -ENOENT
+ * BN_REASON_NETWORK_UNKNOWN with a sentence; -EINVAL for an ambiguous one. */
+int store_network_get(struct store *store, const char *name, struct network *ret_network,
+		      struct error *error);
+int store_networks(struct store *store, uint32_t flags, network_vector *networks,
+		   struct error *error);                /* sorted by name */
+/* Of settled and pending endpoints. */
+int store_endpoint_count(struct store *store, const char *network, size_t *ret_count,
+			 struct error *error);
+
+/* ---- endpoints and their addresses ---- */
+
+/* Also takes its addresses. -EEXIST BN_REASON_ENDPOINT_EXISTS, -EADDRINUSE
+ * BN_REASON_ADDRESS_IN_USE naming the holder. -EBUSY when the network is being deleted. Sets
+ * endpoint->sequence. */
+int store_endpoint_insert(struct store *store, const struct operation *operation,
+			  struct endpoint *endpoint, struct error *error);
+/* Its ports are marked with it. -ENOENT BN_REASON_ENDPOINT_UNKNOWN; -EBUSY when another live
+ * operation is at it. */
+int store_endpoint_mark(struct store *store, const struct operation *operation,
+			const char *network, const char *endpoint, struct error *error);
+int store_endpoint_get(struct store *store, const char *network, const char *id,
+		       struct endpoint *ret_endpoint, struct error *error);
+int store_endpoints(struct store *store, const char *network, uint32_t flags,
+		    endpoint_vector *endpoints, struct error *error);   /* network NULL: all */
+/* Those in a namespace, pending included. */
+int store_endpoints_in_sandbox(struct store *store, uint64_t device, uint64_t inode,
+			       endpoint_vector *endpoints, struct error *error);
+
+/* A free address of the network for a dynamic request, inside the transaction that inserts the
+ * endpoint: one never given out before if there is one, else the one released longest ago.
+ * -ENOSPC BN_REASON_ADDRESS_EXHAUSTED. */
+int store_address_pick(struct store *store, const struct network *network, int family,
+		       struct addr *ret_addr, struct error *error);
+
+/* ---- ports ---- */
+
+/* -EADDRINUSE BN_REASON_PORT_IN_USE; the sentence names network and endpoint of the holder. */
+int store_port_insert(struct store *store, const struct operation *operation,
+		      const struct port *port, struct error *error);
+/* By protocol, host address, host port, container port and count of the endpoint's. -ENOENT
+ * BN_REASON_PORT_UNKNOWN. */
+int store_port_mark(struct store *store, const struct operation *operation,
+		    const struct port *port, struct error *error);
+/* network and endpoint may be NULL. Sorted by network, endpoint, protocol, host address, port. */
+int store_ports(struct store *store, const char *network, const char *endpoint, uint32_t flags,
+		port_vector *ports, struct error *error);
+/* 1 if a port of ours (settled or pending) collides with it, 0 if not. */
+int store_port_taken(struct store *store, const struct port *port, struct error *error);
+
+/* ---- small facts ---- */
+
+/* "backend", "ipv6.global-id", "port.last". *ret_value is "" when unset. */
+#define FACT_MAX 128
+int store_fact_get(struct store *store, const char *key, char ret_value[static FACT_MAX],
+		   struct error *error);
+int store_fact_set(struct store *store, const char *key, const char *value, struct error *error);
+
+#endif

@@ -1,0 +1,717 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Every function of the library from Python, by examples/python/bridgenet.py: what each refuses, and
+one live scenario in a network namespace that stands for the host."""
+import ctypes
+import errno
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BN_BUILD_DIR", SOURCE / "build"))
+os.environ.setdefault("BRIDGENET_LIBRARY", str(BUILD / ".libs/libbridgenet.so.0"))
+sys.path.insert(0, str(SOURCE / "examples/python"))
+
+import bridgenet as bn  # noqa: E402
+
+CLONE_NEWNET = 0x40000000
+HOST_PORT = 8799
+
+libc = ctypes.CDLL(None, use_errno=True)
+called = set()
+
+
+class Recorded:
+    """A function of the library that notes that it was called."""
+
+    def __init__(self, name, function):
+        self.name = name
+        self.function = function
+        self.argtypes = function.argtypes
+        self.restype = function.restype
+
+    def __call__(self, *arguments):
+        called.add(self.name)
+        return self.function(*arguments)
+
+
+def record_calls():
+    for name in bn.PROTOTYPES:
+        recorded = Recorded(name, getattr(bn.lib, name))
+        setattr(bn.lib, name, recorded)
+        setattr(bn, name, recorded)
+
+
+def check(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def enter(fd):
+    check(libc.setns(fd, CLONE_NEWNET))
+
+
+host_fd = -1
+
+
+def setUpModule():
+    global host_fd
+    record_calls()
+    check(libc.unshare(CLONE_NEWNET))
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    host_fd = os.open("/proc/self/ns/net", os.O_RDONLY)
+
+
+class Sandbox:
+    """A process in a network namespace of its own."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(["unshare", "--net", "cat"], stdin=subprocess.PIPE)
+        self.pid = self.process.pid
+        self.path = f"/proc/{self.pid}/ns/net"
+        while os.readlink(self.path) == os.readlink("/proc/self/ns/net"):
+            time.sleep(0.005)
+        self.fd = os.open(self.path, os.O_RDONLY)
+
+    def socket(self, *arguments):
+        """A socket belongs to the namespace in which it was made."""
+        enter(self.fd)
+        try:
+            return socket.socket(*arguments)
+        finally:
+            enter(host_fd)
+
+    def close(self):
+        os.close(self.fd)
+        self.process.communicate()
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.directory = tempfile.mkdtemp(prefix="bn-ctypes-")
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.ctx = self.context()
+
+    def context(self):
+        ctx = bn.new(bn.bn_ctx_new, 0)
+        self.addCleanup(ctx.free)
+        bn.call(bn.bn_ctx_set_state_dir, ctx, self.directory)
+        return ctx
+
+    def keep(self, handle):
+        """Freed at the end of the test."""
+        self.addCleanup(handle.free)
+        return handle
+
+    def sandbox(self):
+        sandbox = Sandbox()
+        self.addCleanup(sandbox.close)
+        return sandbox
+
+    def fails(self, code, reason, function, *arguments):
+        """The call fails so, says why, and leaves its result alone."""
+        results = []
+        parameters = list(function.argtypes)
+        if len(arguments) < len(parameters):
+            results = [parameters[-1]._type_(0xbad)]
+            arguments += (ctypes.byref(results[0]),)
+        with self.assertRaises(bn.Error) as caught:
+            bn.call(function, *arguments)
+        error = caught.exception
+        self.assertEqual(errno.errorcode[error.errno], errno.errorcode[code], str(error))
+        self.assertEqual(bn.bn_reason_name(error.reason), bn.bn_reason_name(reason), str(error))
+        if isinstance(arguments[0], bn.Ctx):
+            self.assertEqual(bn.bn_error_errno(arguments[0]), -code)
+            self.assertNotEqual(str(error), "")
+            self.assertNotIn("\n", str(error))
+        for result in results:
+            self.assertEqual(result.value, 0xbad)
+        return str(error)
+
+    def network(self, name, *subnets, **settings):
+        spec = self.keep(bn.new(bn.bn_network_spec_new, name))
+        for subnet in subnets:
+            bn.call(bn.bn_network_spec_add_subnet, spec, subnet)
+        for key, value in settings.items():
+            bn.call(getattr(bn, f"bn_network_spec_{key}"), spec, value)
+        return spec
+
+    def create(self, *arguments, **settings):
+        spec = self.network(*arguments, **settings)
+        self.addCleanup(bn.bn_network_delete, self.ctx, arguments[0],
+                        bn.BN_DELETE_MISSING_OK | bn.BN_DELETE_ENDPOINTS)
+        return self.keep(bn.new(bn.bn_network_create, self.ctx, spec, 0))
+
+    def endpoint(self, network, name, sandbox):
+        spec = self.keep(bn.new(bn.bn_endpoint_spec_new, network, name))
+        bn.call(bn.bn_endpoint_spec_set_sandbox_pid, spec, sandbox.pid)
+        return spec
+
+    def port(self, mapping):
+        return self.keep(bn.new(bn.bn_port_spec_new, mapping))
+
+
+class Version(Case):
+    def test_version_as_number_and_text(self):
+        version = bn.bn_version()
+        self.assertEqual(bn.bn_version_string(),
+                         f"{version >> 16}.{version >> 8 & 255}.{version & 255}")
+
+    def test_features(self):
+        self.assertEqual(bn.bn_has_feature("nftables"), 1)
+        self.assertEqual(bn.bn_has_feature("no such feature"), 0)
+        self.assertEqual(bn.bn_has_feature(None), 0)
+
+    def test_reasons_have_the_names_of_the_header(self):
+        header = (SOURCE / "include/bridgenet.h").read_text()
+        names = [line.split()[1:3] for line in header.splitlines()
+                 if line.startswith("#define BN_REASON_")]
+        self.assertGreater(len(names), 25)
+        for name, value in names:
+            self.assertEqual("BN_REASON_" + bn.bn_reason_name(int(value)), name)
+            self.assertEqual(getattr(bn, name), int(value))
+        self.assertEqual(bn.bn_reason_name(-1), "UNKNOWN")
+        self.assertEqual(bn.bn_reason_name(len(names)), "UNKNOWN")
+
+    def test_constants_are_those_of_the_header(self):
+        for line in (SOURCE / "tests/abi/constants").read_text().splitlines():
+            name, value = line.split()
+            self.assertEqual(getattr(bn, name), int(value.rstrip("u"), 0), name)
+
+
+class Null(Case):
+    """NULL for every pointer."""
+
+    @staticmethod
+    def nothing(parameters):
+        return [0 if p in (bn.c_int, bn.c_uint32, bn.c_size_t) else
+                bn.LogFunction() if p is bn.LogFunction else None for p in parameters]
+
+    def test_calls_refuse_it(self):
+        names = [name for name in bn.PROTOTYPES if name.rsplit("_", 1)[-1] in
+                 ("new", "add", "create", "delete", "get", "list", "attach", "detach", "publish",
+                  "unpublish", "plan") or "_set_" in name or "_add_" in name]
+        self.assertGreater(len(names), 40)
+        for name in names:
+            with self.subTest(name):
+                result, parameters = bn.PROTOTYPES[name]
+                self.assertIs(result, bn.c_int)
+                self.assertEqual(getattr(bn, name)(*self.nothing(parameters)), -errno.EINVAL)
+
+    def test_getters_have_nothing_to_say(self):
+        expected = {bn.Text: "", bn.c_uint32: 0, bn.c_uint64: 0, bn.c_size_t: 0}
+        for name, (result, parameters) in bn.PROTOTYPES.items():
+            if not parameters or not issubclass(parameters[0], bn.Handle):
+                continue
+            if result not in expected and not issubclass(result or int, bn.Handle):
+                continue
+            with self.subTest(name):
+                self.assertEqual(getattr(bn, name)(*self.nothing(parameters)),
+                                 expected.get(result))
+        self.assertEqual(bn.bn_port_fd_at(None, 0), -1)
+        self.assertEqual(bn.bn_endpoint_gateway_priority(None), 0)
+
+    def test_free_does_nothing(self):
+        names = [name for name in bn.PROTOTYPES if name.endswith("_free")]
+        self.assertEqual(len(names), 14)
+        for name in names:
+            getattr(bn, name)(None)
+
+    def test_verbs_refuse_it_with_a_context(self):
+        for name, (_, parameters) in bn.PROTOTYPES.items():
+            if not parameters or parameters[0] is not bn.Ctx or "_ctx_" in name or "_error_" in name:
+                continue
+            with self.subTest(name):
+                result = getattr(bn, name)(self.ctx, *self.nothing(parameters[1:]))
+                self.assertEqual(result, -errno.EINVAL)
+                self.assertNotEqual(bn.bn_error_message(self.ctx), "")
+
+
+class Context(Case):
+    def test_settings(self):
+        lines = []
+        log = bn.LogFunction(lambda userdata, level, line: lines.append(line))
+        bn.call(bn.bn_ctx_set_backend, self.ctx, "nftables")
+        bn.call(bn.bn_ctx_set_timeout_ms, self.ctx, 5000)
+        bn.call(bn.bn_ctx_set_log, self.ctx, log, None)
+        self.assertEqual(bn.bn_ctx_backend(self.ctx), "")
+        self.create("logged", "172.29.0.0/24")
+        self.assertEqual(bn.bn_ctx_backend(self.ctx), "nftables")
+        self.assertNotEqual(bn.bn_ctx_backend_reason(self.ctx), "")
+        self.assertTrue([line for line in lines if b"logged" in line], lines)
+        self.addCleanup(bn.bn_ctx_set_log, self.ctx, bn.LogFunction(), None)
+
+    def test_settings_are_refused_after_the_first_verb(self):
+        self.keep(bn.new(bn.bn_networks_list, self.ctx, 0))
+        for function, value in ((bn.bn_ctx_set_state_dir, "/x"),
+                                (bn.bn_ctx_set_backend, "nftables"),
+                                (bn.bn_ctx_set_timeout_ms, 1)):
+            with self.assertRaises(bn.Error) as caught:
+                bn.call(function, self.ctx, value)
+            self.assertEqual(caught.exception.errno, errno.EBUSY)
+
+    def test_bad_settings(self):
+        for function, value in ((bn.bn_ctx_set_state_dir, "relative"),
+                                (bn.bn_ctx_set_backend, "ipfw")):
+            with self.assertRaises(bn.Error) as caught:
+                bn.call(function, self.ctx, value)
+            self.assertEqual(caught.exception.errno, errno.EINVAL)
+            self.assertIn(value, str(caught.exception))
+        self.assertEqual(bn.bn_ctx_new(1, ctypes.byref(bn.Ctx())), -errno.EINVAL)
+
+    def test_a_success_clears_the_error(self):
+        self.fails(errno.ENOENT, bn.BN_REASON_NETWORK_UNKNOWN, bn.bn_network_get, self.ctx,
+                   "nowhere", 0)
+        self.keep(bn.new(bn.bn_networks_list, self.ctx, 0))
+        self.assertEqual(bn.bn_error_message(self.ctx), "")
+        self.assertEqual(bn.bn_error_kernel_message(self.ctx), "")
+        self.assertEqual((bn.bn_error_reason(self.ctx), bn.bn_error_errno(self.ctx)), (0, 0))
+
+    def test_a_child_is_refused(self):
+        self.keep(bn.new(bn.bn_networks_list, self.ctx, 0))
+        pid = os.fork()
+        if pid == 0:
+            networks = bn.NetworkList()
+            result = bn.bn_networks_list(self.ctx, 0, ctypes.byref(networks))
+            os._exit(-result if result < 0 else 0)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), errno.ECHILD)
+        self.keep(bn.new(bn.bn_networks_list, self.ctx, 0))
+
+    def test_unknown_flags(self):
+        spec, port = self.network("x"), self.port("80")
+        endpoint = self.keep(bn.new(bn.bn_endpoint_spec_new, "bridge", "x"))
+        names = self.keep(bn.new(bn.bn_name_list_new))
+        ports = self.keep(bn.new(bn.bn_port_spec_list_new))
+        bad = 0x80000000
+        for function, arguments in (
+                (bn.bn_network_create, (spec, bad)), (bn.bn_network_delete, ("x", bad)),
+                (bn.bn_network_get, ("bridge", bad)), (bn.bn_networks_list, (bad,)),
+                (bn.bn_endpoint_attach, (endpoint, bad)),
+                (bn.bn_endpoint_detach, ("bridge", "x", bad)),
+                (bn.bn_endpoints_detach, ("bridge", names, bad)),
+                (bn.bn_endpoint_get, ("bridge", "x", bad)),
+                (bn.bn_endpoints_list, (None, bad)),
+                (bn.bn_port_publish, ("bridge", "x", port, bad)),
+                (bn.bn_ports_publish, ("bridge", "x", ports, bad)),
+                (bn.bn_port_unpublish, ("bridge", "x", port, bad)),
+                (bn.bn_ports_unpublish, ("bridge", "x", ports, bad)),
+                (bn.bn_ports_list, (None, None, bad)), (bn.bn_rules_list, (None, bad)),
+                (bn.bn_rules_plan, (None, bad))):
+            with self.subTest(function.name):
+                message = self.fails(errno.EINVAL, bn.BN_REASON_INVALID, function, self.ctx,
+                                     *arguments)
+                self.assertIn("0x80000000", message)
+
+
+class Networks(Case):
+    def test_the_three_are_there(self):
+        networks = self.keep(bn.new(bn.bn_networks_list, self.ctx, 0))
+        self.assertEqual(bn.bn_network_list_len(networks), 3)
+        self.assertIsNone(bn.bn_network_list_at(networks, 3))
+        self.assertEqual([(bn.bn_network_name(n), bn.bn_network_driver(n))
+                          for n in bn.items(networks)],
+                         [("bridge", "bridge"), ("host", "host"), ("none", "null")])
+
+    def test_all_of_a_network(self):
+        made = self.create("blue", "172.28.0.0/24", "fd00:28::/64", set_mtu=1400,
+                           set_bridge="bnblue", add_gateway="172.28.0.9",
+                           add_ip_range="172.28.0.128/25", add_reserved="172.28.0.129")
+        network = self.keep(bn.new(bn.bn_network_get, self.ctx, bn.bn_network_id(made)[:12],
+                                   bn.BN_GET_INTERFACE))
+        self.assertEqual(bn.bn_network_name(network), "blue")
+        self.assertRegex(bn.bn_network_id(network), "^[0-9a-f]{64}$")
+        self.assertEqual(bn.bn_network_bridge(network), "bnblue")
+        self.assertEqual(bn.bn_network_mtu(network), 1400)
+        self.assertEqual([(bn.bn_network_subnet_at(network, i), bn.bn_network_gateway_at(network, i),
+                           bn.bn_network_ip_range_at(network, i))
+                          for i in range(bn.bn_network_subnet_count(network))],
+                         [("172.28.0.0/24", "172.28.0.9", "172.28.0.128/25"),
+                          ("fd00:28::/64", "fd00:28::1", "")])
+        self.assertEqual(bn.bn_network_subnet_at(network, 2), "")
+        self.assertEqual(bn.bn_network_reserved_count(network), 1)
+        self.assertEqual(bn.bn_network_reserved_at(network, 0), "172.28.0.129")
+        self.assertEqual(bn.bn_network_endpoint_count(network), 0)
+        interface = bn.bn_network_interface(network)
+        self.assertEqual(bn.bn_interface_name(interface), "bnblue")
+        self.assertEqual(bn.bn_interface_index(interface), socket.if_nametoindex("bnblue"))
+        self.assertIn("172.28.0.9/24", [bn.bn_interface_address_at(interface, i) for i in
+                                        range(bn.bn_interface_address_count(interface))])
+        self.assertIsNone(bn.bn_network_interface(made))
+
+    def test_options(self):
+        spec = self.network("labelled", "172.28.1.0/24")
+        bn.call(bn.bn_network_spec_set_option, spec, "label.owner", "Ä")
+        self.addCleanup(bn.bn_network_delete, self.ctx, "labelled", bn.BN_DELETE_MISSING_OK)
+        network = self.keep(bn.new(bn.bn_network_create, self.ctx, spec, 0))
+        self.assertEqual([(bn.bn_network_option_key_at(network, i),
+                           bn.bn_network_option_value_at(network, i))
+                          for i in range(bn.bn_network_option_count(network))],
+                         [("label.owner", "Ä")])
+        spec = self.network("other", "172.28.2.0/24")
+        bn.call(bn.bn_network_spec_set_option, spec, "colour", "blue")
+        self.fails(errno.EOPNOTSUPP, bn.BN_REASON_OPTION_UNKNOWN, bn.bn_network_create, self.ctx,
+                   spec, 0)
+
+    def test_ipv6_alone(self):
+        network = self.create("six", set_ipv4=0, set_ipv6=1)
+        self.assertEqual(bn.bn_network_subnet_count(network), 1)
+        self.assertRegex(bn.bn_network_subnet_at(network, 0), "^fd.*/64$")
+
+    def test_refusals(self):
+        self.create("taken", "172.28.3.0/24")
+        for code, reason, spec in (
+                (errno.EEXIST, bn.BN_REASON_NETWORK_EXISTS, self.network("taken", "10.9.0.0/24")),
+                (errno.EADDRINUSE, bn.BN_REASON_SUBNET_OVERLAP,
+                 self.network("second", "172.28.3.128/25")),
+                (errno.EINVAL, bn.BN_REASON_INVALID, self.network("second", "172.28.4.1/24")),
+                (errno.EINVAL, bn.BN_REASON_INVALID, self.network("a/b", "10.9.0.0/24")),
+                (errno.ERANGE, bn.BN_REASON_ADDRESS_OUTSIDE,
+                 self.network("second", "10.9.0.0/24", add_gateway="10.9.1.1")),
+                (errno.EINVAL, bn.BN_REASON_BRIDGE_INVALID,
+                 self.network("second", "10.9.0.0/24", set_bridge="lo"))):
+            self.fails(code, reason, bn.bn_network_create, self.ctx, spec, 0)
+        self.fails(errno.ENOENT, bn.BN_REASON_NETWORK_UNKNOWN, bn.bn_network_delete, self.ctx,
+                   "second", 0)
+        self.fails(errno.EPERM, bn.BN_REASON_NETWORK_BUILTIN, bn.bn_network_delete, self.ctx,
+                   "host", 0)
+        bn.call(bn.bn_network_delete, self.ctx, "second", bn.BN_DELETE_MISSING_OK)
+
+    def test_delete_with_endpoints(self):
+        self.create("full", "172.28.5.0/24")
+        bn.call(bn.bn_endpoint_attach, self.ctx, self.endpoint("full", "one", self.sandbox()), 0,
+                None)
+        self.fails(errno.EBUSY, bn.BN_REASON_NETWORK_IN_USE, bn.bn_network_delete, self.ctx,
+                   "full", 0)
+        bn.call(bn.bn_network_delete, self.ctx, "full", bn.BN_DELETE_ENDPOINTS)
+        with self.assertRaises(OSError):
+            socket.if_nametoindex("full")
+        self.fails(errno.ENOENT, bn.BN_REASON_NETWORK_UNKNOWN, bn.bn_network_get, self.ctx,
+                   "full", 0)
+
+
+class Endpoints(Case):
+    def setUp(self):
+        super().setUp()
+        self.create("green", "172.27.0.0/24", "fd00:27::/64")
+
+    def test_all_of_an_endpoint(self):
+        sandbox = self.sandbox()
+        spec = self.keep(bn.new(bn.bn_endpoint_spec_new, "green", "web"))
+        bn.call(bn.bn_endpoint_spec_set_sandbox_path, spec, sandbox.path)
+        bn.call(bn.bn_endpoint_spec_set_interface_name, spec, "net0")
+        bn.call(bn.bn_endpoint_spec_add_address, spec, "172.27.0.77")
+        bn.call(bn.bn_endpoint_spec_set_mac, spec, "02:00:00:00:00:77")
+        bn.call(bn.bn_endpoint_spec_add_route, spec, "10.8.0.0/16", "172.27.0.99")
+        bn.call(bn.bn_endpoint_spec_set_gateway_priority, spec, 7)
+        bn.call(bn.bn_endpoint_spec_set_option, spec, "hostname", "web.example")
+        made = self.keep(bn.new(bn.bn_endpoint_attach, self.ctx, spec, 0))
+        endpoint = self.keep(bn.new(bn.bn_endpoint_get, self.ctx, "green", "web",
+                                    bn.BN_GET_INTERFACE))
+        self.assertEqual((bn.bn_endpoint_network(endpoint), bn.bn_endpoint_id(endpoint)),
+                         ("green", "web"))
+        self.assertEqual(bn.bn_endpoint_sandbox(endpoint), sandbox.path)
+        self.assertEqual(bn.bn_endpoint_interface_name(endpoint), "net0")
+        self.assertEqual(bn.bn_endpoint_mac(endpoint), "02:00:00:00:00:77")
+        self.assertEqual(bn.bn_endpoint_mtu(endpoint), 1500)
+        self.assertEqual(bn.bn_endpoint_gateway_priority(endpoint), 7)
+        self.assertEqual(bn.bn_endpoint_address_at(endpoint, 0), "172.27.0.77/24")
+        self.assertEqual(bn.bn_endpoint_address_count(endpoint), 2)
+        self.assertEqual([bn.bn_endpoint_gateway_at(endpoint, i)
+                          for i in range(bn.bn_endpoint_gateway_count(endpoint))],
+                         ["172.27.0.1", "fd00:27::1"])
+        self.assertEqual([(bn.bn_endpoint_option_key_at(endpoint, i),
+                           bn.bn_endpoint_option_value_at(endpoint, i))
+                          for i in range(bn.bn_endpoint_option_count(endpoint))],
+                         [("hostname", "web.example")])
+        self.assertEqual(bn.bn_port_list_len(bn.bn_endpoint_ports(endpoint)), 0)
+        self.assertGreater(socket.if_nametoindex(bn.bn_endpoint_host_interface_name(endpoint)), 0)
+        self.assertIsNone(bn.bn_endpoint_interface(made))
+        self.interface(bn.bn_endpoint_interface(endpoint))
+        routes = subprocess.run(["nsenter", f"--net={sandbox.path}", "ip", "route"], check=True,
+                                capture_output=True, text=True).stdout
+        self.assertIn("default via 172.27.0.1 dev net0", routes)
+        self.assertIn("10.8.0.0/16 via 172.27.0.99 dev net0", routes)
+
+    def interface(self, interface):
+        self.assertEqual(bn.bn_interface_name(interface), "net0")
+        self.assertGreater(bn.bn_interface_index(interface), 1)
+        self.assertEqual(bn.bn_interface_mac(interface), "02:00:00:00:00:77")
+        self.assertEqual(bn.bn_interface_mtu(interface), 1500)
+        self.assertEqual(bn.bn_interface_flags(interface) & 0x41, 0x41)
+        self.assertIn("UP", bn.bn_interface_flags_text(interface).split())
+        self.assertIn("172.27.0.77/24",
+                      [bn.bn_interface_address_at(interface, i)
+                       for i in range(bn.bn_interface_address_count(interface))])
+        for way in "rx", "tx":
+            for what in "packets", "bytes", "errors", "dropped":
+                count = getattr(bn, f"bn_interface_{way}_{what}")(interface)
+                self.assertLess(count, 1 << 20)
+                if what in ("errors", "dropped"):
+                    self.assertEqual(count, 0, f"{way} {what}")
+
+    def test_counters_are_the_interfaces_own(self):
+        sandbox = self.sandbox()
+        bn.call(bn.bn_endpoint_attach, self.ctx, self.endpoint("green", "sink", sandbox), 0, None)
+
+        def received():
+            endpoint = self.keep(bn.new(bn.bn_endpoint_get, self.ctx, "green", "sink",
+                                        bn.BN_GET_INTERFACE))
+            interface = bn.bn_endpoint_interface(endpoint)
+            address = bn.bn_endpoint_address_at(endpoint, 0).split("/")[0]
+            return (address, bn.bn_interface_rx_packets(interface),
+                    bn.bn_interface_rx_bytes(interface))
+
+        address, packets, octets = received()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(20):
+                sender.sendto(b"x" * 1000, (address, 9))
+        self.assertGreaterEqual(received()[1], packets + 20)
+        self.assertGreaterEqual(received()[2], octets + 20 * 1000)
+
+    def test_three_ways_to_name_a_sandbox(self):
+        sandboxes = [self.sandbox() for _ in range(3)]
+        setters = (bn.bn_endpoint_spec_set_sandbox_path, bn.bn_endpoint_spec_set_sandbox_pid,
+                   bn.bn_endpoint_spec_set_sandbox_fd)
+        names = self.keep(bn.new(bn.bn_name_list_new))
+        for i, setter in enumerate(setters):
+            value = (sandboxes[i].path, sandboxes[i].pid, sandboxes[i].fd)[i]
+            spec = self.keep(bn.new(bn.bn_endpoint_spec_new, "green", f"n{i}"))
+            bn.call(setter, spec, value)
+            bn.call(bn.bn_endpoint_attach, self.ctx, spec, 0, None)
+            bn.call(bn.bn_name_list_add, names, f"n{i}")
+        endpoints = self.keep(bn.new(bn.bn_endpoints_list, self.ctx, "green", 0))
+        self.assertEqual([bn.bn_endpoint_id(e) for e in bn.items(endpoints)], ["n0", "n1", "n2"])
+        self.assertIsNone(bn.bn_endpoint_list_at(endpoints, 3))
+        bn.call(bn.bn_endpoints_detach, self.ctx, "green", names, 0)
+        self.fails(errno.ENOENT, bn.BN_REASON_ENDPOINT_UNKNOWN, bn.bn_endpoints_detach, self.ctx,
+                   "green", names, 0)
+        bn.call(bn.bn_endpoints_detach, self.ctx, "green", names, bn.BN_DETACH_MISSING_OK)
+        empty = self.keep(bn.new(bn.bn_endpoints_list, self.ctx, None, 0))
+        self.assertEqual(bn.bn_endpoint_list_len(empty), 0)
+
+    def test_refusals(self):
+        sandbox = self.sandbox()
+        bn.call(bn.bn_endpoint_attach, self.ctx, self.endpoint("green", "first", sandbox), 0, None)
+        first = self.keep(bn.new(bn.bn_endpoint_get, self.ctx, "green", "first", 0))
+        address = bn.bn_endpoint_address_at(first, 0).split("/")[0]
+
+        def spec(name="second", network="green", **settings):
+            made = self.endpoint(network, name, sandbox)
+            for key, value in settings.items():
+                bn.call(getattr(bn, f"bn_endpoint_spec_{key}"), made, value)
+            return made
+
+        for code, reason, made in (
+                (errno.EEXIST, bn.BN_REASON_ENDPOINT_EXISTS, spec("first")),
+                (errno.ENOENT, bn.BN_REASON_NETWORK_UNKNOWN, spec(network="nowhere")),
+                (errno.EEXIST, bn.BN_REASON_INTERFACE_EXISTS, spec(set_interface_name="eth0")),
+                (errno.EADDRINUSE, bn.BN_REASON_ADDRESS_IN_USE, spec(add_address=address)),
+                (errno.ERANGE, bn.BN_REASON_ADDRESS_OUTSIDE, spec(add_address="10.1.1.1")),
+                (errno.EINVAL, bn.BN_REASON_INVALID, spec(set_mac="01:00:00:00:00:01")),
+                (errno.ENOENT, bn.BN_REASON_SANDBOX_GONE, spec(set_sandbox_path="/run/netns/no")),
+                (errno.EINVAL, bn.BN_REASON_SANDBOX_INVALID,
+                 spec(set_sandbox_path="/etc/hostname"))):
+            self.fails(code, reason, bn.bn_endpoint_attach, self.ctx, made, 0)
+        self.fails(errno.ENOENT, bn.BN_REASON_ENDPOINT_UNKNOWN, bn.bn_endpoint_get, self.ctx,
+                   "green", "second", 0)
+        self.fails(errno.ENOENT, bn.BN_REASON_ENDPOINT_UNKNOWN, bn.bn_endpoint_detach, self.ctx,
+                   "green", "second", 0)
+        bn.call(bn.bn_endpoint_detach, self.ctx, "green", "second", bn.BN_DETACH_MISSING_OK)
+        bn.call(bn.bn_endpoint_detach, self.ctx, "green", "first", bn.BN_DETACH_QUICK)
+
+
+class Ports(Case):
+    def setUp(self):
+        super().setUp()
+        self.create("red", "172.26.0.0/24")
+        self.inside = self.sandbox()
+
+    def attach(self, *mappings, flags=0):
+        spec = self.endpoint("red", "web", self.inside)
+        for mapping in mappings:
+            bn.call(bn.bn_endpoint_spec_add_port, spec, self.port(mapping))
+        return self.keep(bn.new(bn.bn_endpoint_attach, self.ctx, spec, flags))
+
+    def texts(self, ports):
+        return [bn.bn_port_text(port) for port in bn.items(ports)]
+
+    def test_all_of_a_port(self):
+        self.attach()
+        port = self.keep(bn.new(bn.bn_port_publish, self.ctx, "red", "web",
+                                self.port("127.0.0.1:9000-9002:90-92/udp"), 0))
+        self.assertEqual((bn.bn_port_network(port), bn.bn_port_endpoint(port),
+                          bn.bn_port_protocol(port), bn.bn_port_host_address(port),
+                          bn.bn_port_host_port(port), bn.bn_port_container_port(port),
+                          bn.bn_port_count(port), bn.bn_port_text(port)),
+                         ("red", "web", "udp", "127.0.0.1", 9000, 90, 3,
+                          "127.0.0.1:9000-9002:90-92/udp"))
+        self.assertEqual(bn.bn_port_fd_count(port), 0)
+        self.assertEqual(bn.bn_port_fd_at(port, 0), -1)
+
+    def test_lists_and_many_at_once(self):
+        endpoint = self.attach("8799:1337")
+        self.assertEqual(self.texts(bn.bn_endpoint_ports(endpoint)), ["8799:1337/tcp"])
+        specs = self.keep(bn.new(bn.bn_port_spec_list_new))
+        for mapping in "8001:81", "8002:82/udp":
+            bn.call(bn.bn_port_spec_list_add, specs, self.port(mapping))
+        published = self.keep(bn.new(bn.bn_ports_publish, self.ctx, "red", "web", specs, 0))
+        self.assertEqual(bn.bn_port_list_len(published), 2)
+        for filters in (None, None), ("red", None), ("red", "web"):
+            ports = self.keep(bn.new(bn.bn_ports_list, self.ctx, *filters, 0))
+            self.assertEqual(self.texts(ports), ["8001:81/tcp", "8799:1337/tcp", "8002:82/udp"])
+        bn.call(bn.bn_ports_unpublish, self.ctx, "red", "web", specs, 0)
+        bn.call(bn.bn_port_unpublish, self.ctx, "red", "web", self.port("8799:1337"), 0)
+        ports = self.keep(bn.new(bn.bn_ports_list, self.ctx, None, None, 0))
+        self.assertEqual(self.texts(ports), [])
+        self.assertIsNone(bn.bn_port_list_at(ports, 0))
+
+    def test_held_ports_are_closed_with_the_snapshot(self):
+        self.attach()
+        port = bn.new(bn.bn_port_publish, self.ctx, "red", "web", self.port("127.0.0.1:8003:83"),
+                      bn.BN_PUBLISH_HOLD_PORTS)
+        self.assertEqual(bn.bn_port_fd_count(port), 1)
+        fd = bn.bn_port_fd_at(port, 0)
+        held = socket.socket(fileno=os.dup(fd))
+        self.assertEqual(held.getsockname(), ("127.0.0.1", 8003))
+        self.assertFalse(os.get_inheritable(fd))
+        held.close()
+        port.free()
+        with self.assertRaises(OSError):
+            os.fstat(fd)
+
+    def test_refusals(self):
+        self.attach("8799:1337")
+        bn.call(bn.bn_endpoint_attach, self.ctx, self.endpoint("red", "other", self.sandbox()), 0,
+                None)
+        listener = socket.create_server(("127.0.0.1", 8004))
+        self.addCleanup(listener.close)
+        for code, reason, mapping in (
+                (errno.EADDRINUSE, bn.BN_REASON_PORT_IN_USE, "8799:80"),
+                (errno.EADDRINUSE, bn.BN_REASON_PORT_LISTENER, "8004:80"),
+                (errno.EINVAL, bn.BN_REASON_INVALID, "8000:0"),
+                (errno.EINVAL, bn.BN_REASON_INVALID, "65536:80"),
+                (errno.EINVAL, bn.BN_REASON_INVALID, "8000-8002:80-81"),
+                (errno.EINVAL, bn.BN_REASON_INVALID, "80/icmp"),
+                (errno.EINVAL, bn.BN_REASON_INVALID, "")):
+            with self.subTest(mapping):
+                self.fails(code, reason, bn.bn_port_publish, self.ctx, "red", "other",
+                           self.port(mapping), 0)
+        message = self.fails(errno.EADDRINUSE, bn.BN_REASON_PORT_IN_USE, bn.bn_port_publish,
+                             self.ctx, "red", "other", self.port("8799:80"), 0)
+        self.assertIn("web", message)
+        gone = self.port("8005:85")
+        self.fails(errno.ENOENT, bn.BN_REASON_PORT_UNKNOWN, bn.bn_port_unpublish, self.ctx, "red",
+                   "web", gone, 0)
+        bn.call(bn.bn_port_unpublish, self.ctx, "red", "web", gone, bn.BN_UNPUBLISH_MISSING_OK)
+
+    def fetch(self):
+        """A connection of the host to the published port; what the server was sent."""
+        server = self.inside.socket(socket.AF_INET, socket.SOCK_STREAM)
+        with server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(("", 1337))
+            server.listen()
+            with socket.create_connection(("127.0.0.1", HOST_PORT), timeout=5) as client:
+                server.settimeout(5)
+                connection, _ = server.accept()
+                with connection:
+                    client.sendall(b"ping")
+                    return connection.recv(4)
+
+    def dnat(self, flags=bn.BN_RULES_VERBOSE):
+        rules = self.keep(bn.new(bn.bn_rules_list, self.ctx, "red", flags))
+        found = [rule for rule in bn.items(rules) if bn.bn_rule_target(rule) == "DNAT"]
+        self.assertEqual(len(found), 1)
+        return found[0]
+
+    def test_served_and_counted(self):
+        endpoint = self.attach(f"{HOST_PORT}:1337")
+        address = bn.bn_endpoint_address_at(endpoint, 0).split("/")[0]
+        for connections in range(3):
+            self.assertEqual(bn.bn_rule_packets(self.dnat()), connections)
+            self.assertEqual(self.fetch(), b"ping")
+        rule = self.dnat()
+        self.assertEqual(bn.bn_rule_bytes(rule), 3 * 60)
+        self.assertEqual((bn.bn_rule_family(rule), bn.bn_rule_table(rule),
+                          bn.bn_rule_chain(rule), bn.bn_rule_protocol(rule),
+                          bn.bn_rule_source(rule), bn.bn_rule_destination(rule),
+                          bn.bn_rule_extra(rule)),
+                         ("ipv4", "nat", "BRIDGENET-PORTS", "tcp", "0.0.0.0/0", "0.0.0.0/0",
+                          f"tcp dpt:{HOST_PORT} to:{address}:1337"))
+        self.assertEqual((bn.bn_rule_in_interface(rule), bn.bn_rule_out_interface(rule),
+                          bn.bn_rule_network(rule), bn.bn_rule_endpoint(rule)),
+                         ("*", "*", "red", "web"))
+        self.assertIn("1337", bn.bn_rule_purpose(rule))
+
+    def test_terse_rules_keep_their_counters_to_themselves(self):
+        self.attach(f"{HOST_PORT}:1337")
+        self.fetch()
+        rule = self.dnat(0)
+        self.assertEqual((bn.bn_rule_packets(rule), bn.bn_rule_bytes(rule),
+                          bn.bn_rule_handle(rule), bn.bn_rule_in_interface(rule),
+                          bn.bn_rule_out_interface(rule), bn.bn_rule_network(rule),
+                          bn.bn_rule_endpoint(rule), bn.bn_rule_purpose(rule)),
+                         (0, 0, 0, "", "", "", "", ""))
+        self.assertIn(f"dpt:{HOST_PORT}", bn.bn_rule_extra(rule))
+
+    def test_what_is_planned_is_there(self):
+        self.attach(f"{HOST_PORT}:1337", "127.0.0.1:9000:90/udp")
+        getters = [getattr(bn, f"bn_rule_{what}") for what in
+                   ("family", "table", "chain", "target", "protocol", "source", "destination",
+                    "extra", "in_interface", "out_interface", "network", "endpoint", "purpose")]
+        lists = [self.keep(bn.new(function, self.ctx, None, bn.BN_RULES_VERBOSE))
+                 for function in (bn.bn_rules_list, bn.bn_rules_plan)]
+        there, planned = [[tuple(getter(rule) for getter in getters) for rule in bn.items(rules)]
+                          for rules in lists]
+        self.assertEqual(there, planned)
+        self.assertGreater(len(there), 10)
+        self.assertIsNone(bn.bn_rule_list_at(lists[0], bn.bn_rule_list_len(lists[0])))
+        self.fails(errno.ENOENT, bn.BN_REASON_NETWORK_UNKNOWN, bn.bn_rules_list, self.ctx,
+                   "nowhere", 0)
+        self.fails(errno.ENOENT, bn.BN_REASON_NETWORK_UNKNOWN, bn.bn_rules_plan, self.ctx,
+                   "nowhere", 0)
+
+
+class Unprivileged(Case):
+    def test_a_user_may_look_and_not_touch(self):
+        self.create("seen", "172.25.0.0/24")
+        os.chmod(self.directory, 0o755)
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+                ctx = bn.new(bn.bn_ctx_new, 0)
+                bn.call(bn.bn_ctx_set_state_dir, ctx, self.directory)
+                network = bn.new(bn.bn_network_get, ctx, "seen", 0)
+                plan = bn.new(bn.bn_rules_plan, ctx, None, 0)
+                if bn.bn_network_name(network) == "seen" and bn.bn_rule_list_len(plan) > 5:
+                    status = 2
+                bn.call(bn.bn_network_delete, ctx, "seen", 0)
+            except bn.Error as error:
+                if status == 2 and error.errno in (errno.EPERM, errno.EACCES):
+                    status = 0
+            finally:
+                os._exit(status)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0)
+
+
+class Everything(unittest.TestCase):
+    def test_every_function_was_called(self):
+        self.assertEqual(set(bn.PROTOTYPES) - called, set())
+
+
+def load_tests(loader, tests, pattern):
+    """The last one looks back at all the others."""
+    suite = unittest.TestSuite()
+    for case in (Version, Null, Context, Networks, Endpoints, Ports, Unprivileged, Everything):
+        suite.addTests(loader.loadTestsFromTestCase(case))
+    return suite

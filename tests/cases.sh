@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash disable=SC2034
+# Sourced by the checks: one line for each case, and an exit status that says if one failed.
+
+cases_failed=0
+
+# check NAME COMMAND...: the case passes if the command does; else its output is shown.
+check()
+{
+	local name=$1 output
+	shift
+	if output=$("$@" 2>&1); then
+		echo "ok $name"
+	else
+		echo "not ok $name"
+		[ -z "$output" ] || printf '%s\n' "$output" | sed 's/^/    /'
+		cases_failed=1
+	fi
+}
+
+# skip NAME REASON
+skip()
+{
+	echo "skipped $1: $2"
+}
+
+# same_lines WHAT LINES WHAT LINES: fails and shows what only one of them has.
+same_lines()
+{
+	local difference
+	difference=$(diff <(sort -u <<<"$2") <(sort -u <<<"$4")) && return
+	echo "< only in $1, > only in $3"
+	grep '^[<>]' <<<"$difference"
+	return 1
+}
+
+have()
+{
+	command -v "$1" >/dev/null
+}

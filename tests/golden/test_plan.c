@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The plan of whole scenarios, rule by rule, as text: NAME.BACKEND.plan beside this file. After a
+ * wanted change run it with UPDATE_GOLDEN=1 and read the difference.
+ */
+#include "../unit/fixture.h"
+
+#include "firewall/firewall.h"
+
+static const struct scenario {
+	const char *name;
+	const char *subnet_ipv4, *subnet_ipv6; /* of network `bridge` */
+	const char *ipv4, *ipv6;               /* of endpoint `web`; both NULL: no endpoint */
+	const char *port;
+} scenarios[] = {
+	{"bridge-ipv4", "172.17.0.0/16", NULL, NULL, NULL, NULL},
+	{"bridge-ipv6", NULL, "fd00:30::/64", NULL, NULL, NULL},
+	{"dual-stack", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL},
+	{"port-any", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "8799:1337"},
+	{"port-any-dual-stack", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	 "8799:1337"},
+	{"port-any-ipv4", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	 "0.0.0.0:8799:1337"},
+	{"port-bound", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	 "192.0.2.1:8799:1337"},
+	{"port-bound-ipv6", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	 "[2001:db8::1]:8799:1337"},
+	{"port-loopback", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	 "127.0.0.1:8799:1337"},
+	{"port-loopback-range", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL,
+	 "127.0.0.1:8000-8002:9000-9002"},
+	{"port-range", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "8000-8002:9000-9002"},
+	{"port-udp", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	 "53:5353/udp"},
+	{"port-sctp", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "3868:3868/sctp"},
+};
+
+static const struct backend {
+	const char *name;
+	uint32_t traits;
+} backends[] = {
+	{"nftables", PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN},
+	{"iptables-legacy", PLAN_PORT_RANGES},
+};
+
+static const char *const chains[] = {
+	[CHAIN_RAW_PREROUTING] = "PREROUTING",   [CHAIN_NAT_PREROUTING] = "PREROUTING",
+	[CHAIN_NAT_OUTPUT] = "OUTPUT",           [CHAIN_NAT_PORTS] = "BRIDGENET-PORTS",
+	[CHAIN_FILTER_FORWARD] = "FORWARD",      [CHAIN_FILTER_USER] = "BRIDGENET-USER",
+	[CHAIN_NAT_POSTROUTING] = "POSTROUTING",
+};
+
+static const char *family_name(int family)
+{
+	if (family == AF_UNSPEC)
+		return "any";
+	return family == AF_INET ? "ipv4" : "ipv6";
+}
+
+static void print_rule(FILE *out, const struct rule *rule)
+{
+	char in[IFNAMSIZ + 1], source[PREFIX_TEXT_MAX + 1], extra[RULE_EXTRA_MAX];
+	char interface[IFNAMSIZ + 1], destination[PREFIX_TEXT_MAX + 1], purpose[PURPOSE_MAX];
+
+	rule_render_interface(rule->in, rule->in_not, in);
+	rule_render_interface(rule->out, rule->out_not, interface);
+	rule_render_address(rule, &rule->source, false, source);
+	rule_render_address(rule, &rule->destination, rule->destination_not, destination);
+	rule_render_extra(rule, extra);
+	rule_purpose(rule, purpose);
+	fprintf(out, "%-6s %-15s %-4s %-15s %-4s %-4s %-4s %-16s %-16s %s | %s/%s | %s\n",
+		rule_table_name(rule->chain), chains[rule->chain], family_name(rule->family),
+		rule_target_name(rule), protocol_name(rule->protocol), in, interface, source,
+		destination, extra, rule->network, rule->endpoint, purpose);
+}
+
+/* The plan of the scenario as text; free it. */
+static char *render(const struct scenario *scenario, uint32_t traits)
+{
+	struct network network = network_of(scenario->subnet_ipv4, scenario->subnet_ipv6);
+	struct endpoint endpoint = endpoint_of(scenario->ipv4, scenario->ipv6);
+	rule_vector rules = {0};
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	assert_non_null(out);
+	assert_int_equal(plan_base(traits, &rules), 0);
+	assert_int_equal(plan_network(traits, &network, &rules), 0);
+	if (scenario->ipv4 || scenario->ipv6)
+		assert_int_equal(plan_endpoint(traits, &network, &endpoint, &rules), 0);
+	if (scenario->port) {
+		struct port port = port_of(scenario->port);
+
+		assert_int_equal(plan_port(traits, &endpoint, &port, &rules), 0);
+	}
+	rules_sort(&rules);
+	for (size_t i = 0; i < rules.len; i++)
+		print_rule(out, &rules.items[i]);
+	rules_clear(&rules);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+/* The file as text, NULL if there is none; free it. */
+static char *read_file(const char *path)
+{
+	FILE *file = fopen(path, "re"), *out;
+	char *text = NULL, line[1024];
+	size_t size = 0;
+
+	if (!file)
+		return NULL;
+	out = open_memstream(&text, &size);
+	assert_non_null(out);
+	while (fgets(line, sizeof(line), file))
+		fputs(line, out);
+	assert_int_equal(ferror(file), 0);
+	fclose(file);
+	fclose(out);
+	return text;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "we");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Is the line at `line`, `len` bytes with its newline, one of the lines of `text`? */
+static bool has_line(const char *text, const char *line, size_t len)
+{
+	for (; *text; text += strcspn(text, "\n") + 1) {
+		if (strncmp(text, line, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The lines of `text` that `other` lacks, each behind `mark`. */
+static void print_missing(const char *text, const char *other, char mark)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n") + 1;
+
+		if (!has_line(other, text, len))
+			print_error("%c%.*s", mark, (int)len, text);
+		text += len;
+	}
+}
+
+static void check_golden(const struct scenario *scenario, const struct backend *backend)
+{
+	char *planned CLEANUP_FREE = render(scenario, backend->traits);
+	char *golden CLEANUP_FREE = NULL;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s.%s.plan", GOLDEN_DIR, scenario->name, backend->name);
+	if (getenv("UPDATE_GOLDEN"))
+		write_file(path, planned);
+	golden = read_file(path);
+	if (!golden)
+		fail_msg("%s: %s", path, strerror(errno));
+	if (strcmp(golden, planned) == 0)
+		return;
+	print_error("--- %s\n+++ planned\n", path);
+	print_missing(golden, planned, '-');
+	print_missing(planned, golden, '+');
+	/* A failed test leaves by longjmp(), past the cleanups. */
+	free(TAKE_POINTER(golden));
+	free(TAKE_POINTER(planned));
+	fail_msg("the plan differs from %s (in the lines above, or in their order)", path);
+}
+
+static void test_goldens(void **state)
+{
+	const struct backend *backend = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++)
+		check_golden(&scenarios[i], backend);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		{"nftables", test_goldens, NULL, NULL, (void *)&backends[0]},
+		{"iptables-legacy", test_goldens, NULL, NULL, (void *)&backends[1]},
+	};
+
+	return cmocka_run_group_tests_name("golden plans", tests, NULL, NULL);
+}

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The command line: exit statuses, one sentence on failure, JSON on every listing."""
+import json
+import unittest
+
+from topology import KernelTest, for_each_backend
+
+
+@for_each_backend
+class CommandLine(KernelTest):
+    def test_usage(self):
+        """Exit 2, something about usage on standard error, nothing done."""
+        before = self.net.host_state()
+        for argv in ((), ("nonesuch",), ("network",), ("network", "nonesuch"),
+                     ("network", "create"), ("network", "create", "a", "b"),
+                     ("network", "create", "a", "--subnet"), ("network", "inspect"),
+                     ("network", "rm"), ("network", "create", "a", "--nonesuch"), ("attach",),
+                     ("attach", "net", "c1"), ("attach", "net", "--netns", "/x"),
+                     ("attach", "net", "c1", "--netns", "/x", "--pid", "1"), ("detach", "net"),
+                     ("attach", "net", "c1", "--pid", "junk"), ("publish", "net", "c1"),
+                     ("unpublish", "net", "c1"), ("publish", "net"), ("ps", "too", "many"),
+                     ("rules", "too", "many"), ("exec", "net", "c1"), ("run",), ("--nonesuch",),
+                     ("--state-dir",), ("network", "ls", "--nonesuch"),
+                     ("attach", "net", "c1", "--netns", "/x", "--gateway-priority", "junk")):
+            with self.subTest(argv=argv):
+                result = self.bn.result(*argv)
+                self.assertEqual((2, ""), (result.returncode, result.stdout))
+                self.assertTrue(result.stderr.startswith("bn: "), result.stderr)
+                self.assertIn("usage", result.stderr)
+        self.assertEqual(before, self.net.host_state())
+
+    def test_help(self):
+        for argv in (("help",), ("--help",), ("help", "attach"), ("network", "create", "--help")):
+            self.assertIn("usage", self.bn(*argv))
+
+    def test_failure_is_one_sentence(self):
+        for argv in (("network", "rm", "nonesuch"), ("network", "inspect", "nonesuch"),
+                     ("detach", "nonesuch", "c1"), ("publish", "nonesuch", "c1", "-p", "1:1"),
+                     ("unpublish", "nonesuch", "c1", "-p", "1:1"), ("rules", "nonesuch"),
+                     ("exec", "nonesuch", "c1", "--", "true"),
+                     ("run", "--network", "nonesuch", "--", "true")):
+            with self.subTest(argv=argv):
+                self.fails(*argv, mention="nonesuch")
+
+    def test_json_on_every_listing(self):
+        self.create(dual=True)
+        self.attach("net", "c1", "-p", "8080:80", "-p", "9000-9003:9000-9003/udp")
+        for argv in (("network", "ls"), ("network", "inspect", "net"),
+                     ("network", "inspect", "host"), ("ps",), ("ps", "-v"), ("rules",),
+                     ("rules", "-v"), ("rules", "net"), ("rules", "--plan"),
+                     ("rules", "-v", "--plan", "net")):
+            with self.subTest(argv=argv):
+                self.assertTrue(json.loads(self.bn("--json", *argv)))
+                self.assertTrue(json.loads(self.bn(*argv, "--json")))
+
+    def test_empty_listings_are_json_too(self):
+        for argv in (("ps",), ("ps", "-v"), ("rules",)):
+            self.assertEqual([], json.loads(self.bn("--json", *argv)))
+
+    def test_ports_in_json(self):
+        self.create(dual=True)
+        self.attach("net", "c1", "-p", "127.0.0.1:9000-9003:80-83/udp")
+        (port,) = json.loads(self.bn("--json", "ps"))[0]["ports"]
+        self.assertEqual(("udp", "127.0.0.1", 9000, 80, 4),
+                         (port["protocol"], port["host_address"], port["host_port"],
+                          port["container_port"], port["count"]))
+        self.bn("unpublish", "net", "c1", "-p", port["text"])
+
+    def test_output_that_cannot_be_written(self):
+        with open("/dev/full", "w") as full:
+            process = self.bn.popen("network", "ls", stdout=full, stderr=-1)
+            self.processes.append(process)
+            _, error = process.communicate(timeout=10)
+        self.assertEqual(1, process.returncode)
+        self.assertRegex(error, r"\Abn: [^\n]+\n\Z")
+
+    def test_order_of_options_is_free(self):
+        self.bn("network", "create", "--subnet", "172.30.0.0/24", "blue", "--mtu", "1400")
+        self.assertIn("172.30.0.0/24", self.bn("network", "inspect", "blue"))
+
+    def test_ps_verbose_looks_like_ifconfig(self):
+        self.create()
+        self.attach("net", "c1")
+        text = self.bn("ps", "-v")
+        for word in ("eth0", "02:42:ac:", "mtu", "RX", "TX", "packets", "bytes", "errors",
+                     "dropped"):
+            self.assertIn(word, text)
+
+
+if __name__ == "__main__":
+    unittest.main()

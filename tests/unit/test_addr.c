@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fixture.h"
+
+static void test_addr_parse_takes_what_it_formats(void **state)
+{
+	static const char *const texts[] = {"0.0.0.0", "172.17.0.2", "255.255.255.255",     "::",
+					    "::1",     "fd00::2",    "2001:db8:1:2:3:4:5:6"};
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct addr addr = addr_of(texts[i]);
+
+		assert_int_equal(addr.family, strchr(texts[i], ':') ? AF_INET6 : AF_INET);
+		assert_string_equal(addr_format(&addr, text), texts[i]);
+	}
+}
+
+static void test_addr_parse_refuses(void **state)
+{
+	static const char *const texts[] = {"",         "1.2.3",       "1.2.3.256", "1.2.3.4.5",
+					    " 1.2.3.4", "1.2.3.4 ",    "01.2.3.4",  "fe80::1%eth0",
+					    "[::1]",    "1:2:3:4:5:6", "::1::",     "host"};
+	struct addr addr = {.family = 77};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (addr_parse(texts[i], &addr) != -EINVAL)
+			fail_msg("'%s' was taken", texts[i]);
+	}
+	assert_int_equal(addr.family, 77);
+}
+
+static void test_addr_ipv4_leaves_the_rest_zero(void **state)
+{
+	struct addr addr = addr_of("1.2.3.4");
+
+	(void)state;
+	for (size_t i = 4; i < sizeof(addr.bytes); i++)
+		assert_int_equal(addr.bytes[i], 0);
+}
+
+static void test_addr_format_of_none_is_empty(void **state)
+{
+	struct addr none = {0};
+	char text[ADDR_TEXT_MAX] = "x";
+
+	(void)state;
+	assert_string_equal(addr_format(&none, text), "");
+}
+
+static void test_addr_kinds(void **state)
+{
+	struct addr none = {0}, any4 = addr_of("0.0.0.0"), any6 = addr_of("::");
+	struct addr loop4 = addr_of("127.255.0.9"), loop6 = addr_of("::1");
+	struct addr group4 = addr_of("239.1.1.1"), group6 = addr_of("ff02::1");
+	struct addr host4 = addr_of("10.0.0.1"), host6 = addr_of("fd00::1");
+	struct addr last4 = addr_of("240.0.0.0");
+
+	(void)state;
+	assert_false(addr_is_set(&none));
+	assert_false(addr_is_unspecified(&none) || addr_is_loopback(&none));
+	assert_false(addr_is_multicast(&none));
+	assert_true(addr_is_unspecified(&any4) && addr_is_unspecified(&any6));
+	assert_false(addr_is_unspecified(&host4) || addr_is_unspecified(&loop6));
+	assert_true(addr_is_loopback(&loop4) && addr_is_loopback(&loop6));
+	assert_false(addr_is_loopback(&host4) || addr_is_loopback(&any6));
+	assert_true(addr_is_multicast(&group4) && addr_is_multicast(&group6));
+	assert_false(addr_is_multicast(&host6) || addr_is_multicast(&last4));
+}
+
+static void test_addr_compare_orders_by_family_then_value(void **state)
+{
+	struct addr none = {0}, low = addr_of("9.255.255.255"), high = addr_of("10.0.0.0");
+	struct addr ipv6 = addr_of("::");
+
+	(void)state;
+	assert_true(addr_compare(&none, &low) < 0);
+	assert_true(addr_compare(&low, &high) < 0);
+	assert_true(addr_compare(&high, &low) > 0);
+	assert_true(addr_compare(&high, &ipv6) < 0);
+	assert_int_equal(addr_compare(&ipv6, &ipv6), 0);
+	assert_int_equal(addr_compare(&none, &none), 0);
+}
+
+static void check_add(const char *from, uint64_t offset, const char *expected)
+{
+	struct addr addr = addr_of(from), sum = {0};
+	char text[ADDR_TEXT_MAX];
+
+	if (!addr_add(&addr, offset, &sum))
+		fail_msg("%s + %llu has no sum", from, (unsigned long long)offset);
+	assert_string_equal(addr_format(&sum, text), expected);
+}
+
+static void test_addr_add(void **state)
+{
+	struct addr last4 = addr_of("255.255.255.255"), kept = addr_of("1.1.1.1");
+	struct addr last6 = addr_of("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	struct addr one = addr_of("0.0.0.1");
+
+	(void)state;
+	check_add("10.0.0.255", 1, "10.0.1.0");
+	check_add("10.0.0.1", 0, "10.0.0.1");
+	check_add("0.0.0.0", 0xffffffffu, "255.255.255.255");
+	check_add("fd00::ffff:ffff:ffff:ffff", 1, "fd00:0:0:1::");
+	check_add("fd00::1", UINT64_MAX, "fd00:0:0:1::");
+	check_add("fd00::ffff:ffff:ffff:ffff", UINT64_MAX, "fd00::1:ffff:ffff:ffff:fffe");
+	assert_false(addr_add(&last4, 1, &kept));
+	assert_false(addr_add(&last6, 1, &kept));
+	assert_false(addr_add(&one, 0xffffffffu, &kept));
+	assert_false(addr_add(&one, 1ull << 32, &kept));
+	assert_int_equal(kept.bytes[0], 1);
+}
+
+static void test_prefix_parse(void **state)
+{
+	static const char *const good[] = {"0.0.0.0/0", "172.17.0.5/16", "10.0.0.1/32",
+					   "::/0",      "fd00:30::/64",  "::1/128"};
+	static const char *const bad[] = {
+		"",
+		"10.0.0.0",
+		"10.0.0.0/",
+		"10.0.0.0/33",
+		"10.0.0.0/-1",
+		"10.0.0.0/016",
+		"10.0.0.0/8 ",
+		"10.0.0.0/+8",
+		"fd00::/129",
+		"fd00::/1281",
+		"/8",
+		"10.0.0/8",
+		"10.0.0.0/8/",
+		"10.0.0.0/x",
+		"10.0.0.0/256",
+		"1111111111111111111111111111111111111111111111111111111111/8"};
+	struct prefix prefix = {.len = 99};
+	char text[PREFIX_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (prefix_parse(bad[i], &prefix) != -EINVAL)
+			fail_msg("'%s' was taken", bad[i]);
+	}
+	assert_int_equal(prefix.len, 99);
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		prefix = prefix_of(good[i]);
+		assert_string_equal(prefix_format(&prefix, text), good[i]);
+	}
+	prefix = (struct prefix){0};
+	assert_string_equal(prefix_format(&prefix, text), "");
+}
+
+static void check_mask(const char *given, const char *masked, const char *last)
+{
+	struct prefix prefix = prefix_of(given), result = prefix_mask(&prefix);
+	struct addr end = prefix_last(&prefix);
+	char text[PREFIX_TEXT_MAX];
+
+	assert_string_equal(prefix_format(&result, text), masked);
+	assert_string_equal(addr_format(&end, text), last);
+	assert_int_equal(prefix_is_masked(&prefix), strcmp(given, masked) == 0);
+	assert_true(prefix_is_masked(&result));
+}
+
+static void test_prefix_mask_and_last(void **state)
+{
+	(void)state;
+	check_mask("172.30.0.5/16", "172.30.0.0/16", "172.30.255.255");
+	check_mask("172.30.0.0/16", "172.30.0.0/16", "172.30.255.255");
+	check_mask("10.1.2.3/0", "0.0.0.0/0", "255.255.255.255");
+	check_mask("10.1.2.3/32", "10.1.2.3/32", "10.1.2.3");
+	check_mask("10.1.2.3/31", "10.1.2.2/31", "10.1.2.3");
+	check_mask("10.255.2.3/11", "10.224.0.0/11", "10.255.255.255");
+	check_mask("fd00::1/64", "fd00::/64", "fd00::ffff:ffff:ffff:ffff");
+	check_mask("fd00::1:8000:0:0:1/65", "fd00:0:0:1:8000::/65", "fd00::1:ffff:ffff:ffff:ffff");
+	check_mask("fd00::ff/63", "fd00::/63", "fd00::1:ffff:ffff:ffff:ffff");
+	check_mask("fd00::2/128", "fd00::2/128", "fd00::2");
+}
+
+static void test_prefix_contains(void **state)
+{
+	struct prefix subnet = prefix_of("172.17.0.0/16"), all = prefix_of("0.0.0.0/0");
+	struct prefix ipv6 = prefix_of("fd00::/63"), none = {0};
+	struct addr first = addr_of("172.17.0.0"), last = addr_of("172.17.255.255");
+	struct addr before = addr_of("172.16.255.255"), after = addr_of("172.18.0.0");
+	struct addr in6 = addr_of("fd00:0:0:1::1"), out6 = addr_of("fd00:0:0:2::"), unset = {0};
+
+	(void)state;
+	assert_true(prefix_contains(&subnet, &first) && prefix_contains(&subnet, &last));
+	assert_false(prefix_contains(&subnet, &before) || prefix_contains(&subnet, &after));
+	assert_true(prefix_contains(&all, &after));
+	assert_false(prefix_contains(&all, &in6));
+	assert_true(prefix_contains(&ipv6, &in6));
+	assert_false(prefix_contains(&ipv6, &out6));
+	assert_false(prefix_contains(&none, &unset) || prefix_contains(&none, &first));
+}
+
+static void test_prefix_covers_and_overlaps(void **state)
+{
+	struct prefix wide = prefix_of("172.16.0.0/12"), narrow = prefix_of("172.17.0.0/16");
+	struct prefix other = prefix_of("172.18.0.0/16"), ipv6 = prefix_of("::/0");
+
+	(void)state;
+	assert_true(prefix_covers(&wide, &narrow));
+	assert_true(prefix_covers(&wide, &wide));
+	assert_false(prefix_covers(&narrow, &wide));
+	assert_true(prefix_overlaps(&narrow, &wide) && prefix_overlaps(&wide, &narrow));
+	assert_false(prefix_overlaps(&narrow, &other));
+	assert_false(prefix_overlaps(&ipv6, &narrow));
+}
+
+static void test_prefix_compare(void **state)
+{
+	struct prefix a = prefix_of("10.0.0.0/8"), b = prefix_of("10.0.0.0/16");
+	struct prefix c = prefix_of("10.1.0.0/8");
+
+	(void)state;
+	assert_true(prefix_compare(&a, &b) < 0 && prefix_compare(&b, &a) > 0);
+	assert_true(prefix_compare(&b, &c) < 0);
+	assert_int_equal(prefix_compare(&c, &c), 0);
+}
+
+static void check_block(const char *pool, uint8_t len, uint64_t n, const char *expected)
+{
+	struct prefix prefix = prefix_of(pool), block = {0};
+	char text[PREFIX_TEXT_MAX];
+
+	if (prefix_block(&prefix, len, n, &block) != (expected != NULL))
+		fail_msg("block %llu of /%u in %s", (unsigned long long)n, len, pool);
+	if (expected)
+		assert_string_equal(prefix_format(&block, text), expected);
+	else
+		assert_int_equal(block.addr.family, 0);
+}
+
+static void test_prefix_block(void **state)
+{
+	(void)state;
+	check_block("172.16.0.0/12", 16, 1, "172.17.0.0/16");
+	check_block("172.16.0.0/12", 16, 15, "172.31.0.0/16");
+	check_block("172.16.0.0/12", 16, 16, NULL);
+	check_block("192.168.0.0/16", 20, 15, "192.168.240.0/20");
+	check_block("10.0.0.0/8", 8, 0, "10.0.0.0/8");
+	check_block("10.0.0.0/8", 8, 1, NULL);
+	check_block("10.0.0.0/8", 7, 0, NULL);
+	check_block("10.0.0.0/8", 33, 0, NULL);
+	check_block("0.0.0.0/0", 32, 0xffffffffu, "255.255.255.255/32");
+	check_block("0.0.0.0/0", 32, 1ull << 32, NULL);
+	check_block("fd00::/48", 64, 0xffff, "fd00:0:0:ffff::/64");
+	check_block("fd00::/48", 64, 0x10000, NULL);
+	/* Blocks whose number lies across the 64th bit, and more than 64 free bits. */
+	check_block("fd00::/60", 68, 0xab, "fd00:0:0:a:b000::/68");
+	check_block("fd00::/64", 128, UINT64_MAX, "fd00::ffff:ffff:ffff:ffff/128");
+	check_block("fd00::/63", 128, UINT64_MAX, "fd00::ffff:ffff:ffff:ffff/128");
+	check_block("::/0", 64, UINT64_MAX, "ffff:ffff:ffff:ffff::/64");
+	check_block("::/0", 128, 1, "::1/128");
+	check_block("fd00::5/64", 128, 1, "fd00::1/128");
+}
+
+static void test_mac(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"02:42:ac:11:00",
+		"02:42:ac:11:00:0g",
+		"02-42-ac-11-00-02",
+		"02:42:ac:11:00:02:03",
+		"2:42:ac:11:00:02",
+		"00:00:00:00:00:00",
+		"01:42:ac:11:00:02",
+		"ff:ff:ff:ff:ff:ff",
+		"02:42:ac:11:00 02",
+	};
+	struct addr ipv4 = addr_of("172.17.0.2"), ipv6 = addr_of("fd00::1:2:a0b:c0d");
+	uint8_t mac[MAC_LEN] = {9};
+	char text[MAC_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (mac_parse(bad[i], mac) != -EINVAL)
+			fail_msg("'%s' was taken", bad[i]);
+	}
+	assert_int_equal(mac[0], 9);
+	assert_int_equal(mac_parse("02:42:AC:11:00:fe", mac), 0);
+	assert_string_equal(mac_format(mac, text), "02:42:ac:11:00:fe");
+	mac_from_addr(&ipv4, mac);
+	assert_string_equal(mac_format(mac, text), "02:42:ac:11:00:02");
+	mac_from_addr(&ipv6, mac);
+	assert_string_equal(mac_format(mac, text), "02:42:0a:0b:0c:0d");
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_addr_parse_takes_what_it_formats),
+		cmocka_unit_test(test_addr_parse_refuses),
+		cmocka_unit_test(test_addr_ipv4_leaves_the_rest_zero),
+		cmocka_unit_test(test_addr_format_of_none_is_empty),
+		cmocka_unit_test(test_addr_kinds),
+		cmocka_unit_test(test_addr_compare_orders_by_family_then_value),
+		cmocka_unit_test(test_addr_add),
+		cmocka_unit_test(test_prefix_parse),
+		cmocka_unit_test(test_prefix_mask_and_last),
+		cmocka_unit_test(test_prefix_contains),
+		cmocka_unit_test(test_prefix_covers_and_overlaps),
+		cmocka_unit_test(test_prefix_compare),
+		cmocka_unit_test(test_prefix_block),
+		cmocka_unit_test(test_mac),
+	};
+
+	return cmocka_run_group_tests_name("addr", tests, NULL, NULL);
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fixture.h"
+
+#include "model/ipam.h"
+
+static void test_pick_ipv4_goes_through_the_pools(void **state)
+{
+	struct prefix taken[64], subnet;
+	struct error error = {0};
+	char text[PREFIX_TEXT_MAX], expected[PREFIX_TEXT_MAX];
+	size_t len = 0;
+
+	(void)state;
+	for (unsigned int second = 17; second <= 31; second++) {
+		assert_int_equal(ipam_pick_ipv4(taken, len, &subnet, &error), 0);
+		snprintf(expected, sizeof(expected), "172.%u.0.0/16", second);
+		assert_string_equal(prefix_format(&subnet, text), expected);
+		taken[len++] = subnet;
+	}
+	for (unsigned int third = 0; third < 256; third += 16) {
+		assert_int_equal(ipam_pick_ipv4(taken, len, &subnet, &error), 0);
+		snprintf(expected, sizeof(expected), "192.168.%u.0/20", third);
+		assert_string_equal(prefix_format(&subnet, text), expected);
+		taken[len++] = subnet;
+	}
+	assert_int_equal(len, 31);
+	subnet = prefix_of("1.1.1.1/32");
+	assert_error(
+		ipam_pick_ipv4(taken, len, &subnet, &error), -ENOSPC, BN_REASON_POOL_EXHAUSTED,
+		error,
+		"no IPv4 subnet is free: those of 172.17.0.0/16 to 172.31.0.0/16 and "
+		"192.168.0.0/16 are used by networks or routes of this host; give a subnet, or "
+		"delete a network");
+	assert_string_equal(prefix_format(&subnet, text), "1.1.1.1/32");
+	/* The gap that a deleted network leaves is found. */
+	taken[3] = prefix_of("10.0.0.0/8");
+	assert_int_equal(ipam_pick_ipv4(taken, len, &subnet, &error), 0);
+	assert_string_equal(prefix_format(&subnet, text), "172.20.0.0/16");
+}
+
+static void test_pick_ipv4_skips_what_meets(void **state)
+{
+	struct prefix taken[] = {prefix_of("172.16.0.0/14"), prefix_of("172.20.1.1/32"),
+				 prefix_of("::/0")};
+	struct prefix vpn = prefix_of("172.16.0.0/12"), subnet;
+	char text[PREFIX_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(ipam_pick_ipv4(taken, ARRAY_SIZE(taken), &subnet, NULL), 0);
+	assert_string_equal(prefix_format(&subnet, text), "172.21.0.0/16");
+	assert_int_equal(ipam_pick_ipv4(&vpn, 1, &subnet, NULL), 0);
+	assert_string_equal(prefix_format(&subnet, text), "192.168.0.0/20");
+}
+
+static void test_pick_ipv6(void **state)
+{
+	static const uint8_t global_id[5] = {0x12, 0x34, 0x56, 0x78, 0x9a};
+	struct prefix taken[2] = {prefix_of("fd12:3456:789a::/64"),
+				  prefix_of("fd12:3456:789a:1::5/128")};
+	struct prefix all = prefix_of("fd12:3456:789a::/48"), subnet;
+	struct error error = {0};
+	char text[PREFIX_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(ipam_pick_ipv6(global_id, NULL, 0, &subnet, &error), 0);
+	assert_string_equal(prefix_format(&subnet, text), "fd12:3456:789a::/64");
+	assert_int_equal(ipam_pick_ipv6(global_id, taken, 2, &subnet, &error), 0);
+	assert_string_equal(prefix_format(&subnet, text), "fd12:3456:789a:2::/64");
+	assert_error(ipam_pick_ipv6(global_id, &all, 1, &subnet, &error), -ENOSPC,
+		     BN_REASON_POOL_EXHAUSTED, error,
+		     "no IPv6 subnet is free: every /64 of fd12:3456:789a::/48 is used by networks "
+		     "or routes of this host; give a subnet, or delete a network");
+}
+
+static void test_route_blocks(void **state)
+{
+	struct prefix all = prefix_of("0.0.0.0/0"), half = prefix_of("128.0.0.0/1");
+	struct prefix narrow = prefix_of("128.0.0.0/2"), ipv6 = prefix_of("8000::/1");
+
+	(void)state;
+	assert_false(ipam_route_blocks(&all) || ipam_route_blocks(&half));
+	assert_false(ipam_route_blocks(&ipv6));
+	assert_true(ipam_route_blocks(&narrow));
+}
+
+static int complete(const char *prefix, const char *gateway, const char *range,
+		    struct subnet *subnet, struct error *error)
+{
+	*subnet = (struct subnet){.prefix = prefix_of(prefix)};
+	*error = (struct error){0};
+	if (gateway)
+		subnet->gateway = addr_of(gateway);
+	if (range)
+		subnet->range = prefix_of(range);
+	return ipam_complete_subnet(subnet, error);
+}
+
+static void test_complete_subnet_picks_the_gateway(void **state)
+{
+	static const struct {
+		const char *prefix, *gateway, *range, *expected;
+	} good[] = {
+		{"172.30.0.0/16", NULL, NULL, "172.30.0.1"},
+		{"172.30.0.0/16", "172.30.255.254", NULL, "172.30.255.254"},
+		{"172.30.0.0/16", NULL, "172.30.4.0/24", "172.30.4.0"},
+		{"172.30.0.0/16", NULL, "172.30.0.0/24", "172.30.0.1"},
+		{"172.30.0.0/16", "172.30.9.9", "172.30.4.0/32", "172.30.9.9"},
+		{"172.30.0.0/16", NULL, "172.30.0.0/16", "172.30.0.1"},
+		{"10.0.0.4/30", NULL, NULL, "10.0.0.5"},
+		{"10.0.0.4/31", NULL, NULL, "10.0.0.4"},
+		{"10.0.0.4/31", "10.0.0.5", NULL, "10.0.0.5"},
+		{"240.0.0.0/16", NULL, NULL, "240.0.0.1"},
+		{"fd00:30::/64", NULL, NULL, "fd00:30::1"},
+		{"fd00:30::/126", NULL, NULL, "fd00:30::1"},
+		{"fd00:30::/127", NULL, NULL, "fd00:30::"},
+		{"fd00:30::/64", "fd00:30::ffff:ffff:ffff:ffff", NULL,
+		 "fd00:30::ffff:ffff:ffff:ffff"},
+		{"2001:db8::/32", NULL, "2001:db8:0:5::/64", "2001:db8:0:5::"},
+	};
+	struct subnet subnet;
+	struct error error;
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		if (complete(good[i].prefix, good[i].gateway, good[i].range, &subnet, &error) < 0)
+			fail_msg("%s: %s", good[i].prefix, error.message);
+		assert_string_equal(addr_format(&subnet.gateway, text), good[i].expected);
+	}
+}
+
+static const struct {
+	const char *prefix, *gateway, *range;
+	int code;
+	const char *sentence;
+} refused[] = {
+	{"172.30.0.5/16", NULL, NULL, -EINVAL,
+	 "subnet 172.30.0.5/16 has host bits set; use 172.30.0.0/16"},
+	{"fd00::1/64", NULL, NULL, -EINVAL, "subnet fd00::1/64 has host bits set; use fd00::/64"},
+	{"10.0.0.1/32", NULL, NULL, -EINVAL,
+	 "subnet 10.0.0.1/32 has no room for a gateway and an endpoint; use /31 or "
+	 "shorter"},
+	{"fd00::1/128", NULL, NULL, -EINVAL,
+	 "subnet fd00::1/128 has no room for a gateway and an endpoint; use /127 or "
+	 "shorter"},
+	{"224.1.0.0/16", NULL, NULL, -EINVAL,
+	 "subnet 224.1.0.0/16 can't be used: 224.0.0.0/4 is for multicast; use one such as "
+	 "172.30.0.0/16"},
+	{"127.0.0.0/24", NULL, NULL, -EINVAL,
+	 "subnet 127.0.0.0/24 can't be used: 127.0.0.0/8 is for the loopback interface; "
+	 "use "
+	 "one such as 172.30.0.0/16"},
+	{"0.0.0.0/0", NULL, NULL, -EINVAL,
+	 "subnet 0.0.0.0/0 can't be used: 0.0.0.0/8 is no network's, it means this host; "
+	 "use one such as 172.30.0.0/16"},
+	{"255.255.255.0/24", NULL, NULL, -EINVAL,
+	 "subnet 255.255.255.0/24 can't be used: 255.255.255.255/32 is for broadcast; use "
+	 "one such as 172.30.0.0/16"},
+	{"ff02::/64", NULL, NULL, -EINVAL,
+	 "subnet ff02::/64 can't be used: ff00::/8 is for multicast; use one such as "
+	 "fd00:30::/64"},
+	{"fe80::/64", NULL, NULL, -EINVAL,
+	 "subnet fe80::/64 can't be used: fe80::/10 is for link-local addresses; use one "
+	 "such as fd00:30::/64"},
+	{"::/64", NULL, NULL, -EINVAL,
+	 "subnet ::/64 can't be used: ::/127 is for the loopback interface; use one such "
+	 "as "
+	 "fd00:30::/64"},
+	{"172.30.0.0/16", "172.31.0.1", NULL, -ERANGE,
+	 "gateway 172.31.0.1 is outside subnet 172.30.0.0/16; give an address of the "
+	 "subnet"},
+	{"172.30.0.0/16", "172.30.0.0", NULL, -EINVAL,
+	 "gateway 172.30.0.0 is the first address of subnet 172.30.0.0/16, which no host "
+	 "may have; give another"},
+	{"172.30.0.0/16", "172.30.255.255", NULL, -EINVAL,
+	 "gateway 172.30.255.255 is the last address of subnet 172.30.0.0/16, which no "
+	 "host "
+	 "may have; give another"},
+	{"172.30.0.0/16", NULL, "172.31.0.0/24", -ERANGE,
+	 "ip-range 172.31.0.0/24 is not inside subnet 172.30.0.0/16; give a part of the "
+	 "subnet"},
+	{"172.30.0.0/16", NULL, "172.0.0.0/8", -ERANGE,
+	 "ip-range 172.0.0.0/8 is not inside subnet 172.30.0.0/16; give a part of the "
+	 "subnet"},
+	{"172.30.0.0/16", NULL, "172.30.4.1/24", -EINVAL,
+	 "ip-range 172.30.4.1/24 has host bits set; use 172.30.4.0/24"},
+	{"172.30.0.0/16", NULL, "172.30.0.0/32", -EINVAL,
+	 "subnet 172.30.0.0/16 has no address for the gateway in its ip-range; give a "
+	 "gateway or a wider ip-range"},
+	{"172.30.0.0/16", NULL, "172.30.4.4/32", -EINVAL,
+	 "ip-range 172.30.4.4/32 has no address for an endpoint beside the gateway; widen "
+	 "it, or give a gateway outside it"},
+};
+
+static void test_complete_subnet_refuses(void **state)
+{
+	struct subnet subnet;
+	struct error error;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		int ret = complete(refused[i].prefix, refused[i].gateway, refused[i].range, &subnet,
+				   &error);
+
+		assert_error(
+			ret, refused[i].code,
+			refused[i].code == -ERANGE ? BN_REASON_ADDRESS_OUTSIDE : BN_REASON_INVALID,
+			error, refused[i].sentence);
+		/* What was not given stays unset. */
+		assert_int_equal(addr_is_set(&subnet.gateway), refused[i].gateway != NULL);
+	}
+}
+
+static int check_address(const struct network *network, const char *text, struct error *error)
+{
+	struct addr addr = addr_of(text);
+
+	return ipam_check_address(network, &addr, error);
+}
+
+static void test_check_address(void **state)
+{
+	struct network network = network_of("172.17.0.0/16", NULL);
+	struct error error = {0};
+
+	(void)state;
+	*vector_push(&network.reserved) = addr_of("172.17.0.9");
+	assert_int_equal(check_address(&network, "172.17.0.2", &error), 0);
+	assert_int_equal(check_address(&network, "172.17.255.254", &error), 0);
+	assert_error(check_address(&network, "10.0.0.1", &error), -ERANGE,
+		     BN_REASON_ADDRESS_OUTSIDE, error,
+		     "address 10.0.0.1 is outside subnet 172.17.0.0/16 of network bridge; give one "
+		     "inside");
+	assert_error(check_address(&network, "172.17.0.0", &error), -EINVAL, BN_REASON_INVALID,
+		     error,
+		     "address 172.17.0.0 is the first of subnet 172.17.0.0/16 of network bridge, "
+		     "which no endpoint may have; give another");
+	assert_error(
+		check_address(&network, "172.17.255.255", &error), -EINVAL, BN_REASON_INVALID,
+		error,
+		"address 172.17.255.255 is the last of subnet 172.17.0.0/16 of network bridge, "
+		"which no endpoint may have; give another");
+	assert_error(check_address(&network, "172.17.0.1", &error), -EADDRINUSE,
+		     BN_REASON_ADDRESS_IN_USE, error,
+		     "address 172.17.0.1 is the gateway of network bridge; give another");
+	assert_error(check_address(&network, "172.17.0.9", &error), -EADDRINUSE,
+		     BN_REASON_ADDRESS_IN_USE, error,
+		     "address 172.17.0.9 is reserved in network bridge; give another");
+	assert_error(check_address(&network, "fd00::2", &error), -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+		     error, "address fd00::2 can't be given: network bridge has no IPv6 subnet");
+	network_clear(&network);
+}
+
+static void test_check_address_ipv6_has_no_broadcast(void **state)
+{
+	struct network network = network_of(NULL, "fd00::/64");
+
+	(void)state;
+	assert_int_equal(check_address(&network, "fd00::ffff:ffff:ffff:ffff", NULL), 0);
+	assert_int_equal(check_address(&network, "fd00::", NULL), -EINVAL);
+	assert_int_equal(check_address(&network, "fd00:0:0:1::", NULL), -ERANGE);
+	assert_int_equal(check_address(&network, "172.17.0.2", NULL), -ERANGE);
+}
+
+/* Every address that the walk gives, joined by spaces. */
+static void check_walk(const struct network *network, int family, const char *from,
+		       const char *expected)
+{
+	struct addr addr = {0}, next = {0};
+	char walked[512] = "", text[ADDR_TEXT_MAX];
+
+	if (from)
+		addr = addr_of(from);
+	while (ipam_next_address(network, family, &addr, &next) && strlen(walked) < 400) {
+		strcat(strcat(walked, walked[0] ? " " : ""), addr_format(&next, text));
+		if (!addr_add(&next, 1, &addr))
+			break;
+	}
+	assert_string_equal(walked, expected);
+}
+
+static void test_next_address(void **state)
+{
+	struct network network = network_of("10.0.0.0/29", "fd00::/126");
+
+	(void)state;
+	*vector_push(&network.reserved) = addr_of("10.0.0.4");
+	*vector_push(&network.reserved) = addr_of("fd00::2");
+	check_walk(&network, AF_INET, NULL, "10.0.0.2 10.0.0.3 10.0.0.5 10.0.0.6");
+	check_walk(&network, AF_INET, "10.0.0.4", "10.0.0.5 10.0.0.6");
+	check_walk(&network, AF_INET, "9.0.0.0", "10.0.0.2 10.0.0.3 10.0.0.5 10.0.0.6");
+	check_walk(&network, AF_INET, "10.0.0.7", "");
+	check_walk(&network, AF_INET, "10.0.0.8", "");
+	check_walk(&network, AF_INET6, NULL, "fd00::3");
+	network.ipv4.range = prefix_of("10.0.0.2/31");
+	check_walk(&network, AF_INET, NULL, "10.0.0.2 10.0.0.3");
+	network_clear(&network);
+	network = network_of("10.0.0.0/31", NULL);
+	check_walk(&network, AF_INET, NULL, "10.0.0.0");
+	check_walk(&network, AF_INET6, NULL, "");
+	network_clear(&network);
+}
+
+static void test_next_address_at_the_end_of_the_address_space(void **state)
+{
+	struct network network = {.name = "last", .driver = DRIVER_BRIDGE};
+
+	(void)state;
+	network.ipv6.prefix = prefix_of("feff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124");
+	network.ipv6.gateway = addr_of("feff:ffff:ffff:ffff:ffff:ffff:ffff:fff1");
+	check_walk(
+		&network, AF_INET6, "feff:ffff:ffff:ffff:ffff:ffff:ffff:fffe",
+		"feff:ffff:ffff:ffff:ffff:ffff:ffff:fffe feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+	network.ipv4.prefix = prefix_of("255.255.255.252/30");
+	network.ipv4.gateway = addr_of("255.255.255.254");
+	check_walk(&network, AF_INET, NULL, "255.255.255.253");
+}
+
+static void test_gateway_endpoint(void **state)
+{
+	struct endpoint first = endpoint_of("10.0.0.2/8", NULL);
+	struct endpoint second = endpoint_of("10.1.0.2/16", "fd00::2/64");
+	struct endpoint third = endpoint_of("10.2.0.2/16", NULL);
+	const struct endpoint *endpoints[] = {&third, &second, &first};
+
+	(void)state;
+	first.sequence = 1;
+	second.sequence = 2;
+	third.sequence = 3;
+	assert_ptr_equal(ipam_gateway_endpoint(endpoints, 3, AF_INET), &first);
+	assert_ptr_equal(ipam_gateway_endpoint(endpoints, 3, AF_INET6), &second);
+	third.gateway_priority = 5;
+	assert_ptr_equal(ipam_gateway_endpoint(endpoints, 3, AF_INET), &third);
+	first.gateway_priority = 5;
+	assert_ptr_equal(ipam_gateway_endpoint(endpoints, 3, AF_INET), &first);
+	second.gateway_priority = -9;
+	assert_ptr_equal(ipam_gateway_endpoint(endpoints, 3, AF_INET6), &second);
+	assert_null(ipam_gateway_endpoint(endpoints, 1, AF_INET6));
+	assert_null(ipam_gateway_endpoint(endpoints, 0, AF_INET));
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pick_ipv4_goes_through_the_pools),
+		cmocka_unit_test(test_pick_ipv4_skips_what_meets),
+		cmocka_unit_test(test_pick_ipv6),
+		cmocka_unit_test(test_route_blocks),
+		cmocka_unit_test(test_complete_subnet_picks_the_gateway),
+		cmocka_unit_test(test_complete_subnet_refuses),
+		cmocka_unit_test(test_check_address),
+		cmocka_unit_test(test_check_address_ipv6_has_no_broadcast),
+		cmocka_unit_test(test_next_address),
+		cmocka_unit_test(test_next_address_at_the_end_of_the_address_space),
+		cmocka_unit_test(test_gateway_endpoint),
+	};
+
+	return cmocka_run_group_tests_name("ipam", tests, NULL, NULL);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "fixture.h"
+
+static void test_options_are_sorted_and_replaced(void **state)
+{
+	struct options options = {0};
+
+	(void)state;
+	assert_int_equal(options_set(&options, "label.m", "1"), 0);
+	assert_int_equal(options_set(&options, "label.z", "2"), 0);
+	assert_int_equal(options_set(&options, "label.a", "3"), 0);
+	assert_int_equal(options_set(&options, "label.m", "4"), 0);
+	assert_int_equal(options.len, 3);
+	assert_string_equal(options.items[0].key, "label.a");
+	assert_string_equal(options.items[1].key, "label.m");
+	assert_string_equal(options.items[2].key, "label.z");
+	assert_string_equal(options_get(&options, "label.m"), "4");
+	assert_null(options_get(&options, "label.b"));
+	assert_null(options_get(&options, "label"));
+	options_clear(&options);
+	assert_int_equal(options.len, 0);
+	assert_null(options_get(&options, "label.m"));
+}
+
+static void test_options_set_refuses(void **state)
+{
+	struct options options = {0};
+
+	(void)state;
+	assert_int_equal(options_set(&options, "", "1"), -EINVAL);
+	assert_int_equal(options_set(&options, "a=b", "1"), -EINVAL);
+	assert_int_equal(options_set(&options, "a\nb", "1"), -EINVAL);
+	assert_int_equal(options_set(&options, "a", "1\n2"), -EINVAL);
+	assert_int_equal(options_set(&options, "a", "\x7f"), -EINVAL);
+	assert_int_equal(options_set(&options, NULL, "1"), -EINVAL);
+	assert_int_equal(options_set(&options, "a", NULL), -EINVAL);
+	assert_int_equal(options.len, 0);
+}
+
+static void test_options_round_trip(void **state)
+{
+	struct options options = {0}, parsed = {0}, copy = {0};
+	char *text = NULL, *again = NULL;
+
+	(void)state;
+	assert_int_equal(options_set(&options, "label.b", "x=y = z"), 0);
+	assert_int_equal(options_set(&options, "label.a", ""), 0);
+	assert_int_equal(options_set(&options, "label.\xc3\xa9", "\xe2\x82\xac"), 0);
+	assert_int_equal(options_serialize(&options, &text), 0);
+	assert_string_equal(text, "label.a=\nlabel.b=x=y = z\nlabel.\xc3\xa9=\xe2\x82\xac\n");
+	assert_int_equal(options_parse(text, &parsed), 0);
+	assert_int_equal(options_copy(&copy, &parsed), 0);
+	options_clear(&parsed);
+	assert_int_equal(options_serialize(&copy, &again), 0);
+	assert_string_equal(again, text);
+	free(text);
+	free(again);
+	options_clear(&options);
+	options_clear(&copy);
+}
+
+static void test_options_parse(void **state)
+{
+	struct options options = {0};
+	char *text = NULL;
+
+	(void)state;
+	assert_int_equal(options_parse(NULL, &options), 0);
+	assert_int_equal(options_parse("", &options), 0);
+	assert_int_equal(options.len, 0);
+	assert_int_equal(options_serialize(&options, &text), 0);
+	assert_string_equal(text, "");
+	free(text);
+	assert_int_equal(options_parse("a=1\nb", &options), -EINVAL);
+	assert_int_equal(options_parse("a=1\nb\n", &options), -EINVAL);
+	assert_int_equal(options_parse("a=1\n\n", &options), -EINVAL);
+	assert_int_equal(options_parse("=1\n", &options), -EINVAL);
+	assert_int_equal(options_parse("a=1", &options), -EINVAL);
+	assert_int_equal(options.len, 0);
+}
+
+static int check_one(enum option_scope scope, const char *key, const char *value,
+		     struct error *error)
+{
+	struct options options = {0};
+	int ret;
+
+	assert_int_equal(options_set(&options, key, value), 0);
+	ret = options_check(&options, scope, error);
+	options_clear(&options);
+	return ret;
+}
+
+static void test_options_table(void **state)
+{
+	struct error error = {0};
+
+	(void)state;
+	assert_int_equal(check_one(OPTION_NETWORK, "label.com.example.x", "any thing", NULL), 0);
+	assert_int_equal(check_one(OPTION_ENDPOINT, "label.x", "", NULL), 0);
+	assert_int_equal(check_one(OPTION_ENDPOINT, "hostname", "web-1", NULL), 0);
+	assert_error(check_one(OPTION_NETWORK, "hostname", "web", &error), -ENOTSUP,
+		     BN_REASON_OPTION_UNKNOWN, error,
+		     "option 'hostname' is not known for a network; it takes label.NAME");
+	assert_error(
+		check_one(OPTION_ENDPOINT, "host", "web", &error), -ENOTSUP,
+		BN_REASON_OPTION_UNKNOWN, error,
+		"option 'host' is not known for an endpoint; it takes label.NAME and hostname");
+	assert_int_equal(check_one(OPTION_NETWORK, "label.", "x", NULL), -ENOTSUP);
+	assert_int_equal(check_one(OPTION_NETWORK, "label", "x", NULL), -ENOTSUP);
+	assert_int_equal(check_one(OPTION_NETWORK, "Label.x", "x", NULL), -ENOTSUP);
+}
+
+static void test_hostname(void **state)
+{
+	static const char *const good[] = {
+		"a",     "1",  "a-b",
+		"a.b.c", "A9", "a23456789012345678901234567890123456789012345678901234567890123"};
+	static const char *const bad[] = {
+		"",     "-a",
+		"a-",   "a..b",
+		".a",   "a.",
+		"a_b",  "a b",
+		"a.-b", "\xc3\xa9",
+		"a/b",  "a234567890123456789012345678901234567890123456789012345678901234"};
+	struct error error = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		assert_int_equal(check_one(OPTION_ENDPOINT, "hostname", good[i], NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (check_one(OPTION_ENDPOINT, "hostname", bad[i], &error) != -EINVAL)
+			fail_msg("'%s' was taken", bad[i]);
+	}
+	assert_error(check_one(OPTION_ENDPOINT, "hostname", "a_b", &error), -EINVAL,
+		     BN_REASON_INVALID, error,
+		     "option hostname can't be 'a_b'; give a host name: letters, digits and '-' in "
+		     "parts joined by '.', 63 bytes at most");
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_options_are_sorted_and_replaced),
+		cmocka_unit_test(test_options_set_refuses),
+		cmocka_unit_test(test_options_round_trip),
+		cmocka_unit_test(test_options_parse),
+		cmocka_unit_test(test_options_table),
+		cmocka_unit_test(test_hostname),
+	};
+
+	return cmocka_run_group_tests_name("options", tests, NULL, NULL);
+}

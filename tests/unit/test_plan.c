@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What must hold of every plan; the rules in full are in tests/golden/. */
+#include "fixture.h"
+
+#include "model/plan.h"
+
+#define NFT (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN)
+#define IPTABLES PLAN_PORT_RANGES
+
+static size_t count_kind(const rule_vector *rules, enum rule_kind kind, int family)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < rules->len; i++)
+		count += rules->items[i].kind == kind && rules->items[i].family == family;
+	return count;
+}
+
+static void test_base(void **state)
+{
+	rule_vector nft = {0}, iptables = {0};
+
+	(void)state;
+	assert_int_equal(plan_base(NFT, &nft), 0);
+	assert_int_equal(nft.len, 6);
+	assert_int_equal(count_kind(&nft, RULE_DNAT_ACCEPT, AF_UNSPEC), 1);
+	assert_int_equal(count_kind(&nft, RULE_PORTS_JUMP_OUTPUT, AF_UNSPEC), 0);
+	assert_int_equal(plan_base(IPTABLES, &iptables), 0);
+	assert_int_equal(iptables.len, 10);
+	assert_int_equal(count_kind(&iptables, RULE_DNAT_ACCEPT, AF_UNSPEC), 0);
+	for (size_t i = 0; i < iptables.len; i++) {
+		assert_string_equal(iptables.items[i].network, "");
+		assert_true(iptables.items[i].chain < CHAIN_COUNT);
+	}
+	rules_clear(&nft);
+	rules_clear(&iptables);
+}
+
+static void test_output_jump_leaves_ipv6_loopback_alone(void **state)
+{
+	static const uint32_t traits[] = {NFT, IPTABLES};
+	struct prefix loopback = prefix_of("::1/128");
+
+	(void)state;
+	for (size_t t = 0; t < ARRAY_SIZE(traits); t++) {
+		rule_vector rules = {0};
+
+		assert_int_equal(plan_base(traits[t], &rules), 0);
+		assert_int_equal(count_kind(&rules, RULE_PORTS_JUMP_OUTPUT, AF_INET), 1);
+		assert_int_equal(count_kind(&rules, RULE_PORTS_JUMP_OUTPUT, AF_INET6), 1);
+		for (size_t i = 0; i < rules.len; i++) {
+			const struct rule *rule = &rules.items[i];
+			bool excepted =
+				rule->kind == RULE_PORTS_JUMP_OUTPUT && rule->family == AF_INET6;
+
+			assert_int_equal(rule->destination_not, excepted);
+			if (excepted)
+				assert_int_equal(prefix_compare(&rule->destination, &loopback), 0);
+		}
+		rules_clear(&rules);
+	}
+}
+
+static void test_only_bridges_are_filtered(void **state)
+{
+	struct network network = network_of("172.17.0.0/16", NULL);
+	struct endpoint endpoint = endpoint_of("172.17.0.2/16", NULL);
+	rule_vector rules = {0};
+
+	(void)state;
+	network.driver = DRIVER_HOST;
+	assert_int_equal(plan_network(NFT, &network, &rules), 0);
+	assert_int_equal(plan_endpoint(NFT, &network, &endpoint, &rules), 0);
+	network.driver = DRIVER_NONE;
+	assert_int_equal(plan_network(NFT, &network, &rules), 0);
+	network.driver = DRIVER_BRIDGE;
+	network.bridge[0] = '\0';
+	assert_int_equal(plan_network(NFT, &network, &rules), 0);
+	assert_int_equal(plan_endpoint(NFT, &network, &endpoint, &rules), 0);
+	assert_int_equal(rules.len, 0);
+}
+
+static void test_network_by_family(void **state)
+{
+	struct network ipv4 = network_of("172.17.0.0/16", NULL),
+		       ipv6 = network_of(NULL, "fd00::/64");
+	struct network dual = network_of("172.17.0.0/16", "fd00::/64");
+	rule_vector rules = {0};
+
+	(void)state;
+	assert_int_equal(plan_network(NFT, &ipv4, &rules), 0);
+	assert_int_equal(rules.len, 7);
+	assert_int_equal(plan_network(NFT, &ipv6, &rules), 0);
+	assert_int_equal(rules.len, 7 + 5);
+	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_DROP, AF_INET6), 0);
+	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_MASQUERADE, AF_INET6), 0);
+	assert_int_equal(plan_network(NFT, &dual, &rules), 0);
+	assert_int_equal(rules.len, 7 + 5 + 12);
+	for (size_t i = 0; i < rules.len; i++) {
+		assert_string_equal(rules.items[i].network, "bridge");
+		assert_string_equal(rules.items[i].endpoint, "");
+	}
+	rules_clear(&rules);
+}
+
+/* Without the in-interface after routing, the source subnet stands for it. */
+static void test_masquerade_by_trait(void **state)
+{
+	struct network network = network_of("172.17.0.0/16", "fd00::/64");
+	rule_vector nft = {0}, iptables = {0};
+
+	(void)state;
+	assert_int_equal(plan_network(NFT, &network, &nft), 0);
+	assert_int_equal(plan_network(IPTABLES, &network, &iptables), 0);
+	assert_int_equal(nft.len, iptables.len);
+	for (size_t i = 0; i < nft.len; i++) {
+		const struct rule *with = &nft.items[i], *without = &iptables.items[i];
+		const struct prefix *subnet = &network_subnet(&network, with->family)->prefix;
+
+		assert_int_equal(with->kind, without->kind);
+		if (with->kind != RULE_HAIRPIN_MASQUERADE && with->kind != RULE_MASQUERADE) {
+			assert_int_equal(rule_compare(with, without), 0);
+			continue;
+		}
+		assert_string_equal(with->in, "bn0");
+		assert_false(addr_is_set(&with->source.addr));
+		assert_string_equal(without->in, "");
+		assert_int_equal(prefix_compare(&without->source, subnet), 0);
+		assert_string_equal(without->out, "bn0");
+		assert_int_equal(without->out_not, with->kind == RULE_MASQUERADE);
+	}
+	rules_clear(&nft);
+	rules_clear(&iptables);
+}
+
+static void test_endpoint_is_shut_for_each_address(void **state)
+{
+	struct network network = network_of("172.17.0.0/16", "fd00::/64");
+	struct endpoint dual = endpoint_of("172.17.0.2/16", "fd00::2/64");
+	struct endpoint ipv6 = endpoint_of(NULL, "fd00::2/64"), none = endpoint_of(NULL, NULL);
+	rule_vector rules = {0};
+	char text[PREFIX_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(plan_endpoint(NFT, &network, &dual, &rules), 0);
+	assert_int_equal(rules.len, 2);
+	assert_string_equal(prefix_format(&rules.items[0].destination, text), "172.17.0.2/32");
+	assert_string_equal(prefix_format(&rules.items[1].destination, text), "fd00::2/128");
+	for (size_t i = 0; i < rules.len; i++) {
+		assert_int_equal(rules.items[i].chain, CHAIN_RAW_PREROUTING);
+		assert_int_equal(rules.items[i].target, TARGET_DROP);
+		assert_string_equal(rules.items[i].in, "bn0");
+		assert_true(rules.items[i].in_not);
+		assert_string_equal(rules.items[i].endpoint, "web");
+	}
+	assert_int_equal(plan_endpoint(NFT, &network, &ipv6, &rules), 0);
+	assert_int_equal(rules.len, 3);
+	assert_int_equal(plan_endpoint(NFT, &network, &none, &rules), 0);
+	assert_int_equal(rules.len, 3);
+	rules_clear(&rules);
+}
+
+static void check_port(uint32_t traits, const char *ipv4, const char *ipv6, const char *port_text,
+		       size_t dnat4, size_t dnat6, size_t drops)
+{
+	struct endpoint endpoint = endpoint_of(ipv4, ipv6);
+	struct port port = port_of(port_text);
+	rule_vector rules = {0};
+
+	assert_int_equal(plan_port(traits, &endpoint, &port, &rules), 0);
+	if (count_kind(&rules, RULE_PORT_DNAT, AF_INET) != dnat4 ||
+	    count_kind(&rules, RULE_PORT_DNAT, AF_INET6) != dnat6 ||
+	    count_kind(&rules, RULE_LOOPBACK_PORT_DROP, AF_INET) != drops)
+		fail_msg("%s for %s %s", port_text, ipv4 ? ipv4 : "-", ipv6 ? ipv6 : "-");
+	assert_int_equal(rules.len, dnat4 + dnat6 + drops);
+	rules_clear(&rules);
+}
+
+static void test_port_by_family(void **state)
+{
+	const char *v4 = "172.17.0.2/16", *v6 = "fd00::2/64";
+
+	(void)state;
+	check_port(NFT, v4, v6, "80:80", 1, 1, 0);
+	check_port(NFT, v4, NULL, "80:80", 1, 0, 0);
+	check_port(NFT, NULL, v6, "80:80", 0, 1, 0);
+	check_port(NFT, v4, v6, "0.0.0.0:80:80", 1, 0, 0);
+	check_port(NFT, v4, v6, "[::]:80:80", 0, 1, 0);
+	check_port(NFT, v4, v6, "10.0.0.1:80:80", 1, 0, 0);
+	check_port(NFT, v4, NULL, "[fd00::1]:80:80", 0, 0, 0);
+	check_port(NFT, v4, v6, "127.0.0.1:80:80", 1, 0, 1);
+	check_port(NFT, NULL, v6, "127.0.0.1:80:80", 0, 0, 0);
+	check_port(NFT, v4, v6, "80-89:80-89", 10, 10, 0);
+	check_port(IPTABLES, v4, v6, "80-89:80-89", 1, 1, 0);
+	check_port(NFT, v4, v6, "127.0.0.9:80-89:80-89", 10, 0, 10);
+	check_port(IPTABLES, v4, v6, "127.0.0.9:80-89:80-89", 1, 0, 1);
+}
+
+static void test_port_range_to_the_last(void **state)
+{
+	struct endpoint endpoint = endpoint_of("172.17.0.2/16", NULL);
+	struct port port = port_of("1-65535:1-65535");
+	rule_vector rules = {0};
+
+	(void)state;
+	assert_int_equal(plan_port(NFT, &endpoint, &port, &rules), 0);
+	assert_int_equal(rules.len, 65535);
+	for (size_t i = 0; i < rules.len; i++) {
+		assert_int_equal(rules.items[i].host_port, i + 1);
+		assert_int_equal(rules.items[i].to_port, i + 1);
+		assert_int_equal(rules.items[i].count, 1);
+	}
+	rules_clear(&rules);
+	assert_int_equal(plan_port(IPTABLES, &endpoint, &port, &rules), 0);
+	assert_int_equal(rules.len, 1);
+	assert_int_equal(rules.items[0].count, 65535);
+	rules_clear(&rules);
+}
+
+static void test_wildcard_address_is_no_match(void **state)
+{
+	struct endpoint endpoint = endpoint_of("172.17.0.2/16", "fd00::2/64");
+	struct port port = port_of("[::]:80:8080/sctp");
+	rule_vector rules = {0};
+
+	(void)state;
+	assert_int_equal(plan_port(NFT, &endpoint, &port, &rules), 0);
+	assert_int_equal(rules.len, 1);
+	assert_false(addr_is_set(&rules.items[0].destination.addr));
+	assert_int_equal(rules.items[0].protocol, IPPROTO_SCTP);
+	assert_int_equal(rules.items[0].to_port, 8080);
+	rules_clear(&rules);
+}
+
+/* Sorted, a plan is the same whatever order it was made in, and no two rules are equal. */
+static void test_plan_is_a_set(void **state)
+{
+	struct network network = network_of("172.17.0.0/16", "fd00::/64");
+	struct endpoint endpoint = endpoint_of("172.17.0.2/16", "fd00::2/64");
+	struct port port = port_of("127.0.0.1:80-82:90-92");
+	rule_vector forth = {0}, back = {0};
+
+	(void)state;
+	assert_int_equal(plan_base(NFT, &forth), 0);
+	assert_int_equal(plan_network(NFT, &network, &forth), 0);
+	assert_int_equal(plan_endpoint(NFT, &network, &endpoint, &forth), 0);
+	assert_int_equal(plan_port(NFT, &endpoint, &port, &forth), 0);
+	assert_int_equal(plan_port(NFT, &endpoint, &port, &back), 0);
+	assert_int_equal(plan_endpoint(NFT, &network, &endpoint, &back), 0);
+	assert_int_equal(plan_network(NFT, &network, &back), 0);
+	assert_int_equal(plan_base(NFT, &back), 0);
+	rules_sort(&forth);
+	rules_sort(&back);
+	assert_int_equal(forth.len, back.len);
+	for (size_t i = 0; i < forth.len; i++) {
+		assert_int_equal(rule_compare(&forth.items[i], &back.items[i]), 0);
+		if (i > 0)
+			assert_true(rule_compare(&forth.items[i - 1], &forth.items[i]) < 0);
+	}
+	rules_clear(&forth);
+	rules_clear(&back);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_base),
+		cmocka_unit_test(test_output_jump_leaves_ipv6_loopback_alone),
+		cmocka_unit_test(test_only_bridges_are_filtered),
+		cmocka_unit_test(test_network_by_family),
+		cmocka_unit_test(test_masquerade_by_trait),
+		cmocka_unit_test(test_endpoint_is_shut_for_each_address),
+		cmocka_unit_test(test_port_by_family),
+		cmocka_unit_test(test_port_range_to_the_last),
+		cmocka_unit_test(test_wildcard_address_is_no_match),
+		cmocka_unit_test(test_plan_is_a_set),
+	};
+
+	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening a state directory: who may, what is refused, and what a transaction waits for. */
+#include "store_fixture.h"
+
+static uint64_t milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void test_deadline(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other;
+	uint64_t start = milliseconds(), waited;
+
+	assert_ok(store_open(f->directory, false, &other, &f->error));
+	assert_ok(store_begin(f->store, &f->error));
+	store_set_deadline(other, start + 50);
+	assert_fails(store_begin(other, &f->error), -ETIMEDOUT, BN_REASON_TIMEOUT);
+	waited = milliseconds() - start;
+	assert_in_range(waited, 50, 1000);
+	assert_says(f->directory);
+	store_rollback(f->store);
+	assert_ok(store_begin(other, &f->error));
+	store_close(other); /* rolls back */
+	assert_ok(store_begin(f->store, &f->error));
+	store_rollback(f->store);
+}
+
+static void execute(struct fixture *f, const char *text)
+{
+	char path[128];
+	sqlite3 *database;
+
+	snprintf(path, sizeof(path), "%s/state.db", f->directory);
+	assert_ok(sqlite3_open(path, &database));
+	assert_ok(sqlite3_exec(database, text, NULL, NULL, NULL));
+	sqlite3_close(database);
+}
+
+static void test_newer_format(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = NULL;
+
+	execute(f, "PRAGMA user_version = 99");
+	for (int read_only = 0; read_only < 2; read_only++) {
+		assert_fails(store_open(f->directory, read_only, &store, &f->error), -ENOTSUP,
+			     BN_REASON_STATE);
+		assert_says("format 99");
+		assert_says(f->directory);
+		assert_null(store);
+	}
+}
+
+static void test_damage(void **state)
+{
+	struct fixture *f = *state;
+	struct network network;
+	network_vector networks = {0};
+	struct store *store = NULL;
+	char path[128];
+	int fd;
+
+	set_up_blue(f, "10.1.0.0/16");
+	execute(f, "UPDATE networks SET ipv4_subnet = 'oops' WHERE name = 'blue'");
+	assert_fails(store_network_get(f->store, "blue", &network, &f->error), -EBADMSG,
+		     BN_REASON_STATE);
+	assert_fails(store_networks(f->store, 0, &networks, &f->error), -EBADMSG, BN_REASON_STATE);
+	networks_clear(&networks);
+	store_close(f->store);
+	f->store = NULL;
+	snprintf(path, sizeof(path), "%s/state.db-wal", f->directory);
+	assert_ok(unlink(path));
+	snprintf(path, sizeof(path), "%s/state.db", f->directory);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(write(fd, "not a database, but text\n", 25), 25);
+	close(fd);
+	assert_fails(store_open(f->directory, false, &store, &f->error), -EBADMSG, BN_REASON_STATE);
+	assert_says(f->directory);
+}
+
+static void test_open_errors(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store = NULL;
+	char path[128];
+
+	assert_fails(store_open("/proc/bridgenet", false, &store, &f->error), -ENOENT,
+		     BN_REASON_STATE);
+	assert_says("/proc/bridgenet");
+	snprintf(path, sizeof(path), "%s/state.db", f->directory);
+	assert_fails(store_open(path, false, &store, &f->error), -ENOTDIR, BN_REASON_STATE);
+	assert_null(store);
+}
+
+static void test_read_only(void **state)
+{
+	struct fixture *f = *state;
+	struct store *store;
+	struct network network;
+	network_vector networks = {0};
+	char path[128];
+
+	set_up_blue(f, "10.1.0.0/16");
+	assert_ok(store_open(f->directory, true, &store, &f->error));
+	assert_ok(store_network_get(store, "blue", &network, &f->error));
+	assert_fails(store_begin(store, &f->error), -EROFS, BN_REASON_STATE);
+	store_close(store);
+	/* Nothing there: empty, and nothing is made. */
+	snprintf(path, sizeof(path), "%s/none", f->directory);
+	assert_ok(store_open(path, true, &store, &f->error));
+	assert_ok(store_networks(store, 0, &networks, &f->error));
+	assert_int_equal(networks.len, 3);
+	networks_clear(&networks);
+	assert_fails(store_begin(store, &f->error), -EROFS, BN_REASON_STATE);
+	store_close(store);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* In a child, as nobody: 0 if it can read and can't write. */
+static int look_as_nobody(const char *directory)
+{
+	struct error error = {0};
+	struct network network;
+	struct store *store;
+
+	if (setgid(65534) < 0 || setuid(65534) < 0)
+		return 1;
+	if (store_open(directory, false, &store, &error) != -EACCES ||
+	    error.reason != BN_REASON_STATE)
+		return 2;
+	if (store_open(directory, true, &store, &error) < 0)
+		return 3;
+	if (store_network_get(store, "blue", &network, &error) < 0)
+		return 4;
+	network_clear(&network);
+	store_close(store);
+	return 0;
+}
+
+/* Whether the state is open elsewhere or not; whatever the umask of who made it. */
+static void test_unprivileged_reader(void **state)
+{
+	struct fixture *f = *state;
+	int status;
+
+	if (geteuid() != 0)
+		skip();
+	assert_ok(chmod(f->directory, 0755));
+	set_up_blue(f, "10.1.0.0/16");
+	for (int round = 0; round < 2; round++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(look_as_nobody(f->directory));
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+		store_close(f->store);
+		f->store = NULL;
+	}
+}
+
+static void test_modes(void **state)
+{
+	struct fixture *f = *state;
+	struct fixture inner = {0}, *inside = &inner;
+	mode_t mask = umask(077);
+	struct stat status;
+	char path[160];
+
+	snprintf(inner.directory, sizeof(inner.directory), "%.40s/state", f->directory);
+	assert_ok(store_open(inner.directory, false, &inner.store, &f->error));
+	umask(mask);
+	assert_ok(stat(inner.directory, &status));
+	assert_int_equal(status.st_mode & 0777, 0755);
+	snprintf(path, sizeof(path), "%s/state.db-wal", inner.directory);
+	assert_ok(stat(path, &status));
+	assert_int_equal(status.st_mode & 0777, 0644);
+	snprintf(path, sizeof(path), "%s/operations.lock", inner.directory);
+	assert_ok(stat(path, &status));
+	assert_int_equal(status.st_mode & 0777, 0600);
+	inside = calloc(1, sizeof(*inside));
+	*inside = inner;
+	teardown((void **)&inside);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_deadline),
+		TEST(test_newer_format),
+		TEST(test_damage),
+		TEST(test_open_errors),
+		TEST(test_read_only),
+		TEST(test_unprivileged_reader),
+		TEST(test_modes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
