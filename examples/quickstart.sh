@@ -26,7 +26,7 @@ fail()
 
 step()
 {
-	printf '\n== %s\n\n' "$*"
+	printf '\n== %s\n\n' "$*" | fmt -w 100
 }
 
 # Print the command as one would type it, and run it.

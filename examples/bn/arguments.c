@@ -146,6 +146,9 @@ int argument_number(const struct cli *cli, const char *text, long min, long max)
 
 int argument_fail(const struct argument *argument, int r)
 {
-	return cli_fail_text("'%s' is not taken: %s", argument->value ? argument->value : "",
-			     strerror(-r));
+	const char *value = argument->value ? argument->value : "";
+
+	if (r == -EINVAL)
+		return cli_fail_text("'%s' holds a control character; leave it out", value);
+	return cli_fail_text("'%s' is not taken: %s", value, strerror(-r));
 }

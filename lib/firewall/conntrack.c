@@ -248,7 +248,10 @@ static int wait_reply(const struct sweep *sweep)
 	if (sweep->deadline) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-		rest = ms >= sweep->deadline ? 0 : (int)(sweep->deadline - ms);
+		/* Before looking: a long dump always has its next part ready. */
+		if (ms >= sweep->deadline)
+			return -ETIMEDOUT;
+		rest = sweep->deadline - ms > INT32_MAX ? INT32_MAX : (int)(sweep->deadline - ms);
 	}
 	ready = poll(&poll_fd, 1, rest);
 	if (ready < 0)
@@ -264,7 +267,6 @@ static int receive(struct sweep *sweep, uint32_t sequence, mnl_cb_t message)
 	ssize_t len;
 
 	while (more > MNL_CB_STOP) {
-		/* Also between the parts of a long dump. */
 		code = wait_reply(sweep);
 		if (code < 0)
 			return code;

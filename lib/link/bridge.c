@@ -189,7 +189,7 @@ static int turn_localnet(struct link_handle *handle, const struct bridge_config 
 	int r;
 
 	sysctl_interface_path(path, "ipv4", config->name, "route_localnet");
-	if (sysctl_read(path) == on)
+	if (on && sysctl_read(path) == 1)
 		return 0;
 	rtnl_add_link(&batch, on ? RTM_NEWLINKPROP : RTM_DELLINKPROP,
 		      on ? NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND : 0, index);

@@ -26,9 +26,7 @@ static int take_ours(void *userdata, size_t request, const struct nlmsghdr *repl
 	uint32_t *index;
 
 	(void)request;
-	if (reply->nlmsg_type != RTM_NEWLINK)
-		return 0;
-	if (!is_ours((struct nlmsghdr *)reply))
+	if (reply->nlmsg_type != RTM_NEWLINK || !is_ours((struct nlmsghdr *)reply))
 		return 0;
 	index = vector_push(indexes);
 	if (!index)

@@ -210,42 +210,56 @@ static int replace_default_routes(struct link_handle *inside, const char *interf
 						gateway), interface) : 0;
 }
 
-static int furnish_sandbox(const struct sandbox *sandbox,
-			   const struct link_endpoint_config *config, deadline_ms deadline,
+static int furnish_sandbox(struct link_handle *inside, const struct link_endpoint_config *config,
 			   struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
-	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
-	uint32_t index;
+	uint32_t index = rtnl_link_index(inside, endpoint->interface);
 	int r;
 
-	r = FAULT("link.endpoint.enter");
-	if (r == 0)
-		r = sandbox_link_open(sandbox,
-				      endpoint->ipv6.addr.family ? endpoint->interface : NULL,
-				      deadline, &inside, error);
-	if (r < 0)
-		return r;
-	index = rtnl_link_index(&inside, endpoint->interface);
 	if (!index)
 		return error_set(error, -ENODEV, BN_REASON_KERNEL,
 				 "interface %s of endpoint %s vanished while it was being set up",
 				 endpoint->interface, endpoint->id);
 	if (endpoint->ipv6.addr.family)
-		rtnl_watch_address(&inside, index, &endpoint->ipv6.addr);
-	r = address_interface(&inside, endpoint, index, error);
+		rtnl_watch_address(inside, index, &endpoint->ipv6.addr);
+	r = address_interface(inside, endpoint, index, error);
 	if (r == 0)
-		r = add_static_routes(&inside, endpoint, index, error);
+		r = add_static_routes(inside, endpoint, index, error);
 	/* Last, since it takes the place of a route that deleting the link won't bring back. */
 	if (r == 0)
-		r = replace_default_routes(&inside, endpoint->interface, index,
+		r = replace_default_routes(inside, endpoint->interface, index,
 					   &config->gateway_ipv4, &config->gateway_ipv6, error);
 	if (r < 0)
 		return r;
-	rtnl_settle_carrier(&inside, endpoint->interface);
+	rtnl_settle_carrier(inside, endpoint->interface);
 	if (endpoint->ipv6.addr.family)
-		rtnl_await_address(&inside);
+		rtnl_await_address(inside);
 	return 0;
+}
+
+/* Both ends of a pair that is there. A thread gets the socket of the sandbox while the host's end
+ * is seen to, so that nobody waits for it. */
+static int furnish_pair(struct link_handle *handle, const struct sandbox *sandbox,
+			const struct link_endpoint_config *config, uint32_t bridge,
+			struct error *error)
+{
+	const struct endpoint *endpoint = config->endpoint;
+	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
+	struct visit visit;
+	int r, visited;
+
+	r = visit_begin(&visit, sandbox, endpoint->ipv6.addr.family ? endpoint->interface : NULL,
+			handle->deadline, error);
+	if (r < 0)
+		return r;
+	r = join_bridge(handle, config, bridge, error);
+	visited = visit_end(&visit, &inside, r == 0 ? error : NULL);
+	if (r == 0)
+		r = visited;
+	if (r == 0)
+		r = FAULT("link.endpoint.enter");
+	return r == 0 ? furnish_sandbox(&inside, config, error) : r;
 }
 
 static void undo_create(struct link_handle *handle, const char *host_interface)
@@ -275,9 +289,7 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 				 "and create it again", config->bridge, endpoint->network);
 	r = create_pair(handle, sandbox, endpoint, &made, error);
 	if (r == 0)
-		r = join_bridge(handle, config, bridge, error);
-	if (r == 0)
-		r = furnish_sandbox(sandbox, config, handle->deadline, error);
+		r = furnish_pair(handle, sandbox, config, bridge, error);
 	if (r < 0) {
 		if (made)
 			undo_create(handle, endpoint->host_interface);
@@ -314,7 +326,7 @@ int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct
 	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
 	int r;
 
-	r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
+	r = sandbox_link_open(sandbox, deadline, &inside, error);
 	if (r < 0)
 		return r;
 	add_loopback_up(&batch);
@@ -331,7 +343,7 @@ int link_set_default_route(const struct sandbox *sandbox, const char *interface,
 	uint32_t index;
 	int r;
 
-	r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
+	r = sandbox_link_open(sandbox, deadline, &inside, error);
 	if (r < 0)
 		return r;
 	index = rtnl_link_index(&inside, interface);

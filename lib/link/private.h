@@ -3,6 +3,8 @@
 #ifndef BN_LINK_PRIVATE_H
 #define BN_LINK_PRIVATE_H
 
+#include <pthread.h>
+
 #include "link/rtnl.h"
 #include "model/fault.h"
 
@@ -13,9 +15,22 @@
 
 /* ---- sandbox.c ---- */
 
-/* A netlink socket inside the sandbox. If interface is not NULL, IPv6 is turned on for it there. */
-int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6,
-		      deadline_ms deadline, struct link_handle *ret_handle, struct error *error);
+/* A thread that goes into the sandbox, opens a netlink socket there and ends. */
+struct visit {
+	const struct sandbox *sandbox;
+	const char *enable_ipv6;        /* turn IPv6 on for this interface there; may be NULL */
+	pthread_t thread;
+	struct link_handle handle;
+	struct error error;
+	int result;
+};
+int visit_begin(struct visit *visit, const struct sandbox *sandbox, const char *enable_ipv6,
+		deadline_ms deadline, struct error *error);
+/* To be called once after each visit that was begun. */
+int visit_end(struct visit *visit, struct link_handle *ret_handle, struct error *error);
+/* Both at once. */
+int sandbox_link_open(const struct sandbox *sandbox, deadline_ms deadline,
+		      struct link_handle *ret_handle, struct error *error);
 
 /* ---- sysctl.c ---- */
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -171,15 +170,6 @@ void sandbox_close(struct sandbox *sandbox)
 	sandbox->fd = -1;
 }
 
-/* What the helper thread is to do, and how it went. */
-struct visit {
-	const struct sandbox *sandbox;
-	const char *enable_ipv6;
-	struct link_handle handle;
-	struct error error;
-	int result;
-};
-
 static int sandbox_visit(struct visit *visit)
 {
 	char path[SYSCTL_PATH_MAX];
@@ -207,7 +197,7 @@ static void *visit_thread(void *argument)
 	return NULL;
 }
 
-static int thread_start(pthread_t *thread, struct visit *visit)
+static int thread_start(struct visit *visit)
 {
 	pthread_attr_t attributes;
 	sigset_t all, before;
@@ -220,7 +210,7 @@ static int thread_start(pthread_t *thread, struct visit *visit)
 	/* The thread inherits the mask: the program's signal handlers must not run on it. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(thread, &attributes, visit_thread, visit);
+	r = pthread_create(&visit->thread, &attributes, visit_thread, visit);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return r;
@@ -228,28 +218,39 @@ static int thread_start(pthread_t *thread, struct visit *visit)
 
 /* A socket stays in the namespace it was made in, so a thread that ends at once makes it: the
  * caller's thread is never in another namespace. */
-int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6,
-		      deadline_ms deadline, struct link_handle *ret_handle, struct error *error)
+int visit_begin(struct visit *visit, const struct sandbox *sandbox, const char *enable_ipv6,
+		deadline_ms deadline, struct error *error)
 {
-	struct visit visit = {
+	int r;
+
+	*visit = (struct visit){
 		.sandbox = sandbox,
 		.enable_ipv6 = enable_ipv6,
 		.handle = {.fd = -1, .single_use = true, .deadline = deadline},
 	};
-	pthread_t thread;
-	int r;
+	r = thread_start(visit);
+	return r == 0 ? 0 : error_set(error, -r, BN_REASON_KERNEL,
+				      "cannot start a thread to enter network namespace %s: %s",
+				      sandbox->path, strerror(r));
+}
 
-	r = thread_start(&thread, &visit);
-	if (r != 0)
-		return error_set(error, -r, BN_REASON_KERNEL,
-				 "cannot start a thread to enter network namespace %s: %s",
-				 sandbox->path, strerror(r));
-	pthread_join(thread, NULL);
-	if (visit.result < 0) {
+int visit_end(struct visit *visit, struct link_handle *ret_handle, struct error *error)
+{
+	pthread_join(visit->thread, NULL);
+	if (visit->result < 0) {
 		if (error)
-			*error = visit.error;
-		return visit.result;
+			*error = visit->error;
+		return visit->result;
 	}
-	*ret_handle = visit.handle;
+	*ret_handle = visit->handle;
 	return 0;
+}
+
+int sandbox_link_open(const struct sandbox *sandbox, deadline_ms deadline,
+		      struct link_handle *ret_handle, struct error *error)
+{
+	struct visit visit;
+	int r = visit_begin(&visit, sandbox, NULL, deadline, error);
+
+	return r < 0 ? r : visit_end(&visit, ret_handle, error);
 }

@@ -75,18 +75,10 @@ void bridge_name(const char *network_id, char ret_name[static IFNAMSIZ])
 	snprintf(ret_name, IFNAMSIZ, "bn-%.12s", network_id);
 }
 
-/* FNV-1a. */
-static uint64_t hash_text(uint64_t hash, const char *text)
-{
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-	return hash;
-}
-
 void host_interface_name(const char *network_id, const char *endpoint_id,
 			 char ret_name[static IFNAMSIZ])
 {
-	uint64_t hash = hash_text(0xcbf29ce484222325u, network_id);
+	uint64_t hash = hash_text(HASH_START, network_id);
 
 	hash = hash_text(hash_text(hash, "/"), endpoint_id);
 	hash = (hash ^ hash >> 48) & 0xffffffffffffu;

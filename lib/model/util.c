@@ -41,3 +41,10 @@ int string_copy(char *dst, size_t size, const char *src)
 	memcpy(dst, src, len + 1);
 	return 0;
 }
+
+uint64_t hash_text(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
+	return hash;
+}

@@ -291,7 +291,7 @@ static int build_bridged(struct engine *engine, struct attach *attach)
 	const port_vector *ports = &attach->published.ports;
 	int r;
 
-	r = ports_probe(engine, ports, attach->hold, &attach->published);
+	r = ports_probe(engine, &attach->endpoint, ports, attach->hold, &attach->published);
 	if (r >= 0)
 		r = rules_plan_endpoint(engine, &attach->network, &attach->endpoint,
 					&attach->rules);

@@ -86,6 +86,34 @@ static int ipv6_global_id(struct engine *engine, uint8_t ret_id[static 5])
 	return r;
 }
 
+static bool is_reserved(const struct network *network, const struct addr *addr)
+{
+	for (size_t i = 0; i < network->reserved.len; i++)
+		if (addr_compare(&network->reserved.items[i], addr) == 0)
+			return true;
+	return false;
+}
+
+/* A gateway that nobody asked for keeps away from the reserved addresses. */
+static int complete_subnet(struct engine *engine, const struct network *network,
+			   struct subnet *subnet)
+{
+	bool chosen = !addr_is_set(&subnet->gateway);
+	int r;
+
+	if (!subnet->prefix.addr.family)
+		return 0;
+	r = ipam_complete_subnet(subnet, &engine->error);
+	while (r >= 0 && chosen && is_reserved(network, &subnet->gateway)) {
+		if (!addr_add(&subnet->gateway, 1, &subnet->gateway))
+			return error_set(&engine->error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
+					 "every address of network %s is reserved; name a gateway",
+					 network->name);
+		r = ipam_complete_subnet(subnet, &engine->error);
+	}
+	return r;
+}
+
 static int pick_subnets(struct engine *engine, const struct network_request *request,
 			struct network *network)
 {
@@ -107,10 +135,10 @@ static int pick_subnets(struct engine *engine, const struct network_request *req
 					   &network->ipv6.prefix, &engine->error);
 	}
 	free(taken.items);
-	if (r >= 0 && network->ipv4.prefix.addr.family)
-		r = ipam_complete_subnet(&network->ipv4, &engine->error);
-	if (r >= 0 && network->ipv6.prefix.addr.family)
-		r = ipam_complete_subnet(&network->ipv6, &engine->error);
+	if (r >= 0)
+		r = complete_subnet(engine, network, &network->ipv4);
+	if (r >= 0)
+		r = complete_subnet(engine, network, &network->ipv6);
 	return r;
 }
 

@@ -69,9 +69,23 @@ static bool in_ephemeral_range(const struct ephemeral_ports *ephemeral, uint32_t
 	return true;
 }
 
-/* 1: free, 0: not, negative: error. */
-static int is_free(struct engine *engine, const struct port *port, const port_vector *chosen)
+/* On every address means: of the families that the endpoint has. */
+static struct port host_side(const struct endpoint *endpoint, const struct port *port)
 {
+	struct port narrowed = *port;
+
+	if (!port->host_addr.family && !endpoint->ipv6.addr.family)
+		narrowed.host_addr.family = AF_INET;
+	else if (!port->host_addr.family && !endpoint->ipv4.addr.family)
+		narrowed.host_addr.family = AF_INET6;
+	return narrowed;
+}
+
+/* 1: free, 0: not, negative: error. */
+static int is_free(struct engine *engine, const struct endpoint *endpoint, const struct port *port,
+		   const port_vector *chosen)
+{
+	struct port side = host_side(endpoint, port);
 	int r;
 
 	if (collides_with_chosen(port, chosen))
@@ -79,7 +93,7 @@ static int is_free(struct engine *engine, const struct port *port, const port_ve
 	r = store_port_taken(engine->store, port, &engine->error);
 	if (r)
 		return r < 0 ? r : 0;
-	r = hostport_check(port, 1, &engine->error);
+	r = hostport_check(&side, 1, &engine->error);
 	if (r == -EADDRINUSE) {
 		error_clear(&engine->error);
 		return 0;
@@ -87,15 +101,16 @@ static int is_free(struct engine *engine, const struct port *port, const port_ve
 	return r < 0 ? r : 1;
 }
 
-static int pick_in_range(struct engine *engine, const struct port_request *request,
-			 const port_vector *chosen, struct port *port)
+static int pick_in_range(struct engine *engine, const struct endpoint *endpoint,
+			 const struct port_request *request, const port_vector *chosen,
+			 struct port *port)
 {
 	int r;
 
 	for (uint32_t candidate = request->port.host_port; candidate <= request->host_range_last;
 	     candidate++) {
 		port->host_port = (uint16_t)candidate;
-		r = is_free(engine, port, chosen);
+		r = is_free(engine, endpoint, port, chosen);
 		if (r)
 			return r < 0 ? r : 0;
 	}
@@ -104,7 +119,8 @@ static int pick_in_range(struct engine *engine, const struct port_request *reque
 			 request->port.host_port, request->host_range_last);
 }
 
-static int pick_ephemeral(struct engine *engine, const port_vector *chosen, struct port *port)
+static int pick_ephemeral(struct engine *engine, const struct endpoint *endpoint,
+			  const port_vector *chosen, struct port *port)
 {
 	struct ephemeral_ports ephemeral;
 	char text[FACT_MAX];
@@ -124,7 +140,7 @@ static int pick_ephemeral(struct engine *engine, const port_vector *chosen, stru
 		if (!in_ephemeral_range(&ephemeral, candidate, port->count))
 			continue;
 		port->host_port = (uint16_t)candidate;
-		r = is_free(engine, port, chosen);
+		r = is_free(engine, endpoint, port, chosen);
 		if (r)
 			return r < 0 ? r : 0;
 	}
@@ -167,8 +183,9 @@ int ports_choose(struct engine *engine, const struct endpoint *endpoint,
 				continue;
 			ret_ports->len--;
 			r = requests[i].host_range_last
-				    ? pick_in_range(engine, &requests[i], ret_ports, port)
-				    : pick_ephemeral(engine, ret_ports, port);
+				    ? pick_in_range(engine, endpoint, &requests[i], ret_ports,
+						    port)
+				    : pick_ephemeral(engine, endpoint, ret_ports, port);
 			if (r < 0)
 				return r;
 			ret_ports->len++;
@@ -201,19 +218,24 @@ int ports_reserve(struct engine *engine, const struct operation *operation,
 	return r;
 }
 
-int ports_probe(struct engine *engine, const port_vector *ports, bool hold,
-		struct published *ret_published)
+int ports_probe(struct engine *engine, const struct endpoint *endpoint, const port_vector *ports,
+		bool hold, struct published *ret_published)
 {
+	CLEANUP_FREE struct port *sides = calloc(ports->len + 1, sizeof(*sides));
 	int r;
 
-	r = ports->len ? hostport_check(ports->items, ports->len, &engine->error) : 0;
+	if (!sides)
+		return error_oom(&engine->error);
+	for (size_t i = 0; i < ports->len; i++)
+		sides[i] = host_side(endpoint, &ports->items[i]);
+	r = ports->len ? hostport_check(sides, ports->len, &engine->error) : 0;
 	if (r < 0 || !hold || !ports->len)
 		return r;
 	ret_published->fds = calloc(ports->len, sizeof(*ret_published->fds));
 	if (!ret_published->fds)
 		return error_oom(&engine->error);
 	for (size_t i = 0; i < ports->len && r >= 0; i++)
-		r = hostport_hold(&ports->items[i], &ret_published->fds[i], &engine->error);
+		r = hostport_hold(&sides[i], &ret_published->fds[i], &engine->error);
 	return r;
 }
 
@@ -253,7 +275,7 @@ static int build(struct engine *engine, const struct endpoint *endpoint, bool ho
 	const port_vector *ports = &published->ports;
 	int r;
 
-	r = ports_probe(engine, ports, hold, published);
+	r = ports_probe(engine, endpoint, ports, hold, published);
 	if (r >= 0)
 		r = FAULT("publish.rules");
 	if (r >= 0)

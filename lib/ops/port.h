@@ -16,7 +16,7 @@ int ports_reserve(struct engine *engine, const struct operation *operation,
 		  const port_vector *ports, bool picked);
 
 /* No process of the host uses them; with hold, sockets that keep it so. */
-int ports_probe(struct engine *engine, const port_vector *ports, bool hold,
-		struct published *ret_published);
+int ports_probe(struct engine *engine, const struct endpoint *endpoint, const port_vector *ports,
+		bool hold, struct published *ret_published);
 
 #endif

@@ -40,8 +40,9 @@ int address_take(struct store *store, const struct endpoint *endpoint, const str
 	if (rc > 0 && !sqlite3_column_int(holder, 0))
 		return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
 				 "address %s of network %s is already used by endpoint %s; detach "
-				 "that one or choose another address", addr_format(addr, text),
-				 endpoint->network, column_text(holder, 1));
+				 "that one or choose another address",
+				 addr_format(addr, text), endpoint->network,
+				 column_text(holder, 1));
 	rc = get(store, STATEMENT_ADDRESS_TAKE, endpoint->network, addr, &take, error);
 	if (rc < 0)
 		return rc;
@@ -62,11 +63,11 @@ int address_release(struct store *store, const char *network, const struct addr 
 }
 
 /* How far the addresses that we chose have come; family 0 before the first. */
-static int read_highest(struct store *store, const char *network, int family,
-			struct addr *ret_addr, struct error *error)
+static int read_highest(struct store *store, const char *network, int family, struct addr *ret_addr,
+			struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	struct addr addr = { .family = family };
+	struct addr addr = {.family = family};
 	int rc = get(store, STATEMENT_ADDRESS_HIGHEST, network, &addr, &row, error);
 
 	if (rc == 0)
@@ -133,7 +134,7 @@ static bool is_dynamic(const struct network *network, const struct addr *addr)
 static int pick_released(struct store *store, const struct network *network, int family,
 			 struct addr *ret_addr, struct error *error)
 {
-	struct addr addr = { .family = family };
+	struct addr addr = {.family = family};
 	int rc;
 
 	for (;;) {
@@ -181,10 +182,12 @@ int store_address_pick(struct store *store, const struct network *network, int f
 		return rc;
 	if (rc > 0)
 		return 0;
-	return error_set(error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
-			 "network %s has no free address left in %s; detach an endpoint or create "
-			 "a network with a larger %s", network->name,
-			 prefix_format(addr_is_set(&subnet->range.addr) ? &subnet->range :
-				       &subnet->prefix, text),
-			 addr_is_set(&subnet->range.addr) ? "ip-range" : "subnet");
+	return error_set(
+		error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
+		"network %s has no free address left in %s; detach an endpoint or create "
+		"a network with a larger %s",
+		network->name,
+		prefix_format(addr_is_set(&subnet->range.addr) ? &subnet->range : &subnet->prefix,
+			      text),
+		addr_is_set(&subnet->range.addr) ? "ip-range" : "subnet");
 }

@@ -6,8 +6,24 @@
 
 /* ENDPOINT_COLUMNS */
 enum {
-	SEQUENCE, NETWORK, ID, SANDBOX, SANDBOX_DEVICE, SANDBOX_INODE, INTERFACE, HOST_INTERFACE,
-	MAC, MTU, IPV4, IPV6, GATEWAY_PRIORITY, ROUTES, OPTIONS, PENDING, OPERATION, REMOVAL
+	SEQUENCE,
+	NETWORK,
+	ID,
+	SANDBOX,
+	SANDBOX_DEVICE,
+	SANDBOX_INODE,
+	INTERFACE,
+	HOST_INTERFACE,
+	MAC,
+	MTU,
+	IPV4,
+	IPV6,
+	GATEWAY_PRIORITY,
+	ROUTES,
+	OPTIONS,
+	PENDING,
+	OPERATION,
+	REMOVAL
 };
 
 static void cleanup_endpoint(struct endpoint *endpoint)
@@ -23,8 +39,8 @@ static void cleanup_endpoints(endpoint_vector *endpoints)
 int endpoint_unknown(const char *network, const char *id, struct error *error)
 {
 	return error_set(error, -ENOENT, BN_REASON_ENDPOINT_UNKNOWN,
-			 "network %s has no endpoint %s; list its endpoints, or attach it",
-			 network, id);
+			 "network %s has no endpoint %s; list its endpoints, or attach it", network,
+			 id);
 }
 
 /* One route to a line: destination, blank, gateway. */
@@ -125,7 +141,7 @@ static int read_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 static int read_endpoint(struct store *store, sqlite3_stmt *row, struct endpoint *ret_endpoint,
 			 struct error *error)
 {
-	struct endpoint endpoint CLEANUP(cleanup_endpoint) = { 0 };
+	struct endpoint endpoint CLEANUP(cleanup_endpoint) = {0};
 	int rc = read_columns(row, &endpoint);
 
 	if (rc == -ENOMEM)
@@ -159,8 +175,9 @@ int store_endpoints(struct store *store, const char *network, uint32_t flags,
 		    endpoint_vector *endpoints, struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, network ? STATEMENT_ENDPOINT_LIST_NETWORK :
-				      STATEMENT_ENDPOINT_LIST, &row, error);
+	int rc = statement_get(store,
+			       network ? STATEMENT_ENDPOINT_LIST_NETWORK : STATEMENT_ENDPOINT_LIST,
+			       &row, error);
 
 	if (rc < 0)
 		return rc;
@@ -226,8 +243,8 @@ int endpoint_find(struct store *store, const char *network, const char *id,
 	if (rc <= 0)
 		return rc;
 	ret_row->sequence = sqlite3_column_int64(row, SEQUENCE);
-	ret_row->operation = sqlite3_column_int(row, PENDING) ?
-			     sqlite3_column_int64(row, OPERATION) : 0;
+	ret_row->operation =
+		sqlite3_column_int(row, PENDING) ? sqlite3_column_int64(row, OPERATION) : 0;
 	ret_row->removal = sqlite3_column_int64(row, REMOVAL);
 	return 1;
 }
@@ -253,8 +270,9 @@ static int insert_row(struct store *store, int64_t operation, struct endpoint *e
 	bind_int(insert, 5, (int64_t)endpoint->sandbox_inode);
 	bind_text(insert, 6, endpoint->interface);
 	bind_text(insert, 7, endpoint->host_interface);
-	bind_text(insert, 8, memcmp(endpoint->mac, no_mac, MAC_LEN) == 0 ? "" :
-			     mac_format(endpoint->mac, mac));
+	bind_text(
+		insert, 8,
+		memcmp(endpoint->mac, no_mac, MAC_LEN) == 0 ? "" : mac_format(endpoint->mac, mac));
 	bind_int(insert, 9, endpoint->mtu);
 	bind_prefix(insert, 10, &endpoint->ipv4);
 	bind_prefix(insert, 11, &endpoint->ipv6);
@@ -283,7 +301,8 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 	if (rc > 0)
 		return error_set(error, -EEXIST, BN_REASON_ENDPOINT_EXISTS,
 				 "network %s has an endpoint %s already%s; detach it first, or "
-				 "choose another id", endpoint->network, endpoint->id,
+				 "choose another id",
+				 endpoint->network, endpoint->id,
 				 row.removal ? " (being detached)" : "");
 	rc = insert_row(store, operation->id, endpoint, error);
 	if (rc == 0)
@@ -331,8 +350,8 @@ static int mark_row(struct store *store, enum statement which, int64_t operation
 	return statement_step(store, statement, error);
 }
 
-int store_endpoint_mark(struct store *store, const struct operation *operation,
-			const char *network, const char *endpoint, struct error *error)
+int store_endpoint_mark(struct store *store, const struct operation *operation, const char *network,
+			const char *endpoint, struct error *error)
 {
 	struct endpoint_row row;
 	int rc = operation_check(store, operation, true, error);
@@ -354,7 +373,7 @@ int store_endpoint_mark(struct store *store, const struct operation *operation,
 
 int endpoints_delete(struct store *store, int64_t operation, struct error *error)
 {
-	endpoint_vector endpoints CLEANUP(cleanup_endpoints) = { 0 };
+	endpoint_vector endpoints CLEANUP(cleanup_endpoints) = {0};
 	int rc = endpoints_of_operation(store, operation, &endpoints, error);
 
 	for (size_t i = 0; i < endpoints.len && rc == 0; i++) {
@@ -364,5 +383,6 @@ int endpoints_delete(struct store *store, int64_t operation, struct error *error
 		if (rc == 0)
 			rc = address_release(store, endpoint->network, &endpoint->ipv6.addr, error);
 	}
-	return rc < 0 ? rc : statement_run(store, STATEMENT_ENDPOINT_DELETE, operation, NULL, error);
+	return rc < 0 ? rc
+		      : statement_run(store, STATEMENT_ENDPOINT_DELETE, operation, NULL, error);
 }

@@ -6,8 +6,23 @@
 
 /* NETWORK_COLUMNS */
 enum {
-	NAME, ID, DRIVER, BRIDGE, BRIDGE_ADOPTED, MTU, IPV4_SUBNET, IPV4_GATEWAY, IPV4_RANGE,
-	IPV6_SUBNET, IPV6_GATEWAY, IPV6_RANGE, RESERVED, OPTIONS, BUILTIN, PENDING, OPERATION,
+	NAME,
+	ID,
+	DRIVER,
+	BRIDGE,
+	BRIDGE_ADOPTED,
+	MTU,
+	IPV4_SUBNET,
+	IPV4_GATEWAY,
+	IPV4_RANGE,
+	IPV6_SUBNET,
+	IPV6_GATEWAY,
+	IPV6_RANGE,
+	RESERVED,
+	OPTIONS,
+	BUILTIN,
+	PENDING,
+	OPERATION,
 	REMOVAL
 };
 
@@ -63,7 +78,7 @@ static int format_reserved(const struct network *network, char **ret_text)
 
 static int parse_driver(const char *text, enum driver *ret_driver)
 {
-	static const enum driver drivers[] = { DRIVER_BRIDGE, DRIVER_HOST, DRIVER_NONE };
+	static const enum driver drivers[] = {DRIVER_BRIDGE, DRIVER_HOST, DRIVER_NONE};
 
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
 		if (strcmp(text, driver_name(drivers[i])) == 0) {
@@ -94,7 +109,8 @@ static int read_columns(sqlite3_stmt *row, struct network *network)
 	if (rc == 0)
 		rc = parse_driver(column_text(row, DRIVER), &network->driver);
 	if (rc == 0)
-		rc = string_copy(network->bridge, sizeof(network->bridge), column_text(row, BRIDGE));
+		rc = string_copy(network->bridge, sizeof(network->bridge),
+				 column_text(row, BRIDGE));
 	network->bridge_adopted = sqlite3_column_int(row, BRIDGE_ADOPTED) != 0;
 	network->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
 	if (rc == 0)
@@ -111,7 +127,7 @@ static int read_columns(sqlite3_stmt *row, struct network *network)
 static int read_network(struct store *store, sqlite3_stmt *row, struct network *ret_network,
 			struct error *error)
 {
-	struct network network CLEANUP(cleanup_network) = { 0 };
+	struct network network CLEANUP(cleanup_network) = {0};
 	int rc = read_columns(row, &network);
 
 	if (rc == -ENOMEM)
@@ -195,10 +211,11 @@ static int find_network(struct store *store, enum statement which, const char *t
 		    (found && strcmp(network->name, column_text(row, NAME)) == 0))
 			continue;
 		if (found)
-			return error_set(error, -EINVAL, BN_REASON_INVALID,
-					 "network id %s is ambiguous: networks %s and %s begin with "
-					 "it; give more digits", text, network->name,
-					 column_text(row, NAME));
+			return error_set(
+				error, -EINVAL, BN_REASON_INVALID,
+				"network id %s is ambiguous: networks %s and %s begin with "
+				"it; give more digits",
+				text, network->name, column_text(row, NAME));
 		rc = read_network(store, row, network, error);
 		if (rc < 0)
 			return rc;
@@ -217,7 +234,7 @@ static bool is_id_beginning(const char *text)
 int store_network_get(struct store *store, const char *name, struct network *ret_network,
 		      struct error *error)
 {
-	struct network network CLEANUP(cleanup_network) = { 0 };
+	struct network network CLEANUP(cleanup_network) = {0};
 	int rc = find_network(store, STATEMENT_NETWORK_BY_NAME, name, &network, error);
 
 	if (rc == 0 && is_id_beginning(name))
@@ -254,8 +271,9 @@ static int check_name(struct store *store, const char *name, char ret_id[static 
 	if (strcmp(column_text(row, DRIVER), driver_name(DRIVER_BRIDGE)) != 0)
 		return error_set(error, -EEXIST, BN_REASON_NETWORK_BUILTIN,
 				 "network %s is built in; choose another name", name);
-	return string_copy(ret_id, ID_LEN + 1, column_text(row, ID)) < 0 ?
-	       damaged(store, "a network", error) : 0;
+	return string_copy(ret_id, ID_LEN + 1, column_text(row, ID)) < 0
+		       ? damaged(store, "a network", error)
+		       : 0;
 }
 
 static int check_holder(struct store *store, const struct network *network, struct error *error)

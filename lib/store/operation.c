@@ -34,7 +34,7 @@ int operation_check(struct store *store, const struct operation *operation, bool
 /* 0, or -errno; -EAGAIN when another description holds it. */
 static int lock(int fd, int64_t id, short type)
 {
-	struct flock range = { .l_type = type, .l_whence = SEEK_SET, .l_start = id, .l_len = 1 };
+	struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_start = id, .l_len = 1};
 
 	if (fcntl(fd, F_OFD_SETLK, &range) == 0)
 		return 0;
@@ -48,6 +48,21 @@ static int lock_error(struct store *store, int rc, struct error *error)
 			 store->directory, strerrordesc_np(-rc));
 }
 
+int making_lock(struct store *store, struct error *error)
+{
+	int rc;
+
+	for (int attempt = 0; (rc = lock(store->lock_fd, 0, F_WRLCK)) == -EAGAIN; attempt++)
+		if (!store_wait(store, attempt))
+			return store_busy_error(store, error);
+	return rc < 0 ? lock_error(store, rc, error) : 0;
+}
+
+void making_unlock(struct store *store)
+{
+	lock(store->lock_fd, 0, F_UNLCK);
+}
+
 void operations_unlock(struct store *store, id_vector *ids)
 {
 	/* Nothing to do about a failure: the lock is dropped when the store is closed. */
@@ -55,7 +70,6 @@ void operations_unlock(struct store *store, id_vector *ids)
 		lock(store->lock_fd, ids->items[i], F_UNLCK);
 }
 
-/* Room first, so that a lock is never taken that can't be noted. */
 static int note(id_vector *ids, int64_t id, struct error *error)
 {
 	int64_t *item = vector_push(ids);
@@ -83,20 +97,24 @@ int store_operation_open(struct store *store, enum operation_kind kind,
 		return rc;
 	if (rc == 0)
 		return damaged(store, "the last operation's number", error);
-	id = sqlite3_column_int64(last, 0) + 1;
-
-	rc = note(&store->opened, id, error);
-	if (rc < 0)
-		return rc;
-	rc = lock(store->lock_fd, id, F_WRLCK);
+	id = sqlite3_column_int64(last, 0);
+	/* A number is locked for a moment after the transaction that had it was rolled back. */
+	do {
+		rc = lock(store->lock_fd, ++id, F_WRLCK);
+	} while (rc == -EAGAIN);
 	if (rc < 0)
 		return lock_error(store, rc, error);
+	rc = note(&store->opened, id, error);
+	if (rc < 0) {
+		lock(store->lock_fd, id, F_UNLCK);
+		return rc;
+	}
 	bind_int(insert, 1, id);
 	bind_int(insert, 2, kind);
 	rc = statement_step(store, insert, error);
 	if (rc < 0)
 		return rc;
-	*ret_operation = (struct operation){ .id = id, .kind = kind };
+	*ret_operation = (struct operation){.id = id, .kind = kind};
 	return 0;
 }
 
@@ -182,9 +200,9 @@ static int next_operation(struct store *store, int64_t after, struct operation *
 /* 1 if it is ours now; 0 if its owner is alive, or had just settled it. */
 static int take_over(struct store *store, const struct operation *operation, struct error *error)
 {
-	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
-			       .l_start = operation->id, .l_len = 1 };
-	struct operation found = { 0 };
+	struct flock range = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = operation->id, .l_len = 1};
+	struct operation found = {0};
 	int rc;
 
 	/* Asked of the other description: on our own, a lock that we hold is no obstacle. */
@@ -207,13 +225,14 @@ static int take_over(struct store *store, const struct operation *operation, str
 int store_operation_take_dead(struct store *store, struct operation *ret_operation,
 			      struct error *error)
 {
-	struct operation operation = { 0 };
+	struct operation operation = {0};
 	int rc;
 
 	if (store->read_only || store->in_transaction)
 		return error_set(error, -EINVAL, BN_REASON_STATE,
 				 "dead operations in %s are looked for in a transaction or a store "
-				 "for reading", store->directory);
+				 "for reading",
+				 store->directory);
 	while ((rc = next_operation(store, operation.id, &operation, error)) > 0) {
 		rc = take_over(store, &operation, error);
 		if (rc == 0)

@@ -3,10 +3,10 @@
  * Published ports as rows.
  *
  * A key holds, from the top: protocol, class, first host port, slot. The class is the bit length of
- * count - 1, so no range of a class is longer than 2^class. What meets a range of host ports is then
- * in one window of keys for each class that the protocol has, and a window holds little else: the
- * question costs the same with one port published as with 65,535. Slots tell apart ports that differ
- * by host address only.
+ * count - 1, so no range of a class is longer than 2^class. What meets a range of host ports is
+ * then in one window of keys for each class that the protocol has, and a window holds little else:
+ * the question costs the same with one port published as with 65,535. Slots tell apart ports that
+ * differ by host address only.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -33,10 +33,10 @@ static unsigned int class_of(uint16_t count)
 	return count > 1 ? 32 - (unsigned int)__builtin_clz(count - 1U) : 0;
 }
 
-static int64_t make_key(uint8_t protocol, unsigned int class, unsigned int host_port,
+static int64_t make_key(uint8_t protocol, unsigned int size_class, unsigned int host_port,
 			unsigned int slot)
 {
-	return (int64_t)protocol << PROTOCOL_SHIFT | (int64_t)class << CLASS_SHIFT |
+	return (int64_t)protocol << PROTOCOL_SHIFT | (int64_t)size_class << CLASS_SHIFT |
 	       (int64_t)host_port << SLOT_BITS | slot;
 }
 
@@ -60,21 +60,21 @@ static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_cla
 			struct error *error)
 {
 	uint32_t classes = CLASSES_KNOWN;
-	unsigned int class = 0;
+	unsigned int size_class = 0;
 	int rc;
 
 	if (store->in_transaction && store->classes && store->classes_protocol == protocol) {
 		*ret_classes = store->classes;
 		return 0;
 	}
-	while (class < CLASS_COUNT) {
+	while (size_class < CLASS_COUNT) {
 		sqlite3_stmt *next CLEANUP_STATEMENT = NULL;
 		int64_t key;
 
 		rc = statement_get(store, STATEMENT_PORT_NEXT, &next, error);
 		if (rc < 0)
 			return rc;
-		bind_int(next, 1, make_key(protocol, class, 0, 0));
+		bind_int(next, 1, make_key(protocol, size_class, 0, 0));
 		bind_int(next, 2, make_key(protocol, CLASS_COUNT, 0, 0));
 		rc = statement_step(store, next, error);
 		if (rc < 0)
@@ -82,8 +82,8 @@ static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_cla
 		if (rc == 0)
 			break;
 		key = sqlite3_column_int64(next, 0);
-		class = (unsigned int)(key >> CLASS_SHIFT) & 0x1f;
-		classes |= UINT32_C(1) << class++;
+		size_class = (unsigned int)(key >> CLASS_SHIFT) & 0x1f;
+		classes |= UINT32_C(1) << size_class++;
 	}
 	if (store->in_transaction) {
 		store->classes = classes;
@@ -93,17 +93,17 @@ static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_cla
 	return 0;
 }
 
-static int open_window(struct store *store, const struct port *port, unsigned int class,
+static int open_window(struct store *store, const struct port *port, unsigned int size_class,
 		       sqlite3_stmt **ret_statement, struct error *error)
 {
-	unsigned int reach = (1U << class) - 1, last = port->host_port + port->count - 1U;
+	unsigned int reach = (1U << size_class) - 1, last = port->host_port + port->count - 1U;
 	unsigned int first = port->host_port > reach ? port->host_port - reach : 0;
 	int rc = statement_get(store, STATEMENT_PORT_WINDOW, ret_statement, error);
 
 	if (rc < 0)
 		return rc;
-	bind_int(*ret_statement, 1, make_key(port->protocol, class, first, 0));
-	bind_int(*ret_statement, 2, make_key(port->protocol, class, last, SLOT_MAX));
+	bind_int(*ret_statement, 1, make_key(port->protocol, size_class, first, 0));
+	bind_int(*ret_statement, 2, make_key(port->protocol, size_class, last, SLOT_MAX));
 	return 0;
 }
 
@@ -111,13 +111,13 @@ static int open_window(struct store *store, const struct port *port, unsigned in
  * 1 and *ret_holder (with the sequence of its endpoint) if a port of the class collides, else 0.
  * *slot becomes the first that is free for a port that begins where this one does.
  */
-static int find_in_class(struct store *store, const struct port *port, unsigned int class,
+static int find_in_class(struct store *store, const struct port *port, unsigned int size_class,
 			 struct port *ret_holder, int64_t *ret_endpoint, unsigned int *slot,
 			 struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	struct port found = { 0 };
-	int rc = open_window(store, port, class, &row, error);
+	struct port found = {0};
+	int rc = open_window(store, port, size_class, &row, error);
 
 	if (rc < 0)
 		return rc;
@@ -143,9 +143,9 @@ static int find_collision(struct store *store, const struct port *port, struct p
 	uint32_t classes;
 	int rc = find_classes(store, port->protocol, &classes, error);
 
-	for (unsigned int class = 0; class < CLASS_COUNT && rc == 0; class++)
-		if (classes & UINT32_C(1) << class)
-			rc = find_in_class(store, port, class, ret_holder, ret_endpoint, slot,
+	for (unsigned int size_class = 0; size_class < CLASS_COUNT && rc == 0; size_class++)
+		if (classes & UINT32_C(1) << size_class)
+			rc = find_in_class(store, port, size_class, ret_holder, ret_endpoint, slot,
 					   error);
 	return rc;
 }
@@ -202,7 +202,8 @@ static int busy(const struct port *port, struct error *error)
 {
 	return error_set(error, -EBUSY, BN_REASON_PORT_IN_USE,
 			 "another process is just at work on endpoint %s of network %s or its port "
-			 "%u/%s; try again", port->endpoint, port->network, port->host_port,
+			 "%u/%s; try again",
+			 port->endpoint, port->network, port->host_port,
 			 protocol_name(port->protocol));
 }
 
@@ -210,7 +211,7 @@ static int busy(const struct port *port, struct error *error)
 static int find_endpoint(struct store *store, int64_t operation, const struct port *port,
 			 struct error *error)
 {
-	struct endpoint_row row = { 0 };
+	struct endpoint_row row = {0};
 	int rc;
 
 	if (store->endpoint.sequence && strcmp(store->endpoint_id, port->endpoint) == 0 &&
@@ -233,7 +234,7 @@ int store_port_insert(struct store *store, const struct operation *operation,
 		      const struct port *port, struct error *error)
 {
 	sqlite3_stmt *insert CLEANUP_STATEMENT = NULL;
-	unsigned int slot = 0, class = class_of(port->count);
+	unsigned int slot = 0, size_class = class_of(port->count);
 	struct port holder;
 	int64_t endpoint;
 	int rc = operation_check(store, operation, false, error);
@@ -249,20 +250,21 @@ int store_port_insert(struct store *store, const struct operation *operation,
 	if (rc > 0)
 		return in_use(store, port, &holder, endpoint, error);
 	if (slot > SLOT_MAX)
-		return error_set(error, -ENOSPC, BN_REASON_PORT_IN_USE,
-				 "host port %u/%s is published on %d addresses; publish it on every "
-				 "address instead", port->host_port, protocol_name(port->protocol),
-				 SLOT_MAX + 1);
+		return error_set(
+			error, -ENOSPC, BN_REASON_PORT_IN_USE,
+			"host port %u/%s is published on %d addresses; publish it on every "
+			"address instead",
+			port->host_port, protocol_name(port->protocol), SLOT_MAX + 1);
 	rc = statement_get(store, STATEMENT_PORT_INSERT, &insert, error);
 	if (rc < 0)
 		return rc;
-	bind_int(insert, 1, make_key(port->protocol, class, port->host_port, slot));
+	bind_int(insert, 1, make_key(port->protocol, size_class, port->host_port, slot));
 	bind_addr(insert, 2, &port->host_addr);
 	bind_int(insert, 3, port->container_port);
 	bind_int(insert, 4, port->count);
 	bind_int(insert, 5, store->endpoint.sequence);
 	bind_int(insert, 6, operation->id);
-	store->classes |= UINT32_C(1) << class;
+	store->classes |= UINT32_C(1) << size_class;
 	return statement_step(store, insert, error);
 }
 
@@ -280,7 +282,8 @@ static int port_unknown(const struct port *port, struct error *error)
 {
 	return error_set(error, -ENOENT, BN_REASON_PORT_UNKNOWN,
 			 "endpoint %s of network %s has not published host port %u/%s that way; "
-			 "list its ports", port->endpoint, port->network, port->host_port,
+			 "list its ports",
+			 port->endpoint, port->network, port->host_port,
 			 protocol_name(port->protocol));
 }
 
@@ -296,15 +299,15 @@ static int find_port(struct store *store, int64_t operation, int64_t endpoint,
 		     const struct port *port, int64_t *ret_key, struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	unsigned int class = class_of(port->count);
-	struct port found = { 0 };
+	unsigned int size_class = class_of(port->count);
+	struct port found = {0};
 	int64_t removal;
 	int rc = statement_get(store, STATEMENT_PORT_WINDOW, &row, error);
 
 	if (rc < 0)
 		return rc;
-	bind_int(row, 1, make_key(port->protocol, class, port->host_port, 0));
-	bind_int(row, 2, make_key(port->protocol, class, port->host_port, SLOT_MAX));
+	bind_int(row, 1, make_key(port->protocol, size_class, port->host_port, 0));
+	bind_int(row, 2, make_key(port->protocol, size_class, port->host_port, SLOT_MAX));
 	while ((rc = statement_step(store, row, error)) > 0) {
 		rc = read_values(store, row, KEY, &found, error);
 		if (rc < 0)
@@ -320,8 +323,8 @@ static int find_port(struct store *store, int64_t operation, int64_t endpoint,
 	return rc;
 }
 
-int store_port_mark(struct store *store, const struct operation *operation,
-		    const struct port *port, struct error *error)
+int store_port_mark(struct store *store, const struct operation *operation, const struct port *port,
+		    struct error *error)
 {
 	sqlite3_stmt *mark CLEANUP_STATEMENT = NULL;
 	struct endpoint_row endpoint;
@@ -426,8 +429,10 @@ int ports_of_operation(struct store *store, const struct operation *operation, p
 		       struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, operation_removes(operation->kind) ? STATEMENT_PORT_MARKED :
-				      STATEMENT_PORT_INSERTED, &row, error);
+	int rc = statement_get(store,
+			       operation_removes(operation->kind) ? STATEMENT_PORT_MARKED
+								  : STATEMENT_PORT_INSERTED,
+			       &row, error);
 
 	if (rc < 0)
 		return rc;

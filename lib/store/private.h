@@ -69,8 +69,8 @@ enum statement {
 /* Who an endpoint's row belongs to. */
 struct endpoint_row {
 	int64_t sequence;
-	int64_t operation;      /* that inserts it, 0 once settled */
-	int64_t removal;        /* that removes it, 0 for none */
+	int64_t operation; /* that inserts it, 0 once settled */
+	int64_t removal;   /* that removes it, 0 for none */
 };
 
 typedef VECTOR(int64_t) id_vector;
@@ -79,8 +79,8 @@ struct store {
 	sqlite3 *database;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	char *directory;
-	int lock_fd;            /* holds the locks of our operations; -1 when read-only */
-	int probe_fd;           /* a second description of the same file, which sees them held */
+	int lock_fd;  /* holds the locks of our operations; -1 when read-only */
+	int probe_fd; /* a second description of the same file, which sees them held */
 	bool read_only;
 	bool in_transaction;
 	deadline_ms deadline;
@@ -91,7 +91,7 @@ struct store {
 	struct endpoint_row endpoint;
 	char endpoint_network[NETWORK_NAME_MAX + 1];
 	char endpoint_id[ENDPOINT_ID_MAX + 1];
-	uint32_t classes;       /* 0: not known */
+	uint32_t classes; /* 0: not known */
 	uint8_t classes_protocol;
 };
 
@@ -100,6 +100,9 @@ struct store {
 /* SQLite's last failure as an errno and a sentence that names the directory. */
 int store_error(struct store *store, struct error *error);
 int store_busy_error(struct store *store, struct error *error);
+
+/* A nap while another process is in the way; false once the deadline has passed. */
+bool store_wait(const struct store *store, int attempt);
 
 /* ---- statements ---- */
 
@@ -118,7 +121,7 @@ void bind_text(sqlite3_stmt *statement, int index, const char *text);
 void bind_int(sqlite3_stmt *statement, int index, int64_t value);
 void bind_addr(sqlite3_stmt *statement, int index, const struct addr *addr);
 void bind_prefix(sqlite3_stmt *statement, int index, const struct prefix *prefix);
-const char *column_text(sqlite3_stmt *statement, int column);   /* never NULL */
+const char *column_text(sqlite3_stmt *statement, int column); /* never NULL */
 int column_addr(sqlite3_stmt *statement, int column, struct addr *ret_addr);
 int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix);
 /* A value in the database that can't be understood. */
@@ -139,6 +142,9 @@ bool operation_removes(enum operation_kind kind);
 int operation_check(struct store *store, const struct operation *operation, bool removes,
 		    struct error *error);
 void operations_unlock(struct store *store, id_vector *ids);
+/* Byte 0, which is no operation's: held by the one that makes or migrates the database. */
+int making_lock(struct store *store, struct error *error);
+void making_unlock(struct store *store);
 
 /* ---- rows, for settling ---- */
 

@@ -61,12 +61,12 @@ static const char version_1[] =
 	"CREATE INDEX ports_removal ON ports (removal) WHERE removal IS NOT NULL;";
 
 /* From each version to the next. */
-static const char *const migrations[] = { version_1 };
+static const char *const migrations[] = {version_1};
 
-#define BUILTIN \
-	"INSERT INTO networks (name, builtin, id, driver, bridge, bridge_adopted, mtu," \
+#define BUILTIN                                                                                    \
+	"INSERT INTO networks (name, builtin, id, driver, bridge, bridge_adopted, mtu,"            \
 	" ipv4_subnet, ipv4_gateway, ipv4_range, ipv6_subnet, ipv6_gateway, ipv6_range, reserved," \
-	" options) " \
+	" options) "                                                                               \
 	"VALUES ('%s', 1, '%s', '%s', '', 0, 0, '', '', '', '', '', '', '', '')"
 
 static int execute(struct store *store, const char *text, struct error *error)
@@ -82,9 +82,9 @@ static int insert_builtins(struct store *store, struct error *error)
 		const char *name;
 		enum driver driver;
 	} builtins[] = {
-		{ "bridge", DRIVER_BRIDGE },
-		{ "host", DRIVER_HOST },
-		{ "none", DRIVER_NONE },
+		{"bridge", DRIVER_BRIDGE},
+		{"host", DRIVER_HOST},
+		{"none", DRIVER_NONE},
 	};
 	char text[sizeof(BUILTIN) + ID_LEN + 32];
 
@@ -122,21 +122,18 @@ int schema_version(struct store *store, int *ret_version, struct error *error)
 	return rc < 0 ? rc : 0;
 }
 
-static int migrate(struct store *store, struct error *error)
+static int migrate(struct store *store, size_t version, struct error *error)
 {
 	char text[40];
-	int version, rc;
+	int rc;
 
-	/* Another process may have been faster: look again now that nobody else can write. */
-	rc = schema_version(store, &version, error);
-	for (size_t i = rc < 0 ? ARRAY_SIZE(migrations) : (size_t)version;
-	     i < ARRAY_SIZE(migrations) && rc == 0; i++) {
+	for (size_t i = version; i < ARRAY_SIZE(migrations); i++) {
 		rc = execute(store, migrations[i], error);
 		if (rc == 0 && i == 0)
 			rc = insert_builtins(store, error);
+		if (rc < 0)
+			return rc;
 	}
-	if (rc < 0)
-		return rc;
 	snprintf(text, sizeof(text), "PRAGMA user_version = %zu", ARRAY_SIZE(migrations));
 	return execute(store, text, error);
 }
@@ -158,7 +155,7 @@ int schema_migrate(struct store *store, struct error *error)
 	rc = execute(store, "BEGIN IMMEDIATE", error);
 	if (rc < 0)
 		return rc;
-	rc = migrate(store, error);
+	rc = migrate(store, (size_t)version, error);
 	if (rc == 0)
 		rc = execute(store, "COMMIT", error);
 	if (rc < 0)

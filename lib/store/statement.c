@@ -7,22 +7,22 @@
 /* Does the operation that inserts the row still stand open? */
 #define PENDING "operation IN (SELECT id FROM operations)"
 
-#define NETWORK_COLUMNS \
+#define NETWORK_COLUMNS                                                                          \
 	"name, id, driver, bridge, bridge_adopted, mtu, ipv4_subnet, ipv4_gateway, ipv4_range, " \
-	"ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, builtin, " PENDING ", " \
+	"ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, builtin, " PENDING ", "       \
 	"operation, removal"
 
-#define ENDPOINT_COLUMNS \
-	"sequence, network, id, sandbox, sandbox_device, sandbox_inode, interface, " \
+#define ENDPOINT_COLUMNS                                                                         \
+	"sequence, network, id, sandbox, sandbox_device, sandbox_inode, interface, "             \
 	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, " PENDING ", " \
 	"operation, removal"
 
 /* Endpoints outside, ports inside: both indexes then give the order of the listing. */
-#define PORT_LIST \
+#define PORT_LIST                                                                \
 	"SELECT e.network, e.id, p.key, p.host_addr, p.container_port, p.count " \
-	"FROM endpoints AS e CROSS JOIN ports AS p ON p.endpoint = e.sequence " \
+	"FROM endpoints AS e CROSS JOIN ports AS p ON p.endpoint = e.sequence "  \
 	"WHERE (?1 OR p.operation NOT IN (SELECT id FROM operations)) "
-#define PORT_OF \
+#define PORT_OF                                                                  \
 	"SELECT e.network, e.id, p.key, p.host_addr, p.container_port, p.count " \
 	"FROM ports AS p JOIN endpoints AS e ON e.sequence = p.endpoint WHERE "
 #define PORT_ORDER "ORDER BY e.network, e.id, p.key"
@@ -33,7 +33,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
 
 	[STATEMENT_OPERATION_LAST] = "SELECT kind FROM operations WHERE id = 0",
-	[STATEMENT_OPERATION_INSERT] = "REPLACE INTO operations (id, kind) VALUES (0, ?1), (?1, ?2)",
+	[STATEMENT_OPERATION_INSERT] =
+		"REPLACE INTO operations (id, kind) VALUES (0, ?1), (?1, ?2)",
 	[STATEMENT_OPERATION_DELETE] = "DELETE FROM operations WHERE id = ?1",
 	[STATEMENT_OPERATION_LIST] = "SELECT id, kind FROM operations WHERE id > ?1 ORDER BY id",
 
@@ -51,19 +52,18 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_NETWORK_OF_OPERATION] =
 		"SELECT " NETWORK_COLUMNS " FROM networks WHERE operation = ?1 OR removal = ?1 "
 		"ORDER BY name",
-	[STATEMENT_NETWORK_HOLDER] =
-		"SELECT name, id = ?2 FROM networks WHERE name <> ?1 AND "
-		"(id = ?2 OR (bridge = ?3 AND bridge <> ''))",
+	[STATEMENT_NETWORK_HOLDER] = "SELECT name, id = ?2 FROM networks WHERE name <> ?1 AND "
+				     "(id = ?2 OR (bridge = ?3 AND bridge <> ''))",
 	[STATEMENT_NETWORK_INSERT] =
 		"INSERT INTO networks (name, id, driver, bridge, bridge_adopted, mtu, ipv4_subnet, "
-		"ipv4_gateway, ipv4_range, ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, "
+		"ipv4_gateway, ipv4_range, ipv6_subnet, ipv6_gateway, ipv6_range, reserved, "
+		"options, "
 		"builtin, operation) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 	[STATEMENT_NETWORK_MARK] =
 		"UPDATE networks SET removal = ?1 WHERE name = ?2 AND NOT builtin",
 	[STATEMENT_NETWORK_UNMARK] = "UPDATE networks SET removal = NULL WHERE removal = ?1",
-	[STATEMENT_NETWORK_DELETE] =
-		"DELETE FROM networks WHERE operation = ?1 OR removal = ?1",
+	[STATEMENT_NETWORK_DELETE] = "DELETE FROM networks WHERE operation = ?1 OR removal = ?1",
 
 	[STATEMENT_ENDPOINT_COUNT] = "SELECT count(*) FROM endpoints WHERE network = ?1",
 	[STATEMENT_ENDPOINT_GET] =
@@ -81,28 +81,27 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"ORDER BY network, id",
 	[STATEMENT_ENDPOINT_INSERT] =
 		"INSERT INTO endpoints (network, id, sandbox, sandbox_device, sandbox_inode, "
-		"interface, host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, "
-		"operation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		"interface, host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, "
+		"options, "
+		"operation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
+		"?15)",
 	[STATEMENT_ENDPOINT_MARK] = "UPDATE endpoints SET removal = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
-	[STATEMENT_ENDPOINT_DELETE] =
-		"DELETE FROM endpoints WHERE operation = ?1 OR removal = ?1",
+	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE operation = ?1 OR removal = ?1",
 
-	[STATEMENT_ADDRESS_HOLDER] =
-		"SELECT released IS NOT NULL, e.id FROM addresses AS a "
-		"LEFT JOIN endpoints AS e ON e.sequence = a.endpoint "
-		"WHERE a.network = ?1 AND a.family = ?2 AND a.address = ?3",
-	[STATEMENT_ADDRESS_TAKE] =
-		"REPLACE INTO addresses (network, family, address, endpoint) VALUES (?1, ?2, ?3, ?4)",
+	[STATEMENT_ADDRESS_HOLDER] = "SELECT released IS NOT NULL, e.id FROM addresses AS a "
+				     "LEFT JOIN endpoints AS e ON e.sequence = a.endpoint "
+				     "WHERE a.network = ?1 AND a.family = ?2 AND a.address = ?3",
+	[STATEMENT_ADDRESS_TAKE] = "REPLACE INTO addresses (network, family, address, endpoint) "
+				   "VALUES (?1, ?2, ?3, ?4)",
 	[STATEMENT_ADDRESS_RELEASE] =
 		"UPDATE addresses SET endpoint = NULL, released = "
 		"(SELECT coalesce(max(released), 0) + 1 FROM addresses "
 		"WHERE network = ?1 AND family = ?2 AND released IS NOT NULL) "
 		"WHERE network = ?1 AND family = ?2 AND address = ?3",
-	[STATEMENT_ADDRESS_OLDEST] =
-		"SELECT address FROM addresses "
-		"WHERE network = ?1 AND family = ?2 AND released IS NOT NULL "
-		"ORDER BY released LIMIT 1",
+	[STATEMENT_ADDRESS_OLDEST] = "SELECT address FROM addresses "
+				     "WHERE network = ?1 AND family = ?2 AND released IS NOT NULL "
+				     "ORDER BY released LIMIT 1",
 	[STATEMENT_ADDRESS_FORGET] =
 		"DELETE FROM addresses WHERE network = ?1 AND family = ?2 AND address = ?3",
 	[STATEMENT_ADDRESS_FORGET_NETWORK] =
@@ -125,9 +124,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"INSERT INTO ports (key, host_addr, container_port, count, endpoint, operation) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 	[STATEMENT_PORT_MARK] = "UPDATE ports SET removal = ?1 WHERE key = ?2",
-	[STATEMENT_PORT_BUSY] =
-		"SELECT 1 FROM ports WHERE endpoint = ?1 AND "
-		"((removal IS NOT NULL AND removal <> ?2) OR " PENDING ") LIMIT 1",
+	[STATEMENT_PORT_BUSY] = "SELECT 1 FROM ports WHERE endpoint = ?1 AND "
+				"((removal IS NOT NULL AND removal <> ?2) OR " PENDING ") LIMIT 1",
 	[STATEMENT_PORT_MARK_ENDPOINT] = "UPDATE ports SET removal = ?1 WHERE endpoint = ?2",
 	[STATEMENT_PORT_UNMARK] = "UPDATE ports SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_PORT_DELETE_MARKED] = "DELETE FROM ports WHERE removal = ?1",
@@ -135,8 +133,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_PORT_LIST] = PORT_LIST PORT_ORDER,
 	[STATEMENT_PORT_LIST_NETWORK] = PORT_LIST "AND e.network = ?2 " PORT_ORDER,
 	[STATEMENT_PORT_LIST_ID] = PORT_LIST "AND e.id = ?3 " PORT_ORDER,
-	[STATEMENT_PORT_LIST_ENDPOINT] =
-		PORT_LIST "AND e.network = ?2 AND e.id = ?3 " PORT_ORDER,
+	[STATEMENT_PORT_LIST_ENDPOINT] = PORT_LIST "AND e.network = ?2 AND e.id = ?3 " PORT_ORDER,
 	[STATEMENT_PORT_MARKED] = PORT_OF "p.removal = ?1 " PORT_ORDER,
 	[STATEMENT_PORT_INSERTED] = PORT_OF "p.operation = ?1 " PORT_ORDER,
 };
@@ -250,5 +247,6 @@ int damaged(struct store *store, const char *what, struct error *error)
 {
 	return error_set(error, -EBADMSG, BN_REASON_STATE,
 			 "the state in %s is damaged (%s can't be read); detach everything and "
-			 "remove that directory", store->directory, what);
+			 "remove that directory",
+			 store->directory, what);
 }

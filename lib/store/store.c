@@ -31,23 +31,28 @@ static deadline_ms now_ms(void)
 	return (deadline_ms)now.tv_sec * 1000 + (deadline_ms)now.tv_nsec / 1000000;
 }
 
-/* Another process writes; its transaction takes some 10 us, so a nap is short at first. */
-static int wait_for_writer(void *data, int attempt)
+/* Another's transaction takes some 10 us, so a nap is short at first. */
+bool store_wait(const struct store *store, int attempt)
 {
-	const struct store *store = data;
-	struct timespec nap = { .tv_nsec = attempt < 20 ? 20000 : 500000 };
+	struct timespec nap = {.tv_nsec = attempt < 20 ? 20000 : 500000};
 
 	if (store->deadline && now_ms() >= store->deadline)
-		return 0;
+		return false;
 	nanosleep(&nap, NULL);
-	return 1;
+	return true;
+}
+
+static int on_busy(void *data, int attempt)
+{
+	return store_wait(data, attempt);
 }
 
 int store_busy_error(struct store *store, struct error *error)
 {
 	return error_set(error, -ETIMEDOUT, BN_REASON_TIMEOUT,
 			 "the state in %s stayed locked by another process until the time limit; "
-			 "try again or allow more time", store->directory);
+			 "try again or allow more time",
+			 store->directory);
 }
 
 static int errno_of(int code, int system)
@@ -64,7 +69,7 @@ static int errno_of(int code, int system)
 		return ENOSPC;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-	case SQLITE_ERROR:      /* no such table, say */
+	case SQLITE_ERROR: /* no such table, say */
 		return EBADMSG;
 	default:
 		return system > 0 ? system : EIO;
@@ -88,7 +93,8 @@ int store_error(struct store *store, struct error *error)
 	return error_set(error, -number, BN_REASON_STATE,
 			 "the state in %s can't be used: %s (%s); see that the directory can be "
 			 "written and has room, or name another",
-			 store->directory, strerrordesc_np(number), sqlite3_errmsg(store->database));
+			 store->directory, strerrordesc_np(number),
+			 sqlite3_errmsg(store->database));
 }
 
 static int directory_error(const char *directory, const char *what, struct error *error)
@@ -147,10 +153,9 @@ static int open_locks(struct store *store, struct error *error)
 
 static int open_database(struct store *store, const char *path, int flags, struct error *error)
 {
-	if (sqlite3_open_v2(path, &store->database, flags | SQLITE_OPEN_NOMUTEX, NULL) !=
-	    SQLITE_OK)
+	if (sqlite3_open_v2(path, &store->database, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
 		return store->database ? store_error(store, error) : error_oom(error);
-	sqlite3_busy_handler(store->database, wait_for_writer, store);
+	sqlite3_busy_handler(store->database, on_busy, store);
 	/* Else the last to close would remove the journal, and without one a reader that may not
 	 * write in the directory can't open the database. */
 	sqlite3_db_config(store->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -159,9 +164,27 @@ static int open_database(struct store *store, const char *path, int flags, struc
 	return 0;
 }
 
+/* The change to a journal of its own kind needs the database alone, and fails where it would have
+ * to wait for another that wants the same: so one at a time. */
+static int make_schema(struct store *store, struct error *error)
+{
+	int version, rc = making_lock(store, error);
+
+	if (rc < 0)
+		return rc;
+	rc = schema_version(store, &version, error);
+	if (rc == 0 && version == 0 &&
+	    sqlite3_exec(store->database, make_settings, NULL, NULL, NULL) != SQLITE_OK)
+		rc = store_error(store, error);
+	if (rc == 0)
+		rc = schema_migrate(store, error);
+	making_unlock(store);
+	return rc;
+}
+
 static int open_for_writing(struct store *store, const char *path, struct error *error)
 {
-	int version, rc = make_directory(store->directory, error);
+	int rc = make_directory(store->directory, error);
 
 	if (rc == 0)
 		rc = open_locks(store, error);
@@ -169,14 +192,7 @@ static int open_for_writing(struct store *store, const char *path, struct error 
 		rc = make_database(store->directory, path, error);
 	if (rc == 0)
 		rc = open_database(store, path, SQLITE_OPEN_READWRITE, error);
-	if (rc == 0)
-		rc = schema_version(store, &version, error);
-	if (rc < 0)
-		return rc;
-	if (version == 0 &&
-	    sqlite3_exec(store->database, make_settings, NULL, NULL, NULL) != SQLITE_OK)
-		return store_error(store, error);
-	return schema_migrate(store, error);
+	return rc < 0 ? rc : make_schema(store, error);
 }
 
 /* What is missing, or is being made by another process just now, is empty. */
@@ -193,8 +209,8 @@ static int open_for_reading(struct store *store, const char *path, struct error 
 	}
 	if (rc == 0 && version == 0) {
 		sqlite3_close(store->database);
-		rc = open_database(store, ":memory:",
-				   SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY, error);
+		rc = open_database(store, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY,
+				   error);
 	}
 	return rc < 0 ? rc : schema_migrate(store, error);
 }
@@ -204,8 +220,7 @@ static void cleanup_store(struct store **store)
 	store_close(*store);
 }
 
-int store_open(const char *directory, bool read_only, struct store **ret_store,
-	       struct error *error)
+int store_open(const char *directory, bool read_only, struct store **ret_store, struct error *error)
 {
 	struct store *store CLEANUP(cleanup_store) = calloc(1, sizeof(*store));
 	char *path CLEANUP_FREE = NULL;

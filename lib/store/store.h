@@ -43,7 +43,8 @@ struct operation {
 	enum operation_kind kind;
 };
 
-/* Inside a transaction. Rows inserted or marked with this id belong to it until it is closed. */
+/* Inside a transaction. Rows inserted or marked with this id belong to it until it is closed. Those
+ * that are undone when found dead insert rows, those that are finished mark them; not both. */
 int store_operation_open(struct store *store, enum operation_kind kind,
 			 struct operation *ret_operation, struct error *error);
 /* Settle, inside a transaction: close keeps the rows it inserted and drops those it marked for
@@ -71,9 +72,12 @@ int store_operation_rows(struct store *store, const struct operation *operation,
 
 /* ---- networks ---- */
 
-/* -EEXIST when the name or the bridge is taken, also by an open operation. */
+/* -EEXIST when the name or the bridge is taken, also by an open operation. The name "bridge", while
+ * that network has no bridge yet: defines it, under the id it has; without the definition, when that
+ * is abandoned or deleted, it is back in its first form. */
 int store_network_insert(struct store *store, const struct operation *operation,
 			 const struct network *network, struct error *error);
+/* By name. -ENOENT, -EPERM BN_REASON_NETWORK_BUILTIN, -EBUSY when another operation is at it. */
 int store_network_mark(struct store *store, const struct operation *operation, const char *name,
 		       struct error *error);
 /* By name, id, or an unambiguous beginning (4 or more digits) of an id. -ENOENT
@@ -113,11 +117,13 @@ int store_address_pick(struct store *store, const struct network *network, int f
 
 /* ---- ports ---- */
 
-/* -EADDRINUSE BN_REASON_PORT_IN_USE; the sentence names network and endpoint of the holder. */
+/* Of an endpoint that is settled or belongs to the same operation: -ENOENT
+ * BN_REASON_ENDPOINT_UNKNOWN, -EBUSY. -EADDRINUSE BN_REASON_PORT_IN_USE; the sentence names network
+ * and endpoint of the holder. */
 int store_port_insert(struct store *store, const struct operation *operation,
 		      const struct port *port, struct error *error);
 /* By protocol, host address, host port, container port and count of the endpoint's. -ENOENT
- * BN_REASON_PORT_UNKNOWN. */
+ * BN_REASON_PORT_UNKNOWN; -EBUSY when another operation is at it. */
 int store_port_mark(struct store *store, const struct operation *operation,
 		    const struct port *port, struct error *error);
 /* network and endpoint may be NULL. Sorted by network, endpoint, protocol, host address, port. */

@@ -18,8 +18,7 @@ header=$(gcc -E -P -DBN_CDEF "$source_dir/include/bridgenet.h" | grep -oE '\bbn_
 	tr -d ' (')
 map=$(grep -oE '^[[:space:]]+bn_[a-z0-9_]+;' "$source_dir/lib/bridgenet.map" | tr -d '\t ;')
 exported=$(nm -D --defined-only "$library" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }')
-python=$(grep -oE '\bbn_[a-z0-9_]+' "$source_dir/examples/python/bridgenet.py" |
-	grep -vxE 'bn_log_fn')
+python=$(sed -nE 's/^ +"(bn_[a-z0-9_]+)": \(.*/\1/p' "$source_dir/examples/python/bridgenet.py")
 manual=$(sed -nE 's/^\.Nm (bn_[a-z0-9_]+).*/\1/p' "$source_dir"/man/*.3)
 
 check symbols-exported same_lines header "$header" exported "$exported"
@@ -57,9 +56,10 @@ check symbols-needed needed
 
 writable_globals()
 {
-	# Mutable state of the process: none of it may be the library's own.
+	# State of the process that could change: none of it may be the library's own.
 	! find lib -name 'libbridgenet_la-*.o' -path '*/.libs/*' -print0 |
-		xargs -0 nm | awk '$2 ~ /^[bBdDC]$/' | grep -vE '\.(LC|Ltmp)' | grep .
+		xargs -0 objdump -t | awk '$NF !~ /^\./' |
+		grep -E ' O (\.data|\.bss|\.tdata|\.tbss|\*COM\*)[[:space:]]'
 }
 check symbols-no-global-state writable_globals
 

@@ -32,7 +32,8 @@ check pkg-config-version version
 libs()
 {
 	# A program is linked with the library alone, not with what that is linked with.
-	[ "$(flags --libs)" = "-L$stage$prefix/lib -lbridgenet" ] || { flags --libs; return 1; }
+	same_lines pkg-config "$(flags --libs | xargs -n 1)" wanted "-L$stage$prefix/lib
+-lbridgenet"
 }
 check pkg-config-libs libs
 

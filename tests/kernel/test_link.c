@@ -462,6 +462,7 @@ static void test_endpoint(void **state)
 	link = json_array_get(list, 0);
 	assert_string_equal(text_of(link, "ifalias"), ALIAS "/endpoint");
 	assert_string_equal(text_of(link, "master"), BRIDGE);
+	assert_string_equal(text_of(link, "group"), "default");
 	assert_string_equal(text_of(json_object_get(json_object_get(link, "linkinfo"),
 						    "info_slave_data"), "state"), "forwarding");
 	assert_int_equal(json_integer_value(json_object_get(link, "num_tx_queues")), 1);
@@ -651,6 +652,65 @@ static void test_failure_at_each_step(void **state)
 		assert_false(link_is_there(host_ns, "lk-other"));
 	}
 	fault_hook = NULL;
+	sandbox_close(&sandbox);
+}
+
+static int die_at_step(const char *step)
+{
+	if (strcmp(step, fault_step) == 0)
+		_exit(42);
+	return 0;
+}
+
+/* In a process of its own, which is gone when it comes to the step. */
+static void die_while(const char *step, const struct sandbox *sandbox,
+		      const struct endpoint *endpoint, const struct bridge_config *config)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		string_copy(fault_step, sizeof(fault_step), step);
+		fault_hook = die_at_step;
+		if (config)
+			bridge_create(handle, config, &error);
+		else
+			attach(sandbox, endpoint);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 42);
+}
+
+/* What a dead process left half made is known for ours and can be deleted. */
+static void test_death_at_each_step(void **state)
+{
+	static const char *const steps[] = {
+		"link.endpoint.join", "link.endpoint.enter", "link.endpoint.address",
+		"link.route.default",
+	};
+	static const char *const bridge_steps[] = {
+		"link.bridge.sysctl", "link.bridge.mark", "link.bridge.address",
+	};
+	struct sandbox sandbox = sandbox_new();
+	struct endpoint endpoint = endpoint_number(0, true);
+	struct bridge_config other = bridge_config(false);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		die_while(steps[i], &sandbox, &endpoint, NULL);
+		assert_true(link_is_there(host_ns, "bv0"));
+		assert_int_equal(delete_one("bv0"), 0);
+		assert_nothing_left(&sandbox, "bv0");
+	}
+	other.name = "lk-other";
+	other.ipv4 = subnet("172.31.0.0/16", "172.31.0.1");
+	for (size_t i = 0; i < ARRAY_SIZE(bridge_steps); i++) {
+		die_while(bridge_steps[i], NULL, NULL, &other);
+		assert_true(link_is_there(host_ns, "lk-other"));
+		assert_int_equal(bridge_delete(handle, &other, &error), 0);
+		assert_false(link_is_there(host_ns, "lk-other"));
+	}
 	sandbox_close(&sandbox);
 }
 
@@ -1198,6 +1258,7 @@ int main(void)
 		BRIDGE_TEST(test_endpoint_refused),
 		BRIDGE_TEST(test_default_route_survives_a_failure),
 		BRIDGE_TEST(test_failure_at_each_step),
+		BRIDGE_TEST(test_death_at_each_step),
 		BRIDGE_TEST(test_cut),
 		cmocka_unit_test(test_loopback),
 		BRIDGE_TEST(test_first_packet),

@@ -51,6 +51,7 @@ class Builtin(KernelTest):
             self.assertEqual(["172.18.0.1/16"], self.host.addresses("bn0", 4))
             self.assertEqual(["172.17.0.1/16"], self.host.addresses("docker0", 4))
             self.bn("detach", "bridge", "c1")
+            self.bn("network", "rm", "bridge")
         finally:
             self.host.run("ip", "link", "del", "docker0")
 
@@ -64,6 +65,7 @@ class Builtin(KernelTest):
             self.assertEqual(["172.17.0.1/16"], self.host.addresses(made, 4))
             self.assertEqual(before["ifindex"], self.host.link("bn0")["ifindex"])
             self.bn("detach", "bridge", "c1")
+            self.bn("network", "rm", "bridge")
         finally:
             self.host.run("ip", "link", "del", "bn0")
 
@@ -73,14 +75,29 @@ class Builtin(KernelTest):
             namespace = self.attach("bridge", "c1")
             self.assertEqual(["172.18.0.2/16"], namespace.addresses("eth0", 4))
             self.bn("detach", "bridge", "c1")
+            self.bn("network", "rm", "bridge")
         finally:
             self.host.run("ip", "route", "del", "172.17.128.0/17")
 
     def test_can_be_neither_made_nor_deleted(self):
-        for name in ("bridge", "host", "none"):
+        for name in ("host", "none"):
             with self.subTest(name=name):
                 self.fails("network", "create", name, mention=name)
                 self.fails("network", "rm", name, mention=name)
+        self.fails("network", "rm", "bridge", mention="bridge")
+
+    def test_bridge_by_ones_own_wishes(self):
+        """It may be made with other addresses, and goes back to what it was when deleted."""
+        identity = oracle.network(self.bn, "bridge")["id"]
+        self.create("bridge", "--subnet", "10.200.0.0/24")
+        self.assertEqual(["10.200.0.2/24"], self.attach("bridge", "c1").addresses("eth0", 4))
+        self.assertEqual(["10.200.0.1/24"], self.host.addresses("bn0", 4))
+        self.fails("network", "create", "bridge", mention="bridge")
+        self.bn("detach", "bridge", "c1")
+        self.bn("network", "rm", "bridge")
+        shown = oracle.network(self.bn, "bridge")
+        self.assertEqual((identity, "", []), (shown["id"], shown["bridge"], shown["subnets"]))
+        self.assertEqual(["172.17.0.2/16"], self.attach("bridge", "c1").addresses("eth0", 4))
 
 
 def subnets(shown):

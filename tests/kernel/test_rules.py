@@ -60,7 +60,8 @@ class Listing(KernelTest):
 
     def test_quiet_fields_are_for_verbose_alone(self):
         for rule in oracle.rules(self.bn):
-            self.assertFalse(rule.get("packets") or rule.get("purpose") or rule.get("handle"), rule)
+            for key in ("packets", "bytes", "handle", "purpose", "in_interface"):
+                self.assertFalse(rule.get(key), rule)
 
     def test_bound_address_and_ranges(self):
         address = self.net.host_address(4)
@@ -169,7 +170,11 @@ class Counters(KernelTest):
         self.bn("detach", "net", "c2")
         self.bn("network", "rm", "two")
         self.assertEqual(shown, self.shown())
-        self.assertEqual(elements, self.oracle.elements())
+        after = self.oracle.elements()
+        self.assertEqual(set(elements), set(after))
+        # a multicast of an endpoint's IPv6 may come between; nothing ever goes back
+        for key, (packets, octets) in elements.items():
+            self.assertGreaterEqual(after[key], (packets, octets), key)
         self.assertEqual(handles,
                          {rule["extra"]: rule["handle"] for rule in oracle.rules(self.bn, "-v")})
 
@@ -271,13 +276,14 @@ class Users(KernelTest):
         self.assert_tcp(self.attacker, address, 8080, self.listeners[4])
         lasting = self.connect(self.attacker, address, 8080)
         self.converse(lasting, self.listeners[4])
+        server = self.server_side
         self.oracle.user_add("ip", "saddr", self.net.address("attacker", 4), "counter", "drop")
         try:
             self.assert_no_tcp(self.attacker, address, 8080, self.listeners[4])
             self.assert_tcp(self.remote, address, 8080, self.listeners[4])
             lasting.sendall(b"question")
-            self.server_side.settimeout(0.2)
-            self.assertRaises(OSError, self.server_side.recv, 64)
+            server.settimeout(0.2)
+            self.assertRaises(OSError, server.recv, 64)
             (line,) = [line for line in self.oracle.user_text().splitlines() if "counter" in line]
             self.assertGreaterEqual(int(re.search(r"packets (\d+)", line)[1]), 2)
         finally:
@@ -306,8 +312,9 @@ class Users(KernelTest):
         try:
             found = [rule for rule in oracle.rules(self.bn, "-v")
                      if rule["chain"] == "BRIDGENET-USER"]
-            self.assertEqual(1, len(found))
-            self.assertIn("203.0.113.7", " ".join(str(value) for value in found[0].values()))
+            self.assertEqual(["DROP"], [rule["target"] for rule in found])
+            self.assertEqual([rule for rule in oracle.rules(self.bn, "-v", "net")
+                              if rule["chain"] == "BRIDGENET-USER"], [])
         finally:
             self.oracle.user_flush()
 

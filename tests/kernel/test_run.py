@@ -10,7 +10,7 @@ import unittest
 import oracle
 from topology import FAMILIES, KernelTest, for_each_backend, wait_until
 
-WEB = (sys.executable, "-m", "http.server", "80", "--directory", "/usr/share")
+WEB = (sys.executable, "-m", "http.server", "80", "--bind", "::", "--directory", "/usr/share")
 
 
 @for_each_backend
@@ -211,6 +211,9 @@ class Exec(KernelTest):
         self.net.endpoints.remove(self.namespace)
         self.net.namespaces.remove(self.namespace)
         self.namespace.delete()
+        # the kernel takes its time with what was in it
+        wait_until(lambda: not [name for name, link in self.host.links().items()
+                                if "/c1" in str(link.get("ifalias"))], what="its link gone")
         self.fails("exec", "net", "c1", "--", "true", mention="c1")
 
 

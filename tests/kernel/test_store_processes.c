@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The store, several processes and threads: nothing is given out twice, nothing of the dead stays. */
+/* The store, several processes and threads: nothing is given out twice, nothing of the dead stays.
+ */
 #include <pthread.h>
 #include <signal.h>
 
@@ -9,9 +10,9 @@
 #define PORTS 300
 
 /* A worker has no cmocka: the parent reads its exit status, 0 for good, else the failed line. */
-#define MUST(condition) \
-	do { \
-		if (!(condition)) \
+#define MUST(condition)                                               \
+	do {                                                          \
+		if (!(condition))                                     \
 			return __LINE__ & 0xff ? __LINE__ & 0xff : 1; \
 	} while (0)
 
@@ -74,7 +75,7 @@ static int64_t query(struct fixture *f, const char *text)
 
 static int attach_one(struct store *store, const struct network *network, const char *id)
 {
-	struct endpoint endpoint = { .mtu = 1500 };
+	struct endpoint endpoint = {.mtu = 1500};
 	struct operation operation;
 
 	strcpy(endpoint.network, network->name);
@@ -156,7 +157,7 @@ static void test_addresses_once_in_threads(void **state)
 
 	set_up_blue(f, "10.1.0.0/16");
 	for (int i = 0; i < 2; i++) {
-		threads[i] = (struct thread){ .directory = f->directory, .number = i, .result = -1 };
+		threads[i] = (struct thread){.directory = f->directory, .number = i, .result = -1};
 		assert_ok(pthread_create(&threads[i].id, NULL, run_thread, &threads[i]));
 	}
 	for (int i = 0; i < 2; i++) {
@@ -169,8 +170,11 @@ static void test_addresses_once_in_threads(void **state)
 /* Everyone wants the same ports; each is had by one. */
 static int publish_many(const char *directory, int number)
 {
-	struct port port = { .network = "blue", .endpoint = "web", .protocol = IPPROTO_TCP,
-			     .container_port = (uint16_t)(number + 1), .count = 1 };
+	struct port port = {.network = "blue",
+			    .endpoint = "web",
+			    .protocol = IPPROTO_TCP,
+			    .container_port = (uint16_t)(number + 1),
+			    .count = 1};
 	struct store *store;
 
 	MUST(store_open(directory, false, &store, NULL) == 0);
@@ -262,9 +266,13 @@ static void test_first_open_and_names(void **state)
 /* Reserves an endpoint and a port, says so on descriptor `number`, and waits for its end. */
 static int reserve_and_wait(const char *directory, int number)
 {
-	struct endpoint endpoint = { .network = "blue", .id = "web" };
-	struct port port = { .network = "blue", .endpoint = "web", .protocol = IPPROTO_TCP,
-			     .host_port = 80, .container_port = 80, .count = 1 };
+	struct endpoint endpoint = {.network = "blue", .id = "web"};
+	struct port port = {.network = "blue",
+			    .endpoint = "web",
+			    .protocol = IPPROTO_TCP,
+			    .host_port = 80,
+			    .container_port = 80,
+			    .count = 1};
 	struct network network;
 	struct operation operation;
 	struct store *store;
@@ -286,7 +294,7 @@ static int reserve_and_wait(const char *directory, int number)
 /* The same, stopped within the transaction. */
 static int begin_and_wait(const char *directory, int number)
 {
-	struct endpoint endpoint = { .network = "blue", .id = "web" };
+	struct endpoint endpoint = {.network = "blue", .id = "web"};
 	struct operation operation;
 	struct store *store;
 
@@ -318,7 +326,7 @@ static void test_killed_after_reserving(void **state)
 {
 	struct fixture *f = *state;
 	struct operation operation;
-	struct port port = { .protocol = IPPROTO_TCP, .host_port = 80, .count = 1 };
+	struct port port = {.protocol = IPPROTO_TCP, .host_port = 80, .count = 1};
 	struct network blue = make_network("blue", 'b', "10.1.0.0/16");
 	pid_t child;
 
@@ -413,8 +421,12 @@ static void test_taken_once(void **state)
 /* Attach with a port, detach; for ever. */
 static int come_and_go(const char *directory, int number)
 {
-	struct port port = { .network = "blue", .endpoint = "web", .protocol = IPPROTO_TCP,
-			     .host_port = 80, .container_port = 80, .count = 1 };
+	struct port port = {.network = "blue",
+			    .endpoint = "web",
+			    .protocol = IPPROTO_TCP,
+			    .host_port = 80,
+			    .container_port = 80,
+			    .count = 1};
 	struct network network;
 	struct operation operation;
 	struct store *store;
@@ -469,7 +481,7 @@ static void test_killed_anywhere(void **state)
 
 	set_up_blue(f, "10.1.0.0/28");
 	for (int round = 0; round < 60; round++) {
-		struct timespec nap = { .tv_nsec = 1000000 + rand_r(&seed) % 4000000 };
+		struct timespec nap = {.tv_nsec = 1000000 + rand_r(&seed) % 4000000};
 		pid_t child = start(f, come_and_go, 0);
 
 		nanosleep(&nap, NULL);
@@ -482,8 +494,9 @@ static void test_killed_anywhere(void **state)
 		assert_int_equal(query(f, "SELECT count(*) FROM addresses WHERE endpoint"), 0);
 	}
 	assert_int_equal(query(f, "SELECT count(*) = 1 AND sum(integrity_check = 'ok') = 1 "
-				  "FROM pragma_integrity_check"), 1);
-	assert_true(dead > 0);  /* else no kill hit an open operation */
+				  "FROM pragma_integrity_check"),
+			 1);
+	assert_true(dead > 0); /* else no kill hit an open operation */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -111,6 +111,15 @@ static void test_vector(void **state)
 	free(vector.items);
 }
 
+static void test_hash(void **state)
+{
+	(void)state;
+	/* The published values for these. */
+	assert_true(hash_text(HASH_START, "") == 0xcbf29ce484222325u);
+	assert_true(hash_text(HASH_START, "a") == 0xaf63dc4c8601ec8cu);
+	assert_true(hash_text(hash_text(HASH_START, "foo"), "bar") == 0x85944171f73967e8u);
+}
+
 static void test_descriptors(void **state)
 {
 	int kept, copy;
@@ -145,6 +154,7 @@ int main(void)
 		cmocka_unit_test(test_error_kernel_text),
 		cmocka_unit_test(test_string_copy),
 		cmocka_unit_test(test_vector),
+		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_descriptors),
 	};
 

@@ -172,7 +172,7 @@ static void test_failures_of_the_plan(void **state)
 	assert_in_range(sweep(call_plan), 3, 20);
 }
 
-/* Sorting has no way to fail: without memory for its pointers it does without them. */
+/* Sorting has no way to fail: without memory for its keys it does without them. */
 static void test_sort_without_memory(void **state)
 {
 	rule_vector rules = {0};

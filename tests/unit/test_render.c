@@ -115,12 +115,26 @@ static void test_interface(void **state)
 	assert_string_equal(text, "*");
 }
 
+static void test_backends_by_name(void **state)
+{
+	(void)state;
+	for (size_t i = 0; firewall_backends[i]; i++)
+		assert_ptr_equal(firewall_backend_by_name(firewall_backends[i]->name),
+				 firewall_backends[i]);
+#ifdef HAVE_NFTABLES
+	assert_string_equal(firewall_backends[0]->name, "nftables");
+#endif
+	assert_null(firewall_backend_by_name("nftable"));
+	assert_null(firewall_backend_by_name(""));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_extra_of_ports),   cmocka_unit_test(test_extra_of_matches),
 		cmocka_unit_test(test_extra_of_foreign), cmocka_unit_test(test_address),
 		cmocka_unit_test(test_interface),
+		cmocka_unit_test(test_backends_by_name),
 	};
 
 	return cmocka_run_group_tests_name("render", tests, NULL, NULL);

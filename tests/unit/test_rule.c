@@ -189,6 +189,53 @@ static void test_sort_of_every_port(void **state)
 	assert_true(end.tv_sec - start.tv_sec < 5);
 }
 
+static uint32_t next_random(uint32_t *random)
+{
+	*random = *random * 1664525u + 1013904223u;
+	return *random >> 8;
+}
+
+static int compare_by_rule(const void *a, const void *b)
+{
+	return rule_compare(a, b);
+}
+
+/* Rules that differ in a few values of every field stand in the order of rule_compare(). */
+static void test_sort_of_anything(void **state)
+{
+	static const char *const prefixes[] = {"10.0.0.1/32", "10.0.0.1/31",    "10.0.0.2/32",
+					       "fd00::1/128", "fd00:0:1::/128", "fe00::/16"};
+	static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6};
+	rule_vector rules = {0}, expected = {0};
+	uint32_t random = 7;
+
+	(void)state;
+	for (size_t i = 0; i < 5000; i++) {
+		struct rule *rule = vector_push(&rules);
+		uint32_t which = next_random(&random) % 8;
+
+		*rule = sample();
+		rule->chain = next_random(&random) % CHAIN_COUNT;
+		rule->kind = next_random(&random) % RULE_FOREIGN;
+		rule->family = families[next_random(&random) % 3];
+		rule->network[0] = (char)('a' + next_random(&random) % 3);
+		rule->endpoint[1] = next_random(&random) % 2 ? 'x' : '\0';
+		rule->protocol = (uint8_t)(next_random(&random) % 3);
+		rule->destination = (struct prefix){0};
+		if (which < ARRAY_SIZE(prefixes))
+			rule->destination = prefix_of(prefixes[which]);
+		rule->host_port = (uint16_t)(next_random(&random) % 3 * 30000);
+		rule->to_port = (uint16_t)(next_random(&random) % 3);
+		*vector_push(&expected) = *rule;
+	}
+	rules_sort(&rules);
+	qsort(expected.items, expected.len, sizeof(*expected.items), compare_by_rule);
+	for (size_t i = 0; i < rules.len; i++)
+		assert_int_equal(rule_compare(&rules.items[i], &expected.items[i]), 0);
+	rules_clear(&rules);
+	rules_clear(&expected);
+}
+
 static void test_sort_of_little(void **state)
 {
 	rule_vector rules = {0};
@@ -238,6 +285,7 @@ int main(void)
 		cmocka_unit_test(test_order_of_a_listing),
 		cmocka_unit_test(test_foreign_rules_keep_their_order),
 		cmocka_unit_test(test_sort_of_every_port),
+		cmocka_unit_test(test_sort_of_anything),
 		cmocka_unit_test(test_sort_of_little),
 		cmocka_unit_test(test_names_of_targets_and_tables),
 	};

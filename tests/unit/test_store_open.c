@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Opening a state directory: who may, what is refused, and what a transaction waits for. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "store_fixture.h"
 
 static uint64_t milliseconds(void)
@@ -189,18 +192,66 @@ static void test_modes(void **state)
 	teardown((void **)&inside);
 }
 
+/* In a child, whose files may not grow: 0 if a commit fails, says so and leaves nothing. */
+static int fill_up(const char *directory)
+{
+	static const struct rlimit limit = {40000, 40000};
+	char value[FACT_MAX] = "", key[16];
+	struct error error = {0};
+	struct store *store;
+	struct operation operation;
+	int rc = 0;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (store_open(directory, false, &store, &error) < 0 || setrlimit(RLIMIT_FSIZE, &limit) < 0)
+		return 1;
+	memset(value, 'x', sizeof(value) - 1);
+	for (int i = 0; i < 1000 && rc == 0; i++) {
+		snprintf(key, sizeof(key), "fact %d", i);
+		if (store_begin(store, &error) < 0)
+			return 2;
+		if (store_operation_open(store, OPERATION_ATTACH, &operation, &error) < 0 ||
+		    store_fact_set(store, key, value, &error) < 0 ||
+		    store_operation_close(store, &operation, &error) < 0)
+			return 3;
+		rc = store_commit(store, &error);
+	}
+	if (rc >= 0 || error.reason != BN_REASON_STATE || !strstr(error.message, directory))
+		return 4;
+	if (store_fact_get(store, key, value, &error) < 0 || *value)
+		return 5;
+	store_rollback(store);
+	store_close(store);
+	return 0;
+}
+
+static void test_no_room(void **state)
+{
+	struct fixture *f = *state;
+	struct operation operation;
+	int status;
+	pid_t child;
+
+	store_close(f->store);
+	f->store = NULL;
+	child = fork();
+	if (child == 0)
+		_exit(fill_up(f->directory));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_ok(store_open(f->directory, false, &f->store, &f->error));
+	assert_int_equal(store_operation_take_dead(f->store, &operation, &f->error), 0);
+	set_up_blue(f, "10.1.0.0/16");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_deadline),
-		TEST(test_newer_format),
-		TEST(test_damage),
-		TEST(test_open_errors),
-		TEST(test_read_only),
-		TEST(test_unprivileged_reader),
-		TEST(test_modes),
+		TEST(test_deadline),    TEST(test_newer_format), TEST(test_damage),
+		TEST(test_open_errors), TEST(test_read_only),    TEST(test_unprivileged_reader),
+		TEST(test_modes),       TEST(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,20 +151,20 @@ static void test_port_matrix(void **state)
 		const char *first, *second;
 		bool collide;
 	} cases[] = {
-		{ "", "", true },
-		{ "", "0.0.0.0", true },
-		{ "", "::", true },
-		{ "", "127.0.0.1", true },
-		{ "", "::1", true },
-		{ "0.0.0.0", "0.0.0.0", true },
-		{ "0.0.0.0", "192.0.2.1", true },
-		{ "0.0.0.0", "::", false },
-		{ "0.0.0.0", "::1", false },
-		{ "::", "2001:db8::1", true },
-		{ "::", "192.0.2.1", false },
-		{ "192.0.2.1", "192.0.2.1", true },
-		{ "192.0.2.1", "192.0.2.2", false },
-		{ "2001:db8::1", "2001:db8::2", false },
+		{"", "", true},
+		{"", "0.0.0.0", true},
+		{"", "::", true},
+		{"", "127.0.0.1", true},
+		{"", "::1", true},
+		{"0.0.0.0", "0.0.0.0", true},
+		{"0.0.0.0", "192.0.2.1", true},
+		{"0.0.0.0", "::", false},
+		{"0.0.0.0", "::1", false},
+		{"::", "2001:db8::1", true},
+		{"::", "192.0.2.1", false},
+		{"192.0.2.1", "192.0.2.1", true},
+		{"192.0.2.1", "192.0.2.2", false},
+		{"2001:db8::1", "2001:db8::2", false},
 	};
 	struct fixture *f = *state;
 
@@ -196,26 +196,20 @@ static void test_port_ranges(void **state)
 		uint16_t first, count, other, other_count;
 		bool collide;
 	} cases[] = {
-		{ 8000, 10, 8009, 1, true },
-		{ 8000, 10, 8010, 1, false },
-		{ 8000, 10, 7999, 1, false },
-		{ 8000, 10, 7999, 2, true },
-		{ 8000, 10, 8003, 3, true },
-		{ 1, 65535, 65535, 1, true },
-		{ 1, 65535, 32000, 1, true },
-		{ 1, 32768, 32769, 32767, false },
-		{ 1, 32769, 32769, 32767, true },
-		{ 2, 65534, 1, 1, false },
-		{ 100, 5, 104, 5, true },
-		{ 100, 5, 105, 5, false },
+		{8000, 10, 8009, 1, true},      {8000, 10, 8010, 1, false},
+		{8000, 10, 7999, 1, false},     {8000, 10, 7999, 2, true},
+		{8000, 10, 8003, 3, true},      {1, 65535, 65535, 1, true},
+		{1, 65535, 32000, 1, true},     {1, 32768, 32769, 32767, false},
+		{1, 32769, 32769, 32767, true}, {2, 65534, 1, 1, false},
+		{100, 5, 104, 5, true},         {100, 5, 105, 5, false},
 	};
 	struct fixture *f = *state;
 
 	set_up_web(f);
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
 		bool turned = i % 2;
-		struct port a = make_port("web", IPPROTO_SCTP, "", cases[i / 2].first,
-					  cases[i / 2].count);
+		struct port a =
+			make_port("web", IPPROTO_SCTP, "", cases[i / 2].first, cases[i / 2].count);
 		struct port b = make_port("db", IPPROTO_SCTP, "", cases[i / 2].other,
 					  cases[i / 2].other_count);
 
@@ -241,8 +235,8 @@ static void test_ports_by_chance(void **state)
 		uint16_t count = (uint16_t)(1U << ((unsigned int)rand_r(&seed) % 11));
 		uint16_t first = (uint16_t)(1 + (unsigned int)rand_r(&seed) % 60000);
 		int where = rand_r(&seed) % 2, expected = 0;
-		struct port port = make_port("web", IPPROTO_TCP, where ? "192.0.2.1" : "192.0.2.2",
-					     first, 1);
+		struct port port =
+			make_port("web", IPPROTO_TCP, where ? "192.0.2.1" : "192.0.2.2", first, 1);
 
 		port.count = (uint16_t)(1 + (unsigned int)rand_r(&seed) % count);
 		for (unsigned int j = first; j < first + port.count; j++)
@@ -270,9 +264,10 @@ static void test_port_refusals(void **state)
 	error_clear(&f->error);
 	assert_int_equal(publish(f, &db), -EADDRINUSE);
 	assert_int_equal(f->error.reason, BN_REASON_PORT_IN_USE);
-	assert_string_equal(f->error.message,
-			    "host port 8080/tcp is already published by endpoint web of network blue "
-			    "(0.0.0.0:8080->80); unpublish it or choose another port");
+	assert_string_equal(
+		f->error.message,
+		"host port 8080/tcp is already published by endpoint web of network blue "
+		"(0.0.0.0:8080->80); unpublish it or choose another port");
 	strcpy(other.endpoint, "lost");
 	assert_int_equal(publish(f, &other), -ENOENT);
 	assert_int_equal(f->error.reason, BN_REASON_ENDPOINT_UNKNOWN);
@@ -341,8 +336,9 @@ static void test_port_life(void **state)
 static void test_port_order(void **state)
 {
 	struct fixture *f = *state;
-	port_vector ports = { 0 };
-	struct port given[] = {         /* in the order of the listing */
+	port_vector ports = {0};
+	struct port given[] = {
+		/* in the order of the listing */
 		make_port("db", IPPROTO_TCP, "", 5432, 1),
 		make_port("web", IPPROTO_TCP, "", 80, 1),
 		make_port("web", IPPROTO_TCP, "", 90, 20),
@@ -382,18 +378,12 @@ static void test_port_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_new_before_released),
-		TEST(test_released_then_asked_for),
-		TEST(test_smallest_subnet),
-		TEST(test_pick_without_taking),
-		TEST(test_no_subnet),
-		TEST(test_network_forgets),
-		TEST(test_port_matrix),
-		TEST(test_port_ranges),
-		TEST(test_ports_by_chance),
-		TEST(test_port_refusals),
-		TEST(test_port_life),
-		TEST(test_port_order),
+		TEST(test_new_before_released), TEST(test_released_then_asked_for),
+		TEST(test_smallest_subnet),     TEST(test_pick_without_taking),
+		TEST(test_no_subnet),           TEST(test_network_forgets),
+		TEST(test_port_matrix),         TEST(test_port_ranges),
+		TEST(test_ports_by_chance),     TEST(test_port_refusals),
+		TEST(test_port_life),           TEST(test_port_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bench.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static char state_dir[] = "/dev/shm/bn-bench-XXXXXX";
+
+bn_ctx *bench_stage(void)
+{
+	bn_ctx *ctx;
+
+	if (unshare(CLONE_NEWNET) < 0 || !mkdtemp(state_dir) ||
+	    system("ip link set lo up") != 0) {
+		perror("a network namespace can't be made (run as root)");
+		exit(1);
+	}
+	if (bn_ctx_new(0, &ctx) < 0)
+		exit(1);
+	bench_check(ctx, bn_ctx_set_state_dir(ctx, state_dir), "state directory");
+	bench_check(ctx, bn_ctx_set_timeout_ms(ctx, 0), "timeout");
+	return ctx;
+}
+
+void bench_leave(bn_ctx *ctx)
+{
+	char command[128];
+
+	bn_network_delete(ctx, "bench", BN_DELETE_ENDPOINTS);
+	bn_ctx_free(ctx);
+	snprintf(command, sizeof(command), "rm -r %s", state_dir);
+	if (system(command) != 0)
+		fprintf(stderr, "%s is left behind\n", state_dir);
+}
+
+void bench_check(bn_ctx *ctx, int r, const char *what)
+{
+	if (r >= 0)
+		return;
+	fprintf(stderr, "%s: %s (%s)\n", what, bn_error_message(ctx), strerror(-r));
+	exit(1);
+}
+
+void bench_network(bn_ctx *ctx)
+{
+	bn_network_spec *spec;
+
+	bench_check(ctx, bn_network_spec_new("bench", &spec), "network spec");
+	bench_check(ctx, bn_network_spec_add_subnet(spec, "10.77.0.0/16"), "subnet");
+	bench_check(ctx, bn_network_create(ctx, spec, 0, NULL), "create");
+	bn_network_spec_free(spec);
+}
+
+int bench_sandbox(void)
+{
+	int host = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	int sandbox;
+
+	if (host < 0 || unshare(CLONE_NEWNET) < 0)
+		exit(1);
+	sandbox = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (sandbox < 0 || setns(host, CLONE_NEWNET) < 0)
+		exit(1);
+	close(host);
+	return sandbox;
+}
+
+double bench_attach(bn_ctx *ctx, int sandbox, unsigned int n, int with_port)
+{
+	bn_endpoint_spec *spec;
+	bn_port_spec *port;
+	char text[32];
+	double start;
+	int r;
+
+	snprintf(text, sizeof(text), "endpoint-%u", n);
+	bench_check(ctx, bn_endpoint_spec_new("bench", text, &spec), "endpoint spec");
+	bench_check(ctx, bn_endpoint_spec_set_sandbox_fd(spec, sandbox), "sandbox");
+	if (with_port) {
+		snprintf(text, sizeof(text), "%u:80", 20000 + n);
+		bench_check(ctx, bn_port_spec_new(text, &port), "port spec");
+		bench_check(ctx, bn_endpoint_spec_add_port(spec, port), "port");
+		bn_port_spec_free(port);
+	}
+	start = bench_now();
+	r = bn_endpoint_attach(ctx, spec, 0, NULL);
+	start = bench_now() - start;
+	bench_check(ctx, r, "attach");
+	bn_endpoint_spec_free(spec);
+	return start;
+}
+
+double bench_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+void samples_add(struct samples *samples, double value)
+{
+	if (samples->len < sizeof(samples->values) / sizeof(*samples->values))
+		samples->values[samples->len++] = value;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+double samples_percentile(struct samples *samples, int percent)
+{
+	if (!samples->len)
+		return 0;
+	qsort(samples->values, samples->len, sizeof(*samples->values), compare);
+	return samples->values[(samples->len - 1) * (size_t)percent / 100];
+}
+
+void bench_report(const char *what, struct samples *library, struct samples *floor)
+{
+	double ours = samples_percentile(library, 50), bare = samples_percentile(floor, 50);
+
+	printf("%-44s %10.1f us   floor %10.1f us   ratio %5.2f\n", what, ours, bare,
+	       bare > 0 ? ours / bare : 0);
+	fflush(stdout);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the benchmarks share: a stage to work on, a clock, and medians. */
+#ifndef BN_BENCH_BENCH_H
+#define BN_BENCH_BENCH_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "bridgenet.h"
+
+/* A network namespace that stands for the host, and a state directory in memory. */
+bn_ctx *bench_stage(void);
+void bench_leave(bn_ctx *ctx);
+
+/* Ends the program with the library's sentence when a call failed. */
+void bench_check(bn_ctx *ctx, int r, const char *what);
+
+/* A network with room for 65,000 endpoints. */
+void bench_network(bn_ctx *ctx);
+/* A fresh namespace, as a descriptor. */
+int bench_sandbox(void);
+/* Attach "endpoint-<n>", with port 20000 + n if with_port; microseconds it took. */
+double bench_attach(bn_ctx *ctx, int sandbox, unsigned int n, int with_port);
+
+double bench_now(void);                 /* microseconds */
+
+struct samples {
+	double values[4096];
+	size_t len;
+};
+void samples_add(struct samples *samples, double value);
+double samples_percentile(struct samples *samples, int percent);
+/* One line: both medians and their ratio. */
+void bench_report(const char *what, struct samples *library, struct samples *floor);
+
+#endif
