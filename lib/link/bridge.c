@@ -6,7 +6,7 @@
 #include "link/private.h"
 
 /* IFA_PROTO of an address that we gave to someone else's bridge (Linux 5.18; an older kernel drops
- * the mark, and then the address stays when the network goes). The kernel uses the values up to 3. */
+ * the mark, and then the address stays when the network goes). The kernel uses those up to 3. */
 #define ADDRESS_OURS 0xb2
 #define IPV6_MTU_MIN 1280               /* below it the kernel has no IPv6 on a device */
 
@@ -62,8 +62,8 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 		r = rtnl_run(handle, &batch);
 	if (r == -EEXIST)
 		return error_set(error, r, BN_REASON_INTERFACE_EXISTS,
-				 "the host has an interface %s already; choose another bridge name or "
-				 "delete it", config->name);
+				 "the host has an interface %s already; choose another bridge name "
+				 "or delete it", config->name);
 	return r < 0 ? rtnl_failure(error, &batch, r, "create bridge %s", config->name) : 0;
 }
 
@@ -144,9 +144,9 @@ static int create_own(struct link_handle *handle, const struct bridge_config *co
 
 	if (has_family(&config->ipv6) && !has_ipv6)
 		return error_set(error, -EAFNOSUPPORT, BN_REASON_UNSUPPORTED, handle->has_ipv6 ?
-				 "bridge %s cannot have IPv6 with an MTU of %u; give it 1280 or more" :
-				 "bridge %s cannot have IPv6 (MTU %u): this kernel has none; leave the "
-				 "IPv6 subnet out", config->name, config->mtu);
+				 "bridge %s cannot have IPv6 with an MTU of %u; give 1280 or more" :
+				 "bridge %s cannot have IPv6 (MTU %u): this kernel has none; leave "
+				 "the IPv6 subnet out", config->name, config->mtu);
 	r = make_bridge(handle, config, error);
 	if (r < 0)
 		return r;
@@ -217,8 +217,8 @@ static int check_adopted(const struct bridge_config *config, struct link_facts *
 
 	if (found == -ENODEV)
 		return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
-				 "bridge %s does not exist; create it first or leave the bridge name "
-				 "out", config->name);
+				 "bridge %s does not exist; create it first or leave the bridge "
+				 "name out", config->name);
 	if (found < 0)
 		return found;
 	if (strcmp(facts->kind, "bridge") != 0)

@@ -30,7 +30,8 @@ static void put_veth_end(struct rtnl_batch *batch, const char *name, uint32_t mt
 
 /* The peer is born in the sandbox under its final name: moving or renaming a link later takes
  * milliseconds under the lock that all of rtnetlink waits for. */
-static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, int sandbox_fd)
+static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, uint32_t bridge,
+		     int sandbox_fd)
 {
 	struct ifinfomsg peer = {.ifi_family = AF_UNSPEC};
 	struct nlattr *info, *data, *nest;
@@ -38,6 +39,8 @@ static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, 
 	rtnl_add_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
 	put_veth_end(batch, endpoint->host_interface, endpoint->mtu);
 	rtnl_put_u32(batch, IFLA_GROUP, LINK_GROUP_NEWBORN);
+	rtnl_put_u32(batch, IFLA_MASTER, bridge);
+	rtnl_put_flags(batch, IFF_UP, IFF_UP);
 	info = rtnl_nest(batch, IFLA_LINKINFO);
 	rtnl_put_string(batch, IFLA_INFO_KIND, "veth");
 	data = rtnl_nest(batch, IFLA_INFO_DATA);
@@ -64,38 +67,58 @@ static int name_taken(struct link_handle *handle, const struct sandbox *sandbox,
 			 "endpoint %s", endpoint->interface, sandbox_name(sandbox), endpoint->id);
 }
 
+static int refuse_pair(const struct sandbox *sandbox, const struct link_endpoint_config *config,
+		       const struct rtnl_batch *batch, int code, struct error *error)
+{
+	const struct endpoint *endpoint = config->endpoint;
+	char mac[MAC_TEXT_MAX];
+
+	switch (code) {
+	case -EADDRNOTAVAIL:
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "MAC address %s of endpoint %s is not one that an interface can "
+				 "have; give a unicast address", mac_format(endpoint->mac, mac),
+				 endpoint->id);
+	case -EXFULL:
+		return error_set(error, code, BN_REASON_BRIDGE_FULL,
+				 "bridge %s has 1023 ports, which is all that the kernel allows; "
+				 "attach endpoint %s to another network", config->bridge,
+				 endpoint->id);
+	case -EOPNOTSUPP:
+		return error_set(error, -EINVAL, BN_REASON_BRIDGE_INVALID,
+				 "%s is not a bridge that endpoint %s could join; delete the "
+				 "network and create it again", config->bridge, endpoint->id);
+	default:
+		return rtnl_failure(error, batch, code,
+				    "create the veth pair %s and %s of endpoint %s in namespace %s",
+				    endpoint->host_interface, endpoint->interface, endpoint->id,
+				    sandbox_name(sandbox));
+	}
+}
+
 /* *ret_made: there is, or may be, a pair to delete. */
 static int create_pair(struct link_handle *handle, const struct sandbox *sandbox,
-		       const struct endpoint *endpoint, bool *ret_made, struct error *error)
+		       const struct link_endpoint_config *config, uint32_t bridge, bool *ret_made,
+		       struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = {0};
-	char mac[MAC_TEXT_MAX];
 	int r;
 
-	add_pair(&batch, endpoint, sandbox->fd);
+	add_pair(&batch, config->endpoint, bridge, sandbox->fd);
 	r = FAULT("link.endpoint.create");
 	if (r == 0)
 		r = rtnl_run(handle, &batch);
 	*ret_made = r == 0 || (batch.sent && batch.failed == batch.len);
 	if (r == -EEXIST)
-		return name_taken(handle, sandbox, endpoint, error);
-	if (r == -EADDRNOTAVAIL)
-		return error_set(error, -EINVAL, BN_REASON_INVALID,
-				 "MAC address %s of endpoint %s is not one that an interface can "
-				 "have; give a unicast address", mac_format(endpoint->mac, mac),
-				 endpoint->id);
-	if (r < 0)
-		return rtnl_failure(error, &batch, r,
-				    "create the veth pair %s and %s of endpoint %s in namespace %s",
-				    endpoint->host_interface, endpoint->interface, endpoint->id,
-				    sandbox_name(sandbox));
-	return 0;
+		return name_taken(handle, sandbox, config->endpoint, error);
+	return r < 0 ? refuse_pair(sandbox, config, &batch, r, error) : 0;
 }
 
-/* Apart from the creation, which ignores the alias and refuses IFLA_AF_SPEC, and must not be done
- * to a stranger's link of that name. */
-static int join_bridge(struct link_handle *handle, const struct link_endpoint_config *config,
-		       uint32_t bridge, struct error *error)
+/* Apart from the creation, which ignores the alias and refuses IFLA_AF_SPEC, and after it has
+ * succeeded, since a stranger's link may have the name. The link is up by then, but without a
+ * carrier it has done nothing yet that the second of the two is to prevent. */
+static int mark_pair(struct link_handle *handle, const struct link_endpoint_config *config,
+		     struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
 	CLEANUP_BATCH struct rtnl_batch batch = {0};
@@ -105,25 +128,13 @@ static int join_bridge(struct link_handle *handle, const struct link_endpoint_co
 	rtnl_put_string(&batch, IFLA_IFNAME, endpoint->host_interface);
 	rtnl_put_string(&batch, IFLA_IFALIAS, config->alias);
 	rtnl_put_u32(&batch, IFLA_GROUP, 0);
-	rtnl_put_u32(&batch, IFLA_MASTER, bridge);
 	if (knows_ipv6(handle, endpoint))
 		rtnl_put_no_addr_gen(&batch);
-	rtnl_put_flags(&batch, IFF_UP, IFF_UP);
-	r = FAULT("link.endpoint.join");
+	r = FAULT("link.endpoint.mark");
 	if (r == 0)
 		r = rtnl_run(handle, &batch);
-	if (r == -EXFULL)
-		return error_set(error, -EXFULL, BN_REASON_BRIDGE_FULL,
-				 "bridge %s has 1023 ports, which is all that the kernel allows; "
-				 "attach endpoint %s to another network", config->bridge, endpoint->id);
-	if (r == -EOPNOTSUPP)
-		return error_set(error, -EINVAL, BN_REASON_BRIDGE_INVALID,
-				 "%s is not a bridge that endpoint %s could join", config->bridge,
-				 endpoint->id);
-	if (r < 0)
-		return rtnl_failure(error, &batch, r, "join interface %s of endpoint %s to bridge %s",
-				    endpoint->host_interface, endpoint->id, config->bridge);
-	return 0;
+	return r < 0 ? rtnl_failure(error, &batch, r, "mark interface %s of endpoint %s",
+				    endpoint->host_interface, endpoint->id) : 0;
 }
 
 static void add_loopback_up(struct rtnl_batch *batch)
@@ -210,6 +221,18 @@ static int replace_default_routes(struct link_handle *inside, const char *interf
 						gateway), interface) : 0;
 }
 
+/* Container runtimes turn IPv6 off in their namespaces; it is needed on this interface. */
+static int enable_ipv6(const struct sandbox *sandbox, const struct endpoint *endpoint,
+		       struct link_handle *inside, struct error *error)
+{
+	CLEANUP_RTNL struct link_handle second = {.fd = -1};
+	struct visit visit;
+	int r;
+
+	r = visit_begin(&visit, sandbox, endpoint->interface, inside->deadline, error);
+	return r < 0 ? r : visit_end(&visit, &second, error);
+}
+
 static int furnish_sandbox(struct link_handle *inside, const struct link_endpoint_config *config,
 			   struct error *error)
 {
@@ -238,30 +261,6 @@ static int furnish_sandbox(struct link_handle *inside, const struct link_endpoin
 	return 0;
 }
 
-/* Both ends of a pair that is there. A thread gets the socket of the sandbox while the host's end
- * is seen to, so that nobody waits for it. */
-static int furnish_pair(struct link_handle *handle, const struct sandbox *sandbox,
-			const struct link_endpoint_config *config, uint32_t bridge,
-			struct error *error)
-{
-	const struct endpoint *endpoint = config->endpoint;
-	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
-	struct visit visit;
-	int r, visited;
-
-	r = visit_begin(&visit, sandbox, endpoint->ipv6.addr.family ? endpoint->interface : NULL,
-			handle->deadline, error);
-	if (r < 0)
-		return r;
-	r = join_bridge(handle, config, bridge, error);
-	visited = visit_end(&visit, &inside, r == 0 ? error : NULL);
-	if (r == 0)
-		r = visited;
-	if (r == 0)
-		r = FAULT("link.endpoint.enter");
-	return r == 0 ? furnish_sandbox(&inside, config, error) : r;
-}
-
 static void undo_create(struct link_handle *handle, const char *host_interface)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = {0};
@@ -275,21 +274,46 @@ static void undo_create(struct link_handle *handle, const char *host_interface)
 	handle->deadline = deadline;
 }
 
+/* A thread gets the socket of the sandbox while the host's end is made, so that nobody waits for
+ * it. *ret_made: there is, or may be, a pair to delete. */
+static int create_endpoint(struct link_handle *handle, const struct sandbox *sandbox,
+			   const struct link_endpoint_config *config, uint32_t bridge,
+			   bool *ret_made, struct error *error)
+{
+	const struct endpoint *endpoint = config->endpoint;
+	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
+	struct visit visit;
+	int r, visited;
+
+	r = visit_begin(&visit, sandbox, NULL, handle->deadline, error);
+	if (r < 0)
+		return r;
+	r = create_pair(handle, sandbox, config, bridge, ret_made, error);
+	if (r == 0)
+		r = mark_pair(handle, config, error);
+	visited = visit_end(&visit, &inside, r == 0 ? error : NULL);
+	if (r == 0)
+		r = visited;
+	if (r == 0)
+		r = FAULT("link.endpoint.enter");
+	if (r == 0 && endpoint->ipv6.addr.family && visit.ipv6_off)
+		r = enable_ipv6(sandbox, endpoint, &inside, error);
+	return r == 0 ? furnish_sandbox(&inside, config, error) : r;
+}
+
 int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandbox,
 			 const struct link_endpoint_config *config, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
 	uint32_t bridge = rtnl_link_index(handle, config->bridge);
-	bool made;
+	bool made = false;
 	int r;
 
 	if (!bridge)
 		return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
-				 "bridge %s of network %s does not exist any more; delete the network "
-				 "and create it again", config->bridge, endpoint->network);
-	r = create_pair(handle, sandbox, endpoint, &made, error);
-	if (r == 0)
-		r = furnish_pair(handle, sandbox, config, bridge, error);
+				 "bridge %s of network %s does not exist any more; delete the "
+				 "network and create it again", config->bridge, endpoint->network);
+	r = create_endpoint(handle, sandbox, config, bridge, &made, error);
 	if (r < 0) {
 		if (made)
 			undo_create(handle, endpoint->host_interface);

@@ -96,18 +96,19 @@ static int refuse(const struct addr *addr, uint8_t protocol, uint16_t number, in
 				 number, name, owner[0] ? owner : "a process of this host");
 	case -EADDRNOTAVAIL:
 		return error_set(error, code, BN_REASON_INVALID,
-				 "%s is not an address of this host, so port %u/%s cannot be published "
-				 "on it; give one that is, or none for all", text, number, name);
+				 "%s is not an address of this host, so port %u/%s cannot be "
+				 "published on it; give one that is, or none for all", text,
+				 number, name);
 	case -EACCES:
 	case -EPERM:
 		return error_set(error, code, BN_REASON_PRIVILEGE,
-				 "host port %u/%s needs privilege; run as root or choose a port from "
-				 "1024 on", number, name);
+				 "host port %u/%s needs privilege; run as root or choose a port "
+				 "from 1024 on", number, name);
 	case -EMFILE:
 	case -ENFILE:
 		return error_set(error, code, BN_REASON_KERNEL,
-				 "no descriptor is left for host port %u/%s; raise the limit of open "
-				 "files (RLIMIT_NOFILE)", number, name);
+				 "no descriptor is left for host port %u/%s; raise the limit of "
+				 "open files (RLIMIT_NOFILE)", number, name);
 	default:
 		return error_set(error, code, BN_REASON_KERNEL,
 				 "cannot try host port %u/%s on %s: %s", number, name, text,

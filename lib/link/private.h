@@ -19,6 +19,7 @@
 struct visit {
 	const struct sandbox *sandbox;
 	const char *enable_ipv6;        /* turn IPv6 on for this interface there; may be NULL */
+	bool ipv6_off;                  /* found: a new interface there has no IPv6 */
 	pthread_t thread;
 	struct link_handle handle;
 	struct error error;

@@ -81,7 +81,7 @@ int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch);
 int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code,
 		 const char *format, ...) PRINTF(4, 5);
 
-/* The link's index, 0 if there is none. It asks without the lock that all of rtnetlink waits for. */
+/* The link's index, 0 if there is none; asked without the lock that all of rtnetlink waits for. */
 uint32_t rtnl_link_index(struct link_handle *handle, const char *name);
 /* Let pending changes of the link's carrier take effect now. */
 void rtnl_settle_carrier(struct link_handle *handle, const char *name);
@@ -90,7 +90,7 @@ void rtnl_settle_carrier(struct link_handle *handle, const char *name);
 /*
  * An IPv6 address answers neighbours only after a work queue has joined its multicast group, some
  * time after RTM_NEWADDR was acknowledged; the kernel announces that. Watch before the request, and
- * await or unwatch after it. An announcement that does not come within a second is waited for no longer.
+ * await or unwatch after it. An announcement that does not come within a second is given up.
  */
 void rtnl_watch_address(struct link_handle *handle, uint32_t index, const struct addr *addr);
 void rtnl_await_address(struct link_handle *handle);

@@ -31,8 +31,8 @@ static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox,
 	if (stat("/proc/thread-self/ns/net", &own) == 0 && own.st_dev == status.st_dev &&
 	    own.st_ino == status.st_ino)
 		return error_set(error, -EINVAL, BN_REASON_SANDBOX_INVALID,
-				 "%s is the host's own network namespace; give that of a container, "
-				 "or attach to the network `host`", name);
+				 "%s is the host's own network namespace; give that of a "
+				 "container, or attach to the network `host`", name);
 	sandbox->device = status.st_dev;
 	sandbox->inode = status.st_ino;
 	return 0;
@@ -75,7 +75,8 @@ int sandbox_open_path(const char *path, struct sandbox *ret_sandbox, struct erro
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ESRCH))
 		return error_set(error, -ENOENT, BN_REASON_SANDBOX_GONE,
-				 "network namespace %s does not exist; give the path of one that does",
+				 "network namespace %s does not exist; give the path of one that "
+				 "does",
 				 path);
 	if (fd < 0)
 		return error_set(error, -errno,
@@ -98,13 +99,14 @@ int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error)
 
 	if (pid <= 0)
 		return error_set(error, -EINVAL, BN_REASON_SANDBOX_INVALID,
-				 "%d is no process id; give that of a process in the namespace", pid);
+				 "%d is no process id; give that of a process in the "
+				 "namespace", pid);
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	r = sandbox_open_path(path, ret_sandbox, error);
 	if (r == -ENOENT)
 		return error_set(error, -ENOENT, BN_REASON_SANDBOX_GONE,
-				 "process %d does not exist, so it has no network namespace; give the "
-				 "id of one that runs", pid);
+				 "process %d does not exist, so it has no network namespace; give "
+				 "the id of one that runs", pid);
 	return r;
 }
 
@@ -147,8 +149,8 @@ int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 
 	if (!endpoint->sandbox[0])
 		return error_set(error, -ENOENT, BN_REASON_SANDBOX_GONE,
-				 "the namespace of endpoint %s was given as a descriptor and has no "
-				 "path to find it by", endpoint->id);
+				 "the namespace of endpoint %s was given as a descriptor and has "
+				 "no path to find it by", endpoint->id);
 	r = sandbox_open_path(endpoint->sandbox, &sandbox, error);
 	if (r == -EINVAL || (r == 0 && (sandbox.device != endpoint->sandbox_device ||
 					sandbox.inode != endpoint->sandbox_inode))) {
@@ -179,9 +181,10 @@ static int sandbox_visit(struct visit *visit)
 		return rtnl_failure(&visit->error, NULL, -errno, "enter network namespace %s",
 				    visit->sandbox->path);
 	r = rtnl_open(&visit->handle, &visit->error);
+	/* /proc/sys/net shows the namespace of the thread that looks. */
+	visit->ipv6_off = sysctl_read("/proc/sys/net/ipv6/conf/default/disable_ipv6") == 1;
 	if (r < 0 || !visit->enable_ipv6)
 		return r;
-	/* /proc/sys/net shows the namespace of the thread that looks. */
 	sysctl_interface_path(path, "ipv6", visit->enable_ipv6, "disable_ipv6");
 	r = sysctl_write(path, 0, &visit->error);
 	if (r < 0)

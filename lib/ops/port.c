@@ -241,27 +241,59 @@ int ports_probe(struct engine *engine, const struct endpoint *endpoint, const po
 
 /* ---- publish ---- */
 
-static int reserve(struct engine *engine, const struct endpoint *endpoint,
-		   const struct port_request *requests, size_t len, port_vector *ports,
-		   struct operation *operation)
+/* One publish on its way. */
+struct publish {
+	const char *network, *id;
+	const struct port_request *requests;
+	size_t len;
+	struct endpoint endpoint;
+	struct operation operation;
+};
+
+static int choose(struct engine *engine, struct publish *publish, port_vector *ports)
 {
-	bool picks = ports_have_picks(requests, len);
+	int r;
+
+	endpoint_clear(&publish->endpoint);
+	r = ops_endpoint_get(engine, publish->network, publish->id, &publish->endpoint);
+	if (r >= 0)
+		r = ports_choose(engine, &publish->endpoint, publish->requests, publish->len,
+				 ports);
+	return r;
+}
+
+/* Picking a port takes trial binds, which must not keep other writers waiting; without any, all
+ * that is read is read in the transaction, where it costs least. */
+static int reserve_once(struct engine *engine, struct publish *publish, bool picks,
+			port_vector *ports)
+{
+	int r;
+
+	r = picks ? choose(engine, publish, ports) : 0;
+	if (r >= 0)
+		r = store_begin(engine->store, &engine->error);
+	if (r >= 0 && !picks)
+		r = choose(engine, publish, ports);
+	if (r >= 0)
+		r = store_operation_open(engine->store, OPERATION_PUBLISH, &publish->operation,
+					 &engine->error);
+	if (r >= 0)
+		r = ports_reserve(engine, &publish->operation, ports, picks);
+	if (r >= 0)
+		r = FAULT("publish.reserve");
+	if (r >= 0)
+		r = store_commit(engine->store, &engine->error);
+	store_rollback(engine->store);
+	return r;
+}
+
+static int reserve(struct engine *engine, struct publish *publish, port_vector *ports)
+{
+	bool picks = ports_have_picks(publish->requests, publish->len);
 	int r;
 
 	for (int tries = 0;; tries++) {
-		r = ports_choose(engine, endpoint, requests, len, ports);
-		if (r >= 0)
-			r = store_begin(engine->store, &engine->error);
-		if (r >= 0)
-			r = store_operation_open(engine->store, OPERATION_PUBLISH, operation,
-						 &engine->error);
-		if (r >= 0)
-			r = ports_reserve(engine, operation, ports, picks);
-		if (r >= 0)
-			r = FAULT("publish.reserve");
-		if (r >= 0)
-			r = store_commit(engine->store, &engine->error);
-		store_rollback(engine->store);
+		r = reserve_once(engine, publish, picks, ports);
 		if (r != -EADDRINUSE || !picks || tries == PICK_TRIES)
 			return r;
 		ports->len = 0;
@@ -292,32 +324,44 @@ static int build(struct engine *engine, const struct endpoint *endpoint, bool ho
 	return r;
 }
 
+static int build_and_settle(struct engine *engine, const struct publish *publish, bool hold,
+			    struct published *published)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	int r;
+
+	r = build(engine, &publish->endpoint, hold, published);
+	if (r < 0)
+		return r;
+	r = operation_settle(engine, &publish->operation);
+	if (r < 0 && rules_plan_ports(engine, &publish->endpoint, published->ports.items,
+				      published->ports.len, &rules) >= 0)
+		rules_undo_add(engine, &rules);
+	return r;
+}
+
 int ops_publish(struct engine *engine, const char *network, const char *id,
 		const struct port_request *requests, size_t len, bool hold,
 		struct published *ret_published)
 {
-	CLEANUP(endpoint_clear) struct endpoint endpoint = { 0 };
 	CLEANUP(published_clear) struct published published = { 0 };
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	struct operation operation;
+	struct publish publish = {
+		.network = network,
+		.id = id,
+		.requests = requests,
+		.len = len,
+	};
 	int r;
 
-	r = ops_endpoint_get(engine, network, id, &endpoint);
-	if (r >= 0)
-		r = reserve(engine, &endpoint, requests, len, &published.ports, &operation);
+	r = reserve(engine, &publish, &published.ports);
+	if (r >= 0) {
+		r = build_and_settle(engine, &publish, hold, &published);
+		if (r < 0)
+			operation_abandon(engine, &publish.operation);
+	}
+	endpoint_clear(&publish.endpoint);
 	if (r < 0)
 		return r;
-	r = build(engine, &endpoint, hold, &published);
-	if (r >= 0) {
-		r = operation_settle(engine, &operation);
-		if (r < 0 && rules_plan_ports(engine, &endpoint, published.ports.items,
-					      published.ports.len, &rules) >= 0)
-			rules_undo_add(engine, &rules);
-	}
-	if (r < 0) {
-		operation_abandon(engine, &operation);
-		return r;
-	}
 	*ret_published = published;
 	published = (struct published){ 0 };
 	return 0;
@@ -363,16 +407,12 @@ static int name_ports(struct engine *engine, const struct endpoint *endpoint,
 }
 
 /* Marks those that exist; with missing_ok the others leave the list. */
-static int reserve_removal(struct engine *engine, port_vector *ports, bool missing_ok,
-			   struct operation *operation)
+static int mark(struct engine *engine, const struct operation *operation, bool missing_ok,
+		port_vector *ports)
 {
 	size_t kept = 0;
-	int r;
+	int r = 0;
 
-	r = store_begin(engine->store, &engine->error);
-	if (r >= 0)
-		r = store_operation_open(engine->store, OPERATION_UNPUBLISH, operation,
-					 &engine->error);
 	for (size_t i = 0; i < ports->len && r >= 0; i++) {
 		r = store_port_mark(engine->store, operation, &ports->items[i], &engine->error);
 		if (r >= 0) {
@@ -383,45 +423,72 @@ static int reserve_removal(struct engine *engine, port_vector *ports, bool missi
 		}
 	}
 	ports->len = kept;
+	return r;
+}
+
+static int reserve_removal(struct engine *engine, struct publish *publish, bool missing_ok,
+			   port_vector *ports)
+{
+	int r;
+
+	r = store_begin(engine->store, &engine->error);
+	if (r >= 0)
+		r = ops_endpoint_get(engine, publish->network, publish->id, &publish->endpoint);
+	if (r >= 0)
+		r = name_ports(engine, &publish->endpoint, publish->requests, publish->len, ports);
+	if (r >= 0)
+		r = store_operation_open(engine->store, OPERATION_UNPUBLISH, &publish->operation,
+					 &engine->error);
+	if (r >= 0)
+		r = mark(engine, &publish->operation, missing_ok, ports);
 	if (r >= 0)
 		r = store_commit(engine->store, &engine->error);
 	store_rollback(engine->store);
 	return r;
 }
 
+static int remove_and_settle(struct engine *engine, const struct publish *publish,
+			     const port_vector *ports)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	int r;
+
+	r = rules_plan_ports(engine, &publish->endpoint, ports->items, ports->len, &rules);
+	if (r >= 0)
+		r = rules_remove(engine, &rules);
+	if (r >= 0) {
+		r = rules_drop_flows(engine, &publish->endpoint, 1, ports->items, ports->len,
+				     false);
+		if (r < 0)
+			rules_undo_remove(engine, &rules);
+	}
+	if (r < 0) {
+		operation_abandon(engine, &publish->operation);
+		return r;
+	}
+	return operation_settle(engine, &publish->operation);
+}
+
 int ops_unpublish(struct engine *engine, const char *network, const char *id,
 		  const struct port_request *requests, size_t len, uint32_t flags)
 {
-	CLEANUP(endpoint_clear) struct endpoint endpoint = { 0 };
 	CLEANUP(ports_clear) port_vector ports = { 0 };
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	struct publish publish = {
+		.network = network,
+		.id = id,
+		.requests = requests,
+		.len = len,
+	};
 	bool missing_ok = flags & BN_UNPUBLISH_MISSING_OK;
-	struct operation operation;
 	int r;
 
-	r = ops_endpoint_get(engine, network, id, &endpoint);
-	if (r == -ENOENT && missing_ok) {
+	r = reserve_removal(engine, &publish, missing_ok, &ports);
+	if (r >= 0) {
+		r = remove_and_settle(engine, &publish, &ports);
+	} else if (r == -ENOENT && missing_ok) {
 		error_clear(&engine->error);
-		return 0;
+		r = 0;
 	}
-	if (r >= 0)
-		r = name_ports(engine, &endpoint, requests, len, &ports);
-	if (r >= 0)
-		r = reserve_removal(engine, &ports, missing_ok, &operation);
-	if (r < 0)
-		return r;
-	r = rules_plan_ports(engine, &endpoint, ports.items, ports.len, &rules);
-	if (r >= 0)
-		r = rules_remove(engine, &rules);
-	if (r < 0) {
-		operation_abandon(engine, &operation);
-		return r;
-	}
-	r = rules_drop_flows(engine, &endpoint, 1, ports.items, ports.len, false);
-	if (r < 0) {
-		rules_undo_remove(engine, &rules);
-		operation_abandon(engine, &operation);
-		return r;
-	}
-	return operation_settle(engine, &operation);
+	endpoint_clear(&publish.endpoint);
+	return r;
 }

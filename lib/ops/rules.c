@@ -179,7 +179,12 @@ int rules_remove(struct engine *engine, const rule_vector *rules)
 
 	if (!rules->len)
 		return 0;
-	r = apply(engine, NULL, rules, FIREWALL_MISSING_OK);
+	/* mostly all is there, and looking first can be spared */
+	r = apply(engine, NULL, rules, 0);
+	if (r == -ENOENT) {
+		error_clear(&engine->error);
+		r = apply(engine, NULL, rules, FIREWALL_MISSING_OK);
+	}
 	return r == FIREWALL_BASE_MISSING ? rebuild(engine, NULL, rules) : r;
 }
 

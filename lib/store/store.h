@@ -43,8 +43,8 @@ struct operation {
 	enum operation_kind kind;
 };
 
-/* Inside a transaction. Rows inserted or marked with this id belong to it until it is closed. Those
- * that are undone when found dead insert rows, those that are finished mark them; not both. */
+/* Inside a transaction. Rows inserted or marked with this id belong to it until it is closed. A
+ * kind that is undone when found dead inserts rows, one that is finished marks them. */
 int store_operation_open(struct store *store, enum operation_kind kind,
 			 struct operation *ret_operation, struct error *error);
 /* Settle, inside a transaction: close keeps the rows it inserted and drops those it marked for
@@ -54,8 +54,8 @@ int store_operation_close(struct store *store, const struct operation *operation
 			  struct error *error);
 int store_operation_abandon(struct store *store, const struct operation *operation,
 			    struct error *error);
-/* Leave it as it is, open and without an owner, for the next call to undo or finish: when neither of
- * the above succeeded. Outside a transaction. */
+/* Leave it as it is, open and without an owner, for the next call to undo or finish: when neither
+ * of the above succeeded. Outside a transaction. */
 void store_operation_leave(struct store *store, const struct operation *operation);
 /* Take over the oldest operation whose owner is dead: 1 and *ret_operation (now locked by us), 0 if
  * there is none. Cheap when no operation is open. Outside a transaction. */
@@ -72,9 +72,9 @@ int store_operation_rows(struct store *store, const struct operation *operation,
 
 /* ---- networks ---- */
 
-/* -EEXIST when the name or the bridge is taken, also by an open operation. The name "bridge", while
- * that network has no bridge yet: defines it, under the id it has; without the definition, when that
- * is abandoned or deleted, it is back in its first form. */
+/* -EEXIST when the name or the bridge is taken, also by an open operation. Of the name "bridge",
+ * while that network has no bridge yet: defines it, under the id it has; when the definition is
+ * abandoned or deleted, the network is back in its first form. */
 int store_network_insert(struct store *store, const struct operation *operation,
 			 const struct network *network, struct error *error);
 /* By name. -ENOENT, -EPERM BN_REASON_NETWORK_BUILTIN, -EBUSY when another operation is at it. */

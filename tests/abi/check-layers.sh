@@ -101,8 +101,8 @@ check build-lists-sources sources_listed
 tests_listed()
 {
 	same_lines 'the tree' "$(find tests -name '*.c' | sed 's/\.c$//')" Makefile.am \
-		"$(grep -oE '\btests/[a-z0-9_/]+(\.[a-z]+)?' Makefile.am | grep -v '\.[a-z]*$' |
-			while read -r path; do [ -f "$path.c" ] && echo "$path"; done)"
+		"$(grep -oE '\btests/[a-z0-9_/]+(\.c\b)?' Makefile.am | sed 's/\.c$//' |
+			while read -r path; do [ ! -f "$path.c" ] || echo "$path"; done)"
 }
 check build-lists-tests tests_listed
 

@@ -15,7 +15,7 @@ class CommandLine(KernelTest):
                      ("network", "create"), ("network", "create", "a", "b"),
                      ("network", "create", "a", "--subnet"), ("network", "inspect"),
                      ("network", "rm"), ("network", "create", "a", "--nonesuch"), ("attach",),
-                     ("attach", "net", "c1"), ("attach", "net", "--netns", "/x"),
+                     ("attach", "net", "--netns", "/x"),
                      ("attach", "net", "c1", "--netns", "/x", "--pid", "1"), ("detach", "net"),
                      ("attach", "net", "c1", "--pid", "junk"), ("publish", "net", "c1"),
                      ("unpublish", "net", "c1"), ("publish", "net"), ("ps", "too", "many"),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Stale UDP flows in the real kernel, in a network namespace; conntrack(8) makes and counts them. */
+/* Stale UDP flows in the real kernel, in a network namespace; conntrack(8) is the judge. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

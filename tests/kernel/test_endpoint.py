@@ -142,7 +142,18 @@ class Interface(KernelTest):
         self.assertEqual(before, namespace.links())
         self.attach("net", "c1", namespace=namespace)
         self.assertEqual({"lo", "eth0", "eth1", "uplink0"}, set(namespace.links()))
-        self.assertEqual(["172.17.0.2/16"], namespace.addresses("eth1", 4))
+        self.assertEqual(1, len(namespace.addresses("eth1", 4)))
+
+    def test_refusal_keeps_no_address(self):
+        """Also the last one of a subnet is there for the next who asks."""
+        self.create("net", "--subnet", "172.30.0.0/30", "--subnet", "fd00:30::/126")
+        namespace = self.net.endpoint("c1")
+        namespace.batch("link add eth0 type bridge\n")
+        for _ in range(3):
+            self.fails("attach", "net", "c1", "--netns", namespace.path, "--ifname", "eth0",
+                       mention="eth0")
+        self.attach("net", "c1", namespace=namespace)
+        self.assertEqual(["172.30.0.2/30"], namespace.addresses("eth1", 4))
 
     def test_bad_interface_names(self):
         self.create()
@@ -389,6 +400,13 @@ class Wrong(KernelTest):
     def test_hosts_own_namespace(self):
         self.create()
         self.fails("attach", "net", "c1", "--netns", self.host.path, mention=self.host.path)
+
+    def test_none_named(self):
+        self.create()
+        result = self.bn.result("attach", "net", "c1")
+        self.assertIn(result.returncode, (1, 2))
+        self.assertRegex(result.stderr, r"\Abn: [^\n]{10,}\n")
+        self.assertEqual([], oracle.endpoints(self.bn))
 
     def test_unknown_network(self):
         namespace = self.net.endpoint("c1")

@@ -319,12 +319,16 @@ class Pool(KernelTest):
 class Adopted(KernelTest):
     def setUp(self):
         super().setUp()
-        self.host.batch("link add br9 type bridge\nlink set br9 up\naddr add 10.9.0.1/24 dev br9\n")
+        # without an address of its own it would take that of a port, and lose it
+        self.host.batch("link add br9 address 02:00:00:00:00:09 type bridge\n"
+                        "link set br9 up\naddr add 10.9.0.1/24 dev br9\n")
 
     def tearDown(self):
-        self.remove_all()
-        self.host.run("ip", "link", "del", "br9", check=False)
-        super().tearDown()
+        try:
+            self.remove_all()
+        finally:
+            self.host.run("ip", "link", "del", "br9", check=False)
+            super().tearDown()
 
     def test_used_and_never_deleted(self):
         before = self.host.link("br9")

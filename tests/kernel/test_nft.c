@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The nftables backend in the real kernel, in a network namespace of its own; nft(8) is the judge. */
+/* The nftables backend in the real kernel, in a network namespace; nft(8) is the judge. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,9 @@
 #include <jansson.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "firewall/firewall.h"
 
@@ -55,17 +57,14 @@ static json_t *ruleset(void)
 	return root;
 }
 
-/* How many objects of that type ("set", "map", "chain", "rule") nft shows; name may be NULL. */
-static size_t count_objects(const char *type, const char *name)
+/* How many objects of that type ("set", "map", "chain", "rule") nft shows. */
+static size_t count_objects(const char *type)
 {
 	json_t *root = ruleset(), *object;
 	size_t i, count = 0;
 
 	json_array_foreach(json_object_get(root, "nftables"), i, object) {
-		const json_t *it = json_object_get(object, type);
-		const char *its_name = json_string_value(json_object_get(it, "name"));
-
-		if (it && (!name || (its_name && strcmp(its_name, name) == 0)))
+		if (json_object_get(object, type))
 			count++;
 	}
 	json_decref(root);
@@ -250,7 +249,7 @@ static void test_read_back(void **state)
 	assert_int_equal(count_elements("bridged"), 3);
 	assert_int_equal(count_elements("direct4"), 2);
 	assert_int_equal(count_elements("direct6"), 1);
-	assert_int_equal(count_objects("rule", NULL), 23);
+	assert_int_equal(count_objects("rule"), 24);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
 	assert_kernel_holds(&none);
 	assert_int_equal(count_elements(NULL), 0);
@@ -313,7 +312,7 @@ static void test_port_taken(void **state)
 	assert_non_null(strstr(error.message, "8080/tcp of 192.0.2.1"));
 	assert_kernel_holds(&first);
 
-	/* The same number of another protocol is another port, and in place of the first it goes. */
+	/* The same number of another protocol is another port; in place of the first it goes. */
 	second.len = 0;
 	plan_mapping(&rival, IPPROTO_UDP, NULL, 8799, 80, 1, &second);
 	assert_int_equal(apply(&second, NULL, 0), 0);
@@ -420,7 +419,7 @@ static void test_base_is_mended(void **state)
 	plan_all(&rules);
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
-	assert_int_equal(count_objects("rule", NULL), 23);
+	assert_int_equal(count_objects("rule"), 24);
 	assert_kernel_holds(&rules);
 	run("nft flush chain inet bridgenet filter-forward;"
 	    "nft flush chain inet bridgenet raw-prerouting;"
@@ -436,10 +435,10 @@ static void test_base_is_mended(void **state)
 	assert_int_equal(hook->packets, 3);
 	assert_int_equal(hook->bytes, 30);
 	assert_true(hook->handle != 0);
-	assert_non_null(hook->foreign);
+	assert_string_equal(hook->foreign, "counter accept");
 	rules_clear(&read);
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
-	assert_int_equal(count_objects("rule", NULL), 24);
+	assert_int_equal(count_objects("rule"), 25);
 	run("nft flush chain inet bridgenet raw-prerouting");
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
 	assert_kernel_holds(&rules);
@@ -457,7 +456,7 @@ static void test_base_order(void **state)
 	run("for set in direct4-allowed direct4; do "
 	    "nft delete rule inet bridgenet raw-prerouting handle $(nft -a list chain inet "
 	    "bridgenet raw-prerouting | sed -n \"s/.*@$set .*# handle //p\") || exit; done");
-	assert_int_equal(count_objects("rule", NULL), 21);
+	assert_int_equal(count_objects("rule"), 22);
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
 	after = output_of("nft list table inet bridgenet");
 	assert_string_equal(before, after);
@@ -485,13 +484,14 @@ static void test_remove_base(void **state)
 	    "counter packets 9 bytes 90 drop");
 	assert_int_equal(nft_backend.remove_base(firewall, &error), 0);
 	assert_int_equal(nft_backend.remove_base(firewall, &error), 0);
-	assert_int_equal(count_objects("chain", NULL), 1);
-	assert_int_equal(count_objects("set", NULL) + count_objects("map", NULL), 0);
+	assert_int_equal(count_objects("chain"), 1);
+	assert_int_equal(count_objects("set") + count_objects("map"), 0);
 	list(NULL, &read);
 	assert_int_equal(read.len, 1);
 	assert_int_equal(read.items[0].chain, CHAIN_FILTER_USER);
 	assert_int_equal(read.items[0].target, TARGET_DROP);
 	assert_int_equal(read.items[0].packets, 9);
+	assert_string_equal(read.items[0].foreign, "ip saddr 192.0.2.7/32 counter drop");
 	rules_clear(&read);
 	assert_int_equal(apply(&rules, NULL, 0), FIREWALL_BASE_MISSING);
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
@@ -550,6 +550,24 @@ static void test_many(void **state)
 	rules_clear(&rules);
 }
 
+static void test_privilege(void **state)
+{
+	struct firewall *unused = NULL;
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		bool refused = setresuid(65534, 65534, 65534) == 0 &&
+			       nft_backend.open(NULL, &unused, &error) == -EPERM &&
+			       error.reason == BN_REASON_PRIVILEGE && !unused;
+
+		_exit(refused ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static void test_deadline(void **state)
 {
 	rule_vector rules = {0};
@@ -582,6 +600,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_remove_base, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_others_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_privilege, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 	};
 

@@ -120,8 +120,8 @@ class Reach(PortTest):
                     self.assert_tcp(client, address, 8080, listeners[family])
                     self.assert_udp(client, address, 8053, server)
 
-    def test_hairpin_without_bridge_netfilter(self):
-        """And with: both settings of the host, where it has them."""
+    def test_hairpin_with_and_without_bridge_netfilter(self):
+        """Both settings of the host, where it has them: 1 wherever the module is loaded."""
         namespace = self.service("8080:80")
         neighbour = self.service(role="c2")
         listener = self.serve(namespace, 80, (4,))[4]

@@ -100,6 +100,14 @@ class Run(KernelTest):
         result = self.bn.result("run", "--network", "none", "--", "ls", "/sys/class/net")
         self.assertEqual(["lo"], result.stdout.split())
 
+    def test_host(self):
+        """On the host's own network: its interfaces, nothing added."""
+        before = self.net.host_state()
+        result = self.bn.result("run", "--network", "host", "--", "ip", "-4", "-o", "addr")
+        self.assertEqual((0, ""), (result.returncode, result.stderr))
+        self.assertIn("192.0.2.1/24", result.stdout)
+        self.assertEqual(before, self.net.host_state())
+
     def test_normal_end_cleans_up(self):
         result = self.bn.result("run", "--network", "net", "-p", "8080:80", "--",
                                 *self.noting("true"))
@@ -158,13 +166,12 @@ class Run(KernelTest):
         """What is left of it is the state's: one detach and it is as if it had never been."""
         process = self.start("--name", "web", "-p", "8080:80", "--", *self.noting("sleep", "60"))
         wait_until(lambda: os.path.exists(self.pid_file), what="the command")
-        for child in children(process.pid):
-            if child != self.command():
-                os.kill(child, signal.SIGKILL)
+        supervisors = [child for child in children(process.pid) if child != self.command()]
+        self.assertEqual(1, len(supervisors))
+        process.send_signal(signal.SIGSTOP)     # it would clean up
+        os.kill(supervisors[0], signal.SIGKILL)
         process.kill()
         process.wait()
-        if alive(self.command()):
-            os.kill(self.command(), signal.SIGKILL)
         if oracle.endpoints(self.bn):
             self.bn("detach", "net", "web")
         self.gone()

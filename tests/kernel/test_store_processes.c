@@ -418,6 +418,42 @@ static void test_taken_once(void **state)
 	close(201);
 }
 
+/* Opens and settles one operation after another. */
+static int stay_alive(const char *directory, int number)
+{
+	struct operation operation;
+	struct store *store;
+
+	MUST(store_open(directory, false, &store, NULL) == 0);
+	for (int i = 0; i < number; i++) {
+		MUST(store_begin(store, NULL) == 0);
+		MUST(store_operation_open(store, OPERATION_PUBLISH, &operation, NULL) == 0);
+		MUST(store_commit(store, NULL) == 0);
+		MUST(store_begin(store, NULL) == 0);
+		MUST(store_operation_close(store, &operation, NULL) == 0);
+		MUST(store_commit(store, NULL) == 0);
+	}
+	store_close(store);
+	return 0;
+}
+
+/* Whoever looks for dead operations meanwhile finds none. */
+static void test_alive_not_taken(void **state)
+{
+	struct fixture *f = *state;
+	struct operation operation;
+	int status, looks = 0;
+	pid_t child = start(f, stay_alive, 10000);
+
+	open_again(f);
+	while (waitpid(child, &status, WNOHANG) == 0) {
+		assert_int_equal(store_operation_take_dead(f->store, &operation, &f->error), 0);
+		looks++;
+	}
+	assert_int_equal(status, 0);
+	assert_true(looks > 100);
+}
+
 /* Attach with a port, detach; for ever. */
 static int come_and_go(const char *directory, int number)
 {
@@ -511,6 +547,7 @@ int main(void)
 		TEST(test_killed_after_reserving),
 		TEST(test_killed_in_transaction),
 		TEST(test_taken_once),
+		TEST(test_alive_not_taken),
 		TEST(test_killed_anywhere),
 	};
 

@@ -426,6 +426,40 @@ static void test_facts(void **state)
 	assert_string_equal(value, "32769");
 }
 
+/* A number that someone has locked is passed over; one of a transaction rolled back is free. */
+static void test_operation_numbers(void **state)
+{
+	struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1};
+	struct fixture *f = *state;
+	struct operation operation, found = {0};
+	struct store *other;
+	char path[128];
+	int fd;
+
+	assert_int_equal(begin(f, OPERATION_ATTACH).id, 1);
+	store_rollback(f->store);
+	snprintf(path, sizeof(path), "%s/operations.lock", f->directory);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_ok(fcntl(fd, F_OFD_SETLK, &range));
+	operation = begin(f, OPERATION_ATTACH);
+	assert_int_equal(operation.id, 2);
+	commit(f);
+	range.l_start = 2;
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &range), -1);
+	assert_ok(store_open(f->directory, false, &other, &f->error));
+	assert_int_equal(store_operation_take_dead(other, &found, &f->error), 0);
+	settle(f, operation);
+	assert_ok(fcntl(fd, F_OFD_SETLK, &range));
+	close(fd);
+	/* Left, it is anyone's. */
+	operation = begin(f, OPERATION_ATTACH);
+	commit(f);
+	store_operation_leave(f->store, &operation);
+	assert_int_equal(store_operation_take_dead(other, &found, &f->error), 1);
+	assert_int_equal(found.id, operation.id);
+	store_close(other);
+}
+
 /* What another process, here another store, sees of an operation and its rows. */
 static void test_visibility_and_owners(void **state)
 {
@@ -531,6 +565,7 @@ int main(void)
 		TEST(test_endpoint_listings),
 		TEST(test_thousand_endpoints),
 		TEST(test_transactions),
+		TEST(test_operation_numbers),
 		TEST(test_facts),
 		TEST(test_visibility_and_owners),
 		TEST(test_dead_in_order),

@@ -316,8 +316,8 @@ static void subject(const struct rule *rule, char text[static SUBJECT_MAX])
 	char address[ADDR_TEXT_MAX];
 
 	if (!rule->host_port)
-		snprintf(text, SUBJECT_MAX, "the %s rule of interface %s", rule_table_name(rule->chain),
-			 rule->in[0] ? rule->in : rule->out);
+		snprintf(text, SUBJECT_MAX, "the %s rule of interface %s",
+			 rule_table_name(rule->chain), rule->in[0] ? rule->in : rule->out);
 	else if (addr_is_set(&rule->destination.addr))
 		snprintf(text, SUBJECT_MAX, "port %u/%s of %s", (unsigned int)rule->host_port,
 			 protocol_name(rule->protocol),

@@ -21,39 +21,43 @@ const struct nft_field_type nft_fields[FIELD_COUNT] = {
 
 /* No name may be a word of nft's grammar ("masquerade"), or a listing could not be read back. */
 const struct nft_set_type nft_sets[SET_COUNT] = {
-	[SET_LOOPBACK_PORTS] = {"loopback-ports", RULE_LOOPBACK_PORT_DROP, AF_INET, false,
+	[SET_LOOPBACK_PORTS] = {"loopback-ports", RULE_LOOPBACK_PORT_DROP, AF_INET, false, false,
 				{FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT}, {0}},
-	[SET_LOOPBACK_BRIDGES] = {"loopback-bridges", RULE_LOOPBACK_DROP, AF_INET, false,
+	[SET_LOOPBACK_BRIDGES] = {"loopback-bridges", RULE_LOOPBACK_DROP, AF_INET, false, false,
 				  {FIELD_IN}, {0}},
-	[SET_DIRECT4_ALLOWED] = {"direct4-allowed", RULE_DIRECT_DROP, AF_INET, true,
+	[SET_DIRECT4_ALLOWED] = {"direct4-allowed", RULE_DIRECT_DROP, AF_INET, true, true,
 				 {FIELD_DESTINATION4, FIELD_IN}, {0}},
-	[SET_DIRECT4] = {"direct4", RULE_DIRECT_DROP, AF_INET, false, {FIELD_DESTINATION4}, {0}},
-	[SET_DIRECT6_ALLOWED] = {"direct6-allowed", RULE_DIRECT_DROP, AF_INET6, true,
+	[SET_DIRECT4] = {"direct4", RULE_DIRECT_DROP, AF_INET, false, false,
+			 {FIELD_DESTINATION4}, {0}},
+	[SET_DIRECT6_ALLOWED] = {"direct6-allowed", RULE_DIRECT_DROP, AF_INET6, true, true,
 				 {FIELD_DESTINATION6, FIELD_IN}, {0}},
-	[SET_DIRECT6] = {"direct6", RULE_DIRECT_DROP, AF_INET6, false, {FIELD_DESTINATION6}, {0}},
-	[SET_PORTS4_ADDRESS] = {"ports4-address", RULE_PORT_DNAT, AF_INET, false,
+	[SET_DIRECT6] = {"direct6", RULE_DIRECT_DROP, AF_INET6, false, false,
+			 {FIELD_DESTINATION6}, {0}},
+	[SET_PORTS4_ADDRESS] = {"ports4-address", RULE_PORT_DNAT, AF_INET, false, false,
 				{FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT},
 				{FIELD_TO4, FIELD_TO_PORT}},
-	[SET_PORTS4] = {"ports4", RULE_PORT_DNAT, AF_INET, false, {FIELD_PROTOCOL, FIELD_PORT},
-			{FIELD_TO4, FIELD_TO_PORT}},
-	[SET_PORTS6_ADDRESS] = {"ports6-address", RULE_PORT_DNAT, AF_INET6, false,
+	[SET_PORTS4] = {"ports4", RULE_PORT_DNAT, AF_INET, false, false,
+			{FIELD_PROTOCOL, FIELD_PORT}, {FIELD_TO4, FIELD_TO_PORT}},
+	[SET_PORTS6_ADDRESS] = {"ports6-address", RULE_PORT_DNAT, AF_INET6, false, false,
 				{FIELD_DESTINATION6, FIELD_PROTOCOL, FIELD_PORT},
 				{FIELD_TO6, FIELD_TO_PORT}},
-	[SET_PORTS6] = {"ports6", RULE_PORT_DNAT, AF_INET6, false, {FIELD_PROTOCOL, FIELD_PORT},
-			{FIELD_TO6, FIELD_TO_PORT}},
-	[SET_BRIDGED] = {"bridged", RULE_BRIDGED_ACCEPT, AF_UNSPEC, false,
+	[SET_PORTS6] = {"ports6", RULE_PORT_DNAT, AF_INET6, false, false,
+			{FIELD_PROTOCOL, FIELD_PORT}, {FIELD_TO6, FIELD_TO_PORT}},
+	[SET_BRIDGED] = {"bridged", RULE_BRIDGED_ACCEPT, AF_UNSPEC, false, false,
 			 {FIELD_FAMILY, FIELD_IN, FIELD_OUT}, {0}},
-	[SET_UNPUBLISHED] = {"unpublished", RULE_UNPUBLISHED_DROP, AF_UNSPEC, false,
+	[SET_UNPUBLISHED] = {"unpublished", RULE_UNPUBLISHED_DROP, AF_UNSPEC, false, false,
 			     {FIELD_FAMILY, FIELD_OUT}, {0}},
-	[SET_OUTGOING] = {"outgoing", RULE_OUTGOING_ACCEPT, AF_UNSPEC, false,
+	[SET_OUTGOING] = {"outgoing", RULE_OUTGOING_ACCEPT, AF_UNSPEC, false, false,
 			  {FIELD_FAMILY, FIELD_IN}, {0}},
-	[SET_HAIRPIN] = {"hairpin", RULE_HAIRPIN_MASQUERADE, AF_UNSPEC, false,
+	[SET_HAIRPIN] = {"hairpin", RULE_HAIRPIN_MASQUERADE, AF_UNSPEC, false, false,
 			 {FIELD_FAMILY, FIELD_IN, FIELD_OUT}, {0}},
+	[SET_HAIRPIN_BRIDGED] = {"hairpin-bridged", RULE_HAIRPIN_MASQUERADE, AF_UNSPEC, true,
+				 false, {FIELD_FAMILY, FIELD_OUT}, {0}},
 	[SET_LOOPBACK_MASQUERADE] = {"loopback-masquerade", RULE_LOOPBACK_MASQUERADE, AF_INET,
-				     false, {FIELD_OUT}, {0}},
-	[SET_MASQUERADE_STAY] = {"masquerade-stay", RULE_MASQUERADE, AF_UNSPEC, true,
+				     false, false, {FIELD_OUT}, {0}},
+	[SET_MASQUERADE_STAY] = {"masquerade-stay", RULE_MASQUERADE, AF_UNSPEC, true, true,
 				 {FIELD_FAMILY, FIELD_IN, FIELD_OUT}, {0}},
-	[SET_MASQUERADE_LEAVE] = {"masquerade-leave", RULE_MASQUERADE, AF_UNSPEC, false,
+	[SET_MASQUERADE_LEAVE] = {"masquerade-leave", RULE_MASQUERADE, AF_UNSPEC, false, false,
 				  {FIELD_FAMILY, FIELD_IN}, {0}},
 };
 
@@ -175,7 +179,7 @@ static bool set_takes(const struct nft_set_type *type, const struct rule *rule)
 		return false;
 	if (type->kind == RULE_PORT_DNAT)
 		return address == addr_is_set(&rule->destination.addr);
-	if (!type->exception)
+	if (!type->part)
 		return true;
 	return rule->kind == RULE_DIRECT_DROP ? rule->in[0] != '\0' : rule->out[0] != '\0';
 }

@@ -84,6 +84,12 @@ const struct nft_fixed_rule nft_fixed_rules[] = {
 	LOOKUP_RULE(CHAIN_NAT_POSTROUTING, AF_UNSPEC, SET_HAIRPIN,
 		    "endpoints that use a port which their own network publishes",
 		    STEP_STATUS_DNAT, STEP_LOOKUP, STEP_MASQUERADE),
+	/* Where bridged packets pass the IP hooks too (bridge-nf-call-iptables), one that comes
+	 * back to its bridge is not routed, and has no incoming interface here. */
+	LOOKUP_RULE(CHAIN_NAT_POSTROUTING, AF_UNSPEC, SET_HAIRPIN_BRIDGED,
+		    "the same where bridged packets are filtered",
+		    STEP_STATUS_DNAT, STEP_NO_INTERFACE, STEP_NOT_LOCAL_SOURCE, STEP_LOOKUP,
+		    STEP_MASQUERADE),
 	LOOKUP_RULE(CHAIN_NAT_POSTROUTING, AF_INET, SET_LOOPBACK_MASQUERADE,
 		    "the host's 127.0.0.0/8 means nothing to an endpoint",
 		    STEP_IPV4, STEP_LOOPBACK_SOURCE, STEP_LOOKUP, STEP_MASQUERADE),
@@ -137,14 +143,14 @@ static void load_payload(struct builder *builder, uint32_t base, uint32_t offset
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_DREG, reg);
 }
 
-static void compare(struct builder *builder, uint32_t operator, const void *data, uint32_t len)
+static void compare(struct builder *builder, uint32_t relation, const void *data, uint32_t len)
 {
 	struct nftnl_expr *expression = add(builder, "cmp");
 
 	if (!expression)
 		return;
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_CMP_OP, operator);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_CMP_OP, relation);
 	if (nftnl_expr_set(expression, NFTNL_EXPR_CMP_DATA, data, len) < 0)
 		builder->failed = true;
 }
@@ -164,17 +170,25 @@ static void match_loopback(struct builder *builder, uint32_t offset)
 	compare(builder, NFT_CMP_EQ, &first, sizeof(first));
 }
 
-static void match_local_destination(struct builder *builder)
+static void match_local(struct builder *builder, uint32_t address, uint32_t relation)
 {
 	static const uint32_t local = RTN_LOCAL;
 	struct nftnl_expr *expression = add(builder, "fib");
 
 	if (!expression)
 		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_FLAGS, address);
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
-	compare(builder, NFT_CMP_EQ, &local, sizeof(local));
+	compare(builder, relation, &local, sizeof(local));
+}
+
+static void match_no_interface(struct builder *builder)
+{
+	static const uint32_t none;
+
+	load_meta(builder, NFT_META_IIF, NFT_REG_1);
+	compare(builder, NFT_CMP_EQ, &none, sizeof(none));
 }
 
 /* Any of the bits of a conntrack word. */
@@ -335,11 +349,18 @@ static void add_match(struct builder *builder, enum nft_step step, enum nft_set 
 		match_loopback(builder, 16);
 		break;
 	case STEP_LOCAL_DESTINATION:
-		match_local_destination(builder);
+		match_local(builder, NFTA_FIB_F_DADDR, NFT_CMP_EQ);
+		break;
+	case STEP_NOT_LOCAL_SOURCE:
+		match_local(builder, NFTA_FIB_F_SADDR, NFT_CMP_NEQ);
+		break;
+	case STEP_NO_INTERFACE:
+		match_no_interface(builder);
 		break;
 	case STEP_ESTABLISHED:
 		match_conntrack(builder, NFT_CT_STATE,
-				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
+				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
+					NF_CT_STATE_BIT(IP_CT_RELATED));
 		break;
 	case STEP_STATUS_DNAT:
 		match_conntrack(builder, NFT_CT_STATUS, IPS_DST_NAT);

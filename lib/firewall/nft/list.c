@@ -49,17 +49,16 @@ int nft_set_dump(struct nft *nft, enum nft_set set, nft_element_fn element, void
 
 /* ---- listing ---- */
 
-/* A rule that an exception belongs to is named by the exception's key. */
 struct listing {
 	rule_vector *rules;
 	const char *network;            /* NULL: all */
-	rule_vector exceptions;
+	rule_vector parts;              /* elements that belong to the rule of another */
 };
 
 static int list_element(enum nft_set set, const struct nft_element_view *view, void *data)
 {
 	struct listing *listing = data;
-	rule_vector *rules = nft_sets[set].exception ? &listing->exceptions : listing->rules;
+	rule_vector *rules = nft_sets[set].part ? &listing->parts : listing->rules;
 	struct rule *rule;
 
 	if (vector_reserve(rules, 1) < 0)
@@ -68,52 +67,68 @@ static int list_element(enum nft_set set, const struct nft_element_view *view, v
 	/* An element of another form is no rule of ours. */
 	if (!nft_element_decode(set, view, rule))
 		return 0;
-	if (listing->network && !nft_sets[set].exception &&
+	if (listing->network && !nft_sets[set].part &&
 	    strcmp(rule->network, listing->network) != 0)
 		return 0;
 	rules->len++;
 	return 0;
 }
 
-static int exception_order(const void *a, const void *b)
+/* A part and its rule have this in common. */
+static int part_order(const void *a, const void *b)
 {
 	const struct rule *left = a, *right = b;
 	int order = (int)left->kind - (int)right->kind;
 
 	if (!order)
 		order = left->family - right->family;
-	if (!order && left->kind == RULE_DIRECT_DROP)
-		order = prefix_compare(&left->destination, &right->destination);
-	else if (!order)
-		order = strcmp(left->in, right->in);
-	return order;
+	if (order)
+		return order;
+	switch (left->kind) {
+	case RULE_DIRECT_DROP:
+		return prefix_compare(&left->destination, &right->destination);
+	case RULE_HAIRPIN_MASQUERADE:
+		return strcmp(left->out, right->out);
+	default:
+		return strcmp(left->in, right->in);
+	}
 }
 
-/* Give the rules the interface that their exception leaves alone. */
-static void join_exceptions(struct listing *listing, size_t first)
+static void join_part(struct rule *rule, const struct rule *part)
 {
-	rule_vector *exceptions = &listing->exceptions;
+	switch (rule->kind) {
+	case RULE_DIRECT_DROP:
+		memcpy(rule->in, part->in, sizeof(rule->in));
+		rule->in_not = true;
+		break;
+	case RULE_MASQUERADE:
+		memcpy(rule->out, part->out, sizeof(rule->out));
+		rule->out_not = true;
+		break;
+	default:
+		rule->packets += part->packets;
+		rule->bytes += part->bytes;
+		break;
+	}
+}
 
-	if (!exceptions->len)
+static void join_parts(struct listing *listing, size_t first)
+{
+	rule_vector *parts = &listing->parts;
+
+	if (!parts->len)
 		return;
-	qsort(exceptions->items, exceptions->len, sizeof(*exceptions->items), exception_order);
+	qsort(parts->items, parts->len, sizeof(*parts->items), part_order);
 	for (size_t i = first; i < listing->rules->len; i++) {
 		struct rule *rule = &listing->rules->items[i];
-		const struct rule *exception;
+		const struct rule *part;
 
-		if (rule->kind != RULE_DIRECT_DROP && rule->kind != RULE_MASQUERADE)
+		if (rule->kind != RULE_DIRECT_DROP && rule->kind != RULE_MASQUERADE &&
+		    rule->kind != RULE_HAIRPIN_MASQUERADE)
 			continue;
-		exception = bsearch(rule, exceptions->items, exceptions->len, sizeof(*rule),
-				    exception_order);
-		if (!exception)
-			continue;
-		if (rule->kind == RULE_DIRECT_DROP) {
-			memcpy(rule->in, exception->in, sizeof(rule->in));
-			rule->in_not = true;
-		} else {
-			memcpy(rule->out, exception->out, sizeof(rule->out));
-			rule->out_not = true;
-		}
+		part = bsearch(rule, parts->items, parts->len, sizeof(*rule), part_order);
+		if (part)
+			join_part(rule, part);
 	}
 }
 
@@ -181,7 +196,7 @@ static int list_elements(struct nft *nft, const struct nft_standing *standing,
 			code = 0;
 	}
 	if (code == 0)
-		join_exceptions(listing, first);
+		join_parts(listing, first);
 	return code;
 }
 
@@ -217,10 +232,10 @@ int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
 
 	for (int i = 0; i < NFT_ATTEMPTS && code == -ERESTART; i++) {
 		rules_clear(&found);
-		listing.exceptions.len = 0;
+		listing.parts.len = 0;
 		code = list_once(nft, &listing, &reply);
 	}
-	free(listing.exceptions.items);
+	free(listing.parts.items);
 	if (code == 0)
 		code = vector_reserve(rules, found.len);
 	if (code == 0) {

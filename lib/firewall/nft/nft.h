@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The nftables backend: one table `inet bridgenet` of constant size. Base chains with a fixed set of
- * rules look packets up in hash sets and maps; what comes and goes is their elements.
+ * The nftables backend: one table `inet bridgenet` of constant size. Base chains with a fixed set
+ * of rules look packets up in hash sets and maps; what comes and goes is their elements.
  */
 #ifndef BN_FIREWALL_NFT_NFT_H
 #define BN_FIREWALL_NFT_NFT_H
@@ -18,7 +18,7 @@
 #define NFT_TABLE "bridgenet"
 #define NFT_TRAITS (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN)
 /* How often work is begun again that another process's change to the rule set made void. */
-#define NFT_ATTEMPTS 10
+#define NFT_ATTEMPTS 30
 
 /* As libmnl's, which converts lengths without saying so. */
 #define NFT_ALIGN(len) (((len) + 3u) & ~3u)
@@ -97,6 +97,7 @@ enum nft_set {
 	SET_UNPUBLISHED,
 	SET_OUTGOING,
 	SET_HAIRPIN,
+	SET_HAIRPIN_BRIDGED,
 	SET_LOOPBACK_MASQUERADE,
 	SET_MASQUERADE_STAY,
 	SET_MASQUERADE_LEAVE,
@@ -117,7 +118,8 @@ struct nft_set_type {
 	const char *name;
 	enum rule_kind kind;
 	int family;                     /* of the rules it holds; AF_UNSPEC: part of the key */
-	bool exception;                 /* it says what the next set's rule leaves alone: no counter */
+	bool part;                      /* of a rule that another set of the same kind shows */
+	bool exception;                 /* what that rule leaves alone: counts nothing */
 	uint8_t key[FIELDS_MAX];        /* enum nft_field */
 	uint8_t value[FIELDS_MAX];      /* of a map */
 };
@@ -180,7 +182,8 @@ enum nft_step {
 	STEP_END,
 	STEP_IPV4, STEP_IPV6, STEP_NOT_LOOPBACK_INTERFACE,
 	STEP_LOOPBACK_SOURCE, STEP_LOOPBACK_DESTINATION, STEP_NOT_LOOPBACK_DESTINATION6,
-	STEP_LOCAL_DESTINATION, STEP_ESTABLISHED, STEP_STATUS_DNAT,
+	STEP_LOCAL_DESTINATION, STEP_NOT_LOCAL_SOURCE, STEP_NO_INTERFACE,
+	STEP_ESTABLISHED, STEP_STATUS_DNAT,
 	STEP_LOOKUP, STEP_COUNTER,
 	STEP_ACCEPT, STEP_DROP, STEP_RETURN, STEP_JUMP_PORTS, STEP_JUMP_USER,
 	STEP_DNAT4, STEP_DNAT6, STEP_MASQUERADE
@@ -205,6 +208,12 @@ struct nftnl_rule *nft_fixed_rule_build(const struct nft_fixed_rule *fixed);
 /* The expressions as one line of text, without what counters count: equal text, equal rule. */
 #define RULE_TEXT_MAX 1024
 void nft_rule_text(struct nftnl_rule *rule, char text[static RULE_TEXT_MAX]);
+
+/* ---- foreign.c ---- */
+
+/* What someone else's rule matches and does, as far as a rule can say it, and its text in
+ * rule->foreign. 0, -ENOMEM */
+int nft_foreign_decode(struct nftnl_rule *kernel, struct rule *rule);
 
 /* ---- table.c: the base ---- */
 

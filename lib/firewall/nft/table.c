@@ -196,24 +196,13 @@ struct reader {
 	size_t next[CHAIN_COUNT];       /* our rules count only in their order */
 };
 
-static int expression_read(struct nftnl_expr *expression, void *data)
+static int counter_read(struct nftnl_expr *expression, void *data)
 {
 	struct rule *rule = data;
-	const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
 
-	if (strcmp(name, "counter") == 0) {
+	if (strcmp(nftnl_expr_get_str(expression, NFTNL_EXPR_NAME), "counter") == 0) {
 		rule->packets = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS);
 		rule->bytes = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_BYTES);
-	} else if (strcmp(name, "immediate") == 0 &&
-		   nftnl_expr_is_set(expression, NFTNL_EXPR_IMM_VERDICT)) {
-		uint32_t verdict = nftnl_expr_get_u32(expression, NFTNL_EXPR_IMM_VERDICT);
-
-		if (verdict == NF_ACCEPT)
-			rule->target = TARGET_ACCEPT;
-		else if (verdict == NF_DROP)
-			rule->target = TARGET_DROP;
-	} else if (strcmp(name, "masq") == 0) {
-		rule->target = TARGET_MASQUERADE;
 	}
 	return 0;
 }
@@ -222,14 +211,14 @@ static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
 {
 	struct nft_standing *standing = reader->standing;
 	enum rule_chain chain = nft_chain_by_name(nftnl_rule_get_str(kernel, NFTNL_RULE_CHAIN));
+	struct rule read = {.kind = RULE_FOREIGN, .chain = chain};
 	char text[RULE_TEXT_MAX];
-	struct rule read = {.kind = RULE_FOREIGN, .chain = chain, .target = TARGET_OTHER};
 	struct rule *foreign;
 
 	/* A chain that someone else made in our table has no place in the listing. */
 	if (chain == CHAIN_COUNT)
 		return 0;
-	nftnl_expr_foreach(kernel, expression_read, &read);
+	nftnl_expr_foreach(kernel, counter_read, &read);
 	read.handle = nftnl_rule_get_u64(kernel, NFTNL_RULE_HANDLE);
 	nft_rule_text(kernel, text);
 	for (size_t i = reader->next[chain]; i < nft_fixed_rules_len; i++) {
@@ -245,8 +234,7 @@ static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
 	if (!foreign)
 		return -ENOMEM;
 	*foreign = read;
-	foreign->foreign = strdup(text);
-	return foreign->foreign ? 0 : -ENOMEM;
+	return nft_foreign_decode(kernel, foreign);
 }
 
 static int rule_message(const struct nlmsghdr *message, void *data)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the kernel asks for a published port: a bare netlink program that adds, deletes and dumps the
- * elements of one map with counters. The floor that the library is measured against.
+ * What the kernel asks for a published port: a bare netlink program that adds, deletes and dumps
+ * the elements of one map with counters. The floor that the library is measured against.
  */
 #ifndef BN_BENCH_FLOOR_NFT_H
 #define BN_BENCH_FLOOR_NFT_H

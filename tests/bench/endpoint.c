@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Attaching and detaching beside the bare netlink messages for the same links, in turns, and the
+ * memory of a context with nothing attached.
+ */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "floor/floor.h"
+
+#define ROUNDS 60
+#define MANY 32
+
+static double floor_time(int r, double start)
+{
+	if (r < 0) {
+		fprintf(stderr, "floor: %d\n", r);
+		exit(1);
+	}
+	return bench_now() - start;
+}
+
+static double detach_one(bn_ctx *ctx, unsigned int n)
+{
+	char id[32];
+	double start = bench_now();
+
+	snprintf(id, sizeof(id), "endpoint-%u", n);
+	bench_check(ctx, bn_endpoint_detach(ctx, "bench", id, 0), "detach");
+	return bench_now() - start;
+}
+
+/* The library and the floor take turns, each time in fresh namespaces. */
+static void one(bn_ctx *ctx, struct floor_link *floor, int with_port, const char *attach_name,
+		const char *detach_name)
+{
+	static struct samples attach, detach, floor_attaches, floor_detaches;
+	int ours, theirs;
+	double start;
+
+	attach.len = detach.len = floor_attaches.len = floor_detaches.len = 0;
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		ours = bench_sandbox();
+		theirs = bench_sandbox();
+		samples_add(&attach, bench_attach(ctx, ours, i, with_port));
+		start = bench_now();
+		samples_add(&floor_attaches, floor_time(floor_attach(floor, theirs, i), start));
+		samples_add(&detach, detach_one(ctx, i));
+		start = bench_now();
+		samples_add(&floor_detaches, floor_time(floor_detach(floor, i, 1), start));
+		close(ours);
+		close(theirs);
+	}
+	bench_report(attach_name, &attach, &floor_attaches);
+	bench_report(detach_name, &detach, &floor_detaches);
+}
+
+static void many(bn_ctx *ctx, struct floor_link *floor)
+{
+	static struct samples library, bare;
+	bn_name_list *names;
+	int ours[MANY], theirs[MANY];
+	char id[32];
+	double start;
+
+	for (int round = 0; round < 5; round++) {
+		if (bn_name_list_new(&names) < 0)
+			exit(1);
+		for (unsigned int i = 0; i < MANY; i++) {
+			ours[i] = bench_sandbox();
+			theirs[i] = bench_sandbox();
+			bench_attach(ctx, ours[i], i, 0);
+			floor_time(floor_attach(floor, theirs[i], i), 0);
+			snprintf(id, sizeof(id), "endpoint-%u", i);
+			if (bn_name_list_add(names, id) < 0)
+				exit(1);
+		}
+		start = bench_now();
+		bench_check(ctx, bn_endpoints_detach(ctx, "bench", names, 0), "detach");
+		samples_add(&library, bench_now() - start);
+		start = bench_now();
+		samples_add(&bare, floor_time(floor_detach(floor, 0, MANY), start));
+		bn_name_list_free(names);
+		for (unsigned int i = 0; i < MANY; i++) {
+			close(ours[i]);
+			close(theirs[i]);
+		}
+	}
+	bench_report("detach 32 in one call", &library, &bare);
+}
+
+int main(void)
+{
+	size_t before = mallinfo2().uordblks, after;
+	bn_ctx *ctx = bench_stage();
+	struct floor_link floor;
+
+	bench_network(ctx);
+	after = mallinfo2().uordblks + mallinfo2().hblkhd;
+	printf("%-44s %10.1f kB   aim below 2,000 kB\n", "heap of a context with nothing attached",
+	       (double)(after - before) / 1000);
+	if (floor_link_open(&floor) < 0)
+		exit(1);
+	one(ctx, &floor, 0, "attach, no port", "detach, no port");
+	one(ctx, &floor, 1, "attach with a port (floor: links alone)", "detach with a port");
+	many(ctx, &floor);
+	floor_link_close(&floor);
+	bench_leave(ctx);
+	return 0;
+}
