@@ -84,7 +84,7 @@ group()
 		failed=$((failed + 1))
 		echo "not ok $name: reports no case"
 	fi
-	[ "$failed" -eq "$before" ] || sed "s/^/    | /" "$log"
+	[ "$failed" -eq "$before" ] || grep -v "^ok " "$log" | sed "s/^/    | /"
 }
 
 # The names of the test programs of a folder.
@@ -132,6 +132,7 @@ for kind in unit golden; do
 		group "$kind-sanitized/$test" "$devel/tests/$kind/$test"
 		group "$kind-valgrind/$test" valgrind -q --leak-check=full \
 			--errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 \
+			--suppressions="$source_dir/tests/valgrind.supp" \
 			"$build/tests/$kind/$test"
 	done
 done

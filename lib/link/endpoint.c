@@ -54,6 +54,29 @@ static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, 
 	rtnl_nest_end(batch, info);
 }
 
+/* With br_netfilter, a packet that is sent back through the port it came by is dropped by the
+ * bridge: an endpoint that asks for the port it publishes itself needs the port in hairpin mode. */
+static bool needs_hairpin(const struct endpoint *endpoint)
+{
+	return (endpoint->ipv4.addr.family &&
+		sysctl_read("/proc/sys/net/bridge/bridge-nf-call-iptables") == 1) ||
+	       (endpoint->ipv6.addr.family &&
+		sysctl_read("/proc/sys/net/bridge/bridge-nf-call-ip6tables") == 1);
+}
+
+/* The kernel ignores it at the creation of the link. */
+static void put_hairpin(struct rtnl_batch *batch)
+{
+	struct nlattr *info = rtnl_nest(batch, IFLA_LINKINFO), *data;
+	const uint8_t on = 1;
+
+	rtnl_put_string(batch, IFLA_INFO_SLAVE_KIND, "bridge");
+	data = rtnl_nest(batch, IFLA_INFO_SLAVE_DATA);
+	rtnl_put(batch, IFLA_BRPORT_MODE, &on, sizeof(on));
+	rtnl_nest_end(batch, data);
+	rtnl_nest_end(batch, info);
+}
+
 /* The kernel says EEXIST for either end. */
 static int name_taken(struct link_handle *handle, const struct sandbox *sandbox,
 		      const struct endpoint *endpoint, struct error *error)
@@ -128,6 +151,8 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 	rtnl_put_string(&batch, IFLA_IFNAME, endpoint->host_interface);
 	rtnl_put_string(&batch, IFLA_IFALIAS, config->alias);
 	rtnl_put_u32(&batch, IFLA_GROUP, 0);
+	if (needs_hairpin(endpoint))
+		put_hairpin(&batch);
 	if (knows_ipv6(handle, endpoint))
 		rtnl_put_no_addr_gen(&batch);
 	r = FAULT("link.endpoint.mark");

@@ -121,6 +121,7 @@ static int refuse(const struct addr *addr, uint8_t protocol, uint16_t number, in
 struct suspects {
 	bool listed;                    /* bits tell; else every port is one */
 	uint8_t bits[8192];
+	struct addr host;               /* the last address that proved to be one of this host */
 };
 
 static bool bit_is_set(const uint8_t *bits, uint16_t number)
@@ -161,12 +162,17 @@ static void list_suspects(uint8_t protocol, struct suspects *suspects)
 	suspects->listed = bit_is_set(suspects->bits, ntohs(own.sin_port));
 }
 
-static int check_mapping(const struct port *port, const struct suspects *suspects,
-			 struct error *error)
+/* With a list, a bind is for the suspects, and for an address not met before. */
+static bool is_clear(const struct suspects *suspects, const struct addr *addr, uint16_t number)
+{
+	return suspects && suspects->listed && !bit_is_set(suspects->bits, number) &&
+	       (addr_is_unspecified(addr) || addr_compare(&suspects->host, addr) == 0);
+}
+
+static int check_mapping(const struct port *port, struct suspects *suspects, struct error *error)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		struct addr addr;
-		bool known = false;     /* the address is one of this host */
 
 		if (!bind_address(port, families[i], &addr))
 			continue;
@@ -175,15 +181,15 @@ static int check_mapping(const struct port *port, const struct suspects *suspect
 			CLEANUP_CLOSE int fd = -1;
 			int r;
 
-			if (known && suspects && suspects->listed &&
-			    !bit_is_set(suspects->bits, number))
+			if (is_clear(suspects, &addr, number))
 				continue;
 			r = take_port(&addr, port->protocol, number, false, &fd);
 			if (r < 0)
 				return refuse(&addr, port->protocol, number, r, error);
 			if (r == 1)
 				break;
-			known = true;
+			if (suspects)
+				suspects->host = addr;
 		}
 	}
 	return 0;

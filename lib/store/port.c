@@ -327,19 +327,16 @@ int store_port_mark(struct store *store, const struct operation *operation, cons
 		    struct error *error)
 {
 	sqlite3_stmt *mark CLEANUP_STATEMENT = NULL;
-	struct endpoint_row endpoint;
 	int64_t key = 0;
 	int rc = operation_check(store, operation, true, error);
 
 	if (rc == 0)
 		rc = check_numbers(port, error);
 	if (rc == 0)
-		rc = endpoint_find(store, port->network, port->endpoint, &endpoint, error);
+		rc = find_endpoint(store, operation->id, port, error);
 	if (rc < 0)
 		return rc;
-	if (rc == 0)
-		return endpoint_unknown(port->network, port->endpoint, error);
-	rc = find_port(store, operation->id, endpoint.sequence, port, &key, error);
+	rc = find_port(store, operation->id, store->endpoint.sequence, port, &key, error);
 	if (rc < 0)
 		return rc;
 	if (rc == 0)

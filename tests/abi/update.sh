@@ -6,9 +6,10 @@ set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 build_dir=${1:-$source_dir/build}
 
-abidw --no-corpus-path --no-comp-dir-path --headers-dir "$source_dir/include" \
+abidw --no-corpus-path --no-comp-dir-path --no-show-locs --drop-private-types \
+	--exported-interfaces-only --headers-dir "$source_dir/include" \
 	--out-file "$source_dir/tests/abi/libbridgenet-0.1.abi" "$build_dir/.libs/libbridgenet.so"
-# Where a declaration stands in the header is no part of the ABI.
-sed -i -E "s/ (filepath|line|column)='[^']*'//g" "$source_dir/tests/abi/libbridgenet-0.1.abi"
 sed -nE 's/^#define (BN_[A-Z0-9_]+) +((0x)?[0-9a-f]+u?).*/\1 \2/p' \
 	"$source_dir/include/bridgenet.h" >"$source_dir/tests/abi/constants"
+# Where it was built is no part of it.
+sed -i "s| path='$source_dir/| path='|" "$source_dir/tests/abi/libbridgenet-0.1.abi"

@@ -161,16 +161,11 @@ static void plan_all(rule_vector *rules)
 
 static int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags)
 {
-	struct firewall_change change = {.flags = flags};
+	struct firewall_change change = {
+		.add = add ? add->items : NULL, .add_len = add ? add->len : 0,
+		.remove = remove ? remove->items : NULL, .remove_len = remove ? remove->len : 0,
+		.flags = flags};
 
-	if (add) {
-		change.add = add->items;
-		change.add_len = add->len;
-	}
-	if (remove) {
-		change.remove = remove->items;
-		change.remove_len = remove->len;
-	}
 	error_clear(&error);
 	return nft_backend.apply(firewall, &change, &error);
 }
@@ -364,7 +359,7 @@ static void test_replace(void **state)
 	    "nft add element inet bridgenet ports4 "
 	    "'{ tcp . 8799 counter packets 7 bytes 700 comment \"blue/web\" : "
 	    "172.30.0.2 . 1337 }'");
-	/* One that is there as planned (its counters stay), one that differs, one more. */
+	/* One that is there as planned (it keeps its counters), one that differs, one more. */
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &new);
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8800, 9999, 2, &new);
 	assert_int_equal(apply(&new, NULL, 0), -EEXIST);
@@ -557,13 +552,10 @@ static void test_privilege(void **state)
 	pid_t child = fork();
 
 	(void)state;
-	if (child == 0) {
-		bool refused = setresuid(65534, 65534, 65534) == 0 &&
-			       nft_backend.open(NULL, &unused, &error) == -EPERM &&
-			       error.reason == BN_REASON_PRIVILEGE && !unused;
-
-		_exit(refused ? 0 : 1);
-	}
+	if (child == 0)
+		_exit(setresuid(65534, 65534, 65534) < 0 ||
+		      nft_backend.open(NULL, &unused, &error) != -EPERM ||
+		      error.reason != BN_REASON_PRIVILEGE || unused);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 }

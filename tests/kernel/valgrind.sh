@@ -18,7 +18,8 @@ bn()
 	local wanted=$1 status=0
 	shift
 	valgrind -q --leak-check=full --errors-for-leak-kinds=definite,indirect,possible \
-		--error-exitcode=99 "$build_dir/.libs/bn" --state-dir "$work/state" "$@" || status=$?
+		--suppressions="$source_dir/tests/valgrind.supp" --error-exitcode=99 \
+		"$build_dir/.libs/bn" --state-dir "$work/state" "$@" || status=$?
 	[ "$status" -eq "$wanted" ] || { echo "exit status $status"; return 1; }
 }
 

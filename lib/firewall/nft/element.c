@@ -86,8 +86,10 @@ uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX])
 
 void nft_comment_text(const char *text, struct nft_comment *ret_comment)
 {
-	size_t len = strnlen(text, COMMENT_MAX - 1);
+	size_t len = strlen(text);
 
+	if (len > COMMENT_MAX - 1)
+		len = COMMENT_MAX - 1;
 	ret_comment->data[0] = 0;
 	ret_comment->data[1] = (uint8_t)(len + 1);
 	memcpy(ret_comment->data + 2, text, len);
