@@ -403,19 +403,6 @@ class Conflict(PortTest):
         listener = self.serve(self.service(f"{self.net.host_address(4)}:8080:80"), 80, (4,))[4]
         self.assert_tcp(self.remote, self.net.host_address(4), 8080, listener)
 
-    def test_a_connection_of_the_host_is_none(self):
-        """Its source port may be the same; only a listener is in the way."""
-        listener = self.keep(self.remote.listen(4, 7000))
-        client = self.keep(self.host.socket(4))
-        client.bind((self.net.host_address(4), 0))
-        client.connect((self.net.address("remote", 4), 7000))
-        port = client.getsockname()[1]
-        result = self.bn.result("attach", "net", "c1", "--netns", self.net.endpoint("c1").path,
-                                "-p", f"{port}:80")
-        if result.returncode:
-            self.assertIn(str(port), result.stderr)
-        self.converse(client, listener)
-
     def test_time_wait_is_no_conflict(self):
         listener = self.keep(self.host.listen(4, 8080))
         client = self.connect(self.remote, self.net.host_address(4), 8080)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The listing: what is in the kernel, with its counters and its reasons; the plan; the user's own."""
+"""The listing: what is in the kernel, with counters and reasons; the plan; the user's own."""
 import re
 import unittest
 

@@ -5,7 +5,7 @@
     attacker --+-- segment (an Ethernet switch) -- host: bn and its networks -- endpoints
 
 A socket belongs to the namespace it was made in, so the test process steps into a namespace only to
-make one and drives it from outside: no helper processes, nothing to wait for.
+make one and drives it from outside: no further processes, nothing to wait for.
 """
 import ctypes
 import json
@@ -173,7 +173,7 @@ class Namespace:
 
 
 class Bn:
-    """The command line, run in a namespace; each use checks the exit status it is told to expect."""
+    """The command line, run in a namespace."""
 
     def __init__(self, host, state, backend):
         self.host = host
@@ -189,7 +189,8 @@ class Bn:
     def __call__(self, *argv, **options):
         result = self.result(*argv, **options)
         if result.returncode or result.stderr:
-            raise AssertionError(f"bn {' '.join(argv)}: exit {result.returncode}\n{result.stderr}")
+            raise AssertionError(
+                f"bn {' '.join(argv)}: exit {result.returncode}\n{result.stderr}")
         return result.stdout
 
     def json(self, *argv, **options):

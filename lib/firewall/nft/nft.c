@@ -21,7 +21,7 @@ static int open_error(struct error *error, int code, const struct nft_reply *rep
 	case -EOPNOTSUPP:
 		return error_set(error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
 				 "the kernel has no nf_tables: load the module nf_tables, or use "
-				 "the backend iptables-legacy");
+				 "a kernel that has it");
 	default:
 		return nft_error(error, code, reply, "use nftables");
 	}
