@@ -64,7 +64,7 @@ wait_until()
 # How many connections the DNAT rule of port 8799 has counted.
 counted()
 {
-	bn rules --json | python3 -c '
+	bn rules -v --json | python3 -c '
 import json, sys
 print(sum(rule["packets"] for rule in json.load(sys.stdin)
           if rule["target"] == "DNAT" and "dpt:8799" in rule["extra"].split()))'

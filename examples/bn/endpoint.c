@@ -118,11 +118,12 @@ int attach_command(struct cli *cli, int argc, char **argv)
 	};
 	struct arguments arguments;
 	bn_endpoint_spec *spec;
-	int r, status = EXIT_FAILURE;
+	int r, given, status = EXIT_FAILURE;
 
 	arguments_parse(cli, argc, argv, 0, options, &arguments);
 	arguments_words(cli, &arguments, 2, 2);
-	if (arguments_has(&arguments, NETNS) == arguments_has(&arguments, PID))
+	given = arguments_has(&arguments, NETNS) + arguments_has(&arguments, PID);
+	if (given > 1 || (given == 0 && strcmp(arguments.words[0], "host") != 0))
 		cli_usage(cli, "one of --netns and --pid is needed");
 	r = bn_endpoint_spec_new(arguments.words[0], arguments.words[1], &spec);
 	if (r < 0) {

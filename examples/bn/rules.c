@@ -119,7 +119,7 @@ int rules_command(struct cli *cli, int argc, char **argv)
 	if (cli_open(cli) != 0)
 		return EXIT_FAILURE;
 	/* JSON has every field anyway */
-	flags = verbose || cli->json ? BN_RULES_VERBOSE : 0;
+	flags = verbose ? BN_RULES_VERBOSE : 0;
 	if (plan)
 		r = bn_rules_plan(cli->ctx, network, flags, &list);
 	else

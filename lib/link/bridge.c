@@ -36,17 +36,37 @@ static void add_delete(struct rtnl_batch *batch, const char *name)
 
 /* ---- a bridge of our own ---- */
 
+/* An address of its own: else it would change as ports with lower ones come and go. */
+static void bridge_mac(const struct bridge_config *config, uint8_t mac[static MAC_LEN])
+{
+	mac_from_addr(has_family(&config->ipv4) ? &config->ipv4.gateway : &config->ipv6.gateway,
+		      mac);
+}
+
+/* fe80:: and the MAC as RFC 4291 makes an interface identifier of it. */
+static struct prefix link_local(const struct bridge_config *config)
+{
+	struct prefix prefix = {{AF_INET6, {0xfe, 0x80}}, 64};
+	uint8_t *id = prefix.addr.bytes + 8, mac[MAC_LEN];
+
+	bridge_mac(config, mac);
+	memcpy(id, mac, 3);
+	memcpy(id + 5, mac + 3, 3);
+	id[0] ^= 2;
+	id[3] = 0xff;
+	id[4] = 0xfe;
+	return prefix;
+}
+
 static int make_bridge(struct link_handle *handle, const struct bridge_config *config,
 		       struct error *error)
 {
-	const struct subnet *subnet = has_family(&config->ipv4) ? &config->ipv4 : &config->ipv6;
 	CLEANUP_BATCH struct rtnl_batch batch = {0};
 	struct nlattr *info, *data;
 	uint8_t mac[MAC_LEN];
 	int r;
 
-	/* An address of its own: else it would change as ports with lower ones come and go. */
-	mac_from_addr(&subnet->gateway, mac);
+	bridge_mac(config, mac);
 	rtnl_add_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
 	rtnl_put_string(&batch, IFLA_IFNAME, config->name);
 	rtnl_put(&batch, IFLA_ADDRESS, mac, sizeof(mac));
@@ -98,7 +118,7 @@ static int mark_bridge(struct link_handle *handle, const struct bridge_config *c
 	rtnl_put_string(&batch, IFLA_IFALIAS, config->alias);
 	rtnl_put_u32(&batch, IFLA_GROUP, 0);
 	rtnl_put_u32(&batch, IFLA_MTU, config->mtu);
-	if (has_ipv6 && !has_family(&config->ipv6))
+	if (has_ipv6)
 		rtnl_put_no_addr_gen(&batch);
 	r = FAULT("link.bridge.mark");
 	if (r == 0)
@@ -112,6 +132,7 @@ static int address_bridge(struct link_handle *handle, const struct bridge_config
 {
 	CLEANUP_BATCH struct rtnl_batch batch = {0};
 	const struct subnet *subnets[] = {&config->ipv4, &config->ipv6};
+	const struct prefix local = link_local(config);
 	uint32_t index = rtnl_link_index(handle, config->name);
 	int r;
 
@@ -121,6 +142,10 @@ static int address_bridge(struct link_handle *handle, const struct bridge_config
 		if (has_family(subnets[i]))
 			rtnl_add_address(&batch, RTM_NEWADDR, index, &address, ADDRESS_OURS);
 	}
+	/* Without a link-local address the host can't look for neighbours of packets it forwards,
+	 * and the kernel's own would be tentative for a second. */
+	if (has_family(&config->ipv6))
+		rtnl_add_address(&batch, RTM_NEWADDR, index, &local, ADDRESS_OURS);
 	rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
 	rtnl_put_flags(&batch, IFF_UP, IFF_UP);
 	if (has_family(&config->ipv6))

@@ -16,10 +16,11 @@ void link_set_deadline(struct link_handle *handle, deadline_ms deadline);
 struct sandbox {
 	int fd;                         /* -1: none */
 	uint64_t device, inode;
+	bool is_host;                   /* the namespace that the caller is in */
 	char path[SANDBOX_PATH_MAX];    /* "" if it has none that lasts */
 };
 /* -ENOENT BN_REASON_SANDBOX_GONE; -EINVAL BN_REASON_SANDBOX_INVALID for what is no network
- * namespace, and for the host's own (the caller's); each with a sentence. */
+ * namespace; each with a sentence. */
 int sandbox_open_path(const char *path, struct sandbox *ret_sandbox, struct error *error);
 int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error);
 int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error);    /* dup()ed */

@@ -28,11 +28,8 @@ static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox,
 		return error_set(error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 				 "%s is not a network namespace; give a file such as "
 				 "/proc/PID/ns/net or /run/netns/NAME", name);
-	if (stat("/proc/thread-self/ns/net", &own) == 0 && own.st_dev == status.st_dev &&
-	    own.st_ino == status.st_ino)
-		return error_set(error, -EINVAL, BN_REASON_SANDBOX_INVALID,
-				 "%s is the host's own network namespace; give that of a "
-				 "container, or attach to the network `host`", name);
+	sandbox->is_host = stat("/proc/thread-self/ns/net", &own) == 0 &&
+			   own.st_dev == status.st_dev && own.st_ino == status.st_ino;
 	sandbox->device = status.st_dev;
 	sandbox->inode = status.st_ino;
 	return 0;

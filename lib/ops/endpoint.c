@@ -54,6 +54,11 @@ static int open_sandbox(struct engine *engine, struct attach *attach)
 		    error_set(&engine->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 			      "endpoint %s names no network namespace; give a path, a process or "
 			      "a descriptor", endpoint->id);
+	if (r >= 0 && attach->sandbox.is_host && attach->network.driver != DRIVER_HOST)
+		r = error_set(&engine->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
+			      "namespace %s of endpoint %s is the host's own; give that of a "
+			      "container, or attach to network host",
+			      attach->sandbox.path, endpoint->id);
 	if (r < 0)
 		return r;
 	string_copy(endpoint->sandbox, sizeof(endpoint->sandbox), attach->sandbox.path);

@@ -12,6 +12,7 @@
 #include "ops/rules.h"
 
 #define DEFAULT_NETWORK "bridge"
+#define RESERVE_TRIES 16        /* against other processes that pick at the same time */
 
 struct bridge_config network_bridge_config(const struct network *network, const char *alias)
 {
@@ -26,6 +27,12 @@ struct bridge_config network_bridge_config(const struct network *network, const 
 }
 
 /* ---- what the new network will be ---- */
+
+static bool picks_subnet(const struct network_request *request)
+{
+	return (request->want_ipv4 && !request->ipv4.prefix.addr.family) ||
+	       (request->want_ipv6 && !request->ipv6.prefix.addr.family);
+}
 
 static int push_prefix(prefix_vector *prefixes, const struct prefix *prefix)
 {
@@ -61,7 +68,7 @@ static int taken_prefixes(struct engine *engine, prefix_vector *taken)
 }
 
 /* The 40 random bits of this state's own fd00::/8 network (RFC 4193), chosen once. */
-static int ipv6_global_id(struct engine *engine, uint8_t ret_id[static 5])
+static int global_id_in_transaction(struct engine *engine, uint8_t ret_id[static 5])
 {
 	char text[FACT_MAX];
 	int r;
@@ -77,9 +84,16 @@ static int ipv6_global_id(struct engine *engine, uint8_t ret_id[static 5])
 				 "the kernel gives no random bytes");
 	snprintf(text, sizeof(text), "%02x%02x%02x%02x%02x", ret_id[0], ret_id[1], ret_id[2],
 		 ret_id[3], ret_id[4]);
+	return store_fact_set(engine->store, "ipv6.global-id", text, &engine->error);
+}
+
+static int ipv6_global_id(struct engine *engine, uint8_t ret_id[static 5])
+{
+	int r;
+
 	r = store_begin(engine->store, &engine->error);
 	if (r >= 0)
-		r = store_fact_set(engine->store, "ipv6.global-id", text, &engine->error);
+		r = global_id_in_transaction(engine, ret_id);
 	if (r >= 0)
 		r = store_commit(engine->store, &engine->error);
 	store_rollback(engine->store);
@@ -123,8 +137,7 @@ static int pick_subnets(struct engine *engine, const struct network_request *req
 
 	network->ipv4 = request->ipv4;
 	network->ipv6 = request->ipv6;
-	if ((request->want_ipv4 && !network->ipv4.prefix.addr.family) ||
-	    (request->want_ipv6 && !network->ipv6.prefix.addr.family))
+	if (picks_subnet(request))
 		r = taken_prefixes(engine, &taken);
 	if (r >= 0 && request->want_ipv4 && !network->ipv4.prefix.addr.family)
 		r = ipam_pick_ipv4(taken.items, taken.len, &network->ipv4.prefix, &engine->error);
@@ -403,11 +416,20 @@ int ops_network_create(struct engine *engine, const struct network_request *requ
 	struct error cause;
 	int r;
 
-	r = design(engine, request, &network);
-	if (r >= 0)
+	for (int tries = 0;; tries++) {
+		r = design(engine, request, &network);
+		if (r < 0)
+			return r;
 		r = reserve(engine, &network, &operation);
-	if (r < 0)
-		return r;
+		if (r >= 0)
+			break;
+		/* another process took the subnet that was picked meanwhile: pick again */
+		if (r != -EADDRINUSE || !picks_subnet(request) || tries == RESERVE_TRIES)
+			return r;
+		network_clear(&network);
+		network = (struct network){ 0 };
+		error_clear(&engine->error);
+	}
 	r = build_and_settle(engine, &network, &operation);
 	if (r < 0) {
 		operation_abandon(engine, &operation);

@@ -14,7 +14,7 @@ built()
 {
 	mkdir -p "$work/$1" && cd "$work/$1" || return
 	shift
-	"$source_dir/configure" -q "$@" && make -s -j"$(nproc)" CFLAGS='-O1 -Werror'
+	"$source_dir/configure" -q "$@" && make -s -j"$(nproc)" CFLAGS='-O2 -Werror'
 }
 
 without_nftables()
