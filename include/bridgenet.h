@@ -96,7 +96,7 @@ const char *bn_ctx_backend_reason(const bn_ctx *ctx);
 #define BN_REASON_NETWORK_UNKNOWN 2
 #define BN_REASON_NETWORK_EXISTS 3
 #define BN_REASON_NETWORK_IN_USE 4      /* it still has endpoints */
-#define BN_REASON_NETWORK_BUILTIN 5     /* bridge, host and none can't be made or deleted */
+#define BN_REASON_NETWORK_BUILTIN 5     /* host and none can't be made or deleted */
 #define BN_REASON_ENDPOINT_UNKNOWN 6
 #define BN_REASON_ENDPOINT_EXISTS 7
 #define BN_REASON_PORT_UNKNOWN 8
@@ -122,7 +122,8 @@ const char *bn_ctx_backend_reason(const bn_ctx *ctx);
 #define BN_REASON_KERNEL 28             /* the kernel refused; see bn_error_kernel_message() */
 #define BN_REASON_UNSUPPORTED 29
 
-/* Of the last call on the context; a call that succeeds clears them. Since: 0.1 */
+/* Of the last call on the context; a call that succeeds clears them. bn_error_errno() is positive,
+ * as errno is. Since: 0.1 */
 const char *bn_error_message(const bn_ctx *ctx);
 int bn_error_reason(const bn_ctx *ctx);
 int bn_error_errno(const bn_ctx *ctx);
@@ -249,7 +250,8 @@ int bn_endpoint_spec_add_port(bn_endpoint_spec *spec, const bn_port_spec *port);
 
 /* Usable, with its ports, when the call returns. flags: BN_ATTACH_*. Errors: -ENOENT network or
  * namespace unknown, -EEXIST endpoint or interface taken, -EADDRINUSE address or host port taken,
- * -ENOSPC no address left, -EXFULL bridge full, ... ret_endpoint may be NULL. Since: 0.1 */
+ * -ENOSPC no address left, -EXFULL bridge full, -EBUSY the network is being deleted, ...
+ * ret_endpoint may be NULL. Since: 0.1 */
 int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags,
 		       bn_endpoint **ret_endpoint);
 

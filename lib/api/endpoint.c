@@ -36,8 +36,11 @@ static int add_host_addresses(struct engine *engine, struct bn_endpoint *endpoin
 	prefix_vector addresses = { 0 };
 	int r = 0;
 
-	if (!engine->link)
+	if (!engine->link) {
 		r = link_open(&engine->link, &engine->error);
+		if (r >= 0)
+			link_set_deadline(engine->link, engine->deadline);
+	}
 	if (r >= 0)
 		r = link_local_addresses(engine->link, &addresses, &engine->error);
 	for (size_t i = 0; i < addresses.len && r >= 0; i++)

@@ -85,7 +85,7 @@ int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 	if (ret_port) {
 		port = calloc(1, sizeof(*port));
 		if (!port)
-			return -ENOMEM;
+			return ctx ? error_oom(&ctx->engine.error) : -ENOMEM;
 	}
 	r = publish(ctx, network, endpoint, spec, 1, flags, ret_port ? &list : NULL);
 	if (r >= 0 && port) {
@@ -139,7 +139,7 @@ int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 	return unpublish(ctx, network, endpoint, specs->specs.items, specs->specs.len, flags);
 }
 
-/* Filters given by name or id become names; an unknown one is an error, not an empty list. */
+/* An unknown network is an error; an endpoint that is not there has no ports. */
 static int list_ports(struct engine *engine, const char *network, const char *endpoint,
 		      port_vector *ports)
 {

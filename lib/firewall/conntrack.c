@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Stale flows of published UDP ports: one filtered dump a family, then exact deletes. */
 #include "firewall/firewall.h"
+#include "firewall/netlink.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <poll.h>
@@ -21,15 +21,6 @@
 
 #define RECEIVE_SIZE 65536
 #define DELETE_ROOM 192                 /* two addresses, ports, id and zone take 120 */
-
-/* libmnl's loops convert lengths without saying so. */
-#define for_each(attribute, first, end) \
-	for ((attribute) = (first); \
-	     mnl_attr_ok((attribute), (int)((const char *)(end) - (const char *)(attribute))); \
-	     (attribute) = mnl_attr_next(attribute))
-#define for_each_nested(attribute, nest) \
-	for_each(attribute, mnl_attr_get_payload(nest), \
-		 (const char *)mnl_attr_get_payload(nest) + mnl_attr_get_payload_len(nest))
 
 struct tuple {
 	struct addr source, destination;
@@ -189,6 +180,7 @@ static int delete_later(struct sweep *sweep, const struct nlattr *original,
 		return -ENOMEM;
 	if (mnl_attr_get_payload_len(original) > DELETE_ROOM - 64)
 		return 0;
+	memset(sweep->deletes.items + sweep->deletes.len, 0, DELETE_ROOM);
 	message = request(sweep, sweep->deletes.items + sweep->deletes.len, IPCTNL_MSG_CT_DELETE,
 			  0);
 	/* Numbered when it is sent: the dump goes on under its own number. */
@@ -211,8 +203,7 @@ static int flow_message(const struct nlmsghdr *message, void *data)
 	struct tuple original_tuple, reply_tuple;
 	struct sweep *sweep = data;
 
-	for_each(attribute, mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg)),
-		 mnl_nlmsg_get_payload_tail(message)) {
+	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
 		uint16_t type = mnl_attr_get_type(attribute);
 
 		if (type == CTA_TUPLE_ORIG)
@@ -304,7 +295,8 @@ static void put_filter(const struct sweep *sweep, struct nlmsghdr *message)
 
 static int dump_flows(struct sweep *sweep, bool filtered)
 {
-	char buffer[256];
+	/* Zeroed, like room for a delete: libmnl leaves the padding of an attribute as it is. */
+	_Alignas(struct nlmsghdr) char buffer[256] = {0};
 	struct nlmsghdr *message = request(sweep, buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
 
 	if (filtered)

@@ -340,6 +340,9 @@ static int routes_each(struct link_handle *handle, uint8_t family, uint8_t table
 		return 0;
 	rtnl_add(&batch, RTM_GETROUTE, 0, &header, sizeof(header));
 	r = rtnl_dump(handle, &batch);
+	/* a table that has had no route yet does not exist */
+	if (r == -ENOENT)
+		return 0;
 	return r < 0 ? rtnl_failure(error, &batch, r, "list the routes of the host") : 0;
 }
 

@@ -28,6 +28,8 @@ int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error);  
 int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 		   struct error *error);
 void sandbox_close(struct sandbox *sandbox);
+/* Which namespace the calling thread is in. */
+int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *error);
 #define CLEANUP_SANDBOX CLEANUP(sandbox_close)
 
 /* ---- bridge.c ---- */
@@ -40,8 +42,9 @@ struct bridge_config {
 	bool adopt;                     /* must exist and be a bridge; only addresses are added */
 };
 /* Create (or adopt), address, bring up; IPv6 off on it (disable_ipv6=1) unless it has a subnet,
- * accept_ra 0, route_localnet 1 when it has IPv4. All or nothing. -EEXIST BN_REASON_INTERFACE_EXISTS
- * when not adopting, -ENODEV when adopting, -EINVAL BN_REASON_BRIDGE_INVALID for another kind. */
+ * accept_ra 0, route_localnet 1 when it has IPv4. All or nothing. When not adopting -EEXIST
+ * BN_REASON_INTERFACE_EXISTS, when adopting -ENODEV, or -EINVAL BN_REASON_BRIDGE_INVALID for
+ * another kind. */
 int bridge_create(struct link_handle *handle, const struct bridge_config *config,
 		  struct error *error);
 /* Delete it if its alias is ours; of an adopted one only take back the addresses we added and the

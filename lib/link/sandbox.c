@@ -15,11 +15,25 @@
 
 #define THREAD_STACK (256 * 1024)       /* the sanitizers need more than the minimum */
 
+int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *error)
+{
+	struct stat status;
+
+	if (stat("/proc/thread-self/ns/net", &status) < 0)
+		return error_set(error, -errno, BN_REASON_KERNEL,
+				 "cannot examine /proc/thread-self/ns/net: %s; is /proc mounted?",
+				 strerror(errno));
+	*ret_device = status.st_dev;
+	*ret_inode = status.st_ino;
+	return 0;
+}
+
 static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox,
 			    struct error *error)
 {
+	uint64_t own_device, own_inode;
 	struct statfs filesystem;
-	struct stat status, own;
+	struct stat status;
 
 	if (fstatfs(fd, &filesystem) < 0 || fstat(fd, &status) < 0)
 		return error_set(error, -errno, BN_REASON_SANDBOX_INVALID,
@@ -28,8 +42,8 @@ static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox,
 		return error_set(error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 				 "%s is not a network namespace; give a file such as "
 				 "/proc/PID/ns/net or /run/netns/NAME", name);
-	sandbox->is_host = stat("/proc/thread-self/ns/net", &own) == 0 &&
-			   own.st_dev == status.st_dev && own.st_ino == status.st_ino;
+	sandbox->is_host = sandbox_current(&own_device, &own_inode, NULL) == 0 &&
+			   own_device == status.st_dev && own_inode == status.st_ino;
 	sandbox->device = status.st_dev;
 	sandbox->inode = status.st_ino;
 	return 0;

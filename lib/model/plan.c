@@ -6,49 +6,15 @@
 #include "model/port.h"
 
 static const int families[] = {AF_INET, AF_INET6};
-static const struct prefix loopback_ipv4 = {{AF_INET, {127}}, 8};
 static const struct prefix loopback_ipv6 = {{AF_INET6, {[15] = 1}}, 128};
-
-/* Where each kind stands and what it does; the rest of a rule is filled in by the plan. */
-static const struct {
-	enum rule_chain chain;
-	enum rule_target target;
-	enum rule_chain jump;
-	uint32_t match;
-} kinds[] = {
-	[RULE_LOOPBACK_PORT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
-	[RULE_LOOPBACK_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
-	[RULE_DIRECT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
-	[RULE_PORTS_JUMP_PREROUTING] = {CHAIN_NAT_PREROUTING, TARGET_JUMP, CHAIN_NAT_PORTS,
-					RULE_LOCAL_DESTINATION},
-	[RULE_PORTS_JUMP_OUTPUT] = {CHAIN_NAT_OUTPUT, TARGET_JUMP, CHAIN_NAT_PORTS,
-				    RULE_LOCAL_DESTINATION},
-	[RULE_PORT_DNAT] = {CHAIN_NAT_PORTS, TARGET_DNAT, 0, 0},
-	[RULE_USER_JUMP] = {CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_USER, 0},
-	[RULE_ESTABLISHED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0,
-				     RULE_STATE_ESTABLISHED},
-	[RULE_DNAT_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, RULE_STATUS_DNAT},
-	[RULE_BRIDGED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0},
-	[RULE_UNPUBLISHED_DROP] = {CHAIN_FILTER_FORWARD, TARGET_DROP, 0, 0},
-	[RULE_OUTGOING_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0},
-	[RULE_HAIRPIN_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, RULE_STATUS_DNAT},
-	[RULE_LOOPBACK_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0},
-	[RULE_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0},
-};
 
 /* NULL without memory. */
 static struct rule *rule_add(rule_vector *rules, enum rule_kind kind, int family)
 {
 	struct rule *rule = vector_push(rules);
 
-	if (!rule)
-		return NULL;
-	rule->kind = kind;
-	rule->chain = kinds[kind].chain;
-	rule->target = kinds[kind].target;
-	rule->jump = kinds[kind].jump;
-	rule->match = kinds[kind].match;
-	rule->family = family;
+	if (rule)
+		rule_init(rule, kind, family);
 	return rule;
 }
 
@@ -161,21 +127,23 @@ static int plan_masquerade(uint32_t traits, const struct network *network, int f
 
 /*
  * With route_localnet on the bridge the kernel routes 127.0.0.0/8 on it both ways: the host's own
- * connections get out that way, and an endpoint's must not get in.
+ * connections get out that way, and an endpoint's must not get in. Nor does it refuse what claims
+ * to come from there any longer, but for the very addresses that the host has.
  */
 static int plan_loopback(const struct network *network, rule_vector *rules)
 {
+	static const enum rule_kind drops[] = {RULE_LOOPBACK_DROP, RULE_LOOPBACK_SOURCE_DROP};
 	struct rule *rule;
 
-	rule = network_rule_add(rules, RULE_LOOPBACK_DROP, AF_INET, network);
-	if (!rule)
-		return -ENOMEM;
-	COPY_TEXT(rule->in, network->bridge);
-	rule->destination = loopback_ipv4;
+	for (size_t i = 0; i < ARRAY_SIZE(drops); i++) {
+		rule = network_rule_add(rules, drops[i], AF_INET, network);
+		if (!rule)
+			return -ENOMEM;
+		COPY_TEXT(rule->in, network->bridge);
+	}
 	rule = network_rule_add(rules, RULE_LOOPBACK_MASQUERADE, AF_INET, network);
 	if (!rule)
 		return -ENOMEM;
-	rule->source = loopback_ipv4;
 	COPY_TEXT(rule->out, network->bridge);
 	return 0;
 }
@@ -260,8 +228,6 @@ static int plan_port_part(const struct endpoint *endpoint, const struct port *po
 				     count);
 		if (!rule)
 			return -ENOMEM;
-		memcpy(rule->in, "lo", sizeof("lo"));
-		rule->in_not = true;
 	}
 	rule = port_rule_add(rules, RULE_PORT_DNAT, endpoint, port, family, offset, count);
 	if (!rule)

@@ -114,6 +114,11 @@ static void raw_purpose(const struct rule *rule, char text[static PURPOSE_MAX])
 			 "Packets from network %s (%s) to 127.0.0.0/8 are dropped: the host's "
 			 "loopback services are not for endpoints.",
 			 rule->network, rule->in);
+	else if (rule->kind == RULE_LOOPBACK_SOURCE_DROP)
+		snprintf(text, PURPOSE_MAX,
+			 "Packets from network %s (%s) that claim to come from 127.0.0.0/8 are "
+			 "dropped: only the host itself has such addresses.",
+			 rule->network, rule->in);
 	else
 		snprintf(text, PURPOSE_MAX,
 			 "Packets sent straight to endpoint %s on network %s (%s) by any interface "
@@ -156,6 +161,7 @@ void rule_purpose(const struct rule *rule, char text[static PURPOSE_MAX])
 		port_purpose(rule, text);
 		break;
 	case RULE_LOOPBACK_DROP:
+	case RULE_LOOPBACK_SOURCE_DROP:
 	case RULE_DIRECT_DROP:
 		raw_purpose(rule, text);
 		break;

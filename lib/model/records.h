@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the state knows: networks, endpoints, ports. Plain values; copied with the functions below. */
+/* What the state knows: networks, endpoints, ports. Plain values; copied with the functions
+ * below. */
 #ifndef BN_MODEL_RECORDS_H
 #define BN_MODEL_RECORDS_H
 
@@ -22,7 +23,7 @@ struct network {
 	char name[NETWORK_NAME_MAX + 1];
 	char id[ID_LEN + 1];
 	enum driver driver;
-	char bridge[IFNAMSIZ];          /* "" for host and none, and for `bridge` before first use */
+	char bridge[IFNAMSIZ];          /* "" for host and none, and before the first use */
 	bool bridge_adopted;            /* it was there before us: never deleted */
 	uint32_t mtu;
 	struct subnet ipv4, ipv6;

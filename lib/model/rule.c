@@ -1,6 +1,61 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/rule.h"
 
+/* Where each kind stands and what it does. */
+static const struct {
+	enum rule_chain chain;
+	enum rule_target target;
+	enum rule_chain jump;
+	uint32_t match;
+} kinds[RULE_KIND_COUNT] = {
+	[RULE_LOOPBACK_PORT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
+	[RULE_LOOPBACK_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
+	[RULE_LOOPBACK_SOURCE_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
+	[RULE_DIRECT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
+	[RULE_PORTS_JUMP_PREROUTING] = {CHAIN_NAT_PREROUTING, TARGET_JUMP, CHAIN_NAT_PORTS,
+					RULE_LOCAL_DESTINATION},
+	[RULE_PORTS_JUMP_OUTPUT] = {CHAIN_NAT_OUTPUT, TARGET_JUMP, CHAIN_NAT_PORTS,
+				    RULE_LOCAL_DESTINATION},
+	[RULE_PORT_DNAT] = {CHAIN_NAT_PORTS, TARGET_DNAT, 0, 0},
+	[RULE_USER_JUMP] = {CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_USER, 0},
+	[RULE_ESTABLISHED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0,
+				     RULE_STATE_ESTABLISHED},
+	[RULE_DNAT_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, RULE_STATUS_DNAT},
+	[RULE_BRIDGED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0},
+	[RULE_UNPUBLISHED_DROP] = {CHAIN_FILTER_FORWARD, TARGET_DROP, 0, 0},
+	[RULE_OUTGOING_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0},
+	[RULE_HAIRPIN_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, RULE_STATUS_DNAT},
+	[RULE_LOOPBACK_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0},
+	[RULE_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0},
+};
+
+void rule_init(struct rule *rule, enum rule_kind kind, int family)
+{
+	static const struct prefix loopback = {{AF_INET, {127}}, 8};
+
+	*rule = (struct rule){.kind = kind,
+			      .family = family,
+			      .chain = kinds[kind].chain,
+			      .target = kinds[kind].target,
+			      .jump = kinds[kind].jump,
+			      .match = kinds[kind].match};
+	switch (kind) {
+	case RULE_LOOPBACK_PORT_DROP:
+		string_copy(rule->in, sizeof(rule->in), "lo");
+		rule->in_not = true;
+		break;
+	case RULE_LOOPBACK_DROP:
+		rule->destination = loopback;
+		break;
+	case RULE_LOOPBACK_SOURCE_DROP:
+	case RULE_LOOPBACK_MASQUERADE:
+		rule->source = loopback;
+		break;
+	default:
+		break;
+	}
+}
+
 void rules_clear(rule_vector *rules)
 {
 	for (size_t i = 0; i < rules->len; i++)

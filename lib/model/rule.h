@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A packet-filter rule as a value: what is planned, what a backend encodes, and what it reads back.
- * Planned and read-back rules are equal under rule_compare(), which leaves counters and handles out.
+ * A packet-filter rule as a value: what is planned, what a backend encodes, and what it reads
+ * back. Planned and read-back rules are equal under rule_compare(), which leaves counters and
+ * handles out.
  */
 #ifndef BN_MODEL_RULE_H
 #define BN_MODEL_RULE_H
@@ -23,11 +24,12 @@ enum rule_chain {
 /* What a rule is for; within a chain also its order. */
 enum rule_kind {
 	/* raw prerouting */
-	RULE_LOOPBACK_PORT_DROP,        /* port bound to 127.x, asked for from elsewhere: per port */
-	RULE_LOOPBACK_DROP,             /* 127.0.0.0/8 from a bridge of ours: per network, IPv4 */
-	RULE_DIRECT_DROP,               /* to an endpoint, not by its bridge: per endpoint address */
+	RULE_LOOPBACK_PORT_DROP,        /* port bound to 127.x, asked for from elsewhere: a port */
+	RULE_LOOPBACK_DROP,             /* from a bridge to 127.0.0.0/8: per network, IPv4 */
+	RULE_LOOPBACK_SOURCE_DROP,      /* from a bridge, as if from 127.0.0.0/8: the same */
+	RULE_DIRECT_DROP,               /* to an endpoint, not by its bridge: per address */
 	/* nat prerouting, output */
-	RULE_PORTS_JUMP_PREROUTING,     /* to an address of the host: look at published ports; base */
+	RULE_PORTS_JUMP_PREROUTING,     /* to an address of the host: published ports; base */
 	RULE_PORTS_JUMP_OUTPUT,         /* the same for the host's own connections; base */
 	/* nat ports */
 	RULE_PORT_DNAT,                 /* per port and family */
@@ -36,7 +38,7 @@ enum rule_kind {
 	RULE_ESTABLISHED_ACCEPT,        /* base */
 	RULE_DNAT_ACCEPT,               /* a connection to a published port; base */
 	RULE_BRIDGED_ACCEPT,            /* between endpoints of one network: per network */
-	RULE_UNPUBLISHED_DROP,          /* to a network from outside, not published: per network */
+	RULE_UNPUBLISHED_DROP,          /* to a network, not to a published port: per network */
 	RULE_OUTGOING_ACCEPT,           /* from a network to outside: per network */
 	/* nat postrouting */
 	RULE_HAIRPIN_MASQUERADE,        /* endpoint to a port published by its neighbour or itself */
@@ -78,6 +80,9 @@ struct rule {
 	uint64_t packets, bytes, handle;
 	char *foreign;                  /* RULE_FOREIGN: its text, owned */
 };
+
+/* A rule with what all rules of its kind have in common, and nothing else. */
+void rule_init(struct rule *rule, enum rule_kind kind, int family);
 
 typedef VECTOR(struct rule) rule_vector;
 void rules_clear(rule_vector *rules);

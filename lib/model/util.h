@@ -48,7 +48,8 @@ int vector_grow(void **items, size_t *capacity, size_t len, size_t more, size_t 
 /* Copy as much as fits, always ended; 0, or -ENAMETOOLONG when it did not fit (dst is then ""). */
 int string_copy(char *dst, size_t size, const char *src);
 
-/* FNV-1a, for names and tables, not against an enemy: begin with HASH_START, go on with a result. */
+/* FNV-1a, for names and tables, not against an enemy: begin with HASH_START, go on with a
+ * result. */
 #define HASH_START 0xcbf29ce484222325u
 uint64_t hash_text(uint64_t hash, const char *text);
 

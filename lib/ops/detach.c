@@ -12,9 +12,13 @@
 static int load_endpoint(struct engine *engine, const struct network *network, const char *id,
 			 endpoint_vector *endpoints, port_vector *ports)
 {
-	struct endpoint *slot = vector_push(endpoints);
+	struct endpoint *slot;
 	int r;
 
+	for (size_t i = 0; i < endpoints->len; i++)
+		if (strcmp(endpoints->items[i].id, id) == 0)
+			return 0;
+	slot = vector_push(endpoints);
 	if (!slot)
 		return error_oom(&engine->error);
 	r = store_endpoint_get(engine->store, network->name, id, slot, &engine->error);
@@ -95,42 +99,71 @@ static int cut_links(struct engine *engine, const endpoint_vector *endpoints, bo
 	return link_endpoints_delete(engine->link, names, len, &engine->error);
 }
 
-/* The default route went with the interface: of the endpoints that stay in the namespace, the one
- * that is the gateway now gets it. A namespace that can't be entered any more has no use for it. */
-static void pass_gateway_on(struct engine *engine, const struct endpoint *gone)
+int siblings_find(struct engine *engine, const struct endpoint *endpoint,
+		  endpoint_vector *ret_siblings)
+{
+	endpoint_vector *all = ret_siblings;
+	size_t kept = 0;
+	int r;
+
+	r = store_endpoints_in_sandbox(engine->store, endpoint->sandbox_device,
+				       endpoint->sandbox_inode, all, &engine->error);
+	for (size_t i = 0; i < all->len; i++) {
+		struct endpoint *other = &all->items[i];
+		bool same = strcmp(other->network, endpoint->network) == 0 &&
+			    strcmp(other->id, endpoint->id) == 0;
+
+		if (r >= 0)
+			r = same || !other->host_interface[0]
+				    ? 0
+				    : link_exists(engine->link, other->host_interface,
+						  &engine->error);
+		if (r == 1)
+			all->items[kept++] = *other;
+		else
+			endpoint_clear(other);
+	}
+	all->len = kept;
+	return r < 0 ? r : 0;
+}
+
+static void give_default_route(struct engine *engine, const struct endpoint *endpoint, int family,
+			       struct sandbox *sandbox)
+{
+	CLEANUP(network_clear) struct network network = { 0 };
+	int r = 0;
+
+	if (sandbox->fd < 0)
+		r = sandbox_reopen(endpoint, sandbox, &engine->error);
+	if (r >= 0)
+		r = store_network_get(engine->store, endpoint->network, &network, &engine->error);
+	if (r >= 0 && network_subnet(&network, family))
+		r = link_set_default_route(sandbox, endpoint->interface,
+					   &network_subnet(&network, family)->gateway,
+					   engine->deadline, &engine->error);
+	if (r < 0)
+		engine_log(engine, LOG_WARNING, "default route: %s", engine->error.message);
+	error_clear(&engine->error);
+}
+
+void pass_gateway_on(struct engine *engine, const struct endpoint *gone)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
-	CLEANUP(network_clear) struct network network = { 0 };
 	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
-	const struct endpoint *next, **rest;
-	size_t len = 0;
+	CLEANUP_FREE const struct endpoint **rest = NULL;
+	const struct endpoint *next;
 
-	if (!gone->interface[0] ||
-	    store_endpoints_in_sandbox(engine->store, gone->sandbox_device, gone->sandbox_inode,
-				       &siblings, &engine->error) < 0)
+	if (!gone->interface[0] || siblings_find(engine, gone, &siblings) < 0 || !siblings.len)
 		return;
-	rest = calloc(siblings.len + 1, sizeof(*rest));
+	rest = calloc(siblings.len, sizeof(*rest));
 	for (size_t i = 0; rest && i < siblings.len; i++)
-		if (strcmp(siblings.items[i].interface, gone->interface) != 0)
-			rest[len++] = &siblings.items[i];
-	for (size_t f = 0; len && f < ARRAY_SIZE(families); f++) {
-		next = ipam_gateway_endpoint(rest, len, families[f]);
-		if (!next || !endpoint_prefix(gone, families[f]))
-			continue;
-		network_clear(&network);
-		if (sandbox.fd < 0 && sandbox_reopen(next, &sandbox, &engine->error) < 0)
-			break;
-		if (store_network_get(engine->store, next->network, &network, &engine->error) < 0)
-			break;
-		if (link_set_default_route(&sandbox, next->interface,
-					   &network_subnet(&network, families[f])->gateway,
-					   engine->deadline, &engine->error) < 0)
-			engine_log(engine, LOG_WARNING, "default route: %s",
-				   engine->error.message);
+		rest[i] = &siblings.items[i];
+	for (size_t f = 0; rest && f < ARRAY_SIZE(families); f++) {
+		next = ipam_gateway_endpoint(rest, siblings.len, families[f]);
+		if (next && endpoint_prefix(gone, families[f]))
+			give_default_route(engine, next, families[f], &sandbox);
 	}
-	free(rest);
-	error_clear(&engine->error);
 }
 
 int endpoints_demolish(struct engine *engine, const struct network *network,

@@ -9,4 +9,13 @@
 int endpoints_demolish(struct engine *engine, const struct network *network,
 		       const endpoint_vector *endpoints, const port_vector *ports, bool quick);
 
+/* Of the other endpoints in an endpoint's namespace, those whose interface still is there. (The
+ * kernel gives the number of a namespace that is gone to the next.) */
+int siblings_find(struct engine *engine, const struct endpoint *endpoint,
+		  endpoint_vector *ret_siblings);
+
+/* The endpoint's interface is gone, and with it a default route that may have been: the sibling
+ * that is the gateway now gets it. */
+void pass_gateway_on(struct engine *engine, const struct endpoint *gone);
+
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <syslog.h>
+#include <sys/random.h>
 
 #include "model/fault.h"
 #include "model/ipam.h"
+#include "ops/detach.h"
 #include "ops/operation.h"
 #include "ops/port.h"
 #include "ops/rules.h"
@@ -163,13 +165,30 @@ static int pick_address(struct engine *engine, const struct network *network, in
 	return store_address_pick(engine->store, network, family, &address->addr, &engine->error);
 }
 
+/* The network was read before the transaction. */
+static int check_unchanged(struct engine *engine, const struct network *network)
+{
+	CLEANUP(network_clear) struct network now = { 0 };
+	int r;
+
+	r = store_network_get(engine->store, network->name, &now, &engine->error);
+	if (r < 0)
+		return r;
+	if (strcmp(now.id, network->id) == 0 && strcmp(now.bridge, network->bridge) == 0 &&
+	    prefix_compare(&now.ipv4.prefix, &network->ipv4.prefix) == 0 &&
+	    prefix_compare(&now.ipv6.prefix, &network->ipv6.prefix) == 0)
+		return 0;
+	return error_set(&engine->error, -ESTALE, BN_REASON_NETWORK_UNKNOWN,
+			 "network %s was deleted and made again meanwhile; try again",
+			 network->name);
+}
+
 static int reserve_bridged(struct engine *engine, struct attach *attach)
 {
 	struct endpoint *endpoint = &attach->endpoint;
 	int r;
 
-	r = store_endpoints_in_sandbox(engine->store, endpoint->sandbox_device,
-				       endpoint->sandbox_inode, &attach->siblings, &engine->error);
+	r = check_unchanged(engine, &attach->network);
 	if (r >= 0)
 		r = pick_address(engine, &attach->network, AF_INET, &endpoint->ipv4);
 	if (r >= 0)
@@ -183,15 +202,40 @@ static int reserve_bridged(struct engine *engine, struct attach *attach)
 							 : &endpoint->ipv6.addr,
 			      endpoint->mac);
 	endpoint->mtu = attach->network.mtu;
-	host_interface_name(attach->network.id, endpoint->id, endpoint->host_interface);
 	return 0;
+}
+
+/* Another name each time: after a quick detach the last one may live on for a while. */
+static int name_host_interface(struct engine *engine, struct attach *attach)
+{
+	char salted[ENDPOINT_ID_MAX + 18];
+	uint64_t salt;
+
+	if (getrandom(&salt, sizeof(salt), 0) != (ssize_t)sizeof(salt))
+		return error_set(&engine->error, -EIO, BN_REASON_KERNEL,
+				 "the kernel gives no random bytes for an interface name");
+	snprintf(salted, sizeof(salted), "%s/%016" PRIx64, attach->endpoint.id, salt);
+	host_interface_name(attach->network.id, salted, attach->endpoint.host_interface);
+	return 0;
+}
+
+/* What takes calls to the kernel and so stands before the transaction. */
+static int prepare_bridged(struct engine *engine, struct attach *attach)
+{
+	int r;
+
+	r = siblings_find(engine, &attach->endpoint, &attach->siblings);
+	return r < 0 ? r : name_host_interface(engine, attach);
 }
 
 static int reserve_rows(struct engine *engine, struct attach *attach, bool picks)
 {
-	int r;
+	int r = 0;
 
-	r = store_begin(engine->store, &engine->error);
+	if (attach->network.driver == DRIVER_BRIDGE)
+		r = prepare_bridged(engine, attach);
+	if (r >= 0)
+		r = store_begin(engine->store, &engine->error);
 	if (r >= 0)
 		r = store_operation_open(engine->store, OPERATION_ATTACH, &attach->operation,
 					 &engine->error);
@@ -233,7 +277,7 @@ static int reserve(struct engine *engine, struct attach *attach)
 		if (r < 0)
 			return r;
 		r = reserve_rows(engine, attach, picks);
-		if (r >= 0 || !picks || tries == 16 ||
+		if (r >= 0 || !picks || tries == PICK_TRIES ||
 		    engine->error.reason != BN_REASON_PORT_IN_USE)
 			return r;
 		attach->published.ports.len = 0;
@@ -281,14 +325,17 @@ static int build_link(struct engine *engine, struct attach *attach)
 	return link_endpoint_create(engine->link, &attach->sandbox, &config, &engine->error);
 }
 
-static void demolish_link(struct engine *engine, const struct attach *attach)
+/* The default route that the link took from a sibling goes back to it. */
+static void undo_link(struct engine *engine, const struct attach *attach)
 {
 	const char *names[] = { attach->endpoint.host_interface };
-	struct error cause = engine->error;
+	struct error cause;
+	int r;
 
-	if (link_endpoints_delete(engine->link, names, 1, &engine->error) < 0)
-		engine_log(engine, LOG_ERR, "undo: %s", engine->error.message);
-	engine->error = cause;
+	engine_undo_begin(engine, &cause);
+	r = link_endpoints_delete(engine->link, names, 1, &engine->error);
+	pass_gateway_on(engine, &attach->endpoint);
+	engine_undo_end(engine, &cause, r);
 }
 
 static int build_bridged(struct engine *engine, struct attach *attach)
@@ -314,6 +361,7 @@ static int build_bridged(struct engine *engine, struct attach *attach)
 	if (r >= 0)
 		r = build_link(engine, attach);
 	if (r < 0) {
+		undo_link(engine, attach);
 		rules_undo_add(engine, &attach->rules);
 		return r;
 	}
@@ -321,7 +369,7 @@ static int build_bridged(struct engine *engine, struct attach *attach)
 	if (r >= 0)
 		r = rules_drop_flows(engine, &attach->endpoint, 1, ports->items, ports->len, true);
 	if (r < 0) {
-		demolish_link(engine, attach);
+		undo_link(engine, attach);
 		rules_undo_add(engine, &attach->rules);
 	}
 	return r;
@@ -352,7 +400,7 @@ static int attach_once(struct engine *engine, struct attach *attach)
 	if (r >= 0) {
 		r = operation_settle(engine, &attach->operation);
 		if (r < 0 && attach->network.driver == DRIVER_BRIDGE) {
-			demolish_link(engine, attach);
+			undo_link(engine, attach);
 			rules_undo_add(engine, &attach->rules);
 		}
 	}
@@ -400,6 +448,10 @@ int ops_attach(struct engine *engine, const struct endpoint_request *request, bo
 			attach.published = (struct published){ 0 };
 			return 0;
 		}
+		if (r == -ESTALE && tries < INTERFACE_TRIES) {
+			error_clear(&engine->error);
+			continue;
+		}
 		/* somebody else's interface has the name that we picked: take the next */
 		if (engine->error.reason != BN_REASON_INTERFACE_EXISTS ||
 		    request->endpoint.interface[0] || tries == INTERFACE_TRIES ||
@@ -411,7 +463,6 @@ int ops_attach(struct engine *engine, const struct endpoint_request *request, bo
 }
 
 /* ---- look up ---- */
-
 
 int ops_endpoint_get(struct engine *engine, const char *name, const char *id,
 		     struct endpoint *ret_endpoint)

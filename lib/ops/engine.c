@@ -2,6 +2,7 @@
 #include "ops/engine.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <syslog.h>
@@ -9,6 +10,8 @@
 
 #include "ops/ops.h"
 #include "ops/rules.h"
+
+#define UNDO_MS 10000   /* undoing takes milliseconds, but must not hang */
 
 void engine_log(struct engine *engine, int level, const char *format, ...)
 {
@@ -33,11 +36,38 @@ static deadline_ms deadline_after(uint32_t timeout_ms)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + timeout_ms;
 }
 
+static void set_deadline(struct engine *engine, deadline_ms deadline)
+{
+	engine->deadline = deadline;
+	if (engine->store)
+		store_set_deadline(engine->store, deadline);
+	if (engine->link)
+		link_set_deadline(engine->link, deadline);
+	if (engine->firewall)
+		engine->firewall->deadline = deadline;
+}
+
+void engine_undo_begin(struct engine *engine, struct error *ret_cause)
+{
+	*ret_cause = engine->error;
+	set_deadline(engine, deadline_after(UNDO_MS));
+}
+
+void engine_undo_end(struct engine *engine, const struct error *cause, int r)
+{
+	if (r < 0) {
+		engine->undo_failed = true;
+		engine_log(engine, LOG_ERR, "undo: %s", engine->error.message);
+	}
+	engine->error = *cause;
+}
+
 static int open_store(struct engine *engine, bool write)
 {
 	int r;
 
-	if (engine->store && engine->store_read_only && write) {
+	/* reading without privilege: the state may have been made, or be writable, by now */
+	if (engine->store && engine->store_read_only) {
 		store_close(engine->store);
 		engine->store = NULL;
 	}
@@ -64,7 +94,7 @@ static int try_backend(struct engine *engine, const struct firewall_backend *bac
 	if (r < 0)
 		return r;
 	snprintf(engine->backend_reason, sizeof(engine->backend_reason), "%s", reason);
-	engine_log(engine, LOG_DEBUG, "backend %s: %s", backend->name, reason);
+	engine->firewall->deadline = engine->deadline;
 	return 0;
 }
 
@@ -77,7 +107,6 @@ static int detect_backend(struct engine *engine)
 	for (backend = firewall_backends; *backend; backend++) {
 		if (try_backend(engine, *backend, "it holds bridgenet's rules already") < 0)
 			continue;
-		engine->firewall->deadline = engine->deadline;
 		if ((*backend)->present(engine->firewall, &engine->error) > 0)
 			return 0;
 		(*backend)->close(engine->firewall);
@@ -112,10 +141,78 @@ static int open_firewall(struct engine *engine)
 	if (engine->backend[0])
 		return try_backend(engine, firewall_backend_by_name(engine->backend),
 				   "asked for by name");
-	if (recorded[0] && firewall_backend_by_name(recorded))
+	if (recorded[0] && !firewall_backend_by_name(recorded))
+		return error_set(&engine->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
+				 "the state in %s was made with backend %s, which this build of "
+				 "the library lacks; use a build that has it",
+				 engine->state_dir, recorded);
+	if (recorded[0])
 		return try_backend(engine, firewall_backend_by_name(recorded),
 				   "the state was made with it");
 	return detect_backend(engine);
+}
+
+/* ---- the namespace ---- */
+
+/* What the sockets of the context see must be what its thread sees. */
+static int check_thread(struct engine *engine)
+{
+	uint64_t device, inode;
+	int r;
+
+	r = sandbox_current(&device, &inode, &engine->error);
+	if (r < 0)
+		return r;
+	if (!engine->namespace_inode) {
+		engine->namespace_device = device;
+		engine->namespace_inode = inode;
+	}
+	if (engine->namespace_device == device && engine->namespace_inode == inode)
+		return 0;
+	return error_set(&engine->error, -EINVAL, BN_REASON_INVALID,
+			 "the context was first used in another network namespace than this "
+			 "thread is in now; make a context for each");
+}
+
+static void name_namespace(const struct engine *engine, char text[static FACT_MAX])
+{
+	snprintf(text, FACT_MAX, "%" PRIu64 ":%" PRIu64, engine->namespace_device,
+		 engine->namespace_inode);
+}
+
+static int check_state(struct engine *engine)
+{
+	char recorded[FACT_MAX], here[FACT_MAX];
+	int r;
+
+	r = store_fact_get(engine->store, "namespace", recorded, &engine->error);
+	if (r < 0 || !recorded[0])
+		return r;
+	name_namespace(engine, here);
+	if (strcmp(recorded, here) == 0)
+		return 0;
+	return error_set(&engine->error, -EXDEV, BN_REASON_STATE,
+			 "the state in %s is about another network namespace; go there, or use "
+			 "another state directory here",
+			 engine->state_dir);
+}
+
+int engine_bind_state(struct engine *engine)
+{
+	char here[FACT_MAX];
+	int r;
+
+	name_namespace(engine, here);
+	r = store_fact_set(engine->store, "namespace", here, &engine->error);
+	return r < 0 ? r : store_fact_set(engine->store, "backend",
+					  engine->firewall->backend->name, &engine->error);
+}
+
+int engine_release_state(struct engine *engine)
+{
+	int r = store_fact_set(engine->store, "namespace", "", &engine->error);
+
+	return r < 0 ? r : store_fact_set(engine->store, "backend", "", &engine->error);
 }
 
 int engine_start(struct engine *engine, enum engine_need need)
@@ -123,28 +220,36 @@ int engine_start(struct engine *engine, enum engine_need need)
 	int r;
 
 	error_clear(&engine->error);
+	engine->undo_failed = false;
 	engine->deadline = deadline_after(engine->timeout_ms);
 
 	r = open_store(engine, need == ENGINE_CHANGE);
 	if (r < 0)
 		return r;
-	store_set_deadline(engine->store, engine->deadline);
-
+	if (need != ENGINE_READ) {
+		r = check_thread(engine);
+		if (r >= 0)
+			r = check_state(engine);
+		if (r < 0)
+			return r;
+	}
 	if ((need == ENGINE_LINKS || need == ENGINE_CHANGE) && !engine->link) {
 		r = link_open(&engine->link, &engine->error);
 		if (r < 0)
 			return r;
 	}
-	if (engine->link)
-		link_set_deadline(engine->link, engine->deadline);
+	set_deadline(engine, engine->deadline);
 
 	if (need == ENGINE_RULES || need == ENGINE_CHANGE) {
+		bool opened = !engine->firewall;
+
 		r = open_firewall(engine);
 		if (r < 0)
 			return r;
+		if (opened)
+			engine_log(engine, LOG_DEBUG, "backend %s: %s",
+				   engine->firewall->backend->name, engine->backend_reason);
 	}
-	if (engine->firewall)
-		engine->firewall->deadline = engine->deadline;
 
 	return need == ENGINE_CHANGE ? ops_recover(engine) : 0;
 }

@@ -24,7 +24,10 @@ struct engine {
 	struct firewall *firewall;
 	char backend_reason[160];
 
+	uint64_t namespace_device, namespace_inode;     /* where the sockets were opened; 0: none */
+
 	deadline_ms deadline;           /* of the running call */
+	bool undo_failed;               /* something of the running call is still in the kernel */
 	struct error error;
 };
 
@@ -37,6 +40,16 @@ enum engine_need {
 };
 int engine_start(struct engine *engine, enum engine_need need);
 void engine_close(struct engine *engine);
+
+/* Inside a transaction: from now on the state is about this network namespace, and is refused in
+ * any other; or, when the last network goes, about none. */
+int engine_bind_state(struct engine *engine);
+int engine_release_state(struct engine *engine);
+
+/* Undoing begins, and must not fail for want of time: that may be why it begins. Keeps the error
+ * that led here in *ret_cause, for engine_undo_end(), which puts it back. r: of the undoing. */
+void engine_undo_begin(struct engine *engine, struct error *ret_cause);
+void engine_undo_end(struct engine *engine, const struct error *cause, int r);
 void engine_log(struct engine *engine, int level, const char *format, ...) PRINTF(3, 4);
 
 #endif

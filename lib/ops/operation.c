@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ops/operation.h"
 
-#include <syslog.h>
+#include <errno.h>
 
 #include "model/fault.h"
 
 static int settle(struct engine *engine, const struct operation *operation, bool keep)
 {
-	struct error cause = engine->error;
 	int r;
 
 	r = store_begin(engine->store, &engine->error);
@@ -19,8 +18,6 @@ static int settle(struct engine *engine, const struct operation *operation, bool
 	if (r >= 0)
 		r = store_commit(engine->store, &engine->error);
 	store_rollback(engine->store);
-	if (!keep)
-		engine->error = cause;
 	return r;
 }
 
@@ -46,8 +43,14 @@ int operation_settle(struct engine *engine, const struct operation *operation)
 
 void operation_abandon(struct engine *engine, const struct operation *operation)
 {
-	if (settle(engine, operation, false) >= 0)
-		return;
-	store_operation_leave(engine->store, operation);
-	engine_log(engine, LOG_WARNING, "an operation is left for the next call to undo");
+	struct error cause;
+	int r = -EUCLEAN;
+
+	engine_undo_begin(engine, &cause);
+	/* rows must outlive what they describe */
+	if (!engine->undo_failed)
+		r = settle(engine, operation, false);
+	if (r < 0)
+		store_operation_leave(engine->store, operation);
+	engine_undo_end(engine, &cause, r);
 }

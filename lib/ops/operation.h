@@ -7,13 +7,15 @@
 /* The second transaction: what the operation reserved stands, what it marked is gone. */
 int operation_settle(struct engine *engine, const struct operation *operation);
 
-/* As if it had never been; keeps the error that led here. */
+/* As if it had never been; keeps the error that led here. Where the undoing failed it is left open
+ * instead, for the next call to undo. */
 void operation_abandon(struct engine *engine, const struct operation *operation);
 
-/* Undo a half-made network in the kernel; keeps the error that led here. */
-void network_demolish(struct engine *engine, const struct network *network);
+/* Take a half-made network out of the kernel. */
+int network_demolish(struct engine *engine, const struct network *network);
 
-/* Take the rule base away once no network is left. */
-int remove_base_if_unused(struct engine *engine);
+/* Once no network is left there is nothing that the rule base serves, and any backend may be chosen
+ * for the next. A base that stays is harmless: the failure is only logged. */
+void remove_base_if_unused(struct engine *engine);
 
 #endif

@@ -8,8 +8,6 @@
 #include "ops/operation.h"
 #include "ops/rules.h"
 
-#define PICK_TRIES 16   /* of a whole request, against other processes that pick at the same time */
-
 void published_clear(struct published *published)
 {
 	for (size_t i = 0; published->fds && i < published->ports.len; i++) {
@@ -385,24 +383,62 @@ static int find_port(struct engine *engine, const struct endpoint *endpoint, str
 			port->host_port = existing.items[i].host_port;
 			return 0;
 		}
-	return r;
+	if (r < 0)
+		return r;
+	return error_set(&engine->error, -ENOENT, BN_REASON_PORT_UNKNOWN,
+			 "endpoint %s of network %s publishes no port to %u/%s; list its ports",
+			 endpoint->id, endpoint->network, port->container_port,
+			 protocol_name(port->protocol));
 }
 
-static int name_ports(struct engine *engine, const struct endpoint *endpoint,
-		      const struct port_request *requests, size_t len, port_vector *ret_ports)
+static int compare_host_side(const void *left, const void *right)
+{
+	const struct port *a = left, *b = right;
+	int order = (int)a->protocol - (int)b->protocol;
+
+	if (!order)
+		order = addr_compare(&a->host_addr, &b->host_addr);
+	if (!order)
+		order = (int)a->host_port - (int)b->host_port;
+	if (!order)
+		order = (int)a->container_port - (int)b->container_port;
+	return order ? order : (int)a->count - (int)b->count;
+}
+
+/* What is named twice is meant once. */
+static void drop_repeats(port_vector *ports)
+{
+	size_t kept = 0;
+
+	if (ports->len)
+		qsort(ports->items, ports->len, sizeof(*ports->items), compare_host_side);
+	for (size_t i = 0; i < ports->len; i++)
+		if (!kept || compare_host_side(&ports->items[kept - 1], &ports->items[i]) != 0)
+			ports->items[kept++] = ports->items[i];
+	ports->len = kept;
+}
+
+static int name_ports(struct engine *engine, const struct publish *publish, bool missing_ok,
+		      port_vector *ret_ports)
 {
 	struct port *port;
 	int r = 0;
 
-	if (vector_reserve(ret_ports, len) < 0)
+	if (vector_reserve(ret_ports, publish->len) < 0)
 		return error_oom(&engine->error);
-	for (size_t i = 0; i < len && r >= 0; i++) {
+	for (size_t i = 0; i < publish->len && r >= 0; i++) {
 		port = vector_push(ret_ports);
-		*port = requests[i].port;
-		own(port, endpoint);
+		*port = publish->requests[i].port;
+		own(port, &publish->endpoint);
 		if (!port->host_port)
-			r = find_port(engine, endpoint, port);
+			r = find_port(engine, &publish->endpoint, port);
+		if (r == -ENOENT && missing_ok) {
+			error_clear(&engine->error);
+			ret_ports->len--;
+			r = 0;
+		}
 	}
+	drop_repeats(ret_ports);
 	return r;
 }
 
@@ -435,7 +471,7 @@ static int reserve_removal(struct engine *engine, struct publish *publish, bool 
 	if (r >= 0)
 		r = ops_endpoint_get(engine, publish->network, publish->id, &publish->endpoint);
 	if (r >= 0)
-		r = name_ports(engine, &publish->endpoint, publish->requests, publish->len, ports);
+		r = name_ports(engine, publish, missing_ok, ports);
 	if (r >= 0)
 		r = store_operation_open(engine->store, OPERATION_UNPUBLISH, &publish->operation,
 					 &engine->error);

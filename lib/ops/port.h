@@ -5,6 +5,8 @@
 
 #include "ops/ops.h"
 
+#define PICK_TRIES 16   /* of a whole request, against other processes that pick at the same time */
+
 /* Requests -> mappings with a host port each, owned by the endpoint. A picked port is free at the
  * moment; reserving it may still fail with -EADDRINUSE when another process was faster. */
 int ports_choose(struct engine *engine, const struct endpoint *endpoint,

@@ -77,23 +77,27 @@ static int demolish_rows(struct engine *engine, const struct operation *operatio
 	for (size_t i = 0; !endpoints.len && i < ports.len && r >= 0; i += run_length(&ports, i))
 		r = demolish_ports(engine, &ports.items[i], run_length(&ports, i));
 	for (size_t i = 0; i < networks.len && r >= 0; i++)
-		network_demolish(engine, &networks.items[i]);
+		r = network_demolish(engine, &networks.items[i]);
 	return r;
 }
 
+/* Negative: it is left for the next call. */
 static int recover_one(struct engine *engine, const struct operation *operation)
 {
 	int r;
 
 	engine_log(engine, LOG_NOTICE, "cleaning up after a process that died");
 	r = demolish_rows(engine, operation);
-	if (r < 0)
+	if (r < 0) {
+		store_operation_leave(engine->store, operation);
 		return r;
+	}
 	switch (operation->kind) {
 	case OPERATION_NETWORK_CREATE:
 	case OPERATION_ATTACH:
 	case OPERATION_PUBLISH:
 		operation_abandon(engine, operation);
+		r = engine->undo_failed ? -EIO : 0;
 		break;
 	case OPERATION_NETWORK_DELETE:
 	case OPERATION_DETACH:
@@ -101,7 +105,9 @@ static int recover_one(struct engine *engine, const struct operation *operation)
 		r = operation_settle(engine, operation);
 		break;
 	}
-	return r < 0 ? r : remove_base_if_unused(engine);
+	if (r >= 0)
+		remove_base_if_unused(engine);
+	return r;
 }
 
 int ops_recover(struct engine *engine)
@@ -111,8 +117,13 @@ int ops_recover(struct engine *engine)
 
 	while ((r = store_operation_take_dead(engine->store, &operation, &engine->error)) > 0) {
 		r = recover_one(engine, &operation);
-		if (r < 0)
-			return r;
+		if (r < 0) {
+			/* it stays reserved, and must not keep everything else from working */
+			engine_log(engine, LOG_ERR, "can't clean up yet: %s", engine->error.message);
+			engine->undo_failed = false;
+			error_clear(&engine->error);
+			return 0;
+		}
 	}
 	return r;
 }

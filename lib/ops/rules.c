@@ -170,7 +170,10 @@ int rules_add(struct engine *engine, const rule_vector *rules)
 	if (!rules->len)
 		return 0;
 	r = apply(engine, rules, NULL, 0);
-	return r == FIREWALL_BASE_MISSING ? rebuild(engine, rules, NULL) : r;
+	if (r == FIREWALL_BASE_MISSING)
+		r = rebuild(engine, rules, NULL);
+	/* a port that only the kernel knows is taken, by another state directory */
+	return r == -EEXIST && engine->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
 }
 
 int rules_remove(struct engine *engine, const rule_vector *rules)
@@ -190,20 +193,26 @@ int rules_remove(struct engine *engine, const rule_vector *rules)
 
 void rules_undo_add(struct engine *engine, const rule_vector *rules)
 {
-	struct error cause = engine->error;
+	struct error cause;
+	int r = 0;
 
-	if (rules->len && apply(engine, NULL, rules, FIREWALL_MISSING_OK) < 0)
-		engine_log(engine, LOG_ERR, "undo: %s", engine->error.message);
-	engine->error = cause;
+	engine_undo_begin(engine, &cause);
+	if (rules->len)
+		r = apply(engine, NULL, rules, FIREWALL_MISSING_OK);
+	engine_undo_end(engine, &cause, r == FIREWALL_BASE_MISSING ? 0 : r);
 }
 
 void rules_undo_remove(struct engine *engine, const rule_vector *rules)
 {
-	struct error cause = engine->error;
+	struct error cause;
+	int r = 0;
 
-	if (rules->len && apply(engine, rules, NULL, FIREWALL_REPLACE) < 0)
-		engine_log(engine, LOG_ERR, "undo: %s", engine->error.message);
-	engine->error = cause;
+	engine_undo_begin(engine, &cause);
+	if (rules->len)
+		r = apply(engine, rules, NULL, FIREWALL_REPLACE);
+	if (r == FIREWALL_BASE_MISSING)
+		r = rebuild(engine, rules, NULL);
+	engine_undo_end(engine, &cause, r);
 }
 
 static const struct endpoint *owner_of(const struct port *port, const struct endpoint *endpoints,

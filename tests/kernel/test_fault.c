@@ -33,6 +33,9 @@ static pid_t sandbox_pid;
 
 static int steps_left;  /* before the fault; negative: never */
 static bool die;
+static bool dawdle;     /* until the call's time is up, rather than fail */
+
+#define TIMEOUT_MS 20
 
 static int fault_at_step(const char *step)
 {
@@ -41,7 +44,9 @@ static int fault_at_step(const char *step)
 		return 0;
 	if (die)
 		kill(getpid(), SIGKILL);
-	return -EIO;
+	if (dawdle)
+		usleep((TIMEOUT_MS + 5) * 1000);
+	return dawdle ? 0 : -EIO;
 }
 
 /* ---- what is there ---- */
@@ -308,6 +313,37 @@ static void test_attach_fails(void **state)
 	run(delete);
 }
 
+/* The time is up in the middle, or in undoing what came before. */
+static void test_attach_times_out(void **state)
+{
+	static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
+	int failures = 0, r;
+	bn_ctx *ctx;
+
+	(void)state;
+	run(create);
+	snapshot(before);
+	for (int step = 0; step < 12; step++) {
+		ctx = new_context();
+		assert_int_equal(bn_ctx_set_timeout_ms(ctx, TIMEOUT_MS), 0);
+		steps_left = step;
+		dawdle = true;
+		r = attach(ctx);
+		dawdle = false;
+		steps_left = -1;
+		bn_ctx_free(ctx);
+		if (r == 0)
+			run(detach);
+		else
+			failures++;
+		assert_true(r == 0 || r == -ETIMEDOUT);
+		snapshot(after);
+		assert_same(before, after);
+	}
+	assert_in_range(failures, 3, 12);
+	run(delete);
+}
+
 static void test_attach_dies(void **state)
 {
 	(void)state;
@@ -431,6 +467,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_create_dies, tidy),
 		cmocka_unit_test_teardown(test_delete_dies, tidy),
 		cmocka_unit_test_teardown(test_attach_fails, tidy),
+		cmocka_unit_test_teardown(test_attach_times_out, tidy),
 		cmocka_unit_test_teardown(test_attach_dies, tidy),
 		cmocka_unit_test_teardown(test_detach_fails, tidy),
 		cmocka_unit_test_teardown(test_detach_dies, tidy),

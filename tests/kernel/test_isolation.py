@@ -242,15 +242,28 @@ class WithinANetwork(KernelTest):
             self.host.run("nft", "delete", "table", "ip", "witness")
 
     def test_loopback_source_from_a_bridge(self):
-        """A martian from an endpoint is not taken for the host's own."""
-        server = self.keep(self.host.udp(4, 7000))
+        """A martian from an endpoint is not taken for the host's own.
+
+        The kernel itself refuses 127.0.0.1, an address that the host has; with route_localnet on
+        the bridge and no rp_filter it does not refuse the rest of 127.0.0.0/8.
+        """
+        bridge = oracle.network(self.bn, "net")["bridge"]
+        for device in ("all", bridge):
+            self.host.sysctl(f"net/ipv4/conf/{device}/rp_filter", 0)
         self.a.sysctl("net/ipv4/conf/all/route_localnet", 1)
-        sender = self.keep(self.a.udp(4, address="127.0.0.1"))
-        try:
-            sender.sendto(b"datagram", (GATEWAY[4], 7000))
-        except OSError:
-            pass
-        self.assert_silent(server)
+        server = self.keep(self.host.udp(4, 7000))
+        self.assert_udp(self.a, GATEWAY[4], 7000, server)
+        before = self.source_drops()
+        for address in ("127.0.0.1", "127.9.9.9"):
+            with self.subTest(address=address):
+                sender = self.keep(self.a.udp(4, address=address))
+                sender.sendto(b"datagram", (GATEWAY[4], 7000))
+                self.assert_silent(server)
+        self.assertEqual(before + 2, self.source_drops())
+
+    def source_drops(self):
+        return sum(rule["packets"] for rule in oracle.rules(self.bn, "-v")
+                   if rule["target"] == "DROP" and rule["source"] == "127.0.0.0/8")
 
 
 if __name__ == "__main__":

@@ -244,7 +244,7 @@ static void test_read_back(void **state)
 	assert_int_equal(count_elements("bridged"), 3);
 	assert_int_equal(count_elements("direct4"), 2);
 	assert_int_equal(count_elements("direct6"), 1);
-	assert_int_equal(count_objects("rule"), 24);
+	assert_int_equal(count_objects("rule"), 25);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
 	assert_kernel_holds(&none);
 	assert_int_equal(count_elements(NULL), 0);
@@ -273,8 +273,8 @@ static void test_filter_by_network(void **state)
 	plan_all(&rules);
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
 	list("red", &read);
-	/* of the network 7, the endpoint 1, the port 1 */
-	assert_int_equal(read.len, 9);
+	/* of the network 8, the endpoint 1, the port 1 */
+	assert_int_equal(read.len, 10);
 	for (size_t i = 0; i < read.len; i++)
 		assert_string_equal(read.items[i].network, "red");
 	rules_clear(&read);
@@ -414,7 +414,7 @@ static void test_base_is_mended(void **state)
 	plan_all(&rules);
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
-	assert_int_equal(count_objects("rule"), 24);
+	assert_int_equal(count_objects("rule"), 25);
 	assert_kernel_holds(&rules);
 	run("nft flush chain inet bridgenet filter-forward;"
 	    "nft flush chain inet bridgenet raw-prerouting;"
@@ -433,7 +433,7 @@ static void test_base_is_mended(void **state)
 	assert_string_equal(hook->foreign, "counter accept");
 	rules_clear(&read);
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
-	assert_int_equal(count_objects("rule"), 25);
+	assert_int_equal(count_objects("rule"), 26);
 	run("nft flush chain inet bridgenet raw-prerouting");
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
 	assert_kernel_holds(&rules);
@@ -451,7 +451,7 @@ static void test_base_order(void **state)
 	run("for set in direct4-allowed direct4; do "
 	    "nft delete rule inet bridgenet raw-prerouting handle $(nft -a list chain inet "
 	    "bridgenet raw-prerouting | sed -n \"s/.*@$set .*# handle //p\") || exit; done");
-	assert_int_equal(count_objects("rule"), 22);
+	assert_int_equal(count_objects("rule"), 23);
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
 	after = output_of("nft list table inet bridgenet");
 	assert_string_equal(before, after);

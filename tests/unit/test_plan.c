@@ -89,13 +89,14 @@ static void test_network_by_family(void **state)
 
 	(void)state;
 	assert_int_equal(plan_network(NFT, &ipv4, &rules), 0);
-	assert_int_equal(rules.len, 7);
+	assert_int_equal(rules.len, 8);
 	assert_int_equal(plan_network(NFT, &ipv6, &rules), 0);
-	assert_int_equal(rules.len, 7 + 5);
+	assert_int_equal(rules.len, 8 + 5);
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_DROP, AF_INET6), 0);
+	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_SOURCE_DROP, AF_INET6), 0);
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_MASQUERADE, AF_INET6), 0);
 	assert_int_equal(plan_network(NFT, &dual, &rules), 0);
-	assert_int_equal(rules.len, 7 + 5 + 12);
+	assert_int_equal(rules.len, 8 + 5 + 13);
 	for (size_t i = 0; i < rules.len; i++) {
 		assert_string_equal(rules.items[i].network, "bridge");
 		assert_string_equal(rules.items[i].endpoint, "");

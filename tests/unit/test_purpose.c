@@ -81,6 +81,9 @@ static void test_purpose_of_network_rules(void **state)
 	check_purpose(NFT, "80", RULE_LOOPBACK_DROP, AF_INET,
 		      "Packets from network bridge (bn0) to 127.0.0.0/8 are dropped: the host's "
 		      "loopback services are not for endpoints.");
+	check_purpose(NFT, "80", RULE_LOOPBACK_SOURCE_DROP, AF_INET,
+		      "Packets from network bridge (bn0) that claim to come from 127.0.0.0/8 are "
+		      "dropped: only the host itself has such addresses.");
 	check_purpose(NFT, "80", RULE_DIRECT_DROP, AF_INET6,
 		      "Packets sent straight to endpoint web on network bridge (fd00::4) by any "
 		      "interface but bn0 are dropped: from outside, it is reached by its published "

@@ -5,7 +5,7 @@
 
 /* An attribute holds 64 KiB at most; a message ends before that. */
 #define ELEMENTS_LIMIT 60000
-#define ELEMENT_ROOM 512
+#define ELEMENT_ROOM 256
 /* Requests sent at once: their answers, a page or two each, must fit the socket's queue. */
 #define LOOKUPS 32
 
@@ -16,15 +16,6 @@ struct change {
 	uint32_t base_end, remove_end;  /* the last sequence numbers of the batch's parts */
 	bool empty;
 };
-
-static int element_order(const void *a, const void *b)
-{
-	const struct nft_element *left = a, *right = b;
-
-	if (left->set != right->set)
-		return left->set < right->set ? -1 : 1;
-	return memcmp(left->key, right->key, sizeof(left->key));
-}
 
 /* ---- writing ---- */
 
@@ -51,6 +42,9 @@ static int writer_open(struct writer *writer, enum nft_set set)
 	writer->set = (int)set;
 	return 0;
 }
+
+_Static_assert(KEY_MAX + VALUE_MAX + sizeof(struct nft_comment) + 8 * sizeof(struct nlattr) <=
+		       ELEMENT_ROOM, "an element does not fit its room");
 
 static void put_data(struct nlmsghdr *message, uint16_t type, const uint8_t *data, size_t len)
 {
@@ -115,10 +109,10 @@ static int lookup_message(const struct nlmsghdr *message, void *data)
 
 	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWSETELEM || index >= lookup->len)
 		return 0;
-	nft_for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
+	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		nft_for_each_nested(element, attribute) {
+		for_each_nested(element, attribute) {
 			if (nft_element_view(element, &view) < 0)
 				continue;
 			lookup->seen[index] = true;
@@ -183,7 +177,7 @@ static bool is_removed(const struct change *change, const struct nft_element *el
 
 	if (change->remove.len)
 		removed = bsearch(element, change->remove.items, change->remove.len,
-				  sizeof(*element), element_order);
+				  sizeof(*element), nft_element_order);
 	return removed && !removed->skip;
 }
 
@@ -409,10 +403,6 @@ int nft_apply(struct firewall *firewall, const struct firewall_change *change,
 		code = nft_elements_encode(change->add, change->add_len, &work.add, error);
 	if (code < 0)
 		goto out;
-	/* is_removed() searches it */
-	if (work.remove.len > 1)
-		qsort(work.remove.items, work.remove.len, sizeof(*work.remove.items),
-		      element_order);
 	code = -ERESTART;
 	for (int i = 0; i < NFT_ATTEMPTS && code == -ERESTART; i++)
 		code = change_try(&work, &reply);

@@ -25,6 +25,8 @@ const struct nft_set_type nft_sets[SET_COUNT] = {
 				{FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT}, {0}},
 	[SET_LOOPBACK_BRIDGES] = {"loopback-bridges", RULE_LOOPBACK_DROP, AF_INET, false, false,
 				  {FIELD_IN}, {0}},
+	[SET_LOOPBACK_SOURCES] = {"loopback-sources", RULE_LOOPBACK_SOURCE_DROP, AF_INET, false,
+				  false, {FIELD_IN}, {0}},
 	[SET_DIRECT4_ALLOWED] = {"direct4-allowed", RULE_DIRECT_DROP, AF_INET, true, true,
 				 {FIELD_DESTINATION4, FIELD_IN}, {0}},
 	[SET_DIRECT4] = {"direct4", RULE_DIRECT_DROP, AF_INET, false, false,
@@ -226,13 +228,13 @@ static bool is_base(const struct rule *rule)
 	}
 }
 
-static int element_order(const void *a, const void *b)
+int nft_element_order(const void *a, const void *b)
 {
 	const struct nft_element *left = a, *right = b;
 
 	if (left->set != right->set)
 		return left->set < right->set ? -1 : 1;
-	return left->rule < right->rule ? -1 : left->rule > right->rule;
+	return memcmp(left->key, right->key, sizeof(left->key));
 }
 
 int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector *elements,
@@ -250,11 +252,11 @@ int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector
 		if (code < 0)
 			return code;
 		for (size_t j = before ? before : 1; j < elements->len; j++)
-			sorted = sorted && elements->items[j - 1].set <= elements->items[j].set;
+			sorted = sorted && nft_element_order(&elements->items[j - 1],
+							     &elements->items[j]) <= 0;
 	}
-	/* Neighbours of one set share a message. */
 	if (!sorted)
-		qsort(elements->items, elements->len, sizeof(*elements->items), element_order);
+		qsort(elements->items, elements->len, sizeof(*elements->items), nft_element_order);
 	return 0;
 }
 
@@ -264,12 +266,12 @@ static void view_expression(const struct nlattr *expression, struct nft_element_
 {
 	const struct nlattr *attribute, *counter;
 
-	nft_for_each_nested(attribute, expression) {
+	for_each_nested(attribute, expression) {
 		/* Other expressions have other attributes under these numbers, but our sets clone
 		 * counters alone. */
 		if (mnl_attr_get_type(attribute) != NFTA_EXPR_DATA)
 			continue;
-		nft_for_each_nested(counter, attribute) {
+		for_each_nested(counter, attribute) {
 			uint64_t value;
 
 			if (mnl_attr_get_payload_len(counter) != sizeof(value))
@@ -287,7 +289,7 @@ static void view_data(const struct nlattr *data, const uint8_t **ret_bytes, size
 {
 	const struct nlattr *attribute;
 
-	nft_for_each_nested(attribute, data) {
+	for_each_nested(attribute, data) {
 		if (mnl_attr_get_type(attribute) != NFTA_DATA_VALUE)
 			continue;
 		*ret_bytes = mnl_attr_get_payload(attribute);
@@ -300,7 +302,7 @@ int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_
 	const struct nlattr *attribute;
 
 	memset(ret_view, 0, sizeof(*ret_view));
-	nft_for_each_nested(attribute, element) {
+	for_each_nested(attribute, element) {
 		switch (mnl_attr_get_type(attribute)) {
 		case NFTA_SET_ELEM_KEY:
 			view_data(attribute, &ret_view->key, &ret_view->key_len);
@@ -400,49 +402,11 @@ static bool fields_decode(const uint8_t fields[static FIELDS_MAX], const uint8_t
 	return true;
 }
 
-/* What every rule of a kind has in common: as the plan says it. */
-static void kind_decode(struct rule *rule)
-{
-	static const struct {
-		enum rule_chain chain;
-		enum rule_target target;
-		uint32_t match;
-	} kinds[RULE_KIND_COUNT] = {
-		[RULE_LOOPBACK_PORT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0},
-		[RULE_LOOPBACK_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0},
-		[RULE_DIRECT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0},
-		[RULE_PORT_DNAT] = {CHAIN_NAT_PORTS, TARGET_DNAT, 0},
-		[RULE_BRIDGED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0},
-		[RULE_UNPUBLISHED_DROP] = {CHAIN_FILTER_FORWARD, TARGET_DROP, 0},
-		[RULE_OUTGOING_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0},
-		[RULE_HAIRPIN_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE,
-					     RULE_STATUS_DNAT},
-		[RULE_LOOPBACK_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0},
-		[RULE_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0},
-	};
-	static const struct prefix loopback = {{AF_INET, {127}}, 8};
-
-	rule->chain = kinds[rule->kind].chain;
-	rule->target = kinds[rule->kind].target;
-	rule->match = kinds[rule->kind].match;
-	if (rule->kind == RULE_LOOPBACK_PORT_DROP) {
-		string_copy(rule->in, sizeof(rule->in), "lo");
-		rule->in_not = true;
-	} else if (rule->kind == RULE_LOOPBACK_DROP) {
-		rule->destination = loopback;
-	} else if (rule->kind == RULE_LOOPBACK_MASQUERADE) {
-		rule->source = loopback;
-	}
-}
-
 bool nft_element_decode(enum nft_set set, const struct nft_element_view *view, struct rule *rule)
 {
 	const struct nft_set_type *type = &nft_sets[set];
 
-	memset(rule, 0, sizeof(*rule));
-	rule->kind = type->kind;
-	rule->family = type->family;
-	kind_decode(rule);
+	rule_init(rule, type->kind, type->family);
 	if (!fields_decode(type->key, view->key, view->key_len, rule) ||
 	    !fields_decode(type->value, view->value, view->value_len, rule))
 		return false;

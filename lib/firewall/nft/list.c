@@ -17,10 +17,10 @@ static int elements_message(const struct nlmsghdr *message, void *data)
 
 	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWSETELEM)
 		return 0;
-	nft_for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
+	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
-		nft_for_each_nested(element, attribute) {
+		for_each_nested(element, attribute) {
 			code = nft_element_view(element, &view);
 			if (code == 0)
 				code = dump->element(dump->set, &view, dump->data);

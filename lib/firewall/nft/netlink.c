@@ -53,20 +53,22 @@ void nft_socket_close(struct nft *nft)
 
 /* ---- gathering ---- */
 
+/* Room behind batch_len, zeroed: libmnl leaves the padding of an attribute as it finds it. */
 static int batch_grow(struct nft *nft, size_t room)
 {
 	size_t capacity = nft->batch_capacity ? nft->batch_capacity : BATCH_INITIAL;
 	char *batch;
 
-	if (nft->batch_capacity - nft->batch_len >= room && nft->batch)
-		return 0;
 	while (capacity - nft->batch_len < room)
 		capacity *= 2;
-	batch = realloc(nft->batch, capacity);
-	if (!batch)
-		return -ENOMEM;
-	nft->batch = batch;
-	nft->batch_capacity = capacity;
+	if (capacity > nft->batch_capacity) {
+		batch = realloc(nft->batch, capacity);
+		if (!batch)
+			return -ENOMEM;
+		nft->batch = batch;
+		nft->batch_capacity = capacity;
+	}
+	memset(nft->batch + nft->batch_len, 0, room);
 	return 0;
 }
 
@@ -131,13 +133,10 @@ struct nlmsghdr *nft_batch_message(struct nft *nft, uint16_t type, uint16_t flag
 struct nlmsghdr *nft_batch_room(struct nft *nft, size_t room)
 {
 	struct nlmsghdr *message = (struct nlmsghdr *)(nft->batch + nft->message);
-	size_t used = nft->message + message->nlmsg_len;
 
-	if (nft->batch_capacity - used < room) {
-		nft->batch_len = used;
-		if (batch_grow(nft, room) < 0)
-			return NULL;
-	}
+	nft->batch_len = nft->message + message->nlmsg_len;
+	if (batch_grow(nft, room) < 0)
+		return NULL;
 	return (struct nlmsghdr *)(nft->batch + nft->message);
 }
 
@@ -186,7 +185,7 @@ static int reply_error(const struct nlmsghdr *message, struct nft_reply *reply)
 		return 0;
 	if (!(message->nlmsg_flags & NLM_F_CAPPED))
 		skip += NFT_ALIGN(error->msg.nlmsg_len) - sizeof(error->msg);
-	nft_for_each_attribute(attribute, message, skip) {
+	for_each_attribute(attribute, message, skip) {
 		if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG &&
 		    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
 			snprintf(reply->text, sizeof(reply->text), "%s",
@@ -332,7 +331,7 @@ static int generation_message(const struct nlmsghdr *message, void *data)
 {
 	const struct nlattr *attribute;
 
-	nft_for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
+	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attribute) == NFTA_GEN_ID &&
 		    mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
 			*(uint32_t *)data = ntohl(mnl_attr_get_u32(attribute));

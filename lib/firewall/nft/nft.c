@@ -30,7 +30,6 @@ static int open_error(struct error *error, int code, const struct nft_reply *rep
 static int nft_open(const struct firewall_config *config, struct firewall **ret_firewall,
 		    struct error *error)
 {
-	extern const struct firewall_backend nft_backend;
 	struct nft *nft = calloc(1, sizeof(*nft));
 	struct nft_reply reply = {0};
 	uint32_t generation = 0;

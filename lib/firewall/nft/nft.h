@@ -7,9 +7,9 @@
 #define BN_FIREWALL_NFT_NFT_H
 
 #include "firewall/firewall.h"          /* <netinet/in.h> comes before <linux/netfilter.h> */
+#include "firewall/netlink.h"
 
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -22,17 +22,8 @@
 
 /* As libmnl's, which converts lengths without saying so. */
 #define NFT_ALIGN(len) (((len) + 3u) & ~3u)
-#define nft_for_each(attribute, first, end) \
-	for ((attribute) = (first); \
-	     mnl_attr_ok((attribute), (int)((const char *)(end) - (const char *)(attribute))); \
-	     (attribute) = mnl_attr_next(attribute))
-#define nft_for_each_nested(attribute, nest) \
-	nft_for_each(attribute, mnl_attr_get_payload(nest), \
-		     (const char *)mnl_attr_get_payload(nest) + mnl_attr_get_payload_len(nest))
-/* The attributes of a message, behind `skip` bytes of its payload. */
-#define nft_for_each_attribute(attribute, message, skip) \
-	nft_for_each(attribute, mnl_nlmsg_get_payload_offset(message, skip), \
-		     mnl_nlmsg_get_payload_tail(message))
+
+extern const struct firewall_backend nft_backend;
 
 struct nft {
 	struct firewall base;
@@ -85,6 +76,7 @@ int nft_error(struct error *error, int code, const struct nft_reply *reply, cons
 enum nft_set {
 	SET_LOOPBACK_PORTS,
 	SET_LOOPBACK_BRIDGES,
+	SET_LOOPBACK_SOURCES,
 	SET_DIRECT4_ALLOWED,
 	SET_DIRECT4,
 	SET_DIRECT6_ALLOWED,
@@ -149,7 +141,9 @@ struct nft_element {
 };
 typedef VECTOR(struct nft_element) nft_element_vector;
 
-/* The elements of the rules, sorted by set; base rules have none. 0, -ENOMEM, -EINVAL */
+/* By set, since neighbours of one set share a message; then by key. */
+int nft_element_order(const void *a, const void *b);
+/* The elements of the rules in that order; base rules have none. 0, -ENOMEM, -EINVAL */
 int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector *elements,
 			struct error *error);
 

@@ -321,7 +321,7 @@ static int chain_message(const struct nlmsghdr *message, void *data)
 	const char *table = "", *name = "";
 	enum rule_chain chain;
 
-	nft_for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
+	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
 		if (mnl_attr_get_type(attribute) == NFTA_CHAIN_TABLE)
 			table = mnl_attr_get_str(attribute);
 		else if (mnl_attr_get_type(attribute) == NFTA_CHAIN_NAME)

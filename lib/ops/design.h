@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef BN_OPS_DESIGN_H
+#define BN_OPS_DESIGN_H
+
+#include "ops/ops.h"
+
+#define DEFAULT_NETWORK "bridge"
+
+/* Fill *network, for the caller to clear also on failure. What is picked is free at the moment;
+ * reserving it may still fail when another process was faster. */
+int network_design(struct engine *engine, const struct network_request *request,
+		   struct network *network);
+/* Is there a subnet that nobody named? */
+bool network_picks_subnet(const struct network_request *request);
+
+#endif
