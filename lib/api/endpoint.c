@@ -67,8 +67,10 @@ static int add_addresses(struct engine *engine, struct bn_endpoint *endpoint)
 		r = add_address(engine, endpoint, &endpoint->record.ipv6);
 	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
 		subnet = network_subnet(&network, families[f]);
-		if (subnet)
-			addr_format(&subnet->gateway, endpoint->gateways[endpoint->gateway_count++]);
+		if (!subnet)
+			continue;
+		addr_format(&subnet->gateway, endpoint->gateways[endpoint->gateway_count]);
+		endpoint->gateway_count++;
 	}
 	if (network.driver == DRIVER_BRIDGE)
 		mac_format(endpoint->record.mac, endpoint->mac);

@@ -41,7 +41,7 @@ enum rule_kind {
 	RULE_UNPUBLISHED_DROP,          /* to a network, not to a published port: per network */
 	RULE_OUTGOING_ACCEPT,           /* from a network to outside: per network */
 	/* nat postrouting */
-	RULE_HAIRPIN_MASQUERADE,        /* endpoint to a port published by its neighbour or itself */
+	RULE_HAIRPIN_MASQUERADE,        /* endpoint to a port it or its neighbour publishes */
 	RULE_LOOPBACK_MASQUERADE,       /* the host's 127.x to a published port; IPv4 */
 	RULE_MASQUERADE,                /* from a network to outside */
 	/* not ours */

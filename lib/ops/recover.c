@@ -119,7 +119,8 @@ int ops_recover(struct engine *engine)
 		r = recover_one(engine, &operation);
 		if (r < 0) {
 			/* it stays reserved, and must not keep everything else from working */
-			engine_log(engine, LOG_ERR, "can't clean up yet: %s", engine->error.message);
+			engine_log(engine, LOG_ERR, "can't clean up yet: %s",
+				   engine->error.message);
 			engine->undo_failed = false;
 			error_clear(&engine->error);
 			return 0;
