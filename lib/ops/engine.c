@@ -74,11 +74,11 @@ static int open_store(struct engine *engine, bool write)
 	if (engine->store)
 		return 0;
 
-	r = store_open(engine->state_dir, false, &engine->store, &engine->error);
+	r = store_open(engine->state_dir, false, engine->deadline, &engine->store, &engine->error);
 	engine->store_read_only = false;
 	if ((r == -EACCES || r == -EPERM || r == -EROFS) && !write) {
 		error_clear(&engine->error);
-		r = store_open(engine->state_dir, true, &engine->store, &engine->error);
+		r = store_open(engine->state_dir, true, engine->deadline, &engine->store, &engine->error);
 		engine->store_read_only = true;
 	}
 	return r;

@@ -10,9 +10,6 @@
 #include "model/fault.h"
 #include "store/private.h"
 
-/* A store has no deadline yet while it is opened. */
-#define OPEN_PATIENCE_MS 10000
-
 /*
  * The journal is never synced: the state describes kernel objects and is lost with them, and what a
  * killed process has written is in the page cache. Small pages make small commits: one is a frame
@@ -220,7 +217,8 @@ static void cleanup_store(struct store **store)
 	store_close(*store);
 }
 
-int store_open(const char *directory, bool read_only, struct store **ret_store, struct error *error)
+int store_open(const char *directory, bool read_only, deadline_ms deadline,
+	       struct store **ret_store, struct error *error)
 {
 	struct store *store CLEANUP(cleanup_store) = calloc(1, sizeof(*store));
 	char *path CLEANUP_FREE = NULL;
@@ -230,7 +228,7 @@ int store_open(const char *directory, bool read_only, struct store **ret_store, 
 		return error_oom(error);
 	store->lock_fd = store->probe_fd = -1;
 	store->read_only = read_only;
-	store->deadline = now_ms() + OPEN_PATIENCE_MS;
+	store->deadline = deadline;
 	store->directory = strdup(directory);
 	if (!store->directory)
 		return error_oom(error);
@@ -242,7 +240,6 @@ int store_open(const char *directory, bool read_only, struct store **ret_store, 
 		       : open_for_writing(store, path, error);
 	if (rc < 0)
 		return rc;
-	store->deadline = 0;
 	*ret_store = TAKE_POINTER(store);
 	return 0;
 }

@@ -15,9 +15,10 @@
 struct store;
 
 /* Makes the directory (0755) and the database when missing. read_only: needs no privilege, and a
- * missing state is an empty one. -EACCES/-EROFS/... BN_REASON_STATE with a sentence naming it. */
-int store_open(const char *directory, bool read_only, struct store **ret_store,
-	       struct error *error);
+ * missing state is an empty one. -EACCES/-EROFS/... BN_REASON_STATE with a sentence naming it. The
+ * deadline holds until store_set_deadline() gives another. */
+int store_open(const char *directory, bool read_only, deadline_ms deadline,
+	       struct store **ret_store, struct error *error);
 void store_close(struct store *store);
 void store_set_deadline(struct store *store, deadline_ms deadline);
 

@@ -50,7 +50,7 @@ static void expect_killed(pid_t child)
 
 static void open_again(struct fixture *f)
 {
-	assert_ok(store_open(f->directory, false, &f->store, &f->error));
+	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
 }
 
 /* One number, asked of the database itself. */
@@ -98,7 +98,7 @@ static int attach_many(const char *directory, int number)
 	struct store *store;
 	char id[32];
 
-	MUST(store_open(directory, false, &store, NULL) == 0);
+	MUST(store_open(directory, false, 0, &store, NULL) == 0);
 	MUST(store_network_get(store, "blue", &network, NULL) == 0);
 	for (int i = 0; i < ENDPOINTS; i++) {
 		int rc;
@@ -177,7 +177,7 @@ static int publish_many(const char *directory, int number)
 			    .count = 1};
 	struct store *store;
 
-	MUST(store_open(directory, false, &store, NULL) == 0);
+	MUST(store_open(directory, false, 0, &store, NULL) == 0);
 	for (int i = 0; i < PORTS; i++) {
 		struct operation operation;
 		int rc;
@@ -221,7 +221,7 @@ static int create_same(const char *directory, int number)
 	struct store *store;
 	int rc;
 
-	MUST(store_open(directory, false, &store, NULL) == 0);
+	MUST(store_open(directory, false, 0, &store, NULL) == 0);
 	MUST(store_begin(store, NULL) == 0);
 	MUST(store_operation_open(store, OPERATION_NETWORK_CREATE, &operation, NULL) == 0);
 	rc = store_network_insert(store, &operation, &network, NULL);
@@ -277,7 +277,7 @@ static int reserve_and_wait(const char *directory, int number)
 	struct operation operation;
 	struct store *store;
 
-	MUST(store_open(directory, false, &store, NULL) == 0);
+	MUST(store_open(directory, false, 0, &store, NULL) == 0);
 	MUST(store_network_get(store, "blue", &network, NULL) == 0);
 	MUST(store_begin(store, NULL) == 0);
 	MUST(store_operation_open(store, OPERATION_ATTACH, &operation, NULL) == 0);
@@ -298,7 +298,7 @@ static int begin_and_wait(const char *directory, int number)
 	struct operation operation;
 	struct store *store;
 
-	MUST(store_open(directory, false, &store, NULL) == 0);
+	MUST(store_open(directory, false, 0, &store, NULL) == 0);
 	MUST(store_begin(store, NULL) == 0);
 	MUST(store_operation_open(store, OPERATION_ATTACH, &operation, NULL) == 0);
 	MUST(store_endpoint_insert(store, &operation, &endpoint, NULL) == 0);
@@ -370,7 +370,7 @@ static int take_all(const char *directory, int number)
 	int rc, taken = 0;
 	char byte;
 
-	if (store_open(directory, false, &store, NULL) < 0)
+	if (store_open(directory, false, 0, &store, NULL) < 0)
 		return 100;
 	while ((rc = store_operation_take_dead(store, &operation, NULL)) > 0)
 		taken++;
@@ -424,7 +424,7 @@ static int stay_alive(const char *directory, int number)
 	struct operation operation;
 	struct store *store;
 
-	MUST(store_open(directory, false, &store, NULL) == 0);
+	MUST(store_open(directory, false, 0, &store, NULL) == 0);
 	for (int i = 0; i < number; i++) {
 		MUST(store_begin(store, NULL) == 0);
 		MUST(store_operation_open(store, OPERATION_PUBLISH, &operation, NULL) == 0);
@@ -468,7 +468,7 @@ static int come_and_go(const char *directory, int number)
 	struct store *store;
 
 	MUST(number == 0);
-	MUST(store_open(directory, false, &store, NULL) == 0);
+	MUST(store_open(directory, false, 0, &store, NULL) == 0);
 	MUST(store_network_get(store, "blue", &network, NULL) == 0);
 	for (;;) {
 		MUST(attach_one(store, &network, "web") == 0);

@@ -42,7 +42,7 @@ static inline int setup(void **state)
 	strcpy(f->directory, "/tmp/bn-store-XXXXXX");
 	assert_non_null(mkdtemp(f->directory));
 	*state = f;
-	return store_open(f->directory, false, &f->store, &f->error);
+	return store_open(f->directory, false, 0, &f->store, &f->error);
 }
 
 static inline int teardown(void **state)
@@ -66,7 +66,7 @@ static inline int teardown(void **state)
 static inline void reopen(struct fixture *f)
 {
 	store_close(f->store);
-	assert_ok(store_open(f->directory, false, &f->store, &f->error));
+	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
 }
 
 static inline struct operation begin(struct fixture *f, enum operation_kind kind)

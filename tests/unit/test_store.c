@@ -446,7 +446,7 @@ static void test_operation_numbers(void **state)
 	commit(f);
 	range.l_start = 2;
 	assert_int_equal(fcntl(fd, F_OFD_SETLK, &range), -1);
-	assert_ok(store_open(f->directory, false, &other, &f->error));
+	assert_ok(store_open(f->directory, false, 0, &other, &f->error));
 	assert_int_equal(store_operation_take_dead(other, &found, &f->error), 0);
 	settle(f, operation);
 	assert_ok(fcntl(fd, F_OFD_SETLK, &range));
@@ -470,7 +470,7 @@ static void test_visibility_and_owners(void **state)
 	endpoint_vector endpoints = {0};
 
 	set_up_blue(f, "10.1.0.0/16");
-	assert_ok(store_open(f->directory, false, &other, &f->error));
+	assert_ok(store_open(f->directory, false, 0, &other, &f->error));
 	operation = begin(f, OPERATION_ATTACH);
 	assert_ok(store_endpoint_insert(f->store, &operation, &endpoint, &f->error));
 	assert_ok(store_endpoints(other, NULL, STORE_PENDING, &endpoints, &f->error));
@@ -491,7 +491,7 @@ static void test_visibility_and_owners(void **state)
 	assert_int_equal(found.id, operation.id);
 	assert_int_equal(found.kind, OPERATION_ATTACH);
 	/* Taken: nobody else gets it. */
-	assert_ok(store_open(f->directory, false, &other, &f->error));
+	assert_ok(store_open(f->directory, false, 0, &other, &f->error));
 	assert_int_equal(store_operation_take_dead(other, &operation, &f->error), 0);
 	give_up(f, found);
 	assert_int_equal(store_operation_take_dead(other, &operation, &f->error), 0);
@@ -513,7 +513,7 @@ static void test_dead_in_order(void **state)
 
 	set_up_blue(f, "10.1.0.0/16");
 	add_endpoint(f, "blue", "db", "10.1.0.3/16");
-	assert_ok(store_open(f->directory, false, &live, &f->error));
+	assert_ok(store_open(f->directory, false, 0, &live, &f->error));
 	dead[0] = begin(f, OPERATION_ATTACH);
 	assert_ok(store_endpoint_insert(f->store, &dead[0], &web, &f->error));
 	assert_ok(store_port_insert(f->store, &dead[0], &port, &f->error));

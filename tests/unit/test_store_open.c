@@ -19,7 +19,7 @@ static void test_deadline(void **state)
 	struct store *other;
 	uint64_t start = milliseconds(), waited;
 
-	assert_ok(store_open(f->directory, false, &other, &f->error));
+	assert_ok(store_open(f->directory, false, 0, &other, &f->error));
 	assert_ok(store_begin(f->store, &f->error));
 	store_set_deadline(other, start + 50);
 	assert_fails(store_begin(other, &f->error), -ETIMEDOUT, BN_REASON_TIMEOUT);
@@ -31,6 +31,30 @@ static void test_deadline(void **state)
 	store_close(other); /* rolls back */
 	assert_ok(store_begin(f->store, &f->error));
 	store_rollback(f->store);
+}
+
+/* Somebody has the whole database to himself. */
+static void test_open_deadline(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other = NULL;
+	char path[128];
+	sqlite3 *database;
+	uint64_t start;
+
+	store_close(f->store);
+	f->store = NULL;
+	snprintf(path, sizeof(path), "%s/state.db", f->directory);
+	assert_ok(sqlite3_open(path, &database));
+	assert_ok(sqlite3_exec(database, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;", NULL,
+			       NULL, NULL));
+	start = milliseconds();
+	assert_fails(store_open(f->directory, false, start + 50, &other, &f->error), -ETIMEDOUT,
+		     BN_REASON_TIMEOUT);
+	assert_in_range(milliseconds() - start, 50, 1000);
+	assert_null(other);
+	sqlite3_close(database);
+	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
 }
 
 static void execute(struct fixture *f, const char *text)
@@ -51,7 +75,7 @@ static void test_newer_format(void **state)
 
 	execute(f, "PRAGMA user_version = 99");
 	for (int read_only = 0; read_only < 2; read_only++) {
-		assert_fails(store_open(f->directory, read_only, &store, &f->error), -ENOTSUP,
+		assert_fails(store_open(f->directory, read_only, 0, &store, &f->error), -ENOTSUP,
 			     BN_REASON_STATE);
 		assert_says("format 99");
 		assert_says(f->directory);
@@ -83,7 +107,7 @@ static void test_damage(void **state)
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(write(fd, "not a database, but text\n", 25), 25);
 	close(fd);
-	assert_fails(store_open(f->directory, false, &store, &f->error), -EBADMSG, BN_REASON_STATE);
+	assert_fails(store_open(f->directory, false, 0, &store, &f->error), -EBADMSG, BN_REASON_STATE);
 	assert_says(f->directory);
 }
 
@@ -93,11 +117,11 @@ static void test_open_errors(void **state)
 	struct store *store = NULL;
 	char path[128];
 
-	assert_fails(store_open("/proc/bridgenet", false, &store, &f->error), -ENOENT,
+	assert_fails(store_open("/proc/bridgenet", false, 0, &store, &f->error), -ENOENT,
 		     BN_REASON_STATE);
 	assert_says("/proc/bridgenet");
 	snprintf(path, sizeof(path), "%s/state.db", f->directory);
-	assert_fails(store_open(path, false, &store, &f->error), -ENOTDIR, BN_REASON_STATE);
+	assert_fails(store_open(path, false, 0, &store, &f->error), -ENOTDIR, BN_REASON_STATE);
 	assert_null(store);
 }
 
@@ -110,13 +134,13 @@ static void test_read_only(void **state)
 	char path[128];
 
 	set_up_blue(f, "10.1.0.0/16");
-	assert_ok(store_open(f->directory, true, &store, &f->error));
+	assert_ok(store_open(f->directory, true, 0, &store, &f->error));
 	assert_ok(store_network_get(store, "blue", &network, &f->error));
 	assert_fails(store_begin(store, &f->error), -EROFS, BN_REASON_STATE);
 	store_close(store);
 	/* Nothing there: empty, and nothing is made. */
 	snprintf(path, sizeof(path), "%s/none", f->directory);
-	assert_ok(store_open(path, true, &store, &f->error));
+	assert_ok(store_open(path, true, 0, &store, &f->error));
 	assert_ok(store_networks(store, 0, &networks, &f->error));
 	assert_int_equal(networks.len, 3);
 	networks_clear(&networks);
@@ -134,10 +158,10 @@ static int look_as_nobody(const char *directory)
 
 	if (setgid(65534) < 0 || setuid(65534) < 0)
 		return 1;
-	if (store_open(directory, false, &store, &error) != -EACCES ||
+	if (store_open(directory, false, 0, &store, &error) != -EACCES ||
 	    error.reason != BN_REASON_STATE)
 		return 2;
-	if (store_open(directory, true, &store, &error) < 0)
+	if (store_open(directory, true, 0, &store, &error) < 0)
 		return 3;
 	if (store_network_get(store, "blue", &network, &error) < 0)
 		return 4;
@@ -177,7 +201,7 @@ static void test_modes(void **state)
 	char path[160];
 
 	snprintf(inner.directory, sizeof(inner.directory), "%.40s/state", f->directory);
-	assert_ok(store_open(inner.directory, false, &inner.store, &f->error));
+	assert_ok(store_open(inner.directory, false, 0, &inner.store, &f->error));
 	umask(mask);
 	assert_ok(stat(inner.directory, &status));
 	assert_int_equal(status.st_mode & 0777, 0755);
@@ -203,7 +227,7 @@ static int fill_up(const char *directory)
 	int rc = 0;
 
 	signal(SIGXFSZ, SIG_IGN);
-	if (store_open(directory, false, &store, &error) < 0 || setrlimit(RLIMIT_FSIZE, &limit) < 0)
+	if (store_open(directory, false, 0, &store, &error) < 0 || setrlimit(RLIMIT_FSIZE, &limit) < 0)
 		return 1;
 	memset(value, 'x', sizeof(value) - 1);
 	for (int i = 0; i < 1000 && rc == 0; i++) {
@@ -239,7 +263,7 @@ static void test_no_room(void **state)
 		_exit(fill_up(f->directory));
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
-	assert_ok(store_open(f->directory, false, &f->store, &f->error));
+	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
 	assert_int_equal(store_operation_take_dead(f->store, &operation, &f->error), 0);
 	set_up_blue(f, "10.1.0.0/16");
 }
@@ -249,9 +273,9 @@ static void test_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_deadline),    TEST(test_newer_format), TEST(test_damage),
-		TEST(test_open_errors), TEST(test_read_only),    TEST(test_unprivileged_reader),
-		TEST(test_modes),       TEST(test_no_room),
+		TEST(test_deadline),      TEST(test_open_deadline), TEST(test_newer_format),
+		TEST(test_damage),        TEST(test_open_errors),   TEST(test_read_only),
+		TEST(test_unprivileged_reader), TEST(test_modes),   TEST(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
