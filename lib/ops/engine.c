@@ -78,7 +78,8 @@ static int open_store(struct engine *engine, bool write)
 	engine->store_read_only = false;
 	if ((r == -EACCES || r == -EPERM || r == -EROFS) && !write) {
 		error_clear(&engine->error);
-		r = store_open(engine->state_dir, true, engine->deadline, &engine->store, &engine->error);
+		r = store_open(engine->state_dir, true, engine->deadline, &engine->store,
+			       &engine->error);
 		engine->store_read_only = true;
 	}
 	return r;
