@@ -18,7 +18,7 @@
  */
 static const char make_settings[] = "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL;";
 static const char open_settings[] =
-	"PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 250;";
+	"PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 1000;";
 
 static deadline_ms now_ms(void)
 {
