@@ -12,7 +12,7 @@ export no_proxy='*'
 
 usage()
 {
-	echo "usage: sudo examples/quickstart.sh [--backend nftables|iptables-legacy]" >&2
+	echo "usage: sudo examples/quickstart.sh [--backend nftables]" >&2
 	exit 2
 }
 

@@ -52,7 +52,7 @@ uint32_t bn_version(void);
 /* The same as text, "0.1.0". Since: 0.1 */
 const char *bn_version_string(void);
 
-/* 1 if this build has the named feature ("nftables", "iptables-legacy", ...), else 0; the names
+/* 1 if this build has the named feature ("nftables", ...), else 0; the names
  * are in bridgenet(7). Since: 0.1 */
 int bn_has_feature(const char *name);
 
@@ -74,8 +74,8 @@ void bn_ctx_free(bn_ctx *ctx);
 /* Where the state is kept; default "/run/bridgenet". An absolute path. Since: 0.1 */
 int bn_ctx_set_state_dir(bn_ctx *ctx, const char *path);
 
-/* "nftables", "iptables-legacy" or "auto" (default). -EINVAL for an unknown name; whether the host
- * has it is found by the first verb. Since: 0.1 */
+/* "nftables" or "auto" (default). -EINVAL for a name that this build does not know; whether the
+ * host has it is found by the first verb. Since: 0.1 */
 int bn_ctx_set_backend(bn_ctx *ctx, const char *name);
 
 /* How long one call may take, in milliseconds; default 10000, 0 for no limit. Since: 0.1 */

@@ -216,12 +216,5 @@ const char *bn_version_string(void)
 
 int bn_has_feature(const char *name)
 {
-	static const char *const features[] = { "ipv6", "port-hold" };
-
-	if (!name)
-		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
-		if (strcmp(name, features[i]) == 0)
-			return 1;
-	return firewall_backend_by_name(name) != NULL;
+	return name && firewall_backend_by_name(name);
 }
