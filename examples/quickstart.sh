@@ -12,7 +12,7 @@ export no_proxy='*'
 
 usage()
 {
-	echo "usage: sudo examples/quickstart.sh [--backend nftables]" >&2
+	echo "usage: sudo examples/quickstart.sh [--backend nftables|iptables-legacy]" >&2
 	exit 2
 }
 
@@ -136,6 +136,11 @@ page_and_rules()
 	step "With -v: counters, interfaces, and what each rule is for."
 	show bn rules -v
 
+	if [ "$backend" = iptables-legacy ]; then
+		step "The same as iptables has it."
+		show iptables-legacy -t nat -L -v -n
+	fi
+
 	step "The DNAT rule counts connections, exactly: $connections more."
 	before=$(counted)
 	for ((i = 0; i < connections; i++)); do
@@ -158,9 +163,14 @@ end_of_all()
 	step "Nothing is left: no rule, no bridge."
 	show bn rules
 	show ip -brief link
-	show nft list ruleset
+	if [ "$backend" = iptables-legacy ]; then
+		show iptables-legacy-save
+		! iptables-legacy-save | grep -q '^-A' || fail "iptables-legacy still has a rule"
+	else
+		show nft list ruleset
+		[ -z "$(nft list ruleset)" ] || fail "nft still has a rule set"
+	fi
 	[ -z "$(bn rules)" ] || fail "there are rules left"
-	[ -z "$(nft list ruleset)" ] || fail "nft still has a rule set"
 	! ip link show bn0 >/dev/null 2>&1 || fail "the bridge is left"
 	! answers || fail "the port still answers"
 	echo "That was all of it. The machine's own network has not been touched."

@@ -74,9 +74,12 @@ void bn_ctx_free(bn_ctx *ctx);
 /* Where the state is kept; default "/run/bridgenet". An absolute path. Since: 0.1 */
 int bn_ctx_set_state_dir(bn_ctx *ctx, const char *path);
 
-/* "nftables" or "auto" (default). -EINVAL for a name that this build does not know; whether the
- * host has it is found by the first verb. Since: 0.1 */
+/* "nftables", "iptables-legacy" or "auto" (default). -EINVAL for a name that this build does not
+ * know; whether the host has it is found by the first verb. Since: 0.1 */
 int bn_ctx_set_backend(bn_ctx *ctx, const char *name);
+
+/* See bridgenet-options(7) for the keys, such as "iptables.lock-file". Since: 0.1 */
+int bn_ctx_set_option(bn_ctx *ctx, const char *key, const char *value);
 
 /* How long one call may take, in milliseconds; default 10000, 0 for no limit. Since: 0.1 */
 int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms);
@@ -87,6 +90,11 @@ int bn_ctx_set_log(bn_ctx *ctx, bn_log_fn log, void *userdata);
 /* The backend in use, and why it was picked; "" before the first verb. Since: 0.1 */
 const char *bn_ctx_backend(const bn_ctx *ctx);
 const char *bn_ctx_backend_reason(const bn_ctx *ctx);
+
+/* Move the networks, endpoints and ports of the state to another backend: the new rules stand before
+ * the old ones go, and connections survive. flags: 0. Errors: -EINVAL unknown name, -EOPNOTSUPP,
+ * -EADDRINUSE a port is taken there, -ETIMEDOUT, -EPERM. Since: 0.1 */
+int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags);
 
 /* ---- Errors --------------------------------------------------------------------------------- */
 

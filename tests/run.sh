@@ -168,6 +168,8 @@ failed=$((failed + $(grep -c '^not ok ' "$work/sanitized")))
 skipped=$((skipped + $(grep -c '^skipped ' "$work/sanitized")))
 group kernel-valgrind "$source_dir/tests/private.sh" "$source_dir/tests/kernel/valgrind.sh"
 
+group fuzz "$source_dir/tests/fuzz/run.sh" 20
+
 # ---- Those who use the library ----
 
 group bindings "$source_dir/tests/private.sh" python3 "$source_dir/tests/kernel/run.py" \

@@ -186,6 +186,8 @@ int publish_command(struct cli *cli, int argc, char **argv);
 int unpublish_command(struct cli *cli, int argc, char **argv);
 int ps_command(struct cli *cli, int argc, char **argv);
 int rules_command(struct cli *cli, int argc, char **argv);
+int backend_command(struct cli *cli, int argc, char **argv);
+int backend_switch_command(struct cli *cli, int argc, char **argv);
 int exec_command(struct cli *cli, int argc, char **argv);
 int run_command(struct cli *cli, int argc, char **argv);
 

@@ -19,6 +19,9 @@ static const struct command commands[] = {
 	{ "network", "inspect", "NAME", "Show a network and its bridge",
 	  network_inspect_command },
 	{ "network", "rm", "NAME...", "Remove networks", network_rm_command },
+	{ "backend", "switch", "NAME", "Move everything to another backend",
+	  backend_switch_command },
+	{ NULL, "backend", "", "Show the backend in use and why it is used", backend_command },
 	{ NULL, "attach",
 	  "NETWORK ENDPOINT --netns PATH | --pid PID [--ifname eth0] [--ip IP]... [--mac MAC]"
 	  " [-p SPEC]... [--route DEST=VIA]... [--gateway-priority N] [--hostname NAME]"
@@ -89,7 +92,7 @@ _Noreturn void cli_help(const struct cli *cli)
 	}
 	printf("\nOptions, before or after the command:\n"
 	       "  --state-dir DIR  where the state is kept (/run/bridgenet)\n"
-	       "  --backend NAME   nftables or auto\n"
+	       "  --backend NAME   nftables, iptables-legacy or auto\n"
 	       "  --json           print JSON\n"
 	       "\nSPEC is [HOSTIP:][HOSTPORT[-LAST]:]PORT[-LAST][/tcp|udp|sctp].\n");
 	exit(EXIT_SUCCESS);

@@ -30,6 +30,7 @@ void bn_ctx_free(bn_ctx *ctx)
 	/* SQLite must not be touched in a child: its locks are the parent's */
 	if (ctx->pid == getpid())
 		engine_close(&ctx->engine);
+	options_clear(&ctx->engine.options);
 	free(ctx);
 }
 
@@ -67,9 +68,28 @@ int bn_ctx_set_backend(bn_ctx *ctx, const char *name)
 		name = "";
 	else if (!firewall_backend_by_name(name))
 		return error_set(&ctx->engine.error, -EINVAL, BN_REASON_BACKEND_UNAVAILABLE,
-				 "backend '%.32s' is unknown to this build; use nftables or auto",
-				 name);
+				 "backend '%.32s' is unknown to this build; use nftables, "
+				 "iptables-legacy or auto, if it was built with that", name);
 	return string_copy(ctx->engine.backend, sizeof(ctx->engine.backend), name);
+}
+
+int bn_ctx_set_option(bn_ctx *ctx, const char *key, const char *value)
+{
+	CLEANUP(options_clear) struct options one = { 0 };
+	int r = check_setting(ctx, value);
+
+	if (r < 0)
+		return r;
+	r = options_set(&one, key, value);
+	if (r == -EINVAL)
+		return error_set(&ctx->engine.error, r, BN_REASON_INVALID,
+				 "the option of the context is not legal: a key has no '=', and "
+				 "neither key nor value a control character");
+	if (r >= 0)
+		r = options_check(&one, OPTION_CONTEXT, &ctx->engine.error);
+	if (r >= 0)
+		r = options_set(&ctx->engine.options, key, value);
+	return r == -ENOMEM ? error_oom(&ctx->engine.error) : r;
 }
 
 int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms)
@@ -98,6 +118,28 @@ const char *bn_ctx_backend(const bn_ctx *ctx)
 const char *bn_ctx_backend_reason(const bn_ctx *ctx)
 {
 	return ctx && ctx->engine.firewall ? ctx->engine.backend_reason : "";
+}
+
+/* Whatever backend was asked for: the state is in another, and that is to change. */
+int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags)
+{
+	char asked[sizeof(ctx->engine.backend)];
+	struct engine *engine;
+	int r;
+
+	if (!ctx || !name)
+		return api_leave(ctx, api_missing(ctx, "the name of the backend"));
+	engine = &ctx->engine;
+	memcpy(asked, engine->backend, sizeof(asked));
+	engine->backend[0] = '\0';
+	r = api_enter(ctx, flags, 0, ENGINE_CHANGE);
+	if (r >= 0)
+		r = ops_backend_switch(engine, name);
+	memcpy(engine->backend, asked, sizeof(asked));
+	/* where nothing has been made yet, the next call goes by what is asked for */
+	if (r >= 0 && (asked[0] || strcmp(engine->firewall->backend->name, name) != 0))
+		string_copy(engine->backend, sizeof(engine->backend), name);
+	return api_leave(ctx, r);
 }
 
 /* ---- the frame of every verb ---- */

@@ -10,11 +10,12 @@ struct rule_text {
 	char extra[RULE_EXTRA_MAX];
 	char in[IFNAMSIZ + 1], out[IFNAMSIZ + 1];
 	char purpose[PURPOSE_MAX];
+	char chain[CHAIN_NAME_MAX], jump[CHAIN_NAME_MAX];
 };
 
 struct bn_rule {
 	struct rule rule;
-	const char *chain, *target;     /* as the backend calls them */
+	const struct firewall_backend *backend;
 	bool verbose;
 	/* Most callers of a long listing look at counters alone: the words are made when the first
 	 * of them is asked for. Snapshots are shared between threads, hence atomic. */
@@ -40,10 +41,7 @@ static int fill_list(struct engine *engine, const struct firewall_backend *backe
 	for (size_t i = 0; i < rules->len; i++) {
 		slot = vector_push(&list->rules);
 		slot->rule = rules->items[i];
-		slot->chain = backend->chain_name(slot->rule.chain);
-		slot->target = slot->rule.target == TARGET_JUMP
-				       ? backend->chain_name(slot->rule.jump)
-				       : rule_target_name(&slot->rule);
+		slot->backend = backend;
 		slot->verbose = verbose;
 		/* moved over: the foreign text has one owner */
 		rules->items[i].foreign = NULL;
@@ -83,8 +81,7 @@ int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list
 	engine = &ctx->engine;
 	r = network_name(engine, network, &record, &name);
 	if (r >= 0)
-		r = engine->firewall->backend->list(engine->firewall, name, &rules,
-						    &engine->error);
+		r = rules_list(engine, name, &rules);
 	if (r >= 0)
 		r = fill_list(engine, engine->firewall->backend, &rules,
 			      flags & BN_RULES_VERBOSE, ret_list);
@@ -194,6 +191,8 @@ static const struct rule_text *text_of(const bn_rule *rule)
 	rule_render_interface(rule->rule.in, rule->rule.in_not, text->in);
 	rule_render_interface(rule->rule.out, rule->rule.out_not, text->out);
 	rule_purpose(&rule->rule, text->purpose);
+	rule->backend->chain_name(&rule->rule, text->chain);
+	rule->backend->jump_name(&rule->rule, text->jump);
 	if (!atomic_compare_exchange_strong(&cache->text, &other, text)) {
 		free(text);
 		text = other;
@@ -222,12 +221,14 @@ const char *bn_rule_table(const bn_rule *rule)
 
 const char *bn_rule_chain(const bn_rule *rule)
 {
-	return rule ? rule->chain : "";
+	return text_of(rule)->chain;
 }
 
 const char *bn_rule_target(const bn_rule *rule)
 {
-	return rule ? rule->target : "";
+	if (rule && rule->rule.target != TARGET_JUMP)
+		return rule_target_name(&rule->rule);
+	return text_of(rule)->jump;
 }
 
 const char *bn_rule_protocol(const bn_rule *rule)

@@ -4,10 +4,16 @@
 #ifdef HAVE_NFTABLES
 extern const struct firewall_backend nft_backend;
 #endif
+#ifdef HAVE_IPTABLES_LEGACY
+extern const struct firewall_backend iptables_backend;
+#endif
 
 const struct firewall_backend *const firewall_backends[] = {
 #ifdef HAVE_NFTABLES
 	&nft_backend,
+#endif
+#ifdef HAVE_IPTABLES_LEGACY
+	&iptables_backend,
 #endif
 	NULL,
 };

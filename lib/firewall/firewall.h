@@ -15,10 +15,14 @@ typedef void (*firewall_log_fn)(void *userdata, int level, const char *message);
 struct firewall_config {
 	firewall_log_fn log;            /* may be NULL */
 	void *userdata;
+	const char *lock_file;          /* of the xtables tables; NULL: the usual one */
+	bool comments;                  /* say in each rule whose it is, where that is a choice */
 };
 
 /* The base (tables, chains, base rules) is missing: apply again with FIREWALL_BASE. */
 #define FIREWALL_BASE_MISSING (-ENOTCONN)
+
+#define CHAIN_NAME_MAX 32
 
 #define FIREWALL_BASE 0x1u              /* make the base first where it is missing, same commit */
 #define FIREWALL_MISSING_OK 0x2u        /* a rule to remove that is not there is no error */
@@ -51,17 +55,22 @@ struct firewall_backend {
 	int (*apply)(struct firewall *firewall, const struct firewall_change *change,
 		     struct error *error);
 
+	/* 1 if rules that are not ours are in its tables, 0 if not, negative on error. */
+	int (*in_use)(struct firewall *firewall, struct error *error);
+
 	/* Append what is in the kernel to *rules, in the order of rule_compare(). network: only
-	 * rules of that owner; NULL for all, base and foreign rules in our chains too. */
+	 * rules of that owner; NULL for all, base and foreign rules in our chains too. Without
+	 * PLAN_OWNERS always all, and owners_find() says whose they are. */
 	int (*list)(struct firewall *firewall, const char *network, rule_vector *rules,
 		    struct error *error);
 
 	/* Take the base away, unless it still serves someone: a user chain that holds a rule stays
-	 * (with what it needs to exist), and nothing is removed while network rules are left. */
+	 * (with the jump to it), and nothing is removed while network rules are left. */
 	int (*remove_base)(struct firewall *firewall, struct error *error);
 
-	/* How this backend calls the chain. */
-	const char *(*chain_name)(enum rule_chain chain);
+	/* How this backend calls the chain that a rule stands in, and the one that it jumps to. */
+	void (*chain_name)(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
+	void (*jump_name)(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 };
 
 struct firewall {

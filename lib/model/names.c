@@ -70,6 +70,13 @@ int interface_name_check(const char *name, struct error *error)
 	return 0;
 }
 
+void network_label(const char *network, char ret_label[static NETWORK_LABEL_MAX])
+{
+	if (string_copy(ret_label, NETWORK_LABEL_MAX, network) < 0)
+		snprintf(ret_label, NETWORK_LABEL_MAX, "%.8s~%06x", network,
+			 (unsigned int)(hash_text(HASH_START, network) >> 8 & 0xffffff));
+}
+
 void bridge_name(const char *network_id, char ret_name[static IFNAMSIZ])
 {
 	snprintf(ret_name, IFNAMSIZ, "bn-%.12s", network_id);

@@ -21,6 +21,11 @@ int endpoint_id_check(const char *id, struct error *error);
  * or ".."; at most 15 bytes. */
 int interface_name_check(const char *name, struct error *error);
 
+/* The name of a network where the kernel has room for little: whole, or its beginning, '~' and six
+ * hex digits of a hash. */
+#define NETWORK_LABEL_MAX 16
+void network_label(const char *network, char ret_label[static NETWORK_LABEL_MAX]);
+
 /* "bn-" and the first 12 digits of a network's id. */
 void bridge_name(const char *network_id, char ret_name[static IFNAMSIZ]);
 

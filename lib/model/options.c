@@ -29,6 +29,16 @@ static bool is_host_name(const char *value)
 	}
 }
 
+static bool is_path(const char *value)
+{
+	return value[0] == '/' && strlen(value) < 4096;
+}
+
+static bool is_yes_or_no(const char *value)
+{
+	return strcmp(value, "yes") == 0 || strcmp(value, "no") == 0;
+}
+
 /* The known keys. A key that ends in '.' stands for all that begin with it and go on. */
 static const struct known_option {
 	enum option_scope scope;
@@ -40,6 +50,8 @@ static const struct known_option {
 	{OPTION_ENDPOINT, "label.", NULL, NULL},
 	{OPTION_ENDPOINT, "hostname", is_host_name,
 	 "a host name: letters, digits and '-' in parts joined by '.', 63 bytes at most"},
+	{OPTION_CONTEXT, "iptables.comments", is_yes_or_no, "yes or no"},
+	{OPTION_CONTEXT, "iptables.lock-file", is_path, "an absolute path"},
 };
 
 static const struct known_option *known_option_find(enum option_scope scope, const char *key)
@@ -153,6 +165,15 @@ void options_clear(struct options *options)
 	*options = (struct options){0};
 }
 
+/* In words, for a sentence. */
+static const struct {
+	const char *name, *keys;
+} scopes[] = {
+	[OPTION_NETWORK] = {"a network", "label.NAME"},
+	[OPTION_ENDPOINT] = {"an endpoint", "label.NAME and hostname"},
+	[OPTION_CONTEXT] = {"a context", "iptables.comments and iptables.lock-file"},
+};
+
 int options_check(const struct options *options, enum option_scope scope, struct error *error)
 {
 	for (size_t i = 0; i < options->len; i++) {
@@ -163,8 +184,7 @@ int options_check(const struct options *options, enum option_scope scope, struct
 			return error_set(
 				error, -ENOTSUP, BN_REASON_OPTION_UNKNOWN,
 				"option '%.80s' is not known for %s; it takes %s", option->key,
-				scope == OPTION_NETWORK ? "a network" : "an endpoint",
-				scope == OPTION_NETWORK ? "label.NAME" : "label.NAME and hostname");
+				scopes[scope].name, scopes[scope].keys);
 		if (known->is_legal && !known->is_legal(option->value))
 			return error_set(error, -EINVAL, BN_REASON_INVALID,
 					 "option %s can't be '%.80s'; give %s", option->key,

@@ -5,7 +5,7 @@
 
 #include "model/error.h"
 
-enum option_scope { OPTION_NETWORK, OPTION_ENDPOINT };
+enum option_scope { OPTION_NETWORK, OPTION_ENDPOINT, OPTION_CONTEXT };
 
 struct option {
 	char *key;
@@ -24,7 +24,7 @@ const char *options_get(const struct options *options, const char *key);        
 int options_copy(struct options *dst, const struct options *src);
 void options_clear(struct options *options);
 
-/* Every key must be in the table for that scope ("label.NAME" and, for endpoints, "hostname") and
+/* Every key must be in the table for that scope ("label.NAME", for endpoints "hostname") and
  * its value legal. -ENOTSUP with BN_REASON_OPTION_UNKNOWN, or -EINVAL. */
 int options_check(const struct options *options, enum option_scope scope, struct error *error);
 

@@ -57,6 +57,21 @@ static int plan_output_jumps(rule_vector *rules)
 	return 0;
 }
 
+/* The jumps from the kernel's chains to our own. */
+static int plan_own_chains(int family, rule_vector *rules)
+{
+	static const enum rule_kind jumps[] = {RULE_RAW_JUMP, RULE_FORWARD_JUMP,
+					       RULE_POSTROUTING_JUMP, RULE_LOOPBACK_JUMP,
+					       RULE_LOOPBACK_SOURCE_JUMP};
+	size_t len = family == AF_INET ? ARRAY_SIZE(jumps) : 3;
+
+	for (size_t i = 0; i < len; i++) {
+		if (!rule_add(rules, jumps[i], family))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int plan_base(uint32_t traits, rule_vector *rules)
 {
 	int ret;
@@ -68,6 +83,8 @@ int plan_base(uint32_t traits, rule_vector *rules)
 		if (ret == 0)
 			ret = plan_base_family(AF_INET6, rules);
 	}
+	for (size_t i = 0; ret == 0 && traits & PLAN_OWN_CHAINS && i < ARRAY_SIZE(families); i++)
+		ret = plan_own_chains(families[i], rules);
 	return ret < 0 ? ret : plan_output_jumps(rules);
 }
 
@@ -148,6 +165,29 @@ static int plan_loopback(const struct network *network, rule_vector *rules)
 	return 0;
 }
 
+/* The jumps to the chains of a network: each as narrow as what stands there. */
+static int plan_network_jumps(const struct network *network, int family, rule_vector *rules)
+{
+	static const enum rule_kind jumps[] = {RULE_NETWORK_RAW_JUMP, RULE_NETWORK_PORTS_JUMP,
+					       RULE_NETWORK_FORWARD_JUMP,
+					       RULE_NETWORK_POSTROUTING_JUMP};
+
+	for (size_t i = 0; i < ARRAY_SIZE(jumps); i++) {
+		struct rule *rule = network_rule_add(rules, jumps[i], family, network);
+
+		if (!rule)
+			return -ENOMEM;
+		if (jumps[i] == RULE_NETWORK_RAW_JUMP) {
+			COPY_TEXT(rule->in, network->bridge);
+			rule->in_not = true;
+			rule->destination = network_subnet(network, family)->prefix;
+		} else if (jumps[i] == RULE_NETWORK_FORWARD_JUMP) {
+			COPY_TEXT(rule->out, network->bridge);
+		}
+	}
+	return 0;
+}
+
 static bool network_is_filtered(const struct network *network)
 {
 	return network->driver == DRIVER_BRIDGE && network->bridge[0];
@@ -167,6 +207,8 @@ int plan_network(uint32_t traits, const struct network *network, rule_vector *ru
 		ret = plan_forward(network, families[i], rules);
 		if (ret == 0)
 			ret = plan_masquerade(traits, network, families[i], rules);
+		if (ret == 0 && traits & PLAN_OWN_CHAINS)
+			ret = plan_network_jumps(network, families[i], rules);
 	}
 	return ret;
 }

@@ -153,9 +153,68 @@ static void masquerade_purpose(const struct rule *rule, char text[static PURPOSE
 	}
 }
 
+/* Where our rules stand in chains of their own. */
+static void jump_purpose(const struct rule *rule, char text[static PURPOSE_MAX])
+{
+	switch ((int)rule->kind) {
+	case RULE_RAW_JUMP:
+		snprintf(text, PURPOSE_MAX,
+			 "What arrives first meets bridgenet's drops, before the "
+			 "kernel looks for its connection.");
+		break;
+	case RULE_LOOPBACK_JUMP:
+	case RULE_LOOPBACK_SOURCE_JUMP:
+		snprintf(text, PURPOSE_MAX,
+			 "What arrives %s 127.0.0.0/8 by another interface than lo "
+			 "meets the rules that keep the loopback addresses of the host apart.",
+			 rule->kind == RULE_LOOPBACK_JUMP ? "for" : "as if from");
+		break;
+	case RULE_NETWORK_RAW_JUMP:
+		snprintf(text, PURPOSE_MAX,
+			 "Packets for network %s that arrive by any interface but "
+			 "its bridge %s meet the drops of its endpoints.",
+			 rule->network, rule->in);
+		break;
+	case RULE_NETWORK_PORTS_JUMP:
+		snprintf(text, PURPOSE_MAX, "The published ports of network %s.", rule->network);
+		break;
+	case RULE_FORWARD_JUMP:
+		snprintf(text, PURPOSE_MAX, "Forwarded packets meet bridgenet's rules.");
+		break;
+	case RULE_NETWORK_FORWARD_JUMP:
+		snprintf(text, PURPOSE_MAX,
+			 "Packets that are forwarded to network %s by its bridge %s "
+			 "meet its rules.",
+			 rule->network, rule->out);
+		break;
+	case RULE_POSTROUTING_JUMP:
+		snprintf(text, PURPOSE_MAX,
+			 "What leaves meets bridgenet's rules about the address that "
+			 "it leaves with.");
+		break;
+	default:
+		snprintf(text, PURPOSE_MAX,
+			 "What network %s sends, and what goes to it, meets the rules "
+			 "about the address that it goes with.",
+			 rule->network);
+		break;
+	}
+}
+
 void rule_purpose(const struct rule *rule, char text[static PURPOSE_MAX])
 {
 	switch (rule->kind) {
+	case RULE_RAW_JUMP:
+	case RULE_LOOPBACK_JUMP:
+	case RULE_LOOPBACK_SOURCE_JUMP:
+	case RULE_NETWORK_RAW_JUMP:
+	case RULE_NETWORK_PORTS_JUMP:
+	case RULE_FORWARD_JUMP:
+	case RULE_NETWORK_FORWARD_JUMP:
+	case RULE_POSTROUTING_JUMP:
+	case RULE_NETWORK_POSTROUTING_JUMP:
+		jump_purpose(rule, text);
+		break;
 	case RULE_LOOPBACK_PORT_DROP:
 	case RULE_PORT_DNAT:
 		port_purpose(rule, text);

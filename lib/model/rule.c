@@ -8,6 +8,10 @@ static const struct {
 	enum rule_chain jump;
 	uint32_t match;
 } kinds[RULE_KIND_COUNT] = {
+	[RULE_RAW_JUMP] = {CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0},
+	[RULE_LOOPBACK_JUMP] = {CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0},
+	[RULE_LOOPBACK_SOURCE_JUMP] = {CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0},
+	[RULE_NETWORK_RAW_JUMP] = {CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0},
 	[RULE_LOOPBACK_PORT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
 	[RULE_LOOPBACK_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
 	[RULE_LOOPBACK_SOURCE_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
@@ -16,14 +20,20 @@ static const struct {
 					RULE_LOCAL_DESTINATION},
 	[RULE_PORTS_JUMP_OUTPUT] = {CHAIN_NAT_OUTPUT, TARGET_JUMP, CHAIN_NAT_PORTS,
 				    RULE_LOCAL_DESTINATION},
+	[RULE_NETWORK_PORTS_JUMP] = {CHAIN_NAT_PORTS, TARGET_JUMP, CHAIN_NAT_PORTS, 0},
 	[RULE_PORT_DNAT] = {CHAIN_NAT_PORTS, TARGET_DNAT, 0, 0},
 	[RULE_USER_JUMP] = {CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_USER, 0},
+	[RULE_FORWARD_JUMP] = {CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_FORWARD, 0},
 	[RULE_ESTABLISHED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0,
 				     RULE_STATE_ESTABLISHED},
 	[RULE_DNAT_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, RULE_STATUS_DNAT},
+	[RULE_NETWORK_FORWARD_JUMP] = {CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_FORWARD, 0},
 	[RULE_BRIDGED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0},
 	[RULE_UNPUBLISHED_DROP] = {CHAIN_FILTER_FORWARD, TARGET_DROP, 0, 0},
 	[RULE_OUTGOING_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0},
+	[RULE_POSTROUTING_JUMP] = {CHAIN_NAT_POSTROUTING, TARGET_JUMP, CHAIN_NAT_POSTROUTING, 0},
+	[RULE_NETWORK_POSTROUTING_JUMP] = {CHAIN_NAT_POSTROUTING, TARGET_JUMP,
+					   CHAIN_NAT_POSTROUTING, 0},
 	[RULE_HAIRPIN_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, RULE_STATUS_DNAT},
 	[RULE_LOOPBACK_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0},
 	[RULE_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0},
@@ -40,13 +50,21 @@ void rule_init(struct rule *rule, enum rule_kind kind, int family)
 			      .jump = kinds[kind].jump,
 			      .match = kinds[kind].match};
 	switch (kind) {
+	case RULE_LOOPBACK_JUMP:
+	case RULE_LOOPBACK_SOURCE_JUMP:
 	case RULE_LOOPBACK_PORT_DROP:
 		string_copy(rule->in, sizeof(rule->in), "lo");
 		rule->in_not = true;
 		break;
+	default:
+		break;
+	}
+	switch (kind) {
+	case RULE_LOOPBACK_JUMP:
 	case RULE_LOOPBACK_DROP:
 		rule->destination = loopback;
 		break;
+	case RULE_LOOPBACK_SOURCE_JUMP:
 	case RULE_LOOPBACK_SOURCE_DROP:
 	case RULE_LOOPBACK_MASQUERADE:
 		rule->source = loopback;
@@ -67,26 +85,31 @@ void rules_clear(rule_vector *rules)
 /* Less, equal, greater as -1, 0, 1, for any two integers of one type. */
 #define COMPARE(a, b) (((a) > (b)) - ((a) < (b)))
 
-/* The order that a reader of a listing looks for. */
 static int compare_place(const struct rule *a, const struct rule *b)
 {
-	int order;
+	int order = COMPARE(a->chain, b->chain);
 
-	if ((order = COMPARE(a->chain, b->chain)) || (order = COMPARE(a->kind, b->kind)) ||
-	    (order = COMPARE(a->family, b->family)) || (order = strcmp(a->network, b->network)) ||
-	    (order = strcmp(a->endpoint, b->endpoint)) ||
-	    (order = COMPARE(a->protocol, b->protocol)) ||
-	    (order = prefix_compare(&a->destination, &b->destination)))
-		return order;
-	return COMPARE(a->host_port, b->host_port);
+	if (!order)
+		order = COMPARE(a->kind, b->kind);
+	return order ? order : COMPARE(a->family, b->family);
 }
 
-/* Everything else that makes two rules differ. */
+static int compare_owner(const struct rule *a, const struct rule *b)
+{
+	int order = strcmp(a->network, b->network);
+
+	return order ? order : strcmp(a->endpoint, b->endpoint);
+}
+
+/* What it matches and does, in the order that a reader of a listing looks for. */
 static int compare_rest(const struct rule *a, const struct rule *b)
 {
 	int order;
 
-	if ((order = COMPARE(a->count, b->count)) || (order = COMPARE(a->target, b->target)) ||
+	if ((order = COMPARE(a->protocol, b->protocol)) ||
+	    (order = prefix_compare(&a->destination, &b->destination)) ||
+	    (order = COMPARE(a->host_port, b->host_port)) ||
+	    (order = COMPARE(a->count, b->count)) || (order = COMPARE(a->target, b->target)) ||
 	    (order = strcmp(a->in, b->in)) || (order = COMPARE(a->in_not, b->in_not)) ||
 	    (order = strcmp(a->out, b->out)) || (order = COMPARE(a->out_not, b->out_not)) ||
 	    (order = prefix_compare(&a->source, &b->source)) ||
@@ -100,6 +123,15 @@ static int compare_rest(const struct rule *a, const struct rule *b)
 }
 
 int rule_compare(const struct rule *a, const struct rule *b)
+{
+	int order = compare_place(a, b);
+
+	if (!order)
+		order = compare_owner(a, b);
+	return order ? order : compare_rest(a, b);
+}
+
+int rule_compare_unowned(const struct rule *a, const struct rule *b)
 {
 	int order = compare_place(a, b);
 
@@ -148,11 +180,8 @@ struct owner {
 
 static int compare_owners(const void *left, const void *right)
 {
-	const struct rule *a = (*(struct owner *const *)left)->rule;
-	const struct rule *b = (*(struct owner *const *)right)->rule;
-	int order = strcmp(a->network, b->network);
-
-	return order ? order : strcmp(a->endpoint, b->endpoint);
+	return compare_owner((*(struct owner *const *)left)->rule,
+			     (*(struct owner *const *)right)->rule);
 }
 
 /* The slot of the rule's owner in a table of a power of two, more than there are owners. */
@@ -284,7 +313,6 @@ const char *rule_target_name(const struct rule *rule)
 	case TARGET_MASQUERADE:
 		return "MASQUERADE";
 	case TARGET_JUMP:
-		return rule->jump == CHAIN_FILTER_USER ? "BRIDGENET-USER" : "BRIDGENET-PORTS";
 	case TARGET_OTHER:
 		break;
 	}

@@ -24,6 +24,10 @@ enum rule_chain {
 /* What a rule is for; within a chain also its order. */
 enum rule_kind {
 	/* raw prerouting */
+	RULE_RAW_JUMP,                  /* to our own chain; base of a backend with such chains */
+	RULE_LOOPBACK_JUMP,             /* to 127.0.0.0/8, not by lo; the same, IPv4 */
+	RULE_LOOPBACK_SOURCE_JUMP,      /* from 127.0.0.0/8, not by lo; the same, IPv4 */
+	RULE_NETWORK_RAW_JUMP,          /* to a network, not by its bridge; the same, per network */
 	RULE_LOOPBACK_PORT_DROP,        /* port bound to 127.x, asked for from elsewhere: a port */
 	RULE_LOOPBACK_DROP,             /* from a bridge to 127.0.0.0/8: per network, IPv4 */
 	RULE_LOOPBACK_SOURCE_DROP,      /* from a bridge, as if from 127.0.0.0/8: the same */
@@ -32,15 +36,20 @@ enum rule_kind {
 	RULE_PORTS_JUMP_PREROUTING,     /* to an address of the host: published ports; base */
 	RULE_PORTS_JUMP_OUTPUT,         /* the same for the host's own connections; base */
 	/* nat ports */
+	RULE_NETWORK_PORTS_JUMP,        /* to the ports of a network, where it has a chain */
 	RULE_PORT_DNAT,                 /* per port and family */
 	/* filter forward */
 	RULE_USER_JUMP,                 /* base */
+	RULE_FORWARD_JUMP,              /* to our own chain; base of a backend with such chains */
 	RULE_ESTABLISHED_ACCEPT,        /* base */
 	RULE_DNAT_ACCEPT,               /* a connection to a published port; base */
+	RULE_NETWORK_FORWARD_JUMP,      /* to a network, where it has a chain */
 	RULE_BRIDGED_ACCEPT,            /* between endpoints of one network: per network */
 	RULE_UNPUBLISHED_DROP,          /* to a network, not to a published port: per network */
 	RULE_OUTGOING_ACCEPT,           /* from a network to outside: per network */
 	/* nat postrouting */
+	RULE_POSTROUTING_JUMP,          /* to our own chain; base of a backend with such chains */
+	RULE_NETWORK_POSTROUTING_JUMP,  /* to the rules of a network, where it has a chain */
 	RULE_HAIRPIN_MASQUERADE,        /* endpoint to a port it or its neighbour publishes */
 	RULE_LOOPBACK_MASQUERADE,       /* the host's 127.x to a published port; IPv4 */
 	RULE_MASQUERADE,                /* from a network to outside */
@@ -90,9 +99,11 @@ void rules_clear(rule_vector *rules);
 /* Order of a listing: chain, kind, family, network, endpoint, protocol, host address, host port,
  * then every other planned field. 0 means: the same rule. */
 int rule_compare(const struct rule *a, const struct rule *b);
+/* The same order without the owners: what the kernel tells apart. */
+int rule_compare_unowned(const struct rule *a, const struct rule *b);
 void rules_sort(rule_vector *rules);
 
-const char *rule_target_name(const struct rule *rule);          /* "DNAT"; a jump: its chain */
+const char *rule_target_name(const struct rule *rule);          /* "DNAT"; "-" for a jump */
 const char *rule_table_name(enum rule_chain chain);             /* "raw", "nat", "filter" */
 
 /* One sentence: what the rule is for. It is derived from the rule's own values alone, so that it

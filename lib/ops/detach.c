@@ -35,10 +35,7 @@ static int reserve(struct engine *engine, const struct network *network, const c
 {
 	int r;
 
-	r = store_begin(engine->store, &engine->error);
-	if (r >= 0)
-		r = store_operation_open(engine->store, OPERATION_DETACH, operation,
-					 &engine->error);
+	r = operation_begin(engine, OPERATION_DETACH, operation);
 	for (size_t i = 0; i < len && r >= 0; i++) {
 		r = load_endpoint(engine, network, ids[i], endpoints, ports);
 		if (r >= 0)

@@ -235,10 +235,7 @@ static int reserve_rows(struct engine *engine, struct attach *attach, bool picks
 	if (attach->network.driver == DRIVER_BRIDGE)
 		r = prepare_bridged(engine, attach);
 	if (r >= 0)
-		r = store_begin(engine->store, &engine->error);
-	if (r >= 0)
-		r = store_operation_open(engine->store, OPERATION_ATTACH, &attach->operation,
-					 &engine->error);
+		r = operation_begin(engine, OPERATION_ATTACH, &attach->operation);
 	if (r >= 0 && attach->network.driver == DRIVER_BRIDGE)
 		r = reserve_bridged(engine, attach);
 	if (r >= 0)

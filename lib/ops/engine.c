@@ -85,35 +85,87 @@ static int open_store(struct engine *engine, bool write)
 	return r;
 }
 
+int engine_try_backend(struct engine *engine, const struct firewall_backend *backend,
+		       struct firewall **ret_firewall)
+{
+	const char *comments = options_get(&engine->options, "iptables.comments");
+	const struct firewall_config config = {
+		.log = engine->log,
+		.userdata = engine->log_userdata,
+		.lock_file = options_get(&engine->options, "iptables.lock-file"),
+		.comments = comments && strcmp(comments, "yes") == 0,
+	};
+	int r;
+
+	r = backend->open(&config, ret_firewall, &engine->error);
+	if (r >= 0)
+		(*ret_firewall)->deadline = engine->deadline;
+	return r;
+}
+
 static int try_backend(struct engine *engine, const struct firewall_backend *backend,
 		       const char *reason)
 {
-	const struct firewall_config config = { engine->log, engine->log_userdata };
 	int r;
 
-	r = backend->open(&config, &engine->firewall, &engine->error);
+	r = engine_try_backend(engine, backend, &engine->firewall);
 	if (r < 0)
 		return r;
 	snprintf(engine->backend_reason, sizeof(engine->backend_reason), "%s", reason);
-	engine->firewall->deadline = engine->deadline;
+	engine_log(engine, LOG_DEBUG, "backend %s: %s", backend->name, reason);
 	return 0;
 }
 
-/* The one that holds our rules, else the first that opens. */
+static void engine_close_firewall(struct engine *engine)
+{
+	if (engine->firewall)
+		engine->firewall->backend->close(engine->firewall);
+	engine->firewall = NULL;
+}
+
+/* Asks a backend about its tables: 1, 0, negative. */
+typedef int (*question_fn)(struct firewall *firewall, struct error *error);
+
+/* The first backend whose answer is yes is left open: 1, else 0. Negative: one could not say. */
+static int find_backend(struct engine *engine, bool present, const char *reason)
+{
+	const struct firewall_backend *const *backend;
+	question_fn question;
+	int r;
+
+	for (backend = firewall_backends; *backend; backend++) {
+		r = try_backend(engine, *backend, reason);
+		if (r < 0) {
+			/* what this kernel or build lacks has no rules */
+			error_clear(&engine->error);
+			continue;
+		}
+		question = present ? (*backend)->present : (*backend)->in_use;
+		r = question(engine->firewall, &engine->error);
+		if (r > 0)
+			return 1;
+		engine_close_firewall(engine);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The one that holds our rules, else the one that the host's own firewall uses, else the first that
+ * opens. */
 static int detect_backend(struct engine *engine)
 {
 	const struct firewall_backend *const *backend;
-	int r = -EOPNOTSUPP;
+	int r;
 
+	r = find_backend(engine, true, "it holds bridgenet's rules already");
+	if (r == 0)
+		r = find_backend(engine, false, "the host's own firewall uses it");
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = -EOPNOTSUPP;
 	for (backend = firewall_backends; *backend; backend++) {
-		if (try_backend(engine, *backend, "it holds bridgenet's rules already") < 0)
-			continue;
-		if ((*backend)->present(engine->firewall, &engine->error) > 0)
-			return 0;
-		(*backend)->close(engine->firewall);
-		engine->firewall = NULL;
-	}
-	for (backend = firewall_backends; *backend; backend++) {
+		error_clear(&engine->error);
 		r = try_backend(engine, *backend, "the first that this kernel has");
 		if (r >= 0)
 			return 0;
@@ -124,21 +176,26 @@ static int detect_backend(struct engine *engine)
 	return r;
 }
 
-static int open_firewall(struct engine *engine)
+int engine_open_firewall(struct engine *engine)
 {
 	char recorded[FACT_MAX];
+	const char *wanted;
 	int r;
 
-	if (engine->firewall)
-		return 0;
 	r = store_fact_get(engine->store, "backend", recorded, &engine->error);
 	if (r < 0)
 		return r;
+	wanted = recorded[0] ? recorded : engine->backend;
+	if (engine->firewall &&
+	    (!wanted[0] || strcmp(wanted, engine->firewall->backend->name) == 0))
+		return 0;
+	/* moved by another process since it was opened */
+	engine_close_firewall(engine);
 	if (recorded[0] && engine->backend[0] && strcmp(recorded, engine->backend) != 0)
 		return error_set(&engine->error, -EEXIST, BN_REASON_BACKEND_MISMATCH,
 				 "the state in %s was made with backend %s, not %s; use that one, "
-				 "or delete its networks first",
-				 engine->state_dir, recorded, engine->backend);
+				 "or move it with bn_backend_switch() (bn backend switch %s)",
+				 engine->state_dir, recorded, engine->backend, engine->backend);
 	if (engine->backend[0])
 		return try_backend(engine, firewall_backend_by_name(engine->backend),
 				   "asked for by name");
@@ -242,14 +299,9 @@ int engine_start(struct engine *engine, enum engine_need need)
 	set_deadline(engine, engine->deadline);
 
 	if (need == ENGINE_RULES || need == ENGINE_CHANGE) {
-		bool opened = !engine->firewall;
-
-		r = open_firewall(engine);
+		r = engine_open_firewall(engine);
 		if (r < 0)
 			return r;
-		if (opened)
-			engine_log(engine, LOG_DEBUG, "backend %s: %s",
-				   engine->firewall->backend->name, engine->backend_reason);
 	}
 
 	return need == ENGINE_CHANGE ? ops_recover(engine) : 0;
@@ -257,9 +309,7 @@ int engine_start(struct engine *engine, enum engine_need need)
 
 void engine_close(struct engine *engine)
 {
-	if (engine->firewall)
-		engine->firewall->backend->close(engine->firewall);
-	engine->firewall = NULL;
+	engine_close_firewall(engine);
 	link_close(engine->link);
 	engine->link = NULL;
 	store_close(engine->store);

@@ -13,6 +13,7 @@ struct engine {
 	/* settings */
 	char state_dir[PATH_MAX];
 	char backend[32];               /* asked for; "": detect */
+	struct options options;         /* of the context */
 	uint32_t timeout_ms;
 	bn_log_fn log;
 	void *log_userdata;
@@ -40,6 +41,13 @@ enum engine_need {
 };
 int engine_start(struct engine *engine, enum engine_need need);
 void engine_close(struct engine *engine);
+
+/* The backend that the state was made with, or else asked for, or else detected. */
+int engine_open_firewall(struct engine *engine);
+
+/* Open one beside the one in use, for the caller to close. */
+int engine_try_backend(struct engine *engine, const struct firewall_backend *backend,
+		       struct firewall **ret_firewall);
 
 /* Inside a transaction: from now on the state is about this network namespace, and is refused in
  * any other; or, when the last network goes, about none. */

@@ -53,10 +53,7 @@ static int reserve(struct engine *engine, const struct network *network,
 {
 	int r;
 
-	r = store_begin(engine->store, &engine->error);
-	if (r >= 0)
-		r = store_operation_open(engine->store, OPERATION_NETWORK_CREATE, operation,
-					 &engine->error);
+	r = operation_begin(engine, OPERATION_NETWORK_CREATE, operation);
 	if (r >= 0)
 		r = check_overlap(engine, network);
 	if (r >= 0)
@@ -141,19 +138,27 @@ static int build(struct engine *engine, const struct network *network)
 	return r;
 }
 
-static int remove_base(struct engine *engine)
+/* 1 when there is no network, but for the one that is being deleted, and so no base any more. */
+static int remove_rule_base(struct engine *engine, const struct network *but)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
 	int r;
 
 	r = store_networks(engine->store, STORE_PENDING, &networks, &engine->error);
-	if (r < 0 || any_network(&networks, NULL))
-		return r;
+	if (r < 0 || any_network(&networks, but))
+		return r < 0 ? r : 0;
 	r = engine->firewall->backend->remove_base(engine->firewall, &engine->error);
-	if (r < 0)
+	return r < 0 ? r : 1;
+}
+
+static int remove_base(struct engine *engine)
+{
+	CLEANUP(networks_clear) network_vector networks = { 0 };
+	int r;
+
+	r = remove_rule_base(engine, NULL);
+	if (r <= 0)
 		return r;
-	networks_clear(&networks);
-	networks = (network_vector){ 0 };
 	r = store_begin(engine->store, &engine->error);
 	if (r >= 0)
 		r = store_networks(engine->store, STORE_PENDING, &networks, &engine->error);
@@ -326,10 +331,7 @@ static int reserve_delete(struct engine *engine, const struct network *network,
 	size_t endpoints = 0;
 	int r;
 
-	r = store_begin(engine->store, &engine->error);
-	if (r >= 0)
-		r = store_operation_open(engine->store, OPERATION_NETWORK_DELETE, operation,
-					 &engine->error);
+	r = operation_begin(engine, OPERATION_NETWORK_DELETE, operation);
 	if (r >= 0)
 		r = store_endpoint_count(engine->store, network->name, &endpoints, &engine->error);
 	if (r >= 0 && endpoints)
@@ -393,6 +395,9 @@ int ops_network_delete(struct engine *engine, const char *name, uint32_t flags)
 		operation_abandon(engine, &operation);
 		return r;
 	}
+	/* now, so that the base of the last network goes also if this process dies meanwhile */
+	if (remove_rule_base(engine, &network) < 0)
+		error_clear(&engine->error);
 	r = operation_settle(engine, &operation);
 	if (r >= 0)
 		remove_base_if_unused(engine);

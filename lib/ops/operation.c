@@ -5,6 +5,18 @@
 
 #include "model/fault.h"
 
+int operation_begin(struct engine *engine, enum operation_kind kind, struct operation *operation)
+{
+	int r;
+
+	r = store_begin(engine->store, &engine->error);
+	if (r >= 0)
+		r = engine_open_firewall(engine);
+	if (r >= 0)
+		r = store_operation_open(engine->store, kind, operation, &engine->error);
+	return r;
+}
+
 static int settle(struct engine *engine, const struct operation *operation, bool keep)
 {
 	int r;
@@ -29,6 +41,7 @@ int operation_settle(struct engine *engine, const struct operation *operation)
 	case OPERATION_NETWORK_CREATE:
 	case OPERATION_ATTACH:
 	case OPERATION_PUBLISH:
+	case OPERATION_BACKEND_SWITCH:
 		break;
 	case OPERATION_NETWORK_DELETE:
 	case OPERATION_DETACH:

@@ -4,6 +4,10 @@
 
 #include "ops/engine.h"
 
+/* Begin the first transaction with an operation, in the backend that the state is in by now:
+ * another process may have moved it. */
+int operation_begin(struct engine *engine, enum operation_kind kind, struct operation *operation);
+
 /* The second transaction: what the operation reserved stands, what it marked is gone. */
 int operation_settle(struct engine *engine, const struct operation *operation);
 
@@ -13,6 +17,10 @@ void operation_abandon(struct engine *engine, const struct operation *operation)
 
 /* Take a half-made network out of the kernel. */
 int network_demolish(struct engine *engine, const struct network *network);
+
+/* Take what the state describes out of all backends but the one that it is in: the move from or to
+ * one of them came to nothing. */
+int backend_clean(struct engine *engine);
 
 /* Once no network is left there is nothing that the rule base serves, and any backend may be chosen
  * for the next. A base that stays is harmless: the failure is only logged. */

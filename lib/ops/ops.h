@@ -60,6 +60,9 @@ int ops_publish(struct engine *engine, const char *network, const char *endpoint
 int ops_unpublish(struct engine *engine, const char *network, const char *endpoint,
 		  const struct port_request *requests, size_t len, uint32_t flags);
 
+/* Move all that the state describes. Nothing to do when it is there already. */
+int ops_backend_switch(struct engine *engine, const char *name);
+
 /* Finish or undo what processes that died half way have left. */
 int ops_recover(struct engine *engine);
 

@@ -269,12 +269,9 @@ static int reserve_once(struct engine *engine, struct publish *publish, bool pic
 
 	r = picks ? choose(engine, publish, ports) : 0;
 	if (r >= 0)
-		r = store_begin(engine->store, &engine->error);
+		r = operation_begin(engine, OPERATION_PUBLISH, &publish->operation);
 	if (r >= 0 && !picks)
 		r = choose(engine, publish, ports);
-	if (r >= 0)
-		r = store_operation_open(engine->store, OPERATION_PUBLISH, &publish->operation,
-					 &engine->error);
 	if (r >= 0)
 		r = ports_reserve(engine, &publish->operation, ports, picks);
 	if (r >= 0)
@@ -467,14 +464,11 @@ static int reserve_removal(struct engine *engine, struct publish *publish, bool 
 {
 	int r;
 
-	r = store_begin(engine->store, &engine->error);
+	r = operation_begin(engine, OPERATION_UNPUBLISH, &publish->operation);
 	if (r >= 0)
 		r = ops_endpoint_get(engine, publish->network, publish->id, &publish->endpoint);
 	if (r >= 0)
 		r = name_ports(engine, publish, missing_ok, ports);
-	if (r >= 0)
-		r = store_operation_open(engine->store, OPERATION_UNPUBLISH, &publish->operation,
-					 &engine->error);
 	if (r >= 0)
 		r = mark(engine, &publish->operation, missing_ok, ports);
 	if (r >= 0)

@@ -87,7 +87,10 @@ static int recover_one(struct engine *engine, const struct operation *operation)
 	int r;
 
 	engine_log(engine, LOG_NOTICE, "cleaning up after a process that died");
-	r = demolish_rows(engine, operation);
+	/* it may have died after it had moved the state */
+	r = engine_open_firewall(engine);
+	if (r >= 0)
+		r = demolish_rows(engine, operation);
 	if (r < 0) {
 		store_operation_leave(engine->store, operation);
 		return r;
@@ -98,6 +101,13 @@ static int recover_one(struct engine *engine, const struct operation *operation)
 	case OPERATION_PUBLISH:
 		operation_abandon(engine, operation);
 		r = engine->undo_failed ? -EIO : 0;
+		break;
+	case OPERATION_BACKEND_SWITCH:
+		r = backend_clean(engine);
+		if (r < 0)
+			store_operation_leave(engine->store, operation);
+		else
+			operation_abandon(engine, operation);
 		break;
 	case OPERATION_NETWORK_DELETE:
 	case OPERATION_DETACH:
@@ -117,6 +127,9 @@ int ops_recover(struct engine *engine)
 
 	while ((r = store_operation_take_dead(engine->store, &operation, &engine->error)) > 0) {
 		r = recover_one(engine, &operation);
+		/* rules in a backend that nobody looks at any more must not be forgotten */
+		if (r < 0 && operation.kind == OPERATION_BACKEND_SWITCH)
+			return r;
 		if (r < 0) {
 			/* it stays reserved, and must not keep everything else from working */
 			engine_log(engine, LOG_ERR, "can't clean up yet: %s",

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <syslog.h>
 
+#include "model/owner.h"
 #include "model/port.h"
 
 static uint32_t traits_of(const struct engine *engine)
@@ -92,6 +93,52 @@ int rules_plan_state(struct engine *engine, uint32_t traits, const char *name, r
 	return r < 0 ? error_oom(&engine->error) : 0;
 }
 
+/* The kernel's rules do not say whose they are: the state does. */
+static int find_owners(struct engine *engine, rule_vector *rules)
+{
+	CLEANUP(networks_clear) network_vector networks = { 0 };
+	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
+	int r;
+
+	r = store_networks(engine->store, STORE_PENDING, &networks, &engine->error);
+	if (r >= 0)
+		r = store_endpoints(engine->store, NULL, STORE_PENDING, &endpoints, &engine->error);
+	if (r < 0)
+		return r;
+	return owners_find(rules, &networks, &endpoints) < 0 ? error_oom(&engine->error) : 0;
+}
+
+static void keep_network(rule_vector *rules, const char *network)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rules->len; i++) {
+		if (strcmp(rules->items[i].network, network) == 0 &&
+		    rules->items[i].kind != RULE_FOREIGN)
+			rules->items[kept++] = rules->items[i];
+		else
+			free(rules->items[i].foreign);
+	}
+	rules->len = kept;
+}
+
+int rules_list(struct engine *engine, const char *network, rule_vector *rules)
+{
+	const struct firewall_backend *backend = engine->firewall->backend;
+	int r;
+
+	r = backend->list(engine->firewall, network, rules, &engine->error);
+	if (r < 0 || backend->traits & PLAN_OWNERS)
+		return r;
+	r = find_owners(engine, rules);
+	if (r < 0)
+		return r;
+	if (network)
+		keep_network(rules, network);
+	rules_sort(rules);
+	return 0;
+}
+
 static int apply(struct engine *engine, const rule_vector *add, const rule_vector *remove,
 		 uint32_t flags)
 {
@@ -157,10 +204,11 @@ static int rebuild(struct engine *engine, const rule_vector *add, const rule_vec
 		return r;
 	subtract(&all, &gone);
 	r = copy_rules(engine, add, &all);
-	if (r < 0 || !all.len)
+	if (r < 0 || (!all.len && !remove))
 		return r;
 	engine_log(engine, LOG_INFO, "making the rule base and %zu rules", all.len);
-	return apply(engine, &all, NULL, FIREWALL_BASE | FIREWALL_REPLACE);
+	/* only a part of the base may be gone, and what is to be removed still there */
+	return apply(engine, &all, remove, FIREWALL_BASE | FIREWALL_REPLACE | FIREWALL_MISSING_OK);
 }
 
 int rules_add(struct engine *engine, const rule_vector *rules)

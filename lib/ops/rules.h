@@ -14,6 +14,9 @@ int rules_plan_ports(struct engine *engine, const struct endpoint *endpoint,
 int rules_plan_state(struct engine *engine, uint32_t traits, const char *network,
 		     rule_vector *rules);
 
+/* Of the kernel; network: of that one alone. */
+int rules_list(struct engine *engine, const char *network, rule_vector *rules);
+
 /* One commit. When the base is gone (a first network, or somebody flushed it), it is made again
  * with the rules of everything in the state. */
 int rules_add(struct engine *engine, const rule_vector *rules);

@@ -244,6 +244,19 @@ int store_operation_take_dead(struct store *store, struct operation *ret_operati
 	return rc;
 }
 
+int store_operation_is_alone(struct store *store, const struct operation *operation,
+			     struct error *error)
+{
+	struct operation other = {0};
+	int rc;
+
+	while ((rc = next_operation(store, other.id, &other, error)) > 0) {
+		if (other.id != operation->id)
+			return 0;
+	}
+	return rc < 0 ? rc : 1;
+}
+
 int store_operation_rows(struct store *store, const struct operation *operation,
 			 network_vector *networks, endpoint_vector *endpoints, port_vector *ports,
 			 struct error *error)

@@ -37,6 +37,7 @@ enum operation_kind {
 	OPERATION_DETACH,               /* finished */
 	OPERATION_PUBLISH,              /* undone */
 	OPERATION_UNPUBLISH,            /* finished */
+	OPERATION_BACKEND_SWITCH,       /* has no rows; the other backends are emptied */
 };
 
 struct operation {
@@ -62,6 +63,9 @@ void store_operation_leave(struct store *store, const struct operation *operatio
  * there is none. Cheap when no operation is open. Outside a transaction. */
 int store_operation_take_dead(struct store *store, struct operation *ret_operation,
 			      struct error *error);
+/* 1 if no other operation is open, 0 if one is. Inside a transaction. */
+int store_operation_is_alone(struct store *store, const struct operation *operation,
+			     struct error *error);
 /* The rows of an operation, for undoing or finishing it. */
 int store_operation_rows(struct store *store, const struct operation *operation,
 			 network_vector *networks, endpoint_vector *endpoints, port_vector *ports,

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The other ways to build: without the backend, with clang, and from a tarball.
+# The other ways to build: without a backend, with clang, and from a tarball.
 # shellcheck disable=SC2317 # functions are called by name
 set -u
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
@@ -23,6 +23,23 @@ without_nftables()
 	! readelf -d .libs/libbridgenet.so | grep -F libnftnl
 }
 check build-without-nftables without_nftables
+
+without_iptables()
+{
+	built without-iptables --disable-iptables-legacy || return
+	! readelf -n .libs/libbridgenet.so | grep -F 0x407c0c0a || return
+	! ./bn --backend iptables-legacy rules 2>error && grep -F "unknown to this build" error
+}
+check build-without-iptables-legacy without_iptables
+
+# What is loaded later is said in a note of the library.
+noted()
+{
+	built both && readelf -n .libs/libbridgenet.so | grep -F 0x407c0c0a &&
+		readelf -p .note.dlopen .libs/libbridgenet.so | grep -F libip4tc.so.2 &&
+		! readelf -d .libs/libbridgenet.so | grep -F libip4tc
+}
+check build-notes-libiptc noted
 
 if have clang; then
 	check build-clang built clang CC=clang

@@ -9,19 +9,50 @@
 #include <time.h>
 #include <unistd.h>
 
-static char state_dir[] = "/dev/shm/bn-bench-XXXXXX";
+/* One directory for all that a program leaves behind while it runs. */
+static char work_dir[] = "/dev/shm/bn-bench-XXXXXX";
+static unsigned int stages;
 
-bn_ctx *bench_stage(void)
+static void remove_work_dir(void)
 {
+	char command[64];
+
+	snprintf(command, sizeof(command), "rm -r %s", work_dir);
+	if (system(command) != 0)
+		fprintf(stderr, "%s is left behind\n", work_dir);
+}
+
+static int make_work_dir(void)
+{
+	char lock[64];
+
+	if (stages++ > 0)
+		return 0;
+	if (!mkdtemp(work_dir))
+		return -1;
+	atexit(remove_work_dir);
+	/* The lock of iptables is the machine's; what is measured is not to wait for strangers. */
+	snprintf(lock, sizeof(lock), "%s/xtables.lock", work_dir);
+	return setenv("XTABLES_LOCKFILE", lock, 1);
+}
+
+bn_ctx *bench_stage(const char *backend)
+{
+	char state_dir[64];
 	bn_ctx *ctx;
 
-	if (unshare(CLONE_NEWNET) < 0 || !mkdtemp(state_dir) ||
+	if (make_work_dir() < 0 || unshare(CLONE_NEWNET) < 0 ||
 	    system("ip link set lo up") != 0) {
 		perror("a network namespace can't be made (run as root)");
 		exit(1);
 	}
 	if (bn_ctx_new(0, &ctx) < 0)
 		exit(1);
+	if (strcmp(backend, "iptables-legacy") == 0)
+		bench_check(ctx, bn_ctx_set_option(ctx, "iptables.lock-file",
+						   getenv("XTABLES_LOCKFILE")), "lock file");
+	snprintf(state_dir, sizeof(state_dir), "%s/%u", work_dir, stages);
+	bench_check(ctx, bn_ctx_set_backend(ctx, backend), "backend");
 	bench_check(ctx, bn_ctx_set_state_dir(ctx, state_dir), "state directory");
 	bench_check(ctx, bn_ctx_set_timeout_ms(ctx, 0), "timeout");
 	return ctx;
@@ -29,13 +60,8 @@ bn_ctx *bench_stage(void)
 
 void bench_leave(bn_ctx *ctx)
 {
-	char command[128];
-
 	bn_network_delete(ctx, "bench", BN_DELETE_ENDPOINTS);
 	bn_ctx_free(ctx);
-	snprintf(command, sizeof(command), "rm -r %s", state_dir);
-	if (system(command) != 0)
-		fprintf(stderr, "%s is left behind\n", state_dir);
 }
 
 void bench_check(bn_ctx *ctx, int r, const char *what)
@@ -93,6 +119,49 @@ double bench_attach(bn_ctx *ctx, int sandbox, unsigned int n, int with_port)
 	bench_check(ctx, r, "attach");
 	bn_endpoint_spec_free(spec);
 	return start;
+}
+
+bn_port_spec *bench_port(unsigned int n)
+{
+	bn_port_spec *spec;
+	char text[32];
+
+	snprintf(text, sizeof(text), "%u:80", BENCH_FIRST_PORT + n);
+	if (bn_port_spec_new(text, &spec) < 0)
+		exit(1);
+	return spec;
+}
+
+bn_port_spec_list *bench_ports(unsigned int first, unsigned int len)
+{
+	bn_port_spec_list *list;
+	bn_port_spec *spec;
+
+	if (bn_port_spec_list_new(&list) < 0)
+		exit(1);
+	for (unsigned int i = first; i < first + len; i++) {
+		spec = bench_port(i);
+		if (bn_port_spec_list_add(list, spec) < 0)
+			exit(1);
+		bn_port_spec_free(spec);
+	}
+	return list;
+}
+
+void bench_publish(bn_ctx *ctx, unsigned int first, unsigned int len)
+{
+	bn_port_spec_list *specs = bench_ports(first, len);
+
+	bench_check(ctx, bn_ports_publish(ctx, "bench", "endpoint-0", specs, 0, NULL), "publish");
+	bn_port_spec_list_free(specs);
+}
+
+void floor_check(int r)
+{
+	if (r < 0) {
+		fprintf(stderr, "floor: %s\n", strerror(-r));
+		exit(1);
+	}
 }
 
 double bench_now(void)

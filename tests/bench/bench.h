@@ -8,8 +8,9 @@
 
 #include "bridgenet.h"
 
-/* A network namespace that stands for the host, and a state directory in memory. */
-bn_ctx *bench_stage(void);
+/* A network namespace that stands for the host, and a state directory in memory; the backend of
+ * that name. Several may be made: the calling thread is left in the namespace of the last. */
+bn_ctx *bench_stage(const char *backend);
 void bench_leave(bn_ctx *ctx);
 
 /* Ends the program with the library's sentence when a call failed. */
@@ -21,6 +22,16 @@ void bench_network(bn_ctx *ctx);
 int bench_sandbox(void);
 /* Attach "endpoint-<n>", with port 20000 + n if with_port; microseconds it took. */
 double bench_attach(bn_ctx *ctx, int sandbox, unsigned int n, int with_port);
+
+/* Port n of the host, which leads to port 80: the first so that 65,000 follow. */
+#define BENCH_FIRST_PORT 500
+bn_port_spec *bench_port(unsigned int n);
+bn_port_spec_list *bench_ports(unsigned int first, unsigned int len);
+/* Publish them on "endpoint-0" in one call. */
+void bench_publish(bn_ctx *ctx, unsigned int first, unsigned int len);
+
+/* Ends the program when a floor failed. */
+void floor_check(int r);
 
 double bench_now(void);                 /* microseconds */
 

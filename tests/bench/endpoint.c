@@ -16,10 +16,7 @@
 
 static double floor_time(int r, double start)
 {
-	if (r < 0) {
-		fprintf(stderr, "floor: %d\n", r);
-		exit(1);
-	}
+	floor_check(r);
 	return bench_now() - start;
 }
 
@@ -111,7 +108,7 @@ static void many(bn_ctx *ctx, struct floor_link *floor)
 int main(void)
 {
 	size_t before = mallinfo2().uordblks, after;
-	bn_ctx *ctx = bench_stage();
+	bn_ctx *ctx = bench_stage("nftables");
 	struct floor_link floor;
 
 	bench_network(ctx);

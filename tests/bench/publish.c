@@ -1,163 +1,46 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Publishing, unpublishing and listing ports beside the bare netlink messages for the same
- * elements, in one run.
+ * Publishing, unpublishing and listing ports beside the floors of the backend, in one run:
+ * publish [BACKEND]..., by default with each that this build has.
  */
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "bench.h"
-#include "floor/nft.h"
+#include "publish.h"
 
-#define ROUNDS 200
-#define BULK 10000
-#define FIRST_PORT 500     /* so that 65,000 of TCP follow */
+static const struct {
+	const char *name;
+	void (*run)(void);
+} backends[] = {
+	{"nftables", publish_nftables},
+	{"iptables-legacy", publish_iptables},
+};
+#define BACKENDS (sizeof(backends) / sizeof(*backends))
 
-static bn_port_spec *port_spec(unsigned int n)
+static int run(const char *name)
 {
-	bn_port_spec *spec;
-	char text[32];
-
-	snprintf(text, sizeof(text), "%u:80", FIRST_PORT + n);
-	if (bn_port_spec_new(text, &spec) < 0)
-		exit(1);
-	return spec;
-}
-
-static bn_port_spec_list *port_specs(unsigned int first, unsigned int len)
-{
-	bn_port_spec_list *list;
-	bn_port_spec *spec;
-
-	if (bn_port_spec_list_new(&list) < 0)
-		exit(1);
-	for (unsigned int i = first; i < first + len; i++) {
-		spec = port_spec(i);
-		if (bn_port_spec_list_add(list, spec) < 0)
-			exit(1);
-		bn_port_spec_free(spec);
+	for (size_t i = 0; i < BACKENDS; i++) {
+		if (strcmp(backends[i].name, name) != 0)
+			continue;
+		if (!bn_has_feature(name))
+			break;
+		backends[i].run();
+		return 0;
 	}
-	return list;
+	fprintf(stderr, "backend '%s' is not in this build\n", name);
+	return 1;
 }
 
-static void floor_check(int r)
+int main(int argc, char **argv)
 {
-	if (r < 0) {
-		fprintf(stderr, "floor: %d\n", r);
-		exit(1);
+	int failed = 0;
+
+	for (int i = 1; i < argc; i++)
+		failed |= run(argv[i]);
+	for (size_t i = 0; argc < 2 && i < BACKENDS; i++) {
+		if (bn_has_feature(backends[i].name))
+			failed |= run(backends[i].name);
 	}
-}
-
-/* The library and the floor take turns, so that both see the same machine. */
-static void one_at(bn_ctx *ctx, struct floor_nft *floor, unsigned int existing)
-{
-	static struct samples add, floor_add, delete, floor_delete;
-	bn_port_spec *spec = port_spec(existing);
-	char what[64];
-	double start;
-
-	add.len = floor_add.len = delete.len = floor_delete.len = 0;
-	for (int i = 0; i < ROUNDS; i++) {
-		start = bench_now();
-		bench_check(ctx, bn_port_publish(ctx, "bench", "endpoint-0", spec, 0, NULL), "publish");
-		samples_add(&add, bench_now() - start);
-		start = bench_now();
-		bench_check(ctx, bn_port_unpublish(ctx, "bench", "endpoint-0", spec, 0), "unpublish");
-		samples_add(&delete, bench_now() - start);
-
-		start = bench_now();
-		floor_check(floor_nft_add(floor, existing, 1));
-		samples_add(&floor_add, bench_now() - start);
-		start = bench_now();
-		floor_check(floor_nft_delete(floor, existing, 1));
-		samples_add(&floor_delete, bench_now() - start);
-	}
-	bn_port_spec_free(spec);
-	snprintf(what, sizeof(what), "publish one at %u", existing);
-	bench_report(what, &add, &floor_add);
-	snprintf(what, sizeof(what), "unpublish one at %u", existing);
-	bench_report(what, &delete, &floor_delete);
-}
-
-static void fill(bn_ctx *ctx, struct floor_nft *floor, unsigned int from, unsigned int to)
-{
-	bn_port_spec_list *specs = port_specs(from, to - from);
-
-	bench_check(ctx, bn_ports_publish(ctx, "bench", "endpoint-0", specs, 0, NULL), "publish");
-	bn_port_spec_list_free(specs);
-	floor_check(floor_nft_add(floor, from, to - from));
-}
-
-static void bulk(bn_ctx *ctx, struct floor_nft *floor)
-{
-	static struct samples add, floor_add, delete, floor_delete;
-	bn_port_spec_list *specs = port_specs(0, BULK);
-	double start;
-
-	for (int i = 0; i < 7; i++) {
-		start = bench_now();
-		bench_check(ctx, bn_ports_publish(ctx, "bench", "endpoint-0", specs, 0, NULL),
-			    "publish");
-		samples_add(&add, bench_now() - start);
-		start = bench_now();
-		bench_check(ctx, bn_ports_unpublish(ctx, "bench", "endpoint-0", specs, 0),
-			    "unpublish");
-		samples_add(&delete, bench_now() - start);
-		start = bench_now();
-		floor_check(floor_nft_add(floor, 0, BULK));
-		samples_add(&floor_add, bench_now() - start);
-		start = bench_now();
-		floor_check(floor_nft_delete(floor, 0, BULK));
-		samples_add(&floor_delete, bench_now() - start);
-	}
-	bn_port_spec_list_free(specs);
-	bench_report("publish 10,000 in one call", &add, &floor_add);
-	bench_report("unpublish 10,000 in one call", &delete, &floor_delete);
-}
-
-static void list(bn_ctx *ctx, struct floor_nft *floor)
-{
-	static struct samples library, bare;
-	bn_rule_list *rules;
-	uint64_t packets;
-	double start;
-	size_t len;
-
-	for (int i = 0; i < 15; i++) {
-		start = bench_now();
-		bench_check(ctx, bn_rules_list(ctx, NULL, BN_RULES_VERBOSE, &rules), "list");
-		packets = 0;
-		for (size_t j = 0; j < bn_rule_list_len(rules); j++)
-			packets += bn_rule_packets(bn_rule_list_at(rules, j));
-		bn_rule_list_free(rules);
-		samples_add(&library, bench_now() - start);
-		start = bench_now();
-		floor_check(floor_nft_dump(floor, &len));
-		samples_add(&bare, bench_now() - start);
-		if (len != BULK || packets > 1000000)
-			exit(1);
-	}
-	bench_report("list 10,000 with counters", &library, &bare);
-}
-
-int main(void)
-{
-	bn_ctx *ctx = bench_stage();
-	struct floor_nft *floor;
-
-	bench_network(ctx);
-	floor_check(floor_nft_open(&floor));
-	bench_attach(ctx, bench_sandbox(), 0, 0);
-	bulk(ctx, floor);
-	one_at(ctx, floor, 0);
-	fill(ctx, floor, 0, 1000);
-	one_at(ctx, floor, 1000);
-	fill(ctx, floor, 1000, BULK);
-	one_at(ctx, floor, BULK);
-	list(ctx, floor);
-	fill(ctx, floor, BULK, 65000);
-	one_at(ctx, floor, 65000);
-	floor_nft_close(floor);
-	bench_leave(ctx);
-	return 0;
+	return failed;
 }

@@ -20,6 +20,7 @@ sys.path.insert(0, str(SOURCE / "examples/python"))
 
 import bridgenet as bn  # noqa: E402
 
+BACKENDS = os.environ.get("BN_BACKENDS", "nftables,iptables-legacy").split(",")
 CLONE_NEWNET = 0x40000000
 HOST_PORT = 8799
 
@@ -164,7 +165,8 @@ class Version(Case):
                          f"{version >> 16}.{version >> 8 & 255}.{version & 255}")
 
     def test_features(self):
-        self.assertEqual(bn.bn_has_feature("nftables"), 1)
+        for backend in BACKENDS:
+            self.assertEqual(bn.bn_has_feature(backend), 1)
         self.assertEqual(bn.bn_has_feature("no such feature"), 0)
         self.assertEqual(bn.bn_has_feature(None), 0)
 
@@ -235,22 +237,29 @@ class Null(Case):
 
 class Context(Case):
     def test_settings(self):
+        for backend in BACKENDS:
+            with self.subTest(backend):
+                self.settings(backend)
+
+    def settings(self, backend):
+        ctx = self.context()
         lines = []
         log = bn.LogFunction(lambda userdata, level, line: lines.append(line))
-        bn.call(bn.bn_ctx_set_backend, self.ctx, "nftables")
-        bn.call(bn.bn_ctx_set_timeout_ms, self.ctx, 5000)
-        bn.call(bn.bn_ctx_set_log, self.ctx, log, None)
-        self.assertEqual(bn.bn_ctx_backend(self.ctx), "")
-        self.create("logged", "172.29.0.0/24")
-        self.assertEqual(bn.bn_ctx_backend(self.ctx), "nftables")
-        self.assertNotEqual(bn.bn_ctx_backend_reason(self.ctx), "")
+        bn.call(bn.bn_ctx_set_backend, ctx, backend)
+        bn.call(bn.bn_ctx_set_timeout_ms, ctx, 5000)
+        bn.call(bn.bn_ctx_set_log, ctx, log, None)
+        self.assertEqual(bn.bn_ctx_backend(ctx), "")
+        self.keep(bn.new(bn.bn_network_create, ctx, self.network("logged", "172.29.0.0/24"), 0))
+        self.assertEqual(bn.bn_ctx_backend(ctx), backend)
+        self.assertNotEqual(bn.bn_ctx_backend_reason(ctx), "")
         self.assertTrue([line for line in lines if b"logged" in line], lines)
-        self.addCleanup(bn.bn_ctx_set_log, self.ctx, bn.LogFunction(), None)
+        bn.call(bn.bn_network_delete, ctx, "logged", 0)
+        bn.call(bn.bn_ctx_set_log, ctx, bn.LogFunction(), None)
 
     def test_settings_are_refused_after_the_first_verb(self):
         self.keep(bn.new(bn.bn_networks_list, self.ctx, 0))
         for function, value in ((bn.bn_ctx_set_state_dir, "/x"),
-                                (bn.bn_ctx_set_backend, "nftables"),
+                                *((bn.bn_ctx_set_backend, backend) for backend in BACKENDS),
                                 (bn.bn_ctx_set_timeout_ms, 1)):
             with self.assertRaises(bn.Error) as caught:
                 bn.call(function, self.ctx, value)

@@ -35,21 +35,6 @@ static const struct scenario {
 	{"port-sctp", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "3868:3868/sctp"},
 };
 
-static const struct backend {
-	const char *name;
-	uint32_t traits;
-} backends[] = {
-	{"nftables", PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN},
-	{"iptables-legacy", PLAN_PORT_RANGES},
-};
-
-static const char *const chains[] = {
-	[CHAIN_RAW_PREROUTING] = "PREROUTING",   [CHAIN_NAT_PREROUTING] = "PREROUTING",
-	[CHAIN_NAT_OUTPUT] = "OUTPUT",           [CHAIN_NAT_PORTS] = "BRIDGENET-PORTS",
-	[CHAIN_FILTER_FORWARD] = "FORWARD",      [CHAIN_FILTER_USER] = "BRIDGENET-USER",
-	[CHAIN_NAT_POSTROUTING] = "POSTROUTING",
-};
-
 static const char *family_name(int family)
 {
 	if (family == AF_UNSPEC)
@@ -57,10 +42,12 @@ static const char *family_name(int family)
 	return family == AF_INET ? "ipv4" : "ipv6";
 }
 
-static void print_rule(FILE *out, const struct rule *rule)
+static void print_rule(FILE *out, const struct firewall_backend *backend,
+		       const struct rule *rule)
 {
 	char in[IFNAMSIZ + 1], source[PREFIX_TEXT_MAX + 1], extra[RULE_EXTRA_MAX];
 	char interface[IFNAMSIZ + 1], destination[PREFIX_TEXT_MAX + 1], purpose[PURPOSE_MAX];
+	char chain[CHAIN_NAME_MAX], target[CHAIN_NAME_MAX];
 
 	rule_render_interface(rule->in, rule->in_not, in);
 	rule_render_interface(rule->out, rule->out_not, interface);
@@ -68,15 +55,21 @@ static void print_rule(FILE *out, const struct rule *rule)
 	rule_render_address(rule, &rule->destination, rule->destination_not, destination);
 	rule_render_extra(rule, extra);
 	rule_purpose(rule, purpose);
-	fprintf(out, "%-6s %-15s %-4s %-15s %-4s %-4s %-4s %-16s %-16s %s | %s/%s | %s\n",
-		rule_table_name(rule->chain), chains[rule->chain], family_name(rule->family),
-		rule_target_name(rule), protocol_name(rule->protocol), in, interface, source,
+	backend->chain_name(rule, chain);
+	if (rule->target == TARGET_JUMP)
+		backend->jump_name(rule, target);
+	else
+		string_copy(target, sizeof(target), rule_target_name(rule));
+	fprintf(out, "%-6s %-21s %-4s %-21s %-4s %-4s %-4s %-16s %-16s %s | %s/%s | %s\n",
+		rule_table_name(rule->chain), chain, family_name(rule->family),
+		target, protocol_name(rule->protocol), in, interface, source,
 		destination, extra, rule->network, rule->endpoint, purpose);
 }
 
 /* The plan of the scenario as text; free it. */
-static char *render(const struct scenario *scenario, uint32_t traits)
+static char *render(const struct scenario *scenario, const struct firewall_backend *backend)
 {
+	uint32_t traits = backend->traits;
 	struct network network = network_of(scenario->subnet_ipv4, scenario->subnet_ipv6);
 	struct endpoint endpoint = endpoint_of(scenario->ipv4, scenario->ipv6);
 	rule_vector rules = {0};
@@ -96,7 +89,7 @@ static char *render(const struct scenario *scenario, uint32_t traits)
 	}
 	rules_sort(&rules);
 	for (size_t i = 0; i < rules.len; i++)
-		print_rule(out, &rules.items[i]);
+		print_rule(out, backend, &rules.items[i]);
 	rules_clear(&rules);
 	assert_int_equal(fclose(out), 0);
 	return text;
@@ -152,9 +145,9 @@ static void print_missing(const char *text, const char *other, char mark)
 	}
 }
 
-static void check_golden(const struct scenario *scenario, const struct backend *backend)
+static void check_golden(const struct scenario *scenario, const struct firewall_backend *backend)
 {
-	char *planned CLEANUP_FREE = render(scenario, backend->traits);
+	char *planned CLEANUP_FREE = render(scenario, backend);
 	char *golden CLEANUP_FREE = NULL;
 	char path[512];
 
@@ -177,8 +170,10 @@ static void check_golden(const struct scenario *scenario, const struct backend *
 
 static void test_goldens(void **state)
 {
-	const struct backend *backend = *state;
+	const struct firewall_backend *backend = firewall_backend_by_name((const char *)*state);
 
+	if (!backend)
+		skip();
 	for (size_t i = 0; i < ARRAY_SIZE(scenarios); i++)
 		check_golden(&scenarios[i], backend);
 }
@@ -186,8 +181,8 @@ static void test_goldens(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		{"nftables", test_goldens, NULL, NULL, (void *)&backends[0]},
-		{"iptables-legacy", test_goldens, NULL, NULL, (void *)&backends[1]},
+		{"nftables", test_goldens, NULL, NULL, (void *)"nftables"},
+		{"iptables-legacy", test_goldens, NULL, NULL, (void *)"iptables-legacy"},
 	};
 
 	return cmocka_run_group_tests_name("golden plans", tests, NULL, NULL);

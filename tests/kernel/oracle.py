@@ -4,13 +4,14 @@ import ipaddress
 import json
 import re
 
+import legacy
+
 
 def nft(namespace, *argv):
     return json.loads(namespace.run("nft", "-j", *argv).stdout)["nftables"]
 
 
-def ruleset(namespace):
-    """The whole rule set less what moves by itself, for comparing."""
+def _nft_ruleset(namespace):
     def still(value):
         if isinstance(value, dict):
             return {key: still(item) for key, item in value.items()
@@ -27,12 +28,18 @@ def ruleset(namespace):
             if "metainfo" not in entry]
 
 
+def ruleset(namespace):
+    """The whole rule set of both kinds less what moves by itself, for comparing."""
+    return _nft_ruleset(namespace) + legacy.ruleset(namespace)
+
+
 def others_text(namespace):
-    """Every table that is not the library's, byte for byte."""
+    """Every table and legacy rule that is not the library's, byte for byte."""
     tables = [entry["table"] for entry in nft(namespace, "list", "tables") if "table" in entry]
     return "".join(
         namespace.run("nft", "-a", "list", "table", table["family"], table["name"]).stdout
-        for table in tables if "bridgenet" not in table["name"])
+        for table in tables if "bridgenet" not in table["name"]) + "\n".join(
+            map(str, legacy.others(namespace)))
 
 
 def conntrack(namespace, *argv):
@@ -148,14 +155,31 @@ class Nftables:
             raise AssertionError(f"chains for the user's rules: {chains}")
         return [chains[0]["family"], chains[0]["table"], chains[0]["name"]]
 
-    def user_add(self, *match_and_verdict):
-        self.namespace.run("nft", "add", "rule", *self.user_chain(), *match_and_verdict)
+    def user_add(self, verdict, source=None, protocol=None, port=None, comment=None):
+        words = ["ip6" if ":" in source else "ip", "saddr", source] if source else []
+        words += [protocol, "dport", str(port)] if protocol else []
+        words += ["counter", verdict] + (["comment", f'"{comment}"'] if comment else [])
+        self.namespace.run("nft", "add", "rule", *self.user_chain(), *words)
+
+    def user_packets(self):
+        """What each rule of the user counted."""
+        return [int(count) for count in re.findall(r"counter packets (\d+)", self.user_text())]
 
     def user_text(self):
         return self.namespace.run("nft", "list", "chain", *self.user_chain()).stdout
 
     def user_flush(self):
         self.namespace.run("nft", "flush", "chain", *self.user_chain())
+
+    def flush(self):
+        """What somebody does who wants to be rid of all rules."""
+        self.namespace.run("nft", "flush", "ruleset")
+
+    @staticmethod
+    def range_extras(protocol, first, last, address, to):
+        """How the listing shows a range: a rule for each port."""
+        return [f"{protocol} dpt:{port} to:{address}:{to + port - first}"
+                for port in range(first, last + 1)]
 
 
 def _is_address(text):
@@ -166,4 +190,11 @@ def _is_address(text):
         return False
 
 
-ORACLES = {"nftables": Nftables}
+class IptablesLegacy(legacy.Rules):
+    """The same, from the legacy tools."""
+
+    def empty(self):
+        return not ruleset(self.namespace)
+
+
+ORACLES = {"nftables": Nftables, "iptables-legacy": IptablesLegacy}

@@ -13,8 +13,8 @@ from topology import KernelTest, for_each_backend
 
 # What changes the kernel or the state, and the waits for answers in between: a process killed on
 # its way into the n-th of them has done all before it and nothing of it.
-SENDS = ("sendto", "sendmsg")
-STEPS = SENDS + ("recvmsg", "recvfrom", "pwrite64", "unlink", "ftruncate")
+SENDS = ("sendto", "sendmsg", "setsockopt")
+STEPS = SENDS + ("getsockopt", "recvmsg", "recvfrom", "pwrite64", "unlink", "ftruncate")
 
 
 @for_each_backend

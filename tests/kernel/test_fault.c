@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every step of create, attach, publish and their reverses fails once, and dies once (SIGKILL): what
- * the kernel and the state show afterwards is what they showed before.
+ * With each backend, every step of create, attach, publish and their reverses fails once, and dies
+ * once (SIGKILL): what the kernel and the state show afterwards is what they showed before.
  */
 #include <errno.h>
 #include <sched.h>
@@ -21,12 +21,15 @@
 #include <cmocka.h>
 
 #include "bridgenet.h"
+#include "firewall/firewall.h"
 #include "model/fault.h"
 
 #define SNAPSHOT_MAX 65536
 #define STEPS_MAX 64
 
-static char state_dir[] = "/tmp/bn-fault-XXXXXX";
+#define STATE_DIR "/tmp/bn-fault-XXXXXX"
+static char state_dir[] = STATE_DIR;
+static const char *backend;
 static pid_t sandbox_pid;
 
 /* ---- faults ---- */
@@ -75,12 +78,28 @@ static void assert_same(const char *before, const char *after)
 	fail_msg("before:\n%.200s\nafter:\n%.200s", line, after + (line - before));
 }
 
+/* Each rule behind the name of its table, without counters. A table without rules and chains of
+ * anybody is as good as none: the kernel makes it when it is asked for, and keeps it. */
+#define LEGACY_RULES                                                          \
+	"%s-save | awk '/^[*]/ {table = \"%s \" $0} /^:[A-Z]+ ACCEPT/ {next} " \
+	"/^[:-]/ {sub(/ \\[[0-9:]*\\]$/, \"\"); print table, $0}'"
+
+static void snapshot_legacy(char *text, const char *program)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command), LEGACY_RULES, program, program);
+	append_output(text, command);
+}
+
 static void snapshot(char *text)
 {
 	char command[256];
 
 	text[0] = '\0';
 	append_output(text, "nft -s list ruleset");
+	snapshot_legacy(text, "iptables-legacy");
+	snapshot_legacy(text, "ip6tables-legacy");
 	/* the ends of an endpoint are named after the network's id, which is random */
 	append_output(text, "ip -br link | sed 's/@.*//; s/ .*//; s/^bv[0-9a-f]*$/bv/'");
 	append_output(text, "ip -br -4 addr show up | awk '{$2=\"\"; print}'");
@@ -104,7 +123,7 @@ static bn_ctx *new_context(void)
 
 	assert_int_equal(bn_ctx_new(0, &ctx), 0);
 	assert_int_equal(bn_ctx_set_state_dir(ctx, state_dir), 0);
-	assert_int_equal(bn_ctx_set_backend(ctx, "nftables"), 0);
+	assert_int_equal(bn_ctx_set_backend(ctx, backend), 0);
 	return ctx;
 }
 
@@ -433,6 +452,7 @@ static int setup(void **state)
 	(void)state;
 	fault_hook = fault_at_step;
 	steps_left = -1;
+	memcpy(state_dir, STATE_DIR, sizeof(STATE_DIR));
 	if (!mkdtemp(state_dir) || pipe(ready) < 0 || unshare(CLONE_NEWNET) < 0 ||
 	    system("ip link set lo up") != 0)
 		return -1;
@@ -460,7 +480,8 @@ static int teardown(void **state)
 	return system(command);
 }
 
-int main(void)
+/* All of it, in namespaces and with a state of its own. */
+static int run_with(const char *name)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_create_fails, tidy),
@@ -476,5 +497,15 @@ int main(void)
 		cmocka_unit_test_teardown(test_unpublish_dies, tidy),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	backend = name;
+	return cmocka_run_group_tests_name(name, tests, setup, teardown);
+}
+
+int main(void)
+{
+	int failed = 0;
+
+	for (size_t i = 0; firewall_backends[i]; i++)
+		failed += run_with(firewall_backends[i]->name);
+	return failed;
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A kernel that lacks something, played by a seccomp filter that refuses the sockets for it. */
+/* A kernel that lacks something, played by a seccomp filter that refuses the calls for it; and a
+ * machine that lacks a library. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -26,6 +29,16 @@ static char state_dir[] = "/tmp/bn-old-kernel-XXXXXX";
 
 #define ARGUMENT(n) (uint32_t)(offsetof(struct seccomp_data, args) + (n) * sizeof(uint64_t))
 
+#define XTABLES_FIRST_OPTION 64
+
+static int install(struct sock_filter *filter, size_t len)
+{
+	struct sock_fprog program = { (unsigned short)len, filter };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0;
+}
+
 /* From now on socket(AF_NETLINK, ..., protocol) fails as it does without the protocol. */
 static int refuse_netlink(uint32_t protocol)
 {
@@ -39,46 +52,129 @@ static int refuse_netlink(uint32_t protocol)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPROTONOSUPPORT),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { sizeof(filter) / sizeof(*filter), filter };
 
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0;
+	return install(filter, sizeof(filter) / sizeof(*filter));
 }
 
-static int create_refused(void)
+/* From now on the options of both families' xtables are as unknown as without them. */
+static int refuse_xtables(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getsockopt, 0, 6),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(1)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_IP, 1, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_IPV6, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ARGUMENT(2)),
+		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, XTABLES_FIRST_OPTION, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+
+	return install(filter, sizeof(filter) / sizeof(*filter));
+}
+
+/* From now on, for this process, the library is an empty file. */
+static int hide_library(const char *name)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "ldconfig -p | sed -n 's/^\t%s (.*=> //p' | "
+		 "{ found=1; while read -r f; do mount --bind /dev/null \"$f\" || exit 1; found=0; "
+		 "done; exit $found; }", name);
+	return unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	       system(command) != 0;
+}
+
+/* A network is refused, by a sentence with those words. */
+static int create_refused(const char *backend, const char *const *words)
 {
 	bn_network_spec *spec;
 	bn_ctx *ctx;
 	int r;
 
-	if (refuse_netlink(NETLINK_NETFILTER) || bn_ctx_new(0, &ctx) < 0 ||
+	if (bn_ctx_new(0, &ctx) < 0 || bn_ctx_set_backend(ctx, backend) < 0 ||
 	    bn_ctx_set_state_dir(ctx, state_dir) < 0 || bn_network_spec_new("front", &spec) < 0)
 		return 1;
 	r = bn_network_create(ctx, spec, 0, NULL);
-	if (r != -EOPNOTSUPP || bn_error_reason(ctx) != BN_REASON_BACKEND_UNAVAILABLE ||
-	    !strstr(bn_error_message(ctx), "nf_tables")) {
+	if (r != -EOPNOTSUPP || bn_error_reason(ctx) != BN_REASON_BACKEND_UNAVAILABLE) {
 		fprintf(stderr, "%d %d %s\n", r, bn_error_reason(ctx), bn_error_message(ctx));
 		return 1;
+	}
+	for (; *words; words++) {
+		if (!strstr(bn_error_message(ctx), *words)) {
+			fprintf(stderr, "no '%s' in: %s\n", *words, bn_error_message(ctx));
+			return 1;
+		}
 	}
 	bn_network_spec_free(spec);
 	bn_ctx_free(ctx);
 	return 0;
 }
 
-static void test_no_nf_tables(void **state)
+/* What the child could do goes with it; it must have left nothing of its own either. */
+static void wait_for(pid_t pid)
 {
 	int status;
-	pid_t pid;
 
-	(void)state;
-	pid = fork();
-	if (!pid)
-		_exit(create_refused());
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	/* nothing was touched: lo is all there is, and forwarding is off */
 	assert_int_equal(system("test $(ip -o link show type bridge | wc -l) = 0"), 0);
 	assert_int_equal(system("test $(cat /proc/sys/net/ipv4/ip_forward) = 0"), 0);
+}
+
+static void skip_without(const char *backend)
+{
+	bn_ctx *ctx;
+	int r;
+
+	assert_int_equal(bn_ctx_new(0, &ctx), 0);
+	r = bn_ctx_set_backend(ctx, backend);
+	bn_ctx_free(ctx);
+	if (r < 0)
+		skip();
+}
+
+static void test_no_nf_tables(void **state)
+{
+	static const char *const words[] = { "nf_tables", NULL };
+	pid_t pid;
+
+	(void)state;
+	skip_without("nftables");
+	pid = fork();
+	if (!pid)
+		_exit(refuse_netlink(NETLINK_NETFILTER) || create_refused("nftables", words));
+	wait_for(pid);
+}
+
+static void test_no_xtables(void **state)
+{
+	static const char *const words[] = { "legacy xtables", "ip_tables", "nftables", NULL };
+	pid_t pid;
+
+	(void)state;
+	skip_without("iptables-legacy");
+	pid = fork();
+	if (!pid)
+		_exit(refuse_xtables() || create_refused("iptables-legacy", words));
+	wait_for(pid);
+}
+
+static void test_no_libip4tc(void **state)
+{
+	static const char *const words[] = { "libip4tc.so.2", "libip4tc2", "nftables", NULL };
+	pid_t pid;
+
+	(void)state;
+	skip_without("iptables-legacy");
+	pid = fork();
+	if (!pid)
+		_exit(hide_library("libip4tc\\.so\\.2") ||
+		      create_refused("iptables-legacy", words));
+	wait_for(pid);
 }
 
 static int setup(void **state)
@@ -98,7 +194,11 @@ static int teardown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_no_nf_tables) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_nf_tables),
+		cmocka_unit_test(test_no_xtables),
+		cmocka_unit_test(test_no_libip4tc),
+	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -22,7 +22,7 @@ import unittest
 import oracle
 
 BUILD = os.environ.get("BN_BUILD_DIR", "/tmp/bn-build")
-BACKENDS = os.environ.get("BN_BACKENDS", "nftables").split(",")
+BACKENDS = os.environ.get("BN_BACKENDS", "nftables,iptables-legacy").split(",")
 FAMILIES = (4, 6)
 CLONE_NEWNET = 0x40000000
 NOBODY = 65534
@@ -305,14 +305,19 @@ class Topology:
         shutil.rmtree(self.state, ignore_errors=True)
 
 
-def for_each_backend(case):
+def for_each_backend(case, backends=None):
     """Replace a test class by one of it for each backend."""
     module = sys.modules[case.__module__]
-    for backend in BACKENDS:
+    for backend in BACKENDS if backends is None else backends:
         name = case.__name__ + backend.title().replace("-", "")
         made = type(name, (case,), {"backend": backend, "__module__": case.__module__})
         setattr(module, name, made)
     return None
+
+
+def for_backend(backend):
+    """A test class about what one backend alone has."""
+    return lambda case: for_each_backend(case, [backend] if backend in BACKENDS else [])
 
 
 class KernelTest(unittest.TestCase):
@@ -386,7 +391,7 @@ class KernelTest(unittest.TestCase):
             if now[what] != before:
                 left.append(f"{what}: {now[what]} where there was {before}")
         if not self.oracle.empty():
-            left.append("rules: " + self.host.run("nft", "list", "ruleset").stdout)
+            left.append(f"rules: {now['rules']}")
         return left
 
     def renew(self):

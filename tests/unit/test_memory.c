@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 
+#include "model/owner.h"
 #include "model/plan.h"
 
 static int allocations_left = -1; /* that succeed; negative: all */
@@ -59,6 +60,7 @@ static unsigned int sweep(int (*call)(void))
 static struct network network;
 static struct endpoint endpoint;
 static struct port port;
+static uint32_t traits;
 
 static int call_network_copy(void)
 {
@@ -132,16 +134,26 @@ static int call_port_parse(void)
 static int call_plan(void)
 {
 	rule_vector rules = {0};
-	int ret = plan_base(0, &rules);
+	int ret = plan_base(traits, &rules);
 
 	if (ret == 0)
-		ret = plan_network(0, &network, &rules);
+		ret = plan_network(traits, &network, &rules);
 	if (ret == 0)
-		ret = plan_endpoint(0, &network, &endpoint, &rules);
+		ret = plan_endpoint(traits, &network, &endpoint, &rules);
 	if (ret == 0)
-		ret = plan_port(0, &endpoint, &port, &rules);
+		ret = plan_port(traits, &endpoint, &port, &rules);
 	rules_clear(&rules);
 	return ret;
+}
+
+static rule_vector read_rules;
+
+static int call_owners(void)
+{
+	network_vector networks = {.items = &network, .len = 1};
+	endpoint_vector endpoints = {.items = &endpoint, .len = 1};
+
+	return owners_find(&read_rules, &networks, &endpoints);
 }
 
 static void test_failures_of_memory(void **state)
@@ -170,6 +182,13 @@ static void test_failures_of_the_plan(void **state)
 	endpoint = endpoint_of("172.17.0.2/16", "fd00::2/64");
 	port = port_of("127.0.0.1:8000-8010:8000-8010");
 	assert_in_range(sweep(call_plan), 3, 20);
+	traits = PLAN_PORT_RANGES | PLAN_OWN_CHAINS;
+	assert_in_range(sweep(call_plan), 3, 20);
+	/* the endpoints' addresses, and the ports on loopback addresses */
+	assert_int_equal(plan_port(traits, &endpoint, &port, &read_rules), 0);
+	assert_int_equal(sweep(call_owners), 2);
+	rules_clear(&read_rules);
+	traits = 0;
 }
 
 /* Sorting has no way to fail: without memory for its keys it does without them. */

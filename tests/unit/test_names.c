@@ -139,6 +139,42 @@ static void test_host_interface_names_do_not_collide(void **state)
 		assert_string_not_equal(names[i - 1], names[i]);
 }
 
+static void test_network_label(void **state)
+{
+	static const char *const whole[] = {"a", "bridge", "exactly-fifteen"};
+	char label[NETWORK_LABEL_MAX], again[NETWORK_LABEL_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(whole); i++) {
+		network_label(whole[i], label);
+		assert_string_equal(label, whole[i]);
+	}
+	network_label("exactly-sixteen-", label);
+	assert_int_equal(strlen(label), 15);
+	assert_memory_equal(label, "exactly-~", 9);
+	assert_int_equal(strspn(label + 9, "0123456789abcdef"), 6);
+	network_label("exactly-sixteen-", again);
+	assert_string_equal(label, again);
+	/* No name of a network has a '~': what is shortened never looks like one that is whole. */
+	assert_int_equal(network_name_check(label, NULL), -EINVAL);
+}
+
+static void test_network_labels_are_distinct(void **state)
+{
+	static char labels[1000][NETWORK_LABEL_MAX];
+	char name[NETWORK_NAME_MAX + 1];
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(labels); i++) {
+		snprintf(name, sizeof(name), "the-very-same-beginning-and-%u", i);
+		network_label(name, labels[i]);
+		assert_in_range(strlen(labels[i]), 1, 15);
+	}
+	qsort(labels, ARRAY_SIZE(labels), NETWORK_LABEL_MAX, compare_names);
+	for (size_t i = 1; i < ARRAY_SIZE(labels); i++)
+		assert_string_not_equal(labels[i - 1], labels[i]);
+}
+
 static void test_link_alias(void **state)
 {
 	char alias[ALIAS_MAX], id[ENDPOINT_ID_MAX + 1], expected[ALIAS_MAX];
@@ -163,6 +199,8 @@ int main(void)
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_host_interface_name),
 		cmocka_unit_test(test_host_interface_names_do_not_collide),
+		cmocka_unit_test(test_network_label),
+		cmocka_unit_test(test_network_labels_are_distinct),
 		cmocka_unit_test(test_link_alias),
 	};
 

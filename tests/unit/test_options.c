@@ -111,6 +111,36 @@ static void test_options_table(void **state)
 	assert_int_equal(check_one(OPTION_NETWORK, "Label.x", "x", NULL), -ENOTSUP);
 }
 
+static void test_options_of_a_context(void **state)
+{
+	char path[4097];
+	struct error error = {0};
+
+	(void)state;
+	assert_int_equal(check_one(OPTION_CONTEXT, "iptables.comments", "yes", NULL), 0);
+	assert_int_equal(check_one(OPTION_CONTEXT, "iptables.comments", "no", NULL), 0);
+	assert_error(check_one(OPTION_CONTEXT, "iptables.comments", "1", &error), -EINVAL,
+		     BN_REASON_INVALID, error,
+		     "option iptables.comments can't be '1'; give yes or no");
+	assert_int_equal(check_one(OPTION_CONTEXT, "iptables.lock-file", "/x", NULL), 0);
+	assert_error(check_one(OPTION_CONTEXT, "iptables.lock-file", "x", &error), -EINVAL,
+		     BN_REASON_INVALID, error,
+		     "option iptables.lock-file can't be 'x'; give an absolute path");
+	assert_int_equal(check_one(OPTION_CONTEXT, "iptables.lock-file", "", NULL), -EINVAL);
+	memset(path, '/', sizeof(path));
+	path[4096] = '\0';
+	assert_int_equal(check_one(OPTION_CONTEXT, "iptables.lock-file", path, NULL), -EINVAL);
+	path[4095] = '\0';
+	assert_int_equal(check_one(OPTION_CONTEXT, "iptables.lock-file", path, NULL), 0);
+	/* Each scope has its own. */
+	assert_error(check_one(OPTION_CONTEXT, "label.x", "x", &error), -ENOTSUP,
+		     BN_REASON_OPTION_UNKNOWN, error,
+		     "option 'label.x' is not known for a context; it takes iptables.comments and "
+		     "iptables.lock-file");
+	assert_int_equal(check_one(OPTION_NETWORK, "iptables.comments", "yes", NULL), -ENOTSUP);
+	assert_int_equal(check_one(OPTION_ENDPOINT, "iptables.comments", "yes", NULL), -ENOTSUP);
+}
+
 static void test_hostname(void **state)
 {
 	static const char *const good[] = {
@@ -146,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_options_round_trip),
 		cmocka_unit_test(test_options_parse),
 		cmocka_unit_test(test_options_table),
+		cmocka_unit_test(test_options_of_a_context),
 		cmocka_unit_test(test_hostname),
 	};
 

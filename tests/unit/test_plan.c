@@ -5,7 +5,8 @@
 #include "model/plan.h"
 
 #define NFT (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN)
-#define IPTABLES PLAN_PORT_RANGES
+#define RANGES PLAN_PORT_RANGES
+#define IPTABLES (PLAN_PORT_RANGES | PLAN_OWN_CHAINS)
 
 static size_t count_kind(const rule_vector *rules, enum rule_kind kind, int family)
 {
@@ -25,8 +26,12 @@ static void test_base(void **state)
 	assert_int_equal(nft.len, 6);
 	assert_int_equal(count_kind(&nft, RULE_DNAT_ACCEPT, AF_UNSPEC), 1);
 	assert_int_equal(count_kind(&nft, RULE_PORTS_JUMP_OUTPUT, AF_UNSPEC), 0);
+	/* for each family 5 of these, 3 jumps to our own chains, and 2 about loopback for IPv4 */
 	assert_int_equal(plan_base(IPTABLES, &iptables), 0);
-	assert_int_equal(iptables.len, 10);
+	assert_int_equal(iptables.len, 2 * (5 + 3) + 2);
+	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_JUMP, AF_INET), 1);
+	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_SOURCE_JUMP, AF_INET), 1);
+	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_JUMP, AF_INET6), 0);
 	assert_int_equal(count_kind(&iptables, RULE_DNAT_ACCEPT, AF_UNSPEC), 0);
 	for (size_t i = 0; i < iptables.len; i++) {
 		assert_string_equal(iptables.items[i].network, "");
@@ -112,7 +117,7 @@ static void test_masquerade_by_trait(void **state)
 
 	(void)state;
 	assert_int_equal(plan_network(NFT, &network, &nft), 0);
-	assert_int_equal(plan_network(IPTABLES, &network, &iptables), 0);
+	assert_int_equal(plan_network(RANGES, &network, &iptables), 0);
 	assert_int_equal(nft.len, iptables.len);
 	for (size_t i = 0; i < nft.len; i++) {
 		const struct rule *with = &nft.items[i], *without = &iptables.items[i];
@@ -132,6 +137,40 @@ static void test_masquerade_by_trait(void **state)
 	}
 	rules_clear(&nft);
 	rules_clear(&iptables);
+}
+
+/* Where networks have chains, each family of a network has four jumps to them. */
+static void test_network_jumps_by_trait(void **state)
+{
+	static const enum rule_kind kinds[] = {RULE_NETWORK_RAW_JUMP, RULE_NETWORK_PORTS_JUMP,
+					       RULE_NETWORK_FORWARD_JUMP,
+					       RULE_NETWORK_POSTROUTING_JUMP};
+	struct network dual = network_of("172.17.0.0/16", "fd00::/64");
+	struct network ipv4 = network_of("172.17.0.0/16", NULL);
+	rule_vector rules = {0};
+
+	(void)state;
+	assert_int_equal(plan_network(IPTABLES, &ipv4, &rules), 0);
+	assert_int_equal(rules.len, 8 + 4);
+	assert_int_equal(plan_network(IPTABLES, &dual, &rules), 0);
+	assert_int_equal(rules.len, 8 + 4 + 13 + 2 * 4);
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		assert_int_equal(count_kind(&rules, kinds[i], AF_INET), 2);
+		assert_int_equal(count_kind(&rules, kinds[i], AF_INET6), 1);
+	}
+	for (size_t i = 0; i < rules.len; i++) {
+		const struct rule *rule = &rules.items[i];
+
+		assert_string_equal(rule->network, "bridge");
+		if (rule->kind != RULE_NETWORK_RAW_JUMP)
+			continue;
+		/* What comes by the bridge itself never meets the drops. */
+		assert_string_equal(rule->in, "bn0");
+		assert_true(rule->in_not);
+		assert_int_equal(prefix_compare(&rule->destination,
+						&network_subnet(&dual, rule->family)->prefix), 0);
+	}
+	rules_clear(&rules);
 }
 
 static void test_endpoint_is_shut_for_each_address(void **state)
@@ -234,22 +273,21 @@ static void test_wildcard_address_is_no_match(void **state)
 }
 
 /* Sorted, a plan is the same whatever order it was made in, and no two rules are equal. */
-static void test_plan_is_a_set(void **state)
+static void check_plan_is_a_set(uint32_t traits)
 {
 	struct network network = network_of("172.17.0.0/16", "fd00::/64");
 	struct endpoint endpoint = endpoint_of("172.17.0.2/16", "fd00::2/64");
 	struct port port = port_of("127.0.0.1:80-82:90-92");
 	rule_vector forth = {0}, back = {0};
 
-	(void)state;
-	assert_int_equal(plan_base(NFT, &forth), 0);
-	assert_int_equal(plan_network(NFT, &network, &forth), 0);
-	assert_int_equal(plan_endpoint(NFT, &network, &endpoint, &forth), 0);
-	assert_int_equal(plan_port(NFT, &endpoint, &port, &forth), 0);
-	assert_int_equal(plan_port(NFT, &endpoint, &port, &back), 0);
-	assert_int_equal(plan_endpoint(NFT, &network, &endpoint, &back), 0);
-	assert_int_equal(plan_network(NFT, &network, &back), 0);
-	assert_int_equal(plan_base(NFT, &back), 0);
+	assert_int_equal(plan_base(traits, &forth), 0);
+	assert_int_equal(plan_network(traits, &network, &forth), 0);
+	assert_int_equal(plan_endpoint(traits, &network, &endpoint, &forth), 0);
+	assert_int_equal(plan_port(traits, &endpoint, &port, &forth), 0);
+	assert_int_equal(plan_port(traits, &endpoint, &port, &back), 0);
+	assert_int_equal(plan_endpoint(traits, &network, &endpoint, &back), 0);
+	assert_int_equal(plan_network(traits, &network, &back), 0);
+	assert_int_equal(plan_base(traits, &back), 0);
 	rules_sort(&forth);
 	rules_sort(&back);
 	assert_int_equal(forth.len, back.len);
@@ -262,6 +300,13 @@ static void test_plan_is_a_set(void **state)
 	rules_clear(&back);
 }
 
+static void test_plan_is_a_set(void **state)
+{
+	(void)state;
+	check_plan_is_a_set(NFT);
+	check_plan_is_a_set(IPTABLES);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -270,6 +315,7 @@ int main(void)
 		cmocka_unit_test(test_only_bridges_are_filtered),
 		cmocka_unit_test(test_network_by_family),
 		cmocka_unit_test(test_masquerade_by_trait),
+		cmocka_unit_test(test_network_jumps_by_trait),
 		cmocka_unit_test(test_endpoint_is_shut_for_each_address),
 		cmocka_unit_test(test_port_by_family),
 		cmocka_unit_test(test_port_range_to_the_last),

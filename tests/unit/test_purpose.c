@@ -4,6 +4,7 @@
 #include "model/plan.h"
 
 #define NFT (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN)
+#define IPTABLES (PLAN_PORT_RANGES | PLAN_OWN_CHAINS)
 
 /* The purpose of the first rule of that kind in the plan of one whole state. */
 static void check_purpose(uint32_t traits, const char *port_text, enum rule_kind kind, int family,
@@ -41,7 +42,7 @@ static void test_purpose_of_ports(void **state)
 	check_purpose(NFT, "53:53/udp", RULE_PORT_DNAT, AF_INET6,
 		      "Connections to port 53/udp of this host go to port 53 of endpoint web on "
 		      "network bridge (fd00::4).");
-	check_purpose(PLAN_PORT_RANGES, "10.0.0.1:8000-8010:9000-9010", RULE_PORT_DNAT, AF_INET,
+	check_purpose(IPTABLES, "10.0.0.1:8000-8010:9000-9010", RULE_PORT_DNAT, AF_INET,
 		      "Connections to ports 8000-8010/tcp of 10.0.0.1 go to ports 9000-9010 of "
 		      "endpoint web on network bridge (172.17.0.4).");
 	check_purpose(NFT, "127.0.0.1:8799:1337", RULE_LOOPBACK_PORT_DROP, AF_INET,
@@ -51,7 +52,7 @@ static void test_purpose_of_ports(void **state)
 
 static void test_purpose_of_network_rules(void **state)
 {
-	static const uint32_t traits[] = {NFT, PLAN_PORT_RANGES};
+	static const uint32_t traits[] = {NFT, IPTABLES};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(traits); i++) {
@@ -116,6 +117,35 @@ static void test_purpose_of_base_rules(void **state)
 		      "Connections to published ports pass to their endpoints.");
 }
 
+static void test_purpose_of_jumps(void **state)
+{
+	(void)state;
+	check_purpose(IPTABLES, "80", RULE_RAW_JUMP, AF_INET,
+		      "What arrives first meets bridgenet's drops, before the kernel looks for its "
+		      "connection.");
+	check_purpose(IPTABLES, "80", RULE_LOOPBACK_JUMP, AF_INET,
+		      "What arrives for 127.0.0.0/8 by another interface than lo meets the rules "
+		      "that keep the loopback addresses of the host apart.");
+	check_purpose(IPTABLES, "80", RULE_LOOPBACK_SOURCE_JUMP, AF_INET,
+		      "What arrives as if from 127.0.0.0/8 by another interface than lo meets the "
+		      "rules that keep the loopback addresses of the host apart.");
+	check_purpose(IPTABLES, "80", RULE_NETWORK_RAW_JUMP, AF_INET6,
+		      "Packets for network bridge that arrive by any interface but its bridge bn0 "
+		      "meet the drops of its endpoints.");
+	check_purpose(IPTABLES, "80", RULE_NETWORK_PORTS_JUMP, AF_INET,
+		      "The published ports of network bridge.");
+	check_purpose(IPTABLES, "80", RULE_FORWARD_JUMP, AF_INET6,
+		      "Forwarded packets meet bridgenet's rules.");
+	check_purpose(IPTABLES, "80", RULE_NETWORK_FORWARD_JUMP, AF_INET,
+		      "Packets that are forwarded to network bridge by its bridge bn0 meet its "
+		      "rules.");
+	check_purpose(IPTABLES, "80", RULE_POSTROUTING_JUMP, AF_INET6,
+		      "What leaves meets bridgenet's rules about the address that it leaves with.");
+	check_purpose(IPTABLES, "80", RULE_NETWORK_POSTROUTING_JUMP, AF_INET,
+		      "What network bridge sends, and what goes to it, meets the rules about the "
+		      "address that it goes with.");
+}
+
 static void test_purpose_of_foreign_rules(void **state)
 {
 	char words[] = "tcp dport 22 drop", endless[2 * PURPOSE_MAX], text[PURPOSE_MAX];
@@ -166,6 +196,7 @@ int main(void)
 		cmocka_unit_test(test_purpose_of_ports),
 		cmocka_unit_test(test_purpose_of_network_rules),
 		cmocka_unit_test(test_purpose_of_base_rules),
+		cmocka_unit_test(test_purpose_of_jumps),
 		cmocka_unit_test(test_purpose_of_foreign_rules),
 		cmocka_unit_test(test_purpose_is_never_cut),
 	};

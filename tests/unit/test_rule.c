@@ -254,9 +254,8 @@ static void test_names_of_targets_and_tables(void **state)
 	struct rule rule = {.target = TARGET_JUMP, .jump = CHAIN_FILTER_USER};
 
 	(void)state;
-	assert_string_equal(rule_target_name(&rule), "BRIDGENET-USER");
-	rule.jump = CHAIN_NAT_PORTS;
-	assert_string_equal(rule_target_name(&rule), "BRIDGENET-PORTS");
+	/* Each backend has its own name for the chain. */
+	assert_string_equal(rule_target_name(&rule), "-");
 	rule.target = TARGET_DNAT;
 	assert_string_equal(rule_target_name(&rule), "DNAT");
 	rule.target = TARGET_MASQUERADE;

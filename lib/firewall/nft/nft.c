@@ -52,14 +52,26 @@ static int nft_open(const struct firewall_config *config, struct firewall **ret_
 	return 0;
 }
 
+static void rule_chain_name(const struct rule *rule, char name[static CHAIN_NAME_MAX])
+{
+	string_copy(name, CHAIN_NAME_MAX, nft_chain_name(rule->chain));
+}
+
+static void rule_jump_name(const struct rule *rule, char name[static CHAIN_NAME_MAX])
+{
+	string_copy(name, CHAIN_NAME_MAX, nft_chain_name(rule->jump));
+}
+
 const struct firewall_backend nft_backend = {
 	.name = "nftables",
 	.traits = NFT_TRAITS,
 	.open = nft_open,
 	.close = nft_close,
 	.present = nft_present,
+	.in_use = nft_in_use,
 	.apply = nft_apply,
 	.list = nft_list,
 	.remove_base = nft_remove_base,
-	.chain_name = nft_chain_name,
+	.chain_name = rule_chain_name,
+	.jump_name = rule_jump_name,
 };

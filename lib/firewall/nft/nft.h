@@ -16,7 +16,7 @@
 #include <stdio.h>
 
 #define NFT_TABLE "bridgenet"
-#define NFT_TRAITS (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN)
+#define NFT_TRAITS (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN | PLAN_OWNERS)
 /* How often work is begun again that another process's change to the rule set made void. */
 #define NFT_ATTEMPTS 30
 
@@ -227,6 +227,7 @@ int nft_standing_read(struct nft *nft, struct nft_standing *standing, struct nft
 int nft_base_add(struct nft *nft, const struct nft_standing *standing);
 int nft_remove_base(struct firewall *firewall, struct error *error);
 int nft_present(struct firewall *firewall, struct error *error);
+int nft_in_use(struct firewall *firewall, struct error *error);
 
 /* ---- apply.c, list.c ---- */
 

@@ -305,6 +305,32 @@ int nft_present(struct firewall *firewall, struct error *error)
 	return found;
 }
 
+static int table_message(const struct nlmsghdr *message, void *data)
+{
+	const struct nlattr *attribute;
+
+	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
+		if (mnl_attr_get_type(attribute) == NFTA_TABLE_NAME &&
+		    strcmp(mnl_attr_get_str(attribute), NFT_TABLE) != 0)
+			*(bool *)data = true;
+	}
+	return 0;
+}
+
+int nft_in_use(struct firewall *firewall, struct error *error)
+{
+	struct nft *nft = (struct nft *)firewall;
+	struct nft_reply reply = {0};
+	bool found = false;
+	int code;
+
+	nft_requests_begin(nft);
+	code = nft_batch_message(nft, NFT_MSG_GETTABLE, NLM_F_DUMP, 0) ? 0 : -ENOMEM;
+	if (code == 0)
+		code = nft_batch_send(nft, table_message, &found, &reply);
+	return code < 0 ? nft_error(error, code, &reply, "read the nftables tables") : found;
+}
+
 /* ---- taking away ---- */
 
 struct base {
@@ -339,6 +365,9 @@ static int base_read(struct nft *nft, struct base *base, struct nft_reply *reply
 
 	for (size_t i = 0; code == 0 && i < base->standing.foreign.len; i++)
 		base->foreign = base->keep[base->standing.foreign.items[i].chain] = true;
+	/* The administrator's rules stay in force. */
+	if (base->keep[CHAIN_FILTER_USER])
+		base->keep[CHAIN_FILTER_FORWARD] = true;
 	for (enum nft_set i = 0; code == 0 && i < SET_COUNT; i++) {
 		code = nft_set_dump(nft, i, element_found, &base->in_use, reply);
 		base->set[i] = code == 0;
@@ -368,7 +397,8 @@ static int parts_delete(struct nft *nft, const struct base *base)
 	struct nlmsghdr *message;
 
 	for (size_t i = 0; i < nft_fixed_rules_len; i++) {
-		if (!base->standing.handle[i])
+		if (!base->standing.handle[i] || (nft_fixed_rules[i].kind == RULE_USER_JUMP &&
+						  base->keep[CHAIN_FILTER_USER]))
 			continue;
 		message = delete_message(nft, NFT_MSG_DELRULE, NFTA_RULE_TABLE);
 		if (!message)

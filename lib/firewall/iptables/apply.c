@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A change of the plan: the tables that it touches are read and edited first, so that what can fail
+ * has failed before the first commit; then each is committed, in an order in which nothing is open
+ * that should not be, wherever the process dies.
+ */
+#include <unistd.h>
+
+#include "firewall/iptables/iptables.h"
+
+#define ATTEMPTS 30 /* against programs that don't take the lock */
+
+struct step {
+	struct table table;
+	struct edit edit;
+	bool whole; /* the base stands in it, with the change */
+};
+
+struct change {
+	struct iptables *iptables;
+	uint32_t flags;
+	const struct rule *add, *remove;
+	size_t add_len, remove_len;
+	rule_vector base;
+	/* of two rounds, where things come and go */
+	struct step steps[2 * TABLE_COUNT * FAMILY_COUNT];
+	size_t len;
+	struct error *error;
+};
+
+/* ---- one table ---- */
+
+static int pick_rules(const struct rule *rules, size_t len, int family, enum table_id id,
+		      item_vector *items)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (rules[i].family == family && rule_table(&rules[i]) == id &&
+		    item_add(items, &rules[i]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void step_clear(struct step *step)
+{
+	free(step->edit.add.items);
+	free(step->edit.remove.items);
+	table_close(&step->table);
+	*step = (struct step){0};
+}
+
+/* The base of this table: whole, or to be added with the change. */
+static int step_base(struct change *change, struct step *step)
+{
+	item_vector missing = {0};
+	int r = base_check(&step->table, &change->base, change->flags, &missing);
+
+	step->whole = r == 0 && change->base.len;
+	if (r == FIREWALL_BASE_MISSING && change->flags & FIREWALL_BASE) {
+		r = vector_reserve(&step->edit.add, missing.len);
+		for (size_t i = 0; i < missing.len && r == 0; i++)
+			step->edit.add.items[step->edit.add.len++] = missing.items[i];
+		step->whole = true;
+	} else if (r == FIREWALL_BASE_MISSING && change->flags & FIREWALL_MISSING_OK) {
+		r = 0; /* taking out what is left takes no base */
+	}
+	free(missing.items);
+	return r;
+}
+
+/* Read and edit, from the beginning. */
+static int step_prepare(struct change *change, struct step *step, int family, enum table_id id)
+{
+	const struct iptables *iptables = change->iptables;
+	struct edit *edit = &step->edit;
+	int r;
+
+	step_clear(step);
+	r = table_open(&iptables->iptc[FAMILY_INDEX(family)], family, id, &step->table,
+		       change->error);
+	if (r < 0)
+		return r;
+	*edit = (struct edit){
+		.table = &step->table, .flags = change->flags, .comments = iptables->comments};
+	r = pick_rules(change->add, change->add_len, family, id, &edit->add);
+	if (r == 0)
+		r = pick_rules(change->remove, change->remove_len, family, id, &edit->remove);
+	if (r == 0)
+		r = step_base(change, step);
+	if (r == -ENOMEM)
+		return error_oom(change->error);
+	return r < 0 ? r : edit_table(edit, change->error);
+}
+
+/* So that the next change need not read it again to know that the base stands. */
+static void remember(struct iptables *iptables, const struct step *step)
+{
+	int family = step->table.family;
+	struct known_table *known = &iptables->known[FAMILY_INDEX(family)][step->table.id];
+
+	if (!step->whole || iptables_table_info(iptables, family, step->table.id, known) < 0)
+		*known = (struct known_table){0};
+}
+
+static int step_commit(struct change *change, struct step *step)
+{
+	int family = step->table.family, r = -EAGAIN;
+	enum table_id id = step->table.id;
+
+	for (int i = 0; i < ATTEMPTS && r == -EAGAIN; i++) {
+		if (i > 0) {
+			r = step_prepare(change, step, family, id);
+			if (r < 0)
+				return r;
+		}
+		r = table_commit(&step->table);
+	}
+	if (r < 0)
+		return iptables_commit_error(change->iptables, &step->table, r, change->error);
+	remember(change->iptables, step);
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static bool has_rules(const struct rule *rules, size_t len, int family, enum table_id id)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (rules[i].family == family && rule_table(&rules[i]) == id)
+			return true;
+	}
+	return false;
+}
+
+/* It must be read: the change is about it, or others may have changed it since the base stood. */
+static bool is_concerned(const struct change *change, int family, enum table_id id)
+{
+	const struct known_table *known = &change->iptables->known[FAMILY_INDEX(family)][id];
+	struct known_table now;
+
+	if (has_rules(change->add, change->add_len, family, id) ||
+	    has_rules(change->remove, change->remove_len, family, id))
+		return true;
+	if (change->flags & FIREWALL_BASE)
+		return true;
+	/* what is taken out with some of it missing has no need of a base */
+	if (change->flags & FIREWALL_MISSING_OK)
+		return false;
+	return iptables_table_info(change->iptables, family, id, &now) < 0 ||
+	       now.entries != known->entries || now.size != known->size;
+}
+
+static int lacks_family(struct change *change, int family)
+{
+	for (enum table_id id = 0; id < TABLE_COUNT; id++) {
+		if (has_rules(change->add, change->add_len, family, id))
+			return error_set(
+				change->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
+				"the kernel has no legacy xtables for IPv6: load the module "
+				"ip6_tables, use nftables, or leave IPv6 out");
+	}
+	return 0;
+}
+
+/* A kernel may lack a table of IPv6 that is only looked at. */
+static bool can_do_without(const struct change *change, int family, enum table_id id, int r)
+{
+	return r == -EOPNOTSUPP && family == AF_INET6 &&
+	       !has_rules(change->add, change->add_len, family, id);
+}
+
+static int prepare_step(struct change *change, int family, enum table_id id)
+{
+	struct step *step = &change->steps[change->len];
+	int r;
+
+	if (change->iptables->fd[FAMILY_INDEX(family)] < 0)
+		return lacks_family(change, family);
+	if (!is_concerned(change, family, id))
+		return 0;
+	r = step_prepare(change, step, family, id);
+	if (can_do_without(change, family, id, r)) {
+		error_clear(change->error);
+		step_clear(step);
+		return 0;
+	}
+	change->len++;
+	return r;
+}
+
+/* In the order of their commits. A mapping to an endpoint must not stand before the drops do. */
+static int prepare_steps(struct change *change)
+{
+	bool removes = !change->add_len && change->remove_len;
+	int r = 0;
+
+	for (int i = 0; i < TABLE_COUNT && r == 0; i++) {
+		enum table_id id = (enum table_id)(removes ? TABLE_COUNT - 1 - i : i);
+
+		for (int f = 0; f < FAMILY_COUNT && r == 0; f++)
+			r = prepare_step(change, FAMILY_OF(f), id);
+	}
+	return r;
+}
+
+/* What the step did, the other way round: to take out what it put in, and to put in what it took
+ * out, but nothing that stood before or was missing. */
+static int reverse_of(const struct edit *edit, rule_vector *add, rule_vector *remove)
+{
+	if (vector_reserve(add, edit->remove.len + 1) < 0 ||
+	    vector_reserve(remove, edit->add.len + 1) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < edit->remove.len; i++) {
+		if (edit->remove.items[i].found)
+			add->items[add->len++] = *edit->remove.items[i].rule;
+	}
+	for (size_t i = 0; i < edit->add.len; i++) {
+		if (!edit->add.items[i].found && !edit->add.items[i].moved)
+			remove->items[remove->len++] = *edit->add.items[i].rule;
+	}
+	return 0;
+}
+
+/* Best effort: the lock is held, and what made the change fail is likely to be met elsewhere. */
+static void undo_step(struct change *change, struct step *step)
+{
+	rule_vector add = {0}, remove = {0};
+	struct error ignored = {0};
+	struct change reverse = {
+		.iptables = change->iptables,
+		.flags = FIREWALL_MISSING_OK | FIREWALL_REPLACE,
+		.error = &ignored,
+	};
+	int r = reverse_of(&step->edit, &add, &remove);
+
+	reverse.add = add.items;
+	reverse.add_len = add.len;
+	reverse.remove = remove.items;
+	reverse.remove_len = remove.len;
+	if (r == 0)
+		r = step_prepare(&reverse, step, step->table.family, step->table.id);
+	if (r == 0)
+		step_commit(&reverse, step);
+	free(add.items);
+	free(remove.items);
+}
+
+/* Read, edit and commit; all that was committed before is undone on failure. */
+static int change_apply(struct change *change)
+{
+	size_t committed = change->len;
+	int r = prepare_steps(change);
+
+	while (r == 0 && committed < change->len) {
+		r = step_commit(change, &change->steps[committed]);
+		committed += r == 0;
+	}
+	while (r < 0 && committed > 0)
+		undo_step(change, &change->steps[--committed]);
+	return r;
+}
+
+static void steps_clear(struct change *change)
+{
+	for (size_t i = 0; i < change->len; i++)
+		step_clear(&change->steps[i]);
+	change->len = 0;
+}
+
+/* Things come and go in one call: all that comes, and what has to make room for it in the table of
+ * ports; then the rest of what goes. */
+static int change_both(struct change *change)
+{
+	const struct rule *remove = change->remove;
+	size_t len = change->remove_len;
+	rule_vector first = {0}, rest = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < len && r == 0; i++) {
+		rule_vector *to = rule_table(&remove[i]) == TABLE_NAT ? &first : &rest;
+		struct rule *slot = vector_push(to);
+
+		if (slot)
+			*slot = remove[i];
+		else
+			r = error_oom(change->error);
+	}
+	change->remove = first.items;
+	change->remove_len = first.len;
+	if (r == 0)
+		r = change_apply(change);
+	change->add_len = 0;
+	change->remove = rest.items;
+	change->remove_len = rest.len;
+	change->flags &= ~FIREWALL_BASE;
+	if (r == 0 && rest.len)
+		r = change_apply(change);
+	/* they point to the rules */
+	steps_clear(change);
+	free(first.items);
+	free(rest.items);
+	return r;
+}
+
+int iptables_apply_locked(struct iptables *iptables, const struct firewall_change *change,
+			  struct error *error)
+{
+	CLEANUP(rules_clear) rule_vector base = {0};
+	struct change work = {
+		.iptables = iptables,
+		.flags = change->flags,
+		.add = change->add,
+		.add_len = change->add_len,
+		.remove = change->remove,
+		.remove_len = change->remove_len,
+		.error = error,
+	};
+	int r;
+
+	if (plan_base(IPTABLES_TRAITS, &base) < 0)
+		return error_oom(error);
+	work.base = base;
+	r = work.add_len && work.remove_len ? change_both(&work) : change_apply(&work);
+	steps_clear(&work);
+	return r;
+}
+
+int iptables_apply(struct firewall *firewall, const struct firewall_change *change,
+		   struct error *error)
+{
+	struct iptables *iptables = (struct iptables *)firewall;
+	CLEANUP_CLOSE int lock = -1;
+	int r;
+
+	r = xtables_lock(iptables->lock_file, firewall->deadline, &lock, error);
+	return r < 0 ? r : iptables_apply_locked(iptables, change, error);
+}

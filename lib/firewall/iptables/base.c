@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Taking the base away. */
+#include <unistd.h>
+
+#include "firewall/iptables/iptables.h"
+
+/* What keeps a chain of ours: somebody's rule in it. */
+static bool holds_foreign(const rule_vector *rules, const struct rule *rule)
+{
+	char chain[CHAIN_NAME_MAX] = "", name[CHAIN_NAME_MAX] = "";
+
+	iptables_jump_name(rule, chain);
+	for (size_t i = 0; i < rules->len && chain[0]; i++) {
+		const struct rule *other = &rules->items[i];
+
+		if (other->kind != RULE_FOREIGN || other->family != rule->family ||
+		    rule_table(other) != rule_table(rule))
+			continue;
+		iptables_chain_name(other, name);
+		if (strcmp(name, chain) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Still in use by a network, of this or of another state. */
+static bool is_needed(const rule_vector *rules)
+{
+	for (size_t i = 0; i < rules->len; i++) {
+		if (rules->items[i].kind != RULE_FOREIGN &&
+		    (rules->items[i].network[0] || rules->items[i].kind == RULE_OUTGOING_ACCEPT))
+			return true;
+	}
+	return false;
+}
+
+int iptables_remove_base(struct firewall *firewall, struct error *error)
+{
+	CLEANUP(rules_clear) rule_vector rules = {0};
+	CLEANUP(rules_clear) rule_vector gone = {0};
+	struct firewall_change change = {.flags = FIREWALL_MISSING_OK};
+	struct iptables *iptables = (struct iptables *)firewall;
+	CLEANUP_CLOSE int lock = -1;
+	int r;
+
+	/* one lock over both: nobody makes a network between the look and the removal */
+	r = xtables_lock(iptables->lock_file, firewall->deadline, &lock, error);
+	if (r == 0)
+		r = iptables_list_locked(iptables, &rules, error);
+	if (r < 0 || is_needed(&rules))
+		return r;
+	for (size_t i = 0; i < rules.len; i++) {
+		struct rule *slot;
+
+		if (rules.items[i].kind == RULE_FOREIGN || holds_foreign(&rules, &rules.items[i]))
+			continue;
+		slot = vector_push(&gone);
+		if (!slot)
+			return error_oom(error);
+		*slot = rules.items[i];
+	}
+	change.remove = gone.items;
+	change.remove_len = gone.len;
+	return gone.len ? iptables_apply_locked(iptables, &change, error) : 0;
+}

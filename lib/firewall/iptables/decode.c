@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An entry of the kernel as a rule, and as text. Nothing in an entry is believed before it was
+ * measured: it may be cut short, or not be what it says.
+ */
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "firewall/iptables/iptables.h"
+#include "firewall/iptables/kernel.h"
+#include "model/port.h"
+
+/* A match or the target of an entry: its own header is measured. */
+struct extension {
+	const char *name;
+	uint8_t revision;
+	const uint8_t *data;
+	size_t len; /* of data */
+};
+
+/* The offset behind the extension at `offset`, 0 if it is malformed. */
+static size_t extension_read(const uint8_t *data, size_t offset, size_t end,
+			     struct extension *ret_extension)
+{
+	const struct xt_entry_match *match = (const void *)(data + offset);
+	size_t size;
+
+	if (offset % _Alignof(struct xt_entry_match) || end - offset < sizeof(*match))
+		return 0;
+	size = match->u.match_size;
+	if (size < sizeof(*match) || size > end - offset ||
+	    !memchr(match->u.user.name, '\0', sizeof(match->u.user.name)))
+		return 0;
+	*ret_extension = (struct extension){match->u.user.name, match->u.user.revision,
+					    data + offset + sizeof(*match), size - sizeof(*match)};
+	return offset + size;
+}
+
+static bool is_extension(const struct extension *extension, const char *name, uint8_t revision,
+			 size_t size)
+{
+	return strcmp(extension->name, name) == 0 && extension->revision == revision &&
+	       extension->len >= size;
+}
+
+/* Where the matches begin, the target begins and all ends: false if they don't fit. */
+static bool layout(int family, const void *data, size_t len, struct entry_head *head)
+{
+	entry_head(family, (void *)data, head);
+	return len >= head->len && (uintptr_t)data % _Alignof(uint64_t) == 0 &&
+	       *head->next_offset <= len && *head->target_offset >= head->len &&
+	       *head->target_offset + sizeof(struct xt_entry_target) <= *head->next_offset;
+}
+
+uint16_t entry_protocol(int family, const void *data)
+{
+	const struct ipt_entry *ipv4 = data;
+	const struct ip6t_entry *ipv6 = data;
+
+	if (family == AF_INET)
+		return ipv4->ip.proto;
+	return ipv6->ipv6.flags & IP6T_F_PROTO ? ipv6->ipv6.proto : 0;
+}
+
+/* ---- the head ---- */
+
+/* False if the mask is not that of a prefix. */
+static bool read_prefix(int family, const uint8_t *addr, const uint8_t *mask, size_t size,
+			struct prefix *prefix)
+{
+	uint8_t len = 0;
+
+	while (len < size * 8 && mask[len / 8] & 0x80 >> len % 8)
+		len++;
+	for (size_t i = len; i < size * 8; i++) {
+		if (mask[i / 8] & 0x80 >> i % 8)
+			return false;
+	}
+	if (len) {
+		prefix->addr.family = family;
+		memcpy(prefix->addr.bytes, addr, size);
+		prefix->len = len;
+	}
+	return true;
+}
+
+/* False if it stands for more than one name. */
+static bool read_interface(const char *field, const unsigned char *mask, char *name)
+{
+	size_t len = strnlen(field, IFNAMSIZ);
+
+	if (len == IFNAMSIZ)
+		return false;
+	for (size_t i = 0; i < IFNAMSIZ; i++) {
+		if (mask[i] != (len && i <= len ? 0xff : 0))
+			return false;
+	}
+	memcpy(name, field, len + 1);
+	return true;
+}
+
+static int read_head(int family, const void *data, const struct entry_head *head, struct rule *rule)
+{
+	static const uint8_t known = IPT_INV_VIA_IN | IPT_INV_VIA_OUT | IPT_INV_DSTIP;
+	uint8_t known_flags = family == AF_INET6 ? IP6T_F_PROTO | IP6T_F_GOTO : IPT_F_GOTO;
+	uint16_t protocol = entry_protocol(family, data);
+	int result = 0;
+
+	rule->family = family;
+	if (*head->inverted & ~known || *head->flags & ~known_flags || protocol > 255)
+		result = DECODED_FOREIGN;
+	rule->protocol = (uint8_t)protocol;
+	rule->in_not = *head->inverted & IPT_INV_VIA_IN;
+	rule->out_not = *head->inverted & IPT_INV_VIA_OUT;
+	rule->destination_not = *head->inverted & IPT_INV_DSTIP;
+	if (!read_prefix(family, head->source, head->source_mask, head->address_len,
+			 &rule->source) ||
+	    !read_prefix(family, head->destination, head->destination_mask, head->address_len,
+			 &rule->destination) ||
+	    !read_interface(head->in, head->in_mask, rule->in) ||
+	    !read_interface(head->out, head->out_mask, rule->out))
+		result = DECODED_FOREIGN;
+	if (*head->flags & head->goto_flag)
+		result |= DECODED_GOTO;
+	return result;
+}
+
+/* ---- matches ---- */
+
+/* The destination ports, where that is all that it matches. */
+static bool read_ports(const struct extension *match, uint16_t *ret_first, uint16_t *ret_last)
+{
+	const struct xt_tcp *tcp = (const void *)match->data;
+	const struct xt_udp *udp = (const void *)match->data;
+	const struct xt_sctp_info *sctp = (const void *)match->data;
+	const __u16 *ports;
+
+	if (is_extension(match, "tcp", 0, sizeof(*tcp))) {
+		if (tcp->invflags || tcp->flg_mask || tcp->option || tcp->spts[0] ||
+		    tcp->spts[1] != 0xffff)
+			return false;
+		ports = tcp->dpts;
+	} else if (is_extension(match, "udp", 0, sizeof(*udp))) {
+		if (udp->invflags || udp->spts[0] || udp->spts[1] != 0xffff)
+			return false;
+		ports = udp->dpts;
+	} else if (is_extension(match, "sctp", 0, sizeof(*sctp))) {
+		if (sctp->flags != XT_SCTP_DEST_PORTS || sctp->invflags)
+			return false;
+		ports = sctp->dpts;
+	} else {
+		return false;
+	}
+	*ret_first = ports[0];
+	*ret_last = ports[1];
+	return ports[0] <= ports[1];
+}
+
+static bool read_state(const struct extension *match, struct rule *rule)
+{
+	const struct xt_conntrack_mtinfo3 *info = (const void *)match->data;
+
+	if (!is_extension(match, "conntrack", 3, sizeof(*info)) || info->invert_flags ||
+	    info->match_flags != XT_CONNTRACK_STATE)
+		return false;
+	if (info->state_mask == STATE_ESTABLISHED)
+		rule->match |= RULE_STATE_ESTABLISHED;
+	else if (info->state_mask == XT_CONNTRACK_STATE_DNAT)
+		rule->match |= RULE_STATUS_DNAT;
+	else
+		return false;
+	return true;
+}
+
+static bool read_match(const struct extension *match, struct rule *rule)
+{
+	const struct xt_addrtype_info_v1 *type = (const void *)match->data;
+	uint16_t first, last;
+
+	if (strcmp(match->name, "comment") == 0)
+		return true;
+	if (is_extension(match, "addrtype", 1, sizeof(*type))) {
+		if (type->source || type->flags || type->dest != XT_ADDRTYPE_LOCAL)
+			return false;
+		rule->match |= RULE_LOCAL_DESTINATION;
+		return true;
+	}
+	if (!read_ports(match, &first, &last))
+		return read_state(match, rule);
+	if (rule->count || (first == 0 && last == 0xffff))
+		return false;
+	rule->host_port = first;
+	rule->count = (uint16_t)(last - first + 1u);
+	return true;
+}
+
+/* ---- targets ---- */
+
+static bool read_dnat(const struct extension *target, struct rule *rule)
+{
+	const struct nf_nat_range2 *range = (const void *)target->data;
+	unsigned int flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED;
+
+	if (!is_extension(target, "DNAT", 2, sizeof(*range)))
+		return false;
+	if (rule->count > 1)
+		flags |= NF_NAT_RANGE_PROTO_OFFSET;
+	rule->target = TARGET_DNAT;
+	rule->to.family = rule->family;
+	memcpy(rule->to.bytes, &range->min_addr, addr_size(rule->family));
+	rule->to_port = ntohs(range->min_proto.all);
+	return range->flags == flags && rule->count &&
+	       memcmp(&range->min_addr, &range->max_addr, addr_size(rule->family)) == 0 &&
+	       ntohs(range->max_proto.all) == (uint16_t)(rule->to_port + rule->count - 1u) &&
+	       (rule->count == 1 || ntohs(range->base_proto.all) == rule->host_port);
+}
+
+static bool read_masquerade(const struct extension *target, struct rule *rule)
+{
+	const struct nf_nat_ipv4_multi_range_compat *ipv4 = (const void *)target->data;
+	const struct nf_nat_range *ipv6 = (const void *)target->data;
+
+	rule->target = TARGET_MASQUERADE;
+	if (rule->family == AF_INET)
+		return is_extension(target, "MASQUERADE", 0, sizeof(*ipv4)) &&
+		       !ipv4->range[0].flags;
+	return is_extension(target, "MASQUERADE", 0, sizeof(*ipv6)) && !ipv6->flags;
+}
+
+/* Until it is committed, an entry of ours still has the name of the chain that it jumps to. */
+static bool is_own_chain(const char *name)
+{
+	return strncmp(name, "BN-", 3) == 0 || strncmp(name, "BRIDGENET", 9) == 0;
+}
+
+/* A standard target has no name in the kernel; libiptc says what it is. */
+static bool read_target(const struct extension *target, const char *name, struct rule *rule)
+{
+	rule->target = TARGET_OTHER;
+	if (strcmp(name, "ACCEPT") == 0) {
+		rule->target = TARGET_ACCEPT;
+	} else if (strcmp(name, "DROP") == 0) {
+		rule->target = TARGET_DROP;
+	} else if (strcmp(name, "DNAT") == 0) {
+		return read_dnat(target, rule);
+	} else if (strcmp(name, "MASQUERADE") == 0) {
+		return read_masquerade(target, rule);
+	} else if (target->name[0] && strcmp(target->name, name) == 0 && !is_own_chain(name)) {
+		return false;
+	} else if (name[0] && strcmp(name, "RETURN") != 0 && strcmp(name, "QUEUE") != 0) {
+		rule->target = TARGET_JUMP;
+	} else {
+		return false;
+	}
+	return true;
+}
+
+int entry_decode(int family, const void *data, size_t len, const char *target, struct rule *rule)
+{
+	struct extension extension = {0};
+	struct entry_head head;
+	size_t offset;
+	int result;
+
+	*rule = (struct rule){0};
+	if (!layout(family, data, len, &head))
+		return -EBADMSG;
+	result = read_head(family, data, &head, rule);
+	for (offset = head.len; offset < *head.target_offset;) {
+		offset = extension_read(data, offset, *head.target_offset, &extension);
+		if (!offset)
+			return -EBADMSG;
+		if (!read_match(&extension, rule))
+			result |= DECODED_FOREIGN;
+	}
+	if (!extension_read(data, offset, *head.next_offset, &extension))
+		return -EBADMSG;
+	if (!read_target(&extension, target, rule))
+		result |= DECODED_FOREIGN;
+	/* Ports without a protocol, or a protocol without ports, are not what we write. */
+	if (!rule->count != !rule->protocol)
+		result |= DECODED_FOREIGN;
+	rule->packets = head.counters->pcnt;
+	rule->bytes = head.counters->bcnt;
+	return result;
+}
+
+bool entry_ports(int family, const void *data, size_t len, uint8_t *ret_protocol,
+		 uint16_t *ret_first, uint16_t *ret_last)
+{
+	struct extension extension;
+	struct entry_head head;
+
+	if (!layout(family, data, len, &head) || head.len == *head.target_offset ||
+	    !extension_read(data, head.len, *head.target_offset, &extension))
+		return false;
+	*ret_protocol = (uint8_t)entry_protocol(family, data);
+	return read_ports(&extension, ret_first, ret_last);
+}
+
+bool entry_is_unconditional(int family, const void *data, size_t len)
+{
+	struct rule rule = {0};
+	struct entry_head head;
+
+	return layout(family, data, len, &head) && head.len == *head.target_offset &&
+	       !(read_head(family, data, &head, &rule) & DECODED_FOREIGN) && !rule.protocol &&
+	       !rule.in[0] && !rule.out[0] && !rule.source.addr.family &&
+	       !rule.destination.addr.family;
+}
+
+/* ---- text ---- */
+
+struct text {
+	char *data; /* ENTRY_TEXT_MAX */
+	size_t len;
+};
+
+static void PRINTF(2, 3) say(struct text *text, const char *format, ...)
+{
+	size_t room = ENTRY_TEXT_MAX - text->len;
+	va_list arguments;
+	int len;
+
+	if (text->len && room > 1) {
+		text->data[text->len++] = ' ';
+		room--;
+	}
+	va_start(arguments, format);
+	len = vsnprintf(text->data + text->len, room, format, arguments);
+	va_end(arguments);
+	if (len > 0)
+		text->len += (size_t)len < room ? (size_t)len : room - 1;
+}
+
+static void say_prefix(struct text *text, const char *flag, bool inverted, int family,
+		       const uint8_t *addr, const uint8_t *mask, size_t size)
+{
+	struct prefix prefix = {0};
+	char buffer[PREFIX_TEXT_MAX];
+
+	if (!read_prefix(family, addr, mask, size, &prefix))
+		say(text, "[address with a mask]");
+	else if (prefix.addr.family)
+		say(text, "%s%s %s", inverted ? "! " : "", flag, prefix_format(&prefix, buffer));
+}
+
+static void say_interface(struct text *text, const char *flag, bool inverted, const char *field,
+			  const unsigned char *mask)
+{
+	size_t len = strnlen(field, IFNAMSIZ);
+
+	if (len)
+		say(text, "%s%s %.*s%s", inverted ? "! " : "", flag, (int)len, field,
+		    len < IFNAMSIZ && mask[len] ? "" : "+");
+}
+
+static void say_match(struct text *text, const struct extension *match)
+{
+	const struct xt_comment_info *comment = (const void *)match->data;
+	struct rule rule = {0};
+	uint16_t first, last;
+
+	if (is_extension(match, "comment", 0, sizeof(*comment)))
+		say(text, "-m comment --comment \"%.*s\"",
+		    (int)strnlen(comment->comment, sizeof(comment->comment)), comment->comment);
+	else if (read_ports(match, &first, &last) && first == last)
+		say(text, "-m %s --dport %u", match->name, first);
+	else if (read_ports(match, &first, &last))
+		say(text, "-m %s --dport %u:%u", match->name, first, last);
+	else if (read_state(match, &rule))
+		say(text, "-m conntrack --ctstate %s",
+		    rule.match & RULE_STATUS_DNAT ? "DNAT" : "RELATED,ESTABLISHED");
+	else
+		say(text, "[match %s]", match->name);
+}
+
+void entry_text(int family, const void *data, size_t len, const char *target,
+		char text[static ENTRY_TEXT_MAX])
+{
+	struct text out = {.data = text};
+	struct extension match;
+	struct entry_head head;
+	size_t offset;
+
+	text[0] = '\0';
+	if (!layout(family, data, len, &head)) {
+		say(&out, "[malformed]");
+		return;
+	}
+	say_prefix(&out, "-s", *head.inverted & IPT_INV_SRCIP, family, head.source,
+		   head.source_mask, head.address_len);
+	say_prefix(&out, "-d", *head.inverted & IPT_INV_DSTIP, family, head.destination,
+		   head.destination_mask, head.address_len);
+	say_interface(&out, "-i", *head.inverted & IPT_INV_VIA_IN, head.in, head.in_mask);
+	say_interface(&out, "-o", *head.inverted & IPT_INV_VIA_OUT, head.out, head.out_mask);
+	if (entry_protocol(family, data))
+		say(&out, "%s-p %s", *head.inverted & XT_INV_PROTO ? "! " : "",
+		    protocol_name((uint8_t)entry_protocol(family, data)));
+	for (offset = head.len; offset && offset < *head.target_offset;) {
+		offset = extension_read(data, offset, *head.target_offset, &match);
+		if (offset)
+			say_match(&out, &match);
+	}
+	if (target[0])
+		say(&out, "-%c %s", *head.flags & head.goto_flag ? 'g' : 'j', target);
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rules into and out of a table that was read, before it is committed. */
+#include "firewall/iptables/iptables.h"
+
+int item_add(item_vector *items, const struct rule *rule)
+{
+	struct item *item = vector_push(items);
+
+	if (!item)
+		return -ENOMEM;
+	item->rule = rule;
+	iptables_chain_name(rule, item->chain);
+	return 0;
+}
+
+/* Jumps to the chains of two networks may differ in nothing but the chain. */
+static int compare_rules(const struct rule *a, const char *jump, const struct rule *b)
+{
+	int order = rule_compare_unowned(a, b);
+	char name[CHAIN_NAME_MAX];
+
+	if (order || a->target != TARGET_JUMP)
+		return order;
+	iptables_jump_name(b, name);
+	return strcmp(jump, name);
+}
+
+static int compare_items(const void *left, const void *right)
+{
+	const struct item *a = left, *b = right;
+	int order = strcmp(a->chain, b->chain);
+	char jump[CHAIN_NAME_MAX];
+
+	if (order)
+		return order;
+	iptables_jump_name(a->rule, jump);
+	return compare_rules(a->rule, jump, b->rule);
+}
+
+void items_sort(item_vector *items)
+{
+	if (items->len)
+		qsort(items->items, items->len, sizeof(*items->items), compare_items);
+}
+
+/* How many items from here on stand in the same chain. */
+static size_t run_length(const item_vector *items, size_t first)
+{
+	size_t len = 1;
+
+	while (first + len < items->len &&
+	       strcmp(items->items[first].chain, items->items[first + len].chain) == 0)
+		len++;
+	return len;
+}
+
+/* ---- which are there ---- */
+
+struct sweep {
+	struct item *items;
+	size_t len, left;
+	VECTOR(unsigned int) indexes; /* of what is to be taken out */
+	uint32_t flags; /* SWEEP_* */
+	bool dead; /* no packet gets here */
+};
+
+/* Takes every packet and gives none back. */
+static bool is_dead_end(const struct table *table, const struct table_entry *entry)
+{
+	static const char *const ends[] = {"ACCEPT", "DROP", "REJECT"};
+
+	if (!entry_is_unconditional(table->family, entry->data, entry->len))
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (strcmp(entry->target, ends[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+struct wanted {
+	const struct rule *rule;
+	const char *jump;
+};
+
+static int compare_wanted(const void *key, const void *item)
+{
+	const struct wanted *wanted = key;
+
+	return compare_rules(wanted->rule, wanted->jump, ((const struct item *)item)->rule);
+}
+
+static int sweep_entry(const struct table *table, const struct table_entry *entry, void *data)
+{
+	struct sweep *sweep = data;
+	enum place place = rule_place(sweep->items->rule);
+	unsigned int *index;
+	struct item *item;
+	struct rule rule;
+	const struct wanted wanted = {&rule, entry->target};
+	int decoded = entry_decode(table->family, entry->data, entry->len, entry->target, &rule);
+
+	/* What others wrote is none of ours, whatever it is. */
+	if (decoded >= 0 && !(decoded & (DECODED_FOREIGN | DECODED_GOTO)))
+		place_classify(place, entry->target, &rule);
+	else
+		rule.kind = RULE_FOREIGN;
+	if (rule.kind == RULE_FOREIGN) {
+		sweep->dead |= places[place].type == PLACE_BUILTIN && is_dead_end(table, entry);
+		return 0;
+	}
+	item = bsearch(&wanted, sweep->items, sweep->len, sizeof(*item), compare_wanted);
+	if (!item || item->found)
+		return 0;
+	/* A jump behind such an end does nothing. */
+	item->found = !sweep->dead || sweep->flags & SWEEP_DELETE;
+	item->moved = !item->found && sweep->flags & SWEEP_REVIVE;
+	sweep->left -= item->found;
+	if (sweep->flags & SWEEP_DELETE || item->moved) {
+		index = vector_push(&sweep->indexes);
+		if (!index)
+			return -ENOMEM;
+		*index = entry->index;
+	}
+	return sweep->left ? 0 : 1;
+}
+
+int chain_sweep(struct table *table, struct item *items, size_t len, uint32_t flags)
+{
+	struct sweep sweep = {.items = items, .len = len, .left = len, .flags = flags};
+	int r = table_walk(table, items->chain, sweep_entry, &sweep);
+
+	/* From the end, so that the others keep their places. */
+	for (size_t i = sweep.indexes.len; i > 0 && r >= 0; i--)
+		r = table_delete(table, items->chain, sweep.indexes.items[i - 1]);
+	free(sweep.indexes.items);
+	return r < 0 ? r : 0;
+}
+
+int chain_note(const struct table *table, item_vector *chains, const char *chain)
+{
+	struct item *item;
+
+	/* Mostly one jump leads to each; who adds another must not have it looked at twice. */
+	for (size_t i = 0; i < chains->len && table_references(table, chain) > 1; i++) {
+		if (strcmp(chains->items[i].chain, chain) == 0)
+			return 0;
+	}
+	item = vector_push(chains);
+	return !item ? -ENOMEM : string_copy(item->chain, sizeof(item->chain), chain);
+}
+
+int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *missing)
+{
+	item_vector items = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < base->len && r == 0; i++) {
+		if (base->items[i].family == table->family &&
+		    rule_table(&base->items[i]) == table->id)
+			r = item_add(&items, &base->items[i]);
+	}
+	items_sort(&items);
+	for (size_t i = 0; i < items.len && r == 0; i += run_length(&items, i))
+		r = chain_sweep(table, &items.items[i], run_length(&items, i),
+				flags & FIREWALL_BASE ? SWEEP_REVIVE : 0);
+	for (size_t i = 0; i < items.len && r == 0; i++) {
+		if (items.items[i].found)
+			continue;
+		r = item_add(missing, items.items[i].rule);
+		if (r == 0)
+			missing->items[missing->len - 1].moved = items.items[i].moved;
+	}
+	free(items.items);
+	return r < 0 ? r : missing->len ? FIREWALL_BASE_MISSING : 0;
+}
+
+/* ---- taking out ---- */
+
+static int missing_error(const struct rule *rule, const char *chain, struct error *error)
+{
+	return error_set(error, -ENOENT, BN_REASON_KERNEL,
+			 "a rule to remove is not in chain %s of table %s any more: someone else "
+			 "removed it",
+			 chain, rule_table_name(rule->chain));
+}
+
+static int is_ours(const struct table *table, const struct table_entry *entry, void *data)
+{
+	enum place place = *(enum place *)data;
+	struct rule rule;
+	int decoded =
+		entry_decode(table->family, entry->data, entry->len, entry->target, &rule);
+
+	if (decoded < 0)
+		return 0;
+	place_classify(place, entry->target, &rule);
+	return decoded & DECODED_GOTO || rule.kind != RULE_FOREIGN;
+}
+
+/* Networks of one name, of two state directories, share a chain: the jump to it stays as long as
+ * one has a rule there. */
+static bool is_shared(const struct edit *edit, const struct rule *rule)
+{
+	enum place place = PLACE_NETWORK_PORTS;
+	char chain[CHAIN_NAME_MAX];
+
+	if (rule->kind == RULE_NETWORK_POSTROUTING_JUMP)
+		place = PLACE_NETWORK_POSTROUTING;
+	else if (rule->kind != RULE_NETWORK_PORTS_JUMP)
+		return false;
+	iptables_jump_name(rule, chain);
+	return table_walk(edit->table, chain, is_ours, &place) > 0;
+}
+
+/* What stands in the chains of networks was removed before: they come first in the order. */
+static int remove_run(struct edit *edit, struct item *run, size_t len)
+{
+	size_t first = 0;
+	int r = 0;
+
+	for (size_t i = 0; i <= len && r == 0; i++) {
+		if (i < len && !is_shared(edit, run[i].rule))
+			continue;
+		if (i > first)
+			r = chain_sweep(edit->table, &run[first], i - first, SWEEP_DELETE);
+		if (i < len)
+			run[i].found = true;
+		first = i + 1;
+	}
+	return r;
+}
+
+static int remove_items(struct edit *edit, struct error *error)
+{
+	item_vector *items = &edit->remove;
+	int r = 0;
+
+	for (size_t i = 0, len; i < items->len && r == 0; i += len) {
+		struct item *run = &items->items[i];
+
+		len = run_length(items, i);
+		if (run->rule->kind == RULE_PORT_DNAT)
+			r = ports_remove(edit, run, len);
+		else
+			r = remove_run(edit, run, len);
+		for (size_t j = 0; j < len && r == 0 && !(edit->flags & FIREWALL_MISSING_OK); j++) {
+			if (!run[j].found)
+				r = missing_error(run[j].rule, run[j].chain, error);
+		}
+	}
+	return r;
+}
+
+/* The chains that were left without a rule, and without a jump to them. */
+static int drop_chains(struct edit *edit)
+{
+	char jump[CHAIN_NAME_MAX] = {0};
+	int r = 0;
+
+	for (size_t i = 0; i < edit->remove.len && r == 0; i++) {
+		const struct item *item = &edit->remove.items[i];
+
+		if (places[rule_place(item->rule)].type == PLACE_NETWORK)
+			r = table_drop_chain(edit->table, item->chain);
+		iptables_jump_name(item->rule, jump);
+		if (r == 0 && jump[0])
+			r = table_drop_chain(edit->table, jump);
+	}
+	return r;
+}
+
+/* ---- putting in ---- */
+
+struct position {
+	const struct item *item;
+	enum place place;
+	unsigned int index;
+};
+
+static int comes_before(const struct table *table, const struct table_entry *entry, void *data)
+{
+	struct position *position = data;
+	struct rule rule;
+
+	if (entry_decode(table->family, entry->data, entry->len, entry->target, &rule) < 0)
+		return 0;
+	place_classify(position->place, entry->target, &rule);
+	if (rule.kind == RULE_FOREIGN || rule.kind <= position->item->rule->kind)
+		return 0;
+	position->index = entry->index;
+	return 1;
+}
+
+static int is_user_jump(const struct table *table, const struct table_entry *entry, void *data)
+{
+	struct position *position = data;
+	struct rule rule;
+
+	if (entry_decode(table->family, entry->data, entry->len, entry->target, &rule) != 0)
+		return 0;
+	place_classify(PLACE_FORWARD, entry->target, &rule);
+	if (rule.kind != RULE_USER_JUMP)
+		return 0;
+	position->index = entry->index + 1;
+	return 1;
+}
+
+/*
+ * In a chain of the kernel ours come first: what others append after their own verdicts would never
+ * be reached. In our own chains the order of kinds is that of the enum.
+ */
+static unsigned int position_of(const struct edit *edit, const struct item *item)
+{
+	struct position position = {item, rule_place(item->rule), TABLE_END};
+
+	switch (item->rule->kind) {
+	case RULE_FORWARD_JUMP:
+		/* behind that to the administrator's rules */
+		position.index = 0;
+		table_walk(edit->table, item->chain, is_user_jump, &position);
+		return position.index;
+	case RULE_DIRECT_DROP:
+	case RULE_LOOPBACK_PORT_DROP:
+		return TABLE_END;
+	default:
+		break;
+	}
+	if (places[position.place].type == PLACE_BUILTIN)
+		return 0;
+	table_walk(edit->table, item->chain, comes_before, &position);
+	return position.index;
+}
+
+static int insert_item(struct edit *edit, const struct item *item)
+{
+	char jump[CHAIN_NAME_MAX] = {0};
+	struct entry entry;
+	int r;
+
+	if (item->rule->kind == RULE_PORT_DNAT)
+		return ports_insert(edit, item);
+	iptables_jump_name(item->rule, jump);
+	r = table_create_chain(edit->table, item->chain);
+	if (r == 0 && jump[0])
+		r = table_create_chain(edit->table, jump);
+	if (r < 0)
+		return r;
+	entry_encode(item->rule, jump, edit->comments ? ENTRY_COMMENT : 0, &entry);
+	return table_insert(edit->table, item->chain, position_of(edit, item), &entry);
+}
+
+static int exists_error(const struct item *item, struct error *error)
+{
+	return error_set(error, -EEXIST, BN_REASON_KERNEL,
+			 "a rule to add is in chain %s of table %s already; try again", item->chain,
+			 rule_table_name(item->rule->chain));
+}
+
+static int find_existing(struct edit *edit, struct error *error)
+{
+	item_vector *items = &edit->add;
+	int r = 0;
+
+	for (size_t i = 0, len; i < items->len && r == 0; i += len) {
+		struct item *run = &items->items[i];
+
+		len = run_length(items, i);
+		if (run->rule->kind == RULE_PORT_DNAT)
+			continue;
+		r = chain_sweep(edit->table, run, len, 0);
+		for (size_t j = 0; j < len && r == 0 && !(edit->flags & FIREWALL_REPLACE); j++) {
+			if (run[j].found && run[j].rule->kind != RULE_NETWORK_PORTS_JUMP &&
+			    run[j].rule->kind != RULE_NETWORK_POSTROUTING_JUMP)
+				r = exists_error(&run[j], error);
+		}
+	}
+	return r;
+}
+
+/* A rule in a chain that nothing jumps to does nothing: somebody took the jump away. */
+static int check_reached(struct edit *edit)
+{
+	char chain[CHAIN_NAME_MAX];
+
+	for (size_t i = 0; i < edit->add.len && !(edit->flags & FIREWALL_BASE); i++) {
+		const struct rule *rule = edit->add.items[i].rule;
+
+		/* not the node of the tree, but the chain that the tree hangs from */
+		iptables_chain_name(rule, chain);
+		if (places[rule_place(rule)].type != PLACE_BUILTIN &&
+		    !table_references(edit->table, chain))
+			return FIREWALL_BASE_MISSING;
+	}
+	return 0;
+}
+
+static int add_items(struct edit *edit, struct error *error)
+{
+	int r = find_existing(edit, error);
+
+	if (r == 0)
+		r = ports_place(edit, error);
+	for (size_t i = 0; i < edit->add.len && r == 0; i++) {
+		if (!edit->add.items[i].found)
+			r = insert_item(edit, &edit->add.items[i]);
+	}
+	return r < 0 ? r : check_reached(edit);
+}
+
+int edit_table(struct edit *edit, struct error *error)
+{
+	int r;
+
+	items_sort(&edit->remove);
+	items_sort(&edit->add);
+	r = remove_items(edit, error);
+	if (r == 0)
+		r = drop_chains(edit);
+	if (r == 0)
+		r = add_items(edit, error);
+	if (r == -ENOMEM)
+		return error_oom(error);
+	if (r < 0 && r != FIREWALL_BASE_MISSING && error && !error->message[0])
+		return error_set(error, r, BN_REASON_KERNEL,
+				 "table %s can't be changed: %s; see whether iptables-legacy-save "
+				 "can read it", table_name(edit->table->id), strerrordesc_np(-r));
+	return r;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A rule as an entry of the kernel. */
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "firewall/iptables/iptables.h"
+#include "firewall/iptables/kernel.h"
+
+static void *put(struct entry *entry, size_t size)
+{
+	void *data = entry->data + entry->len;
+
+	entry->len += XT_ALIGN(size);
+	return data;
+}
+
+static void *put_match(struct entry *entry, const char *name, uint8_t revision, size_t size)
+{
+	struct xt_entry_match *match = put(entry, sizeof(*match) + size);
+
+	match->u.user.match_size = (uint16_t)XT_ALIGN(sizeof(*match) + size);
+	string_copy(match->u.user.name, sizeof(match->u.user.name), name);
+	match->u.user.revision = revision;
+	return match->data;
+}
+
+static void *put_target(struct entry *entry, const char *name, uint8_t revision, size_t size)
+{
+	struct xt_entry_target *target = put(entry, sizeof(*target) + size);
+
+	target->u.user.target_size = (uint16_t)XT_ALIGN(sizeof(*target) + size);
+	string_copy(target->u.user.name, sizeof(target->u.user.name), name);
+	target->u.user.revision = revision;
+	return target->data;
+}
+
+/* ---- the head ---- */
+
+void entry_head(int family, void *data, struct entry_head *ret_head)
+{
+	struct ipt_entry *ipv4 = data;
+	struct ip6t_entry *ipv6 = data;
+
+	if (family == AF_INET) {
+		*ret_head = (struct entry_head){(uint8_t *)&ipv4->ip.src,
+						(uint8_t *)&ipv4->ip.smsk,
+						(uint8_t *)&ipv4->ip.dst,
+						(uint8_t *)&ipv4->ip.dmsk,
+						ipv4->ip.iniface,
+						ipv4->ip.outiface,
+						ipv4->ip.iniface_mask,
+						ipv4->ip.outiface_mask,
+						&ipv4->ip.flags,
+						&ipv4->ip.invflags,
+						&ipv4->target_offset,
+						&ipv4->next_offset,
+						&ipv4->counters,
+						4,
+						sizeof(*ipv4),
+						IPT_F_GOTO};
+		return;
+	}
+	*ret_head = (struct entry_head){ipv6->ipv6.src.s6_addr,  ipv6->ipv6.smsk.s6_addr,
+					ipv6->ipv6.dst.s6_addr,  ipv6->ipv6.dmsk.s6_addr,
+					ipv6->ipv6.iniface,      ipv6->ipv6.outiface,
+					ipv6->ipv6.iniface_mask, ipv6->ipv6.outiface_mask,
+					&ipv6->ipv6.flags,       &ipv6->ipv6.invflags,
+					&ipv6->target_offset,    &ipv6->next_offset,
+					&ipv6->counters,         16,
+					sizeof(*ipv6),           IP6T_F_GOTO};
+}
+
+static void put_prefix(const struct prefix *prefix, uint8_t *addr, uint8_t *mask)
+{
+	if (!prefix->addr.family)
+		return;
+	memcpy(addr, prefix->addr.bytes, addr_size(prefix->addr.family));
+	for (size_t i = 0; i < prefix->len; i++)
+		mask[i / 8] |= (uint8_t)(0x80 >> i % 8);
+}
+
+static void put_interface(const char *name, char *field, unsigned char *mask)
+{
+	if (!name[0])
+		return;
+	string_copy(field, IFNAMSIZ, name);
+	/* with its end: else all whose names begin so */
+	memset(mask, 0xff, strlen(name) + 1);
+}
+
+static void put_head(struct entry *entry, const struct rule *rule, uint32_t flags)
+{
+	struct entry_head head;
+
+	entry_head(rule->family, entry->data, &head);
+	put(entry, head.len);
+	put_prefix(&rule->source, head.source, head.source_mask);
+	put_prefix(&rule->destination, head.destination, head.destination_mask);
+	put_interface(rule->in, head.in, head.in_mask);
+	put_interface(rule->out, head.out, head.out_mask);
+	*head.inverted = (uint8_t)((rule->in_not ? IPT_INV_VIA_IN : 0) |
+				   (rule->out_not ? IPT_INV_VIA_OUT : 0) |
+				   (rule->destination_not ? IPT_INV_DSTIP : 0));
+	if (flags & ENTRY_GOTO)
+		*head.flags = head.goto_flag;
+	if (rule->family == AF_INET) {
+		((struct ipt_entry *)entry->data)->ip.proto = rule->protocol;
+	} else if (rule->protocol) {
+		((struct ip6t_entry *)entry->data)->ipv6.proto = rule->protocol;
+		*head.flags |= IP6T_F_PROTO;
+	}
+}
+
+/* ---- matches ---- */
+
+static void put_ports(struct entry *entry, const struct rule *rule)
+{
+	uint16_t first = rule->host_port, last = (uint16_t)(rule->host_port + rule->count - 1u);
+
+	if (rule->protocol == IPPROTO_TCP) {
+		*(struct xt_tcp *)put_match(entry, "tcp", 0, sizeof(struct xt_tcp)) =
+			(struct xt_tcp){.spts = {0, 0xffff}, .dpts = {first, last}};
+	} else if (rule->protocol == IPPROTO_UDP) {
+		*(struct xt_udp *)put_match(entry, "udp", 0, sizeof(struct xt_udp)) =
+			(struct xt_udp){.spts = {0, 0xffff}, .dpts = {first, last}};
+	} else {
+		*(struct xt_sctp_info *)put_match(
+			entry, "sctp", 0, sizeof(struct xt_sctp_info)) = (struct xt_sctp_info){
+			.spts = {0, 0xffff}, .dpts = {first, last}, .flags = XT_SCTP_DEST_PORTS};
+	}
+}
+
+static void put_comment(struct entry *entry, const struct rule *rule)
+{
+	struct xt_comment_info *info = put_match(entry, "comment", 0, sizeof(*info));
+
+	snprintf(info->comment, sizeof(info->comment), "%s%s%s",
+		 rule->network[0] ? rule->network : "bridgenet", rule->endpoint[0] ? "/" : "",
+		 rule->endpoint);
+}
+
+static void put_state(struct entry *entry, uint16_t state)
+{
+	struct xt_conntrack_mtinfo3 *info = put_match(entry, "conntrack", 3, sizeof(*info));
+
+	info->match_flags = XT_CONNTRACK_STATE;
+	info->state_mask = state;
+}
+
+static void put_matches(struct entry *entry, const struct rule *rule, uint32_t flags)
+{
+	struct xt_addrtype_info_v1 *type;
+
+	if (rule->count)
+		put_ports(entry, rule);
+	if (rule->match & RULE_LOCAL_DESTINATION) {
+		type = put_match(entry, "addrtype", 1, sizeof(*type));
+		type->dest = XT_ADDRTYPE_LOCAL;
+	}
+	if (rule->match & RULE_STATE_ESTABLISHED)
+		put_state(entry, STATE_ESTABLISHED);
+	if (rule->match & RULE_STATUS_DNAT)
+		put_state(entry, XT_CONNTRACK_STATE_DNAT);
+	if (flags & ENTRY_COMMENT)
+		put_comment(entry, rule);
+}
+
+/* ---- targets ---- */
+
+static void put_dnat(struct entry *entry, const struct rule *rule)
+{
+	struct nf_nat_range2 *range = put_target(entry, "DNAT", 2, sizeof(*range));
+
+	range->flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED;
+	memcpy(&range->min_addr, rule->to.bytes, addr_size(rule->to.family));
+	range->max_addr = range->min_addr;
+	range->min_proto.all = htons(rule->to_port);
+	range->max_proto.all = htons((uint16_t)(rule->to_port + rule->count - 1u));
+	if (rule->count > 1) {
+		/* the n-th port of the one range to the n-th of the other */
+		range->flags |= NF_NAT_RANGE_PROTO_OFFSET;
+		range->base_proto.all = htons(rule->host_port);
+	}
+}
+
+static void put_action(struct entry *entry, const struct rule *rule, const char *jump)
+{
+	struct nf_nat_ipv4_multi_range_compat *ranges;
+
+	switch (rule->target) {
+	case TARGET_DNAT:
+		put_dnat(entry, rule);
+		break;
+	case TARGET_MASQUERADE:
+		if (rule->family == AF_INET6) {
+			put_target(entry, "MASQUERADE", 0, sizeof(struct nf_nat_range));
+			break;
+		}
+		ranges = put_target(entry, "MASQUERADE", 0, sizeof(*ranges));
+		ranges->rangesize = 1;
+		break;
+	case TARGET_ACCEPT:
+		put_target(entry, "ACCEPT", 0, sizeof(int));
+		break;
+	case TARGET_DROP:
+		put_target(entry, "DROP", 0, sizeof(int));
+		break;
+	case TARGET_JUMP:
+	case TARGET_OTHER:
+		put_target(entry, jump, 0, sizeof(int));
+		break;
+	}
+}
+
+void entry_encode(const struct rule *rule, const char *jump, uint32_t flags, struct entry *entry)
+{
+	struct entry_head head;
+
+	memset(entry, 0, sizeof(*entry));
+	put_head(entry, rule, flags);
+	put_matches(entry, rule, flags);
+	entry_head(rule->family, entry->data, &head);
+	*head.target_offset = (uint16_t)entry->len;
+	put_action(entry, rule, jump);
+	*head.next_offset = (uint16_t)entry->len;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The iptables-legacy backend: rules in chains of our own in the xtables tables raw, filter and
+ * nat, changed in process by libip4tc and libip6tc, one commit for each table and family.
+ */
+#ifndef BN_FIREWALL_IPTABLES_IPTABLES_H
+#define BN_FIREWALL_IPTABLES_IPTABLES_H
+
+#include "firewall/firewall.h"
+
+#include <errno.h>
+
+#define IPTABLES_TRAITS (PLAN_PORT_RANGES | PLAN_OWN_CHAINS)
+
+extern const struct firewall_backend iptables_backend;
+
+/* In the order in which what is added becomes effective: drops first. */
+enum table_id { TABLE_RAW, TABLE_FILTER, TABLE_NAT, TABLE_COUNT };
+enum { FAMILY_IPV4, FAMILY_IPV6, FAMILY_COUNT };
+#define FAMILY_OF(index) ((index) == FAMILY_IPV4 ? AF_INET : AF_INET6)
+#define FAMILY_INDEX(family) ((family) == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6)
+
+/* ---- library.c: libip4tc and libip6tc ---- */
+
+struct xtc_handle;
+
+/* Both have the same functions under two prefixes; an entry is a struct ipt_entry or ip6t_entry. A
+ * chain's name comes in a buffer of CHAIN_NAME_MAX bytes. */
+struct iptc {
+	void *library;
+	struct xtc_handle *(*init)(const char *table);
+	void (*free)(struct xtc_handle *handle);
+	int (*commit)(struct xtc_handle *handle);
+	int (*is_chain)(const char *chain, struct xtc_handle *handle);
+	int (*builtin)(const char *chain, struct xtc_handle *handle);
+	int (*create_chain)(const char *chain, struct xtc_handle *handle);
+	int (*delete_chain)(const char *chain, struct xtc_handle *handle);
+	int (*get_references)(unsigned int *references, const char *chain,
+			      struct xtc_handle *handle);
+	const void *(*first_rule)(const char *chain, struct xtc_handle *handle);
+	const void *(*next_rule)(const void *entry, struct xtc_handle *handle);
+	const char *(*get_target)(const void *entry, struct xtc_handle *handle);
+	int (*append_entry)(const char *chain, const void *entry, struct xtc_handle *handle);
+	int (*insert_entry)(const char *chain, const void *entry, unsigned int index,
+			    struct xtc_handle *handle);
+	int (*delete_num_entry)(const char *chain, unsigned int index, struct xtc_handle *handle);
+};
+
+/* -EOPNOTSUPP with a sentence that says what to install. */
+int iptc_load(int family, struct iptc *iptc, struct error *error);
+void iptc_unload(struct iptc *iptc);
+
+/* ---- lock.c: the lock that all programs take which change the tables ---- */
+
+#define XTABLES_LOCK "/run/xtables.lock"
+/* *ret_fd holds it until it is closed. -ETIMEDOUT */
+int xtables_lock(const char *path, deadline_ms deadline, int *ret_fd, struct error *error);
+
+/* ---- place.c: where rules stand ---- */
+
+enum place {
+	PLACE_RAW_PREROUTING,
+	PLACE_RAW,
+	PLACE_LOOPBACK,
+	PLACE_NETWORK_RAW,
+	PLACE_FORWARD,
+	PLACE_USER,
+	PLACE_OWN_FORWARD,
+	PLACE_NETWORK_FORWARD,
+	PLACE_NAT_PREROUTING,
+	PLACE_NAT_OUTPUT,
+	PLACE_PORTS,
+	PLACE_NETWORK_PORTS,
+	PLACE_POSTROUTING,
+	PLACE_OWN_POSTROUTING,
+	PLACE_NETWORK_POSTROUTING,
+	PLACE_COUNT
+};
+
+enum place_type {
+	PLACE_BUILTIN, /* a chain of the kernel: others' rules, and our jumps */
+	PLACE_BASE,    /* a chain of ours that is there from the first network on */
+	PLACE_NETWORK  /* a chain for each network */
+};
+
+struct place_info {
+	uint8_t type;     /* enum place_type */
+	uint8_t table;    /* enum table_id */
+	uint8_t chain;    /* enum rule_chain: where a listing shows it */
+	const char *name; /* with the label of the network for %s */
+};
+extern const struct place_info places[PLACE_COUNT];
+
+enum place rule_place(const struct rule *rule);
+enum table_id rule_table(const struct rule *rule);
+void place_chain(enum place place, const char *label, char name[static CHAIN_NAME_MAX]);
+void iptables_chain_name(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
+void iptables_jump_name(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
+
+/* Chain, kind and jump of a rule that was read in that place; RULE_FOREIGN if it is none of ours.
+ * jump: the name of the chain that it jumps to. */
+void place_classify(enum place place, const char *jump, struct rule *rule);
+
+/*
+ * The tree. The first DNAT rules stand in their network's chain, flat; what comes when FLAT_MAX are
+ * there goes by its port into a node below: chains of 64 ports, below chains of 2048 ports, below
+ * the network's. A rule never moves once it stands: the kernel counts packets while a table is
+ * being replaced, and they would be lost to a rule that is taken out and put in again.
+ */
+#define FLAT_MAX 64
+#define LEAF_PORTS 64u
+#define BRANCH_PORTS 2048u
+/* How many ports the smallest node spans that has room for all ports of the rule: LEAF_PORTS,
+ * BRANCH_PORTS, or 0 for the network's own chain. */
+uint32_t node_span(const struct rule *rule);
+/* The node of that span with the rule's ports, of the network whose chain is named. */
+void node_chain(const struct rule *rule, uint32_t span, const char *chain,
+		char name[static CHAIN_NAME_MAX]);
+/* The rule that leads to it, for entry_encode() with goto. */
+void node_jump(const struct rule *rule, uint32_t span, struct rule *ret_jump);
+
+/* ---- encode.c, decode.c: rules <-> entries of the kernel ---- */
+
+#define ENTRY_MAX 1024
+struct entry {
+	_Alignas(8) uint8_t data[ENTRY_MAX];
+	size_t len;
+};
+#define ENTRY_GOTO 0x1u    /* the jump does not come back to this chain */
+#define ENTRY_COMMENT 0x2u /* say whose it is */
+/* jump: the chain, for a rule that jumps. */
+void entry_encode(const struct rule *rule, const char *jump, uint32_t flags, struct entry *entry);
+
+/* What an entry says, as far as a rule can say it. */
+#define DECODED_FOREIGN 0x1 /* it says more than *rule does */
+#define DECODED_GOTO 0x2
+/* target: as libiptc names it, "" for none. rule->kind and rule->chain are left to the caller.
+ * DECODED_* bits, or -EBADMSG for what is malformed. */
+int entry_decode(int family, const void *data, size_t len, const char *target, struct rule *rule);
+/* The ports alone, and fast: false if the entry does not match ports of a protocol. */
+bool entry_ports(int family, const void *data, size_t len, uint8_t *ret_protocol,
+		 uint16_t *ret_first, uint16_t *ret_last);
+/* It matches every packet. */
+bool entry_is_unconditional(int family, const void *data, size_t len);
+/* In the words of iptables-save(8), and what has none as "[match NAME]". */
+#define ENTRY_TEXT_MAX 512
+void entry_text(int family, const void *data, size_t len, const char *target,
+		char text[static ENTRY_TEXT_MAX]);
+
+/* What both families' entries have in common; internal to encode.c and decode.c. */
+struct entry_head {
+	uint8_t *source, *source_mask, *destination, *destination_mask;
+	char *in, *out;
+	unsigned char *in_mask, *out_mask;
+	uint8_t *flags, *inverted;
+	uint16_t *target_offset, *next_offset;
+	struct xt_counters *counters;
+	size_t address_len, len;
+	uint8_t goto_flag;
+};
+void entry_head(int family, void *data, struct entry_head *ret_head);
+uint16_t entry_protocol(int family, const void *data);
+
+/* ---- table.c: one table of one family ---- */
+
+struct table {
+	const struct iptc *iptc;
+	struct xtc_handle *handle;
+	int family;
+	enum table_id id;
+};
+
+const char *table_name(enum table_id id);
+/* -EOPNOTSUPP when the kernel lacks it. */
+int table_open(const struct iptc *iptc, int family, enum table_id id, struct table *ret_table,
+	       struct error *error);
+void table_close(struct table *table);
+
+struct table_entry {
+	const void *data;
+	size_t len;
+	const char *target;
+	unsigned int index;
+};
+/* Each entry of a chain, none if there is no such chain. Non-zero ends the walk with it. The walk
+ * must neither change the table nor start another. */
+typedef int (*table_fn)(const struct table *table, const struct table_entry *entry, void *data);
+int table_walk(const struct table *table, const char *chain, table_fn fn, void *data);
+
+bool table_has_chain(const struct table *table, const char *chain);
+bool table_chain_is_empty(const struct table *table, const char *chain);
+unsigned int table_references(const struct table *table, const char *chain);
+/* 0 or -errno of libiptc, which is -ENOMEM but for a mistake of ours. */
+int table_create_chain(struct table *table, const char *chain);
+/* Only a chain that is there, empty and that nothing jumps to. */
+int table_drop_chain(struct table *table, const char *chain);
+#define TABLE_END UINT32_MAX
+int table_insert(struct table *table, const char *chain, unsigned int index,
+		 const struct entry *entry);
+int table_delete(struct table *table, const char *chain, unsigned int index);
+/* The index of the entry that jumps to `target`, TABLE_END if there is none. */
+unsigned int table_find_jump(const struct table *table, const char *chain, const char *target);
+/* -EAGAIN: it was changed since it was opened. */
+int table_commit(struct table *table);
+
+/* ---- edit.c, ports.c: a change of one table, before it is committed ---- */
+
+struct item {
+	const struct rule *rule;
+	char chain[CHAIN_NAME_MAX];
+	bool found;           /* in the kernel */
+	bool moved;           /* was there, but where no packet got to it: taken out */
+	struct item *origin; /* of which this is a part of the work, NULL */
+};
+typedef VECTOR(struct item) item_vector;
+
+/* To be sorted by chain, then rule_compare_unowned(). */
+int item_add(item_vector *items, const struct rule *rule);
+void items_sort(item_vector *items);
+
+struct edit {
+	struct table *table;
+	item_vector add, remove;
+	uint32_t flags; /* FIREWALL_* */
+	bool comments;
+};
+
+/* Which of the items, all of one chain and sorted, stand in it. */
+#define SWEEP_DELETE 0x1u /* take them out */
+#define SWEEP_REVIVE 0x2u /* take out those that no packet gets to, to be put in again */
+int chain_sweep(struct table *table, struct item *items, size_t len, uint32_t flags);
+/* Add a chain of a network or of the tree to those to be looked at, once. 0, -ENOMEM */
+int chain_note(const struct table *table, item_vector *chains, const char *chain);
+/* -EEXIST, -ENOENT, FIREWALL_BASE_MISSING as firewall.h has it. */
+int edit_table(struct edit *edit, struct error *error);
+/* 0, or FIREWALL_BASE_MISSING; *missing gets the items of the base that are. */
+int base_check(struct table *table, const rule_vector *base, uint32_t flags,
+	       item_vector *missing);
+
+/* DNAT rules: out of the tree; and whether they may come, and where to. */
+int ports_remove(struct edit *edit, struct item *items, size_t len);
+int ports_place(struct edit *edit, struct error *error);
+int ports_insert(struct edit *edit, const struct item *item);
+
+/* ---- the object ---- */
+
+struct known_table {
+	unsigned int entries, size; /* as the kernel said when the base stood; 0: not known */
+};
+
+struct iptables {
+	struct firewall base;
+	struct iptc iptc[FAMILY_COUNT];
+	int fd[FAMILY_COUNT]; /* for asking; -1: the kernel lacks the family */
+	struct known_table known[FAMILY_COUNT][TABLE_COUNT];
+	char *lock_file;
+	bool comments;
+};
+
+/* probe.c */
+/* Is there such a table in this namespace already? Asking for one makes it. */
+bool iptables_table_exists(int family, enum table_id id);
+int iptables_probe(int family, int *ret_fd, struct error *error);
+int iptables_table_info(const struct iptables *iptables, int family, enum table_id id,
+			struct known_table *ret_known);
+/* *error for a commit that the kernel refused: names what it lacks. */
+int iptables_commit_error(const struct iptables *iptables, const struct table *table, int code,
+			  struct error *error);
+
+/* Both want the lock to be held. */
+int iptables_apply_locked(struct iptables *iptables, const struct firewall_change *change,
+			  struct error *error);
+int iptables_list_locked(struct iptables *iptables, rule_vector *rules, struct error *error);
+
+int iptables_apply(struct firewall *firewall, const struct firewall_change *change,
+		   struct error *error);
+int iptables_list(struct firewall *firewall, const char *network, rule_vector *rules,
+		  struct error *error);
+int iptables_present(struct firewall *firewall, struct error *error);
+int iptables_in_use(struct firewall *firewall, struct error *error);
+int iptables_remove_base(struct firewall *firewall, struct error *error);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The kernel's entries as rules of the plan. */
+#include <unistd.h>
+
+#include "firewall/iptables/iptables.h"
+
+struct listing {
+	rule_vector *rules;
+	item_vector chains; /* of networks, and of the tree below them */
+	enum place place;
+	const char *label; /* of the network */
+};
+
+/* The place of a chain of a network, by its name. */
+static enum place network_place(enum table_id id, const char *chain)
+{
+	if (id == TABLE_RAW)
+		return PLACE_NETWORK_RAW;
+	if (id == TABLE_FILTER)
+		return PLACE_NETWORK_FORWARD;
+	return strlen(chain) > 5 && strcmp(chain + strlen(chain) - 5, ":post") == 0
+		       ? PLACE_NETWORK_POSTROUTING
+		       : PLACE_NETWORK_PORTS;
+}
+
+static void label_of(const char *chain, char label[static NETWORK_LABEL_MAX])
+{
+	size_t len = strcspn(chain + 3, ":");
+
+	if (len >= NETWORK_LABEL_MAX)
+		len = NETWORK_LABEL_MAX - 1;
+	memcpy(label, chain + 3, len);
+	label[len] = '\0';
+}
+
+static int list_foreign(const struct table *table, const struct table_entry *entry,
+			struct rule *rule)
+{
+	char text[ENTRY_TEXT_MAX];
+
+	entry_text(table->family, entry->data, entry->len, entry->target, text);
+	rule->kind = RULE_FOREIGN;
+	if (rule->target == TARGET_JUMP)
+		rule->target = TARGET_OTHER;
+	rule->foreign = strdup(text);
+	return rule->foreign ? 0 : -ENOMEM;
+}
+
+static int list_entry(const struct table *table, const struct table_entry *entry, void *data)
+{
+	struct listing *listing = data;
+	const struct place_info *place = &places[listing->place];
+	struct rule *rule = vector_push(listing->rules);
+	bool leads_on = strncmp(entry->target, "BN-", 3) == 0;
+	int decoded;
+
+	if (!rule)
+		return -ENOMEM;
+	decoded = entry_decode(table->family, entry->data, entry->len, entry->target, rule);
+	if (leads_on && place->type != PLACE_BUILTIN &&
+	    chain_note(table, &listing->chains, entry->target) < 0)
+		return -ENOMEM;
+	place_classify(listing->place, entry->target, rule);
+	if (decoded != 0)
+		rule->kind = RULE_FOREIGN;
+	/* What leads through the tree is no rule of the plan, nor are others' in the kernel's
+	 * chains. */
+	if ((leads_on && decoded == DECODED_GOTO) ||
+	    (rule->kind == RULE_FOREIGN && place->type == PLACE_BUILTIN)) {
+		listing->rules->len--;
+		return decoded < 0 && place->type != PLACE_BUILTIN ? decoded : 0;
+	}
+	if (leads_on && place->type == PLACE_BASE)
+		label_of(entry->target, rule->network);
+	else
+		string_copy(rule->network, sizeof(rule->network), listing->label);
+	return rule->kind == RULE_FOREIGN ? list_foreign(table, entry, rule) : 0;
+}
+
+static int list_table(const struct table *table, rule_vector *rules)
+{
+	struct listing listing = {.rules = rules, .label = ""};
+	char label[NETWORK_LABEL_MAX], chain[CHAIN_NAME_MAX];
+	int r = 0;
+
+	for (enum place i = 0; i < PLACE_COUNT && r == 0; i++) {
+		if (places[i].table != table->id || places[i].type == PLACE_NETWORK)
+			continue;
+		listing.place = i;
+		place_chain(i, "", chain);
+		r = table_walk(table, chain, list_entry, &listing);
+	}
+	listing.label = label;
+	for (size_t i = 0; i < listing.chains.len && r == 0; i++) {
+		memcpy(chain, listing.chains.items[i].chain, sizeof(chain));
+		label_of(chain, label);
+		listing.place = network_place(table->id, chain);
+		r = table_walk(table, chain, list_entry, &listing);
+	}
+	free(listing.chains.items);
+	return r;
+}
+
+/* Tables that are not there have no rules, and stay as they are. */
+int iptables_list_locked(struct iptables *iptables, rule_vector *rules, struct error *error)
+{
+	struct table table;
+	int r = 0;
+
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		for (enum table_id id = 0; id < TABLE_COUNT && r == 0; id++) {
+			if (iptables->fd[f] < 0 || !iptables_table_exists(FAMILY_OF(f), id))
+				continue;
+			r = table_open(&iptables->iptc[f], FAMILY_OF(f), id, &table, error);
+			if (r < 0)
+				return r;
+			r = list_table(&table, rules);
+			table_close(&table);
+		}
+	}
+	if (r == -ENOMEM)
+		return error_oom(error);
+	if (r < 0)
+		return error_set(
+			error, r, BN_REASON_KERNEL,
+			"an entry of the xtables tables is malformed; see iptables-legacy-save");
+	return 0;
+}
+
+int iptables_list(struct firewall *firewall, const char *network, rule_vector *rules,
+		  struct error *error)
+{
+	struct iptables *iptables = (struct iptables *)firewall;
+	CLEANUP(rules_clear) rule_vector found = {0};
+	CLEANUP_CLOSE int lock = -1;
+	int r;
+
+	(void)network;
+	/* Counters are incomplete between a commit and the putting back of the old ones. */
+	r = xtables_lock(iptables->lock_file, firewall->deadline, &lock, error);
+	if (r == 0)
+		r = iptables_list_locked(iptables, &found, error);
+	if (r < 0)
+		return r;
+	rules_sort(&found);
+	if (!rules->len) {
+		free(rules->items);
+		*rules = found;
+		found = (rule_vector){0};
+		return 0;
+	}
+	if (vector_reserve(rules, found.len) < 0)
+		return error_oom(error);
+	memcpy(rules->items + rules->len, found.items, found.len * sizeof(*found.items));
+	rules->len += found.len;
+	free(found.items);
+	found = (rule_vector){0};
+	return 0;
+}
+
+int iptables_present(struct firewall *firewall, struct error *error)
+{
+	CLEANUP(rules_clear) rule_vector rules = {0};
+	int r = iptables_list(firewall, NULL, &rules, error);
+
+	for (size_t i = 0; i < rules.len && r == 0; i++) {
+		if (rules.items[i].kind != RULE_FOREIGN &&
+		    (rules.items[i].network[0] || rules.items[i].kind == RULE_OUTGOING_ACCEPT))
+			r = 1;
+	}
+	return r;
+}
+
+static int note_others(const struct table *table, const struct table_entry *entry, void *data)
+{
+	(void)table;
+	(void)data;
+	return strncmp(entry->target, "BRIDGENET", 9) != 0;
+}
+
+int iptables_in_use(struct firewall *firewall, struct error *error)
+{
+	static const char hooks[][CHAIN_NAME_MAX] = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT",
+						     "POSTROUTING"};
+	struct iptables *iptables = (struct iptables *)firewall;
+	struct table table;
+	int r = 0;
+
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		for (enum table_id id = 0; id < TABLE_COUNT && r == 0; id++) {
+			if (iptables->fd[f] < 0 || !iptables_table_exists(FAMILY_OF(f), id))
+				continue;
+			r = table_open(&iptables->iptc[f], FAMILY_OF(f), id, &table, error);
+			for (size_t i = 0; i < ARRAY_SIZE(hooks) && r == 0; i++)
+				r = table_walk(&table, hooks[i], note_others, NULL);
+			table_close(&table);
+		}
+	}
+	return r;
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The DNAT rules of published ports: who has a port, and where in the tree it stands. */
+#include <stdio.h>
+
+#include "firewall/iptables/iptables.h"
+#include "model/port.h"
+
+/* ---- taking out ---- */
+
+/* The chains above a leaf that has become empty go with it. */
+static int prune(struct table *table, const struct rule *rule, uint32_t span, const char *chain)
+{
+	char node[CHAIN_NAME_MAX], parent[CHAIN_NAME_MAX];
+	unsigned int index;
+	int r = 0;
+
+	memcpy(parent, chain, sizeof(parent));
+	for (; span && r == 0; span = span == LEAF_PORTS ? BRANCH_PORTS : 0) {
+		node_chain(rule, span, chain, node);
+		if (!table_has_chain(table, node) || !table_chain_is_empty(table, node))
+			break;
+		if (span == LEAF_PORTS)
+			node_chain(rule, BRANCH_PORTS, chain, parent);
+		else
+			memcpy(parent, chain, sizeof(parent));
+		index = table_find_jump(table, parent, node);
+		if (index != TABLE_END)
+			r = table_delete(table, parent, index);
+		if (r == 0)
+			r = table_drop_chain(table, node);
+	}
+	return r;
+}
+
+/* What does not stand in the network's own chain stands in its node. */
+int ports_remove(struct edit *edit, struct item *items, size_t len)
+{
+	char chain[CHAIN_NAME_MAX];
+	item_vector rest = {0};
+	int r = chain_sweep(edit->table, items, len, SWEEP_DELETE);
+
+	memcpy(chain, items->chain, sizeof(chain));
+	for (size_t i = 0; i < len && r == 0; i++) {
+		uint32_t span = node_span(items[i].rule);
+
+		if (items[i].found || !span)
+			continue;
+		r = item_add(&rest, items[i].rule);
+		if (r < 0)
+			break;
+		rest.items[rest.len - 1].origin = &items[i];
+		node_chain(items[i].rule, span, chain, rest.items[rest.len - 1].chain);
+	}
+	items_sort(&rest);
+	for (size_t i = 0, run; i < rest.len && r == 0; i += run) {
+		for (run = 1; i + run < rest.len &&
+			      strcmp(rest.items[i].chain, rest.items[i + run].chain) == 0;)
+			run++;
+		r = chain_sweep(edit->table, &rest.items[i], run, SWEEP_DELETE);
+		if (r == 0)
+			r = prune(edit->table, rest.items[i].rule, node_span(rest.items[i].rule),
+				  chain);
+	}
+	for (size_t i = 0; i < rest.len && r == 0; i++)
+		rest.items[i].origin->found = rest.items[i].found;
+	free(rest.items);
+	return r;
+}
+
+/* ---- who has which port ---- */
+
+/* A bit for each port of the three protocols. */
+struct port_map {
+	uint8_t bits[3][65536 / 8];
+};
+
+static int map_index(uint8_t protocol)
+{
+	return protocol == IPPROTO_TCP ? 0 : protocol == IPPROTO_UDP ? 1 : 2;
+}
+
+static void map_set(struct port_map *map, const struct rule *rule)
+{
+	uint8_t *bits = map->bits[map_index(rule->protocol)];
+
+	for (uint32_t port = rule->host_port; port < rule->host_port + (uint32_t)rule->count;
+	     port++)
+		bits[port / 8] |= (uint8_t)(1u << port % 8);
+}
+
+static bool map_has(const struct port_map *map, uint8_t protocol, uint32_t first, uint32_t last)
+{
+	const uint8_t *bits = map->bits[map_index(protocol)];
+
+	for (uint32_t port = first; port <= last; port++) {
+		if (bits[port / 8] & 1u << port % 8)
+			return true;
+	}
+	return false;
+}
+
+struct survey {
+	struct edit *edit;
+	struct port_map map;   /* of what is to be added */
+	struct item **by_port; /* the same, by protocol and port */
+	size_t len;
+	uint16_t longest;           /* how many ports one has at the most */
+	item_vector chains;         /* still to be looked at */
+	char chain[CHAIN_NAME_MAX]; /* is being looked at */
+	size_t flat;                /* rules that stand in the chains of networks */
+	struct error *error;
+};
+
+static bool overlap(const struct rule *a, const struct rule *b)
+{
+	return a->protocol == b->protocol && a->host_port < b->host_port + (uint32_t)b->count &&
+	       b->host_port < a->host_port + (uint32_t)a->count &&
+	       (!a->destination.addr.family || !b->destination.addr.family ||
+		prefix_compare(&a->destination, &b->destination) == 0);
+}
+
+static int taken_error(const struct survey *survey, const struct rule *rule,
+		       const struct rule *holder)
+{
+	uint16_t port = rule->host_port > holder->host_port ? rule->host_port : holder->host_port;
+	char host[ADDR_TEXT_MAX] = "the host", to[ADDR_TEXT_MAX];
+
+	if (holder->destination.addr.family)
+		addr_format(&holder->destination.addr, host);
+	return error_set(survey->error, -EEXIST, BN_REASON_PORT_IN_USE,
+			 "port %u/%s of %s leads to %s port %u already, by chain %s of table nat; "
+			 "remove it there or choose another",
+			 (unsigned int)port, protocol_name(rule->protocol), host,
+			 addr_format(&holder->to, to),
+			 (unsigned int)(holder->to_port + port - holder->host_port),
+			 survey->chain);
+}
+
+static int compare_ports(const struct rule *a, uint8_t protocol, uint32_t port)
+{
+	if (a->protocol != protocol)
+		return a->protocol < protocol ? -1 : 1;
+	return a->host_port < port ? -1 : a->host_port > port;
+}
+
+static int compare_by_port(const void *left, const void *right)
+{
+	const struct rule *a = (*(struct item *const *)left)->rule;
+	const struct rule *b = (*(struct item *const *)right)->rule;
+
+	return compare_ports(a, b->protocol, b->host_port);
+}
+
+static int sort_by_port(struct survey *survey)
+{
+	item_vector *add = &survey->edit->add;
+
+	survey->by_port = calloc(add->len + 1, sizeof(*survey->by_port));
+	if (!survey->by_port)
+		return -ENOMEM;
+	for (size_t i = 0; i < add->len; i++) {
+		const struct rule *rule = add->items[i].rule;
+
+		if (rule->kind != RULE_PORT_DNAT)
+			continue;
+		map_set(&survey->map, rule);
+		survey->by_port[survey->len++] = &add->items[i];
+		if (rule->count > survey->longest)
+			survey->longest = rule->count;
+	}
+	qsort(survey->by_port, survey->len, sizeof(*survey->by_port), compare_by_port);
+	return 0;
+}
+
+/* The first that may have a port from `port` on. */
+static size_t first_by_port(const struct survey *survey, uint8_t protocol, uint32_t port)
+{
+	uint32_t lowest = port < survey->longest ? 0 : port - survey->longest;
+	size_t first = 0, end = survey->len;
+
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+
+		if (compare_ports(survey->by_port[middle]->rule, protocol, lowest) < 0)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+/* An entry that has a port of one of those that are to be added, on an address of theirs. */
+static int survey_holder(struct survey *survey, struct rule *holder)
+{
+	uint32_t last = holder->host_port + holder->count - 1u;
+
+	holder->kind = RULE_PORT_DNAT;
+	holder->chain = CHAIN_NAT_PORTS;
+	for (size_t i = first_by_port(survey, holder->protocol, holder->host_port);
+	     i < survey->len &&
+	     compare_ports(survey->by_port[i]->rule, holder->protocol, last) <= 0; i++) {
+		struct item *item = survey->by_port[i];
+
+		if (!overlap(item->rule, holder))
+			continue;
+		if (!(survey->edit->flags & FIREWALL_REPLACE) ||
+		    rule_compare_unowned(item->rule, holder) != 0)
+			return taken_error(survey, item->rule, holder);
+		item->found = true;
+	}
+	return 0;
+}
+
+static int survey_entry(const struct table *table, const struct table_entry *entry, void *data)
+{
+	struct survey *survey = data;
+	uint16_t first, last;
+	uint8_t protocol;
+	struct rule rule;
+
+	if (strncmp(entry->target, "BN-", 3) == 0)
+		return chain_note(table, &survey->chains, entry->target);
+	if (!strchr(survey->chain, ':'))
+		survey->flat++;
+	if (!entry_ports(table->family, entry->data, entry->len, &protocol, &first, &last) ||
+	    !map_has(&survey->map, protocol, first, last) ||
+	    entry_decode(table->family, entry->data, entry->len, entry->target, &rule) != 0 ||
+	    rule.target != TARGET_DNAT)
+		return 0;
+	return survey_holder(survey, &rule);
+}
+
+/* Their own chains are looked at in any case: somebody may have taken the jumps to them away. */
+static int survey_own(struct survey *survey)
+{
+	const char *last = "";
+
+	for (size_t i = 0; i < survey->len; i++) {
+		const char *chain = survey->by_port[i]->chain;
+		struct item *item;
+		bool known = strcmp(chain, last) == 0;
+
+		for (size_t j = 0; j < survey->chains.len && !known; j++)
+			known = strcmp(survey->chains.items[j].chain, chain) == 0;
+		last = chain;
+		if (known)
+			continue;
+		item = vector_push(&survey->chains);
+		if (!item)
+			return -ENOMEM;
+		string_copy(item->chain, sizeof(item->chain), chain);
+	}
+	return 0;
+}
+
+/* Breadth first: the walk through one chain can't be interrupted by another. */
+static int survey_chains(struct survey *survey)
+{
+	int r = table_walk(survey->edit->table, places[PLACE_PORTS].name, survey_entry, survey);
+
+	survey->flat = 0;
+	if (r == 0)
+		r = survey_own(survey);
+	for (size_t i = 0; i < survey->chains.len && r == 0; i++) {
+		memcpy(survey->chain, survey->chains.items[i].chain, sizeof(survey->chain));
+		r = table_walk(survey->edit->table, survey->chain, survey_entry, survey);
+	}
+	return r;
+}
+
+/* ---- putting in ---- */
+
+static void choose_chain(struct item *item, size_t *flat)
+{
+	uint32_t span = node_span(item->rule);
+	char chain[CHAIN_NAME_MAX];
+
+	if (*flat < FLAT_MAX || !span) {
+		(*flat)++;
+		return;
+	}
+	memcpy(chain, item->chain, sizeof(chain));
+	node_chain(item->rule, span, chain, item->chain);
+}
+
+int ports_place(struct edit *edit, struct error *error)
+{
+	struct survey *survey;
+	int r;
+
+	if (edit->table->id != TABLE_NAT)
+		return 0;
+	survey = calloc(1, sizeof(*survey));
+	if (!survey)
+		return -ENOMEM;
+	survey->edit = edit;
+	survey->error = error;
+	r = sort_by_port(survey);
+	if (r == 0 && survey->len)
+		r = survey_chains(survey);
+	for (size_t i = 0; i < survey->len && r == 0; i++) {
+		if (!survey->by_port[i]->found)
+			choose_chain(survey->by_port[i], &survey->flat);
+	}
+	free(survey->by_port);
+	free(survey->chains.items);
+	free(survey);
+	return r;
+}
+
+static int is_goto(const struct table *table, const struct table_entry *entry, void *data)
+{
+	(void)table;
+	if (strncmp(entry->target, "BN-", 3) != 0)
+		return 0;
+	*(unsigned int *)data = entry->index;
+	return 1;
+}
+
+/* Rules stand before what leads on: that does not come back. */
+static int insert_before_gotos(struct edit *edit, const char *chain, bool is_leaf,
+			       const struct rule *rule)
+{
+	unsigned int index = TABLE_END;
+	struct entry entry;
+
+	if (!is_leaf)
+		table_walk(edit->table, chain, is_goto, &index);
+	entry_encode(rule, "", edit->comments ? ENTRY_COMMENT : 0, &entry);
+	return table_insert(edit->table, chain, index, &entry);
+}
+
+static int make_node(struct edit *edit, const struct rule *rule, uint32_t span, const char *parent,
+		     const char *node)
+{
+	struct rule jump;
+	struct entry entry;
+	int r;
+
+	if (table_has_chain(edit->table, node) && table_references(edit->table, node))
+		return 0;
+	r = table_create_chain(edit->table, node);
+	if (r < 0)
+		return r;
+	node_jump(rule, span, &jump);
+	entry_encode(&jump, node, ENTRY_GOTO | (edit->comments ? ENTRY_COMMENT : 0), &entry);
+	return table_insert(edit->table, parent, TABLE_END, &entry);
+}
+
+int ports_insert(struct edit *edit, const struct item *item)
+{
+	char network[CHAIN_NAME_MAX], branch[CHAIN_NAME_MAX];
+	const char *mark = strchr(item->chain, ':');
+	bool is_leaf;
+	int r;
+
+	iptables_chain_name(item->rule, network);
+	r = table_create_chain(edit->table, network);
+	if (r == 0 && !mark)
+		return insert_before_gotos(edit, network, false, item->rule);
+	node_chain(item->rule, BRANCH_PORTS, network, branch);
+	if (r == 0)
+		r = make_node(edit, item->rule, BRANCH_PORTS, network, branch);
+	is_leaf = strcmp(branch, item->chain) != 0;
+	if (r == 0 && is_leaf)
+		r = make_node(edit, item->rule, LEAF_PORTS, branch, item->chain);
+	return r < 0 ? r : insert_before_gotos(edit, item->chain, is_leaf, item->rule);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One table of one family, as libiptc holds it between reading and committing. */
+#include "firewall/iptables/iptables.h"
+#include "firewall/iptables/kernel.h"
+#include "model/fault.h"
+
+const char *table_name(enum table_id id)
+{
+	static const char *const names[] = {"raw", "filter", "nat"};
+
+	return names[id];
+}
+
+static int open_error(int family, enum table_id id, int code, struct error *error)
+{
+	const char *tables = family == AF_INET ? "ip_tables" : "ip6_tables";
+
+	switch (code) {
+	case ENOENT:
+	case ENOPROTOOPT:
+	case EPROTONOSUPPORT:
+	case EAFNOSUPPORT:
+	case ESRCH:
+		return error_set(error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
+				 "the kernel has no table %s of %s: load the modules %s and "
+				 "%stable_%s, or use nftables",
+				 table_name(id), tables, tables, family == AF_INET ? "ip" : "ip6",
+				 table_name(id));
+	case ENOMEM:
+		return error_oom(error);
+	case EPERM:
+	case EACCES:
+		return error_set(
+			error, -EPERM, BN_REASON_PRIVILEGE,
+			"reading table %s of %s needs CAP_NET_ADMIN and CAP_NET_RAW in this "
+			"network namespace; run as root",
+			table_name(id), tables);
+	default:
+		return error_set(error, -code, BN_REASON_KERNEL, "can't read table %s of %s: %s",
+				 table_name(id), tables, strerrordesc_np(code));
+	}
+}
+
+int table_open(const struct iptc *iptc, int family, enum table_id id, struct table *ret_table,
+	       struct error *error)
+{
+	*ret_table = (struct table){.iptc = iptc, .family = family, .id = id};
+	errno = 0;
+	ret_table->handle = iptc->init(table_name(id));
+	return ret_table->handle ? 0 : open_error(family, id, errno ? errno : EIO, error);
+}
+
+void table_close(struct table *table)
+{
+	if (table->handle)
+		table->iptc->free(table->handle);
+	table->handle = NULL;
+}
+
+static size_t entry_len(int family, const void *data)
+{
+	struct entry_head head;
+
+	entry_head(family, (void *)data, &head);
+	return *head.next_offset;
+}
+
+bool table_has_chain(const struct table *table, const char *chain)
+{
+	return table->iptc->is_chain(chain, table->handle);
+}
+
+int table_walk(const struct table *table, const char *chain, table_fn fn, void *data)
+{
+	struct table_entry entry = {0};
+	int r = 0;
+
+	if (!table_has_chain(table, chain))
+		return 0;
+	for (entry.data = table->iptc->first_rule(chain, table->handle); entry.data && r == 0;
+	     entry.data = table->iptc->next_rule(entry.data, table->handle)) {
+		entry.len = entry_len(table->family, entry.data);
+		entry.target = table->iptc->get_target(entry.data, table->handle);
+		if (!entry.target)
+			return -EBADMSG;
+		r = fn(table, &entry, data);
+		entry.index++;
+	}
+	return r;
+}
+
+bool table_chain_is_empty(const struct table *table, const char *chain)
+{
+	return !table->iptc->first_rule(chain, table->handle);
+}
+
+unsigned int table_references(const struct table *table, const char *chain)
+{
+	unsigned int references = 0;
+
+	return table->iptc->get_references(&references, chain, table->handle) ? references : 0;
+}
+
+/* libiptc's own functions give 1 for success. */
+static int done(int success)
+{
+	return success ? 0 : errno ? -errno : -EIO;
+}
+
+int table_create_chain(struct table *table, const char *chain)
+{
+	if (table_has_chain(table, chain))
+		return 0;
+	return done(table->iptc->create_chain(chain, table->handle));
+}
+
+int table_drop_chain(struct table *table, const char *chain)
+{
+	if (!table_has_chain(table, chain) || table->iptc->builtin(chain, table->handle) ||
+	    !table_chain_is_empty(table, chain) || table_references(table, chain))
+		return 0;
+	return done(table->iptc->delete_chain(chain, table->handle));
+}
+
+int table_insert(struct table *table, const char *chain, unsigned int index,
+		 const struct entry *entry)
+{
+	if (index == TABLE_END)
+		return done(table->iptc->append_entry(chain, entry->data, table->handle));
+	return done(table->iptc->insert_entry(chain, entry->data, index, table->handle));
+}
+
+int table_delete(struct table *table, const char *chain, unsigned int index)
+{
+	return done(table->iptc->delete_num_entry(chain, index, table->handle));
+}
+
+struct search {
+	const char *target;
+	unsigned int index;
+};
+
+static int is_jump(const struct table *table, const struct table_entry *entry, void *data)
+{
+	struct search *search = data;
+
+	(void)table;
+	if (strcmp(entry->target, search->target) != 0)
+		return 0;
+	search->index = entry->index;
+	return 1;
+}
+
+unsigned int table_find_jump(const struct table *table, const char *chain, const char *target)
+{
+	struct search search = {target, TABLE_END};
+
+	table_walk(table, chain, is_jump, &search);
+	return search.index;
+}
+
+int table_commit(struct table *table)
+{
+	int r = FAULT("iptables.commit");
+
+	if (r < 0)
+		return r;
+	errno = 0;
+	return done(table->iptc->commit(table->handle));
+}

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/owner.h"
+
+#include <errno.h>
+
+/* An address of an endpoint, or a port on a loopback address and who has it. */
+struct holder {
+	struct addr addr;
+	uint16_t port;
+	uint8_t protocol;
+	const char *network, *endpoint;
+};
+typedef VECTOR(struct holder) holder_vector;
+
+static int compare_holders(const void *left, const void *right)
+{
+	const struct holder *a = left, *b = right;
+	int order = addr_compare(&a->addr, &b->addr);
+
+	if (!order)
+		order = (int)a->port - (int)b->port;
+	return order ? order : (int)a->protocol - (int)b->protocol;
+}
+
+static int holder_add(holder_vector *holders, const struct holder *holder)
+{
+	struct holder *slot = vector_push(holders);
+
+	if (!slot)
+		return -ENOMEM;
+	*slot = *holder;
+	return 0;
+}
+
+static int endpoint_holders(const endpoint_vector *endpoints, holder_vector *holders)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	int r = 0;
+
+	for (size_t i = 0; i < endpoints->len; i++) {
+		const struct endpoint *endpoint = &endpoints->items[i];
+		struct holder holder = {.network = endpoint->network, .endpoint = endpoint->id};
+
+		for (size_t f = 0; r == 0 && f < ARRAY_SIZE(families); f++) {
+			const struct prefix *prefix = endpoint_prefix(endpoint, families[f]);
+
+			if (!prefix)
+				continue;
+			holder.addr = prefix->addr;
+			r = holder_add(holders, &holder);
+		}
+	}
+	if (holders->len)
+		qsort(holders->items, holders->len, sizeof(*holders->items), compare_holders);
+	return r;
+}
+
+static bool give(struct rule *rule, const holder_vector *holders, const struct holder *wanted)
+{
+	const struct holder *found = NULL;
+
+	if (holders->len)
+		found = bsearch(wanted, holders->items, holders->len, sizeof(*wanted),
+				compare_holders);
+	if (!found)
+		return false;
+	string_copy(rule->network, sizeof(rule->network), found->network);
+	string_copy(rule->endpoint, sizeof(rule->endpoint), found->endpoint);
+	return true;
+}
+
+static void find_network(struct rule *rule, const network_vector *networks)
+{
+	const char *bridge = rule->kind == RULE_FOREIGN ? "" : rule->in[0] ? rule->in : rule->out;
+	char label[NETWORK_LABEL_MAX];
+
+	for (size_t i = 0; i < networks->len; i++) {
+		const struct network *network = &networks->items[i];
+
+		network_label(network->name, label);
+		if (bridge[0] ? strcmp(bridge, network->bridge) != 0
+			      : !rule->network[0] || strcmp(rule->network, label) != 0)
+			continue;
+		string_copy(rule->network, sizeof(rule->network), network->name);
+		return;
+	}
+}
+
+/* The drop of a port on a loopback address stands beside the DNAT of the same port. */
+static int loopback_holders(const rule_vector *rules, holder_vector *holders)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < rules->len; i++) {
+		const struct rule *rule = &rules->items[i];
+		const struct holder holder = {.addr = rule->destination.addr,
+					      .port = rule->host_port,
+					      .protocol = rule->protocol,
+					      .network = rule->network,
+					      .endpoint = rule->endpoint};
+
+		if (rule->kind == RULE_PORT_DNAT && addr_is_loopback(&rule->destination.addr))
+			r = holder_add(holders, &holder);
+	}
+	if (holders->len)
+		qsort(holders->items, holders->len, sizeof(*holders->items), compare_holders);
+	return r;
+}
+
+static int find_loopback_owners(rule_vector *rules)
+{
+	holder_vector holders = {0};
+	int r = loopback_holders(rules, &holders);
+
+	for (size_t i = 0; r == 0 && i < rules->len; i++) {
+		struct rule *rule = &rules->items[i];
+		const struct holder wanted = {.addr = rule->destination.addr,
+					      .port = rule->host_port,
+					      .protocol = rule->protocol};
+
+		if (rule->kind == RULE_LOOPBACK_PORT_DROP)
+			give(rule, &holders, &wanted);
+	}
+	free(holders.items);
+	return r;
+}
+
+int owners_find(rule_vector *rules, const network_vector *networks,
+		const endpoint_vector *endpoints)
+{
+	holder_vector holders = {0};
+	int r = endpoint_holders(endpoints, &holders);
+
+	for (size_t i = 0; r == 0 && i < rules->len; i++) {
+		struct rule *rule = &rules->items[i];
+		struct holder wanted = {0};
+
+		switch (rule->kind) {
+		case RULE_PORT_DNAT:
+			wanted.addr = rule->to;
+			if (!give(rule, &holders, &wanted))
+				find_network(rule, networks);
+			break;
+		case RULE_DIRECT_DROP:
+			wanted.addr = rule->destination.addr;
+			if (!give(rule, &holders, &wanted))
+				find_network(rule, networks);
+			break;
+		case RULE_LOOPBACK_PORT_DROP:
+			break;
+		default:
+			if (rule->network[0] || rule->in[0] || rule->out[0])
+				find_network(rule, networks);
+			break;
+		}
+	}
+	free(holders.items);
+	return r < 0 ? r : find_loopback_owners(rules);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Moving a state from one backend to another. */
+#include <errno.h>
+#include <stdio.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "model/fault.h"
+#include "ops/operation.h"
+#include "ops/ops.h"
+#include "ops/rules.h"
+
+/* What the state says, as rules of that backend, in its tables or out of them. */
+static int put_rules(struct engine *engine, struct firewall *firewall)
+{
+	CLEANUP(rules_clear) rule_vector rules = {0};
+	struct firewall_change change = {.flags = FIREWALL_BASE | FIREWALL_REPLACE};
+	int r;
+
+	r = rules_plan_state(engine, firewall->backend->traits, NULL, &rules);
+	if (r < 0)
+		return r;
+	change.add = rules.items;
+	change.add_len = rules.len;
+	r = firewall->backend->apply(firewall, &change, &engine->error);
+	return r == -EEXIST && engine->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
+}
+
+/* Take these rules out of a backend that is left, and its base. */
+static int take_rules(struct engine *engine, struct firewall *firewall, const rule_vector *rules)
+{
+	const struct firewall_change change = {
+		.remove = rules->items,
+		.remove_len = rules->len,
+		.flags = FIREWALL_MISSING_OK,
+	};
+	int r;
+
+	r = firewall->backend->apply(firewall, &change, &engine->error);
+	if (r >= 0 || r == FIREWALL_BASE_MISSING)
+		r = firewall->backend->remove_base(firewall, &engine->error);
+	return r;
+}
+
+static int take_state(struct engine *engine, struct firewall *firewall)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	int r;
+
+	r = rules_plan_state(engine, firewall->backend->traits, NULL, &rules);
+	return r < 0 ? r : take_rules(engine, firewall, &rules);
+}
+
+static bool nap(const struct engine *engine)
+{
+	const struct timespec pause = { .tv_nsec = 1000 * 1000 };
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (engine->deadline &&
+	    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 >= engine->deadline)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+/*
+ * Begin a transaction in which no other operation is under way: what that one is about to do would
+ * be done in the backend that is left. The first time, the move's own operation is opened in it, so
+ * no two moves ever wait for each other.
+ */
+static int begin_alone(struct engine *engine, struct operation *operation, bool open)
+{
+	int r;
+
+	for (;;) {
+		r = open ? operation_begin(engine, OPERATION_BACKEND_SWITCH, operation)
+			 : store_begin(engine->store, &engine->error);
+		if (r >= 0)
+			r = store_operation_is_alone(engine->store, operation, &engine->error);
+		if (r != 0)
+			return r < 0 ? r : 0;
+		store_rollback(engine->store);
+		r = ops_recover(engine);
+		if (r < 0)
+			return r;
+		if (!nap(engine))
+			return error_set(&engine->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
+					 "other calls on the state in %s did not end until the "
+					 "time limit; try again, or allow more time",
+					 engine->state_dir);
+	}
+}
+
+/* The transaction is open while the kernel is at work, unlike any other: so the state can't change
+ * meanwhile, and whoever comes next finds the new backend. ret_left: what is to be taken out of the
+ * one that is left. */
+static int move(struct engine *engine, struct firewall *target, struct operation *operation,
+		rule_vector *ret_left)
+{
+	int r;
+
+	r = begin_alone(engine, operation, false);
+	if (r >= 0)
+		r = rules_plan_state(engine, engine->firewall->backend->traits, NULL, ret_left);
+	if (r >= 0)
+		r = FAULT("switch.put");
+	if (r >= 0)
+		r = put_rules(engine, target);
+	if (r >= 0)
+		r = store_fact_set(engine->store, "backend", target->backend->name,
+				   &engine->error);
+	if (r >= 0)
+		r = FAULT("switch.commit");
+	if (r >= 0)
+		r = store_commit(engine->store, &engine->error);
+	store_rollback(engine->store);
+	return r;
+}
+
+static void undo_move(struct engine *engine, struct firewall *target)
+{
+	struct error cause;
+
+	engine_undo_begin(engine, &cause);
+	target->deadline = engine->deadline;
+	engine_undo_end(engine, &cause, take_state(engine, target));
+}
+
+/* 1 when the operation is open, 0 when another call has moved the state there meanwhile. */
+static int open_operation(struct engine *engine, const struct firewall *target,
+			  struct operation *operation)
+{
+	int r;
+
+	r = begin_alone(engine, operation, true);
+	if (r >= 0 && engine->firewall->backend == target->backend) {
+		store_rollback(engine->store);
+		return 0;
+	}
+	if (r >= 0)
+		r = store_commit(engine->store, &engine->error);
+	store_rollback(engine->store);
+	return r < 0 ? r : 1;
+}
+
+/* 1 when *target is in use now, 0 when there was nothing to do. */
+static int switch_to(struct engine *engine, struct firewall *target)
+{
+	CLEANUP(rules_clear) rule_vector left = { 0 };
+	struct operation operation;
+	struct firewall *old;
+	int r;
+
+	r = open_operation(engine, target, &operation);
+	if (r <= 0)
+		return r;
+	r = move(engine, target, &operation, &left);
+	if (r < 0) {
+		undo_move(engine, target);
+		operation_abandon(engine, &operation);
+		return r;
+	}
+	old = engine->firewall;
+	engine->firewall = target;
+	r = FAULT("switch.take");
+	if (r >= 0)
+		r = take_rules(engine, old, &left);
+	old->backend->close(old);
+	if (r >= 0)
+		r = operation_settle(engine, &operation);
+	/* the move itself is done: what is left of the old backend goes with the next call */
+	if (r < 0) {
+		engine_log(engine, LOG_WARNING, "rules of the old backend stay for now: %s",
+			   engine->error.message);
+		store_operation_leave(engine->store, &operation);
+		error_clear(&engine->error);
+	}
+	return 1;
+}
+
+int ops_backend_switch(struct engine *engine, const char *name)
+{
+	const struct firewall_backend *backend = firewall_backend_by_name(name);
+	struct firewall *target;
+	char recorded[FACT_MAX];
+	int r;
+
+	if (!backend)
+		return error_set(&engine->error, -EINVAL, BN_REASON_BACKEND_UNAVAILABLE,
+				 "backend '%.32s' is unknown to this build", name);
+	r = store_fact_get(engine->store, "backend", recorded, &engine->error);
+	/* nothing was made yet, or it is there already */
+	if (r < 0 || !recorded[0] || strcmp(recorded, name) == 0)
+		return r;
+	r = engine_try_backend(engine, backend, &target);
+	if (r < 0)
+		return r;
+	r = switch_to(engine, target);
+	if (r <= 0)
+		backend->close(target);
+	else
+		snprintf(engine->backend_reason, sizeof(engine->backend_reason),
+			 "the state was moved to it");
+	return r < 0 ? r : 0;
+}
+
+int backend_clean(struct engine *engine)
+{
+	const struct firewall_backend *const *backend;
+	struct firewall *other;
+	int r = 0;
+
+	for (backend = firewall_backends; *backend && r >= 0; backend++) {
+		if (*backend == engine->firewall->backend)
+			continue;
+		/* what can't be opened holds nothing of ours */
+		if (engine_try_backend(engine, *backend, &other) < 0) {
+			error_clear(&engine->error);
+			continue;
+		}
+		r = take_state(engine, other);
+		(*backend)->close(other);
+	}
+	return r;
+}

@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The iptables-legacy backend in the real kernel; iptables-legacy-save(8) is the judge. */
+#include "iptables_stage.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define BASE FIREWALL_BASE
+#define MEND (FIREWALL_BASE | FIREWALL_REPLACE)
+
+/* Two networks, one of both families, with endpoints and every kind of mapping. */
+static void plan_all(rule_vector *rules)
+{
+	struct endpoint web = plan_pair("blue", "nf-blue", "172.30.0.0/16", "fd30::/64", rules);
+	struct endpoint db = plan_pair("red", "nf-red", "172.31.0.0/16", NULL, rules);
+
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, rules);
+	plan_mapping(&web, IPPROTO_SCTP, "0.0.0.0", 8799, 1337, 1, rules);
+	plan_mapping(&web, IPPROTO_UDP, "127.0.0.1", 53, 5353, 3, rules);
+	plan_mapping(&web, IPPROTO_TCP, "192.0.2.1", 80, 8080, 1, rules);
+	plan_mapping(&web, IPPROTO_TCP, "2001:db8::1", 80, 8080, 1, rules);
+	plan_mapping(&db, IPPROTO_TCP, NULL, 65535, 65535, 1, rules);
+	plan_mapping(&db, IPPROTO_TCP, NULL, 7000, 17000, 100, rules);
+}
+
+static void test_read_back(void **state)
+{
+	rule_vector rules = {0}, none = {0};
+
+	(void)state;
+	plan_all(&rules);
+	/* Asking must not make tables. */
+	assert_int_equal(iptables_backend.present(firewall, &error), 0);
+	assert_int_equal(iptables_backend.in_use(firewall, &error), 0);
+	run("! grep . /proc/net/ip_tables_names /proc/net/ip6_tables_names");
+	assert_int_equal(apply(&none, NULL, BASE), 0);
+	assert_int_equal(iptables_backend.present(firewall, &error), 0);
+	assert_int_equal(iptables_backend.in_use(firewall, &error), 0);
+	assert_kernel_holds(&none, NULL);
+	assert_int_equal(apply(&rules, NULL, 0), 0);
+	assert_kernel_holds(&rules, NULL);
+	assert_int_equal(iptables_backend.present(firewall, &error), 1);
+	assert_int_equal(iptables_backend.in_use(firewall, &error), 0);
+	assert_int_equal(count_lines("DNAT --to"), 8);
+	assert_int_equal(count_lines("to-destination 172.31.0.2:17000-17099/7000"), 1);
+	assert_int_equal(count_lines("comment"), 0);
+	assert_int_equal(apply(NULL, &rules, 0), 0);
+	assert_kernel_holds(&none, NULL);
+	assert_int_equal(count_lines("BN-"), 0);
+	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_only_empty_tables();
+	rules_clear(&rules);
+}
+
+static void test_iptables_reads_what_it_writes(void **state)
+{
+	rule_vector rules = {0};
+	char *before, *after;
+
+	(void)state;
+	plan_all(&rules);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	before = output_of(SAVE_ALL);
+	run("iptables-legacy-save | iptables-legacy-restore");
+	run("ip6tables-legacy-save | ip6tables-legacy-restore");
+	after = output_of(SAVE_ALL);
+	assert_string_equal(before, after);
+	assert_kernel_holds(&rules, NULL);
+	free(before);
+	free(after);
+	rules_clear(&rules);
+}
+
+static void test_in_use(void **state)
+{
+	(void)state;
+	run("ip6tables-legacy -t nat -A OUTPUT -d ::2 -j ACCEPT");
+	assert_int_equal(iptables_backend.in_use(firewall, &error), 1);
+	assert_int_equal(iptables_backend.present(firewall, &error), 0);
+}
+
+static void test_base_missing(void **state)
+{
+	static const struct {
+		const char *command;
+		bool network_alone;     /* what is missing belongs to a network, not to the base */
+	} accidents[] = {
+		{"iptables-legacy -F", false},
+		{"iptables-legacy -t nat -F BRIDGENET", true},
+		{"iptables-legacy -t raw -F BRIDGENET-RAW", false},
+		{"ip6tables-legacy -F FORWARD", false},
+		{"iptables-legacy -t nat -F PREROUTING", false},
+		{"iptables-legacy -t nat -F POSTROUTING", false},
+		{"iptables-legacy -F BRIDGENET-FORWARD", false},
+	};
+	rule_vector rules = {0}, more = {0};
+	struct endpoint web;
+
+	(void)state;
+	plan_all(&rules);
+	web = endpoints.items[0];
+	plan_mapping(&web, IPPROTO_TCP, NULL, 9999, 1337, 1, &more);
+	assert_int_equal(apply(&rules, NULL, 0), FIREWALL_BASE_MISSING);
+	assert_string_equal(error.message, "");
+	assert_int_equal(apply(NULL, &rules, 0), FIREWALL_BASE_MISSING);
+	assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK), 0);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(accidents); i++) {
+		set_counters("nat", "dport 8799");
+		set_counters("raw", "-d 172.30.0.2");
+		run(accidents[i].command);
+		/* A port alone, also where what is missing is in another table. */
+		if (apply(&more, NULL, 0) != FIREWALL_BASE_MISSING)
+			fail_msg("a port is added after %s", accidents[i].command);
+		if (!accidents[i].network_alone &&
+		    apply(&rules, NULL, FIREWALL_REPLACE) != FIREWALL_BASE_MISSING)
+			fail_msg("all rules are added after %s", accidents[i].command);
+		assert_int_equal(apply(&rules, NULL, MEND), 0);
+		assert_kernel_holds(&rules, NULL);
+		/* 8799/tcp and sctp, and the drop, stood all the time */
+		assert_int_equal(count_lines("^.7:700. .*dport 8799"), 2);
+		assert_int_equal(count_lines("^.7:700. .*-d 172.30.0.2"), 1);
+	}
+	rules_clear(&rules);
+	rules_clear(&more);
+}
+
+static void test_base_is_added_once(void **state)
+{
+	rule_vector rules = {0};
+	char *before, *after;
+
+	(void)state;
+	plan_all(&rules);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	before = output_of(SAVE_ALL);
+	assert_int_equal(apply(NULL, NULL, BASE), 0);
+	assert_int_equal(apply(&rules, NULL, MEND), 0);
+	after = output_of(SAVE_ALL);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	rules_clear(&rules);
+}
+
+static void assert_taken(const rule_vector *rules, const char *port)
+{
+	char *before = output_of(SAVE_ALL), *after;
+
+	assert_int_equal(apply(rules, NULL, 0), -EEXIST);
+	assert_int_equal(error.reason, BN_REASON_PORT_IN_USE);
+	if (!strstr(error.message, port))
+		fail_msg("no '%s' in: %s", port, error.message);
+	after = output_of(SAVE_ALL);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+}
+
+static void test_port_taken(void **state)
+{
+	static const struct {
+		const char *address;
+		uint16_t first, count;
+		const char *taken;      /* NULL: it is free */
+	} cases[] = {
+		{NULL, 8799, 1, "8799/tcp"}, {"0.0.0.0", 8799, 1, "8799/tcp"},
+		{"198.51.100.1", 8799, 1, "8799/tcp"}, {NULL, 8790, 20, "8799/tcp"},
+		{NULL, 8080, 1, "8080/tcp of 192.0.2.1"}, {"192.0.2.1", 8080, 1, "8080/tcp"},
+		{"192.0.2.2", 8080, 1, NULL}, {NULL, 9099, 10, "9099/tcp"},
+		{NULL, 8990, 11, "9000/tcp"}, {"192.0.2.1", 9050, 1, "9050/tcp"},
+		{NULL, 8990, 10, NULL}, {NULL, 9100, 1, NULL},
+	};
+	rule_vector rules = {0}, ports = {0}, one = {0};
+	struct endpoint web, rival;
+
+	(void)state;
+	web = plan_pair("blue", "nf-blue", "172.30.0.0/16", NULL, &rules);
+	rival = plan_pair("red", "nf-red", "172.31.0.0/16", NULL, &rules);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &ports);
+	plan_mapping(&web, IPPROTO_TCP, "192.0.2.1", 8080, 1337, 1, &ports);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 9000, 9000, 100, &ports);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	assert_int_equal(apply(&ports, NULL, 0), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		one.len = 0;
+		plan_mapping(&rival, IPPROTO_TCP, cases[i].address, cases[i].first, 80,
+			     cases[i].count, &one);
+		if (cases[i].taken) {
+			assert_taken(&one, cases[i].taken);
+			continue;
+		}
+		assert_int_equal(apply(&one, NULL, 0), 0);
+		assert_int_equal(apply(NULL, &one, 0), 0);
+	}
+	/* The same number of another protocol is another port; in place of the first it goes. */
+	one.len = 0;
+	plan_mapping(&rival, IPPROTO_UDP, NULL, 8799, 80, 1, &one);
+	assert_int_equal(apply(&one, NULL, 0), 0);
+	assert_int_equal(apply(NULL, &one, 0), 0);
+	one.len = 0;
+	plan_mapping(&rival, IPPROTO_TCP, NULL, 9000, 80, 100, &one);
+	assert_int_equal(apply(&one, &ports, 0), 0);
+	assert_kernel_holds(&rules, &one);
+	/* The same rule twice. */
+	assert_int_equal(apply(&one, NULL, 0), -EEXIST);
+	assert_int_equal(apply(&rules, NULL, 0), -EEXIST);
+	assert_kernel_holds(&rules, &one);
+	rules_clear(&rules);
+	rules_clear(&ports);
+	rules_clear(&one);
+}
+
+static void test_missing(void **state)
+{
+	rule_vector rules = {0}, ports = {0}, more = {0};
+	struct endpoint web, rival;
+
+	(void)state;
+	web = plan_pair("blue", "nf-blue", "172.30.0.0/16", NULL, &rules);
+	rival = plan_pair("red", "nf-red", "172.31.0.0/16", NULL, &rules);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &ports);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	assert_int_equal(apply(&ports, NULL, 0), 0);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &more);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8801, 1339, 1, &more);
+	assert_int_equal(apply(NULL, &more, 0), -ENOENT);
+	assert_string_not_equal(error.message, "");
+	assert_kernel_holds(&rules, &ports);
+	/* What has the port of a rule to remove but leads to another stays. */
+	more.len = 0;
+	plan_mapping(&rival, IPPROTO_TCP, NULL, 8799, 1337, 1, &more);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1338, 1, &more);
+	assert_int_equal(apply(NULL, &more, FIREWALL_MISSING_OK), 0);
+	assert_kernel_holds(&rules, &ports);
+	more.len = 0;
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &more);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8801, 1339, 1, &more);
+	assert_int_equal(apply(NULL, &more, FIREWALL_MISSING_OK), 0);
+	assert_kernel_holds(&rules, NULL);
+	assert_int_equal(apply(NULL, &more, FIREWALL_MISSING_OK), 0);
+	rules_clear(&rules);
+	rules_clear(&ports);
+	rules_clear(&more);
+}
+
+static void test_replace(void **state)
+{
+	rule_vector rules = {0}, old = {0}, new = {0}, more = {0};
+	struct endpoint web;
+
+	(void)state;
+	web = plan_pair("blue", "nf-blue", "172.30.0.0/16", NULL, &rules);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &old);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8800, 1338, 1, &old);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	assert_int_equal(apply(&old, NULL, 0), 0);
+	set_counters("nat", "--dport 8799");
+	/* One that is there as planned (it keeps its counters), and one more. */
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &new);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8801, 1338, 2, &new);
+	assert_int_equal(apply(&new, NULL, 0), -EEXIST);
+	assert_kernel_holds(&rules, &old);
+	assert_int_equal(apply(&new, NULL, FIREWALL_REPLACE), 0);
+	assert_int_equal(count_lines("^.7:700. -A BN-blue -p tcp -m tcp --dport 8799 "), 1);
+	assert_int_equal(apply(NULL, &old, 0), 0);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &more);
+	assert_int_equal(apply(&more, NULL, FIREWALL_REPLACE), 0);
+	assert_int_equal(apply(&new, NULL, FIREWALL_REPLACE), 0);
+	assert_kernel_holds(&rules, &new);
+	/* What leads elsewhere has the port all the same. */
+	more.len = 0;
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8802, 9999, 1, &more);
+	assert_int_equal(apply(&more, NULL, FIREWALL_REPLACE), -EEXIST);
+	assert_non_null(strstr(error.message, "8802/tcp"));
+	assert_kernel_holds(&rules, &new);
+	rules_clear(&more);
+	rules_clear(&rules);
+	rules_clear(&old);
+	rules_clear(&new);
+}
+
+/* Each of a kind that only iptables itself can make, with counters. */
+static const char others[] =
+	"ipset create bn-test hash:ip && set -e;"
+	"for i in iptables ip6tables; do $i-legacy -P INPUT DROP;"
+	"$i-legacy -A FORWARD -c 1 10 -p tcp -m string --string 'a \"b' --algo bm -j DROP;"
+	"$i-legacy -A FORWARD -c 2 20 -m recent --set --name x --rsource;"
+	"$i-legacy -t raw -A PREROUTING -c 3 30 -j LOG --log-prefix 'x: ';"
+	"$i-legacy -A FORWARD -c 4 40 -m bpf --bytecode '1,6 0 0 1' -m limit -j REJECT;"
+	"$i-legacy -t nat -N OTHER; $i-legacy -t nat -A PREROUTING -c 5 50 -i e+ -g OTHER;"
+	"$i-legacy -t nat -A OTHER -c 6 60 -p tcp --dport 8799 -j REDIRECT --to-ports 1;"
+	"$i-legacy -t mangle -A FORWARD -c 7 70 -j MARK --set-mark 1; done;"
+	"iptables-legacy -A FORWARD -c 8 80 -m set --match-set bn-test src -j ACCEPT;"
+	"iptables-legacy -t nat -A POSTROUTING -c 9 90 -j MASQUERADE --random";
+
+static void test_others_stay(void **state)
+{
+	rule_vector rules = {0};
+	char *before, *after;
+
+	(void)state;
+	run(others);
+	before = output_of(SAVE_ALL);
+	plan_all(&rules);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	assert_kernel_holds(&rules, NULL);
+	assert_int_equal(iptables_backend.in_use(firewall, &error), 1);
+	after = output_of(SAVE_ALL " | grep -v -e BRIDGENET -e ' BN-' -e ':BN-'");
+	assert_string_equal(before, after);
+	free(after);
+	assert_int_equal(apply(NULL, &rules, 0), 0);
+	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	after = output_of(SAVE_ALL);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	rules_clear(&rules);
+}
+
+static void test_comments(void **state)
+{
+	rule_vector rules = {0};
+
+	(void)state;
+	plan_all(&rules);
+	open_with(&(struct firewall_config){.comments = true});
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	assert_kernel_holds(&rules, NULL);
+	assert_int_equal(count_lines("--dport 8799 .*--comment \"?blue/web\"? "), 3);
+	assert_int_equal(count_lines("-A FORWARD .*--comment \"?bridgenet\"? "), 4);
+	assert_int_equal(count_lines("^.[0-9]*:[0-9]*. -A"), count_lines("--comment"));
+	/* Whoever made them, they are the same rules. */
+	open_with(&(struct firewall_config){.comments = false});
+	assert_int_equal(apply(&rules, NULL, MEND), 0);
+	assert_int_equal(apply(NULL, &rules, 0), 0);
+	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_only_empty_tables();
+	rules_clear(&rules);
+}
+
+static deadline_ms in_ms(unsigned int ms)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (deadline_ms)now.tv_sec * 1000 + (deadline_ms)now.tv_nsec / 1000000 + ms;
+}
+
+static void test_lock(void **state)
+{
+	rule_vector rules = {0}, read = {0};
+	int fd = open(XTABLES_LOCK, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	(void)state;
+	plan_all(&rules);
+	/* Two openings of a file exclude each other like two processes. */
+	assert_true(fd >= 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	firewall->deadline = in_ms(50);
+	assert_int_equal(apply(&rules, NULL, BASE), -ETIMEDOUT);
+	assert_int_equal(error.reason, BN_REASON_TIMEOUT);
+	assert_non_null(strstr(error.message, XTABLES_LOCK));
+	assert_true(in_ms(0) >= firewall->deadline);
+	firewall->deadline = in_ms(50);
+	assert_int_equal(iptables_backend.list(firewall, NULL, &read, &error), -ETIMEDOUT);
+	/* It is about that file alone. */
+	open_with(&(struct firewall_config){.lock_file = "/run/bn-test-other.lock"});
+	firewall->deadline = in_ms(30000);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	open_with(NULL);
+	close(fd);
+	firewall->deadline = in_ms(30000);
+	assert_kernel_holds(&rules, NULL);
+	open_with(&(struct firewall_config){.lock_file = "/no/such/directory/lock"});
+	assert_int_equal(apply(NULL, &rules, 0), -ENOENT);
+	assert_non_null(strstr(error.message, "/no/such/directory/lock"));
+	rules_clear(&rules);
+}
+
+/* iptables waits as well while we change something, and the other way round. */
+static void test_lock_is_shared_with_iptables(void **state)
+{
+	rule_vector rules = {0};
+	int status;
+	pid_t child;
+
+	(void)state;
+	plan_all(&rules);
+	assert_int_equal(apply(NULL, NULL, BASE), 0);
+	child = fork();
+	if (child == 0)
+		_exit(system("for i in $(seq 40); do iptables-legacy -w -A INPUT -s 192.0.2.$i "
+			     "-j DROP || exit 1; done") != 0);
+	for (int i = 0; i < 40; i++) {
+		assert_int_equal(apply(&rules, NULL, 0), 0);
+		assert_int_equal(apply(NULL, &rules, 0), 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_kernel_holds(NULL, NULL);
+	assert_int_equal(count_lines("-A INPUT -s 192.0.2"), 40);
+	rules_clear(&rules);
+}
+
+static void test_remove_base(void **state)
+{
+	rule_vector rules = {0}, read = {0};
+
+	(void)state;
+	plan_all(&rules);
+	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	/* Networks are left: nothing happens. */
+	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_kernel_holds(&rules, NULL);
+	assert_int_equal(apply(NULL, &rules, 0), 0);
+	run("iptables-legacy -A BRIDGENET-USER -s 192.0.2.7 -c 9 90 -j DROP");
+	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	/* the chain, the jump to it, and the rule */
+	assert_int_equal(count_lines("BRIDGENET"), 3);
+	assert_int_equal(count_lines("-A FORWARD -j BRIDGENET-USER"), 1);
+	list(&read);
+	assert_int_equal(read.len, 2);
+	assert_int_equal(read.items[0].kind, RULE_USER_JUMP);
+	assert_int_equal(read.items[1].chain, CHAIN_FILTER_USER);
+	assert_int_equal(read.items[1].target, TARGET_DROP);
+	assert_int_equal(read.items[1].packets, 9);
+	assert_int_equal(read.items[1].bytes, 90);
+	assert_string_equal(read.items[1].foreign, "-s 192.0.2.7/32 -j DROP");
+	rules_clear(&read);
+	assert_int_equal(apply(&rules, NULL, 0), FIREWALL_BASE_MISSING);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	assert_int_equal(count_lines("-A FORWARD -j BRIDGENET-USER"), 2);
+	assert_int_equal(apply(NULL, &rules, 0), 0);
+	run("iptables-legacy -F BRIDGENET-USER");
+	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_only_empty_tables();
+	rules_clear(&rules);
+}
+
+/* Rules of one network leave those of another where they are, in every chain that they share. */
+static void test_networks_come_and_go(void **state)
+{
+	rule_vector one = {0}, two = {0};
+	char *before, *after;
+
+	(void)state;
+	plan_pair("blue", "nf-blue", "172.30.0.0/16", "fd30::/64", &one);
+	plan_pair("red", "nf-red", "172.31.0.0/16", "fd31::/64", &two);
+	assert_int_equal(apply(&one, NULL, BASE), 0);
+	set_counters("raw", "BN-blue");
+	set_counters("filter", "nf-blue");
+	set_counters("nat", "BN-blue");
+	before = output_of(SAVE_ALL);
+	assert_int_equal(apply(&two, NULL, 0), 0);
+	assert_kernel_holds(&one, &two);
+	/* What leads to a network comes before what lets networks out: none gets into another. */
+	run("iptables-legacy -S BRIDGENET-FORWARD | awk '/-i .* ACCEPT/ {out = 1} "
+	    "/-j BN-/ {if (out) exit 1; jumps++} END {if (jumps != 2) exit 1}'");
+	assert_int_equal(apply(NULL, &two, 0), 0);
+	after = output_of(SAVE_ALL);
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	rules_clear(&one);
+	rules_clear(&two);
+}
+
+/* A chain has the name of a network only as far as there is room. */
+static void test_long_names(void **state)
+{
+	static const char first[] = "the-very-same-beginning-of-a-name-1";
+	static const char second[] = "the-very-same-beginning-of-a-name-2";
+	rule_vector one = {0}, two = {0};
+	struct endpoint web;
+
+	(void)state;
+	web = plan_pair(first, "nf-one", "172.30.0.0/16", "fd30::/64", &one);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 80, 80, 1, &one);
+	web = plan_pair(second, "nf-two", "172.31.0.0/16", "fd31::/64", &two);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 81, 80, 1, &two);
+	assert_int_equal(apply(&one, NULL, BASE), 0);
+	assert_int_equal(apply(&two, NULL, 0), 0);
+	assert_kernel_holds(&one, &two);
+	assert_int_equal(count_lines("^:BN-the-very"), 2 * 2 * 4);
+	assert_int_equal(apply(NULL, &one, 0), 0);
+	assert_kernel_holds(&two, NULL);
+	rules_clear(&one);
+	rules_clear(&two);
+}
+
+static void assert_forward_is(const char *expected)
+{
+	char *text = output_of("iptables-legacy -S FORWARD | sed 's/^-A FORWARD //; /^-P/d' | "
+			       "tr '\\n' ';'");
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+#define JUMPS "-j BRIDGENET-USER;-j BRIDGENET-FORWARD;"
+
+static void test_jumps_come_first(void **state)
+{
+	rule_vector rules = {0};
+
+	(void)state;
+	plan_all(&rules);
+	run("iptables-legacy -A FORWARD -j ACCEPT");
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	assert_forward_is(JUMPS "-j ACCEPT;");
+	/* Whoever puts a rule in front has a reason; but nothing gets past a verdict for all. */
+	run("iptables-legacy -I FORWARD -s 192.0.2.1 -j DROP");
+	assert_int_equal(apply(NULL, NULL, BASE), 0);
+	assert_forward_is("-s 192.0.2.1/32 -j DROP;" JUMPS "-j ACCEPT;");
+	run("iptables-legacy -I FORWARD -j ACCEPT");
+	assert_int_equal(apply(NULL, NULL, 0), FIREWALL_BASE_MISSING);
+	assert_int_equal(apply(NULL, NULL, BASE), 0);
+	assert_forward_is(JUMPS "-j ACCEPT;-s 192.0.2.1/32 -j DROP;-j ACCEPT;");
+	assert_kernel_holds(&rules, NULL);
+	/* What is behind the administrator's own chain stays behind it. */
+	run("iptables-legacy -D FORWARD -j BRIDGENET-FORWARD");
+	assert_int_equal(apply(&rules, NULL, MEND), 0);
+	assert_forward_is(JUMPS "-j ACCEPT;-s 192.0.2.1/32 -j DROP;-j ACCEPT;");
+	rules_clear(&rules);
+}
+
+static void test_order_in_own_chains(void **state)
+{
+	rule_vector rules = {0};
+	char *before, *after;
+
+	(void)state;
+	plan_all(&rules);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	before = output_of("iptables-legacy -S BRIDGENET-FORWARD; iptables-legacy -S BN-blue");
+	run("iptables-legacy -D BRIDGENET-FORWARD 2; iptables-legacy -D BN-blue 1");
+	assert_int_equal(apply(&rules, NULL, MEND), 0);
+	after = output_of("iptables-legacy -S BRIDGENET-FORWARD; iptables-legacy -S BN-blue");
+	assert_string_equal(before, after);
+	free(before);
+	free(after);
+	rules_clear(&rules);
+}
+
+static void test_privilege(void **state)
+{
+	struct firewall *unused = NULL;
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(setresuid(65534, 65534, 65534) < 0 ||
+		      iptables_backend.open(NULL, &unused, &error) != -EPERM ||
+		      error.reason != BN_REASON_PRIVILEGE || unused);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_read_back),
+		CASE(test_iptables_reads_what_it_writes),
+		CASE(test_in_use),
+		CASE(test_base_missing),
+		CASE(test_base_is_added_once),
+		CASE(test_port_taken),
+		CASE(test_missing),
+		CASE(test_replace),
+		CASE(test_others_stay),
+		CASE(test_comments),
+		CASE(test_lock),
+		CASE(test_lock_is_shared_with_iptables),
+		CASE(test_remove_base),
+		CASE(test_networks_come_and_go),
+		CASE(test_long_names),
+		CASE(test_jumps_come_first),
+		CASE(test_order_in_own_chains),
+		CASE(test_privilege),
+	};
+
+	return cmocka_run_group_tests_name("iptables-legacy backend", tests, NULL, NULL);
+}
