@@ -2,7 +2,6 @@
 /* Many ports with the iptables-legacy backend: the tree of chains that they stand in. */
 #include "iptables_stage.h"
 
-#include <time.h>
 
 #define MANY 10000
 
@@ -223,26 +222,6 @@ static void test_counters_stay(void **state)
 	rules_clear(&first);
 }
 
-/* One more or less of many takes no longer than reading and writing the table once. */
-static void test_one_more(void **state)
-{
-	struct timespec start, end;
-
-	(void)state;
-	add_ports(1, MANY);
-	assert_int_equal(apply(&ports, NULL, 0), 0);
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	for (uint16_t port = 40000; port < 40010; port++) {
-		ports.len = 0;
-		add_ports(port, 1);
-		assert_int_equal(apply(&ports, NULL, 0), 0);
-		assert_int_equal(apply(NULL, &ports, 0), 0);
-	}
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	/* Far above what it takes even under sanitizers, far below what n * n would. */
-	assert_true(end.tv_sec - start.tv_sec < 10);
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup_network, teardown_network)
 
 int main(void)
@@ -254,7 +233,6 @@ int main(void)
 		CASE(test_taken),
 		CASE(test_replace),
 		CASE(test_counters_stay),
-		CASE(test_one_more),
 	};
 
 	return cmocka_run_group_tests_name("iptables-legacy ports", tests, NULL, NULL);

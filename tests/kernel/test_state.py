@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The state against the world: other namespaces, numbers given again, things named twice."""
 import oracle
-from topology import KernelTest, for_each_backend
+from topology import Bn, KernelTest, for_each_backend
 
 
 @for_each_backend
@@ -26,6 +26,28 @@ class State(KernelTest):
         elsewhere = self.net.endpoint("elsewhere")
         elsewhere.run(*self.bn.argv("network", "create", "net"))
         elsewhere.run(*self.bn.argv("network", "rm", "net"))
+
+    def test_two_states_with_networks_of_one_name(self):
+        """Neither takes away what the other needs."""
+        other = Bn(self.host, self.net.state + "/other", self.backend)
+        self.create("net", "--subnet", "172.30.0.0/24")
+        other("network", "create", "net", "--subnet", "172.31.0.0/24")
+        first = self.attach("net", "c1", "-p", "8080:80")
+        second = self.net.endpoint("second")
+        other("attach", "net", "c1", "--netns", second.path, "-p", "8081:80")
+        listeners = [self.serve(namespace, 80, (4,))[4] for namespace in (first, second)]
+        for port, listener in zip((8080, 8081), listeners):
+            self.assert_tcp(self.remote, self.net.host_address(4), port, listener)
+        result = other.result("publish", "net", "c1", "-p", "8080:80")
+        self.assertEqual(1, result.returncode)
+        self.assertIn("8080", result.stderr)
+        self.assertEqual([], self.remove_all())
+        self.assert_tcp(self.remote, self.net.host_address(4), 8081, listeners[1])
+        self.remote.batch("route add 172.31.0.0/24 via 192.0.2.1\n")
+        self.assert_no_tcp(self.remote, second.address(4), 80, listeners[1])
+        self.remote.batch("route del 172.31.0.0/24\n")
+        other("detach", "net", "c1")
+        other("network", "rm", "net")
 
     def test_namespace_number_given_again(self):
         """A namespace that died with its endpoint attached is no sibling of the next."""

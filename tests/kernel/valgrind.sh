@@ -38,6 +38,14 @@ check valgrind-rules bn 0 rules
 check valgrind-rules-verbose bn 0 rules -v
 check valgrind-rules-json bn 0 --json rules -v blue
 check valgrind-rules-plan bn 0 rules --plan
+# from here on with the other backend
+check valgrind-switch bn 0 backend switch iptables-legacy
+check valgrind-switch-back bn 0 backend switch nftables
+check valgrind-switch-again bn 0 backend switch iptables-legacy
+check valgrind-backend bn 0 backend
+check valgrind-legacy-rules bn 0 --json rules -v
+check valgrind-legacy-publish bn 0 publish blue one -p 127.0.0.1:8081:80
+check valgrind-legacy-unpublish bn 0 unpublish blue one -p 127.0.0.1:8081:80
 check valgrind-exec bn 0 exec blue one -- true
 check valgrind-refuse-network bn 1 network create blue
 check valgrind-refuse-overlap bn 1 network create red --subnet 172.30.0.128/25
