@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <syslog.h>
-#include <time.h>
 
 #include "model/fault.h"
 #include "ops/operation.h"
@@ -51,19 +50,6 @@ static int take_state(struct engine *engine, struct firewall *firewall)
 	return r < 0 ? r : take_rules(engine, firewall, &rules);
 }
 
-static bool nap(const struct engine *engine)
-{
-	const struct timespec pause = { .tv_nsec = 1000 * 1000 };
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (engine->deadline &&
-	    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 >= engine->deadline)
-		return false;
-	nanosleep(&pause, NULL);
-	return true;
-}
-
 /*
  * Begin a transaction in which no other operation is under way: what that one is about to do would
  * be done in the backend that is left. The first time, the move's own operation is opened in it, so
@@ -84,7 +70,7 @@ static int begin_alone(struct engine *engine, struct operation *operation, bool 
 		r = ops_recover(engine);
 		if (r < 0)
 			return r;
-		if (!nap(engine))
+		if (!engine_nap(engine))
 			return error_set(&engine->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
 					 "other calls on the state in %s did not end until the "
 					 "time limit; try again, or allow more time",
@@ -92,15 +78,31 @@ static int begin_alone(struct engine *engine, struct operation *operation, bool 
 	}
 }
 
+/* 1 when the state has no network any more, and so is in no backend; else 0. */
+static int is_nowhere(struct engine *engine)
+{
+	char recorded[FACT_MAX];
+	int r;
+
+	r = store_fact_get(engine->store, "backend", recorded, &engine->error);
+	return r < 0 ? r : !recorded[0];
+}
+
 /* The transaction is open while the kernel is at work, unlike any other: so the state can't change
  * meanwhile, and whoever comes next finds the new backend. ret_left: what is to be taken out of the
- * one that is left. */
+ * one that is left. 1 when there is nothing to move any more. */
 static int move(struct engine *engine, struct firewall *target, struct operation *operation,
 		rule_vector *ret_left)
 {
 	int r;
 
 	r = begin_alone(engine, operation, false);
+	if (r >= 0)
+		r = is_nowhere(engine);
+	if (r > 0) {
+		store_rollback(engine->store);
+		return r;
+	}
 	if (r >= 0)
 		r = rules_plan_state(engine, engine->firewall->backend->traits, NULL, ret_left);
 	if (r >= 0)
@@ -161,6 +163,10 @@ static int switch_to(struct engine *engine, struct firewall *target)
 		operation_abandon(engine, &operation);
 		return r;
 	}
+	if (r > 0) {
+		operation_abandon(engine, &operation);
+		return 0;
+	}
 	old = engine->firewall;
 	engine->firewall = target;
 	r = FAULT("switch.take");
@@ -214,11 +220,15 @@ int backend_clean(struct engine *engine)
 	for (backend = firewall_backends; *backend && r >= 0; backend++) {
 		if (*backend == engine->firewall->backend)
 			continue;
-		/* what can't be opened holds nothing of ours */
-		if (engine_try_backend(engine, *backend, &other) < 0) {
+		r = engine_try_backend(engine, *backend, &other);
+		if (r == -EOPNOTSUPP) {
+			/* what this kernel lacks holds nothing of ours */
 			error_clear(&engine->error);
+			r = 0;
 			continue;
 		}
+		if (r < 0)
+			return r;
 		r = take_state(engine, other);
 		(*backend)->close(other);
 	}

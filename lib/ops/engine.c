@@ -47,6 +47,16 @@ static void set_deadline(struct engine *engine, deadline_ms deadline)
 		engine->firewall->deadline = deadline;
 }
 
+bool engine_nap(const struct engine *engine)
+{
+	const struct timespec pause = { .tv_nsec = 1000 * 1000 };
+
+	if (engine->deadline && deadline_after(1) > engine->deadline)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
 void engine_undo_begin(struct engine *engine, struct error *ret_cause)
 {
 	*ret_cause = engine->error;
@@ -135,8 +145,10 @@ static int find_backend(struct engine *engine, bool present, const char *reason)
 
 	for (backend = firewall_backends; *backend; backend++) {
 		r = try_backend(engine, *backend, reason);
+		if (r < 0 && r != -EOPNOTSUPP)
+			return r;
 		if (r < 0) {
-			/* what this kernel or build lacks has no rules */
+			/* what this kernel lacks has no rules */
 			error_clear(&engine->error);
 			continue;
 		}

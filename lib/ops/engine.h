@@ -49,6 +49,10 @@ int engine_open_firewall(struct engine *engine);
 int engine_try_backend(struct engine *engine, const struct firewall_backend *backend,
 		       struct firewall **ret_firewall);
 
+/* A millisecond's pause, before another look at what another process is at; false once the time of
+ * the call is up. */
+bool engine_nap(const struct engine *engine);
+
 /* Inside a transaction: from now on the state is about this network namespace, and is refused in
  * any other; or, when the last network goes, about none. */
 int engine_bind_state(struct engine *engine);

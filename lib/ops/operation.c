@@ -4,12 +4,40 @@
 #include <errno.h>
 
 #include "model/fault.h"
+#include "ops/ops.h"
+
+/* While the state is being moved to another backend nothing else begins, nor before what a move
+ * left half done is cleaned up: that goes by the state as it was then. */
+static int begin_unmoved(struct engine *engine)
+{
+	int r;
+
+	for (;;) {
+		r = store_begin(engine->store, &engine->error);
+		if (r >= 0)
+			r = store_operation_pending(engine->store, OPERATION_BACKEND_SWITCH,
+						    &engine->error);
+		if (r <= 0)
+			return r;
+		store_rollback(engine->store);
+		r = ops_recover(engine);
+		if (r < 0)
+			return r;
+		if (!engine_nap(engine))
+			return error_set(&engine->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
+					 "the state in %s is being moved to another backend; try "
+					 "again, or allow more time", engine->state_dir);
+	}
+}
 
 int operation_begin(struct engine *engine, enum operation_kind kind, struct operation *operation)
 {
 	int r;
 
-	r = store_begin(engine->store, &engine->error);
+	if (kind == OPERATION_BACKEND_SWITCH)
+		r = store_begin(engine->store, &engine->error);
+	else
+		r = begin_unmoved(engine);
 	if (r >= 0)
 		r = engine_open_firewall(engine);
 	if (r >= 0)

@@ -257,6 +257,18 @@ int store_operation_is_alone(struct store *store, const struct operation *operat
 	return rc < 0 ? rc : 1;
 }
 
+int store_operation_pending(struct store *store, enum operation_kind kind, struct error *error)
+{
+	struct operation operation = {0};
+	int rc;
+
+	while ((rc = next_operation(store, operation.id, &operation, error)) > 0) {
+		if (operation.kind == kind)
+			return 1;
+	}
+	return rc;
+}
+
 int store_operation_rows(struct store *store, const struct operation *operation,
 			 network_vector *networks, endpoint_vector *endpoints, port_vector *ports,
 			 struct error *error)

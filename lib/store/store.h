@@ -66,6 +66,8 @@ int store_operation_take_dead(struct store *store, struct operation *ret_operati
 /* 1 if no other operation is open, 0 if one is. Inside a transaction. */
 int store_operation_is_alone(struct store *store, const struct operation *operation,
 			     struct error *error);
+/* 1 if an operation of that kind is open, alive or dead, 0 if not. */
+int store_operation_pending(struct store *store, enum operation_kind kind, struct error *error);
 /* The rows of an operation, for undoing or finishing it. */
 int store_operation_rows(struct store *store, const struct operation *operation,
 			 network_vector *networks, endpoint_vector *endpoints, port_vector *ports,

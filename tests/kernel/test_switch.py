@@ -159,11 +159,18 @@ class Switch(KernelTest):
         for number in range(25):
             self.bn.backend = "auto"
             process = self.bn.popen("backend", "switch", (self.other, self.backend)[number % 2])
+            # in the way of it, and at work as soon as it is dead
+            others = [self.bn.popen("publish", "net", "c1", "-p", f"{9990 + number % 2}:99",
+                                    stdout=subprocess.DEVNULL)]
+            if number:
+                others.append(self.bn.popen("unpublish", "net", "c1", "-p",
+                                            f"{9990 + (number - 1) % 2}:99"))
             time.sleep(chance.uniform(0, 0.012))
             process.send_signal(signal.SIGKILL)
             process.wait()
-            self.bn("publish", "net", "c1", "-p", "9999:99")
-            self.bn("unpublish", "net", "c1", "-p", "9999:99")
+            for other in others:
+                self.processes.append(other)
+                self.assertEqual(0, other.wait())
             now = self.bn.json("backend")["backend"]
             left = self.oracle if now != self.backend else self.other_oracle
             self.assert_in(now, left)

@@ -14,6 +14,7 @@ struct step {
 	struct table table;
 	struct edit edit;
 	bool whole; /* the base stands in it, with the change */
+	bool tried; /* to be committed */
 };
 
 struct change {
@@ -55,7 +56,9 @@ static int step_base(struct change *change, struct step *step)
 	item_vector missing = {0};
 	int r = base_check(&step->table, &change->base, change->flags, &missing);
 
-	step->whole = r == 0 && change->base.len;
+	/* with FIREWALL_MISSING_OK the base itself may be what is taken out */
+	step->whole = r == 0 && change->base.len &&
+		      (change->flags & FIREWALL_BASE || !(change->flags & FIREWALL_MISSING_OK));
 	if (r == FIREWALL_BASE_MISSING && change->flags & FIREWALL_BASE) {
 		r = vector_reserve(&step->edit.add, missing.len);
 		for (size_t i = 0; i < missing.len && r == 0; i++)
@@ -113,6 +116,7 @@ static int step_commit(struct change *change, struct step *step)
 			if (r < 0)
 				return r;
 		}
+		step->tried = true;
 		r = table_commit(&step->table);
 	}
 	if (r < 0)
@@ -253,7 +257,8 @@ static int change_apply(struct change *change)
 
 	while (r == 0 && committed < change->len) {
 		r = step_commit(change, &change->steps[committed]);
-		committed += r == 0;
+		/* it may have failed when the table was replaced, but the counters were not */
+		committed += r == 0 || change->steps[committed].tried;
 	}
 	while (r < 0 && committed > 0)
 		undo_step(change, &change->steps[--committed]);

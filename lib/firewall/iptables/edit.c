@@ -383,7 +383,10 @@ static int check_reached(struct edit *edit)
 {
 	char chain[CHAIN_NAME_MAX];
 
-	for (size_t i = 0; i < edit->add.len && !(edit->flags & FIREWALL_BASE); i++) {
+	/* what is put back is as it was before, whoever took the jump away */
+	if (edit->flags & (FIREWALL_BASE | FIREWALL_MISSING_OK))
+		return 0;
+	for (size_t i = 0; i < edit->add.len; i++) {
 		const struct rule *rule = edit->add.items[i].rule;
 
 		/* not the node of the tree, but the chain that the tree hangs from */
