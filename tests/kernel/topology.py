@@ -234,6 +234,7 @@ class Topology:
                 f"route add default via {self.address('remote', 6)}\n")
             self.remote.batch("link set lo up\n")
             self.bn = Bn(self.host, self.state, backend)
+            wait_until(self.host_is_settled, what="the routes to the host's own addresses")
             self.pristine = self.host_state()
         except BaseException:
             self.close()
@@ -279,6 +280,11 @@ class Topology:
             endpoint.delete()
             self.namespaces.remove(endpoint)
         self.endpoints.clear()
+
+    def host_is_settled(self):
+        """The kernel adds the route to an IPv6 address a moment after the address."""
+        local = {route["dst"] for route in self.host.ip("-6", "route", "show", "table", "local")}
+        return {self.host_address(6), self.HOST_SECOND[6]} <= local
 
     def host_state(self):
         """What the host has, for judging that nothing was added or lost."""
