@@ -60,7 +60,7 @@ struct firewall_backend {
 
 	/* Append what is in the kernel to *rules, in the order of rule_compare(). network: only
 	 * rules of that owner; NULL for all, base and foreign rules in our chains too. Without
-	 * PLAN_OWNERS always all, and owners_find() says whose they are. */
+	 * PLAN_OWNERS always all, in no order, until owners_find() says whose they are. */
 	int (*list)(struct firewall *firewall, const char *network, rule_vector *rules,
 		    struct error *error);
 

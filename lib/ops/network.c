@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <syslog.h>
-#include <time.h>
 
 #include "model/fault.h"
 #include "ops/design.h"
@@ -262,17 +261,11 @@ int ops_network_create(struct engine *engine, const struct network_request *requ
  * dead and what it left has been undone. */
 static int wait_for_default(struct engine *engine)
 {
-	const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (engine->deadline &&
-	    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 > engine->deadline)
+	error_clear(&engine->error);
+	if (!engine_nap(engine))
 		return error_set(&engine->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
 				 "network %s is still being made by another process; try again",
 				 DEFAULT_NETWORK);
-	error_clear(&engine->error);
-	nanosleep(&pause, NULL);
 	return ops_recover(engine);
 }
 

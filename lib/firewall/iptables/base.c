@@ -23,17 +23,6 @@ static bool holds_foreign(const rule_vector *rules, const struct rule *rule)
 	return false;
 }
 
-/* Still in use by a network, of this or of another state. */
-static bool is_needed(const rule_vector *rules)
-{
-	for (size_t i = 0; i < rules->len; i++) {
-		if (rules->items[i].kind != RULE_FOREIGN &&
-		    (rules->items[i].network[0] || rules->items[i].kind == RULE_OUTGOING_ACCEPT))
-			return true;
-	}
-	return false;
-}
-
 int iptables_remove_base(struct firewall *firewall, struct error *error)
 {
 	CLEANUP(rules_clear) rule_vector rules = {0};
@@ -47,7 +36,7 @@ int iptables_remove_base(struct firewall *firewall, struct error *error)
 	r = xtables_lock(iptables->lock_file, firewall->deadline, &lock, error);
 	if (r == 0)
 		r = iptables_list_locked(iptables, &rules, error);
-	if (r < 0 || is_needed(&rules))
+	if (r < 0 || rules_have_network(&rules))
 		return r;
 	for (size_t i = 0; i < rules.len; i++) {
 		struct rule *slot;

@@ -271,6 +271,8 @@ int iptables_commit_error(const struct iptables *iptables, const struct table *t
 int iptables_apply_locked(struct iptables *iptables, const struct firewall_change *change,
 			  struct error *error);
 int iptables_list_locked(struct iptables *iptables, rule_vector *rules, struct error *error);
+/* A network, of this or of another state, has rules among these. */
+bool rules_have_network(const rule_vector *rules);
 
 int iptables_apply(struct firewall *firewall, const struct firewall_change *change,
 		   struct error *error);

@@ -57,12 +57,14 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 	if (!rule)
 		return -ENOMEM;
 	decoded = entry_decode(table->family, entry->data, entry->len, entry->target, rule);
-	if (leads_on && place->type != PLACE_BUILTIN &&
-	    chain_note(table, &listing->chains, entry->target) < 0)
-		return -ENOMEM;
 	place_classify(listing->place, entry->target, rule);
 	if (decoded != 0)
 		rule->kind = RULE_FOREIGN;
+	/* By a jump of ours, or through the tree: others may jump to where they like. */
+	leads_on = leads_on && (rule->kind != RULE_FOREIGN ||
+				(place->type == PLACE_NETWORK && decoded == DECODED_GOTO));
+	if (leads_on && chain_note(table, &listing->chains, entry->target) < 0)
+		return -ENOMEM;
 	/* What leads through the tree is no rule of the plan, nor are others' in the kernel's
 	 * chains. */
 	if ((leads_on && decoded == DECODED_GOTO) ||
@@ -131,31 +133,23 @@ int iptables_list(struct firewall *firewall, const char *network, rule_vector *r
 		  struct error *error)
 {
 	struct iptables *iptables = (struct iptables *)firewall;
-	CLEANUP(rules_clear) rule_vector found = {0};
 	CLEANUP_CLOSE int lock = -1;
 	int r;
 
 	(void)network;
 	/* Counters are incomplete between a commit and the putting back of the old ones. */
 	r = xtables_lock(iptables->lock_file, firewall->deadline, &lock, error);
-	if (r == 0)
-		r = iptables_list_locked(iptables, &found, error);
-	if (r < 0)
-		return r;
-	rules_sort(&found);
-	if (!rules->len) {
-		free(rules->items);
-		*rules = found;
-		found = (rule_vector){0};
-		return 0;
+	return r < 0 ? r : iptables_list_locked(iptables, rules, error);
+}
+
+bool rules_have_network(const rule_vector *rules)
+{
+	for (size_t i = 0; i < rules->len; i++) {
+		if (rules->items[i].kind != RULE_FOREIGN &&
+		    (rules->items[i].network[0] || rules->items[i].kind == RULE_OUTGOING_ACCEPT))
+			return true;
 	}
-	if (vector_reserve(rules, found.len) < 0)
-		return error_oom(error);
-	memcpy(rules->items + rules->len, found.items, found.len * sizeof(*found.items));
-	rules->len += found.len;
-	free(found.items);
-	found = (rule_vector){0};
-	return 0;
+	return false;
 }
 
 int iptables_present(struct firewall *firewall, struct error *error)
@@ -163,12 +157,7 @@ int iptables_present(struct firewall *firewall, struct error *error)
 	CLEANUP(rules_clear) rule_vector rules = {0};
 	int r = iptables_list(firewall, NULL, &rules, error);
 
-	for (size_t i = 0; i < rules.len && r == 0; i++) {
-		if (rules.items[i].kind != RULE_FOREIGN &&
-		    (rules.items[i].network[0] || rules.items[i].kind == RULE_OUTGOING_ACCEPT))
-			r = 1;
-	}
-	return r;
+	return r < 0 ? r : rules_have_network(&rules);
 }
 
 static int note_others(const struct table *table, const struct table_entry *entry, void *data)
