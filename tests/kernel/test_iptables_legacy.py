@@ -264,6 +264,29 @@ class Ports(KernelTest):
             self.assert_tcp(self.remote, self.net.host_address(4), port, listener)
 
 
+@for_backend("iptables-legacy")
+class Names(KernelTest):
+    def test_chain_of_the_administrator_that_looks_like_ours(self):
+        self.create(dual=True)
+        for words in (("-N", "BN-mine"), ("-A", "BN-mine", "-s", "203.0.113.7", "-j", "DROP"),
+                      ("-A", "BRIDGENET-USER", "-j", "BN-mine")):
+            self.host.run("iptables-legacy", *words)
+        try:
+            rules = oracle.rules(self.bn, "-v")
+            self.assertNotIn("203.0.113.7", [rule["source"] for rule in rules])
+            self.assertEqual({"", "net"}, {rule["network"] for rule in rules})
+            self.assertEqual([], self.remove_all())
+            kept = self.host.run("iptables-legacy-save", "-t", "filter").stdout
+            self.assertIn("-A BN-mine -s 203.0.113.7/32 -j DROP", kept)
+            self.assertIn("-A BRIDGENET-USER -j BN-mine", kept)
+            self.assertIn("-A FORWARD -j BRIDGENET-USER", kept)
+        finally:
+            for words in (("-F", "BRIDGENET-USER"), ("-F", "BN-mine"), ("-X", "BN-mine")):
+                self.host.run("iptables-legacy", *words)
+        self.create("again")
+        self.bn("network", "rm", "again")
+
+
 @legacy_only
 class Flushed(KernelTest):
     """Others flush what they take for theirs alone; the next change puts all of it back."""
