@@ -74,7 +74,7 @@ void arguments_parse(struct cli *cli, int argc, char **argv, unsigned flags,
 		out_of_memory();
 	collect_options(options, flags, all, shorts);
 	opterr = 0;
-	optind = 0;             /* start afresh: the global options were read in an earlier pass */
+	optind = 0; /* start afresh: the global options were read in an earlier pass */
 	while ((option = getopt_long(argc, argv, shorts, all, NULL)) != -1) {
 		if (option == ':')
 			cli_usage(cli, "option '%s' needs a value", argv[optind - 1]);

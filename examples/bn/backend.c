@@ -6,7 +6,7 @@
 
 int backend_command(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = {{NULL, 0, NULL, 0}};
+	static const struct option options[] = { { NULL, 0, NULL, 0 } };
 	struct arguments arguments;
 	bn_rule_list *list;
 	int r;
@@ -35,7 +35,7 @@ int backend_command(struct cli *cli, int argc, char **argv)
 
 int backend_switch_command(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = {{NULL, 0, NULL, 0}};
+	static const struct option options[] = { { NULL, 0, NULL, 0 } };
 	struct arguments arguments;
 	const char *name;
 	int r;

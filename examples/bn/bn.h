@@ -21,11 +21,11 @@
 struct cli;
 
 struct command {
-	const char *group;              /* "network", or NULL */
+	const char *group; /* "network", or NULL */
 	const char *name;
-	const char *usage;              /* what follows the name */
+	const char *usage; /* what follows the name */
 	const char *summary;
-	int (*run)(struct cli *cli, int argc, char **argv);     /* returns the exit status */
+	int (*run)(struct cli *cli, int argc, char **argv); /* returns the exit status */
 };
 
 struct cli {
@@ -53,19 +53,19 @@ int cli_fail_text(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* ---- arguments.c ---- */
 
 struct argument {
-	int option;                     /* val of the option */
-	const char *value;              /* NULL if it takes none */
+	int option;        /* val of the option */
+	const char *value; /* NULL if it takes none */
 };
 
 struct arguments {
-	struct argument *items;         /* in the order given */
+	struct argument *items; /* in the order given */
 	size_t len;
-	char **words;                   /* what is no option */
+	char **words; /* what is no option */
 	size_t word_count;
 };
 
 #define WORDS_ANY SIZE_MAX
-#define STOP_AT_WORD 0x1u               /* what follows the first word belongs to the command */
+#define STOP_AT_WORD 0x1u /* what follows the first word belongs to the command */
 
 /* Global options are taken out here. An option whose val is a printable character is also a short
  * option. A usage error ends the program. */
@@ -158,9 +158,9 @@ struct run {
 	const char *network;
 	const char *name;
 	bool detach;
-	const struct arguments *arguments;      /* -p */
+	const struct arguments *arguments; /* -p */
 	char **command;
-	const sigset_t *mask;           /* what the command starts with */
+	const sigset_t *mask; /* what the command starts with */
 };
 
 /* What the supervisor says to the front process once the command runs. */

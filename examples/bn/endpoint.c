@@ -57,8 +57,8 @@ static int apply_argument(const struct cli *cli, bn_endpoint_spec *spec,
 	case NETNS:
 		return bn_endpoint_spec_set_sandbox_path(spec, value);
 	case PID:
-		return bn_endpoint_spec_set_sandbox_pid(
-			spec, argument_number(cli, value, 1, INT32_MAX));
+		return bn_endpoint_spec_set_sandbox_pid(spec,
+							argument_number(cli, value, 1, INT32_MAX));
 	case IFNAME:
 		return bn_endpoint_spec_set_interface_name(spec, value);
 	case IP:
@@ -197,11 +197,8 @@ static char *addresses_text(const bn_endpoint *endpoint)
 void print_endpoints(const bn_endpoint_list *list)
 {
 	static const struct column columns[] = {
-		{ "NETWORK", 7, false },
-		{ "ENDPOINT", 8, false },
-		{ "INTERFACE", 9, false },
-		{ "ADDRESS", 7, false },
-		{ "PORTS", 5, false },
+		{ "NETWORK", 7, false }, { "ENDPOINT", 8, false }, { "INTERFACE", 9, false },
+		{ "ADDRESS", 7, false }, { "PORTS", 5, false },
 	};
 	struct table table = { .columns = columns, .column_count = LENGTH(columns), .gap = 3 };
 

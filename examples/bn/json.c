@@ -150,8 +150,7 @@ json_t *json_endpoint(const bn_endpoint *endpoint, bool with_interface)
 	for (size_t i = 0; i < bn_endpoint_gateway_count(endpoint); i++)
 		json_append(gateways, json_text(bn_endpoint_gateway_at(endpoint, i)));
 	json_set(object, "gateways", gateways);
-	json_set(object, "gateway_priority",
-		 json_integer(bn_endpoint_gateway_priority(endpoint)));
+	json_set(object, "gateway_priority", json_integer(bn_endpoint_gateway_priority(endpoint)));
 	for (size_t i = 0; i < bn_endpoint_option_count(endpoint); i++)
 		json_set_option(options, bn_endpoint_option_key_at(endpoint, i),
 				bn_endpoint_option_value_at(endpoint, i));

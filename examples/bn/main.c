@@ -16,8 +16,7 @@ static const struct command commands[] = {
 	  " [--ipv6] [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]...",
 	  "Make a network and print its id", network_create_command },
 	{ "network", "ls", "", "List the networks", network_ls_command },
-	{ "network", "inspect", "NAME", "Show a network and its bridge",
-	  network_inspect_command },
+	{ "network", "inspect", "NAME", "Show a network and its bridge", network_inspect_command },
 	{ "network", "rm", "NAME...", "Remove networks", network_rm_command },
 	{ "backend", "switch", "NAME", "Move everything to another backend",
 	  backend_switch_command },
@@ -85,9 +84,8 @@ _Noreturn void cli_help(const struct cli *cli)
 	}
 	printf("\nCommands:\n");
 	for (size_t i = 0; i < LENGTH(commands); i++) {
-		snprintf(name, sizeof(name), "%s%s%s",
-			 commands[i].group ? commands[i].group : "", commands[i].group ? " " : "",
-			 commands[i].name);
+		snprintf(name, sizeof(name), "%s%s%s", commands[i].group ? commands[i].group : "",
+			 commands[i].group ? " " : "", commands[i].name);
 		printf("  %-16s %s\n", name, commands[i].summary);
 	}
 	printf("\nOptions, before or after the command:\n"

@@ -26,8 +26,8 @@ static int apply_argument(const struct cli *cli, bn_network_spec *spec,
 	case IPV6:
 		return bn_network_spec_set_ipv6(spec, 1);
 	case MTU:
-		return bn_network_spec_set_mtu(
-			spec, (uint32_t)argument_number(cli, argument->value, 0, INT32_MAX));
+		return bn_network_spec_set_mtu(spec, (uint32_t)argument_number(cli, argument->value,
+									       0, INT32_MAX));
 	case BRIDGE:
 		return bn_network_spec_set_bridge(spec, argument->value);
 	default:

@@ -17,8 +17,11 @@ static size_t utf8_decode(const unsigned char *text, uint32_t *ret_code)
 {
 	static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	uint32_t code = *text;
-	size_t len = code < 0x80 ? 1 : code >> 5 == 0x6 ? 2 : code >> 4 == 0xe ? 3 :
-		     code >> 3 == 0x1e ? 4 : 0;
+	size_t len = code < 0x80       ? 1 :
+		     code >> 5 == 0x6  ? 2 :
+		     code >> 4 == 0xe  ? 3 :
+		     code >> 3 == 0x1e ? 4 :
+					 0;
 
 	if (len > 1)
 		code &= 0x7fu >> len;

@@ -7,23 +7,14 @@
 
 /* Those of iptables -L and iptables -L -v. */
 static const struct column brief_columns[] = {
-	{ "target", 10, false },
-	{ "prot", 4, false },
-	{ "source", 20, false },
-	{ "destination", 20, false },
-	{ "", 0, false },
+	{ "target", 10, false },      { "prot", 4, false }, { "source", 20, false },
+	{ "destination", 20, false }, { "", 0, false },
 };
 
 static const struct column verbose_columns[] = {
-	{ "pkts", 5, true },
-	{ "bytes", 5, true },
-	{ "target", 10, false },
-	{ "prot", 4, false },
-	{ "opt", 3, false },
-	{ "in", 6, false },
-	{ "out", 6, false },
-	{ "source", 20, false },
-	{ "destination", 20, false },
+	{ "pkts", 5, true },  { "bytes", 5, true },    { "target", 10, false },
+	{ "prot", 4, false }, { "opt", 3, false },     { "in", 6, false },
+	{ "out", 6, false },  { "source", 20, false }, { "destination", 20, false },
 	{ "", 0, false },
 };
 

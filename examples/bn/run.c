@@ -58,7 +58,8 @@ static int clean_up_after_supervisor(struct cli *cli, const struct run *run, int
 		cli_fail(cli, r);
 	else
 		cli_fail_text("the supervisor of '%s' was killed by signal %d, so the command was"
-			      " ended and its endpoint detached", run->name, signal_);
+			      " ended and its endpoint detached",
+			      run->name, signal_);
 	return 128 + signal_;
 }
 

@@ -57,7 +57,8 @@ static char *find_sandbox(struct cli *cli, const char *network, const char *name
 		return path;
 	free(path);
 	cli_fail_text("the namespace of endpoint '%s' on network '%s' has no path to enter it by;"
-		      " attach it with --netns or --pid", name, network);
+		      " attach it with --netns or --pid",
+		      name, network);
 	return NULL;
 }
 

@@ -19,10 +19,10 @@
 struct supervisor {
 	struct cli *cli;
 	const struct run *run;
-	bool own_namespace;             /* not on the network "host" */
-	int front;                      /* to the front process; -1 once it is gone */
-	int signals;                    /* signalfd */
-	int gate;                       /* to the command before its exec: errno out, go in */
+	bool own_namespace; /* not on the network "host" */
+	int front;          /* to the front process; -1 once it is gone */
+	int signals;        /* signalfd */
+	int gate;           /* to the command before its exec: errno out, go in */
 	pid_t command;
 };
 
@@ -260,7 +260,11 @@ static int look_up_network(struct supervisor *supervisor)
 int supervise(struct cli *cli, const struct run *run, int front)
 {
 	struct supervisor supervisor = {
-		.cli = cli, .run = run, .front = front, .gate = -1, .command = -1,
+		.cli = cli,
+		.run = run,
+		.front = front,
+		.gate = -1,
+		.command = -1,
 	};
 	sigset_t set;
 	int status;

@@ -3,18 +3,11 @@
 #ifndef BN_API_API_H
 #define BN_API_API_H
 
-#include <sys/types.h>
-
 #include "bridgenet.h"
 #include "ops/ops.h"
 
-struct bn_ctx {
-	struct engine engine;
-	pid_t pid;                      /* a child must not use its parent's context */
-};
-
 /* Every verb begins here: NULL and unknown flags are -EINVAL, a forked child -ECHILD. */
-int api_enter(bn_ctx *ctx, uint32_t flags, uint32_t known_flags, enum engine_need need);
+int api_enter(bn_ctx *ctx, uint32_t flags, uint32_t known_flags, enum ctx_need need);
 /* And ends here: a failure has a sentence, whatever its code. */
 int api_leave(bn_ctx *ctx, int r);
 /* -EINVAL for a required argument that is NULL. */
@@ -28,7 +21,7 @@ struct bn_name_list {
 struct bn_network_spec {
 	char *name;
 	struct bn_name_list subnets, gateways, ranges, reserved;
-	int ipv4, ipv6;                 /* -1: as the subnets say */
+	int ipv4, ipv6; /* -1: as the subnets say */
 	uint32_t mtu;
 	char *bridge;
 	struct options options;

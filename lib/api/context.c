@@ -17,8 +17,8 @@ int bn_ctx_new(uint32_t flags, bn_ctx **ret_ctx)
 	if (!ctx)
 		return -ENOMEM;
 	ctx->pid = getpid();
-	ctx->engine.timeout_ms = DEFAULT_TIMEOUT_MS;
-	string_copy(ctx->engine.state_dir, sizeof(ctx->engine.state_dir), DEFAULT_STATE_DIR);
+	ctx->timeout_ms = DEFAULT_TIMEOUT_MS;
+	string_copy(ctx->state_dir, sizeof(ctx->state_dir), DEFAULT_STATE_DIR);
 	*ret_ctx = ctx;
 	return 0;
 }
@@ -29,8 +29,8 @@ void bn_ctx_free(bn_ctx *ctx)
 		return;
 	/* SQLite must not be touched in a child: its locks are the parent's */
 	if (ctx->pid == getpid())
-		engine_close(&ctx->engine);
-	options_clear(&ctx->engine.options);
+		ctx_close(ctx);
+	options_clear(&ctx->options);
 	free(ctx);
 }
 
@@ -39,9 +39,9 @@ static int check_setting(bn_ctx *ctx, const char *value)
 {
 	if (!ctx || !value)
 		return -EINVAL;
-	error_clear(&ctx->engine.error);
-	if (ctx->engine.store)
-		return error_set(&ctx->engine.error, -EBUSY, BN_REASON_INVALID,
+	error_clear(&ctx->error);
+	if (ctx->store)
+		return error_set(&ctx->error, -EBUSY, BN_REASON_INVALID,
 				 "the context is in use already; set it up before its first call");
 	return 0;
 }
@@ -52,10 +52,10 @@ int bn_ctx_set_state_dir(bn_ctx *ctx, const char *path)
 
 	if (r < 0)
 		return r;
-	if (path[0] != '/' || strlen(path) >= sizeof(ctx->engine.state_dir))
-		return error_set(&ctx->engine.error, -EINVAL, BN_REASON_INVALID,
+	if (path[0] != '/' || strlen(path) >= sizeof(ctx->state_dir))
+		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 				 "state directory '%.64s' is not an absolute path", path);
-	return string_copy(ctx->engine.state_dir, sizeof(ctx->engine.state_dir), path);
+	return string_copy(ctx->state_dir, sizeof(ctx->state_dir), path);
 }
 
 int bn_ctx_set_backend(bn_ctx *ctx, const char *name)
@@ -67,10 +67,11 @@ int bn_ctx_set_backend(bn_ctx *ctx, const char *name)
 	if (strcmp(name, "auto") == 0)
 		name = "";
 	else if (!firewall_backend_by_name(name))
-		return error_set(&ctx->engine.error, -EINVAL, BN_REASON_BACKEND_UNAVAILABLE,
+		return error_set(&ctx->error, -EINVAL, BN_REASON_BACKEND_UNAVAILABLE,
 				 "backend '%.32s' is unknown to this build; use nftables, "
-				 "iptables-legacy or auto, if it was built with that", name);
-	return string_copy(ctx->engine.backend, sizeof(ctx->engine.backend), name);
+				 "iptables-legacy or auto, if it was built with that",
+				 name);
+	return string_copy(ctx->backend, sizeof(ctx->backend), name);
 }
 
 int bn_ctx_set_option(bn_ctx *ctx, const char *key, const char *value)
@@ -82,14 +83,14 @@ int bn_ctx_set_option(bn_ctx *ctx, const char *key, const char *value)
 		return r;
 	r = options_set(&one, key, value);
 	if (r == -EINVAL)
-		return error_set(&ctx->engine.error, r, BN_REASON_INVALID,
+		return error_set(&ctx->error, r, BN_REASON_INVALID,
 				 "the option of the context is not legal: a key has no '=', and "
 				 "neither key nor value a control character");
 	if (r >= 0)
-		r = options_check(&one, OPTION_CONTEXT, &ctx->engine.error);
+		r = options_check(&one, OPTION_CONTEXT, &ctx->error);
 	if (r >= 0)
-		r = options_set(&ctx->engine.options, key, value);
-	return r == -ENOMEM ? error_oom(&ctx->engine.error) : r;
+		r = options_set(&ctx->options, key, value);
+	return r == -ENOMEM ? error_oom(&ctx->error) : r;
 }
 
 int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms)
@@ -97,7 +98,7 @@ int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms)
 	int r = check_setting(ctx, "");
 
 	if (r >= 0)
-		ctx->engine.timeout_ms = timeout_ms;
+		ctx->timeout_ms = timeout_ms;
 	return r;
 }
 
@@ -105,57 +106,55 @@ int bn_ctx_set_log(bn_ctx *ctx, bn_log_fn log, void *userdata)
 {
 	if (!ctx)
 		return -EINVAL;
-	ctx->engine.log = log;
-	ctx->engine.log_userdata = userdata;
+	ctx->log = log;
+	ctx->log_userdata = userdata;
 	return 0;
 }
 
 const char *bn_ctx_backend(const bn_ctx *ctx)
 {
-	return ctx && ctx->engine.firewall ? ctx->engine.firewall->backend->name : "";
+	return ctx && ctx->firewall ? ctx->firewall->backend->name : "";
 }
 
 const char *bn_ctx_backend_reason(const bn_ctx *ctx)
 {
-	return ctx && ctx->engine.firewall ? ctx->engine.backend_reason : "";
+	return ctx && ctx->firewall ? ctx->backend_reason : "";
 }
 
 /* Whatever backend was asked for: the state is in another, and that is to change. */
 int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags)
 {
-	char asked[sizeof(ctx->engine.backend)];
-	struct engine *engine;
+	char asked[sizeof(ctx->backend)];
 	int r;
 
 	if (!ctx || !name)
 		return api_leave(ctx, api_missing(ctx, "the name of the backend"));
-	engine = &ctx->engine;
-	memcpy(asked, engine->backend, sizeof(asked));
-	engine->backend[0] = '\0';
-	r = api_enter(ctx, flags, 0, ENGINE_CHANGE);
+	memcpy(asked, ctx->backend, sizeof(asked));
+	ctx->backend[0] = '\0';
+	r = api_enter(ctx, flags, 0, CTX_CHANGE);
 	if (r >= 0)
-		r = ops_backend_switch(engine, name);
-	memcpy(engine->backend, asked, sizeof(asked));
+		r = ops_backend_switch(ctx, name);
+	memcpy(ctx->backend, asked, sizeof(asked));
 	/* where nothing has been made yet, the next call goes by what is asked for */
-	if (r >= 0 && (asked[0] || strcmp(engine->firewall->backend->name, name) != 0))
-		string_copy(engine->backend, sizeof(engine->backend), name);
+	if (r >= 0 && (asked[0] || strcmp(ctx->firewall->backend->name, name) != 0))
+		string_copy(ctx->backend, sizeof(ctx->backend), name);
 	return api_leave(ctx, r);
 }
 
 /* ---- the frame of every verb ---- */
 
-int api_enter(bn_ctx *ctx, uint32_t flags, uint32_t known_flags, enum engine_need need)
+int api_enter(bn_ctx *ctx, uint32_t flags, uint32_t known_flags, enum ctx_need need)
 {
 	if (!ctx)
 		return -EINVAL;
-	error_clear(&ctx->engine.error);
+	error_clear(&ctx->error);
 	if (ctx->pid != getpid())
-		return error_set(&ctx->engine.error, -ECHILD, BN_REASON_INVALID,
+		return error_set(&ctx->error, -ECHILD, BN_REASON_INVALID,
 				 "the context was made before a fork; make one in the child");
 	if (flags & ~known_flags)
-		return error_set(&ctx->engine.error, -EINVAL, BN_REASON_INVALID,
+		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 				 "flags 0x%x are unknown to this call", flags & ~known_flags);
-	return engine_start(&ctx->engine, need);
+	return ctx_start(ctx, need);
 }
 
 int api_leave(bn_ctx *ctx, int r)
@@ -164,7 +163,7 @@ int api_leave(bn_ctx *ctx, int r)
 
 	if (!ctx)
 		return r;
-	error = &ctx->engine.error;
+	error = &ctx->error;
 	if (r >= 0) {
 		error_clear(error);
 		return 0;
@@ -177,31 +176,31 @@ int api_leave(bn_ctx *ctx, int r)
 
 int api_missing(bn_ctx *ctx, const char *what)
 {
-	return ctx ? error_set(&ctx->engine.error, -EINVAL, BN_REASON_INVALID,
-			       "%s is missing (NULL)", what)
-		   : -EINVAL;
+	return ctx ? error_set(&ctx->error, -EINVAL, BN_REASON_INVALID, "%s is missing (NULL)",
+			       what) :
+		     -EINVAL;
 }
 
 /* ---- errors ---- */
 
 const char *bn_error_message(const bn_ctx *ctx)
 {
-	return ctx ? ctx->engine.error.message : "";
+	return ctx ? ctx->error.message : "";
 }
 
 int bn_error_reason(const bn_ctx *ctx)
 {
-	return ctx ? ctx->engine.error.reason : BN_REASON_NONE;
+	return ctx ? ctx->error.reason : BN_REASON_NONE;
 }
 
 int bn_error_errno(const bn_ctx *ctx)
 {
-	return ctx ? -ctx->engine.error.code : 0;
+	return ctx ? -ctx->error.code : 0;
 }
 
 const char *bn_error_kernel_message(const bn_ctx *ctx)
 {
-	return ctx ? ctx->engine.error.kernel : "";
+	return ctx ? ctx->error.kernel : "";
 }
 
 const char *bn_reason_name(int reason)

@@ -13,8 +13,7 @@ static void snapshot_clear(struct bn_endpoint *endpoint)
 	interface_free(endpoint->interface);
 }
 
-static int add_address(struct engine *engine, struct bn_endpoint *endpoint,
-		       const struct prefix *address)
+static int add_address(bn_ctx *ctx, struct bn_endpoint *endpoint, const struct prefix *address)
 {
 	char text[PREFIX_TEXT_MAX];
 	char *copy;
@@ -24,47 +23,47 @@ static int add_address(struct engine *engine, struct bn_endpoint *endpoint,
 	copy = strdup(prefix_format(address, text));
 	if (!copy || vector_reserve(&endpoint->addresses, 1) < 0) {
 		free(copy);
-		return error_oom(&engine->error);
+		return error_oom(&ctx->error);
 	}
 	endpoint->addresses.items[endpoint->addresses.len++] = copy;
 	return 0;
 }
 
 /* On the host network an endpoint has the host's addresses, whatever they are now. */
-static int add_host_addresses(struct engine *engine, struct bn_endpoint *endpoint)
+static int add_host_addresses(bn_ctx *ctx, struct bn_endpoint *endpoint)
 {
 	prefix_vector addresses = { 0 };
 	int r = 0;
 
-	if (!engine->link) {
-		r = link_open(&engine->link, &engine->error);
+	if (!ctx->link) {
+		r = link_open(&ctx->link, &ctx->error);
 		if (r >= 0)
-			link_set_deadline(engine->link, engine->deadline);
+			link_set_deadline(ctx->link, ctx->deadline);
 	}
 	if (r >= 0)
-		r = link_local_addresses(engine->link, &addresses, &engine->error);
+		r = link_local_addresses(ctx->link, &addresses, &ctx->error);
 	for (size_t i = 0; i < addresses.len && r >= 0; i++)
 		if (!addr_is_loopback(&addresses.items[i].addr))
-			r = add_address(engine, endpoint, &addresses.items[i]);
+			r = add_address(ctx, endpoint, &addresses.items[i]);
 	free(addresses.items);
 	return r;
 }
 
-static int add_addresses(struct engine *engine, struct bn_endpoint *endpoint)
+static int add_addresses(bn_ctx *ctx, struct bn_endpoint *endpoint)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	CLEANUP(network_clear) struct network network = { 0 };
 	const struct subnet *subnet;
 	int r;
 
-	r = store_network_get(engine->store, endpoint->record.network, &network, &engine->error);
+	r = store_network_get(ctx->store, endpoint->record.network, &network, &ctx->error);
 	if (r < 0)
 		return r;
 	if (network.driver == DRIVER_HOST)
-		return add_host_addresses(engine, endpoint);
-	r = add_address(engine, endpoint, &endpoint->record.ipv4);
+		return add_host_addresses(ctx, endpoint);
+	r = add_address(ctx, endpoint, &endpoint->record.ipv4);
 	if (r >= 0)
-		r = add_address(engine, endpoint, &endpoint->record.ipv6);
+		r = add_address(ctx, endpoint, &endpoint->record.ipv6);
 	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
 		subnet = network_subnet(&network, families[f]);
 		if (!subnet)
@@ -78,7 +77,7 @@ static int add_addresses(struct engine *engine, struct bn_endpoint *endpoint)
 }
 
 /* What can't be read any more, because the namespace or the interface is gone, is no error. */
-static int read_interface(struct engine *engine, struct bn_endpoint *endpoint)
+static int read_interface(bn_ctx *ctx, struct bn_endpoint *endpoint)
 {
 	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
 	CLEANUP(interface_clear) struct interface data = { 0 };
@@ -86,45 +85,44 @@ static int read_interface(struct engine *engine, struct bn_endpoint *endpoint)
 
 	if (!endpoint->record.interface[0])
 		return 0;
-	r = sandbox_reopen(&endpoint->record, &sandbox, &engine->error);
+	r = sandbox_reopen(&endpoint->record, &sandbox, &ctx->error);
 	if (r >= 0)
-		r = sandbox_interface_get(&sandbox, endpoint->record.interface, engine->deadline,
-					  &data, &engine->error);
+		r = sandbox_interface_get(&sandbox, endpoint->record.interface, ctx->deadline,
+					  &data, &ctx->error);
 	if (r == -ENOENT || r == -ENODEV || r == -EINVAL) {
-		error_clear(&engine->error);
+		error_clear(&ctx->error);
 		return 0;
 	}
 	if (r < 0)
 		return r;
 	endpoint->interface = interface_new(&data);
-	return endpoint->interface ? 0 : error_oom(&engine->error);
+	return endpoint->interface ? 0 : error_oom(&ctx->error);
 }
 
 /* Takes record and ports over, also on failure; the caller clears the snapshot. */
-static int snapshot_fill(struct engine *engine, struct endpoint *record,
-			 struct published *published, uint32_t flags, struct bn_endpoint *endpoint)
+static int snapshot_fill(bn_ctx *ctx, struct endpoint *record, struct published *published,
+			 uint32_t flags, struct bn_endpoint *endpoint)
 {
 	int r;
 
 	endpoint->record = *record;
 	*record = (struct endpoint){ 0 };
-	r = port_list_fill(&endpoint->ports, published, &engine->error);
+	r = port_list_fill(&endpoint->ports, published, &ctx->error);
 	if (r >= 0)
-		r = add_addresses(engine, endpoint);
+		r = add_addresses(ctx, endpoint);
 	if (r >= 0 && (flags & BN_GET_INTERFACE))
-		r = read_interface(engine, endpoint);
+		r = read_interface(ctx, endpoint);
 	return r;
 }
 
-static int snapshot_read(struct engine *engine, struct endpoint *record, uint32_t flags,
+static int snapshot_read(bn_ctx *ctx, struct endpoint *record, uint32_t flags,
 			 struct bn_endpoint *endpoint)
 {
 	CLEANUP(published_clear) struct published published = { 0 };
 	int r;
 
-	r = store_ports(engine->store, record->network, record->id, 0, &published.ports,
-			&engine->error);
-	return r < 0 ? r : snapshot_fill(engine, record, &published, flags, endpoint);
+	r = store_ports(ctx->store, record->network, record->id, 0, &published.ports, &ctx->error);
+	return r < 0 ? r : snapshot_fill(ctx, record, &published, flags, endpoint);
 }
 
 /* ---- verbs ---- */
@@ -141,22 +139,21 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 
 	if (!spec)
 		return api_missing(ctx, "the endpoint spec");
-	r = api_enter(ctx, flags, BN_ATTACH_HOLD_PORTS, ENGINE_CHANGE);
+	r = api_enter(ctx, flags, BN_ATTACH_HOLD_PORTS, CTX_CHANGE);
 	if (r >= 0 && !ret_endpoint && (flags & BN_ATTACH_HOLD_PORTS))
-		r = error_set(&ctx->engine.error, -EINVAL, BN_REASON_INVALID,
+		r = error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 			      "holding ports needs a result that keeps the descriptors");
 	if (r >= 0)
-		r = endpoint_spec_parse(spec, &request, &ports, &ctx->engine.error);
+		r = endpoint_spec_parse(spec, &request, &ports, &ctx->error);
 	if (r >= 0 && ret_endpoint) {
 		endpoint = calloc(1, sizeof(*endpoint));
 		if (!endpoint)
-			r = error_oom(&ctx->engine.error);
+			r = error_oom(&ctx->error);
 	}
 	if (r >= 0)
-		r = ops_attach(&ctx->engine, &request, flags & BN_ATTACH_HOLD_PORTS, &record,
-			       &published);
+		r = ops_attach(ctx, &request, flags & BN_ATTACH_HOLD_PORTS, &record, &published);
 	if (r >= 0 && endpoint) {
-		r = snapshot_fill(&ctx->engine, &record, &published, 0, endpoint);
+		r = snapshot_fill(ctx, &record, &published, 0, endpoint);
 		if (r >= 0)
 			*ret_endpoint = TAKE_POINTER(endpoint);
 	}
@@ -172,9 +169,9 @@ static int detach(bn_ctx *ctx, const char *network, const char *const *ids, size
 
 	if (!network)
 		return api_missing(ctx, "the network");
-	r = api_enter(ctx, flags, BN_DETACH_MISSING_OK | BN_DETACH_QUICK, ENGINE_CHANGE);
+	r = api_enter(ctx, flags, BN_DETACH_MISSING_OK | BN_DETACH_QUICK, CTX_CHANGE);
 	if (r >= 0)
-		r = ops_detach(&ctx->engine, network, ids, len, flags);
+		r = ops_detach(ctx, network, ids, len, flags);
 	return api_leave(ctx, r);
 }
 
@@ -203,13 +200,13 @@ int bn_endpoint_get(bn_ctx *ctx, const char *network, const char *id, uint32_t f
 
 	if (!network || !id || !ret_endpoint)
 		return api_missing(ctx, "the network, the endpoint or the result");
-	r = api_enter(ctx, flags, BN_GET_INTERFACE, ENGINE_READ);
+	r = api_enter(ctx, flags, BN_GET_INTERFACE, CTX_READ);
 	if (r >= 0)
-		r = ops_endpoint_get(&ctx->engine, network, id, &record);
+		r = ops_endpoint_get(ctx, network, id, &record);
 	if (r >= 0) {
 		endpoint = calloc(1, sizeof(*endpoint));
-		r = endpoint ? snapshot_read(&ctx->engine, &record, flags, endpoint)
-			     : error_oom(&ctx->engine.error);
+		r = endpoint ? snapshot_read(ctx, &record, flags, endpoint) :
+			       error_oom(&ctx->error);
 	}
 	if (r >= 0)
 		*ret_endpoint = TAKE_POINTER(endpoint);
@@ -217,8 +214,7 @@ int bn_endpoint_get(bn_ctx *ctx, const char *network, const char *id, uint32_t f
 	return api_leave(ctx, r);
 }
 
-static int fill_list(struct engine *engine, const char *network, uint32_t flags,
-		     bn_endpoint_list *list)
+static int fill_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpoint_list *list)
 {
 	CLEANUP(endpoints_clear) endpoint_vector records = { 0 };
 	CLEANUP(network_clear) struct network record = { 0 };
@@ -226,31 +222,29 @@ static int fill_list(struct engine *engine, const char *network, uint32_t flags,
 	int r = 0;
 
 	if (network)
-		r = store_network_get(engine->store, network, &record, &engine->error);
+		r = store_network_get(ctx->store, network, &record, &ctx->error);
 	if (r >= 0)
-		r = store_endpoints(engine->store, network ? record.name : NULL, 0, &records,
-				    &engine->error);
+		r = store_endpoints(ctx->store, network ? record.name : NULL, 0, &records,
+				    &ctx->error);
 	for (size_t i = 0; i < records.len && r >= 0; i++) {
 		slot = vector_push(&list->endpoints);
-		r = slot ? snapshot_read(engine, &records.items[i], flags, slot)
-			 : error_oom(&engine->error);
+		r = slot ? snapshot_read(ctx, &records.items[i], flags, slot) :
+			   error_oom(&ctx->error);
 	}
 	return r;
 }
 
-int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags,
-		      bn_endpoint_list **ret_list)
+int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpoint_list **ret_list)
 {
 	bn_endpoint_list *list = NULL;
 	int r;
 
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, flags, BN_GET_INTERFACE, ENGINE_READ);
+	r = api_enter(ctx, flags, BN_GET_INTERFACE, CTX_READ);
 	if (r >= 0) {
 		list = calloc(1, sizeof(*list));
-		r = list ? fill_list(&ctx->engine, network, flags, list)
-			 : error_oom(&ctx->engine.error);
+		r = list ? fill_list(ctx, network, flags, list) : error_oom(&ctx->error);
 	}
 	if (r >= 0)
 		*ret_list = TAKE_POINTER(list);
@@ -360,8 +354,8 @@ const char *bn_endpoint_option_key_at(const bn_endpoint *endpoint, size_t i)
 
 const char *bn_endpoint_option_value_at(const bn_endpoint *endpoint, size_t i)
 {
-	return i < bn_endpoint_option_count(endpoint) ? endpoint->record.options.items[i].value
-						      : "";
+	return i < bn_endpoint_option_count(endpoint) ? endpoint->record.options.items[i].value :
+							"";
 }
 
 const bn_port_list *bn_endpoint_ports(const bn_endpoint *endpoint)

@@ -23,26 +23,26 @@ static void add_subnet(struct bn_network *network, const struct subnet *subnet)
 	network->subnet_count++;
 }
 
-static int read_interface(struct engine *engine, struct bn_network *network)
+static int read_interface(bn_ctx *ctx, struct bn_network *network)
 {
 	CLEANUP(interface_clear) struct interface data = { 0 };
 	int r;
 
 	if (!network->record.bridge[0])
 		return 0;
-	r = link_interface_get(engine->link, network->record.bridge, &data, &engine->error);
+	r = link_interface_get(ctx->link, network->record.bridge, &data, &ctx->error);
 	if (r == -ENODEV) {
-		error_clear(&engine->error);
+		error_clear(&ctx->error);
 		return 0;
 	}
 	if (r < 0)
 		return r;
 	network->interface = interface_new(&data);
-	return network->interface ? 0 : error_oom(&engine->error);
+	return network->interface ? 0 : error_oom(&ctx->error);
 }
 
 /* Takes the record over, also on failure; the caller clears the snapshot. */
-static int snapshot_fill(struct engine *engine, struct network *record, uint32_t flags,
+static int snapshot_fill(bn_ctx *ctx, struct network *record, uint32_t flags,
 			 struct bn_network *network)
 {
 	int r;
@@ -53,25 +53,25 @@ static int snapshot_fill(struct engine *engine, struct network *record, uint32_t
 	add_subnet(network, &network->record.ipv6);
 	network->reserved = calloc(network->record.reserved.len + 1, sizeof(*network->reserved));
 	if (!network->reserved)
-		return error_oom(&engine->error);
+		return error_oom(&ctx->error);
 	for (size_t i = 0; i < network->record.reserved.len; i++)
 		addr_format(&network->record.reserved.items[i], network->reserved[i]);
-	r = store_endpoint_count(engine->store, network->record.name, &network->endpoint_count,
-				 &engine->error);
+	r = store_endpoint_count(ctx->store, network->record.name, &network->endpoint_count,
+				 &ctx->error);
 	if (r < 0 || !(flags & BN_GET_INTERFACE))
 		return r;
-	return read_interface(engine, network);
+	return read_interface(ctx, network);
 }
 
-static int snapshot_new(struct engine *engine, struct network *record, uint32_t flags,
+static int snapshot_new(bn_ctx *ctx, struct network *record, uint32_t flags,
 			bn_network **ret_network)
 {
 	bn_network *network = calloc(1, sizeof(*network));
 	int r;
 
 	if (!network)
-		return error_oom(&engine->error);
-	r = snapshot_fill(engine, record, flags, network);
+		return error_oom(&ctx->error);
+	r = snapshot_fill(ctx, record, flags, network);
 	if (r < 0) {
 		bn_network_free(network);
 		return r;
@@ -92,13 +92,13 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 
 	if (!spec)
 		return api_missing(ctx, "the network spec");
-	r = api_enter(ctx, flags, 0, ENGINE_CHANGE);
+	r = api_enter(ctx, flags, 0, CTX_CHANGE);
 	if (r >= 0)
-		r = network_spec_parse(spec, &request, &reserved, &ctx->engine.error);
+		r = network_spec_parse(spec, &request, &reserved, &ctx->error);
 	if (r >= 0)
-		r = ops_network_create(&ctx->engine, &request, &record);
+		r = ops_network_create(ctx, &request, &record);
 	if (r >= 0 && ret_network)
-		r = snapshot_new(&ctx->engine, &record, 0, ret_network);
+		r = snapshot_new(ctx, &record, 0, ret_network);
 	return api_leave(ctx, r);
 }
 
@@ -108,9 +108,9 @@ int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags)
 
 	if (!name)
 		return api_missing(ctx, "the network's name");
-	r = api_enter(ctx, flags, BN_DELETE_MISSING_OK | BN_DELETE_ENDPOINTS, ENGINE_CHANGE);
+	r = api_enter(ctx, flags, BN_DELETE_MISSING_OK | BN_DELETE_ENDPOINTS, CTX_CHANGE);
 	if (r >= 0)
-		r = ops_network_delete(&ctx->engine, name, flags);
+		r = ops_network_delete(ctx, name, flags);
 	return api_leave(ctx, r);
 }
 
@@ -122,25 +122,25 @@ int bn_network_get(bn_ctx *ctx, const char *name, uint32_t flags, bn_network **r
 	if (!name || !ret_network)
 		return api_missing(ctx, "the network's name or the result");
 	r = api_enter(ctx, flags, BN_GET_INTERFACE,
-		      flags & BN_GET_INTERFACE ? ENGINE_LINKS : ENGINE_READ);
+		      flags & BN_GET_INTERFACE ? CTX_LINKS : CTX_READ);
 	if (r >= 0)
-		r = store_network_get(ctx->engine.store, name, &record, &ctx->engine.error);
+		r = store_network_get(ctx->store, name, &record, &ctx->error);
 	if (r >= 0)
-		r = snapshot_new(&ctx->engine, &record, flags, ret_network);
+		r = snapshot_new(ctx, &record, flags, ret_network);
 	return api_leave(ctx, r);
 }
 
-static int fill_list(struct engine *engine, uint32_t flags, bn_network_list *list)
+static int fill_list(bn_ctx *ctx, uint32_t flags, bn_network_list *list)
 {
 	CLEANUP(networks_clear) network_vector records = { 0 };
 	struct bn_network *slot;
 	int r;
 
-	r = store_networks(engine->store, 0, &records, &engine->error);
+	r = store_networks(ctx->store, 0, &records, &ctx->error);
 	for (size_t i = 0; i < records.len && r >= 0; i++) {
 		slot = vector_push(&list->networks);
-		r = slot ? snapshot_fill(engine, &records.items[i], flags, slot)
-			 : error_oom(&engine->error);
+		r = slot ? snapshot_fill(ctx, &records.items[i], flags, slot) :
+			   error_oom(&ctx->error);
 	}
 	return r;
 }
@@ -153,10 +153,10 @@ int bn_networks_list(bn_ctx *ctx, uint32_t flags, bn_network_list **ret_list)
 	if (!ret_list)
 		return api_missing(ctx, "the result");
 	r = api_enter(ctx, flags, BN_GET_INTERFACE,
-		      flags & BN_GET_INTERFACE ? ENGINE_LINKS : ENGINE_READ);
+		      flags & BN_GET_INTERFACE ? CTX_LINKS : CTX_READ);
 	if (r >= 0) {
 		list = calloc(1, sizeof(*list));
-		r = list ? fill_list(&ctx->engine, flags, list) : error_oom(&ctx->engine.error);
+		r = list ? fill_list(ctx, flags, list) : error_oom(&ctx->error);
 	}
 	if (r >= 0)
 		*ret_list = TAKE_POINTER(list);

@@ -50,23 +50,23 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 
 	if (!network || !endpoint)
 		return api_missing(ctx, "the network or the endpoint");
-	r = api_enter(ctx, flags, BN_PUBLISH_HOLD_PORTS, ENGINE_CHANGE);
+	r = api_enter(ctx, flags, BN_PUBLISH_HOLD_PORTS, CTX_CHANGE);
 	if (r >= 0 && !ret_list && (flags & BN_PUBLISH_HOLD_PORTS))
-		r = error_set(&ctx->engine.error, -EINVAL, BN_REASON_INVALID,
+		r = error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 			      "holding ports needs a result that keeps the descriptors");
 	if (r >= 0)
-		r = port_specs_parse(specs, len, &requests, &ctx->engine.error);
+		r = port_specs_parse(specs, len, &requests, &ctx->error);
 	if (r >= 0 && ret_list) {
 		list = calloc(1, sizeof(*list));
 		if (!list || vector_reserve(&list->ports, len) < 0)
-			r = error_oom(&ctx->engine.error);
+			r = error_oom(&ctx->error);
 	}
 	if (r >= 0)
-		r = ops_publish(&ctx->engine, network, endpoint, requests, len,
+		r = ops_publish(ctx, network, endpoint, requests, len,
 				flags & BN_PUBLISH_HOLD_PORTS, &published);
 	if (r >= 0 && list) {
 		/* room was made above: it can't fail once the ports are published */
-		r = port_list_fill(list, &published, &ctx->engine.error);
+		r = port_list_fill(list, &published, &ctx->error);
 		*ret_list = TAKE_POINTER(list);
 	}
 	bn_port_list_free(list);
@@ -85,7 +85,7 @@ int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 	if (ret_port) {
 		port = calloc(1, sizeof(*port));
 		if (!port)
-			return ctx ? error_oom(&ctx->engine.error) : -ENOMEM;
+			return ctx ? error_oom(&ctx->error) : -ENOMEM;
 	}
 	r = publish(ctx, network, endpoint, spec, 1, flags, ret_port ? &list : NULL);
 	if (r >= 0 && port) {
@@ -115,11 +115,11 @@ static int unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 
 	if (!network || !endpoint)
 		return api_missing(ctx, "the network or the endpoint");
-	r = api_enter(ctx, flags, BN_UNPUBLISH_MISSING_OK, ENGINE_CHANGE);
+	r = api_enter(ctx, flags, BN_UNPUBLISH_MISSING_OK, CTX_CHANGE);
 	if (r >= 0)
-		r = port_specs_parse(specs, len, &requests, &ctx->engine.error);
+		r = port_specs_parse(specs, len, &requests, &ctx->error);
 	if (r >= 0)
-		r = ops_unpublish(&ctx->engine, network, endpoint, requests, len, flags);
+		r = ops_unpublish(ctx, network, endpoint, requests, len, flags);
 	return api_leave(ctx, r);
 }
 
@@ -140,19 +140,18 @@ int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 }
 
 /* An unknown network is an error; an endpoint that is not there has no ports. */
-static int list_ports(struct engine *engine, const char *network, const char *endpoint,
-		      port_vector *ports)
+static int list_ports(bn_ctx *ctx, const char *network, const char *endpoint, port_vector *ports)
 {
 	CLEANUP(network_clear) struct network record = { 0 };
 	int r;
 
 	if (network) {
-		r = store_network_get(engine->store, network, &record, &engine->error);
+		r = store_network_get(ctx->store, network, &record, &ctx->error);
 		if (r < 0)
 			return r;
 		network = record.name;
 	}
-	return store_ports(engine->store, network, endpoint, 0, ports, &engine->error);
+	return store_ports(ctx->store, network, endpoint, 0, ports, &ctx->error);
 }
 
 int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
@@ -164,13 +163,12 @@ int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32
 
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, flags, 0, ENGINE_READ);
+	r = api_enter(ctx, flags, 0, CTX_READ);
 	if (r >= 0)
-		r = list_ports(&ctx->engine, network, endpoint, &ports.ports);
+		r = list_ports(ctx, network, endpoint, &ports.ports);
 	if (r >= 0) {
 		list = calloc(1, sizeof(*list));
-		r = list ? port_list_fill(list, &ports, &ctx->engine.error)
-			 : error_oom(&ctx->engine.error);
+		r = list ? port_list_fill(list, &ports, &ctx->error) : error_oom(&ctx->error);
 	}
 	if (r >= 0)
 		*ret_list = TAKE_POINTER(list);

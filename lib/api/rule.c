@@ -28,15 +28,15 @@ struct bn_rule_list {
 
 /* ---- verbs ---- */
 
-static int fill_list(struct engine *engine, const struct firewall_backend *backend,
-		     const rule_vector *rules, bool verbose, bn_rule_list **ret_list)
+static int fill_list(bn_ctx *ctx, const struct firewall_backend *backend, const rule_vector *rules,
+		     bool verbose, bn_rule_list **ret_list)
 {
 	bn_rule_list *list = calloc(1, sizeof(*list));
 	struct bn_rule *slot;
 
 	if (!list || vector_reserve(&list->rules, rules->len) < 0) {
 		free(list);
-		return error_oom(&engine->error);
+		return error_oom(&ctx->error);
 	}
 	for (size_t i = 0; i < rules->len; i++) {
 		slot = vector_push(&list->rules);
@@ -50,7 +50,7 @@ static int fill_list(struct engine *engine, const struct firewall_backend *backe
 	return 0;
 }
 
-static int network_name(struct engine *engine, const char *network, struct network *record,
+static int network_name(bn_ctx *ctx, const char *network, struct network *record,
 			const char **ret_name)
 {
 	int r;
@@ -59,7 +59,7 @@ static int network_name(struct engine *engine, const char *network, struct netwo
 		*ret_name = NULL;
 		return 0;
 	}
-	r = store_network_get(engine->store, network, record, &engine->error);
+	r = store_network_get(ctx->store, network, record, &ctx->error);
 	if (r >= 0)
 		*ret_name = record->name;
 	return r;
@@ -70,55 +70,53 @@ int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list
 	CLEANUP(network_clear) struct network record = { 0 };
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	const char *name = NULL;
-	struct engine *engine;
 	int r;
 
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, flags, BN_RULES_VERBOSE, ENGINE_RULES);
+	r = api_enter(ctx, flags, BN_RULES_VERBOSE, CTX_RULES);
 	if (r < 0)
 		return api_leave(ctx, r);
-	engine = &ctx->engine;
-	r = network_name(engine, network, &record, &name);
+	r = network_name(ctx, network, &record, &name);
 	if (r >= 0)
-		r = rules_list(engine, name, &rules);
+		r = rules_list(ctx, name, &rules);
 	if (r >= 0)
-		r = fill_list(engine, engine->firewall->backend, &rules,
-			      flags & BN_RULES_VERBOSE, ret_list);
+		r = fill_list(ctx, ctx->firewall->backend, &rules, flags & BN_RULES_VERBOSE,
+			      ret_list);
 	return api_leave(ctx, r);
 }
 
 /* The backend that is open, or recorded, or asked for; without any, the one that would be used. */
-static int planning_backend(struct engine *engine, const struct firewall_backend **ret_backend)
+static int planning_backend(bn_ctx *ctx, const struct firewall_backend **ret_backend)
 {
-	char recorded[FACT_MAX];
+	char recorded[META_MAX];
 	int r;
 
-	r = store_fact_get(engine->store, "backend", recorded, &engine->error);
+	r = store_meta_get(ctx->store, "backend", recorded, &ctx->error);
 	if (r < 0)
 		return r;
-	*ret_backend = engine->firewall ? engine->firewall->backend : NULL;
+	*ret_backend = ctx->firewall ? ctx->firewall->backend : NULL;
 	if (!*ret_backend && recorded[0])
 		*ret_backend = firewall_backend_by_name(recorded);
-	if (!*ret_backend && engine->backend[0])
-		*ret_backend = firewall_backend_by_name(engine->backend);
+	if (!*ret_backend && ctx->backend[0])
+		*ret_backend = firewall_backend_by_name(ctx->backend);
 	if (!*ret_backend)
 		*ret_backend = firewall_backends[0];
 	if (!*ret_backend)
-		return error_set(&engine->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
+		return error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
 				 "this build of the library has no backend; build it with one");
 	return 0;
 }
 
-static int plan(struct engine *engine, const struct firewall_backend *backend, const char *network,
+static int plan(bn_ctx *ctx, const struct firewall_backend *backend, const char *network,
 		rule_vector *rules)
 {
 	int r;
 
-	r = rules_plan_state(engine, backend->traits, network, rules);
+	r = rules_plan_state(ctx, backend->traits, network, rules);
 	/* the base is there as long as there is a network that it serves */
 	if (r >= 0 && !network && rules->len && plan_base(backend->traits, rules) < 0)
-		r = error_oom(&engine->error);
+		r = error_oom(&ctx->error);
 	if (r >= 0)
 		rules_sort(rules);
 	return r;
@@ -134,15 +132,15 @@ int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list
 
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, flags, BN_RULES_VERBOSE, ENGINE_READ);
+	r = api_enter(ctx, flags, BN_RULES_VERBOSE, CTX_READ);
 	if (r >= 0)
-		r = planning_backend(&ctx->engine, &backend);
+		r = planning_backend(ctx, &backend);
 	if (r >= 0)
-		r = network_name(&ctx->engine, network, &record, &name);
+		r = network_name(ctx, network, &record, &name);
 	if (r >= 0)
-		r = plan(&ctx->engine, backend, name, &rules);
+		r = plan(ctx, backend, name, &rules);
 	if (r >= 0)
-		r = fill_list(&ctx->engine, backend, &rules, flags & BN_RULES_VERBOSE, ret_list);
+		r = fill_list(ctx, backend, &rules, flags & BN_RULES_VERBOSE, ret_list);
 	return api_leave(ctx, r);
 }
 

@@ -321,8 +321,7 @@ int bn_endpoint_spec_set_mac(bn_endpoint_spec *spec, const char *mac)
 	return spec ? set_string(&spec->mac, mac) : -EINVAL;
 }
 
-int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination,
-			       const char *gateway)
+int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination, const char *gateway)
 {
 	int r;
 

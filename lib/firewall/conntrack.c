@@ -8,7 +8,6 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <poll.h>
-#include <time.h>
 
 /* Since Linux 5.8; older kernels do not look at the attribute and show every flow. */
 #ifndef CTA_FILTER_MAX
@@ -20,7 +19,7 @@
 #define FILTER_DESTINATION_PORT (1u << 5)
 
 #define RECEIVE_SIZE 65536
-#define DELETE_ROOM 192                 /* two addresses, ports, id and zone take 120 */
+#define DELETE_ROOM 192 /* two addresses, ports, id and zone take 120 */
 
 struct tuple {
 	struct addr source, destination;
@@ -30,7 +29,7 @@ struct tuple {
 
 struct sorted_filter {
 	const struct flow_filter *filter;
-	uint32_t end;                   /* behind the highest port of this and all before */
+	uint32_t end; /* behind the highest port of this and all before */
 };
 
 struct sweep {
@@ -38,12 +37,12 @@ struct sweep {
 	uint32_t sequence;
 	deadline_ms deadline;
 	char *replies;
-	struct sorted_filter *filters;  /* of one family, by first port */
+	struct sorted_filter *filters; /* of one family, by first port */
 	size_t filters_len;
-	struct addr *local;             /* sorted */
+	struct addr *local; /* sorted */
 	size_t local_len;
 	int family;
-	VECTOR(char) deletes;           /* messages, DELETE_ROOM apart */
+	VECTOR(char) deletes; /* messages, DELETE_ROOM apart */
 };
 
 /* ---- which flows ---- */
@@ -62,16 +61,15 @@ static int local_order(const void *a, const void *b)
 
 static bool is_local(const struct sweep *sweep, const struct addr *addr)
 {
-	return addr_is_loopback(addr) || bsearch(addr, sweep->local, sweep->local_len,
-						 sizeof(*addr), local_order);
+	return addr_is_loopback(addr) ||
+	       bsearch(addr, sweep->local, sweep->local_len, sizeof(*addr), local_order);
 }
 
 static bool filter_takes(const struct sweep *sweep, const struct flow_filter *filter,
 			 const struct tuple *original, const struct tuple *reply)
 {
 	uint32_t offset = (uint32_t)original->destination_port - filter->host_port;
-	bool anywhere = !addr_is_set(&filter->host_addr) ||
-			addr_is_unspecified(&filter->host_addr);
+	bool anywhere = !addr_is_set(&filter->host_addr) || addr_is_unspecified(&filter->host_addr);
 	bool endpoint;
 
 	if (offset >= filter->count)
@@ -170,8 +168,8 @@ static struct nlmsghdr *request(struct sweep *sweep, void *buffer, uint16_t type
 }
 
 /* Its id makes sure that no later flow with the same tuple goes. */
-static int delete_later(struct sweep *sweep, const struct nlattr *original,
-			const struct nlattr *id, const struct nlattr *zone)
+static int delete_later(struct sweep *sweep, const struct nlattr *original, const struct nlattr *id,
+			const struct nlattr *zone)
 {
 	uint32_t sequence = sweep->sequence;
 	struct nlmsghdr *message;
@@ -181,8 +179,8 @@ static int delete_later(struct sweep *sweep, const struct nlattr *original,
 	if (mnl_attr_get_payload_len(original) > DELETE_ROOM - 64)
 		return 0;
 	memset(sweep->deletes.items + sweep->deletes.len, 0, DELETE_ROOM);
-	message = request(sweep, sweep->deletes.items + sweep->deletes.len, IPCTNL_MSG_CT_DELETE,
-			  0);
+	message =
+		request(sweep, sweep->deletes.items + sweep->deletes.len, IPCTNL_MSG_CT_DELETE, 0);
 	/* Numbered when it is sent: the dump goes on under its own number. */
 	sweep->sequence = sequence;
 	mnl_attr_put(message, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(original),
@@ -231,20 +229,13 @@ static int flow_message(const struct nlmsghdr *message, void *data)
 
 static int wait_reply(const struct sweep *sweep)
 {
-	struct pollfd poll_fd = {.fd = mnl_socket_get_fd(sweep->socket), .events = POLLIN};
-	struct timespec now;
-	uint64_t ms;
-	int rest = -1, ready;
+	struct pollfd poll_fd = { .fd = mnl_socket_get_fd(sweep->socket), .events = POLLIN };
+	int ready;
 
-	if (sweep->deadline) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-		/* Before looking: a long dump always has its next part ready. */
-		if (ms >= sweep->deadline)
-			return -ETIMEDOUT;
-		rest = sweep->deadline - ms > INT32_MAX ? INT32_MAX : (int)(sweep->deadline - ms);
-	}
-	ready = poll(&poll_fd, 1, rest);
+	/* Before looking: a long dump always has its next part ready. */
+	if (deadline_passed(sweep->deadline))
+		return -ETIMEDOUT;
+	ready = poll(&poll_fd, 1, deadline_left_ms(sweep->deadline));
 	if (ready < 0)
 		return errno == EINTR ? 0 : -errno;
 	return ready == 0 ? -ETIMEDOUT : 0;
@@ -254,13 +245,13 @@ static int wait_reply(const struct sweep *sweep)
 static int receive(struct sweep *sweep, uint32_t sequence, mnl_cb_t message)
 {
 	unsigned int port = mnl_socket_get_portid(sweep->socket);
-	int more = MNL_CB_OK, code;
+	int more = MNL_CB_OK, r;
 	ssize_t len;
 
 	while (more > MNL_CB_STOP) {
-		code = wait_reply(sweep);
-		if (code < 0)
-			return code;
+		r = wait_reply(sweep);
+		if (r < 0)
+			return r;
 		len = mnl_socket_recvfrom(sweep->socket, sweep->replies, RECEIVE_SIZE);
 		if (len < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
@@ -296,7 +287,7 @@ static void put_filter(const struct sweep *sweep, struct nlmsghdr *message)
 static int dump_flows(struct sweep *sweep, bool filtered)
 {
 	/* Zeroed, like room for a delete: libmnl leaves the padding of an attribute as it is. */
-	_Alignas(struct nlmsghdr) char buffer[256] = {0};
+	_Alignas(struct nlmsghdr) char buffer[256] = { 0 };
 	struct nlmsghdr *message = request(sweep, buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
 
 	if (filtered)
@@ -309,22 +300,22 @@ static int dump_flows(struct sweep *sweep, bool filtered)
 
 static int delete_flow(struct sweep *sweep, struct nlmsghdr *message)
 {
-	int code;
+	int r;
 
 	message->nlmsg_seq = ++sweep->sequence;
 	message->nlmsg_flags |= NLM_F_ACK;
 	if (mnl_socket_sendto(sweep->socket, message, message->nlmsg_len) < 0)
 		return -errno;
-	code = receive(sweep, message->nlmsg_seq, NULL);
+	r = receive(sweep, message->nlmsg_seq, NULL);
 	/* It timed out meanwhile. */
-	return code == -ENOENT ? 0 : code;
+	return r == -ENOENT ? 0 : r;
 }
 
 static int sweep_family(struct sweep *sweep, int family, const struct flow_filter *filters,
 			size_t len)
 {
 	uint32_t end = 0;
-	int code;
+	int r;
 
 	sweep->family = family;
 	sweep->filters_len = 0;
@@ -342,15 +333,15 @@ static int sweep_family(struct sweep *sweep, int family, const struct flow_filte
 		end = last > end ? last : end;
 		sweep->filters[i].end = end;
 	}
-	code = dump_flows(sweep, true);
-	if (code == -EINVAL || code == -EOPNOTSUPP)
-		code = dump_flows(sweep, false);
+	r = dump_flows(sweep, true);
+	if (r == -EINVAL || r == -EOPNOTSUPP)
+		r = dump_flows(sweep, false);
 	/* What nfnetlink says for a subsystem that the kernel does not have. */
-	if (code == -EINVAL || code == -EOPNOTSUPP)
+	if (r == -EINVAL || r == -EOPNOTSUPP)
 		return 0;
-	for (size_t i = 0; code == 0 && i < sweep->deletes.len; i += DELETE_ROOM)
-		code = delete_flow(sweep, (struct nlmsghdr *)(sweep->deletes.items + i));
-	return code;
+	for (size_t i = 0; r == 0 && i < sweep->deletes.len; i += DELETE_ROOM)
+		r = delete_flow(sweep, (struct nlmsghdr *)(sweep->deletes.items + i));
+	return r;
 }
 
 static int sweep_open(struct sweep *sweep, size_t len, const struct addr *local, size_t local_len)
@@ -383,34 +374,33 @@ static void sweep_close(struct sweep *sweep)
 int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const struct addr *local,
 			 size_t local_len, deadline_ms deadline, struct error *error)
 {
-	struct sweep sweep = {.deadline = deadline};
-	int code;
+	struct sweep sweep = { .deadline = deadline };
+	int r;
 
 	if (!len)
 		return 0;
-	code = sweep_open(&sweep, len, local, local_len);
-	if (code == 0)
-		code = sweep_family(&sweep, AF_INET, filters, len);
-	if (code == 0)
-		code = sweep_family(&sweep, AF_INET6, filters, len);
+	r = sweep_open(&sweep, len, local, local_len);
+	if (r == 0)
+		r = sweep_family(&sweep, AF_INET, filters, len);
+	if (r == 0)
+		r = sweep_family(&sweep, AF_INET6, filters, len);
 	sweep_close(&sweep);
-	switch (code) {
+	switch (r) {
 	case 0:
 	case -EPROTONOSUPPORT:
 		return 0;
 	case -ENOMEM:
 		return error_oom(error);
 	case -ETIMEDOUT:
-		return error_set(error, code, BN_REASON_TIMEOUT,
+		return error_set(error, r, BN_REASON_TIMEOUT,
 				 "the time for the call was over before stale UDP flows were "
 				 "dropped; allow it more");
 	case -EPERM:
-		return error_set(error, code, BN_REASON_PRIVILEGE,
+		return error_set(error, r, BN_REASON_PRIVILEGE,
 				 "no privilege to drop UDP flows: run as root or with "
 				 "CAP_NET_ADMIN");
 	default:
-		return error_set(error, code, BN_REASON_KERNEL,
-				 "the kernel refused to drop stale UDP flows: %s",
-				 strerror(-code));
+		return error_set(error, r, BN_REASON_KERNEL,
+				 "the kernel refused to drop stale UDP flows: %s", strerror(-r));
 	}
 }

@@ -6,6 +6,7 @@
 #ifndef BN_FIREWALL_FIREWALL_H
 #define BN_FIREWALL_FIREWALL_H
 
+#include "base/clock.h"
 #include "model/plan.h"
 
 struct firewall;
@@ -13,10 +14,10 @@ struct firewall;
 typedef void (*firewall_log_fn)(void *userdata, int level, const char *message);
 
 struct firewall_config {
-	firewall_log_fn log;            /* may be NULL */
+	firewall_log_fn log; /* may be NULL */
 	void *userdata;
-	const char *lock_file;          /* of the xtables tables; NULL: the usual one */
-	bool comments;                  /* say in each rule whose it is, where that is a choice */
+	const char *lock_file; /* of the xtables tables; NULL: the usual one */
+	bool comments;         /* say in each rule whose it is, where that is a choice */
 };
 
 /* The base (tables, chains, base rules) is missing: apply again with FIREWALL_BASE. */
@@ -24,9 +25,9 @@ struct firewall_config {
 
 #define CHAIN_NAME_MAX 32
 
-#define FIREWALL_BASE 0x1u              /* make the base first where it is missing, same commit */
-#define FIREWALL_MISSING_OK 0x2u        /* a rule to remove that is not there is no error */
-#define FIREWALL_REPLACE 0x4u           /* a rule to add that is there already is no error */
+#define FIREWALL_BASE 0x1u       /* make the base first where it is missing, same commit */
+#define FIREWALL_MISSING_OK 0x2u /* a rule to remove that is not there is no error */
+#define FIREWALL_REPLACE 0x4u    /* a rule to add that is there already is no error */
 
 /* One change: all of it or nothing. Drops are in force before accepts and DNATs, and go after. */
 struct firewall_change {
@@ -39,7 +40,7 @@ struct firewall_change {
 
 struct firewall_backend {
 	const char *name;
-	uint32_t traits;                /* PLAN_* */
+	uint32_t traits; /* PLAN_* */
 
 	/* -EOPNOTSUPP with BN_REASON_BACKEND_UNAVAILABLE when the kernel lacks it, -EPERM. */
 	int (*open)(const struct firewall_config *config, struct firewall **ret_firewall,
@@ -76,12 +77,12 @@ struct firewall_backend {
 struct firewall {
 	const struct firewall_backend *backend;
 	struct firewall_config config;
-	deadline_ms deadline;           /* set before each call; 0 for none */
+	deadline_ms deadline; /* set before each call; 0 for none */
 };
 
 /* NULL-terminated, in order of preference. */
 extern const struct firewall_backend *const firewall_backends[];
-const struct firewall_backend *firewall_backend_by_name(const char *name);      /* NULL: unknown */
+const struct firewall_backend *firewall_backend_by_name(const char *name); /* NULL: unknown */
 
 /* ---- render.c: rules -> text ---- */
 
@@ -99,11 +100,11 @@ void rule_render_interface(const char *name, bool negated, char text[static IFNA
 
 /* A published UDP mapping whose stale flows must go. */
 struct flow_filter {
-	struct addr host_addr;          /* family 0: any address of the host */
+	struct addr host_addr; /* family 0: any address of the host */
 	uint16_t host_port, count;
-	struct addr to;                 /* the endpoint's address, one filter for each family */
+	struct addr to; /* the endpoint's address, one filter for each family */
 	uint16_t to_port;
-	bool published;                 /* true: just published, drop flows that do not go to the
+	bool published; /* true: just published, drop flows that do not go to the
 					 * endpoint; false: unpublished, drop those that do */
 };
 

@@ -8,7 +8,7 @@
 /* IFA_PROTO of an address that we gave to someone else's bridge (Linux 5.18; an older kernel drops
  * the mark, and then the address stays when the network goes). The kernel uses those up to 3. */
 #define ADDRESS_OURS 0xb2
-#define IPV6_MTU_MIN 1280               /* below it the kernel has no IPv6 on a device */
+#define IPV6_MTU_MIN 1280 /* below it the kernel has no IPv6 on a device */
 
 /* An alternative name of someone else's bridge says that it was us who set route_localnet. */
 #define LOCALNET_MARK_MAX (IFNAMSIZ + 32)
@@ -20,7 +20,7 @@ static const char *localnet_mark(const char *bridge, char mark[static LOCALNET_M
 
 static struct prefix gateway_prefix(const struct subnet *subnet)
 {
-	return (struct prefix){subnet->gateway, subnet->prefix.len};
+	return (struct prefix){ subnet->gateway, subnet->prefix.len };
 }
 
 static bool has_family(const struct subnet *subnet)
@@ -46,7 +46,7 @@ static void bridge_mac(const struct bridge_config *config, uint8_t mac[static MA
 /* fe80:: and the MAC as RFC 4291 makes an interface identifier of it. */
 static struct prefix link_local(const struct bridge_config *config)
 {
-	struct prefix prefix = {{AF_INET6, {0xfe, 0x80}}, 64};
+	struct prefix prefix = { { AF_INET6, { 0xfe, 0x80 } }, 64 };
 	uint8_t *id = prefix.addr.bytes + 8, mac[MAC_LEN];
 
 	bridge_mac(config, mac);
@@ -61,7 +61,7 @@ static struct prefix link_local(const struct bridge_config *config)
 static int make_bridge(struct link_handle *handle, const struct bridge_config *config,
 		       struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	struct nlattr *info, *data;
 	uint8_t mac[MAC_LEN];
 	int r;
@@ -83,7 +83,8 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	if (r == -EEXIST)
 		return error_set(error, r, BN_REASON_INTERFACE_EXISTS,
 				 "the host has an interface %s already; choose another bridge name "
-				 "or delete it", config->name);
+				 "or delete it",
+				 config->name);
 	return r < 0 ? rtnl_failure(error, &batch, r, "create bridge %s", config->name) : 0;
 }
 
@@ -101,7 +102,8 @@ static int set_bridge_sysctls(const struct bridge_config *config, bool has_ipv6,
 				 error);
 	if (r == 0 && has_family(&config->ipv4))
 		r = sysctl_write(sysctl_interface_path(path, "ipv4", config->name,
-						       "route_localnet"), 1, error);
+						       "route_localnet"),
+				 1, error);
 	return r;
 }
 
@@ -110,7 +112,7 @@ static int set_bridge_sysctls(const struct bridge_config *config, bool has_ipv6,
 static int mark_bridge(struct link_handle *handle, const struct bridge_config *config,
 		       bool has_ipv6, struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
 	rtnl_add_link(&batch, RTM_NEWLINK, 0, 0);
@@ -124,14 +126,15 @@ static int mark_bridge(struct link_handle *handle, const struct bridge_config *c
 	if (r == 0)
 		r = rtnl_run(handle, &batch);
 	return r < 0 ? rtnl_failure(error, &batch, r, "set the alias, and the MTU %u, of bridge %s",
-				    config->mtu, config->name) : 0;
+				    config->mtu, config->name) :
+		       0;
 }
 
 static int address_bridge(struct link_handle *handle, const struct bridge_config *config,
 			  struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
-	const struct subnet *subnets[] = {&config->ipv4, &config->ipv6};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
 	const struct prefix local = link_local(config);
 	uint32_t index = rtnl_link_index(handle, config->name);
 	int r;
@@ -168,10 +171,13 @@ static int create_own(struct link_handle *handle, const struct bridge_config *co
 	int r;
 
 	if (has_family(&config->ipv6) && !has_ipv6)
-		return error_set(error, -EAFNOSUPPORT, BN_REASON_UNSUPPORTED, handle->has_ipv6 ?
-				 "bridge %s cannot have IPv6 with an MTU of %u; give 1280 or more" :
-				 "bridge %s cannot have IPv6 (MTU %u): this kernel has none; leave "
-				 "the IPv6 subnet out", config->name, config->mtu);
+		return error_set(
+			error, -EAFNOSUPPORT, BN_REASON_UNSUPPORTED,
+			handle->has_ipv6 ?
+				"bridge %s cannot have IPv6 with an MTU of %u; give 1280 or more" :
+				"bridge %s cannot have IPv6 (MTU %u): this kernel has none; leave "
+				"the IPv6 subnet out",
+			config->name, config->mtu);
 	r = make_bridge(handle, config, error);
 	if (r < 0)
 		return r;
@@ -182,7 +188,7 @@ static int create_own(struct link_handle *handle, const struct bridge_config *co
 	if (r == 0)
 		r = address_bridge(handle, config, error);
 	if (r < 0) {
-		CLEANUP_BATCH struct rtnl_batch undo = {0};
+		CLEANUP_BATCH struct rtnl_batch undo = { 0 };
 		deadline_ms deadline = handle->deadline;
 
 		handle->deadline = 0;
@@ -195,8 +201,8 @@ static int create_own(struct link_handle *handle, const struct bridge_config *co
 
 /* ---- someone else's bridge ---- */
 
-static const struct address_facts *find_address(const address_vector *addresses,
-						const struct prefix *address)
+static const struct address_info *find_address(const address_vector *addresses,
+					       const struct prefix *address)
 {
 	for (size_t i = 0; i < addresses->len; i++) {
 		if (prefix_compare(&addresses->items[i].address, address) == 0)
@@ -208,7 +214,7 @@ static const struct address_facts *find_address(const address_vector *addresses,
 static int turn_localnet(struct link_handle *handle, const struct bridge_config *config,
 			 uint32_t index, bool on, struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	char path[SYSCTL_PATH_MAX], mark[LOCALNET_MARK_MAX];
 	struct nlattr *list;
 	int r;
@@ -235,7 +241,7 @@ static int turn_localnet(struct link_handle *handle, const struct bridge_config 
 	return on ? sysctl_write(path, 1, error) : 0;
 }
 
-static int check_adopted(const struct bridge_config *config, struct link_facts *facts, int found,
+static int check_adopted(const struct bridge_config *config, struct link_info *info, int found,
 			 struct error *error)
 {
 	char path[SYSCTL_PATH_MAX];
@@ -243,13 +249,14 @@ static int check_adopted(const struct bridge_config *config, struct link_facts *
 	if (found == -ENODEV)
 		return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
 				 "bridge %s does not exist; create it first or leave the bridge "
-				 "name out", config->name);
+				 "name out",
+				 config->name);
 	if (found < 0)
 		return found;
-	if (strcmp(facts->kind, "bridge") != 0)
+	if (strcmp(info->kind, "bridge") != 0)
 		return error_set(error, -EINVAL, BN_REASON_BRIDGE_INVALID,
 				 "interface %s is not a bridge (%s); give another bridge name",
-				 config->name, facts->kind[0] ? facts->kind : "a device");
+				 config->name, info->kind[0] ? info->kind : "a device");
 	if (has_family(&config->ipv6) &&
 	    sysctl_read(sysctl_interface_path(path, "ipv6", config->name, "disable_ipv6")) != 0)
 		return error_set(error, -EOPNOTSUPP, BN_REASON_BRIDGE_INVALID,
@@ -262,16 +269,16 @@ static int check_adopted(const struct bridge_config *config, struct link_facts *
 static int adopt(struct link_handle *handle, const struct bridge_config *config,
 		 struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
-	const struct subnet *subnets[] = {&config->ipv4, &config->ipv6};
-	address_vector addresses = {0};
-	struct link_facts facts;
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
+	address_vector addresses = { 0 };
+	struct link_info info;
 	int r;
 
-	r = link_facts_get(handle, config->name, NULL, &facts, error);
-	r = check_adopted(config, &facts, r, error);
+	r = link_info_get(handle, config->name, NULL, &info, error);
+	r = check_adopted(config, &info, r, error);
 	if (r == 0)
-		r = link_addresses(handle, facts.index, false, &addresses, error);
+		r = link_addresses(handle, info.index, false, &addresses, error);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++) {
@@ -279,13 +286,13 @@ static int adopt(struct link_handle *handle, const struct bridge_config *config,
 
 		if (!has_family(subnets[i]) || find_address(&addresses, &address))
 			continue;
-		rtnl_add_address(&batch, RTM_NEWADDR, facts.index, &address, ADDRESS_OURS);
+		rtnl_add_address(&batch, RTM_NEWADDR, info.index, &address, ADDRESS_OURS);
 		if (address.addr.family == AF_INET6)
-			rtnl_watch_address(handle, facts.index, &address.addr);
+			rtnl_watch_address(handle, info.index, &address.addr);
 	}
 	free(addresses.items);
-	if (!(facts.flags & IFF_UP)) {
-		rtnl_add_link(&batch, RTM_NEWLINK, 0, facts.index);
+	if (!(info.flags & IFF_UP)) {
+		rtnl_add_link(&batch, RTM_NEWLINK, 0, info.index);
 		rtnl_put_flags(&batch, IFF_UP, IFF_UP);
 	}
 	r = FAULT("link.bridge.adopt");
@@ -298,33 +305,33 @@ static int adopt(struct link_handle *handle, const struct bridge_config *config,
 		rtnl_await_address(handle);
 	}
 	if (r == 0 && has_family(&config->ipv4))
-		r = turn_localnet(handle, config, facts.index, true, error);
+		r = turn_localnet(handle, config, info.index, true, error);
 	if (r < 0)
 		bridge_delete(handle, config, NULL);
 	return r;
 }
 
 static int release(struct link_handle *handle, const struct bridge_config *config,
-		   const struct link_facts *facts, struct error *error)
+		   const struct link_info *info, struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
-	const struct subnet *subnets[] = {&config->ipv4, &config->ipv6};
-	address_vector addresses = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
+	address_vector addresses = { 0 };
 	int r;
 
-	if (facts->has_altname) {
-		r = turn_localnet(handle, config, facts->index, false, error);
+	if (info->has_altname) {
+		r = turn_localnet(handle, config, info->index, false, error);
 		if (r < 0)
 			return r;
 	}
-	r = link_addresses(handle, facts->index, false, &addresses, error);
+	r = link_addresses(handle, info->index, false, &addresses, error);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subnets); i++) {
 		struct prefix address = gateway_prefix(subnets[i]);
-		const struct address_facts *found =
+		const struct address_info *found =
 			has_family(subnets[i]) ? find_address(&addresses, &address) : NULL;
 
 		if (found && found->protocol == ADDRESS_OURS)
-			rtnl_add_address(&batch, RTM_DELADDR, facts->index, &address, 0);
+			rtnl_add_address(&batch, RTM_DELADDR, info->index, &address, 0);
 	}
 	free(addresses.items);
 	if (r == 0 && (batch.len || batch.error))
@@ -344,23 +351,24 @@ int bridge_create(struct link_handle *handle, const struct bridge_config *config
 int bridge_delete(struct link_handle *handle, const struct bridge_config *config,
 		  struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	char mark[LOCALNET_MARK_MAX];
-	struct link_facts facts;
+	struct link_info info;
 	int r;
 
-	r = link_facts_get(handle, config->name, localnet_mark(config->name, mark), &facts, error);
+	r = link_info_get(handle, config->name, localnet_mark(config->name, mark), &info, error);
 	if (r < 0)
 		return r == -ENODEV ? 0 : r;
 	if (config->adopt)
-		return release(handle, config, &facts, error);
+		return release(handle, config, &info, error);
 	/* Someone else's by now. */
-	if (strcmp(facts.alias, config->alias) != 0 && facts.group != LINK_GROUP_NEWBORN)
+	if (strcmp(info.alias, config->alias) != 0 && info.group != LINK_GROUP_NEWBORN)
 		return 0;
-	rtnl_add_link(&batch, RTM_DELLINK, 0, facts.index);
+	rtnl_add_link(&batch, RTM_DELLINK, 0, info.index);
 	r = FAULT("link.bridge.delete");
 	if (r == 0)
 		r = rtnl_run(handle, &batch);
 	return r < 0 && r != -ENODEV ?
-		rtnl_failure(error, &batch, r, "delete bridge %s", config->name) : 0;
+		       rtnl_failure(error, &batch, r, "delete bridge %s", config->name) :
+		       0;
 }

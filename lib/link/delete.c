@@ -54,7 +54,7 @@ static int find_ours(struct link_handle *handle, const char *const *names, size_
 		     index_vector *indexes, struct error *error)
 {
 	while (len > 0) {
-		CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_ours, .userdata = indexes};
+		CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_ours, .userdata = indexes };
 		size_t some = len < RTNL_BATCH_MAX ? len : RTNL_BATCH_MAX;
 		int r;
 
@@ -76,7 +76,7 @@ static int find_ours(struct link_handle *handle, const char *const *names, size_
 static int set_group(struct link_handle *handle, const index_vector *indexes, uint32_t group)
 {
 	for (size_t done = 0; done < indexes->len;) {
-		CLEANUP_BATCH struct rtnl_batch batch = {0};
+		CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 		int r;
 
 		for (; done < indexes->len && batch.len < RTNL_BATCH_MAX && !batch.error; done++) {
@@ -96,7 +96,7 @@ static int set_group(struct link_handle *handle, const index_vector *indexes, ui
  * all go in one, which names a group that only they are in. */
 static int delete_indexes(struct link_handle *handle, const index_vector *indexes)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	uint32_t group = 0;
 	int r = 0;
 
@@ -119,7 +119,7 @@ static int delete_indexes(struct link_handle *handle, const index_vector *indexe
 int link_endpoints_delete(struct link_handle *handle, const char *const *host_interfaces,
 			  size_t len, struct error *error)
 {
-	index_vector indexes = {0};
+	index_vector indexes = { 0 };
 	int r;
 
 	r = find_ours(handle, host_interfaces, len, &indexes, error);

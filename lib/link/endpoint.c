@@ -5,8 +5,8 @@
 
 #include "link/private.h"
 
-#define LOOPBACK_INDEX 1                /* the kernel gives it to lo in every namespace */
-#define IPV6_MTU_MIN 1280               /* below it the kernel has no IPv6 on a device */
+#define LOOPBACK_INDEX 1  /* the kernel gives it to lo in every namespace */
+#define IPV6_MTU_MIN 1280 /* below it the kernel has no IPv6 on a device */
 
 /* May the link be told about IPv6? A kernel, or a link, without it refuses the attribute. */
 static bool knows_ipv6(const struct link_handle *handle, const struct endpoint *endpoint)
@@ -33,7 +33,7 @@ static void put_veth_end(struct rtnl_batch *batch, const char *name, uint32_t mt
 static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, uint32_t bridge,
 		     int sandbox_fd)
 {
-	struct ifinfomsg peer = {.ifi_family = AF_UNSPEC};
+	struct ifinfomsg peer = { .ifi_family = AF_UNSPEC };
 	struct nlattr *info, *data, *nest;
 
 	rtnl_add_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
@@ -84,10 +84,12 @@ static int name_taken(struct link_handle *handle, const struct sandbox *sandbox,
 	if (rtnl_link_index(handle, endpoint->host_interface))
 		return error_set(error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
 				 "the host has an interface %s already, which endpoint %s needs; "
-				 "delete it", endpoint->host_interface, endpoint->id);
+				 "delete it",
+				 endpoint->host_interface, endpoint->id);
 	return error_set(error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
 			 "interface %s exists already in namespace %s; choose another name for "
-			 "endpoint %s", endpoint->interface, sandbox_name(sandbox), endpoint->id);
+			 "endpoint %s",
+			 endpoint->interface, sandbox_name(sandbox), endpoint->id);
 }
 
 static int refuse_pair(const struct sandbox *sandbox, const struct link_endpoint_config *config,
@@ -100,17 +102,18 @@ static int refuse_pair(const struct sandbox *sandbox, const struct link_endpoint
 	case -EADDRNOTAVAIL:
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
 				 "MAC address %s of endpoint %s is not one that an interface can "
-				 "have; give a unicast address", mac_format(endpoint->mac, mac),
-				 endpoint->id);
+				 "have; give a unicast address",
+				 mac_format(endpoint->mac, mac), endpoint->id);
 	case -EXFULL:
 		return error_set(error, code, BN_REASON_BRIDGE_FULL,
 				 "bridge %s has 1023 ports, which is all that the kernel allows; "
-				 "attach endpoint %s to another network", config->bridge,
-				 endpoint->id);
+				 "attach endpoint %s to another network",
+				 config->bridge, endpoint->id);
 	case -EOPNOTSUPP:
 		return error_set(error, -EINVAL, BN_REASON_BRIDGE_INVALID,
 				 "%s is not a bridge that endpoint %s could join; delete the "
-				 "network and create it again", config->bridge, endpoint->id);
+				 "network and create it again",
+				 config->bridge, endpoint->id);
 	default:
 		return rtnl_failure(error, batch, code,
 				    "create the veth pair %s and %s of endpoint %s in namespace %s",
@@ -124,7 +127,7 @@ static int create_pair(struct link_handle *handle, const struct sandbox *sandbox
 		       const struct link_endpoint_config *config, uint32_t bridge, bool *ret_made,
 		       struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
 	add_pair(&batch, config->endpoint, bridge, sandbox->fd);
@@ -144,7 +147,7 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 		     struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
 	rtnl_add_link(&batch, RTM_NEWLINK, 0, 0);
@@ -159,7 +162,8 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 	if (r == 0)
 		r = rtnl_run(handle, &batch);
 	return r < 0 ? rtnl_failure(error, &batch, r, "mark interface %s of endpoint %s",
-				    endpoint->host_interface, endpoint->id) : 0;
+				    endpoint->host_interface, endpoint->id) :
+		       0;
 }
 
 static void add_loopback_up(struct rtnl_batch *batch)
@@ -171,7 +175,7 @@ static void add_loopback_up(struct rtnl_batch *batch)
 static int address_interface(struct link_handle *inside, const struct endpoint *endpoint,
 			     uint32_t index, struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
 	add_loopback_up(&batch);
@@ -190,7 +194,8 @@ static int address_interface(struct link_handle *inside, const struct endpoint *
 	if (r == 0)
 		r = rtnl_run(inside, &batch);
 	return r < 0 ? rtnl_failure(error, &batch, r, "set up interface %s of endpoint %s",
-				    endpoint->interface, endpoint->id) : 0;
+				    endpoint->interface, endpoint->id) :
+		       0;
 }
 
 static int add_static_routes(struct link_handle *inside, const struct endpoint *endpoint,
@@ -200,7 +205,7 @@ static int add_static_routes(struct link_handle *inside, const struct endpoint *
 	size_t done = 0;
 
 	while (done < endpoint->routes.len) {
-		CLEANUP_BATCH struct rtnl_batch batch = {0};
+		CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 		const struct route *routes = endpoint->routes.items + done;
 		size_t len = endpoint->routes.len - done;
 		int r;
@@ -215,7 +220,8 @@ static int add_static_routes(struct link_handle *inside, const struct endpoint *
 			return rtnl_failure(error, &batch, r, "set the routes of endpoint %s",
 					    endpoint->id);
 		if (r < 0)
-			return rtnl_failure(error, &batch, r, "add route %s via %s of endpoint %s",
+			return rtnl_failure(
+				error, &batch, r, "add route %s via %s of endpoint %s",
 				prefix_format(&routes[batch.failed].destination, destination),
 				addr_format(&routes[batch.failed].gateway, gateway), endpoint->id);
 		done += len;
@@ -224,11 +230,11 @@ static int add_static_routes(struct link_handle *inside, const struct endpoint *
 }
 
 /* gateways of family 0 are passed over. */
-static int replace_default_routes(struct link_handle *inside, const char *interface,
-				  uint32_t index, const struct addr *ipv4, const struct addr *ipv6,
+static int replace_default_routes(struct link_handle *inside, const char *interface, uint32_t index,
+				  const struct addr *ipv4, const struct addr *ipv6,
 				  struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	char gateway[ADDR_TEXT_MAX];
 	int r;
 
@@ -243,14 +249,16 @@ static int replace_default_routes(struct link_handle *inside, const char *interf
 		r = rtnl_run(inside, &batch);
 	return r < 0 ? rtnl_failure(error, &batch, r, "set the default route via %s over %s",
 				    addr_format(ipv4->family && batch.failed == 0 ? ipv4 : ipv6,
-						gateway), interface) : 0;
+						gateway),
+				    interface) :
+		       0;
 }
 
 /* Container runtimes turn IPv6 off in their namespaces; it is needed on this interface. */
 static int enable_ipv6(const struct sandbox *sandbox, const struct endpoint *endpoint,
 		       struct link_handle *inside, struct error *error)
 {
-	CLEANUP_RTNL struct link_handle second = {.fd = -1};
+	CLEANUP_RTNL struct link_handle second = { .fd = -1 };
 	struct visit visit;
 	int r;
 
@@ -288,7 +296,7 @@ static int furnish_sandbox(struct link_handle *inside, const struct link_endpoin
 
 static void undo_create(struct link_handle *handle, const char *host_interface)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	deadline_ms deadline = handle->deadline;
 
 	/* Also when the time is up: the kernel answers at once. */
@@ -306,7 +314,7 @@ static int create_endpoint(struct link_handle *handle, const struct sandbox *san
 			   bool *ret_made, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
-	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
+	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
 	struct visit visit;
 	int r, visited;
 
@@ -337,7 +345,8 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 	if (!bridge)
 		return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
 				 "bridge %s of network %s does not exist any more; delete the "
-				 "network and create it again", config->bridge, endpoint->network);
+				 "network and create it again",
+				 config->bridge, endpoint->network);
 	r = create_endpoint(handle, sandbox, config, bridge, &made, error);
 	if (r < 0) {
 		if (made)
@@ -350,10 +359,9 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 	return 0;
 }
 
-int link_endpoint_cut(struct link_handle *handle, const char *host_interface,
-		      struct error *error)
+int link_endpoint_cut(struct link_handle *handle, const char *host_interface, struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
 	rtnl_add_link(&batch, RTM_NEWLINK, 0, 0);
@@ -366,13 +374,14 @@ int link_endpoint_cut(struct link_handle *handle, const char *host_interface,
 	if (r == -ENODEV)
 		return 0;
 	return r < 0 ? rtnl_failure(error, &batch, r, "cut interface %s off its bridge",
-				    host_interface) : 0;
+				    host_interface) :
+		       0;
 }
 
 int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = {0};
-	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
 	int r;
 
 	r = sandbox_link_open(sandbox, deadline, &inside, error);
@@ -381,14 +390,15 @@ int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct
 	add_loopback_up(&batch);
 	r = rtnl_run(&inside, &batch);
 	return r < 0 ? rtnl_failure(error, &batch, r, "bring up lo in namespace %s",
-				    sandbox_name(sandbox)) : 0;
+				    sandbox_name(sandbox)) :
+		       0;
 }
 
 int link_set_default_route(const struct sandbox *sandbox, const char *interface,
 			   const struct addr *gateway, deadline_ms deadline, struct error *error)
 {
-	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
-	const struct addr none = {0};
+	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
+	const struct addr none = { 0 };
 	uint32_t index;
 	int r;
 

@@ -14,14 +14,14 @@
 #define PORT_RANGE "/proc/sys/net/ipv4/ip_local_port_range"
 #define PORTS_RESERVED "/proc/sys/net/ipv4/ip_local_reserved_ports"
 
-static const int families[] = {AF_INET, AF_INET6};
+static const int families[] = { AF_INET, AF_INET6 };
 
 /* The address to bind for a family; false if the mapping is not for that family. */
 static bool bind_address(const struct port *port, int family, struct addr *ret_addr)
 {
 	if (port->host_addr.family && port->host_addr.family != family)
 		return false;
-	*ret_addr = (struct addr){.family = family};
+	*ret_addr = (struct addr){ .family = family };
 	if (port->host_addr.family)
 		*ret_addr = port->host_addr;
 	return true;
@@ -42,8 +42,8 @@ static int port_socket(int family, uint8_t protocol)
 
 static int bind_socket(int fd, const struct addr *addr, uint16_t number, bool reuse)
 {
-	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(number)};
-	struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(number)};
+	struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6, .sin6_port = htons(number) };
+	struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons(number) };
 	int on = reuse;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -97,18 +97,20 @@ static int refuse(const struct addr *addr, uint8_t protocol, uint16_t number, in
 	case -EADDRNOTAVAIL:
 		return error_set(error, code, BN_REASON_INVALID,
 				 "%s is not an address of this host, so port %u/%s cannot be "
-				 "published on it; give one that is, or none for all", text,
-				 number, name);
+				 "published on it; give one that is, or none for all",
+				 text, number, name);
 	case -EACCES:
 	case -EPERM:
 		return error_set(error, code, BN_REASON_PRIVILEGE,
 				 "host port %u/%s needs privilege; run as root or choose a port "
-				 "from 1024 on", number, name);
+				 "from 1024 on",
+				 number, name);
 	case -EMFILE:
 	case -ENFILE:
 		return error_set(error, code, BN_REASON_KERNEL,
 				 "no descriptor is left for host port %u/%s; raise the limit of "
-				 "open files (RLIMIT_NOFILE)", number, name);
+				 "open files (RLIMIT_NOFILE)",
+				 number, name);
 	default:
 		return error_set(error, code, BN_REASON_KERNEL,
 				 "cannot try host port %u/%s on %s: %s", number, name, text,
@@ -119,9 +121,9 @@ static int refuse(const struct addr *addr, uint8_t protocol, uint16_t number, in
 /* ---- suspects: ports that some socket of the host has ---- */
 
 struct suspects {
-	bool listed;                    /* bits tell; else every port is one */
+	bool listed; /* bits tell; else every port is one */
 	uint8_t bits[8192];
-	struct addr host;               /* the last address that proved to be one of this host */
+	struct addr host; /* the last address that proved to be one of this host */
 };
 
 static bool bit_is_set(const uint8_t *bits, uint16_t number)
@@ -134,19 +136,19 @@ static void set_bit(uint8_t *bits, uint16_t number)
 	bits[number / 8] = (uint8_t)(bits[number / 8] | 1u << number % 8);
 }
 
-static void mark_suspect(void *userdata, const struct socket_facts *facts)
+static void mark_suspect(void *userdata, const struct socket_info *info)
 {
 	struct suspects *suspects = userdata;
 
-	set_bit(suspects->bits, facts->port);
+	set_bit(suspects->bits, info->port);
 }
 
 /* Kernels before 6.8 don't list sockets of TCP that are bound and do not listen, and some list
  * none: a socket of our own shows it. */
 static void list_suspects(uint8_t protocol, struct suspects *suspects)
 {
-	const struct addr any = {.family = AF_INET};
-	struct sockaddr_in own = {0};
+	const struct addr any = { .family = AF_INET };
+	struct sockaddr_in own = { 0 };
 	socklen_t len = sizeof(own);
 	CLEANUP_CLOSE int fd = -1;
 
@@ -221,7 +223,7 @@ static int check_protocol(const struct port *ports, size_t len, uint8_t protocol
 
 int hostport_check(const struct port *ports, size_t len, struct error *error)
 {
-	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
+	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
 	int r = FAULT("link.hostport.check");
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(protocols); i++)
@@ -301,7 +303,7 @@ int hostport_ephemeral(struct ephemeral_ports *ret_ports, struct error *error)
 	if (fields != 2 || first == 0 || first > last || last > UINT16_MAX)
 		return error_set(error, -EINVAL, BN_REASON_KERNEL,
 				 "%s does not hold a range of ports", PORT_RANGE);
-	*ret_ports = (struct ephemeral_ports){.first = (uint16_t)first, .last = (uint16_t)last};
+	*ret_ports = (struct ephemeral_ports){ .first = (uint16_t)first, .last = (uint16_t)last };
 	file = fopen(PORTS_RESERVED, "re");
 	if (file) {
 		parse_reserved(file, ret_ports);

@@ -6,18 +6,18 @@
 
 #include "link/private.h"
 
-#define IFA_PROTO_ATTRIBUTE 11          /* IFA_PROTO, which headers before 5.18 lack */
+#define IFA_PROTO_ATTRIBUTE 11 /* IFA_PROTO, which headers before 5.18 lack */
 #define DEFAULT_MTU 1500
 
 void interface_clear(struct interface *interface)
 {
 	free(interface->addresses.items);
-	*interface = (struct interface){0};
+	*interface = (struct interface){ 0 };
 }
 
 static bool attr_addr(const struct nlattr *attr, int family, struct addr *ret_addr)
 {
-	struct addr addr = {.family = family};
+	struct addr addr = { .family = family };
 
 	if (!attr || addr_size(family) == 0 || nla_len(attr) != (int)addr_size(family))
 		return false;
@@ -37,7 +37,7 @@ static void add_get_link(struct rtnl_batch *batch, const char *name, uint32_t fi
 
 struct facts_query {
 	const char *altname;
-	struct link_facts *facts;
+	struct link_info *info;
 };
 
 static bool has_altname(const struct nlattr *list, const char *altname)
@@ -47,7 +47,8 @@ static bool has_altname(const struct nlattr *list, const char *altname)
 
 	if (!list || !altname)
 		return false;
-	nla_for_each_nested(entry, list, left) {
+	nla_for_each_nested(entry, list, left)
+	{
 		if (nla_type(entry) == IFLA_ALT_IFNAME &&
 		    strncmp(nla_data(entry), altname, (size_t)nla_len(entry)) == 0)
 			return true;
@@ -65,27 +66,27 @@ static int take_facts(void *userdata, size_t request, const struct nlmsghdr *rep
 	if (reply->nlmsg_type != RTM_NEWLINK ||
 	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
 		return 0;
-	query->facts->index = (uint32_t)link->ifi_index;
-	query->facts->flags = link->ifi_flags;
+	query->info->index = (uint32_t)link->ifi_index;
+	query->info->flags = link->ifi_flags;
 	if (attrs[IFLA_LINKINFO])
 		kind = nla_find(nla_data(attrs[IFLA_LINKINFO]), nla_len(attrs[IFLA_LINKINFO]),
 				IFLA_INFO_KIND);
 	if (kind)
-		nla_strlcpy(query->facts->kind, kind, sizeof(query->facts->kind));
+		nla_strlcpy(query->info->kind, kind, sizeof(query->info->kind));
 	if (attrs[IFLA_GROUP])
-		query->facts->group = nla_get_u32(attrs[IFLA_GROUP]);
+		query->info->group = nla_get_u32(attrs[IFLA_GROUP]);
 	if (attrs[IFLA_IFALIAS])
-		nla_strlcpy(query->facts->alias, attrs[IFLA_IFALIAS], sizeof(query->facts->alias));
-	query->facts->has_altname = has_altname(attrs[IFLA_PROP_LIST], query->altname);
+		nla_strlcpy(query->info->alias, attrs[IFLA_IFALIAS], sizeof(query->info->alias));
+	query->info->has_altname = has_altname(attrs[IFLA_PROP_LIST], query->altname);
 	return 0;
 }
 
-int link_facts_get(struct link_handle *handle, const char *name, const char *altname,
-		   struct link_facts *ret_facts, struct error *error)
+int link_info_get(struct link_handle *handle, const char *name, const char *altname,
+		  struct link_info *ret_info, struct error *error)
 {
-	struct link_facts facts = {0};
-	struct facts_query query = {altname, &facts};
-	CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_facts, .userdata = &query};
+	struct link_info info = { 0 };
+	struct facts_query query = { altname, &info };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_facts, .userdata = &query };
 	int r;
 
 	add_get_link(&batch, name, RTEXT_FILTER_SKIP_STATS);
@@ -94,7 +95,7 @@ int link_facts_get(struct link_handle *handle, const char *name, const char *alt
 		return r;
 	if (r < 0)
 		return rtnl_failure(error, &batch, r, "look up interface %s", name);
-	*ret_facts = facts;
+	*ret_info = info;
 	return 0;
 }
 
@@ -103,7 +104,7 @@ static int take_interface(void *userdata, size_t request, const struct nlmsghdr 
 	struct interface *interface = userdata;
 	const struct ifinfomsg *link = nlmsg_data(reply);
 	struct nlattr *attrs[IFLA_MAX + 1];
-	struct rtnl_link_stats64 stats = {0};
+	struct rtnl_link_stats64 stats = { 0 };
 
 	(void)request;
 	if (reply->nlmsg_type != RTM_NEWLINK ||
@@ -133,15 +134,14 @@ static int take_interface(void *userdata, size_t request, const struct nlmsghdr 
 static int interface_addresses(struct link_handle *handle, struct interface *interface,
 			       struct error *error)
 {
-	address_vector addresses = {0};
+	address_vector addresses = { 0 };
 	int r;
 
 	r = link_addresses(handle, interface->index, false, &addresses, error);
 	if (r == 0 && vector_reserve(&interface->addresses, addresses.len) < 0)
 		r = error_oom(error);
 	for (size_t i = 0; r == 0 && i < addresses.len; i++)
-		interface->addresses.items[interface->addresses.len++] =
-			addresses.items[i].address;
+		interface->addresses.items[interface->addresses.len++] = addresses.items[i].address;
 	free(addresses.items);
 	return r;
 }
@@ -149,8 +149,8 @@ static int interface_addresses(struct link_handle *handle, struct interface *int
 int link_interface_get(struct link_handle *handle, const char *name,
 		       struct interface *ret_interface, struct error *error)
 {
-	struct interface interface = {0};
-	CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_interface, .userdata = &interface};
+	struct interface interface = { 0 };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_interface, .userdata = &interface };
 	int r;
 
 	add_get_link(&batch, name, 0);
@@ -172,7 +172,7 @@ int link_interface_get(struct link_handle *handle, const char *name,
 int sandbox_interface_get(const struct sandbox *sandbox, const char *name, deadline_ms deadline,
 			  struct interface *ret_interface, struct error *error)
 {
-	CLEANUP_RTNL struct link_handle inside = {.fd = -1};
+	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
 	int r;
 
 	r = sandbox_link_open(sandbox, deadline, &inside, error);
@@ -181,8 +181,8 @@ int sandbox_interface_get(const struct sandbox *sandbox, const char *name, deadl
 
 int link_exists(struct link_handle *handle, const char *name, struct error *error)
 {
-	struct link_facts facts;
-	int r = link_facts_get(handle, name, NULL, &facts, error);
+	struct link_info info;
+	int r = link_info_get(handle, name, NULL, &info, error);
 
 	return r == 0 ? 1 : r == -ENODEV ? 0 : r;
 }
@@ -201,7 +201,7 @@ static int take_address(void *userdata, size_t request, const struct nlmsghdr *r
 	struct addresses_query *query = userdata;
 	const struct ifaddrmsg *header;
 	struct nlattr *attrs[IFA_PROTO_ATTRIBUTE + 1];
-	struct address_facts *facts;
+	struct address_info *info;
 	struct addr addr;
 
 	(void)request;
@@ -223,25 +223,25 @@ static int take_address(void *userdata, size_t request, const struct nlmsghdr *r
 		if (!attr_addr(attrs[IFA_ADDRESS], header->ifa_family, &addr))
 			return 0;
 	}
-	facts = vector_push(query->addresses);
-	if (!facts)
+	info = vector_push(query->addresses);
+	if (!info)
 		return -ENOMEM;
-	facts->address = (struct prefix){addr, header->ifa_prefixlen};
+	info->address = (struct prefix){ addr, header->ifa_prefixlen };
 	if (attrs[IFA_PROTO_ATTRIBUTE])
-		facts->protocol = nla_get_u8(attrs[IFA_PROTO_ATTRIBUTE]);
+		info->protocol = nla_get_u8(attrs[IFA_PROTO_ATTRIBUTE]);
 	return 0;
 }
 
 int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
 		   address_vector *addresses, struct error *error)
 {
-	static const uint8_t families[] = {AF_INET, AF_INET6};
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		struct addresses_query query = {index, prefix, addresses, addresses->len};
-		struct ifaddrmsg header = {.ifa_family = families[i], .ifa_index = index};
-		CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_address,
-							 .userdata = &query};
+		struct addresses_query query = { index, prefix, addresses, addresses->len };
+		struct ifaddrmsg header = { .ifa_family = families[i], .ifa_index = index };
+		CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_address,
+							  .userdata = &query };
 		int r;
 
 		if (families[i] == AF_INET6 && !handle->has_ipv6)
@@ -257,8 +257,8 @@ int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
 int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresses,
 			 struct error *error)
 {
-	address_vector addresses = {0};
-	prefix_vector prefixes = {0};
+	address_vector addresses = { 0 };
+	prefix_vector prefixes = { 0 };
 	int r;
 
 	r = link_addresses(handle, 0, false, &addresses, error);
@@ -332,8 +332,8 @@ static int take_route(void *userdata, size_t request, const struct nlmsghdr *rep
 static int routes_each(struct link_handle *handle, uint8_t family, uint8_t table,
 		       struct routes_query *query, struct error *error)
 {
-	struct rtmsg header = {.rtm_family = family, .rtm_table = table};
-	CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_route, .userdata = query};
+	struct rtmsg header = { .rtm_family = family, .rtm_table = table };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_route, .userdata = query };
 	int r;
 
 	if (family == AF_INET6 && !handle->has_ipv6)
@@ -358,7 +358,7 @@ static int append_masked(prefix_vector *prefixes, const prefix_vector *more)
 static int append_address_prefixes(struct link_handle *handle, prefix_vector *prefixes,
 				   struct error *error)
 {
-	address_vector addresses = {0};
+	address_vector addresses = { 0 };
 	int r;
 
 	r = link_addresses(handle, 0, true, &addresses, error);
@@ -373,13 +373,13 @@ static int append_address_prefixes(struct link_handle *handle, prefix_vector *pr
 int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
 			 struct error *error)
 {
-	static const uint8_t families[] = {AF_INET, AF_INET6};
-	prefix_vector prefixes = {0};
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	prefix_vector prefixes = { 0 };
 	int r = append_address_prefixes(handle, &prefixes, error);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
-		prefix_vector routes = {0};
-		struct routes_query query = {.prefixes = &routes};
+		prefix_vector routes = { 0 };
+		struct routes_query query = { .prefixes = &routes };
 
 		r = routes_each(handle, families[i], 0, &query, error);
 		if (r == 0 && append_masked(&prefixes, &routes) < 0)
@@ -396,8 +396,8 @@ int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes
 static int interface_mtu(struct link_handle *handle, uint32_t index, uint32_t *ret_mtu,
 			 struct error *error)
 {
-	struct interface interface = {0};
-	CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_interface, .userdata = &interface};
+	struct interface interface = { 0 };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_interface, .userdata = &interface };
 	int r;
 
 	rtnl_add_link(&batch, RTM_GETLINK, 0, index);
@@ -410,11 +410,11 @@ static int interface_mtu(struct link_handle *handle, uint32_t index, uint32_t *r
 
 int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error)
 {
-	static const uint8_t families[] = {AF_INET, AF_INET6};
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		prefix_vector routes = {0};
-		struct routes_query query = {.prefixes = &routes};
+		prefix_vector routes = { 0 };
+		struct routes_query query = { .prefixes = &routes };
 		int r = routes_each(handle, families[i], RT_TABLE_MAIN, &query, error);
 
 		free(routes.items);

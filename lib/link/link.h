@@ -3,6 +3,7 @@
 #ifndef BN_LINK_LINK_H
 #define BN_LINK_LINK_H
 
+#include "base/clock.h"
 #include "model/records.h"
 
 /* A netlink socket in the namespace of the thread that opened it, and a deadline for its calls. */
@@ -14,16 +15,16 @@ void link_set_deadline(struct link_handle *handle, deadline_ms deadline);
 /* ---- sandbox.c: network namespaces ---- */
 
 struct sandbox {
-	int fd;                         /* -1: none */
+	int fd; /* -1: none */
 	uint64_t device, inode;
-	bool is_host;                   /* the namespace that the caller is in */
-	char path[SANDBOX_PATH_MAX];    /* "" if it has none that lasts */
+	bool is_host;                /* the namespace that the caller is in */
+	char path[SANDBOX_PATH_MAX]; /* "" if it has none that lasts */
 };
 /* -ENOENT BN_REASON_SANDBOX_GONE; -EINVAL BN_REASON_SANDBOX_INVALID for what is no network
  * namespace; each with a sentence. */
 int sandbox_open_path(const char *path, struct sandbox *ret_sandbox, struct error *error);
 int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error);
-int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error);    /* dup()ed */
+int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error); /* dup()ed */
 /* The namespace an endpoint was attached to, if its path still leads there; else -ENOENT. */
 int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 		   struct error *error);
@@ -36,10 +37,10 @@ int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *err
 
 struct bridge_config {
 	const char *name;
-	const char *alias;              /* link_alias() */
+	const char *alias; /* link_alias() */
 	uint32_t mtu;
-	struct subnet ipv4, ipv6;       /* the gateway addresses, with the subnet's length */
-	bool adopt;                     /* must exist and be a bridge; only addresses are added */
+	struct subnet ipv4, ipv6; /* the gateway addresses, with the subnet's length */
+	bool adopt;               /* must exist and be a bridge; only addresses are added */
 };
 /* Create (or adopt), address, bring up; IPv6 off on it (disable_ipv6=1) unless it has a subnet,
  * accept_ra 0, route_localnet 1 when it has IPv4. All or nothing. When not adopting -EEXIST
@@ -72,8 +73,7 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 int link_endpoints_delete(struct link_handle *handle, const char *const *host_interfaces,
 			  size_t len, struct error *error);
 /* Down and off the bridge: isolated at once. */
-int link_endpoint_cut(struct link_handle *handle, const char *host_interface,
-		      struct error *error);
+int link_endpoint_cut(struct link_handle *handle, const char *host_interface, struct error *error);
 /* `none`: lo alone. */
 int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct error *error);
 /* Replace the default route of a family in the sandbox by one over `interface`. */
@@ -136,7 +136,7 @@ int hostport_hold(const struct port *port, fd_vector *fds, struct error *error);
 /* ip_local_port_range less ip_local_reserved_ports: is this port one to pick for port 0? */
 struct ephemeral_ports {
 	uint16_t first, last;
-	uint8_t reserved[8192];         /* a bit for each port */
+	uint8_t reserved[8192]; /* a bit for each port */
 };
 int hostport_ephemeral(struct ephemeral_ports *ret_ports, struct error *error);
 

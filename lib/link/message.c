@@ -6,13 +6,13 @@
 #include "link/rtnl.h"
 
 #define MESSAGE_SIZE 1024
-#define IFA_PROTO_ATTRIBUTE 11          /* IFA_PROTO, which headers before 5.18 lack */
+#define IFA_PROTO_ATTRIBUTE 11 /* IFA_PROTO, which headers before 5.18 lack */
 
 void rtnl_batch_clear(struct rtnl_batch *batch)
 {
 	for (size_t i = 0; i < batch->len; i++)
 		nlmsg_free(batch->messages[i]);
-	*batch = (struct rtnl_batch){0};
+	*batch = (struct rtnl_batch){ 0 };
 }
 
 static struct nl_msg *last_message(struct rtnl_batch *batch)
@@ -42,7 +42,7 @@ void rtnl_add(struct rtnl_batch *batch, int type, int flags, const void *header,
 
 void rtnl_add_link(struct rtnl_batch *batch, int type, int flags, uint32_t index)
 {
-	struct ifinfomsg header = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index};
+	struct ifinfomsg header = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index };
 
 	rtnl_add(batch, type, flags, &header, sizeof(header));
 }

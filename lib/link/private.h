@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "link/rtnl.h"
-#include "model/fault.h"
+#include "base/fault.h"
 
 #define ALIAS_MARK "bridgenet:"
 /* An alias can't be given to a link at its birth, a group can: ours until the alias is there, so
@@ -18,8 +18,8 @@
 /* A thread that goes into the sandbox, opens a netlink socket there and ends. */
 struct visit {
 	const struct sandbox *sandbox;
-	const char *enable_ipv6;        /* turn IPv6 on for this interface there; may be NULL */
-	bool ipv6_off;                  /* found: a new interface there has no IPv6 */
+	const char *enable_ipv6; /* turn IPv6 on for this interface there; may be NULL */
+	bool ipv6_off;           /* found: a new interface there has no IPv6 */
 	pthread_t thread;
 	struct link_handle handle;
 	struct error error;
@@ -46,34 +46,34 @@ int sysctl_write(const char *path, int value, struct error *error);
 
 /* ---- inspect.c ---- */
 
-struct link_facts {
+struct link_info {
 	uint32_t index, flags;
 	uint32_t group;
 	char kind[16];
 	char alias[ALIAS_MAX];
-	bool has_altname;               /* the one asked about */
+	bool has_altname; /* the one asked about */
 };
 /* -ENODEV without a sentence. altname may be NULL. */
-int link_facts_get(struct link_handle *handle, const char *name, const char *altname,
-		   struct link_facts *ret_facts, struct error *error);
+int link_info_get(struct link_handle *handle, const char *name, const char *altname,
+		  struct link_info *ret_info, struct error *error);
 
-struct address_facts {
+struct address_info {
 	struct prefix address;
 	uint8_t protocol;
 };
-typedef VECTOR(struct address_facts) address_vector;
+typedef VECTOR(struct address_info) address_vector;
 /* Of one link, of all for index 0; prefix: what is on the link rather than our own address. */
 int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
 		   address_vector *addresses, struct error *error);
 
 /* ---- sockets.c: the sockets of the host, through sock_diag ---- */
 
-struct socket_facts {
+struct socket_info {
 	struct addr addr;
 	uint16_t port;
 	uint32_t inode;
 };
-typedef void (*socket_fn)(void *userdata, const struct socket_facts *socket);
+typedef void (*socket_fn)(void *userdata, const struct socket_info *socket);
 /* Every TCP or UDP socket that is bound, of a family. -EOPNOTSUPP where the kernel can't tell. */
 int sockets_each(int family, uint8_t protocol, socket_fn function, void *userdata);
 /* "process 1234 (nginx)" that has the port, or "" if it can't be found. */

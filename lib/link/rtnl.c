@@ -10,21 +10,12 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
-#define RECEIVE_SIZE 32768              /* the most that the kernel puts into one part of a dump */
+#define RECEIVE_SIZE 32768 /* the most that the kernel puts into one part of a dump */
 #define SOCKET_BUFFER (1024 * 1024)
 #define DUMP_TRIES 8
 #define AWAIT_MS 1000
-
-deadline_ms rtnl_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (deadline_ms)now.tv_sec * 1000 + (deadline_ms)now.tv_nsec / 1000000;
-}
 
 int rtnl_open_family(struct link_handle *handle, int netlink_family)
 {
@@ -87,34 +78,20 @@ void link_set_deadline(struct link_handle *handle, deadline_ms deadline)
 	handle->deadline = deadline;
 }
 
-/* Milliseconds for poll(): -1 for ever, -ETIMEDOUT when there are none left. */
-static int time_left(const struct link_handle *handle)
-{
-	deadline_ms now;
-
-	if (!handle->deadline)
-		return -1;
-	now = rtnl_now();
-	if (now >= handle->deadline)
-		return -ETIMEDOUT;
-	if (handle->deadline - now > 3600 * 1000)
-		return 3600 * 1000;
-	return (int)(handle->deadline - now);
-}
-
 /* Wait for the kernel; anyone may send to a netlink socket, so other senders are passed over. */
 static ssize_t receive(struct link_handle *handle, void *buffer)
 {
 	for (;;) {
-		struct sockaddr_nl from = {0};
-		struct iovec iov = {buffer, RECEIVE_SIZE};
+		struct sockaddr_nl from = { 0 };
+		struct iovec iov = { buffer, RECEIVE_SIZE };
 		struct msghdr message = {
-			.msg_name = &from, .msg_namelen = sizeof(from),
-			.msg_iov = &iov, .msg_iovlen = 1,
+			.msg_name = &from,
+			.msg_namelen = sizeof(from),
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
 		};
 		ssize_t len = recvmsg(handle->fd, &message, 0);
-		struct pollfd pollfd = {.fd = handle->fd, .events = POLLIN};
-		int timeout;
+		struct pollfd pollfd = { .fd = handle->fd, .events = POLLIN };
 
 		if (len >= 0 && from.nl_pid != 0)
 			continue;
@@ -124,10 +101,9 @@ static ssize_t receive(struct link_handle *handle, void *buffer)
 			continue;
 		if (errno != EAGAIN)
 			return -errno;
-		timeout = time_left(handle);
-		if (timeout == -ETIMEDOUT)
+		if (deadline_passed(handle->deadline))
 			return -ETIMEDOUT;
-		if (poll(&pollfd, 1, timeout) < 0 && errno != EINTR)
+		if (poll(&pollfd, 1, deadline_left_ms(handle->deadline)) < 0 && errno != EINTR)
 			return -errno;
 	}
 }
@@ -135,19 +111,20 @@ static ssize_t receive(struct link_handle *handle, void *buffer)
 static int send_batch(struct link_handle *handle, struct rtnl_batch *batch, int flags)
 {
 	struct iovec iov[RTNL_BATCH_MAX];
-	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	struct msghdr message = {
-		.msg_name = &kernel, .msg_namelen = sizeof(kernel),
-		.msg_iov = iov, .msg_iovlen = batch->len,
+		.msg_name = &kernel,
+		.msg_namelen = sizeof(kernel),
+		.msg_iov = iov,
+		.msg_iovlen = batch->len,
 	};
 	int r;
 
 	batch->failed = batch->len;
 	if (batch->error)
 		return batch->error;
-	r = time_left(handle);
-	if (r == -ETIMEDOUT)
-		return r;
+	if (deadline_passed(handle->deadline))
+		return -ETIMEDOUT;
 	if (handle->fd < 0) {
 		if (handle->single_use)
 			return -EBADF;
@@ -161,7 +138,7 @@ static int send_batch(struct link_handle *handle, struct rtnl_batch *batch, int 
 		header->nlmsg_flags |= (uint16_t)(NLM_F_REQUEST | flags);
 		header->nlmsg_seq = ++handle->sequence;
 		header->nlmsg_pid = 0;
-		iov[i] = (struct iovec){header, header->nlmsg_len};
+		iov[i] = (struct iovec){ header, header->nlmsg_len };
 		batch->results[i] = 1;
 	}
 	while (sendmsg(handle->fd, &message, 0) < 0) {
@@ -294,7 +271,8 @@ static int take_dump_part(struct rtnl_batch *batch, uint32_t sequence, void *buf
 			*interrupted = true;
 		if (header->nlmsg_type == NLMSG_DONE) {
 			r = header->nlmsg_len >= NLMSG_LENGTH(sizeof(int)) ?
-				*(int *)nlmsg_data(header) : 0;
+				    *(int *)nlmsg_data(header) :
+				    0;
 			return r < 0 ? r : 1;
 		}
 		if (header->nlmsg_type == NLMSG_ERROR) {
@@ -317,8 +295,9 @@ static int dump_once(struct link_handle *handle, struct rtnl_batch *batch, bool 
 	while (r == 0) {
 		ssize_t len = receive(handle, buffer);
 
-		r = len < 0 ? (int)len :
-			take_dump_part(batch, handle->sequence, buffer, (int)len, interrupted);
+		r = len < 0 ?
+			    (int)len :
+			    take_dump_part(batch, handle->sequence, buffer, (int)len, interrupted);
 	}
 	if (r < 0)
 		fail_transport(handle, batch, r);
@@ -363,7 +342,7 @@ void rtnl_unwatch_address(struct link_handle *handle)
 void rtnl_await_address(struct link_handle *handle)
 {
 	_Alignas(struct nlmsghdr) char buffer[RECEIVE_SIZE];
-	deadline_ms deadline = handle->deadline, last = rtnl_now() + AWAIT_MS;
+	deadline_ms deadline = handle->deadline, last = deadline_after(AWAIT_MS);
 
 	if (!deadline || deadline > last)
 		handle->deadline = last;
@@ -381,8 +360,8 @@ void rtnl_await_address(struct link_handle *handle)
 	rtnl_unwatch_address(handle);
 }
 
-int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code,
-		 const char *format, ...)
+int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code, const char *format,
+		 ...)
 {
 	char what[300];
 	const char *hint = "";
@@ -411,7 +390,7 @@ int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code,
 
 uint32_t rtnl_link_index(struct link_handle *handle, const char *name)
 {
-	struct ifreq request = {0};
+	struct ifreq request = { 0 };
 
 	if (handle->fd < 0 && (handle->single_use || rtnl_open(handle, NULL) < 0))
 		return 0;
@@ -427,8 +406,8 @@ uint32_t rtnl_link_index(struct link_handle *handle, const char *name)
  */
 void rtnl_settle_carrier(struct link_handle *handle, const char *name)
 {
-	struct ethtool_value value = {.cmd = ETHTOOL_GLINK};
-	struct ifreq request = {.ifr_data = (void *)&value};
+	struct ethtool_value value = { .cmd = ETHTOOL_GLINK };
+	struct ifreq request = { .ifr_data = (void *)&value };
 
 	if (handle->fd >= 0 && string_copy(request.ifr_name, sizeof(request.ifr_name), name) == 0)
 		ioctl(handle->fd, SIOCETHTOOL, &request);

@@ -10,18 +10,18 @@
 #include "link/link.h"
 
 struct link_handle {
-	int fd;                         /* -1 after a failure: reopened by the next call */
-	bool single_use;                /* of another namespace or family: never reopened */
+	int fd;          /* -1 after a failure: reopened by the next call */
+	bool single_use; /* of another namespace or family: never reopened */
 	bool has_ipv6;
 	uint32_t sequence;
 	deadline_ms deadline;
 	/* what rtnl_watch_address() waits for */
-	uint32_t watched_index;         /* 0: nothing */
+	uint32_t watched_index; /* 0: nothing */
 	struct addr watched;
 };
 
 int rtnl_open(struct link_handle *handle, struct error *error);
-int rtnl_open_family(struct link_handle *handle, int netlink_family);  /* NETLINK_* */
+int rtnl_open_family(struct link_handle *handle, int netlink_family); /* NETLINK_* */
 void rtnl_close(struct link_handle *handle);
 #define CLEANUP_RTNL CLEANUP(rtnl_close)
 
@@ -40,12 +40,12 @@ struct rtnl_batch {
 	struct nl_msg *messages[RTNL_BATCH_MAX];
 	int results[RTNL_BATCH_MAX];
 	size_t len;
-	size_t failed;                  /* the first that failed; len: the transport did */
-	bool sent;                      /* the kernel has got it */
-	int error;                      /* met while building; rtnl_run() returns it */
+	size_t failed; /* the first that failed; len: the transport did */
+	bool sent;     /* the kernel has got it */
+	int error;     /* met while building; rtnl_run() returns it */
 	rtnl_reply_fn reply;
 	void *userdata;
-	char kernel[256];               /* the extended ack of the first that failed */
+	char kernel[256]; /* the extended ack of the first that failed */
 };
 void rtnl_batch_clear(struct rtnl_batch *batch);
 #define CLEANUP_BATCH CLEANUP(rtnl_batch_clear)
@@ -78,14 +78,13 @@ int rtnl_run(struct link_handle *handle, struct rtnl_batch *batch);
 int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch);
 
 /* "cannot <format>: <why>", with the reason that fits the code. Returns code. */
-int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code,
-		 const char *format, ...) PRINTF(4, 5);
+int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code, const char *format,
+		 ...) PRINTF(4, 5);
 
 /* The link's index, 0 if there is none; asked without the lock that all of rtnetlink waits for. */
 uint32_t rtnl_link_index(struct link_handle *handle, const char *name);
 /* Let pending changes of the link's carrier take effect now. */
 void rtnl_settle_carrier(struct link_handle *handle, const char *name);
-
 
 /*
  * An IPv6 address answers neighbours only after a work queue has joined its multicast group, some
@@ -95,7 +94,5 @@ void rtnl_settle_carrier(struct link_handle *handle, const char *name);
 void rtnl_watch_address(struct link_handle *handle, uint32_t index, const struct addr *addr);
 void rtnl_await_address(struct link_handle *handle);
 void rtnl_unwatch_address(struct link_handle *handle);
-
-deadline_ms rtnl_now(void);
 
 #endif

@@ -13,7 +13,7 @@
 
 #include "link/private.h"
 
-#define THREAD_STACK (256 * 1024)       /* the sanitizers need more than the minimum */
+#define THREAD_STACK (256 * 1024) /* the sanitizers need more than the minimum */
 
 int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *error)
 {
@@ -28,8 +28,7 @@ int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *err
 	return 0;
 }
 
-static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox,
-			    struct error *error)
+static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, struct error *error)
 {
 	uint64_t own_device, own_inode;
 	struct statfs filesystem;
@@ -41,7 +40,8 @@ static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox,
 	if (filesystem.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
 		return error_set(error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 				 "%s is not a network namespace; give a file such as "
-				 "/proc/PID/ns/net or /run/netns/NAME", name);
+				 "/proc/PID/ns/net or /run/netns/NAME",
+				 name);
 	sandbox->is_host = sandbox_current(&own_device, &own_inode, NULL) == 0 &&
 			   own_device == status.st_dev && own_inode == status.st_ino;
 	sandbox->device = status.st_dev;
@@ -52,8 +52,7 @@ static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox,
 static bool path_is_relative_to_process(const char *path)
 {
 	return strncmp(path, "/proc/self/", 11) == 0 ||
-	       strncmp(path, "/proc/thread-self/", 18) == 0 ||
-	       strncmp(path, "/dev/fd/", 8) == 0;
+	       strncmp(path, "/proc/thread-self/", 18) == 0 || strncmp(path, "/dev/fd/", 8) == 0;
 }
 
 /* The path that other processes can use later, "" if there is none. */
@@ -78,7 +77,7 @@ static void keep_path(struct sandbox *sandbox, const char *path)
 
 int sandbox_open_path(const char *path, struct sandbox *ret_sandbox, struct error *error)
 {
-	struct sandbox sandbox = {.fd = -1};
+	struct sandbox sandbox = { .fd = -1 };
 	CLEANUP_CLOSE int fd = -1;
 	int r;
 
@@ -92,7 +91,7 @@ int sandbox_open_path(const char *path, struct sandbox *ret_sandbox, struct erro
 	if (fd < 0)
 		return error_set(error, -errno,
 				 errno == EACCES || errno == EPERM ? BN_REASON_PRIVILEGE :
-				 BN_REASON_SANDBOX_INVALID,
+								     BN_REASON_SANDBOX_INVALID,
 				 "cannot open network namespace %s: %s", path, strerror(errno));
 	r = sandbox_identify(fd, path, &sandbox, error);
 	if (r < 0)
@@ -111,20 +110,22 @@ int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error)
 	if (pid <= 0)
 		return error_set(error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 				 "%d is no process id; give that of a process in the "
-				 "namespace", pid);
+				 "namespace",
+				 pid);
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	r = sandbox_open_path(path, ret_sandbox, error);
 	if (r == -ENOENT)
 		return error_set(error, -ENOENT, BN_REASON_SANDBOX_GONE,
 				 "process %d does not exist, so it has no network namespace; give "
-				 "the id of one that runs", pid);
+				 "the id of one that runs",
+				 pid);
 	return r;
 }
 
 int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error)
 {
 	char name[32], link[48], path[SANDBOX_PATH_MAX];
-	struct sandbox sandbox = {.fd = -1};
+	struct sandbox sandbox = { .fd = -1 };
 	CLEANUP_CLOSE int copy = -1;
 	struct stat status;
 	ssize_t len;
@@ -143,8 +144,8 @@ int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error)
 	if (len > 0) {
 		path[len] = '\0';
 		/* An nsfs descriptor shows its bind mount, or "net:[...]" when it has none. */
-		if (path[0] == '/' && stat(path, &status) == 0 &&
-		    status.st_dev == sandbox.device && status.st_ino == sandbox.inode)
+		if (path[0] == '/' && stat(path, &status) == 0 && status.st_dev == sandbox.device &&
+		    status.st_ino == sandbox.inode)
 			keep_path(&sandbox, path);
 	}
 	sandbox.fd = take_fd(&copy);
@@ -155,13 +156,14 @@ int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error)
 int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 		   struct error *error)
 {
-	struct sandbox sandbox = {.fd = -1};
+	struct sandbox sandbox = { .fd = -1 };
 	int r;
 
 	if (!endpoint->sandbox[0])
 		return error_set(error, -ENOENT, BN_REASON_SANDBOX_GONE,
 				 "the namespace of endpoint %s was given as a descriptor and has "
-				 "no path to find it by", endpoint->id);
+				 "no path to find it by",
+				 endpoint->id);
 	r = sandbox_open_path(endpoint->sandbox, &sandbox, error);
 	if (r == -EINVAL || (r == 0 && (sandbox.device != endpoint->sandbox_device ||
 					sandbox.inode != endpoint->sandbox_inode))) {
@@ -240,12 +242,13 @@ int visit_begin(struct visit *visit, const struct sandbox *sandbox, const char *
 	*visit = (struct visit){
 		.sandbox = sandbox,
 		.enable_ipv6 = enable_ipv6,
-		.handle = {.fd = -1, .single_use = true, .deadline = deadline},
+		.handle = { .fd = -1, .single_use = true, .deadline = deadline },
 	};
 	r = thread_start(visit);
-	return r == 0 ? 0 : error_set(error, -r, BN_REASON_KERNEL,
-				      "cannot start a thread to enter network namespace %s: %s",
-				      sandbox->path, strerror(r));
+	return r == 0 ? 0 :
+			error_set(error, -r, BN_REASON_KERNEL,
+				  "cannot start a thread to enter network namespace %s: %s",
+				  sandbox->path, strerror(r));
 }
 
 int visit_end(struct visit *visit, struct link_handle *ret_handle, struct error *error)

@@ -18,7 +18,7 @@
 #define STATES_BOUND \
 	(~(1u << STATE_SYN_RECEIVED | 1u << STATE_TIME_WAIT | 1u << STATE_NEW_SYN_RECEIVED))
 
-#define LINKS_MAX 200000                /* descriptors looked at before giving up */
+#define LINKS_MAX 200000 /* descriptors looked at before giving up */
 
 struct socket_walk {
 	socket_fn function;
@@ -29,18 +29,18 @@ static int take_socket(void *userdata, size_t request, const struct nlmsghdr *re
 {
 	const struct socket_walk *walk = userdata;
 	const struct inet_diag_msg *message;
-	struct socket_facts facts = {0};
+	struct socket_info info = { 0 };
 
 	(void)request;
 	if (!reply || reply->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    reply->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
 		return 0;
 	message = nlmsg_data(reply);
-	facts.addr.family = message->idiag_family;
-	memcpy(facts.addr.bytes, message->id.idiag_src, addr_size(message->idiag_family));
-	facts.port = ntohs(message->id.idiag_sport);
-	facts.inode = message->idiag_inode;
-	walk->function(walk->userdata, &facts);
+	info.addr.family = message->idiag_family;
+	memcpy(info.addr.bytes, message->id.idiag_src, addr_size(message->idiag_family));
+	info.port = ntohs(message->id.idiag_sport);
+	info.inode = message->idiag_inode;
+	walk->function(walk->userdata, &info);
 	return 0;
 }
 
@@ -51,9 +51,9 @@ int sockets_each(int family, uint8_t protocol, socket_fn function, void *userdat
 		.sdiag_protocol = protocol,
 		.idiag_states = STATES_BOUND,
 	};
-	struct socket_walk walk = {function, userdata};
-	CLEANUP_BATCH struct rtnl_batch batch = {.reply = take_socket, .userdata = &walk};
-	CLEANUP_RTNL struct link_handle handle = {.fd = -1, .single_use = true};
+	struct socket_walk walk = { function, userdata };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_socket, .userdata = &walk };
+	CLEANUP_RTNL struct link_handle handle = { .fd = -1, .single_use = true };
 	int r;
 
 	r = rtnl_open_family(&handle, NETLINK_SOCK_DIAG);
@@ -70,17 +70,17 @@ struct owner_query {
 	uint32_t inode;
 };
 
-static void match_owner(void *userdata, const struct socket_facts *facts)
+static void match_owner(void *userdata, const struct socket_info *info)
 {
 	struct owner_query *query = userdata;
 
-	if (facts->port != query->port || !facts->inode)
+	if (info->port != query->port || !info->inode)
 		return;
 	/* Of several, one that is bound to just that address. */
-	if (addr_compare(&facts->addr, query->addr) == 0 ||
-	    (!query->inode && (addr_is_unspecified(&facts->addr) ||
-			       addr_is_unspecified(query->addr))))
-		query->inode = facts->inode;
+	if (addr_compare(&info->addr, query->addr) == 0 ||
+	    (!query->inode &&
+	     (addr_is_unspecified(&info->addr) || addr_is_unspecified(query->addr))))
+		query->inode = info->inode;
 }
 
 /* Does the process have the socket open? *links is what is left to look at. */
@@ -154,7 +154,7 @@ static void find_process(uint32_t inode, char owner[static SOCKET_OWNER_MAX])
 void socket_owner(const struct addr *addr, uint8_t protocol, uint16_t port,
 		  char ret_owner[static SOCKET_OWNER_MAX])
 {
-	struct owner_query query = {.addr = addr, .port = port};
+	struct owner_query query = { .addr = addr, .port = port };
 
 	ret_owner[0] = '\0';
 	sockets_each(addr->family, protocol, match_owner, &query);

@@ -72,7 +72,7 @@ static int keep_router_advertisements(struct error *error)
 		sysctl_interface_path(forwarding, "ipv6", name, "forwarding");
 		if (sysctl_read(accept) == 1 && sysctl_read(forwarding) == 0)
 			r = sysctl_write(accept, 2, error);
-		if (r == -ENOENT)       /* the interface went away meanwhile */
+		if (r == -ENOENT) /* the interface went away meanwhile */
 			r = 0;
 	}
 	closedir(directory);
@@ -106,5 +106,5 @@ int sysctl_forwarding_enable(int family, bool *ret_changed, struct error *error)
 int sysctl_forwarding_restore(int family, bool changed)
 {
 	return changed ? sysctl_write(family == AF_INET6 ? IPV6_FORWARD : IPV4_FORWARD, 0, NULL) :
-	       0;
+			 0;
 }

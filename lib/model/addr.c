@@ -19,7 +19,7 @@ static unsigned int addr_bits(int family)
 
 int addr_parse(const char *text, struct addr *ret_addr)
 {
-	struct addr addr = {.family = strchr(text, ':') ? AF_INET6 : AF_INET};
+	struct addr addr = { .family = strchr(text, ':') ? AF_INET6 : AF_INET };
 
 	if (inet_pton(addr.family, text, addr.bytes) != 1)
 		return -EINVAL;
@@ -55,7 +55,7 @@ bool addr_is_unspecified(const struct addr *addr)
 
 bool addr_is_loopback(const struct addr *addr)
 {
-	static const uint8_t loopback[16] = {[15] = 1};
+	static const uint8_t loopback[16] = { [15] = 1 };
 
 	if (addr->family == AF_INET)
 		return addr->bytes[0] == 127;

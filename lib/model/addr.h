@@ -6,30 +6,31 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#include "model/util.h"
+#include "base/text.h"
+#include "base/vector.h"
 
-#define ADDR_TEXT_MAX 46                /* INET6_ADDRSTRLEN */
+#define ADDR_TEXT_MAX 46 /* INET6_ADDRSTRLEN */
 #define PREFIX_TEXT_MAX (ADDR_TEXT_MAX + 4)
 #define MAC_LEN 6
 #define MAC_TEXT_MAX 18
 
 struct addr {
-	int family;                     /* AF_INET, AF_INET6; 0 (AF_UNSPEC) for none */
-	uint8_t bytes[16];              /* network order; IPv4 in the first four, the rest zero */
+	int family;        /* AF_INET, AF_INET6; 0 (AF_UNSPEC) for none */
+	uint8_t bytes[16]; /* network order; IPv4 in the first four, the rest zero */
 };
 
 struct prefix {
 	struct addr addr;
-	uint8_t len;                    /* prefix_len in bits */
+	uint8_t len; /* prefix_len in bits */
 };
 
-size_t addr_size(int family);           /* 4 or 16; 0 for another family */
-int addr_parse(const char *text, struct addr *ret_addr);                /* 0, -EINVAL */
+size_t addr_size(int family);                            /* 4 or 16; 0 for another family */
+int addr_parse(const char *text, struct addr *ret_addr); /* 0, -EINVAL */
 const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_MAX]);
-int addr_compare(const struct addr *a, const struct addr *b);           /* by family, then value */
-bool addr_is_set(const struct addr *addr);                              /* family != 0 */
-bool addr_is_unspecified(const struct addr *addr);                      /* 0.0.0.0 or :: */
-bool addr_is_loopback(const struct addr *addr);                         /* 127.0.0.0/8 or ::1 */
+int addr_compare(const struct addr *a, const struct addr *b); /* by family, then value */
+bool addr_is_set(const struct addr *addr);                    /* family != 0 */
+bool addr_is_unspecified(const struct addr *addr);            /* 0.0.0.0 or :: */
+bool addr_is_loopback(const struct addr *addr);               /* 127.0.0.0/8 or ::1 */
 bool addr_is_multicast(const struct addr *addr);
 /* addr + offset; false when it leaves the address space. */
 bool addr_add(const struct addr *addr, uint64_t offset, struct addr *ret_addr);
@@ -38,18 +39,18 @@ bool addr_add(const struct addr *addr, uint64_t offset, struct addr *ret_addr);
 int prefix_parse(const char *text, struct prefix *ret_prefix);
 const char *prefix_format(const struct prefix *prefix, char text[static PREFIX_TEXT_MAX]);
 bool prefix_is_masked(const struct prefix *prefix);
-struct prefix prefix_mask(const struct prefix *prefix);                 /* host bits cleared */
+struct prefix prefix_mask(const struct prefix *prefix); /* host bits cleared */
 bool prefix_contains(const struct prefix *prefix, const struct addr *addr);
 bool prefix_covers(const struct prefix *outer, const struct prefix *inner);
 bool prefix_overlaps(const struct prefix *a, const struct prefix *b);
-struct addr prefix_last(const struct prefix *prefix);                   /* all host bits set */
+struct addr prefix_last(const struct prefix *prefix); /* all host bits set */
 /* Orders by address, then by length. */
 int prefix_compare(const struct prefix *a, const struct prefix *b);
 
 /* The n-th block of `len` bits inside prefix; false when there is none. */
 bool prefix_block(const struct prefix *prefix, uint8_t len, uint64_t n, struct prefix *ret_block);
 
-int mac_parse(const char *text, uint8_t ret_mac[static MAC_LEN]);       /* unicast only; -EINVAL */
+int mac_parse(const char *text, uint8_t ret_mac[static MAC_LEN]); /* unicast only; -EINVAL */
 const char *mac_format(const uint8_t mac[static MAC_LEN], char text[static MAC_TEXT_MAX]);
 /* 02:42 and the four bytes of an IPv4 address; of an IPv6 address, its last four bytes. */
 void mac_from_addr(const struct addr *addr, uint8_t ret_mac[static MAC_LEN]);

@@ -31,8 +31,8 @@ int ipam_pick_ipv4(const struct prefix *taken, size_t len, struct prefix *ret_su
 		   struct error *error)
 {
 	/* The first /16 of 172.16.0.0/12 is left alone, as Docker does. */
-	static const struct prefix pool_172 = {{AF_INET, {172, 16}}, 12};
-	static const struct prefix pool_192 = {{AF_INET, {192, 168}}, 16};
+	static const struct prefix pool_172 = { { AF_INET, { 172, 16 } }, 12 };
+	static const struct prefix pool_192 = { { AF_INET, { 192, 168 } }, 16 };
 
 	if (pool_pick(&pool_172, 16, 1, taken, len, ret_subnet) ||
 	    pool_pick(&pool_192, 20, 0, taken, len, ret_subnet))
@@ -46,7 +46,7 @@ int ipam_pick_ipv4(const struct prefix *taken, size_t len, struct prefix *ret_su
 int ipam_pick_ipv6(const uint8_t global_id[static 5], const struct prefix *taken, size_t len,
 		   struct prefix *ret_subnet, struct error *error)
 {
-	struct prefix pool = {{AF_INET6, {0xfd}}, 48};
+	struct prefix pool = { { AF_INET6, { 0xfd } }, 48 };
 	char text[PREFIX_TEXT_MAX];
 
 	memcpy(pool.addr.bytes + 1, global_id, 5);
@@ -84,14 +84,14 @@ static const struct {
 	struct prefix prefix;
 	const char *what;
 } special_prefixes[] = {
-	{{{AF_INET, {0}}, 8}, "no network's, it means this host"},
-	{{{AF_INET, {127}}, 8}, "for the loopback interface"},
-	{{{AF_INET, {224}}, 4}, "for multicast"},
-	{{{AF_INET, {255, 255, 255, 255}}, 32}, "for broadcast"},
-	{{{AF_INET6, {0}}, 127}, "for the loopback interface"},
-	{{{AF_INET6, {[10] = 0xff, [11] = 0xff}}, 96}, "for IPv4 addresses in IPv6 form"},
-	{{{AF_INET6, {0xfe, 0x80}}, 10}, "for link-local addresses"},
-	{{{AF_INET6, {0xff}}, 8}, "for multicast"},
+	{ { { AF_INET, { 0 } }, 8 }, "no network's, it means this host" },
+	{ { { AF_INET, { 127 } }, 8 }, "for the loopback interface" },
+	{ { { AF_INET, { 224 } }, 4 }, "for multicast" },
+	{ { { AF_INET, { 255, 255, 255, 255 } }, 32 }, "for broadcast" },
+	{ { { AF_INET6, { 0 } }, 127 }, "for the loopback interface" },
+	{ { { AF_INET6, { [10] = 0xff, [11] = 0xff } }, 96 }, "for IPv4 addresses in IPv6 form" },
+	{ { { AF_INET6, { 0xfe, 0x80 } }, 10 }, "for link-local addresses" },
+	{ { { AF_INET6, { 0xff } }, 8 }, "for multicast" },
 };
 
 static int check_prefix(const char *what, const struct prefix *prefix, struct error *error)
@@ -141,13 +141,13 @@ static bool first_usable(const struct subnet *subnet, const struct addr *except,
 static int check_range(const struct subnet *subnet, struct error *error)
 {
 	char text[PREFIX_TEXT_MAX], outer[PREFIX_TEXT_MAX];
-	int ret;
+	int r;
 
 	if (!addr_is_set(&subnet->range.addr))
 		return 0;
-	ret = check_prefix("ip-range", &subnet->range, error);
-	if (ret < 0)
-		return ret;
+	r = check_prefix("ip-range", &subnet->range, error);
+	if (r < 0)
+		return r;
 	if (!prefix_covers(&subnet->prefix, &subnet->range))
 		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
 				 "ip-range %s is not inside subnet %s; give a part of the subnet",
@@ -159,7 +159,7 @@ static int check_range(const struct subnet *subnet, struct error *error)
 static int complete_gateway(struct addr *gateway, const struct subnet *subnet, struct error *error)
 {
 	char text[ADDR_TEXT_MAX], subnet_text[PREFIX_TEXT_MAX];
-	struct addr none = {0};
+	struct addr none = { 0 };
 
 	prefix_format(&subnet->prefix, subnet_text);
 	if (!addr_is_set(gateway) && !first_usable(subnet, &none, gateway))
@@ -186,21 +186,21 @@ int ipam_complete_subnet(struct subnet *subnet, struct error *error)
 {
 	struct addr gateway = subnet->gateway, endpoint;
 	char text[PREFIX_TEXT_MAX];
-	int ret;
+	int r;
 
-	ret = check_prefix("subnet", &subnet->prefix, error);
-	if (ret < 0)
-		return ret;
+	r = check_prefix("subnet", &subnet->prefix, error);
+	if (r < 0)
+		return r;
 	if (subnet->prefix.len == addr_size(subnet->prefix.addr.family) * 8)
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
 				 "subnet %s has no room for a gateway and an endpoint; use /%d or "
 				 "shorter",
 				 prefix_format(&subnet->prefix, text), subnet->prefix.len - 1);
-	ret = check_range(subnet, error);
-	if (ret == 0)
-		ret = complete_gateway(&gateway, subnet, error);
-	if (ret < 0)
-		return ret;
+	r = check_range(subnet, error);
+	if (r == 0)
+		r = complete_gateway(&gateway, subnet, error);
+	if (r < 0)
+		return r;
 	if (!first_usable(subnet, &gateway, &endpoint))
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
 				 "ip-range %s has no address for an endpoint beside the gateway; "

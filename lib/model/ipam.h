@@ -28,8 +28,7 @@ int ipam_complete_subnet(struct subnet *subnet, struct error *error);
 
 /* May this address be given to an endpoint? Not outside, not the network's own address, nor (IPv4,
  * below /31) broadcast, nor gateway, nor reserved. 0 or negative with a sentence. */
-int ipam_check_address(const struct network *network, const struct addr *addr,
-		       struct error *error);
+int ipam_check_address(const struct network *network, const struct addr *addr, struct error *error);
 
 /*
  * The first usable address at or after *from (family 0: the first of all) in the range of dynamic

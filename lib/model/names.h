@@ -5,10 +5,11 @@
 
 #include <net/if.h>
 
-#include "model/error.h"
+#include "base/error.h"
+#include "base/text.h"
 
-#define ID_LEN 64                       /* hex digits of a network's id */
-#define NETWORK_NAME_MAX 60             /* with an endpoint's id and '/', fits an nft comment */
+#define ID_LEN 64           /* hex digits of a network's id */
+#define NETWORK_NAME_MAX 60 /* with an endpoint's id and '/', fits an nft comment */
 #define ENDPOINT_ID_MAX 64
 #define DEFAULT_BRIDGE "bn0"
 

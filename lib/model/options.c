@@ -46,12 +46,12 @@ static const struct known_option {
 	bool (*is_legal)(const char *value); /* NULL: any value */
 	const char *legal;                   /* in words, for a sentence */
 } known_options[] = {
-	{OPTION_NETWORK, "label.", NULL, NULL},
-	{OPTION_ENDPOINT, "label.", NULL, NULL},
-	{OPTION_ENDPOINT, "hostname", is_host_name,
-	 "a host name: letters, digits and '-' in parts joined by '.', 63 bytes at most"},
-	{OPTION_CONTEXT, "iptables.comments", is_yes_or_no, "yes or no"},
-	{OPTION_CONTEXT, "iptables.lock-file", is_path, "an absolute path"},
+	{ OPTION_NETWORK, "label.", NULL, NULL },
+	{ OPTION_ENDPOINT, "label.", NULL, NULL },
+	{ OPTION_ENDPOINT, "hostname", is_host_name,
+	  "a host name: letters, digits and '-' in parts joined by '.', 63 bytes at most" },
+	{ OPTION_CONTEXT, "iptables.comments", is_yes_or_no, "yes or no" },
+	{ OPTION_CONTEXT, "iptables.lock-file", is_path, "an absolute path" },
 };
 
 static const struct known_option *known_option_find(enum option_scope scope, const char *key)
@@ -141,14 +141,14 @@ const char *options_get(const struct options *options, const char *key)
 
 int options_copy(struct options *dst, const struct options *src)
 {
-	struct options copy = {0};
+	struct options copy = { 0 };
 
 	for (size_t i = 0; i < src->len; i++) {
-		int ret = options_set(&copy, src->items[i].key, src->items[i].value);
+		int r = options_set(&copy, src->items[i].key, src->items[i].value);
 
-		if (ret < 0) {
+		if (r < 0) {
 			options_clear(&copy);
-			return ret;
+			return r;
 		}
 	}
 	*dst = copy;
@@ -162,16 +162,16 @@ void options_clear(struct options *options)
 		free(options->items[i].value);
 	}
 	free(options->items);
-	*options = (struct options){0};
+	*options = (struct options){ 0 };
 }
 
 /* In words, for a sentence. */
 static const struct {
 	const char *name, *keys;
 } scopes[] = {
-	[OPTION_NETWORK] = {"a network", "label.NAME"},
-	[OPTION_ENDPOINT] = {"an endpoint", "label.NAME and hostname"},
-	[OPTION_CONTEXT] = {"a context", "iptables.comments and iptables.lock-file"},
+	[OPTION_NETWORK] = { "a network", "label.NAME" },
+	[OPTION_ENDPOINT] = { "an endpoint", "label.NAME and hostname" },
+	[OPTION_CONTEXT] = { "a context", "iptables.comments and iptables.lock-file" },
 };
 
 int options_check(const struct options *options, enum option_scope scope, struct error *error)
@@ -181,10 +181,9 @@ int options_check(const struct options *options, enum option_scope scope, struct
 		const struct known_option *known = known_option_find(scope, option->key);
 
 		if (!known)
-			return error_set(
-				error, -ENOTSUP, BN_REASON_OPTION_UNKNOWN,
-				"option '%.80s' is not known for %s; it takes %s", option->key,
-				scopes[scope].name, scopes[scope].keys);
+			return error_set(error, -ENOTSUP, BN_REASON_OPTION_UNKNOWN,
+					 "option '%.80s' is not known for %s; it takes %s",
+					 option->key, scopes[scope].name, scopes[scope].keys);
 		if (known->is_legal && !known->is_legal(option->value))
 			return error_set(error, -EINVAL, BN_REASON_INVALID,
 					 "option %s can't be '%.80s'; give %s", option->key,
@@ -228,24 +227,24 @@ static int options_parse_line(char *line, struct options *options)
 
 int options_parse(const char *text, struct options *ret_options)
 {
-	struct options options = {0};
+	struct options options = { 0 };
 	char *copy CLEANUP_FREE = strdup(text ? text : "");
-	int ret = 0;
+	int r = 0;
 
 	if (!copy)
 		return -ENOMEM;
-	for (char *line = copy, *end; ret == 0 && *line; line = end + 1) {
+	for (char *line = copy, *end; r == 0 && *line; line = end + 1) {
 		end = strchr(line, '\n');
 		if (!end) {
-			ret = -EINVAL;
+			r = -EINVAL;
 			break;
 		}
 		*end = '\0';
-		ret = options_parse_line(line, &options);
+		r = options_parse_line(line, &options);
 	}
-	if (ret < 0) {
+	if (r < 0) {
 		options_clear(&options);
-		return ret;
+		return r;
 	}
 	*ret_options = options;
 	return 0;

@@ -3,7 +3,8 @@
 #ifndef BN_MODEL_OPTIONS_H
 #define BN_MODEL_OPTIONS_H
 
-#include "model/error.h"
+#include "base/error.h"
+#include "base/vector.h"
 
 enum option_scope { OPTION_NETWORK, OPTION_ENDPOINT, OPTION_CONTEXT };
 
@@ -20,7 +21,7 @@ struct options {
 /* Set or replace. -EINVAL for a key or value with a control character, -ENOMEM. No look at the
  * table: that is options_check(). */
 int options_set(struct options *options, const char *key, const char *value);
-const char *options_get(const struct options *options, const char *key);        /* NULL if unset */
+const char *options_get(const struct options *options, const char *key); /* NULL if unset */
 int options_copy(struct options *dst, const struct options *src);
 void options_clear(struct options *options);
 

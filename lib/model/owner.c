@@ -34,12 +34,12 @@ static int holder_add(holder_vector *holders, const struct holder *holder)
 
 static int endpoint_holders(const endpoint_vector *endpoints, holder_vector *holders)
 {
-	static const int families[] = {AF_INET, AF_INET6};
+	static const int families[] = { AF_INET, AF_INET6 };
 	int r = 0;
 
 	for (size_t i = 0; i < endpoints->len; i++) {
 		const struct endpoint *endpoint = &endpoints->items[i];
-		struct holder holder = {.network = endpoint->network, .endpoint = endpoint->id};
+		struct holder holder = { .network = endpoint->network, .endpoint = endpoint->id };
 
 		for (size_t f = 0; r == 0 && f < ARRAY_SIZE(families); f++) {
 			const struct prefix *prefix = endpoint_prefix(endpoint, families[f]);
@@ -78,8 +78,8 @@ static void find_network(struct rule *rule, const network_vector *networks)
 		const struct network *network = &networks->items[i];
 
 		network_label(network->name, label);
-		if (bridge[0] ? strcmp(bridge, network->bridge) != 0
-			      : !rule->network[0] || strcmp(rule->network, label) != 0)
+		if (bridge[0] ? strcmp(bridge, network->bridge) != 0 :
+				!rule->network[0] || strcmp(rule->network, label) != 0)
 			continue;
 		string_copy(rule->network, sizeof(rule->network), network->name);
 		return;
@@ -93,11 +93,11 @@ static int loopback_holders(const rule_vector *rules, holder_vector *holders)
 
 	for (size_t i = 0; r == 0 && i < rules->len; i++) {
 		const struct rule *rule = &rules->items[i];
-		const struct holder holder = {.addr = rule->destination.addr,
-					      .port = rule->host_port,
-					      .protocol = rule->protocol,
-					      .network = rule->network,
-					      .endpoint = rule->endpoint};
+		const struct holder holder = { .addr = rule->destination.addr,
+					       .port = rule->host_port,
+					       .protocol = rule->protocol,
+					       .network = rule->network,
+					       .endpoint = rule->endpoint };
 
 		if (rule->kind == RULE_PORT_DNAT && addr_is_loopback(&rule->destination.addr))
 			r = holder_add(holders, &holder);
@@ -109,14 +109,14 @@ static int loopback_holders(const rule_vector *rules, holder_vector *holders)
 
 static int find_loopback_owners(rule_vector *rules)
 {
-	holder_vector holders = {0};
+	holder_vector holders = { 0 };
 	int r = loopback_holders(rules, &holders);
 
 	for (size_t i = 0; r == 0 && i < rules->len; i++) {
 		struct rule *rule = &rules->items[i];
-		const struct holder wanted = {.addr = rule->destination.addr,
-					      .port = rule->host_port,
-					      .protocol = rule->protocol};
+		const struct holder wanted = { .addr = rule->destination.addr,
+					       .port = rule->host_port,
+					       .protocol = rule->protocol };
 
 		if (rule->kind == RULE_LOOPBACK_PORT_DROP)
 			give(rule, &holders, &wanted);
@@ -128,12 +128,12 @@ static int find_loopback_owners(rule_vector *rules)
 int owners_find(rule_vector *rules, const network_vector *networks,
 		const endpoint_vector *endpoints)
 {
-	holder_vector holders = {0};
+	holder_vector holders = { 0 };
 	int r = endpoint_holders(endpoints, &holders);
 
 	for (size_t i = 0; r == 0 && i < rules->len; i++) {
 		struct rule *rule = &rules->items[i];
-		struct holder wanted = {0};
+		struct holder wanted = { 0 };
 
 		switch (rule->kind) {
 		case RULE_PORT_DNAT:

@@ -5,8 +5,8 @@
 
 #include "model/port.h"
 
-static const int families[] = {AF_INET, AF_INET6};
-static const struct prefix loopback_ipv6 = {{AF_INET6, {[15] = 1}}, 128};
+static const int families[] = { AF_INET, AF_INET6 };
+static const struct prefix loopback_ipv6 = { { AF_INET6, { [15] = 1 } }, 128 };
 
 /* NULL without memory. */
 static struct rule *rule_add(rule_vector *rules, enum rule_kind kind, int family)
@@ -27,8 +27,8 @@ static struct rule *rule_add(rule_vector *rules, enum rule_kind kind, int family
 
 static int plan_base_family(int family, rule_vector *rules)
 {
-	static const enum rule_kind base[] = {RULE_PORTS_JUMP_PREROUTING, RULE_USER_JUMP,
-					      RULE_ESTABLISHED_ACCEPT, RULE_DNAT_ACCEPT};
+	static const enum rule_kind base[] = { RULE_PORTS_JUMP_PREROUTING, RULE_USER_JUMP,
+					       RULE_ESTABLISHED_ACCEPT, RULE_DNAT_ACCEPT };
 
 	for (size_t i = 0; i < ARRAY_SIZE(base); i++) {
 		if (!rule_add(rules, base[i], family))
@@ -60,9 +60,9 @@ static int plan_output_jumps(rule_vector *rules)
 /* The jumps from the kernel's chains to our own. */
 static int plan_own_chains(int family, rule_vector *rules)
 {
-	static const enum rule_kind jumps[] = {RULE_RAW_JUMP, RULE_FORWARD_JUMP,
-					       RULE_POSTROUTING_JUMP, RULE_LOOPBACK_JUMP,
-					       RULE_LOOPBACK_SOURCE_JUMP};
+	static const enum rule_kind jumps[] = { RULE_RAW_JUMP, RULE_FORWARD_JUMP,
+						RULE_POSTROUTING_JUMP, RULE_LOOPBACK_JUMP,
+						RULE_LOOPBACK_SOURCE_JUMP };
 	size_t len = family == AF_INET ? ARRAY_SIZE(jumps) : 3;
 
 	for (size_t i = 0; i < len; i++) {
@@ -74,18 +74,18 @@ static int plan_own_chains(int family, rule_vector *rules)
 
 int plan_base(uint32_t traits, rule_vector *rules)
 {
-	int ret;
+	int r;
 
 	if (traits & PLAN_BOTH_FAMILIES) {
-		ret = plan_base_family(AF_UNSPEC, rules);
+		r = plan_base_family(AF_UNSPEC, rules);
 	} else {
-		ret = plan_base_family(AF_INET, rules);
-		if (ret == 0)
-			ret = plan_base_family(AF_INET6, rules);
+		r = plan_base_family(AF_INET, rules);
+		if (r == 0)
+			r = plan_base_family(AF_INET6, rules);
 	}
-	for (size_t i = 0; ret == 0 && traits & PLAN_OWN_CHAINS && i < ARRAY_SIZE(families); i++)
-		ret = plan_own_chains(families[i], rules);
-	return ret < 0 ? ret : plan_output_jumps(rules);
+	for (size_t i = 0; r == 0 && traits & PLAN_OWN_CHAINS && i < ARRAY_SIZE(families); i++)
+		r = plan_own_chains(families[i], rules);
+	return r < 0 ? r : plan_output_jumps(rules);
 }
 
 static struct rule *network_rule_add(rule_vector *rules, enum rule_kind kind, int family,
@@ -104,9 +104,9 @@ static int plan_forward(const struct network *network, int family, rule_vector *
 		enum rule_kind kind;
 		bool in, out;
 	} forward[] = {
-		{RULE_BRIDGED_ACCEPT, true, true},
-		{RULE_UNPUBLISHED_DROP, false, true},
-		{RULE_OUTGOING_ACCEPT, true, false},
+		{ RULE_BRIDGED_ACCEPT, true, true },
+		{ RULE_UNPUBLISHED_DROP, false, true },
+		{ RULE_OUTGOING_ACCEPT, true, false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(forward); i++) {
@@ -125,7 +125,7 @@ static int plan_forward(const struct network *network, int family, rule_vector *
 static int plan_masquerade(uint32_t traits, const struct network *network, int family,
 			   rule_vector *rules)
 {
-	static const enum rule_kind masquerade[] = {RULE_HAIRPIN_MASQUERADE, RULE_MASQUERADE};
+	static const enum rule_kind masquerade[] = { RULE_HAIRPIN_MASQUERADE, RULE_MASQUERADE };
 
 	for (size_t i = 0; i < ARRAY_SIZE(masquerade); i++) {
 		struct rule *rule = network_rule_add(rules, masquerade[i], family, network);
@@ -149,7 +149,7 @@ static int plan_masquerade(uint32_t traits, const struct network *network, int f
  */
 static int plan_loopback(const struct network *network, rule_vector *rules)
 {
-	static const enum rule_kind drops[] = {RULE_LOOPBACK_DROP, RULE_LOOPBACK_SOURCE_DROP};
+	static const enum rule_kind drops[] = { RULE_LOOPBACK_DROP, RULE_LOOPBACK_SOURCE_DROP };
 	struct rule *rule;
 
 	for (size_t i = 0; i < ARRAY_SIZE(drops); i++) {
@@ -168,9 +168,9 @@ static int plan_loopback(const struct network *network, rule_vector *rules)
 /* The jumps to the chains of a network: each as narrow as what stands there. */
 static int plan_network_jumps(const struct network *network, int family, rule_vector *rules)
 {
-	static const enum rule_kind jumps[] = {RULE_NETWORK_RAW_JUMP, RULE_NETWORK_PORTS_JUMP,
-					       RULE_NETWORK_FORWARD_JUMP,
-					       RULE_NETWORK_POSTROUTING_JUMP};
+	static const enum rule_kind jumps[] = { RULE_NETWORK_RAW_JUMP, RULE_NETWORK_PORTS_JUMP,
+						RULE_NETWORK_FORWARD_JUMP,
+						RULE_NETWORK_POSTROUTING_JUMP };
 
 	for (size_t i = 0; i < ARRAY_SIZE(jumps); i++) {
 		struct rule *rule = network_rule_add(rules, jumps[i], family, network);
@@ -195,27 +195,27 @@ static bool network_is_filtered(const struct network *network)
 
 int plan_network(uint32_t traits, const struct network *network, rule_vector *rules)
 {
-	int ret = 0;
+	int r = 0;
 
 	if (!network_is_filtered(network))
 		return 0;
 	if (network_subnet(network, AF_INET))
-		ret = plan_loopback(network, rules);
-	for (size_t i = 0; ret == 0 && i < ARRAY_SIZE(families); i++) {
+		r = plan_loopback(network, rules);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
 		if (!network_subnet(network, families[i]))
 			continue;
-		ret = plan_forward(network, families[i], rules);
-		if (ret == 0)
-			ret = plan_masquerade(traits, network, families[i], rules);
-		if (ret == 0 && traits & PLAN_OWN_CHAINS)
-			ret = plan_network_jumps(network, families[i], rules);
+		r = plan_forward(network, families[i], rules);
+		if (r == 0)
+			r = plan_masquerade(traits, network, families[i], rules);
+		if (r == 0 && traits & PLAN_OWN_CHAINS)
+			r = plan_network_jumps(network, families[i], rules);
 	}
-	return ret;
+	return r;
 }
 
 static struct prefix host_prefix(const struct addr *addr)
 {
-	return (struct prefix){*addr, (uint8_t)(addr_size(addr->family) * 8)};
+	return (struct prefix){ *addr, (uint8_t)(addr_size(addr->family) * 8) };
 }
 
 int plan_endpoint(uint32_t traits, const struct network *network, const struct endpoint *endpoint,
@@ -288,10 +288,10 @@ int plan_port(uint32_t traits, const struct endpoint *endpoint, const struct por
 		if (!port_has_family(port, families[i]) || !endpoint_prefix(endpoint, families[i]))
 			continue;
 		for (unsigned int offset = 0; offset < port->count; offset += step) {
-			int ret = plan_port_part(endpoint, port, families[i], offset, step, rules);
+			int r = plan_port_part(endpoint, port, families[i], offset, step, rules);
 
-			if (ret < 0)
-				return ret;
+			if (r < 0)
+				return r;
 		}
 	}
 	return 0;

@@ -6,13 +6,15 @@
 #include "model/rule.h"
 
 /* What a backend can say in a rule, where backends differ. */
-#define PLAN_BOTH_FAMILIES 0x1u         /* one base rule serves IPv4 and IPv6 */
-#define PLAN_POSTROUTING_IN 0x2u        /* the in-interface is known after routing; without it the
+#define PLAN_BOTH_FAMILIES 0x1u /* one base rule serves IPv4 and IPv6 */
+#define PLAN_POSTROUTING_IN \
+	0x2u                  /* the in-interface is known after routing; without it the
 					 * masquerade rule matches the source subnet instead */
-#define PLAN_PORT_RANGES 0x4u           /* a range of ports is one rule, not one each */
-#define PLAN_OWN_CHAINS 0x8u            /* our rules stand in chains of our own, and those of the
+#define PLAN_PORT_RANGES 0x4u /* a range of ports is one rule, not one each */
+#define PLAN_OWN_CHAINS \
+	0x8u              /* our rules stand in chains of our own, and those of the
 					 * networks in chains below: to each a rule jumps */
-#define PLAN_OWNERS 0x10u               /* a rule in the kernel says whose it is */
+#define PLAN_OWNERS 0x10u /* a rule in the kernel says whose it is */
 
 /* Each appends to *rules (not sorted) and returns 0 or -ENOMEM. */
 int plan_base(uint32_t traits, rule_vector *rules);

@@ -22,9 +22,9 @@ static const struct {
 	uint8_t number;
 	const char *name;
 } protocols[] = {
-	{IPPROTO_TCP, "tcp"},
-	{IPPROTO_UDP, "udp"},
-	{IPPROTO_SCTP, "sctp"},
+	{ IPPROTO_TCP, "tcp" },
+	{ IPPROTO_UDP, "udp" },
+	{ IPPROTO_SCTP, "sctp" },
 };
 
 const char *protocol_name(uint8_t protocol)
@@ -111,18 +111,18 @@ static int port_span_parse(const char *text, const char *whole, struct port_span
 {
 	size_t len = strcspn(text, "-");
 	struct port_span span;
-	int ret;
+	int r;
 
-	ret = port_number_parse(text, len, whole, &span.first, error);
-	if (ret < 0)
-		return ret;
+	r = port_number_parse(text, len, whole, &span.first, error);
+	if (r < 0)
+		return r;
 	span.last = span.first;
 	if (text[len]) {
 		const char *last = text + len + 1;
 
-		ret = port_number_parse(last, strlen(last), whole, &span.last, error);
-		if (ret < 0)
-			return ret;
+		r = port_number_parse(last, strlen(last), whole, &span.last, error);
+		if (r < 0)
+			return r;
 	}
 	if (span.last < span.first)
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
@@ -151,7 +151,7 @@ static int protocol_parse(const struct port_text *pieces, uint8_t *ret_protocol,
 static int host_addr_parse(const struct port_text *pieces, struct addr *ret_addr,
 			   struct error *error)
 {
-	struct addr addr = {0};
+	struct addr addr = { 0 };
 
 	if (pieces->host_addr &&
 	    (addr_parse(pieces->host_addr, &addr) < 0 || addr_is_multicast(&addr)))
@@ -167,13 +167,13 @@ static int host_span_apply(const struct port_text *pieces, const struct port_spa
 			   struct port_request *request, struct error *error)
 {
 	struct port_span host;
-	int ret;
+	int r;
 
 	if (!pieces->host || !pieces->host[0])
 		return 0;
-	ret = port_span_parse(pieces->host, pieces->whole, &host, error);
-	if (ret < 0)
-		return ret;
+	r = port_span_parse(pieces->host, pieces->whole, &host, error);
+	if (r < 0)
+		return r;
 	request->port.host_port = (uint16_t)host.first;
 	if (host.last - host.first == container->last - container->first)
 		return 0;
@@ -190,31 +190,31 @@ static int host_span_apply(const struct port_text *pieces, const struct port_spa
 int port_parse(const char *text, struct port_request *ret_request, struct error *error)
 {
 	char *copy CLEANUP_FREE = strdup(text);
-	struct port_text pieces = {.whole = text};
-	struct port_request request = {0};
+	struct port_text pieces = { .whole = text };
+	struct port_request request = { 0 };
 	struct port_span container;
-	int ret;
+	int r;
 
 	if (!copy)
 		return error_oom(error);
-	ret = port_text_split(copy, &pieces, error);
-	if (ret < 0)
-		return ret;
+	r = port_text_split(copy, &pieces, error);
+	if (r < 0)
+		return r;
 	if (!pieces.container[0])
 		return malformed(text, "the container port is missing", error);
-	ret = port_span_parse(pieces.container, text, &container, error);
-	if (ret < 0)
-		return ret;
+	r = port_span_parse(pieces.container, text, &container, error);
+	if (r < 0)
+		return r;
 	request.port.container_port = (uint16_t)container.first;
 	request.port.count = (uint16_t)(container.last - container.first + 1);
-	ret = protocol_parse(&pieces, &request.port.protocol, error);
-	if (ret == 0)
-		ret = host_addr_parse(&pieces, &request.port.host_addr, error);
-	if (ret == 0)
-		ret = host_span_apply(&pieces, &container, &request, error);
-	if (ret == 0)
+	r = protocol_parse(&pieces, &request.port.protocol, error);
+	if (r == 0)
+		r = host_addr_parse(&pieces, &request.port.host_addr, error);
+	if (r == 0)
+		r = host_span_apply(&pieces, &container, &request, error);
+	if (r == 0)
 		*ret_request = request;
-	return ret;
+	return r;
 }
 
 /* "80" or "80-90". */

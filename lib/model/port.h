@@ -19,7 +19,7 @@ struct port_request {
 };
 int port_parse(const char *text, struct port_request *ret_request, struct error *error);
 const char *port_format(const struct port *port, char text[static PORT_TEXT_MAX]);
-const char *protocol_name(uint8_t protocol);            /* "tcp", "udp", "sctp", "all" for 0 */
+const char *protocol_name(uint8_t protocol); /* "tcp", "udp", "sctp", "all" for 0 */
 
 /* True if both would take the same host port: same protocol, ranges that meet, and addresses that
  * are equal or one of which stands for every address of the family. */

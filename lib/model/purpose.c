@@ -52,9 +52,9 @@ static void base_purpose(const struct rule *rule, char text[static PURPOSE_MAX])
 		snprintf(text, PURPOSE_MAX,
 			 "Connections that this host makes to one of its own "
 			 "addresses are looked up among the published ports%s.",
-			 rule->family == AF_INET6
-				 ? "; those to ::1 are not, since the kernel can't pass them on"
-				 : "");
+			 rule->family == AF_INET6 ?
+				 "; those to ::1 are not, since the kernel can't pass them on" :
+				 "");
 		break;
 	case RULE_USER_JUMP:
 		snprintf(text, PURPOSE_MAX,
@@ -73,9 +73,9 @@ static void base_purpose(const struct rule *rule, char text[static PURPOSE_MAX])
 		break;
 	default:
 		snprintf(text, PURPOSE_MAX, "%s: %s",
-			 rule->chain == CHAIN_FILTER_USER
-				 ? "A rule of the host's administrator in BRIDGENET-USER"
-				 : "Not made by bridgenet",
+			 rule->chain == CHAIN_FILTER_USER ?
+				 "A rule of the host's administrator in BRIDGENET-USER" :
+				 "Not made by bridgenet",
 			 foreign[0] ? foreign : "unknown");
 		break;
 	}

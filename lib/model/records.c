@@ -51,7 +51,7 @@ void network_clear(struct network *network)
 {
 	options_clear(&network->options);
 	free(network->reserved.items);
-	*network = (struct network){0};
+	*network = (struct network){ 0 };
 }
 
 int endpoint_copy(struct endpoint *dst, const struct endpoint *src)
@@ -73,7 +73,7 @@ void endpoint_clear(struct endpoint *endpoint)
 {
 	options_clear(&endpoint->options);
 	free(endpoint->routes.items);
-	*endpoint = (struct endpoint){0};
+	*endpoint = (struct endpoint){ 0 };
 }
 
 void networks_clear(network_vector *networks)
@@ -81,7 +81,7 @@ void networks_clear(network_vector *networks)
 	for (size_t i = 0; i < networks->len; i++)
 		network_clear(&networks->items[i]);
 	free(networks->items);
-	*networks = (network_vector){0};
+	*networks = (network_vector){ 0 };
 }
 
 void endpoints_clear(endpoint_vector *endpoints)
@@ -89,13 +89,13 @@ void endpoints_clear(endpoint_vector *endpoints)
 	for (size_t i = 0; i < endpoints->len; i++)
 		endpoint_clear(&endpoints->items[i]);
 	free(endpoints->items);
-	*endpoints = (endpoint_vector){0};
+	*endpoints = (endpoint_vector){ 0 };
 }
 
 void ports_clear(port_vector *ports)
 {
 	free(ports->items);
-	*ports = (port_vector){0};
+	*ports = (port_vector){ 0 };
 }
 
 const struct subnet *network_subnet(const struct network *network, int family)

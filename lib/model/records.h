@@ -11,20 +11,20 @@
 #include "model/options.h"
 
 enum driver { DRIVER_BRIDGE, DRIVER_HOST, DRIVER_NONE };
-const char *driver_name(enum driver driver);    /* "bridge", "host", "null" */
+const char *driver_name(enum driver driver); /* "bridge", "host", "null" */
 
 struct subnet {
-	struct prefix prefix;           /* prefix.addr.family 0: the network lacks this family */
+	struct prefix prefix; /* prefix.addr.family 0: the network lacks this family */
 	struct addr gateway;
-	struct prefix range;            /* family 0: the whole subnet */
+	struct prefix range; /* family 0: the whole subnet */
 };
 
 struct network {
 	char name[NETWORK_NAME_MAX + 1];
 	char id[ID_LEN + 1];
 	enum driver driver;
-	char bridge[IFNAMSIZ];          /* "" for host and none, and before the first use */
-	bool bridge_adopted;            /* it was there before us: never deleted */
+	char bridge[IFNAMSIZ]; /* "" for host and none, and before the first use */
+	bool bridge_adopted;   /* it was there before us: never deleted */
 	uint32_t mtu;
 	struct subnet ipv4, ipv6;
 	VECTOR(struct addr) reserved;
@@ -41,15 +41,15 @@ struct route {
 struct endpoint {
 	char network[NETWORK_NAME_MAX + 1];
 	char id[ENDPOINT_ID_MAX + 1];
-	char sandbox[SANDBOX_PATH_MAX]; /* "" when only a descriptor was given */
+	char sandbox[SANDBOX_PATH_MAX];         /* "" when only a descriptor was given */
 	uint64_t sandbox_device, sandbox_inode; /* which namespace it is, whatever its path */
-	char interface[IFNAMSIZ];       /* "" for host and none */
+	char interface[IFNAMSIZ];               /* "" for host and none */
 	char host_interface[IFNAMSIZ];
 	uint8_t mac[MAC_LEN];
 	uint32_t mtu;
-	struct prefix ipv4, ipv6;       /* address with the subnet's length; family 0: none */
+	struct prefix ipv4, ipv6; /* address with the subnet's length; family 0: none */
 	int gateway_priority;
-	uint64_t sequence;              /* order of attaching */
+	uint64_t sequence; /* order of attaching */
 	VECTOR(struct route) routes;
 	struct options options;
 };
@@ -58,10 +58,10 @@ struct endpoint {
 struct port {
 	char network[NETWORK_NAME_MAX + 1];
 	char endpoint[ENDPOINT_ID_MAX + 1];
-	uint8_t protocol;               /* IPPROTO_TCP, _UDP, _SCTP */
-	struct addr host_addr;          /* family 0: every address of both families */
-	uint16_t host_port;             /* first; 0 in a request: pick one */
-	uint16_t container_port;        /* first */
+	uint8_t protocol;        /* IPPROTO_TCP, _UDP, _SCTP */
+	struct addr host_addr;   /* family 0: every address of both families */
+	uint16_t host_port;      /* first; 0 in a request: pick one */
+	uint16_t container_port; /* first */
 	uint16_t count;
 };
 
@@ -69,7 +69,7 @@ typedef VECTOR(struct network) network_vector;
 typedef VECTOR(struct endpoint) endpoint_vector;
 typedef VECTOR(struct port) port_vector;
 
-int network_copy(struct network *dst, const struct network *src);       /* 0, -ENOMEM */
+int network_copy(struct network *dst, const struct network *src); /* 0, -ENOMEM */
 void network_clear(struct network *network);
 int endpoint_copy(struct endpoint *dst, const struct endpoint *src);
 void endpoint_clear(struct endpoint *endpoint);

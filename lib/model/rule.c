@@ -8,47 +8,50 @@ static const struct {
 	enum rule_chain jump;
 	uint32_t match;
 } kinds[RULE_KIND_COUNT] = {
-	[RULE_RAW_JUMP] = {CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0},
-	[RULE_LOOPBACK_JUMP] = {CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0},
-	[RULE_LOOPBACK_SOURCE_JUMP] = {CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0},
-	[RULE_NETWORK_RAW_JUMP] = {CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0},
-	[RULE_LOOPBACK_PORT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
-	[RULE_LOOPBACK_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
-	[RULE_LOOPBACK_SOURCE_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
-	[RULE_DIRECT_DROP] = {CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0},
-	[RULE_PORTS_JUMP_PREROUTING] = {CHAIN_NAT_PREROUTING, TARGET_JUMP, CHAIN_NAT_PORTS,
-					RULE_LOCAL_DESTINATION},
-	[RULE_PORTS_JUMP_OUTPUT] = {CHAIN_NAT_OUTPUT, TARGET_JUMP, CHAIN_NAT_PORTS,
-				    RULE_LOCAL_DESTINATION},
-	[RULE_NETWORK_PORTS_JUMP] = {CHAIN_NAT_PORTS, TARGET_JUMP, CHAIN_NAT_PORTS, 0},
-	[RULE_PORT_DNAT] = {CHAIN_NAT_PORTS, TARGET_DNAT, 0, 0},
-	[RULE_USER_JUMP] = {CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_USER, 0},
-	[RULE_FORWARD_JUMP] = {CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_FORWARD, 0},
-	[RULE_ESTABLISHED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0,
-				     RULE_STATE_ESTABLISHED},
-	[RULE_DNAT_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, RULE_STATUS_DNAT},
-	[RULE_NETWORK_FORWARD_JUMP] = {CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_FORWARD, 0},
-	[RULE_BRIDGED_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0},
-	[RULE_UNPUBLISHED_DROP] = {CHAIN_FILTER_FORWARD, TARGET_DROP, 0, 0},
-	[RULE_OUTGOING_ACCEPT] = {CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0},
-	[RULE_POSTROUTING_JUMP] = {CHAIN_NAT_POSTROUTING, TARGET_JUMP, CHAIN_NAT_POSTROUTING, 0},
-	[RULE_NETWORK_POSTROUTING_JUMP] = {CHAIN_NAT_POSTROUTING, TARGET_JUMP,
-					   CHAIN_NAT_POSTROUTING, 0},
-	[RULE_HAIRPIN_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, RULE_STATUS_DNAT},
-	[RULE_LOOPBACK_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0},
-	[RULE_MASQUERADE] = {CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0},
+	[RULE_RAW_JUMP] = { CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0 },
+	[RULE_LOOPBACK_JUMP] = { CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0 },
+	[RULE_LOOPBACK_SOURCE_JUMP] = { CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING,
+					0 },
+	[RULE_NETWORK_RAW_JUMP] = { CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0 },
+	[RULE_LOOPBACK_PORT_DROP] = { CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0 },
+	[RULE_LOOPBACK_DROP] = { CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0 },
+	[RULE_LOOPBACK_SOURCE_DROP] = { CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0 },
+	[RULE_DIRECT_DROP] = { CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0 },
+	[RULE_PORTS_JUMP_PREROUTING] = { CHAIN_NAT_PREROUTING, TARGET_JUMP, CHAIN_NAT_PORTS,
+					 RULE_LOCAL_DESTINATION },
+	[RULE_PORTS_JUMP_OUTPUT] = { CHAIN_NAT_OUTPUT, TARGET_JUMP, CHAIN_NAT_PORTS,
+				     RULE_LOCAL_DESTINATION },
+	[RULE_NETWORK_PORTS_JUMP] = { CHAIN_NAT_PORTS, TARGET_JUMP, CHAIN_NAT_PORTS, 0 },
+	[RULE_PORT_DNAT] = { CHAIN_NAT_PORTS, TARGET_DNAT, 0, 0 },
+	[RULE_USER_JUMP] = { CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_USER, 0 },
+	[RULE_FORWARD_JUMP] = { CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_FORWARD, 0 },
+	[RULE_ESTABLISHED_ACCEPT] = { CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0,
+				      RULE_STATE_ESTABLISHED },
+	[RULE_DNAT_ACCEPT] = { CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, RULE_STATUS_DNAT },
+	[RULE_NETWORK_FORWARD_JUMP] = { CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_FORWARD,
+					0 },
+	[RULE_BRIDGED_ACCEPT] = { CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0 },
+	[RULE_UNPUBLISHED_DROP] = { CHAIN_FILTER_FORWARD, TARGET_DROP, 0, 0 },
+	[RULE_OUTGOING_ACCEPT] = { CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0 },
+	[RULE_POSTROUTING_JUMP] = { CHAIN_NAT_POSTROUTING, TARGET_JUMP, CHAIN_NAT_POSTROUTING, 0 },
+	[RULE_NETWORK_POSTROUTING_JUMP] = { CHAIN_NAT_POSTROUTING, TARGET_JUMP,
+					    CHAIN_NAT_POSTROUTING, 0 },
+	[RULE_HAIRPIN_MASQUERADE] = { CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0,
+				      RULE_STATUS_DNAT },
+	[RULE_LOOPBACK_MASQUERADE] = { CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0 },
+	[RULE_MASQUERADE] = { CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0 },
 };
 
 void rule_init(struct rule *rule, enum rule_kind kind, int family)
 {
-	static const struct prefix loopback = {{AF_INET, {127}}, 8};
+	static const struct prefix loopback = { { AF_INET, { 127 } }, 8 };
 
-	*rule = (struct rule){.kind = kind,
-			      .family = family,
-			      .chain = kinds[kind].chain,
-			      .target = kinds[kind].target,
-			      .jump = kinds[kind].jump,
-			      .match = kinds[kind].match};
+	*rule = (struct rule){ .kind = kind,
+			       .family = family,
+			       .chain = kinds[kind].chain,
+			       .target = kinds[kind].target,
+			       .jump = kinds[kind].jump,
+			       .match = kinds[kind].match };
 	switch (kind) {
 	case RULE_LOOPBACK_JUMP:
 	case RULE_LOOPBACK_SOURCE_JUMP:
@@ -79,7 +82,7 @@ void rules_clear(rule_vector *rules)
 	for (size_t i = 0; i < rules->len; i++)
 		free(rules->items[i].foreign);
 	free(rules->items);
-	*rules = (rule_vector){0};
+	*rules = (rule_vector){ 0 };
 }
 
 /* Less, equal, greater as -1, 0, 1, for any two integers of one type. */
@@ -188,7 +191,7 @@ static int compare_owners(const void *left, const void *right)
 static struct owner *owner_slot(struct owner *table, size_t size, const struct rule *rule)
 {
 	uint64_t i = hash_text(hash_text(HASH_START, rule->network), rule->endpoint);
-	struct owner seeker = {.rule = rule}, *wanted = &seeker, *slot;
+	struct owner seeker = { .rule = rule }, *wanted = &seeker, *slot;
 
 	for (;; i++) {
 		slot = &table[i & (size - 1)];
@@ -219,7 +222,7 @@ static void owners_rank(const rule_vector *rules, struct owner *table, size_t si
 static struct sort_key sort_key(const struct rule *rule, uint32_t owner)
 {
 	const struct addr *addr = &rule->destination.addr;
-	struct sort_key key = {.rule = rule};
+	struct sort_key key = { .rule = rule };
 
 	key.place = (uint64_t)rule->chain << 60 | (uint64_t)rule->kind << 52;
 	if (rule->kind == RULE_FOREIGN)
@@ -287,7 +290,7 @@ static bool is_sorted(const rule_vector *rules)
 	const struct rule *items = rules->items;
 
 	for (size_t i = 1; i < rules->len; i++) {
-		const struct rule *pair[] = {&items[i - 1], &items[i]};
+		const struct rule *pair[] = { &items[i - 1], &items[i] };
 
 		if (compare_pointers(&pair[0], &pair[1]) > 0)
 			return false;

@@ -8,8 +8,7 @@
 
 /* Fill *network, for the caller to clear also on failure. What is picked is free at the moment;
  * reserving it may still fail when another process was faster. */
-int network_design(struct engine *engine, const struct network_request *request,
-		   struct network *network);
+int network_design(bn_ctx *ctx, const struct network_request *request, struct network *network);
 /* Is there a subnet that nobody named? */
 bool network_picks_subnet(const struct network_request *request);
 

@@ -2,14 +2,14 @@
 #include <errno.h>
 #include <syslog.h>
 
-#include "model/fault.h"
+#include "base/fault.h"
 #include "model/ipam.h"
 #include "ops/detach.h"
 #include "ops/operation.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 
-static int load_endpoint(struct engine *engine, const struct network *network, const char *id,
+static int load_endpoint(bn_ctx *ctx, const struct network *network, const char *id,
 			 endpoint_vector *endpoints, port_vector *ports)
 {
 	struct endpoint *slot;
@@ -20,42 +20,42 @@ static int load_endpoint(struct engine *engine, const struct network *network, c
 			return 0;
 	slot = vector_push(endpoints);
 	if (!slot)
-		return error_oom(&engine->error);
-	r = store_endpoint_get(engine->store, network->name, id, slot, &engine->error);
+		return error_oom(&ctx->error);
+	r = store_endpoint_get(ctx->store, network->name, id, slot, &ctx->error);
 	if (r < 0) {
 		endpoints->len--;
 		return r;
 	}
-	return store_ports(engine->store, network->name, id, 0, ports, &engine->error);
+	return store_ports(ctx->store, network->name, id, 0, ports, &ctx->error);
 }
 
-static int reserve(struct engine *engine, const struct network *network, const char *const *ids,
-		   size_t len, bool missing_ok, struct operation *operation,
-		   endpoint_vector *endpoints, port_vector *ports)
+static int reserve(bn_ctx *ctx, const struct network *network, const char *const *ids, size_t len,
+		   bool missing_ok, struct operation *operation, endpoint_vector *endpoints,
+		   port_vector *ports)
 {
 	int r;
 
-	r = operation_begin(engine, OPERATION_DETACH, operation);
+	r = operation_begin(ctx, OPERATION_DETACH, operation);
 	for (size_t i = 0; i < len && r >= 0; i++) {
-		r = load_endpoint(engine, network, ids[i], endpoints, ports);
+		r = load_endpoint(ctx, network, ids[i], endpoints, ports);
 		if (r >= 0)
-			r = store_endpoint_mark(engine->store, operation, network->name, ids[i],
-						&engine->error);
+			r = store_endpoint_mark(ctx->store, operation, network->name, ids[i],
+						&ctx->error);
 		if (r == -ENOENT && missing_ok) {
-			error_clear(&engine->error);
+			error_clear(&ctx->error);
 			r = 0;
 		}
 	}
 	if (r >= 0)
 		r = FAULT("detach.reserve");
 	if (r >= 0)
-		r = store_commit(engine->store, &engine->error);
-	store_rollback(engine->store);
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
 	return r;
 }
 
-static int plan(struct engine *engine, const struct network *network,
-		const endpoint_vector *endpoints, const port_vector *ports, rule_vector *rules)
+static int plan(bn_ctx *ctx, const struct network *network, const endpoint_vector *endpoints,
+		const port_vector *ports, rule_vector *rules)
 {
 	size_t j = 0;
 	int r = 0;
@@ -67,54 +67,51 @@ static int plan(struct engine *engine, const struct network *network,
 		/* the ports were read endpoint by endpoint, in this order */
 		while (j < ports->len && strcmp(ports->items[j].endpoint, endpoint->id) == 0)
 			j++;
-		r = rules_plan_endpoint(engine, network, endpoint, rules);
+		r = rules_plan_endpoint(ctx, network, endpoint, rules);
 		if (r >= 0)
-			r = rules_plan_ports(engine, endpoint, ports->items + first, j - first,
-					     rules);
+			r = rules_plan_ports(ctx, endpoint, ports->items + first, j - first, rules);
 	}
 	return r;
 }
 
-static int cut_links(struct engine *engine, const endpoint_vector *endpoints, bool quick)
+static int cut_links(bn_ctx *ctx, const endpoint_vector *endpoints, bool quick)
 {
 	CLEANUP_FREE const char **names = calloc(endpoints->len + 1, sizeof(*names));
 	size_t len = 0;
 	int r = 0;
 
 	if (!names)
-		return error_oom(&engine->error);
+		return error_oom(&ctx->error);
 	for (size_t i = 0; i < endpoints->len && r >= 0; i++) {
 		if (!endpoints->items[i].host_interface[0])
 			continue;
 		names[len++] = endpoints->items[i].host_interface;
 		if (quick)
-			r = link_endpoint_cut(engine->link, endpoints->items[i].host_interface,
-					      &engine->error);
+			r = link_endpoint_cut(ctx->link, endpoints->items[i].host_interface,
+					      &ctx->error);
 	}
 	if (r < 0 || quick || !len)
 		return r;
-	return link_endpoints_delete(engine->link, names, len, &engine->error);
+	return link_endpoints_delete(ctx->link, names, len, &ctx->error);
 }
 
-int siblings_find(struct engine *engine, const struct endpoint *endpoint,
-		  endpoint_vector *ret_siblings)
+int siblings_find(bn_ctx *ctx, const struct endpoint *endpoint, endpoint_vector *ret_siblings)
 {
 	endpoint_vector *all = ret_siblings;
 	size_t kept = 0;
 	int r;
 
-	r = store_endpoints_in_sandbox(engine->store, endpoint->sandbox_device,
-				       endpoint->sandbox_inode, all, &engine->error);
+	r = store_endpoints_in_sandbox(ctx->store, endpoint->sandbox_device,
+				       endpoint->sandbox_inode, all, &ctx->error);
 	for (size_t i = 0; i < all->len; i++) {
 		struct endpoint *other = &all->items[i];
 		bool same = strcmp(other->network, endpoint->network) == 0 &&
 			    strcmp(other->id, endpoint->id) == 0;
 
 		if (r >= 0)
-			r = same || !other->host_interface[0]
-				    ? 0
-				    : link_exists(engine->link, other->host_interface,
-						  &engine->error);
+			r = same || !other->host_interface[0] ?
+				    0 :
+				    link_exists(ctx->link, other->host_interface, &ctx->error);
 		if (r == 1)
 			all->items[kept++] = *other;
 		else
@@ -124,26 +121,26 @@ int siblings_find(struct engine *engine, const struct endpoint *endpoint,
 	return r < 0 ? r : 0;
 }
 
-static void give_default_route(struct engine *engine, const struct endpoint *endpoint, int family,
+static void give_default_route(bn_ctx *ctx, const struct endpoint *endpoint, int family,
 			       struct sandbox *sandbox)
 {
 	CLEANUP(network_clear) struct network network = { 0 };
 	int r = 0;
 
 	if (sandbox->fd < 0)
-		r = sandbox_reopen(endpoint, sandbox, &engine->error);
+		r = sandbox_reopen(endpoint, sandbox, &ctx->error);
 	if (r >= 0)
-		r = store_network_get(engine->store, endpoint->network, &network, &engine->error);
+		r = store_network_get(ctx->store, endpoint->network, &network, &ctx->error);
 	if (r >= 0 && network_subnet(&network, family))
 		r = link_set_default_route(sandbox, endpoint->interface,
 					   &network_subnet(&network, family)->gateway,
-					   engine->deadline, &engine->error);
+					   ctx->deadline, &ctx->error);
 	if (r < 0)
-		engine_log(engine, LOG_WARNING, "default route: %s", engine->error.message);
-	error_clear(&engine->error);
+		ctx_log(ctx, LOG_WARNING, "default route: %s", ctx->error.message);
+	error_clear(&ctx->error);
 }
 
-void pass_gateway_on(struct engine *engine, const struct endpoint *gone)
+void pass_gateway_on(bn_ctx *ctx, const struct endpoint *gone)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
@@ -151,7 +148,7 @@ void pass_gateway_on(struct engine *engine, const struct endpoint *gone)
 	CLEANUP_FREE const struct endpoint **rest = NULL;
 	const struct endpoint *next;
 
-	if (!gone->interface[0] || siblings_find(engine, gone, &siblings) < 0 || !siblings.len)
+	if (!gone->interface[0] || siblings_find(ctx, gone, &siblings) < 0 || !siblings.len)
 		return;
 	rest = calloc(siblings.len, sizeof(*rest));
 	for (size_t i = 0; rest && i < siblings.len; i++)
@@ -159,40 +156,39 @@ void pass_gateway_on(struct engine *engine, const struct endpoint *gone)
 	for (size_t f = 0; rest && f < ARRAY_SIZE(families); f++) {
 		next = ipam_gateway_endpoint(rest, siblings.len, families[f]);
 		if (next && endpoint_prefix(gone, families[f]))
-			give_default_route(engine, next, families[f], &sandbox);
+			give_default_route(ctx, next, families[f], &sandbox);
 	}
 }
 
-int endpoints_demolish(struct engine *engine, const struct network *network,
-		       const endpoint_vector *endpoints, const port_vector *ports, bool quick)
+int endpoints_demolish(bn_ctx *ctx, const struct network *network, const endpoint_vector *endpoints,
+		       const port_vector *ports, bool quick)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	int r;
 
-	r = plan(engine, network, endpoints, ports, &rules);
+	r = plan(ctx, network, endpoints, ports, &rules);
 	if (r >= 0)
-		r = rules_remove(engine, &rules);
+		r = rules_remove(ctx, &rules);
 	if (r < 0)
 		return r;
 	r = FAULT("detach.link");
 	if (r >= 0)
-		r = cut_links(engine, endpoints, quick);
+		r = cut_links(ctx, endpoints, quick);
 	if (r < 0) {
-		rules_undo_remove(engine, &rules);
+		rules_undo_remove(ctx, &rules);
 		return r;
 	}
 	for (size_t i = 0; i < endpoints->len; i++)
-		pass_gateway_on(engine, &endpoints->items[i]);
-	if (rules_drop_flows(engine, endpoints->items, endpoints->len, ports->items, ports->len,
+		pass_gateway_on(ctx, &endpoints->items[i]);
+	if (rules_drop_flows(ctx, endpoints->items, endpoints->len, ports->items, ports->len,
 			     false) < 0) {
-		engine_log(engine, LOG_WARNING, "stale flows: %s", engine->error.message);
-		error_clear(&engine->error);
+		ctx_log(ctx, LOG_WARNING, "stale flows: %s", ctx->error.message);
+		error_clear(&ctx->error);
 	}
 	return 0;
 }
 
-int ops_detach(struct engine *engine, const char *name, const char *const *ids, size_t len,
-	       uint32_t flags)
+int ops_detach(bn_ctx *ctx, const char *name, const char *const *ids, size_t len, uint32_t flags)
 {
 	CLEANUP(network_clear) struct network network = { 0 };
 	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
@@ -201,20 +197,19 @@ int ops_detach(struct engine *engine, const char *name, const char *const *ids, 
 	struct operation operation;
 	int r;
 
-	r = store_network_get(engine->store, name, &network, &engine->error);
+	r = store_network_get(ctx->store, name, &network, &ctx->error);
 	if (r == -ENOENT && missing_ok) {
-		error_clear(&engine->error);
+		error_clear(&ctx->error);
 		return 0;
 	}
 	if (r >= 0)
-		r = reserve(engine, &network, ids, len, missing_ok, &operation, &endpoints,
-			    &ports);
+		r = reserve(ctx, &network, ids, len, missing_ok, &operation, &endpoints, &ports);
 	if (r < 0)
 		return r;
-	r = endpoints_demolish(engine, &network, &endpoints, &ports, flags & BN_DETACH_QUICK);
+	r = endpoints_demolish(ctx, &network, &endpoints, &ports, flags & BN_DETACH_QUICK);
 	if (r < 0) {
-		operation_abandon(engine, &operation);
+		operation_abandon(ctx, &operation);
 		return r;
 	}
-	return operation_settle(engine, &operation);
+	return operation_settle(ctx, &operation);
 }

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-#include "model/fault.h"
+#include "base/fault.h"
 #include "model/ipam.h"
 #include "ops/detach.h"
 #include "ops/operation.h"
@@ -21,8 +21,8 @@ struct attach {
 	struct sandbox sandbox;
 	struct endpoint endpoint;
 	struct published published;
-	endpoint_vector siblings;       /* other endpoints in the same namespace */
-	unsigned int first_interface;   /* where the search for a free ethN starts */
+	endpoint_vector siblings;     /* other endpoints in the same namespace */
+	unsigned int first_interface; /* where the search for a free ethN starts */
 	struct operation operation;
 	rule_vector rules;
 };
@@ -39,25 +39,27 @@ static void attach_clear(struct attach *attach)
 
 /* ---- what is asked ---- */
 
-static int open_sandbox(struct engine *engine, struct attach *attach)
+static int open_sandbox(bn_ctx *ctx, struct attach *attach)
 {
 	const struct endpoint_request *request = attach->request;
 	struct endpoint *endpoint = &attach->endpoint;
 	int r;
 
 	if (request->sandbox_path)
-		r = sandbox_open_path(request->sandbox_path, &attach->sandbox, &engine->error);
+		r = sandbox_open_path(request->sandbox_path, &attach->sandbox, &ctx->error);
 	else if (request->sandbox_pid > 0)
-		r = sandbox_open_pid(request->sandbox_pid, &attach->sandbox, &engine->error);
+		r = sandbox_open_pid(request->sandbox_pid, &attach->sandbox, &ctx->error);
 	else if (request->sandbox_fd >= 0)
-		r = sandbox_open_fd(request->sandbox_fd, &attach->sandbox, &engine->error);
+		r = sandbox_open_fd(request->sandbox_fd, &attach->sandbox, &ctx->error);
+	else if (attach->network.driver == DRIVER_HOST)
+		r = 0;
 	else
-		r = attach->network.driver == DRIVER_HOST ? 0 :
-		    error_set(&engine->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
+		r = error_set(&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 			      "endpoint %s names no network namespace; give a path, a process or "
-			      "a descriptor", endpoint->id);
+			      "a descriptor",
+			      endpoint->id);
 	if (r >= 0 && attach->sandbox.is_host && attach->network.driver != DRIVER_HOST)
-		r = error_set(&engine->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
+		r = error_set(&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 			      "namespace %s of endpoint %s is the host's own; give that of a "
 			      "container, or attach to network host",
 			      attach->sandbox.path, endpoint->id);
@@ -69,8 +71,8 @@ static int open_sandbox(struct engine *engine, struct attach *attach)
 	return 0;
 }
 
-static int check_address(struct engine *engine, const struct network *network,
-			 struct prefix *address, int family)
+static int check_address(bn_ctx *ctx, const struct network *network, struct prefix *address,
+			 int family)
 {
 	const struct subnet *subnet = network_subnet(network, family);
 	char text[ADDR_TEXT_MAX];
@@ -78,15 +80,15 @@ static int check_address(struct engine *engine, const struct network *network,
 	if (!address->addr.family)
 		return 0;
 	if (!subnet)
-		return error_set(&engine->error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+		return error_set(&ctx->error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
 				 "address %s: network %s has no %s subnet",
 				 addr_format(&address->addr, text), network->name,
 				 family == AF_INET ? "IPv4" : "IPv6");
 	address->len = subnet->prefix.len;
-	return ipam_check_address(network, &address->addr, &engine->error);
+	return ipam_check_address(network, &address->addr, &ctx->error);
 }
 
-static int check_routes(struct engine *engine, const struct attach *attach)
+static int check_routes(bn_ctx *ctx, const struct attach *attach)
 {
 	char gateway[ADDR_TEXT_MAX], destination[PREFIX_TEXT_MAX];
 
@@ -96,7 +98,7 @@ static int check_routes(struct engine *engine, const struct attach *attach)
 			network_subnet(&attach->network, route->gateway.family);
 
 		if (!subnet || !prefix_contains(&subnet->prefix, &route->gateway))
-			return error_set(&engine->error, -EINVAL, BN_REASON_ADDRESS_OUTSIDE,
+			return error_set(&ctx->error, -EINVAL, BN_REASON_ADDRESS_OUTSIDE,
 					 "the route to %s goes by way of %s, which is not in the "
 					 "subnet of network %s",
 					 prefix_format(&route->destination, destination),
@@ -106,30 +108,30 @@ static int check_routes(struct engine *engine, const struct attach *attach)
 	return 0;
 }
 
-static int check_request(struct engine *engine, struct attach *attach)
+static int check_request(bn_ctx *ctx, struct attach *attach)
 {
 	struct endpoint *endpoint = &attach->endpoint;
 	int r;
 
-	r = endpoint_id_check(endpoint->id, &engine->error);
+	r = endpoint_id_check(endpoint->id, &ctx->error);
 	if (r >= 0 && endpoint->interface[0])
-		r = interface_name_check(endpoint->interface, &engine->error);
+		r = interface_name_check(endpoint->interface, &ctx->error);
 	if (r >= 0)
-		r = options_check(&endpoint->options, OPTION_ENDPOINT, &engine->error);
+		r = options_check(&endpoint->options, OPTION_ENDPOINT, &ctx->error);
 	if (r >= 0 && attach->network.driver != DRIVER_BRIDGE &&
 	    (endpoint->ipv4.addr.family || endpoint->ipv6.addr.family || endpoint->routes.len ||
 	     attach->request->mac_given || attach->request->ports_len || endpoint->interface[0]))
-		r = error_set(&engine->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
+		r = error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
 			      "network %s gives no interface of its own, so addresses, routes, a "
 			      "MAC, an interface name and ports have no meaning there; attach to a "
 			      "bridge network",
 			      attach->network.name);
 	if (r >= 0)
-		r = check_address(engine, &attach->network, &endpoint->ipv4, AF_INET);
+		r = check_address(ctx, &attach->network, &endpoint->ipv4, AF_INET);
 	if (r >= 0)
-		r = check_address(engine, &attach->network, &endpoint->ipv6, AF_INET6);
+		r = check_address(ctx, &attach->network, &endpoint->ipv6, AF_INET6);
 	if (r >= 0)
-		r = check_routes(engine, attach);
+		r = check_routes(ctx, attach);
 	return r;
 }
 
@@ -154,7 +156,7 @@ static void choose_interface(struct attach *attach)
 	}
 }
 
-static int pick_address(struct engine *engine, const struct network *network, int family,
+static int pick_address(bn_ctx *ctx, const struct network *network, int family,
 			struct prefix *address)
 {
 	const struct subnet *subnet = network_subnet(network, family);
@@ -162,57 +164,57 @@ static int pick_address(struct engine *engine, const struct network *network, in
 	if (!subnet || address->addr.family)
 		return 0;
 	address->len = subnet->prefix.len;
-	return store_address_pick(engine->store, network, family, &address->addr, &engine->error);
+	return store_address_pick(ctx->store, network, family, &address->addr, &ctx->error);
 }
 
 /* The network was read before the transaction. */
-static int check_unchanged(struct engine *engine, const struct network *network)
+static int check_unchanged(bn_ctx *ctx, const struct network *network)
 {
 	CLEANUP(network_clear) struct network now = { 0 };
 	int r;
 
-	r = store_network_get(engine->store, network->name, &now, &engine->error);
+	r = store_network_get(ctx->store, network->name, &now, &ctx->error);
 	if (r < 0)
 		return r;
 	if (strcmp(now.id, network->id) == 0 && strcmp(now.bridge, network->bridge) == 0 &&
 	    prefix_compare(&now.ipv4.prefix, &network->ipv4.prefix) == 0 &&
 	    prefix_compare(&now.ipv6.prefix, &network->ipv6.prefix) == 0)
 		return 0;
-	return error_set(&engine->error, -ESTALE, BN_REASON_NETWORK_UNKNOWN,
+	return error_set(&ctx->error, -ESTALE, BN_REASON_NETWORK_UNKNOWN,
 			 "network %s was deleted and made again meanwhile; try again",
 			 network->name);
 }
 
-static int reserve_bridged(struct engine *engine, struct attach *attach)
+static int reserve_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	struct endpoint *endpoint = &attach->endpoint;
 	int r;
 
-	r = check_unchanged(engine, &attach->network);
+	r = check_unchanged(ctx, &attach->network);
 	if (r >= 0)
-		r = pick_address(engine, &attach->network, AF_INET, &endpoint->ipv4);
+		r = pick_address(ctx, &attach->network, AF_INET, &endpoint->ipv4);
 	if (r >= 0)
-		r = pick_address(engine, &attach->network, AF_INET6, &endpoint->ipv6);
+		r = pick_address(ctx, &attach->network, AF_INET6, &endpoint->ipv6);
 	if (r < 0)
 		return r;
 	if (!attach->request->endpoint.interface[0])
 		choose_interface(attach);
 	if (!attach->request->mac_given)
-		mac_from_addr(endpoint->ipv4.addr.family ? &endpoint->ipv4.addr
-							 : &endpoint->ipv6.addr,
+		mac_from_addr(endpoint->ipv4.addr.family ? &endpoint->ipv4.addr :
+							   &endpoint->ipv6.addr,
 			      endpoint->mac);
 	endpoint->mtu = attach->network.mtu;
 	return 0;
 }
 
 /* Another name each time: after a quick detach the last one may live on for a while. */
-static int name_host_interface(struct engine *engine, struct attach *attach)
+static int name_host_interface(bn_ctx *ctx, struct attach *attach)
 {
 	char salted[ENDPOINT_ID_MAX + 18];
 	uint64_t salt;
 
 	if (getrandom(&salt, sizeof(salt), 0) != (ssize_t)sizeof(salt))
-		return error_set(&engine->error, -EIO, BN_REASON_KERNEL,
+		return error_set(&ctx->error, -EIO, BN_REASON_KERNEL,
 				 "the kernel gives no random bytes for an interface name");
 	snprintf(salted, sizeof(salted), "%s/%016" PRIx64, attach->endpoint.id, salt);
 	host_interface_name(attach->network.id, salted, attach->endpoint.host_interface);
@@ -220,34 +222,34 @@ static int name_host_interface(struct engine *engine, struct attach *attach)
 }
 
 /* What takes calls to the kernel and so stands before the transaction. */
-static int prepare_bridged(struct engine *engine, struct attach *attach)
+static int prepare_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	int r;
 
-	r = siblings_find(engine, &attach->endpoint, &attach->siblings);
-	return r < 0 ? r : name_host_interface(engine, attach);
+	r = siblings_find(ctx, &attach->endpoint, &attach->siblings);
+	return r < 0 ? r : name_host_interface(ctx, attach);
 }
 
-static int reserve_rows(struct engine *engine, struct attach *attach, bool picks)
+static int reserve_rows(bn_ctx *ctx, struct attach *attach, bool picks)
 {
 	int r = 0;
 
 	if (attach->network.driver == DRIVER_BRIDGE)
-		r = prepare_bridged(engine, attach);
+		r = prepare_bridged(ctx, attach);
 	if (r >= 0)
-		r = operation_begin(engine, OPERATION_ATTACH, &attach->operation);
+		r = operation_begin(ctx, OPERATION_ATTACH, &attach->operation);
 	if (r >= 0 && attach->network.driver == DRIVER_BRIDGE)
-		r = reserve_bridged(engine, attach);
+		r = reserve_bridged(ctx, attach);
 	if (r >= 0)
-		r = store_endpoint_insert(engine->store, &attach->operation, &attach->endpoint,
-					  &engine->error);
+		r = store_endpoint_insert(ctx->store, &attach->operation, &attach->endpoint,
+					  &ctx->error);
 	if (r >= 0)
-		r = ports_reserve(engine, &attach->operation, &attach->published.ports, picks);
+		r = ports_reserve(ctx, &attach->operation, &attach->published.ports, picks);
 	if (r >= 0)
 		r = FAULT("attach.reserve");
 	if (r >= 0)
-		r = store_commit(engine->store, &engine->error);
-	store_rollback(engine->store);
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
 	return r;
 }
 
@@ -261,7 +263,7 @@ static struct endpoint with_families(const struct attach *attach)
 	return endpoint;
 }
 
-static int reserve(struct engine *engine, struct attach *attach)
+static int reserve(bn_ctx *ctx, struct attach *attach)
 {
 	const struct endpoint_request *request = attach->request;
 	bool picks = ports_have_picks(request->ports, request->ports_len);
@@ -269,19 +271,19 @@ static int reserve(struct engine *engine, struct attach *attach)
 	int r;
 
 	for (int tries = 0;; tries++) {
-		r = ports_choose(engine, &shape, request->ports, request->ports_len,
+		r = ports_choose(ctx, &shape, request->ports, request->ports_len,
 				 &attach->published.ports);
 		if (r < 0)
 			return r;
-		r = reserve_rows(engine, attach, picks);
+		r = reserve_rows(ctx, attach, picks);
 		if (r >= 0 || !picks || tries == PICK_TRIES ||
-		    engine->error.reason != BN_REASON_PORT_IN_USE)
+		    ctx->error.reason != BN_REASON_PORT_IN_USE)
 			return r;
 		attach->published.ports.len = 0;
 		endpoints_clear(&attach->siblings);
 		attach->endpoint.ipv4 = request->endpoint.ipv4;
 		attach->endpoint.ipv6 = request->endpoint.ipv6;
-		r = check_request(engine, attach);
+		r = check_request(ctx, attach);
 		if (r < 0)
 			return r;
 	}
@@ -289,14 +291,14 @@ static int reserve(struct engine *engine, struct attach *attach)
 
 /* ---- kernel ---- */
 
-static int default_gateways(struct engine *engine, const struct attach *attach,
+static int default_gateways(bn_ctx *ctx, const struct attach *attach,
 			    struct link_endpoint_config *config)
 {
 	size_t len = attach->siblings.len;
 	CLEANUP_FREE const struct endpoint **candidates = calloc(len + 1, sizeof(*candidates));
 
 	if (!candidates)
-		return error_oom(&engine->error);
+		return error_oom(&ctx->error);
 	for (size_t i = 0; i < len; i++)
 		candidates[i] = &attach->siblings.items[i];
 	candidates[len++] = &attach->endpoint;
@@ -307,7 +309,7 @@ static int default_gateways(struct engine *engine, const struct attach *attach,
 	return 0;
 }
 
-static int build_link(struct engine *engine, struct attach *attach)
+static int build_link(bn_ctx *ctx, struct attach *attach)
 {
 	char alias[ALIAS_MAX];
 	struct link_endpoint_config config = {
@@ -317,127 +319,127 @@ static int build_link(struct engine *engine, struct attach *attach)
 	};
 
 	link_alias(attach->network.id, attach->endpoint.id, alias);
-	if (default_gateways(engine, attach, &config) < 0)
+	if (default_gateways(ctx, attach, &config) < 0)
 		return -ENOMEM;
-	return link_endpoint_create(engine->link, &attach->sandbox, &config, &engine->error);
+	return link_endpoint_create(ctx->link, &attach->sandbox, &config, &ctx->error);
 }
 
 /* The default route that the link took from a sibling goes back to it. */
-static void undo_link(struct engine *engine, const struct attach *attach)
+static void undo_link(bn_ctx *ctx, const struct attach *attach)
 {
 	const char *names[] = { attach->endpoint.host_interface };
 	struct error cause;
 	int r;
 
-	engine_undo_begin(engine, &cause);
-	r = link_endpoints_delete(engine->link, names, 1, &engine->error);
-	pass_gateway_on(engine, &attach->endpoint);
-	engine_undo_end(engine, &cause, r);
+	ctx_undo_begin(ctx, &cause);
+	r = link_endpoints_delete(ctx->link, names, 1, &ctx->error);
+	pass_gateway_on(ctx, &attach->endpoint);
+	ctx_undo_end(ctx, &cause, r);
 }
 
-static int build_bridged(struct engine *engine, struct attach *attach)
+static int build_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	const port_vector *ports = &attach->published.ports;
 	int r;
 
-	r = ports_probe(engine, &attach->endpoint, ports, attach->hold, &attach->published);
+	r = ports_probe(ctx, &attach->endpoint, ports, attach->hold, &attach->published);
 	if (r >= 0)
-		r = rules_plan_endpoint(engine, &attach->network, &attach->endpoint,
-					&attach->rules);
+		r = rules_plan_endpoint(ctx, &attach->network, &attach->endpoint, &attach->rules);
 	if (r >= 0)
-		r = rules_plan_ports(engine, &attach->endpoint, ports->items, ports->len,
+		r = rules_plan_ports(ctx, &attach->endpoint, ports->items, ports->len,
 				     &attach->rules);
 	if (r >= 0)
 		r = FAULT("attach.rules");
 	/* the drops stand before there is an interface that they are about */
 	if (r >= 0)
-		r = rules_add(engine, &attach->rules);
+		r = rules_add(ctx, &attach->rules);
 	if (r < 0)
 		return r;
 	r = FAULT("attach.link");
 	if (r >= 0)
-		r = build_link(engine, attach);
+		r = build_link(ctx, attach);
 	if (r < 0) {
-		undo_link(engine, attach);
-		rules_undo_add(engine, &attach->rules);
+		undo_link(ctx, attach);
+		rules_undo_add(ctx, &attach->rules);
 		return r;
 	}
 	r = FAULT("attach.flows");
 	if (r >= 0)
-		r = rules_drop_flows(engine, &attach->endpoint, 1, ports->items, ports->len, true);
+		r = rules_drop_flows(ctx, &attach->endpoint, 1, ports->items, ports->len, true);
 	if (r < 0) {
-		undo_link(engine, attach);
-		rules_undo_add(engine, &attach->rules);
+		undo_link(ctx, attach);
+		rules_undo_add(ctx, &attach->rules);
 	}
 	return r;
 }
 
-static int build(struct engine *engine, struct attach *attach)
+static int build(bn_ctx *ctx, struct attach *attach)
 {
 	switch (attach->network.driver) {
 	case DRIVER_HOST:
 		return 0;
 	case DRIVER_NONE:
-		return link_loopback_up(&attach->sandbox, engine->deadline, &engine->error);
+		return link_loopback_up(&attach->sandbox, ctx->deadline, &ctx->error);
 	case DRIVER_BRIDGE:
 		break;
 	}
-	return build_bridged(engine, attach);
+	return build_bridged(ctx, attach);
 }
 
 /* Reserve, build, settle. */
-static int attach_once(struct engine *engine, struct attach *attach)
+static int attach_once(bn_ctx *ctx, struct attach *attach)
 {
 	int r;
 
-	r = reserve(engine, attach);
+	r = reserve(ctx, attach);
 	if (r < 0)
 		return r;
-	r = build(engine, attach);
+	r = build(ctx, attach);
 	if (r >= 0) {
-		r = operation_settle(engine, &attach->operation);
+		r = operation_settle(ctx, &attach->operation);
 		if (r < 0 && attach->network.driver == DRIVER_BRIDGE) {
-			undo_link(engine, attach);
-			rules_undo_add(engine, &attach->rules);
+			undo_link(ctx, attach);
+			rules_undo_add(ctx, &attach->rules);
 		}
 	}
 	if (r < 0)
-		operation_abandon(engine, &attach->operation);
+		operation_abandon(ctx, &attach->operation);
 	return r;
 }
 
-static int prepare(struct engine *engine, struct attach *attach)
+static int prepare(bn_ctx *ctx, struct attach *attach)
 {
 	int r;
 
-	r = ops_network_ready(engine, attach->request->network, &attach->network);
+	r = ops_network_ready(ctx, attach->request->network, &attach->network);
 	if (r >= 0 && endpoint_copy(&attach->endpoint, &attach->request->endpoint) < 0)
-		r = error_oom(&engine->error);
+		r = error_oom(&ctx->error);
 	if (r < 0)
 		return r;
 	string_copy(attach->endpoint.network, sizeof(attach->endpoint.network),
 		    attach->network.name);
-	r = check_request(engine, attach);
-	return r < 0 ? r : open_sandbox(engine, attach);
+	r = check_request(ctx, attach);
+	return r < 0 ? r : open_sandbox(ctx, attach);
 }
 
-int ops_attach(struct engine *engine, const struct endpoint_request *request, bool hold,
+int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, bool hold,
 	       struct endpoint *ret_endpoint, struct published *ret_published)
 {
 	unsigned int first_interface = 0;
 	int r;
 
 	for (int tries = 0;; tries++) {
-		CLEANUP(attach_clear) struct attach attach = {
+		CLEANUP(attach_clear)
+		struct attach attach = {
 			.request = request,
 			.hold = hold,
 			.sandbox.fd = -1,
 			.first_interface = first_interface,
 		};
 
-		r = prepare(engine, &attach);
+		r = prepare(ctx, &attach);
 		if (r >= 0)
-			r = attach_once(engine, &attach);
+			r = attach_once(ctx, &attach);
 		if (r >= 0) {
 			*ret_endpoint = attach.endpoint;
 			*ret_published = attach.published;
@@ -446,29 +448,28 @@ int ops_attach(struct engine *engine, const struct endpoint_request *request, bo
 			return 0;
 		}
 		if (r == -ESTALE && tries < INTERFACE_TRIES) {
-			error_clear(&engine->error);
+			error_clear(&ctx->error);
 			continue;
 		}
 		/* somebody else's interface has the name that we picked: take the next */
-		if (engine->error.reason != BN_REASON_INTERFACE_EXISTS ||
+		if (ctx->error.reason != BN_REASON_INTERFACE_EXISTS ||
 		    request->endpoint.interface[0] || tries == INTERFACE_TRIES ||
 		    sscanf(attach.endpoint.interface, "eth%u", &first_interface) != 1)
 			return r;
 		first_interface++;
-		error_clear(&engine->error);
+		error_clear(&ctx->error);
 	}
 }
 
 /* ---- look up ---- */
 
-int ops_endpoint_get(struct engine *engine, const char *name, const char *id,
-		     struct endpoint *ret_endpoint)
+int ops_endpoint_get(bn_ctx *ctx, const char *name, const char *id, struct endpoint *ret_endpoint)
 {
 	CLEANUP(network_clear) struct network network = { 0 };
 	int r;
 
-	r = store_network_get(engine->store, name, &network, &engine->error);
+	r = store_network_get(ctx->store, name, &network, &ctx->error);
 	if (r < 0)
 		return r;
-	return store_endpoint_get(engine->store, network.name, id, ret_endpoint, &engine->error);
+	return store_endpoint_get(ctx->store, network.name, id, ret_endpoint, &ctx->error);
 }

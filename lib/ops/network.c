@@ -2,13 +2,13 @@
 #include <errno.h>
 #include <syslog.h>
 
-#include "model/fault.h"
+#include "base/fault.h"
 #include "ops/design.h"
 #include "ops/operation.h"
 #include "ops/ops.h"
 #include "ops/rules.h"
 
-#define RESERVE_TRIES 16        /* against other processes that pick at the same time */
+#define RESERVE_TRIES 16 /* against other processes that pick at the same time */
 
 struct bridge_config network_bridge_config(const struct network *network, const char *alias)
 {
@@ -24,7 +24,7 @@ struct bridge_config network_bridge_config(const struct network *network, const 
 
 /* ---- reserve ---- */
 
-static int check_overlap(struct engine *engine, const struct network *network)
+static int check_overlap(bn_ctx *ctx, const struct network *network)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	CLEANUP(networks_clear) network_vector others = { 0 };
@@ -32,14 +32,14 @@ static int check_overlap(struct engine *engine, const struct network *network)
 	const struct subnet *a, *b;
 	int r;
 
-	r = store_networks(engine->store, STORE_PENDING, &others, &engine->error);
+	r = store_networks(ctx->store, STORE_PENDING, &others, &ctx->error);
 	for (size_t i = 0; i < others.len && r >= 0; i++)
 		for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
 			a = network_subnet(network, families[f]);
 			b = network_subnet(&others.items[i], families[f]);
 			if (!a || !b || !prefix_overlaps(&a->prefix, &b->prefix))
 				continue;
-			return error_set(&engine->error, -EADDRINUSE, BN_REASON_SUBNET_OVERLAP,
+			return error_set(&ctx->error, -EADDRINUSE, BN_REASON_SUBNET_OVERLAP,
 					 "subnet %s overlaps %s of network %s; choose another",
 					 prefix_format(&a->prefix, mine),
 					 prefix_format(&b->prefix, theirs), others.items[i].name);
@@ -47,23 +47,22 @@ static int check_overlap(struct engine *engine, const struct network *network)
 	return r;
 }
 
-static int reserve(struct engine *engine, const struct network *network,
-		   struct operation *operation)
+static int reserve(bn_ctx *ctx, const struct network *network, struct operation *operation)
 {
 	int r;
 
-	r = operation_begin(engine, OPERATION_NETWORK_CREATE, operation);
+	r = operation_begin(ctx, OPERATION_NETWORK_CREATE, operation);
 	if (r >= 0)
-		r = check_overlap(engine, network);
+		r = check_overlap(ctx, network);
 	if (r >= 0)
-		r = store_network_insert(engine->store, operation, network, &engine->error);
+		r = store_network_insert(ctx->store, operation, network, &ctx->error);
 	if (r >= 0)
-		r = engine_bind_state(engine);
+		r = ctx_bind_state(ctx);
 	if (r >= 0)
 		r = FAULT("network.reserve");
 	if (r >= 0)
-		r = store_commit(engine->store, &engine->error);
-	store_rollback(engine->store);
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
 	return r;
 }
 
@@ -74,15 +73,14 @@ struct forwarding {
 	bool ipv4, ipv6;
 };
 
-static int enable_forwarding(struct engine *engine, const struct network *network,
-			     struct forwarding *changed)
+static int enable_forwarding(bn_ctx *ctx, const struct network *network, struct forwarding *changed)
 {
 	int r = 0;
 
 	if (network->ipv4.prefix.addr.family)
-		r = sysctl_forwarding_enable(AF_INET, &changed->ipv4, &engine->error);
+		r = sysctl_forwarding_enable(AF_INET, &changed->ipv4, &ctx->error);
 	if (r >= 0 && network->ipv6.prefix.addr.family)
-		r = sysctl_forwarding_enable(AF_INET6, &changed->ipv6, &engine->error);
+		r = sysctl_forwarding_enable(AF_INET6, &changed->ipv6, &ctx->error);
 	return r;
 }
 
@@ -96,24 +94,24 @@ static bool any_network(const network_vector *networks, const struct network *bu
 }
 
 /* Unless another network has come to rely on it meanwhile. */
-static void restore_forwarding(struct engine *engine, const struct network *network,
+static void restore_forwarding(bn_ctx *ctx, const struct network *network,
 			       const struct forwarding *changed)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
 	struct error cause;
 	int r;
 
-	engine_undo_begin(engine, &cause);
-	r = store_networks(engine->store, STORE_PENDING, &networks, &engine->error);
+	ctx_undo_begin(ctx, &cause);
+	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
 	if (r >= 0 && !any_network(&networks, network)) {
 		sysctl_forwarding_restore(AF_INET, changed->ipv4);
 		sysctl_forwarding_restore(AF_INET6, changed->ipv6);
 	}
-	engine_undo_end(engine, &cause, r);
+	ctx_undo_end(ctx, &cause, r);
 }
 
 /* The drops stand before there is a device that they are about. */
-static int build(struct engine *engine, const struct network *network)
+static int build(bn_ctx *ctx, const struct network *network)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	char alias[ALIAS_MAX];
@@ -122,63 +120,63 @@ static int build(struct engine *engine, const struct network *network)
 
 	link_alias(network->id, NULL, alias);
 	config = network_bridge_config(network, alias);
-	if (plan_network(engine->firewall->backend->traits, network, &rules) < 0)
-		return error_oom(&engine->error);
+	if (plan_network(ctx->firewall->backend->traits, network, &rules) < 0)
+		return error_oom(&ctx->error);
 	r = FAULT("network.rules");
 	if (r >= 0)
-		r = rules_add(engine, &rules);
+		r = rules_add(ctx, &rules);
 	if (r < 0)
 		return r;
 	r = FAULT("network.bridge");
 	if (r >= 0)
-		r = bridge_create(engine->link, &config, &engine->error);
+		r = bridge_create(ctx->link, &config, &ctx->error);
 	if (r < 0)
-		rules_undo_add(engine, &rules);
+		rules_undo_add(ctx, &rules);
 	return r;
 }
 
 /* 1 when there is no network, but for the one that is being deleted, and so no base any more. */
-static int remove_rule_base(struct engine *engine, const struct network *but)
+static int remove_rule_base(bn_ctx *ctx, const struct network *but)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
 	int r;
 
-	r = store_networks(engine->store, STORE_PENDING, &networks, &engine->error);
+	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
 	if (r < 0 || any_network(&networks, but))
 		return r < 0 ? r : 0;
-	r = engine->firewall->backend->remove_base(engine->firewall, &engine->error);
+	r = ctx->firewall->backend->remove_base(ctx->firewall, &ctx->error);
 	return r < 0 ? r : 1;
 }
 
-static int remove_base(struct engine *engine)
+static int remove_base(bn_ctx *ctx)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
 	int r;
 
-	r = remove_rule_base(engine, NULL);
+	r = remove_rule_base(ctx, NULL);
 	if (r <= 0)
 		return r;
-	r = store_begin(engine->store, &engine->error);
+	r = store_begin(ctx->store, &ctx->error);
 	if (r >= 0)
-		r = store_networks(engine->store, STORE_PENDING, &networks, &engine->error);
+		r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
 	if (r >= 0 && !any_network(&networks, NULL))
-		r = engine_release_state(engine);
+		r = ctx_release_state(ctx);
 	if (r >= 0)
-		r = store_commit(engine->store, &engine->error);
-	store_rollback(engine->store);
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
 	return r;
 }
 
-void remove_base_if_unused(struct engine *engine)
+void remove_base_if_unused(bn_ctx *ctx)
 {
-	struct error cause = engine->error;
+	struct error cause = ctx->error;
 
-	if (remove_base(engine) < 0)
-		engine_log(engine, LOG_WARNING, "the rule base stays: %s", engine->error.message);
-	engine->error = cause;
+	if (remove_base(ctx) < 0)
+		ctx_log(ctx, LOG_WARNING, "the rule base stays: %s", ctx->error.message);
+	ctx->error = cause;
 }
 
-int network_demolish(struct engine *engine, const struct network *network)
+int network_demolish(bn_ctx *ctx, const struct network *network)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	char alias[ALIAS_MAX];
@@ -187,44 +185,44 @@ int network_demolish(struct engine *engine, const struct network *network)
 
 	link_alias(network->id, NULL, alias);
 	config = network_bridge_config(network, alias);
-	r = bridge_delete(engine->link, &config, &engine->error);
+	r = bridge_delete(ctx->link, &config, &ctx->error);
 	if (r < 0)
 		return r;
-	if (plan_network(engine->firewall->backend->traits, network, &rules) < 0)
-		return error_oom(&engine->error);
-	return rules_remove(engine, &rules);
+	if (plan_network(ctx->firewall->backend->traits, network, &rules) < 0)
+		return error_oom(&ctx->error);
+	return rules_remove(ctx, &rules);
 }
 
-static void undo_network(struct engine *engine, const struct network *network)
+static void undo_network(bn_ctx *ctx, const struct network *network)
 {
 	struct error cause;
 
-	engine_undo_begin(engine, &cause);
-	engine_undo_end(engine, &cause, network_demolish(engine, network));
+	ctx_undo_begin(ctx, &cause);
+	ctx_undo_end(ctx, &cause, network_demolish(ctx, network));
 }
 
 /* Between the transactions: the kernel, all of it or nothing. */
-static int build_and_settle(struct engine *engine, const struct network *network,
+static int build_and_settle(bn_ctx *ctx, const struct network *network,
 			    const struct operation *operation)
 {
 	struct forwarding forwarding = { 0 };
 	int r;
 
-	r = build(engine, network);
+	r = build(ctx, network);
 	if (r < 0)
 		return r;
 	/* last, so that there is next to nothing left that could ask for turning it off again */
-	r = enable_forwarding(engine, network, &forwarding);
+	r = enable_forwarding(ctx, network, &forwarding);
 	if (r >= 0)
-		r = operation_settle(engine, operation);
+		r = operation_settle(ctx, operation);
 	if (r < 0) {
-		restore_forwarding(engine, network, &forwarding);
-		undo_network(engine, network);
+		restore_forwarding(ctx, network, &forwarding);
+		undo_network(ctx, network);
 	}
 	return r;
 }
 
-int ops_network_create(struct engine *engine, const struct network_request *request,
+int ops_network_create(bn_ctx *ctx, const struct network_request *request,
 		       struct network *ret_network)
 {
 	CLEANUP(network_clear) struct network network = { 0 };
@@ -232,10 +230,10 @@ int ops_network_create(struct engine *engine, const struct network_request *requ
 	int r;
 
 	for (int tries = 0;; tries++) {
-		r = network_design(engine, request, &network);
+		r = network_design(ctx, request, &network);
 		if (r < 0)
 			return r;
-		r = reserve(engine, &network, &operation);
+		r = reserve(ctx, &network, &operation);
 		if (r >= 0)
 			break;
 		/* another process took the subnet that was picked meanwhile: pick again */
@@ -243,15 +241,15 @@ int ops_network_create(struct engine *engine, const struct network_request *requ
 			return r;
 		network_clear(&network);
 		network = (struct network){ 0 };
-		error_clear(&engine->error);
+		error_clear(&ctx->error);
 	}
-	r = build_and_settle(engine, &network, &operation);
+	r = build_and_settle(ctx, &network, &operation);
 	if (r < 0) {
-		operation_abandon(engine, &operation);
-		remove_base_if_unused(engine);
+		operation_abandon(ctx, &operation);
+		remove_base_if_unused(ctx);
 		return r;
 	}
-	engine_log(engine, LOG_INFO, "network %s is on bridge %s", network.name, network.bridge);
+	ctx_log(ctx, LOG_INFO, "network %s is on bridge %s", network.name, network.bridge);
 	*ret_network = network;
 	network = (struct network){ 0 };
 	return 0;
@@ -259,17 +257,17 @@ int ops_network_create(struct engine *engine, const struct network_request *requ
 
 /* The default network is being made by another process: wait until it stands, or that process is
  * dead and what it left has been undone. */
-static int wait_for_default(struct engine *engine)
+static int wait_for_default(bn_ctx *ctx, unsigned int attempt)
 {
-	error_clear(&engine->error);
-	if (!engine_nap(engine))
-		return error_set(&engine->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
+	error_clear(&ctx->error);
+	if (!deadline_pause(ctx->deadline, attempt))
+		return error_set(&ctx->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
 				 "network %s is still being made by another process; try again",
 				 DEFAULT_NETWORK);
-	return ops_recover(engine);
+	return ops_recover(ctx);
 }
 
-int ops_network_ready(struct engine *engine, const char *name, struct network *ret_network)
+int ops_network_ready(bn_ctx *ctx, const char *name, struct network *ret_network)
 {
 	static const struct options no_options;
 	const struct network_request request = {
@@ -281,8 +279,8 @@ int ops_network_ready(struct engine *engine, const char *name, struct network *r
 	struct network network = { 0 };
 	int r;
 
-	for (;;) {
-		r = store_network_get(engine->store, name, &network, &engine->error);
+	for (unsigned int attempt = 0;; attempt++) {
+		r = store_network_get(ctx->store, name, &network, &ctx->error);
 		if (r < 0)
 			return r;
 		if (network.driver != DRIVER_BRIDGE || network.bridge[0]) {
@@ -290,10 +288,10 @@ int ops_network_ready(struct engine *engine, const char *name, struct network *r
 			return 0;
 		}
 		network_clear(&network);
-		r = ops_network_create(engine, &request, ret_network);
-		if (r >= 0 || engine->error.reason != BN_REASON_NETWORK_EXISTS)
+		r = ops_network_create(ctx, &request, ret_network);
+		if (r >= 0 || ctx->error.reason != BN_REASON_NETWORK_EXISTS)
 			return r;
-		r = wait_for_default(engine);
+		r = wait_for_default(ctx, attempt);
 		if (r < 0)
 			return r;
 	}
@@ -301,46 +299,44 @@ int ops_network_ready(struct engine *engine, const char *name, struct network *r
 
 /* ---- delete ---- */
 
-static int detach_all(struct engine *engine, const struct network *network)
+static int detach_all(bn_ctx *ctx, const struct network *network)
 {
 	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
 	CLEANUP_FREE const char **ids = NULL;
 	int r;
 
-	r = store_endpoints(engine->store, network->name, 0, &endpoints, &engine->error);
+	r = store_endpoints(ctx->store, network->name, 0, &endpoints, &ctx->error);
 	if (r < 0 || !endpoints.len)
 		return r;
 	ids = calloc(endpoints.len, sizeof(*ids));
 	if (!ids)
-		return error_oom(&engine->error);
+		return error_oom(&ctx->error);
 	for (size_t i = 0; i < endpoints.len; i++)
 		ids[i] = endpoints.items[i].id;
-	return ops_detach(engine, network->name, ids, endpoints.len, BN_DETACH_MISSING_OK);
+	return ops_detach(ctx, network->name, ids, endpoints.len, BN_DETACH_MISSING_OK);
 }
 
-static int reserve_delete(struct engine *engine, const struct network *network,
-			  struct operation *operation)
+static int reserve_delete(bn_ctx *ctx, const struct network *network, struct operation *operation)
 {
 	size_t endpoints = 0;
 	int r;
 
-	r = operation_begin(engine, OPERATION_NETWORK_DELETE, operation);
+	r = operation_begin(ctx, OPERATION_NETWORK_DELETE, operation);
 	if (r >= 0)
-		r = store_endpoint_count(engine->store, network->name, &endpoints, &engine->error);
+		r = store_endpoint_count(ctx->store, network->name, &endpoints, &ctx->error);
 	if (r >= 0 && endpoints)
-		r = error_set(&engine->error, -EBUSY, BN_REASON_NETWORK_IN_USE,
-			      "network %s still has %zu endpoint%s; detach %s first",
-			      network->name, endpoints, endpoints == 1 ? "" : "s",
-			      endpoints == 1 ? "it" : "them");
+		r = error_set(&ctx->error, -EBUSY, BN_REASON_NETWORK_IN_USE,
+			      "network %s still has %zu endpoint%s; detach %s first", network->name,
+			      endpoints, endpoints == 1 ? "" : "s", endpoints == 1 ? "it" : "them");
 	if (r >= 0)
-		r = store_network_mark(engine->store, operation, network->name, &engine->error);
+		r = store_network_mark(ctx->store, operation, network->name, &ctx->error);
 	if (r >= 0)
-		r = store_commit(engine->store, &engine->error);
-	store_rollback(engine->store);
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
 	return r;
 }
 
-int ops_network_delete(struct engine *engine, const char *name, uint32_t flags)
+int ops_network_delete(bn_ctx *ctx, const char *name, uint32_t flags)
 {
 	CLEANUP(network_clear) struct network network = { 0 };
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
@@ -349,50 +345,53 @@ int ops_network_delete(struct engine *engine, const char *name, uint32_t flags)
 	char alias[ALIAS_MAX];
 	int r;
 
-	r = store_network_get(engine->store, name, &network, &engine->error);
+	r = store_network_get(ctx->store, name, &network, &ctx->error);
 	if (r == -ENOENT && (flags & BN_DELETE_MISSING_OK)) {
-		error_clear(&engine->error);
+		error_clear(&ctx->error);
 		return 0;
 	}
 	if (r < 0)
 		return r;
 	if (network.driver != DRIVER_BRIDGE)
-		return error_set(&engine->error, -EPERM, BN_REASON_NETWORK_BUILTIN,
+		return error_set(&ctx->error, -EPERM, BN_REASON_NETWORK_BUILTIN,
 				 "network %s is built in and can't be deleted", network.name);
 	if (!network.bridge[0])
-		return flags & BN_DELETE_MISSING_OK ? 0 :
-		       error_set(&engine->error, -ENOENT, BN_REASON_NETWORK_BUILTIN,
-				 "network %s is built in and not in use; there is nothing to "
-				 "delete", network.name);
+		return flags & BN_DELETE_MISSING_OK ?
+			       0 :
+			       error_set(
+				       &ctx->error, -ENOENT, BN_REASON_NETWORK_BUILTIN,
+				       "network %s is built in and not in use; there is nothing to "
+				       "delete",
+				       network.name);
 	if (flags & BN_DELETE_ENDPOINTS) {
-		r = detach_all(engine, &network);
+		r = detach_all(ctx, &network);
 		if (r < 0)
 			return r;
 	}
 
-	r = reserve_delete(engine, &network, &operation);
+	r = reserve_delete(ctx, &network, &operation);
 	if (r < 0)
 		return r;
 	link_alias(network.id, NULL, alias);
 	config = network_bridge_config(&network, alias);
-	if (plan_network(engine->firewall->backend->traits, &network, &rules) < 0)
-		r = error_oom(&engine->error);
+	if (plan_network(ctx->firewall->backend->traits, &network, &rules) < 0)
+		r = error_oom(&ctx->error);
 	if (r >= 0)
-		r = rules_remove(engine, &rules);
+		r = rules_remove(ctx, &rules);
 	if (r >= 0) {
-		r = bridge_delete(engine->link, &config, &engine->error);
+		r = bridge_delete(ctx->link, &config, &ctx->error);
 		if (r < 0)
-			rules_undo_remove(engine, &rules);
+			rules_undo_remove(ctx, &rules);
 	}
 	if (r < 0) {
-		operation_abandon(engine, &operation);
+		operation_abandon(ctx, &operation);
 		return r;
 	}
 	/* now, so that the base of the last network goes also if this process dies meanwhile */
-	if (remove_rule_base(engine, &network) < 0)
-		error_clear(&engine->error);
-	r = operation_settle(engine, &operation);
+	if (remove_rule_base(ctx, &network) < 0)
+		error_clear(&ctx->error);
+	r = operation_settle(ctx, &operation);
 	if (r >= 0)
-		remove_base_if_unused(engine);
+		remove_base_if_unused(ctx);
 	return r;
 }

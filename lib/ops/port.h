@@ -5,20 +5,20 @@
 
 #include "ops/ops.h"
 
-#define PICK_TRIES 16   /* of a whole request, against other processes that pick at the same time */
+#define PICK_TRIES 16 /* of a whole request, against other processes that pick at the same time */
 
 /* Requests -> mappings with a host port each, owned by the endpoint. A picked port is free at the
  * moment; reserving it may still fail with -EADDRINUSE when another process was faster. */
-int ports_choose(struct engine *engine, const struct endpoint *endpoint,
-		 const struct port_request *requests, size_t len, port_vector *ret_ports);
+int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
+		 size_t len, port_vector *ret_ports);
 bool ports_have_picks(const struct port_request *requests, size_t len);
 
 /* Inside a transaction. picked: the last one was picked, remember where the next search starts. */
-int ports_reserve(struct engine *engine, const struct operation *operation,
-		  const port_vector *ports, bool picked);
+int ports_reserve(bn_ctx *ctx, const struct operation *operation, const port_vector *ports,
+		  bool picked);
 
 /* No process of the host uses them; with hold, sockets that keep it so. */
-int ports_probe(struct engine *engine, const struct endpoint *endpoint, const port_vector *ports,
-		bool hold, struct published *ret_published);
+int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector *ports, bool hold,
+		struct published *ret_published);
 
 #endif

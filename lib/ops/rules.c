@@ -7,25 +7,25 @@
 #include "model/owner.h"
 #include "model/port.h"
 
-static uint32_t traits_of(const struct engine *engine)
+static uint32_t traits_of(const bn_ctx *ctx)
 {
-	return engine->firewall->backend->traits;
+	return ctx->firewall->backend->traits;
 }
 
-int rules_plan_endpoint(struct engine *engine, const struct network *network,
-			const struct endpoint *endpoint, rule_vector *rules)
+int rules_plan_endpoint(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+			rule_vector *rules)
 {
-	int r = plan_endpoint(traits_of(engine), network, endpoint, rules);
+	int r = plan_endpoint(traits_of(ctx), network, endpoint, rules);
 
-	return r < 0 ? error_oom(&engine->error) : 0;
+	return r < 0 ? error_oom(&ctx->error) : 0;
 }
 
-int rules_plan_ports(struct engine *engine, const struct endpoint *endpoint,
-		     const struct port *ports, size_t len, rule_vector *rules)
+int rules_plan_ports(bn_ctx *ctx, const struct endpoint *endpoint, const struct port *ports,
+		     size_t len, rule_vector *rules)
 {
 	for (size_t i = 0; i < len; i++)
-		if (plan_port(traits_of(engine), endpoint, &ports[i], rules) < 0)
-			return error_oom(&engine->error);
+		if (plan_port(traits_of(ctx), endpoint, &ports[i], rules) < 0)
+			return error_oom(&ctx->error);
 	return 0;
 }
 
@@ -39,8 +39,7 @@ static int compare_owner(const void *key, const void *item)
 }
 
 static int plan_rows(uint32_t traits, const network_vector *networks,
-		     const endpoint_vector *endpoints, const port_vector *ports,
-		     rule_vector *rules)
+		     const endpoint_vector *endpoints, const port_vector *ports, rule_vector *rules)
 {
 	const struct endpoint *endpoint;
 	int r = 0;
@@ -52,7 +51,8 @@ static int plan_rows(uint32_t traits, const network_vector *networks,
 		       strcmp(endpoints->items[j].network, networks->items[i].name) < 0)
 			j++;
 		for (; j < endpoints->len && r >= 0 &&
-		       strcmp(endpoints->items[j].network, networks->items[i].name) == 0; j++)
+		       strcmp(endpoints->items[j].network, networks->items[i].name) == 0;
+		     j++)
 			r = plan_endpoint(traits, &networks->items[i], &endpoints->items[j], rules);
 	}
 	for (size_t i = 0; i < ports->len && r >= 0; i++) {
@@ -66,7 +66,7 @@ static int plan_rows(uint32_t traits, const network_vector *networks,
 	return r;
 }
 
-int rules_plan_state(struct engine *engine, uint32_t traits, const char *name, rule_vector *rules)
+int rules_plan_state(bn_ctx *ctx, uint32_t traits, const char *name, rule_vector *rules)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
 	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
@@ -76,36 +76,36 @@ int rules_plan_state(struct engine *engine, uint32_t traits, const char *name, r
 
 	if (name) {
 		network = vector_push(&networks);
-		r = network ? store_network_get(engine->store, name, network, &engine->error)
-			    : error_oom(&engine->error);
+		r = network ? store_network_get(ctx->store, name, network, &ctx->error) :
+			      error_oom(&ctx->error);
 		if (r >= 0)
 			name = network->name;
 	} else {
-		r = store_networks(engine->store, 0, &networks, &engine->error);
+		r = store_networks(ctx->store, 0, &networks, &ctx->error);
 	}
 	if (r >= 0)
-		r = store_endpoints(engine->store, name, 0, &endpoints, &engine->error);
+		r = store_endpoints(ctx->store, name, 0, &endpoints, &ctx->error);
 	if (r >= 0)
-		r = store_ports(engine->store, name, NULL, 0, &ports, &engine->error);
+		r = store_ports(ctx->store, name, NULL, 0, &ports, &ctx->error);
 	if (r < 0)
 		return r;
 	r = plan_rows(traits, &networks, &endpoints, &ports, rules);
-	return r < 0 ? error_oom(&engine->error) : 0;
+	return r < 0 ? error_oom(&ctx->error) : 0;
 }
 
 /* The kernel's rules do not say whose they are: the state does. */
-static int find_owners(struct engine *engine, rule_vector *rules)
+static int find_owners(bn_ctx *ctx, rule_vector *rules)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
 	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
 	int r;
 
-	r = store_networks(engine->store, STORE_PENDING, &networks, &engine->error);
+	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
 	if (r >= 0)
-		r = store_endpoints(engine->store, NULL, STORE_PENDING, &endpoints, &engine->error);
+		r = store_endpoints(ctx->store, NULL, STORE_PENDING, &endpoints, &ctx->error);
 	if (r < 0)
 		return r;
-	return owners_find(rules, &networks, &endpoints) < 0 ? error_oom(&engine->error) : 0;
+	return owners_find(rules, &networks, &endpoints) < 0 ? error_oom(&ctx->error) : 0;
 }
 
 static void keep_network(rule_vector *rules, const char *network)
@@ -122,15 +122,15 @@ static void keep_network(rule_vector *rules, const char *network)
 	rules->len = kept;
 }
 
-int rules_list(struct engine *engine, const char *network, rule_vector *rules)
+int rules_list(bn_ctx *ctx, const char *network, rule_vector *rules)
 {
-	const struct firewall_backend *backend = engine->firewall->backend;
+	const struct firewall_backend *backend = ctx->firewall->backend;
 	int r;
 
-	r = backend->list(engine->firewall, network, rules, &engine->error);
+	r = backend->list(ctx->firewall, network, rules, &ctx->error);
 	if (r < 0 || backend->traits & PLAN_OWNERS)
 		return r;
-	r = find_owners(engine, rules);
+	r = find_owners(ctx, rules);
 	if (r < 0)
 		return r;
 	if (network)
@@ -139,8 +139,7 @@ int rules_list(struct engine *engine, const char *network, rule_vector *rules)
 	return 0;
 }
 
-static int apply(struct engine *engine, const rule_vector *add, const rule_vector *remove,
-		 uint32_t flags)
+static int apply(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove, uint32_t flags)
 {
 	const struct firewall_change change = {
 		.add = add ? add->items : NULL,
@@ -150,7 +149,7 @@ static int apply(struct engine *engine, const rule_vector *add, const rule_vecto
 		.flags = flags,
 	};
 
-	return engine->firewall->backend->apply(engine->firewall, &change, &engine->error);
+	return ctx->firewall->backend->apply(ctx->firewall, &change, &ctx->error);
 }
 
 static int compare_rules(const void *a, const void *b)
@@ -173,94 +172,94 @@ static void subtract(rule_vector *all, rule_vector *gone)
 	all->len = kept;
 }
 
-static int copy_rules(struct engine *engine, const rule_vector *from, rule_vector *to)
+static int copy_rules(bn_ctx *ctx, const rule_vector *from, rule_vector *to)
 {
 	if (!from || !from->len)
 		return 0;
 	if (vector_reserve(to, from->len) < 0)
-		return error_oom(&engine->error);
+		return error_oom(&ctx->error);
 	memcpy(to->items + to->len, from->items, from->len * sizeof(*from->items));
 	to->len += from->len;
 	return 0;
 }
 
 /* The base and everything of the state, plus add, less remove. */
-static int rebuild(struct engine *engine, const rule_vector *add, const rule_vector *remove)
+static int rebuild(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove)
 {
 	CLEANUP(rules_clear) rule_vector all = { 0 };
 	CLEANUP(rules_clear) rule_vector gone = { 0 };
 	int r;
 
-	r = rules_plan_state(engine, traits_of(engine), NULL, &all);
+	r = rules_plan_state(ctx, traits_of(ctx), NULL, &all);
 	if (r >= 0)
-		r = copy_rules(engine, remove, &gone);
+		r = copy_rules(ctx, remove, &gone);
 	if (r < 0)
 		return r;
 	/* what is added may be in the state already (a deletion that is being undone) */
 	subtract(&all, &gone);
 	gone.len = 0;
-	r = copy_rules(engine, add, &gone);
+	r = copy_rules(ctx, add, &gone);
 	if (r < 0)
 		return r;
 	subtract(&all, &gone);
-	r = copy_rules(engine, add, &all);
+	r = copy_rules(ctx, add, &all);
 	if (r < 0 || (!all.len && !remove))
 		return r;
-	engine_log(engine, LOG_INFO, "making the rule base and %zu rules", all.len);
+	ctx_log(ctx, LOG_INFO, "making the rule base and %zu rules", all.len);
 	/* only a part of the base may be gone, and what is to be removed still there */
-	return apply(engine, &all, remove, FIREWALL_BASE | FIREWALL_REPLACE | FIREWALL_MISSING_OK);
+	return apply(ctx, &all, remove, FIREWALL_BASE | FIREWALL_REPLACE | FIREWALL_MISSING_OK);
 }
 
-int rules_add(struct engine *engine, const rule_vector *rules)
+int rules_add(bn_ctx *ctx, const rule_vector *rules)
 {
 	int r;
 
 	if (!rules->len)
 		return 0;
-	r = apply(engine, rules, NULL, 0);
+	r = apply(ctx, rules, NULL, 0);
 	if (r == FIREWALL_BASE_MISSING)
-		r = rebuild(engine, rules, NULL);
+		r = rebuild(ctx, rules, NULL);
 	/* a port that only the kernel knows is taken, by another state directory */
-	return r == -EEXIST && engine->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
+	return r == -EEXIST && ctx->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
 }
 
-int rules_remove(struct engine *engine, const rule_vector *rules)
+int rules_remove(bn_ctx *ctx, const rule_vector *rules)
 {
 	int r;
 
 	if (!rules->len)
 		return 0;
 	/* mostly all is there, and looking first can be spared */
-	r = apply(engine, NULL, rules, 0);
+	r = apply(ctx, NULL, rules, 0);
 	if (r == -ENOENT) {
-		error_clear(&engine->error);
-		r = apply(engine, NULL, rules, FIREWALL_MISSING_OK);
+		error_clear(&ctx->error);
+		r = apply(ctx, NULL, rules, FIREWALL_MISSING_OK);
 	}
-	return r == FIREWALL_BASE_MISSING ? rebuild(engine, NULL, rules) : r;
+	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, NULL, rules) : r;
 }
 
-void rules_undo_add(struct engine *engine, const rule_vector *rules)
+void rules_undo_add(bn_ctx *ctx, const rule_vector *rules)
 {
 	struct error cause;
 	int r = 0;
 
-	engine_undo_begin(engine, &cause);
+	ctx_undo_begin(ctx, &cause);
 	if (rules->len)
-		r = apply(engine, NULL, rules, FIREWALL_MISSING_OK);
-	engine_undo_end(engine, &cause, r == FIREWALL_BASE_MISSING ? 0 : r);
+		r = apply(ctx, NULL, rules, FIREWALL_MISSING_OK);
+	ctx_undo_end(ctx, &cause, r == FIREWALL_BASE_MISSING ? 0 : r);
 }
 
-void rules_undo_remove(struct engine *engine, const rule_vector *rules)
+void rules_undo_remove(bn_ctx *ctx, const rule_vector *rules)
 {
 	struct error cause;
 	int r = 0;
 
-	engine_undo_begin(engine, &cause);
+	ctx_undo_begin(ctx, &cause);
 	if (rules->len)
-		r = apply(engine, rules, NULL, FIREWALL_REPLACE);
+		r = apply(ctx, rules, NULL, FIREWALL_REPLACE);
 	if (r == FIREWALL_BASE_MISSING)
-		r = rebuild(engine, rules, NULL);
-	engine_undo_end(engine, &cause, r);
+		r = rebuild(ctx, rules, NULL);
+	ctx_undo_end(ctx, &cause, r);
 }
 
 static const struct endpoint *owner_of(const struct port *port, const struct endpoint *endpoints,
@@ -300,28 +299,28 @@ static int add_filters(const struct port *port, const struct endpoint *endpoint,
 	return 0;
 }
 
-static int drop_flows(struct engine *engine, const filter_vector *filters)
+static int drop_flows(bn_ctx *ctx, const filter_vector *filters)
 {
 	CLEANUP_FREE struct addr *local = NULL;
 	prefix_vector addresses = { 0 };
 	int r;
 
-	r = link_local_addresses(engine->link, &addresses, &engine->error);
+	r = link_local_addresses(ctx->link, &addresses, &ctx->error);
 	if (r >= 0) {
 		local = calloc(addresses.len + 1, sizeof(*local));
-		r = local ? 0 : error_oom(&engine->error);
+		r = local ? 0 : error_oom(&ctx->error);
 	}
 	if (r >= 0) {
 		for (size_t i = 0; i < addresses.len; i++)
 			local[i] = addresses.items[i].addr;
 		r = conntrack_drop_flows(filters->items, filters->len, local, addresses.len,
-					 engine->deadline, &engine->error);
+					 ctx->deadline, &ctx->error);
 	}
 	free(addresses.items);
 	return r;
 }
 
-int rules_drop_flows(struct engine *engine, const struct endpoint *endpoints, size_t endpoints_len,
+int rules_drop_flows(bn_ctx *ctx, const struct endpoint *endpoints, size_t endpoints_len,
 		     const struct port *ports, size_t ports_len, bool published)
 {
 	filter_vector filters = { 0 };
@@ -336,9 +335,9 @@ int rules_drop_flows(struct engine *engine, const struct endpoint *endpoints, si
 			r = add_filters(&ports[i], endpoint, published, &filters);
 	}
 	if (r < 0)
-		error_oom(&engine->error);
+		error_oom(&ctx->error);
 	else if (filters.len)
-		r = drop_flows(engine, &filters);
+		r = drop_flows(ctx, &filters);
 	free(filters.items);
 	return r;
 }

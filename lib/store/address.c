@@ -13,10 +13,10 @@ static int family_number(int family)
 static int get(struct store *store, enum statement which, const char *network,
 	       const struct addr *addr, sqlite3_stmt **ret_statement, struct error *error)
 {
-	int rc = statement_get(store, which, ret_statement, error);
+	int r = statement_get(store, which, ret_statement, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_text(*ret_statement, 1, network);
 	bind_int(*ret_statement, 2, family_number(addr->family));
 	bind_addr(*ret_statement, 3, addr);
@@ -28,24 +28,24 @@ int address_take(struct store *store, const struct endpoint *endpoint, const str
 {
 	sqlite3_stmt *holder CLEANUP_STATEMENT = NULL, *take CLEANUP_STATEMENT = NULL;
 	char text[ADDR_TEXT_MAX];
-	int rc;
+	int r;
 
 	if (!addr_is_set(addr))
 		return 0;
-	rc = get(store, STATEMENT_ADDRESS_HOLDER, endpoint->network, addr, &holder, error);
-	if (rc == 0)
-		rc = statement_step(store, holder, error);
-	if (rc < 0)
-		return rc;
-	if (rc > 0 && !sqlite3_column_int(holder, 0))
+	r = get(store, STATEMENT_ADDRESS_HOLDER, endpoint->network, addr, &holder, error);
+	if (r == 0)
+		r = statement_step(store, holder, error);
+	if (r < 0)
+		return r;
+	if (r > 0 && !sqlite3_column_int(holder, 0))
 		return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
 				 "address %s of network %s is already used by endpoint %s; detach "
 				 "that one or choose another address",
 				 addr_format(addr, text), endpoint->network,
 				 column_text(holder, 1));
-	rc = get(store, STATEMENT_ADDRESS_TAKE, endpoint->network, addr, &take, error);
-	if (rc < 0)
-		return rc;
+	r = get(store, STATEMENT_ADDRESS_TAKE, endpoint->network, addr, &take, error);
+	if (r < 0)
+		return r;
 	bind_int(take, 4, (int64_t)endpoint->sequence);
 	return statement_step(store, take, error);
 }
@@ -54,12 +54,12 @@ int address_release(struct store *store, const char *network, const struct addr 
 		    struct error *error)
 {
 	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
-	int rc;
+	int r;
 
 	if (!addr_is_set(addr))
 		return 0;
-	rc = get(store, STATEMENT_ADDRESS_RELEASE, network, addr, &statement, error);
-	return rc < 0 ? rc : statement_step(store, statement, error);
+	r = get(store, STATEMENT_ADDRESS_RELEASE, network, addr, &statement, error);
+	return r < 0 ? r : statement_step(store, statement, error);
 }
 
 /* How far the addresses that we chose have come; family 0 before the first. */
@@ -67,14 +67,14 @@ static int read_highest(struct store *store, const char *network, int family, st
 			struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	struct addr addr = {.family = family};
-	int rc = get(store, STATEMENT_ADDRESS_HIGHEST, network, &addr, &row, error);
+	struct addr addr = { .family = family };
+	int r = get(store, STATEMENT_ADDRESS_HIGHEST, network, &addr, &row, error);
 
-	if (rc == 0)
-		rc = statement_step(store, row, error);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
+	if (r == 0)
+		r = statement_step(store, row, error);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return network_unknown(network, error);
 	return column_addr(row, 0, ret_addr) < 0 ? damaged(store, "an address", error) : 0;
 }
@@ -84,9 +84,9 @@ static int is_known(struct store *store, const char *network, const struct addr 
 		    struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = get(store, STATEMENT_ADDRESS_HOLDER, network, addr, &row, error);
+	int r = get(store, STATEMENT_ADDRESS_HOLDER, network, addr, &row, error);
 
-	return rc < 0 ? rc : statement_step(store, row, error);
+	return r < 0 ? r : statement_step(store, row, error);
 }
 
 /*
@@ -99,10 +99,10 @@ static int pick_new(struct store *store, const struct network *network, int fami
 {
 	sqlite3_stmt *set CLEANUP_STATEMENT = NULL;
 	struct addr from, addr;
-	int known, rc = read_highest(store, network->name, family, &from, error);
+	int known, r = read_highest(store, network->name, family, &from, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	do {
 		if (!ipam_next_address(network, family, &from, &addr))
 			return 0;
@@ -112,11 +112,11 @@ static int pick_new(struct store *store, const struct network *network, int fami
 	} while (known && addr_add(&addr, 1, &from));
 	if (known)
 		return 0;
-	rc = get(store, STATEMENT_ADDRESS_SET_HIGHEST, network->name, &addr, &set, error);
-	if (rc == 0)
-		rc = statement_step(store, set, error);
-	if (rc < 0)
-		return rc;
+	r = get(store, STATEMENT_ADDRESS_SET_HIGHEST, network->name, &addr, &set, error);
+	if (r == 0)
+		r = statement_step(store, set, error);
+	if (r < 0)
+		return r;
 	*ret_addr = addr;
 	return 1;
 }
@@ -134,29 +134,29 @@ static bool is_dynamic(const struct network *network, const struct addr *addr)
 static int pick_released(struct store *store, const struct network *network, int family,
 			 struct addr *ret_addr, struct error *error)
 {
-	struct addr addr = {.family = family};
-	int rc;
+	struct addr addr = { .family = family };
+	int r;
 
 	for (;;) {
 		sqlite3_stmt *oldest CLEANUP_STATEMENT = NULL, *forget CLEANUP_STATEMENT = NULL;
 
-		rc = statement_get(store, STATEMENT_ADDRESS_OLDEST, &oldest, error);
-		if (rc < 0)
-			return rc;
+		r = statement_get(store, STATEMENT_ADDRESS_OLDEST, &oldest, error);
+		if (r < 0)
+			return r;
 		bind_text(oldest, 1, network->name);
 		bind_int(oldest, 2, family_number(family));
-		rc = statement_step(store, oldest, error);
-		if (rc <= 0)
-			return rc;
+		r = statement_step(store, oldest, error);
+		if (r <= 0)
+			return r;
 		if (column_addr(oldest, 0, &addr) < 0)
 			return damaged(store, "an address", error);
 		if (is_dynamic(network, &addr))
 			break;
-		rc = get(store, STATEMENT_ADDRESS_FORGET, network->name, &addr, &forget, error);
-		if (rc == 0)
-			rc = statement_step(store, forget, error);
-		if (rc < 0)
-			return rc;
+		r = get(store, STATEMENT_ADDRESS_FORGET, network->name, &addr, &forget, error);
+		if (r == 0)
+			r = statement_step(store, forget, error);
+		if (r < 0)
+			return r;
 	}
 	*ret_addr = addr;
 	return 1;
@@ -167,27 +167,27 @@ int store_address_pick(struct store *store, const struct network *network, int f
 {
 	const struct subnet *subnet = network_subnet(network, family);
 	char text[PREFIX_TEXT_MAX];
-	int rc = transaction_check(store, error);
+	int r = transaction_check(store, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (!subnet)
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
 				 "network %s has no IPv%d subnet to take an address from",
 				 network->name, family_number(family));
-	rc = pick_new(store, network, family, ret_addr, error);
-	if (rc == 0)
-		rc = pick_released(store, network, family, ret_addr, error);
-	if (rc < 0)
-		return rc;
-	if (rc > 0)
+	r = pick_new(store, network, family, ret_addr, error);
+	if (r == 0)
+		r = pick_released(store, network, family, ret_addr, error);
+	if (r < 0)
+		return r;
+	if (r > 0)
 		return 0;
-	return error_set(
-		error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
-		"network %s has no free address left in %s; detach an endpoint or create "
-		"a network with a larger %s",
-		network->name,
-		prefix_format(addr_is_set(&subnet->range.addr) ? &subnet->range : &subnet->prefix,
-			      text),
-		addr_is_set(&subnet->range.addr) ? "ip-range" : "subnet");
+	return error_set(error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
+			 "network %s has no free address left in %s; detach an endpoint or create "
+			 "a network with a larger %s",
+			 network->name,
+			 prefix_format(addr_is_set(&subnet->range.addr) ? &subnet->range :
+									  &subnet->prefix,
+				       text),
+			 addr_is_set(&subnet->range.addr) ? "ip-range" : "subnet");
 }

@@ -93,21 +93,21 @@ static int format_routes(const struct endpoint *endpoint, char **ret_text)
 
 static int read_names(sqlite3_stmt *row, struct endpoint *endpoint)
 {
-	int rc = string_copy(endpoint->network, sizeof(endpoint->network),
-			     column_text(row, NETWORK));
+	int r = string_copy(endpoint->network, sizeof(endpoint->network),
+			    column_text(row, NETWORK));
 
-	if (rc == 0)
-		rc = string_copy(endpoint->id, sizeof(endpoint->id), column_text(row, ID));
-	if (rc == 0)
-		rc = string_copy(endpoint->sandbox, sizeof(endpoint->sandbox),
-				 column_text(row, SANDBOX));
-	if (rc == 0)
-		rc = string_copy(endpoint->interface, sizeof(endpoint->interface),
-				 column_text(row, INTERFACE));
-	if (rc == 0)
-		rc = string_copy(endpoint->host_interface, sizeof(endpoint->host_interface),
-				 column_text(row, HOST_INTERFACE));
-	return rc;
+	if (r == 0)
+		r = string_copy(endpoint->id, sizeof(endpoint->id), column_text(row, ID));
+	if (r == 0)
+		r = string_copy(endpoint->sandbox, sizeof(endpoint->sandbox),
+				column_text(row, SANDBOX));
+	if (r == 0)
+		r = string_copy(endpoint->interface, sizeof(endpoint->interface),
+				column_text(row, INTERFACE));
+	if (r == 0)
+		r = string_copy(endpoint->host_interface, sizeof(endpoint->host_interface),
+				column_text(row, HOST_INTERFACE));
+	return r;
 }
 
 /* The MAC address of an endpoint that has no interface of its own is all zeros: "". */
@@ -118,35 +118,35 @@ static int read_mac(const char *text, uint8_t mac[static MAC_LEN])
 
 static int read_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 {
-	int rc = read_names(row, endpoint);
+	int r = read_names(row, endpoint);
 
 	endpoint->sequence = (uint64_t)sqlite3_column_int64(row, SEQUENCE);
 	endpoint->sandbox_device = (uint64_t)sqlite3_column_int64(row, SANDBOX_DEVICE);
 	endpoint->sandbox_inode = (uint64_t)sqlite3_column_int64(row, SANDBOX_INODE);
 	endpoint->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
 	endpoint->gateway_priority = sqlite3_column_int(row, GATEWAY_PRIORITY);
-	if (rc == 0)
-		rc = read_mac(column_text(row, MAC), endpoint->mac);
-	if (rc == 0)
-		rc = column_prefix(row, IPV4, &endpoint->ipv4);
-	if (rc == 0)
-		rc = column_prefix(row, IPV6, &endpoint->ipv6);
-	if (rc == 0)
-		rc = parse_routes(column_text(row, ROUTES), endpoint);
-	if (rc == 0)
-		rc = options_parse(column_text(row, OPTIONS), &endpoint->options);
-	return rc;
+	if (r == 0)
+		r = read_mac(column_text(row, MAC), endpoint->mac);
+	if (r == 0)
+		r = column_prefix(row, IPV4, &endpoint->ipv4);
+	if (r == 0)
+		r = column_prefix(row, IPV6, &endpoint->ipv6);
+	if (r == 0)
+		r = parse_routes(column_text(row, ROUTES), endpoint);
+	if (r == 0)
+		r = options_parse(column_text(row, OPTIONS), &endpoint->options);
+	return r;
 }
 
 static int read_endpoint(struct store *store, sqlite3_stmt *row, struct endpoint *ret_endpoint,
 			 struct error *error)
 {
-	struct endpoint endpoint CLEANUP(cleanup_endpoint) = {0};
-	int rc = read_columns(row, &endpoint);
+	struct endpoint endpoint CLEANUP(cleanup_endpoint) = { 0 };
+	int r = read_columns(row, &endpoint);
 
-	if (rc == -ENOMEM)
+	if (r == -ENOMEM)
 		return error_oom(error);
-	if (rc < 0)
+	if (r < 0)
 		return damaged(store, "an endpoint", error);
 	*ret_endpoint = endpoint;
 	memset(&endpoint, 0, sizeof(endpoint));
@@ -156,31 +156,31 @@ static int read_endpoint(struct store *store, sqlite3_stmt *row, struct endpoint
 static int append_rows(struct store *store, sqlite3_stmt *row, uint32_t flags,
 		       endpoint_vector *endpoints, struct error *error)
 {
-	int rc;
+	int r;
 
-	while ((rc = statement_step(store, row, error)) > 0) {
+	while ((r = statement_step(store, row, error)) > 0) {
 		if (sqlite3_column_int(row, PENDING) && !(flags & STORE_PENDING))
 			continue;
 		if (vector_reserve(endpoints, 1) < 0)
 			return error_oom(error);
-		rc = read_endpoint(store, row, &endpoints->items[endpoints->len], error);
-		if (rc < 0)
-			return rc;
+		r = read_endpoint(store, row, &endpoints->items[endpoints->len], error);
+		if (r < 0)
+			return r;
 		endpoints->len++;
 	}
-	return rc;
+	return r;
 }
 
 int store_endpoints(struct store *store, const char *network, uint32_t flags,
 		    endpoint_vector *endpoints, struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store,
-			       network ? STATEMENT_ENDPOINT_LIST_NETWORK : STATEMENT_ENDPOINT_LIST,
-			       &row, error);
+	int r = statement_get(store,
+			      network ? STATEMENT_ENDPOINT_LIST_NETWORK : STATEMENT_ENDPOINT_LIST,
+			      &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (network)
 		bind_text(row, 1, network);
 	return append_rows(store, row, flags, endpoints, error);
@@ -190,10 +190,10 @@ int store_endpoints_in_sandbox(struct store *store, uint64_t device, uint64_t in
 			       endpoint_vector *endpoints, struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, STATEMENT_ENDPOINT_LIST_SANDBOX, &row, error);
+	int r = statement_get(store, STATEMENT_ENDPOINT_LIST_SANDBOX, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_int(row, 1, (int64_t)inode);
 	bind_int(row, 2, (int64_t)device);
 	return append_rows(store, row, STORE_PENDING, endpoints, error);
@@ -203,10 +203,10 @@ int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vect
 			   struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, STATEMENT_ENDPOINT_OF_OPERATION, &row, error);
+	int r = statement_get(store, STATEMENT_ENDPOINT_OF_OPERATION, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_int(row, 1, operation);
 	return append_rows(store, row, STORE_PENDING, endpoints, error);
 }
@@ -215,16 +215,16 @@ int store_endpoint_get(struct store *store, const char *network, const char *id,
 		       struct endpoint *ret_endpoint, struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, STATEMENT_ENDPOINT_GET, &row, error);
+	int r = statement_get(store, STATEMENT_ENDPOINT_GET, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_text(row, 1, network);
 	bind_text(row, 2, id);
-	rc = statement_step(store, row, error);
-	if (rc < 0)
-		return rc;
-	if (rc == 0 || sqlite3_column_int(row, PENDING))
+	r = statement_step(store, row, error);
+	if (r < 0)
+		return r;
+	if (r == 0 || sqlite3_column_int(row, PENDING))
 		return endpoint_unknown(network, id, error);
 	return read_endpoint(store, row, ret_endpoint, error);
 }
@@ -233,15 +233,15 @@ int endpoint_find(struct store *store, const char *network, const char *id,
 		  struct endpoint_row *ret_row, struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, STATEMENT_ENDPOINT_GET, &row, error);
+	int r = statement_get(store, STATEMENT_ENDPOINT_GET, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_text(row, 1, network);
 	bind_text(row, 2, id);
-	rc = statement_step(store, row, error);
-	if (rc <= 0)
-		return rc;
+	r = statement_step(store, row, error);
+	if (r <= 0)
+		return r;
 	ret_row->sequence = sqlite3_column_int64(row, SEQUENCE);
 	ret_row->operation =
 		sqlite3_column_int(row, PENDING) ? sqlite3_column_int64(row, OPERATION) : 0;
@@ -256,10 +256,10 @@ static int insert_row(struct store *store, int64_t operation, struct endpoint *e
 	char *routes CLEANUP_FREE = NULL, *options CLEANUP_FREE = NULL;
 	static const uint8_t no_mac[MAC_LEN];
 	char mac[MAC_TEXT_MAX];
-	int rc = statement_get(store, STATEMENT_ENDPOINT_INSERT, &insert, error);
+	int r = statement_get(store, STATEMENT_ENDPOINT_INSERT, &insert, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (format_routes(endpoint, &routes) < 0 ||
 	    options_serialize(&endpoint->options, &options) < 0)
 		return error_oom(error);
@@ -270,9 +270,9 @@ static int insert_row(struct store *store, int64_t operation, struct endpoint *e
 	bind_int(insert, 5, (int64_t)endpoint->sandbox_inode);
 	bind_text(insert, 6, endpoint->interface);
 	bind_text(insert, 7, endpoint->host_interface);
-	bind_text(
-		insert, 8,
-		memcmp(endpoint->mac, no_mac, MAC_LEN) == 0 ? "" : mac_format(endpoint->mac, mac));
+	bind_text(insert, 8,
+		  memcmp(endpoint->mac, no_mac, MAC_LEN) == 0 ? "" :
+								mac_format(endpoint->mac, mac));
 	bind_int(insert, 9, endpoint->mtu);
 	bind_prefix(insert, 10, &endpoint->ipv4);
 	bind_prefix(insert, 11, &endpoint->ipv6);
@@ -280,36 +280,36 @@ static int insert_row(struct store *store, int64_t operation, struct endpoint *e
 	bind_text(insert, 13, routes);
 	bind_text(insert, 14, options);
 	bind_int(insert, 15, operation);
-	rc = statement_step(store, insert, error);
-	if (rc == 0)
+	r = statement_step(store, insert, error);
+	if (r == 0)
 		endpoint->sequence = (uint64_t)sqlite3_last_insert_rowid(store->database);
-	return rc;
+	return r;
 }
 
 int store_endpoint_insert(struct store *store, const struct operation *operation,
 			  struct endpoint *endpoint, struct error *error)
 {
 	struct endpoint_row row;
-	int rc = operation_check(store, operation, false, error);
+	int r = operation_check(store, operation, false, error);
 
-	if (rc == 0)
-		rc = network_check_usable(store, operation->id, endpoint->network, error);
-	if (rc == 0)
-		rc = endpoint_find(store, endpoint->network, endpoint->id, &row, error);
-	if (rc < 0)
-		return rc;
-	if (rc > 0)
+	if (r == 0)
+		r = network_check_usable(store, operation->id, endpoint->network, error);
+	if (r == 0)
+		r = endpoint_find(store, endpoint->network, endpoint->id, &row, error);
+	if (r < 0)
+		return r;
+	if (r > 0)
 		return error_set(error, -EEXIST, BN_REASON_ENDPOINT_EXISTS,
 				 "network %s has an endpoint %s already%s; detach it first, or "
 				 "choose another id",
 				 endpoint->network, endpoint->id,
 				 row.removal ? " (being detached)" : "");
-	rc = insert_row(store, operation->id, endpoint, error);
-	if (rc == 0)
-		rc = address_take(store, endpoint, &endpoint->ipv4.addr, error);
-	if (rc == 0)
-		rc = address_take(store, endpoint, &endpoint->ipv6.addr, error);
-	return rc;
+	r = insert_row(store, operation->id, endpoint, error);
+	if (r == 0)
+		r = address_take(store, endpoint, &endpoint->ipv4.addr, error);
+	if (r == 0)
+		r = address_take(store, endpoint, &endpoint->ipv6.addr, error);
+	return r;
 }
 
 static int busy(const char *network, const char *endpoint, struct error *error)
@@ -324,27 +324,27 @@ static int check_idle(struct store *store, int64_t operation, const struct endpo
 		      const char *network, const char *id, struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc;
+	int r;
 
 	if (endpoint->operation || (endpoint->removal && endpoint->removal != operation))
 		return busy(network, id, error);
-	rc = statement_get(store, STATEMENT_PORT_BUSY, &row, error);
-	if (rc < 0)
-		return rc;
+	r = statement_get(store, STATEMENT_PORT_BUSY, &row, error);
+	if (r < 0)
+		return r;
 	bind_int(row, 1, endpoint->sequence);
 	bind_int(row, 2, operation);
-	rc = statement_step(store, row, error);
-	return rc > 0 ? busy(network, id, error) : rc;
+	r = statement_step(store, row, error);
+	return r > 0 ? busy(network, id, error) : r;
 }
 
 static int mark_row(struct store *store, enum statement which, int64_t operation, int64_t sequence,
 		    struct error *error)
 {
 	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, which, &statement, error);
+	int r = statement_get(store, which, &statement, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_int(statement, 1, operation);
 	bind_int(statement, 2, sequence);
 	return statement_step(store, statement, error);
@@ -354,35 +354,34 @@ int store_endpoint_mark(struct store *store, const struct operation *operation, 
 			const char *endpoint, struct error *error)
 {
 	struct endpoint_row row;
-	int rc = operation_check(store, operation, true, error);
+	int r = operation_check(store, operation, true, error);
 
-	if (rc == 0)
-		rc = endpoint_find(store, network, endpoint, &row, error);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
+	if (r == 0)
+		r = endpoint_find(store, network, endpoint, &row, error);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return endpoint_unknown(network, endpoint, error);
-	rc = check_idle(store, operation->id, &row, network, endpoint, error);
-	if (rc == 0)
-		rc = mark_row(store, STATEMENT_ENDPOINT_MARK, operation->id, row.sequence, error);
-	if (rc == 0)
-		rc = mark_row(store, STATEMENT_PORT_MARK_ENDPOINT, operation->id, row.sequence,
-			      error);
-	return rc;
+	r = check_idle(store, operation->id, &row, network, endpoint, error);
+	if (r == 0)
+		r = mark_row(store, STATEMENT_ENDPOINT_MARK, operation->id, row.sequence, error);
+	if (r == 0)
+		r = mark_row(store, STATEMENT_PORT_MARK_ENDPOINT, operation->id, row.sequence,
+			     error);
+	return r;
 }
 
 int endpoints_delete(struct store *store, int64_t operation, struct error *error)
 {
-	endpoint_vector endpoints CLEANUP(cleanup_endpoints) = {0};
-	int rc = endpoints_of_operation(store, operation, &endpoints, error);
+	endpoint_vector endpoints CLEANUP(cleanup_endpoints) = { 0 };
+	int r = endpoints_of_operation(store, operation, &endpoints, error);
 
-	for (size_t i = 0; i < endpoints.len && rc == 0; i++) {
+	for (size_t i = 0; i < endpoints.len && r == 0; i++) {
 		const struct endpoint *endpoint = &endpoints.items[i];
 
-		rc = address_release(store, endpoint->network, &endpoint->ipv4.addr, error);
-		if (rc == 0)
-			rc = address_release(store, endpoint->network, &endpoint->ipv6.addr, error);
+		r = address_release(store, endpoint->network, &endpoint->ipv4.addr, error);
+		if (r == 0)
+			r = address_release(store, endpoint->network, &endpoint->ipv6.addr, error);
 	}
-	return rc < 0 ? rc
-		      : statement_run(store, STATEMENT_ENDPOINT_DELETE, operation, NULL, error);
+	return r < 0 ? r : statement_run(store, STATEMENT_ENDPOINT_DELETE, operation, NULL, error);
 }

@@ -78,7 +78,7 @@ static int format_reserved(const struct network *network, char **ret_text)
 
 static int parse_driver(const char *text, enum driver *ret_driver)
 {
-	static const enum driver drivers[] = {DRIVER_BRIDGE, DRIVER_HOST, DRIVER_NONE};
+	static const enum driver drivers[] = { DRIVER_BRIDGE, DRIVER_HOST, DRIVER_NONE };
 
 	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
 		if (strcmp(text, driver_name(drivers[i])) == 0) {
@@ -91,48 +91,47 @@ static int parse_driver(const char *text, enum driver *ret_driver)
 
 static int column_subnet(sqlite3_stmt *statement, int column, struct subnet *ret_subnet)
 {
-	int rc = column_prefix(statement, column, &ret_subnet->prefix);
+	int r = column_prefix(statement, column, &ret_subnet->prefix);
 
-	if (rc == 0)
-		rc = column_addr(statement, column + 1, &ret_subnet->gateway);
-	if (rc == 0)
-		rc = column_prefix(statement, column + 2, &ret_subnet->range);
-	return rc;
+	if (r == 0)
+		r = column_addr(statement, column + 1, &ret_subnet->gateway);
+	if (r == 0)
+		r = column_prefix(statement, column + 2, &ret_subnet->range);
+	return r;
 }
 
 static int read_columns(sqlite3_stmt *row, struct network *network)
 {
-	int rc = string_copy(network->name, sizeof(network->name), column_text(row, NAME));
+	int r = string_copy(network->name, sizeof(network->name), column_text(row, NAME));
 
-	if (rc == 0)
-		rc = string_copy(network->id, sizeof(network->id), column_text(row, ID));
-	if (rc == 0)
-		rc = parse_driver(column_text(row, DRIVER), &network->driver);
-	if (rc == 0)
-		rc = string_copy(network->bridge, sizeof(network->bridge),
-				 column_text(row, BRIDGE));
+	if (r == 0)
+		r = string_copy(network->id, sizeof(network->id), column_text(row, ID));
+	if (r == 0)
+		r = parse_driver(column_text(row, DRIVER), &network->driver);
+	if (r == 0)
+		r = string_copy(network->bridge, sizeof(network->bridge), column_text(row, BRIDGE));
 	network->bridge_adopted = sqlite3_column_int(row, BRIDGE_ADOPTED) != 0;
 	network->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
-	if (rc == 0)
-		rc = column_subnet(row, IPV4_SUBNET, &network->ipv4);
-	if (rc == 0)
-		rc = column_subnet(row, IPV6_SUBNET, &network->ipv6);
-	if (rc == 0)
-		rc = parse_reserved(column_text(row, RESERVED), network);
-	if (rc == 0)
-		rc = options_parse(column_text(row, OPTIONS), &network->options);
-	return rc;
+	if (r == 0)
+		r = column_subnet(row, IPV4_SUBNET, &network->ipv4);
+	if (r == 0)
+		r = column_subnet(row, IPV6_SUBNET, &network->ipv6);
+	if (r == 0)
+		r = parse_reserved(column_text(row, RESERVED), network);
+	if (r == 0)
+		r = options_parse(column_text(row, OPTIONS), &network->options);
+	return r;
 }
 
 static int read_network(struct store *store, sqlite3_stmt *row, struct network *ret_network,
 			struct error *error)
 {
-	struct network network CLEANUP(cleanup_network) = {0};
-	int rc = read_columns(row, &network);
+	struct network network CLEANUP(cleanup_network) = { 0 };
+	int r = read_columns(row, &network);
 
-	if (rc == -ENOMEM)
+	if (r == -ENOMEM)
 		return error_oom(error);
-	if (rc < 0)
+	if (r < 0)
 		return damaged(store, "a network", error);
 	*ret_network = network;
 	memset(&network, 0, sizeof(network));
@@ -142,14 +141,14 @@ static int read_network(struct store *store, sqlite3_stmt *row, struct network *
 static int append_network(struct store *store, sqlite3_stmt *row, network_vector *networks,
 			  struct error *error)
 {
-	int rc;
+	int r;
 
 	if (vector_reserve(networks, 1) < 0)
 		return error_oom(error);
-	rc = read_network(store, row, &networks->items[networks->len], error);
-	if (rc == 0)
+	r = read_network(store, row, &networks->items[networks->len], error);
+	if (r == 0)
 		networks->len++;
-	return rc;
+	return r;
 }
 
 /* Rows come with what was made of `bridge` before what is built in: the first one counts. */
@@ -164,36 +163,36 @@ int store_networks(struct store *store, uint32_t flags, network_vector *networks
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
 	size_t first = networks->len;
-	int rc = statement_get(store, STATEMENT_NETWORK_LIST, &row, error);
+	int r = statement_get(store, STATEMENT_NETWORK_LIST, &row, error);
 
-	if (rc < 0)
-		return rc;
-	while ((rc = statement_step(store, row, error)) > 0) {
+	if (r < 0)
+		return r;
+	while ((r = statement_step(store, row, error)) > 0) {
 		if (is_hidden(networks, first, row) ||
 		    (sqlite3_column_int(row, PENDING) && !(flags & STORE_PENDING)))
 			continue;
-		rc = append_network(store, row, networks, error);
-		if (rc < 0)
-			return rc;
+		r = append_network(store, row, networks, error);
+		if (r < 0)
+			return r;
 	}
-	return rc;
+	return r;
 }
 
 int networks_of_operation(struct store *store, int64_t operation, network_vector *networks,
 			  struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, STATEMENT_NETWORK_OF_OPERATION, &row, error);
+	int r = statement_get(store, STATEMENT_NETWORK_OF_OPERATION, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_int(row, 1, operation);
-	while ((rc = statement_step(store, row, error)) > 0) {
-		rc = append_network(store, row, networks, error);
-		if (rc < 0)
-			return rc;
+	while ((r = statement_step(store, row, error)) > 0) {
+		r = append_network(store, row, networks, error);
+		if (r < 0)
+			return r;
 	}
-	return rc;
+	return r;
 }
 
 /* Those of the rows that count: 1 and the network, 0 for none, -EINVAL for two networks. */
@@ -201,12 +200,12 @@ static int find_network(struct store *store, enum statement which, const char *t
 			struct network *network, struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int found = 0, rc = statement_get(store, which, &row, error);
+	int found = 0, r = statement_get(store, which, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_text(row, 1, text);
-	while ((rc = statement_step(store, row, error)) > 0) {
+	while ((r = statement_step(store, row, error)) > 0) {
 		if (sqlite3_column_int(row, PENDING) ||
 		    (found && strcmp(network->name, column_text(row, NAME)) == 0))
 			continue;
@@ -216,12 +215,12 @@ static int find_network(struct store *store, enum statement which, const char *t
 				"network id %s is ambiguous: networks %s and %s begin with "
 				"it; give more digits",
 				text, network->name, column_text(row, NAME));
-		rc = read_network(store, row, network, error);
-		if (rc < 0)
-			return rc;
+		r = read_network(store, row, network, error);
+		if (r < 0)
+			return r;
 		found = 1;
 	}
-	return rc < 0 ? rc : found;
+	return r < 0 ? r : found;
 }
 
 static bool is_id_beginning(const char *text)
@@ -234,14 +233,14 @@ static bool is_id_beginning(const char *text)
 int store_network_get(struct store *store, const char *name, struct network *ret_network,
 		      struct error *error)
 {
-	struct network network CLEANUP(cleanup_network) = {0};
-	int rc = find_network(store, STATEMENT_NETWORK_BY_NAME, name, &network, error);
+	struct network network CLEANUP(cleanup_network) = { 0 };
+	int r = find_network(store, STATEMENT_NETWORK_BY_NAME, name, &network, error);
 
-	if (rc == 0 && is_id_beginning(name))
-		rc = find_network(store, STATEMENT_NETWORK_BY_ID, name, &network, error);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
+	if (r == 0 && is_id_beginning(name))
+		r = find_network(store, STATEMENT_NETWORK_BY_ID, name, &network, error);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return network_unknown(name, error);
 	*ret_network = network;
 	memset(&network, 0, sizeof(network));
@@ -253,14 +252,14 @@ static int check_name(struct store *store, const char *name, char ret_id[static 
 		      struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
+	int r = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_text(row, 1, name);
-	rc = statement_step(store, row, error);
-	if (rc <= 0)
-		return rc;
+	r = statement_step(store, row, error);
+	if (r <= 0)
+		return r;
 	if (sqlite3_column_int(row, PENDING))
 		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
 				 "network %s is just being created by another process", name);
@@ -271,24 +270,24 @@ static int check_name(struct store *store, const char *name, char ret_id[static 
 	if (strcmp(column_text(row, DRIVER), driver_name(DRIVER_BRIDGE)) != 0)
 		return error_set(error, -EEXIST, BN_REASON_NETWORK_BUILTIN,
 				 "network %s is built in; choose another name", name);
-	return string_copy(ret_id, ID_LEN + 1, column_text(row, ID)) < 0
-		       ? damaged(store, "a network", error)
-		       : 0;
+	return string_copy(ret_id, ID_LEN + 1, column_text(row, ID)) < 0 ?
+		       damaged(store, "a network", error) :
+		       0;
 }
 
 static int check_holder(struct store *store, const struct network *network, struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, STATEMENT_NETWORK_HOLDER, &row, error);
+	int r = statement_get(store, STATEMENT_NETWORK_HOLDER, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_text(row, 1, network->name);
 	bind_text(row, 2, network->id);
 	bind_text(row, 3, network->bridge);
-	rc = statement_step(store, row, error);
-	if (rc <= 0)
-		return rc;
+	r = statement_step(store, row, error);
+	if (r <= 0)
+		return r;
 	if (sqlite3_column_int(row, 1))
 		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
 				 "network %s has the id %.12s already; choose another",
@@ -310,10 +309,10 @@ static int insert_row(struct store *store, int64_t operation, const struct netwo
 {
 	sqlite3_stmt *insert CLEANUP_STATEMENT = NULL;
 	char *reserved CLEANUP_FREE = NULL, *options CLEANUP_FREE = NULL;
-	int rc = statement_get(store, STATEMENT_NETWORK_INSERT, &insert, error);
+	int r = statement_get(store, STATEMENT_NETWORK_INSERT, &insert, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (format_reserved(network, &reserved) < 0 ||
 	    options_serialize(&network->options, &options) < 0)
 		return error_oom(error);
@@ -336,14 +335,14 @@ int store_network_insert(struct store *store, const struct operation *operation,
 			 const struct network *network, struct error *error)
 {
 	char id[ID_LEN + 1] = "";
-	int rc = operation_check(store, operation, false, error);
+	int r = operation_check(store, operation, false, error);
 
-	if (rc == 0)
-		rc = check_name(store, network->name, id, error);
-	if (rc == 0)
-		rc = check_holder(store, network, error);
-	if (rc < 0)
-		return rc;
+	if (r == 0)
+		r = check_name(store, network->name, id, error);
+	if (r == 0)
+		r = check_holder(store, network, error);
+	if (r < 0)
+		return r;
 	return insert_row(store, operation->id, network, *id ? id : network->id, error);
 }
 
@@ -352,17 +351,17 @@ int store_network_mark(struct store *store, const struct operation *operation, c
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
 	int64_t removal;
-	int rc = operation_check(store, operation, true, error);
+	int r = operation_check(store, operation, true, error);
 
-	if (rc == 0)
-		rc = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
-	if (rc < 0)
-		return rc;
+	if (r == 0)
+		r = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
+	if (r < 0)
+		return r;
 	bind_text(row, 1, name);
-	rc = statement_step(store, row, error);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
+	r = statement_step(store, row, error);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return network_unknown(name, error);
 	if (sqlite3_column_int(row, BUILTIN))
 		return error_set(error, -EPERM, BN_REASON_NETWORK_BUILTIN,
@@ -377,11 +376,11 @@ int store_network_mark(struct store *store, const struct operation *operation, c
 
 int networks_delete(struct store *store, int64_t operation, struct error *error)
 {
-	int rc = statement_run(store, STATEMENT_ADDRESS_FORGET_NETWORK, operation, NULL, error);
+	int r = statement_run(store, STATEMENT_ADDRESS_FORGET_NETWORK, operation, NULL, error);
 
-	if (rc == 0)
-		rc = statement_run(store, STATEMENT_NETWORK_DELETE, operation, NULL, error);
-	return rc;
+	if (r == 0)
+		r = statement_run(store, STATEMENT_NETWORK_DELETE, operation, NULL, error);
+	return r;
 }
 
 int network_check_usable(struct store *store, int64_t operation, const char *name,
@@ -389,15 +388,15 @@ int network_check_usable(struct store *store, int64_t operation, const char *nam
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
 	bool pending;
-	int rc = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
+	int r = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_text(row, 1, name);
-	rc = statement_step(store, row, error);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
+	r = statement_step(store, row, error);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return network_unknown(name, error);
 	pending = sqlite3_column_int(row, PENDING) &&
 		  sqlite3_column_int64(row, OPERATION) != operation;
@@ -412,14 +411,14 @@ int store_endpoint_count(struct store *store, const char *network, size_t *ret_c
 			 struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, STATEMENT_ENDPOINT_COUNT, &row, error);
+	int r = statement_get(store, STATEMENT_ENDPOINT_COUNT, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_text(row, 1, network);
-	rc = statement_step(store, row, error);
-	if (rc <= 0)
-		return rc;
+	r = statement_step(store, row, error);
+	if (r <= 0)
+		return r;
 	*ret_count = (size_t)sqlite3_column_int64(row, 0);
 	return 0;
 }

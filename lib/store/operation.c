@@ -20,10 +20,10 @@ bool operation_removes(enum operation_kind kind)
 int operation_check(struct store *store, const struct operation *operation, bool removes,
 		    struct error *error)
 {
-	int rc = transaction_check(store, error);
+	int r = transaction_check(store, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (operation_removes(operation->kind) == removes)
 		return 0;
 	return error_set(error, -EINVAL, BN_REASON_STATE,
@@ -34,28 +34,28 @@ int operation_check(struct store *store, const struct operation *operation, bool
 /* 0, or -errno; -EAGAIN when another description holds it. */
 static int lock(int fd, int64_t id, short type)
 {
-	struct flock range = {.l_type = type, .l_whence = SEEK_SET, .l_start = id, .l_len = 1};
+	struct flock range = { .l_type = type, .l_whence = SEEK_SET, .l_start = id, .l_len = 1 };
 
 	if (fcntl(fd, F_OFD_SETLK, &range) == 0)
 		return 0;
 	return errno == EACCES ? -EAGAIN : -errno;
 }
 
-static int lock_error(struct store *store, int rc, struct error *error)
+static int lock_error(struct store *store, int r, struct error *error)
 {
-	return error_set(error, rc, BN_REASON_STATE,
+	return error_set(error, r, BN_REASON_STATE,
 			 "can't lock %s/" LOCK_FILE ": %s; is that file system able to lock?",
-			 store->directory, strerrordesc_np(-rc));
+			 store->directory, strerrordesc_np(-r));
 }
 
 int making_lock(struct store *store, struct error *error)
 {
-	int rc;
+	int r;
 
-	for (int attempt = 0; (rc = lock(store->lock_fd, 0, F_WRLCK)) == -EAGAIN; attempt++)
-		if (!store_wait(store, attempt))
+	for (unsigned int attempt = 0; (r = lock(store->lock_fd, 0, F_WRLCK)) == -EAGAIN; attempt++)
+		if (!deadline_pause(store->deadline, attempt))
 			return store_busy_error(store, error);
-	return rc < 0 ? lock_error(store, rc, error) : 0;
+	return r < 0 ? lock_error(store, r, error) : 0;
 }
 
 void making_unlock(struct store *store)
@@ -85,65 +85,65 @@ int store_operation_open(struct store *store, enum operation_kind kind,
 {
 	sqlite3_stmt *last CLEANUP_STATEMENT = NULL, *insert CLEANUP_STATEMENT = NULL;
 	int64_t id;
-	int rc = transaction_check(store, error);
+	int r = transaction_check(store, error);
 
-	if (rc == 0)
-		rc = statement_get(store, STATEMENT_OPERATION_LAST, &last, error);
-	if (rc == 0)
-		rc = statement_get(store, STATEMENT_OPERATION_INSERT, &insert, error);
-	if (rc == 0)
-		rc = statement_step(store, last, error);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
+	if (r == 0)
+		r = statement_get(store, STATEMENT_OPERATION_LAST, &last, error);
+	if (r == 0)
+		r = statement_get(store, STATEMENT_OPERATION_INSERT, &insert, error);
+	if (r == 0)
+		r = statement_step(store, last, error);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return damaged(store, "the last operation's number", error);
 	id = sqlite3_column_int64(last, 0);
 	/* A number is locked for a moment after the transaction that had it was rolled back. */
 	do {
-		rc = lock(store->lock_fd, ++id, F_WRLCK);
-	} while (rc == -EAGAIN);
-	if (rc < 0)
-		return lock_error(store, rc, error);
-	rc = note(&store->opened, id, error);
-	if (rc < 0) {
+		r = lock(store->lock_fd, ++id, F_WRLCK);
+	} while (r == -EAGAIN);
+	if (r < 0)
+		return lock_error(store, r, error);
+	r = note(&store->opened, id, error);
+	if (r < 0) {
 		lock(store->lock_fd, id, F_UNLCK);
-		return rc;
+		return r;
 	}
 	bind_int(insert, 1, id);
 	bind_int(insert, 2, kind);
-	rc = statement_step(store, insert, error);
-	if (rc < 0)
-		return rc;
-	*ret_operation = (struct operation){.id = id, .kind = kind};
+	r = statement_step(store, insert, error);
+	if (r < 0)
+		return r;
+	*ret_operation = (struct operation){ .id = id, .kind = kind };
 	return 0;
 }
 
 /* The operation's row goes, and its lock with the commit. */
 static int settle(struct store *store, const struct operation *operation, struct error *error)
 {
-	int rc = transaction_check(store, error);
+	int r = transaction_check(store, error);
 
-	if (rc == 0)
-		rc = note(&store->closed, operation->id, error);
-	if (rc == 0)
-		rc = statement_run(store, STATEMENT_OPERATION_DELETE, operation->id, NULL, error);
-	return rc;
+	if (r == 0)
+		r = note(&store->closed, operation->id, error);
+	if (r == 0)
+		r = statement_run(store, STATEMENT_OPERATION_DELETE, operation->id, NULL, error);
+	return r;
 }
 
 int store_operation_close(struct store *store, const struct operation *operation,
 			  struct error *error)
 {
-	int rc = settle(store, operation, error);
+	int r = settle(store, operation, error);
 
-	if (rc < 0 || !operation_removes(operation->kind))
-		return rc;
-	rc = statement_run(store, STATEMENT_PORT_DELETE_MARKED, operation->id, NULL, error);
+	if (r < 0 || !operation_removes(operation->kind))
+		return r;
+	r = statement_run(store, STATEMENT_PORT_DELETE_MARKED, operation->id, NULL, error);
 	/* Networks first: what their endpoints release need not be remembered then. */
-	if (rc == 0 && operation->kind == OPERATION_NETWORK_DELETE)
-		rc = networks_delete(store, operation->id, error);
-	if (rc == 0 && operation->kind != OPERATION_UNPUBLISH)
-		rc = endpoints_delete(store, operation->id, error);
-	return rc;
+	if (r == 0 && operation->kind == OPERATION_NETWORK_DELETE)
+		r = networks_delete(store, operation->id, error);
+	if (r == 0 && operation->kind != OPERATION_UNPUBLISH)
+		r = endpoints_delete(store, operation->id, error);
+	return r;
 }
 
 void store_operation_leave(struct store *store, const struct operation *operation)
@@ -153,30 +153,30 @@ void store_operation_leave(struct store *store, const struct operation *operatio
 
 static int unmark(struct store *store, int64_t id, struct error *error)
 {
-	int rc = statement_run(store, STATEMENT_PORT_UNMARK, id, NULL, error);
+	int r = statement_run(store, STATEMENT_PORT_UNMARK, id, NULL, error);
 
-	if (rc == 0)
-		rc = statement_run(store, STATEMENT_ENDPOINT_UNMARK, id, NULL, error);
-	if (rc == 0)
-		rc = statement_run(store, STATEMENT_NETWORK_UNMARK, id, NULL, error);
-	return rc;
+	if (r == 0)
+		r = statement_run(store, STATEMENT_ENDPOINT_UNMARK, id, NULL, error);
+	if (r == 0)
+		r = statement_run(store, STATEMENT_NETWORK_UNMARK, id, NULL, error);
+	return r;
 }
 
 int store_operation_abandon(struct store *store, const struct operation *operation,
 			    struct error *error)
 {
-	int rc = settle(store, operation, error);
+	int r = settle(store, operation, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (operation_removes(operation->kind))
 		return unmark(store, operation->id, error);
-	rc = statement_run(store, STATEMENT_PORT_DELETE_INSERTED, operation->id, NULL, error);
-	if (rc == 0)
-		rc = networks_delete(store, operation->id, error);
-	if (rc == 0)
-		rc = endpoints_delete(store, operation->id, error);
-	return rc;
+	r = statement_run(store, STATEMENT_PORT_DELETE_INSERTED, operation->id, NULL, error);
+	if (r == 0)
+		r = networks_delete(store, operation->id, error);
+	if (r == 0)
+		r = endpoints_delete(store, operation->id, error);
+	return r;
 }
 
 /* The oldest operation after that number: 1, or 0 if there is none. */
@@ -184,100 +184,101 @@ static int next_operation(struct store *store, int64_t after, struct operation *
 			  struct error *error)
 {
 	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, STATEMENT_OPERATION_LIST, &statement, error);
+	int r = statement_get(store, STATEMENT_OPERATION_LIST, &statement, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_int(statement, 1, after);
-	rc = statement_step(store, statement, error);
-	if (rc > 0) {
+	r = statement_step(store, statement, error);
+	if (r > 0) {
 		ret_operation->id = sqlite3_column_int64(statement, 0);
 		ret_operation->kind = (enum operation_kind)sqlite3_column_int(statement, 1);
 	}
-	return rc;
+	return r;
 }
 
 /* 1 if it is ours now; 0 if its owner is alive, or had just settled it. */
 static int take_over(struct store *store, const struct operation *operation, struct error *error)
 {
 	struct flock range = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = operation->id, .l_len = 1};
-	struct operation found = {0};
-	int rc;
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = operation->id, .l_len = 1
+	};
+	struct operation found = { 0 };
+	int r;
 
 	/* Asked of the other description: on our own, a lock that we hold is no obstacle. */
 	if (fcntl(store->probe_fd, F_OFD_GETLK, &range) < 0)
 		return lock_error(store, -errno, error);
 	if (range.l_type != F_UNLCK)
 		return 0;
-	rc = lock(store->lock_fd, operation->id, F_WRLCK);
-	if (rc == -EAGAIN)
+	r = lock(store->lock_fd, operation->id, F_WRLCK);
+	if (r == -EAGAIN)
 		return 0;
-	if (rc < 0)
-		return lock_error(store, rc, error);
-	rc = next_operation(store, operation->id - 1, &found, error);
-	if (rc > 0 && found.id == operation->id)
+	if (r < 0)
+		return lock_error(store, r, error);
+	r = next_operation(store, operation->id - 1, &found, error);
+	if (r > 0 && found.id == operation->id)
 		return 1;
 	lock(store->lock_fd, operation->id, F_UNLCK);
-	return rc < 0 ? rc : 0;
+	return r < 0 ? r : 0;
 }
 
 int store_operation_take_dead(struct store *store, struct operation *ret_operation,
 			      struct error *error)
 {
-	struct operation operation = {0};
-	int rc;
+	struct operation operation = { 0 };
+	int r;
 
 	if (store->read_only || store->in_transaction)
 		return error_set(error, -EINVAL, BN_REASON_STATE,
 				 "dead operations in %s are looked for in a transaction or a store "
 				 "for reading",
 				 store->directory);
-	while ((rc = next_operation(store, operation.id, &operation, error)) > 0) {
-		rc = take_over(store, &operation, error);
-		if (rc == 0)
+	while ((r = next_operation(store, operation.id, &operation, error)) > 0) {
+		r = take_over(store, &operation, error);
+		if (r == 0)
 			continue;
-		if (rc > 0)
+		if (r > 0)
 			*ret_operation = operation;
-		return rc;
+		return r;
 	}
-	return rc;
+	return r;
 }
 
 int store_operation_is_alone(struct store *store, const struct operation *operation,
 			     struct error *error)
 {
-	struct operation other = {0};
-	int rc;
+	struct operation other = { 0 };
+	int r;
 
-	while ((rc = next_operation(store, other.id, &other, error)) > 0) {
+	while ((r = next_operation(store, other.id, &other, error)) > 0) {
 		if (other.id != operation->id)
 			return 0;
 	}
-	return rc < 0 ? rc : 1;
+	return r < 0 ? r : 1;
 }
 
 int store_operation_pending(struct store *store, enum operation_kind kind, struct error *error)
 {
-	struct operation operation = {0};
-	int rc;
+	struct operation operation = { 0 };
+	int r;
 
-	while ((rc = next_operation(store, operation.id, &operation, error)) > 0) {
+	while ((r = next_operation(store, operation.id, &operation, error)) > 0) {
 		if (operation.kind == kind)
 			return 1;
 	}
-	return rc;
+	return r;
 }
 
 int store_operation_rows(struct store *store, const struct operation *operation,
 			 network_vector *networks, endpoint_vector *endpoints, port_vector *ports,
 			 struct error *error)
 {
-	int rc = networks_of_operation(store, operation->id, networks, error);
+	int r = networks_of_operation(store, operation->id, networks, error);
 
-	if (rc == 0)
-		rc = endpoints_of_operation(store, operation->id, endpoints, error);
-	if (rc == 0)
-		rc = ports_of_operation(store, operation, ports, error);
-	return rc;
+	if (r == 0)
+		r = endpoints_of_operation(store, operation->id, endpoints, error);
+	if (r == 0)
+		r = ports_of_operation(store, operation, ports, error);
+	return r;
 }

@@ -61,7 +61,7 @@ static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_cla
 {
 	uint32_t classes = CLASSES_KNOWN;
 	unsigned int size_class = 0;
-	int rc;
+	int r;
 
 	if (store->in_transaction && store->classes && store->classes_protocol == protocol) {
 		*ret_classes = store->classes;
@@ -71,15 +71,15 @@ static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_cla
 		sqlite3_stmt *next CLEANUP_STATEMENT = NULL;
 		int64_t key;
 
-		rc = statement_get(store, STATEMENT_PORT_NEXT, &next, error);
-		if (rc < 0)
-			return rc;
+		r = statement_get(store, STATEMENT_PORT_NEXT, &next, error);
+		if (r < 0)
+			return r;
 		bind_int(next, 1, make_key(protocol, size_class, 0, 0));
 		bind_int(next, 2, make_key(protocol, CLASS_COUNT, 0, 0));
-		rc = statement_step(store, next, error);
-		if (rc < 0)
-			return rc;
-		if (rc == 0)
+		r = statement_step(store, next, error);
+		if (r < 0)
+			return r;
+		if (r == 0)
 			break;
 		key = sqlite3_column_int64(next, 0);
 		size_class = (unsigned int)(key >> CLASS_SHIFT) & 0x1f;
@@ -98,10 +98,10 @@ static int open_window(struct store *store, const struct port *port, unsigned in
 {
 	unsigned int reach = (1U << size_class) - 1, last = port->host_port + port->count - 1U;
 	unsigned int first = port->host_port > reach ? port->host_port - reach : 0;
-	int rc = statement_get(store, STATEMENT_PORT_WINDOW, ret_statement, error);
+	int r = statement_get(store, STATEMENT_PORT_WINDOW, ret_statement, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_int(*ret_statement, 1, make_key(port->protocol, size_class, first, 0));
 	bind_int(*ret_statement, 2, make_key(port->protocol, size_class, last, SLOT_MAX));
 	return 0;
@@ -116,15 +116,15 @@ static int find_in_class(struct store *store, const struct port *port, unsigned 
 			 struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	struct port found = {0};
-	int rc = open_window(store, port, size_class, &row, error);
+	struct port found = { 0 };
+	int r = open_window(store, port, size_class, &row, error);
 
-	if (rc < 0)
-		return rc;
-	while ((rc = statement_step(store, row, error)) > 0) {
-		rc = read_values(store, row, KEY, &found, error);
-		if (rc < 0)
-			return rc;
+	if (r < 0)
+		return r;
+	while ((r = statement_step(store, row, error)) > 0) {
+		r = read_values(store, row, KEY, &found, error);
+		if (r < 0)
+			return r;
 		if (port_collides(port, &found)) {
 			*ret_holder = found;
 			*ret_endpoint = sqlite3_column_int64(row, ENDPOINT);
@@ -134,20 +134,20 @@ static int find_in_class(struct store *store, const struct port *port, unsigned 
 		    make_key(port->protocol, class_of(port->count), port->host_port, *slot))
 			(*slot)++;
 	}
-	return rc;
+	return r;
 }
 
 static int find_collision(struct store *store, const struct port *port, struct port *ret_holder,
 			  int64_t *ret_endpoint, unsigned int *slot, struct error *error)
 {
 	uint32_t classes;
-	int rc = find_classes(store, port->protocol, &classes, error);
+	int r = find_classes(store, port->protocol, &classes, error);
 
-	for (unsigned int size_class = 0; size_class < CLASS_COUNT && rc == 0; size_class++)
+	for (unsigned int size_class = 0; size_class < CLASS_COUNT && r == 0; size_class++)
 		if (classes & UINT32_C(1) << size_class)
-			rc = find_in_class(store, port, size_class, ret_holder, ret_endpoint, slot,
-					   error);
-	return rc;
+			r = find_in_class(store, port, size_class, ret_holder, ret_endpoint, slot,
+					  error);
+	return r;
 }
 
 /* "8080", or "8080-8089" */
@@ -165,14 +165,14 @@ static int in_use(struct store *store, const struct port *port, const struct por
 	sqlite3_stmt *names CLEANUP_STATEMENT = NULL;
 	char host[16], container[16], addr[ADDR_TEXT_MAX] = "0.0.0.0";
 	const char *left = "", *right = "";
-	int rc = statement_get(store, STATEMENT_ENDPOINT_NAMES, &names, error);
+	int r = statement_get(store, STATEMENT_ENDPOINT_NAMES, &names, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_int(names, 1, endpoint);
-	rc = statement_step(store, names, error);
-	if (rc < 0)
-		return rc;
+	r = statement_step(store, names, error);
+	if (r < 0)
+		return r;
 	format_range(holder->host_port, holder->count, host, sizeof(host));
 	format_range(holder->container_port, holder->count, container, sizeof(container));
 	if (addr_is_set(&holder->host_addr))
@@ -211,16 +211,16 @@ static int busy(const struct port *port, struct error *error)
 static int find_endpoint(struct store *store, int64_t operation, const struct port *port,
 			 struct error *error)
 {
-	struct endpoint_row row = {0};
-	int rc;
+	struct endpoint_row row = { 0 };
+	int r;
 
 	if (store->endpoint.sequence && strcmp(store->endpoint_id, port->endpoint) == 0 &&
 	    strcmp(store->endpoint_network, port->network) == 0)
 		return 0;
-	rc = endpoint_find(store, port->network, port->endpoint, &row, error);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
+	r = endpoint_find(store, port->network, port->endpoint, &row, error);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return endpoint_unknown(port->network, port->endpoint, error);
 	if (row.removal || (row.operation && row.operation != operation))
 		return busy(port, error);
@@ -237,17 +237,17 @@ int store_port_insert(struct store *store, const struct operation *operation,
 	unsigned int slot = 0, size_class = class_of(port->count);
 	struct port holder;
 	int64_t endpoint;
-	int rc = operation_check(store, operation, false, error);
+	int r = operation_check(store, operation, false, error);
 
-	if (rc == 0)
-		rc = check_numbers(port, error);
-	if (rc == 0)
-		rc = find_endpoint(store, operation->id, port, error);
-	if (rc == 0)
-		rc = find_collision(store, port, &holder, &endpoint, &slot, error);
-	if (rc < 0)
-		return rc;
-	if (rc > 0)
+	if (r == 0)
+		r = check_numbers(port, error);
+	if (r == 0)
+		r = find_endpoint(store, operation->id, port, error);
+	if (r == 0)
+		r = find_collision(store, port, &holder, &endpoint, &slot, error);
+	if (r < 0)
+		return r;
+	if (r > 0)
 		return in_use(store, port, &holder, endpoint, error);
 	if (slot > SLOT_MAX)
 		return error_set(
@@ -255,9 +255,9 @@ int store_port_insert(struct store *store, const struct operation *operation,
 			"host port %u/%s is published on %d addresses; publish it on every "
 			"address instead",
 			port->host_port, protocol_name(port->protocol), SLOT_MAX + 1);
-	rc = statement_get(store, STATEMENT_PORT_INSERT, &insert, error);
-	if (rc < 0)
-		return rc;
+	r = statement_get(store, STATEMENT_PORT_INSERT, &insert, error);
+	if (r < 0)
+		return r;
 	bind_int(insert, 1, make_key(port->protocol, size_class, port->host_port, slot));
 	bind_addr(insert, 2, &port->host_addr);
 	bind_int(insert, 3, port->container_port);
@@ -273,9 +273,9 @@ int store_port_taken(struct store *store, const struct port *port, struct error 
 	unsigned int slot = 0;
 	struct port holder;
 	int64_t endpoint;
-	int rc = check_numbers(port, error);
+	int r = check_numbers(port, error);
 
-	return rc < 0 ? rc : find_collision(store, port, &holder, &endpoint, &slot, error);
+	return r < 0 ? r : find_collision(store, port, &holder, &endpoint, &slot, error);
 }
 
 static int port_unknown(const struct port *port, struct error *error)
@@ -300,18 +300,18 @@ static int find_port(struct store *store, int64_t operation, int64_t endpoint,
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
 	unsigned int size_class = class_of(port->count);
-	struct port found = {0};
+	struct port found = { 0 };
 	int64_t removal;
-	int rc = statement_get(store, STATEMENT_PORT_WINDOW, &row, error);
+	int r = statement_get(store, STATEMENT_PORT_WINDOW, &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_int(row, 1, make_key(port->protocol, size_class, port->host_port, 0));
 	bind_int(row, 2, make_key(port->protocol, size_class, port->host_port, SLOT_MAX));
-	while ((rc = statement_step(store, row, error)) > 0) {
-		rc = read_values(store, row, KEY, &found, error);
-		if (rc < 0)
-			return rc;
+	while ((r = statement_step(store, row, error)) > 0) {
+		r = read_values(store, row, KEY, &found, error);
+		if (r < 0)
+			return r;
 		if (sqlite3_column_int64(row, ENDPOINT) != endpoint || !is_same(&found, port))
 			continue;
 		removal = sqlite3_column_int64(row, REMOVAL);
@@ -320,7 +320,7 @@ static int find_port(struct store *store, int64_t operation, int64_t endpoint,
 		*ret_key = sqlite3_column_int64(row, KEY);
 		return 1;
 	}
-	return rc;
+	return r;
 }
 
 int store_port_mark(struct store *store, const struct operation *operation, const struct port *port,
@@ -328,22 +328,22 @@ int store_port_mark(struct store *store, const struct operation *operation, cons
 {
 	sqlite3_stmt *mark CLEANUP_STATEMENT = NULL;
 	int64_t key = 0;
-	int rc = operation_check(store, operation, true, error);
+	int r = operation_check(store, operation, true, error);
 
-	if (rc == 0)
-		rc = check_numbers(port, error);
-	if (rc == 0)
-		rc = find_endpoint(store, operation->id, port, error);
-	if (rc < 0)
-		return rc;
-	rc = find_port(store, operation->id, store->endpoint.sequence, port, &key, error);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
+	if (r == 0)
+		r = check_numbers(port, error);
+	if (r == 0)
+		r = find_endpoint(store, operation->id, port, error);
+	if (r < 0)
+		return r;
+	r = find_port(store, operation->id, store->endpoint.sequence, port, &key, error);
+	if (r < 0)
+		return r;
+	if (r == 0)
 		return port_unknown(port, error);
-	rc = statement_get(store, STATEMENT_PORT_MARK, &mark, error);
-	if (rc < 0)
-		return rc;
+	r = statement_get(store, STATEMENT_PORT_MARK, &mark, error);
+	if (r < 0)
+		return r;
 	bind_int(mark, 1, operation->id);
 	bind_int(mark, 2, key);
 	return statement_step(store, mark, error);
@@ -379,25 +379,25 @@ static int append_rows(struct store *store, sqlite3_stmt *row, port_vector *port
 		       struct error *error)
 {
 	size_t first = ports->len;
-	int rc;
+	int r;
 
-	while ((rc = statement_step(store, row, error)) > 0) {
+	while ((r = statement_step(store, row, error)) > 0) {
 		struct port *port = vector_push(ports);
 
 		if (!port)
 			return error_oom(error);
-		rc = read_values(store, row, LIST_KEY, port, error);
-		if (rc < 0)
-			return rc;
+		r = read_values(store, row, LIST_KEY, port, error);
+		if (r < 0)
+			return r;
 		if (string_copy(port->network, sizeof(port->network),
 				column_text(row, LIST_NETWORK)) < 0 ||
 		    string_copy(port->endpoint, sizeof(port->endpoint),
 				column_text(row, LIST_ENDPOINT)) < 0)
 			return damaged(store, "a port", error);
 	}
-	if (rc == 0 && ports->len > first)
+	if (r == 0 && ports->len > first)
 		sort_each_endpoint(&ports->items[first], ports->len - first);
-	return rc;
+	return r;
 }
 
 int store_ports(struct store *store, const char *network, const char *endpoint, uint32_t flags,
@@ -405,15 +405,15 @@ int store_ports(struct store *store, const char *network, const char *endpoint, 
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
 	enum statement which = STATEMENT_PORT_LIST;
-	int rc;
+	int r;
 
 	if (network)
 		which = endpoint ? STATEMENT_PORT_LIST_ENDPOINT : STATEMENT_PORT_LIST_NETWORK;
 	else if (endpoint)
 		which = STATEMENT_PORT_LIST_ID;
-	rc = statement_get(store, which, &row, error);
-	if (rc < 0)
-		return rc;
+	r = statement_get(store, which, &row, error);
+	if (r < 0)
+		return r;
 	bind_int(row, 1, (flags & STORE_PENDING) != 0);
 	if (network)
 		bind_text(row, 2, network);
@@ -426,13 +426,13 @@ int ports_of_operation(struct store *store, const struct operation *operation, p
 		       struct error *error)
 {
 	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store,
-			       operation_removes(operation->kind) ? STATEMENT_PORT_MARKED
-								  : STATEMENT_PORT_INSERTED,
-			       &row, error);
+	int r = statement_get(store,
+			      operation_removes(operation->kind) ? STATEMENT_PORT_MARKED :
+								   STATEMENT_PORT_INSERTED,
+			      &row, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	bind_int(row, 1, operation->id);
 	return append_rows(store, row, ports, error);
 }

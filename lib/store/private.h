@@ -18,8 +18,8 @@ enum statement {
 	STATEMENT_OPERATION_INSERT,
 	STATEMENT_OPERATION_DELETE,
 	STATEMENT_OPERATION_LIST,
-	STATEMENT_FACT_GET,
-	STATEMENT_FACT_SET,
+	STATEMENT_META_GET,
+	STATEMENT_META_SET,
 	STATEMENT_NETWORK_BY_NAME,
 	STATEMENT_NETWORK_BY_ID,
 	STATEMENT_NETWORK_LIST,
@@ -100,9 +100,6 @@ struct store {
 /* SQLite's last failure as an errno and a sentence that names the directory. */
 int store_error(struct store *store, struct error *error);
 int store_busy_error(struct store *store, struct error *error);
-
-/* A nap while another process is in the way; false once the deadline has passed. */
-bool store_wait(const struct store *store, int attempt);
 
 /* ---- statements ---- */
 

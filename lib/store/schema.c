@@ -61,7 +61,7 @@ static const char version_1[] =
 	"CREATE INDEX ports_removal ON ports (removal) WHERE removal IS NOT NULL;";
 
 /* From each version to the next. */
-static const char *const migrations[] = {version_1};
+static const char *const migrations[] = { version_1 };
 
 #define BUILTIN                                                                                    \
 	"INSERT INTO networks (name, builtin, id, driver, bridge, bridge_adopted, mtu,"            \
@@ -82,16 +82,16 @@ static int insert_builtins(struct store *store, struct error *error)
 		const char *name;
 		enum driver driver;
 	} builtins[] = {
-		{"bridge", DRIVER_BRIDGE},
-		{"host", DRIVER_HOST},
-		{"none", DRIVER_NONE},
+		{ "bridge", DRIVER_BRIDGE },
+		{ "host", DRIVER_HOST },
+		{ "none", DRIVER_NONE },
 	};
 	char text[sizeof(BUILTIN) + ID_LEN + 32];
 
 	for (size_t i = 0; i < ARRAY_SIZE(builtins); i++) {
 		uint8_t bytes[32];
 		char id[ID_LEN + 1];
-		int rc;
+		int r;
 
 		if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
 			return error_set(error, -EIO, BN_REASON_STATE,
@@ -100,9 +100,9 @@ static int insert_builtins(struct store *store, struct error *error)
 		id_format(bytes, id);
 		snprintf(text, sizeof(text), BUILTIN, builtins[i].name, id,
 			 driver_name(builtins[i].driver));
-		rc = execute(store, text, error);
-		if (rc < 0)
-			return rc;
+		r = execute(store, text, error);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -110,29 +110,29 @@ static int insert_builtins(struct store *store, struct error *error)
 int schema_version(struct store *store, int *ret_version, struct error *error)
 {
 	sqlite3_stmt *statement;
-	int rc;
+	int r;
 
 	if (sqlite3_prepare_v2(store->database, "PRAGMA user_version", -1, &statement, NULL) !=
 	    SQLITE_OK)
 		return store_error(store, error);
-	rc = statement_step(store, statement, error);
-	if (rc > 0)
+	r = statement_step(store, statement, error);
+	if (r > 0)
 		*ret_version = sqlite3_column_int(statement, 0);
 	sqlite3_finalize(statement);
-	return rc < 0 ? rc : 0;
+	return r < 0 ? r : 0;
 }
 
 static int migrate(struct store *store, size_t version, struct error *error)
 {
 	char text[40];
-	int rc;
+	int r;
 
 	for (size_t i = version; i < ARRAY_SIZE(migrations); i++) {
-		rc = execute(store, migrations[i], error);
-		if (rc == 0 && i == 0)
-			rc = insert_builtins(store, error);
-		if (rc < 0)
-			return rc;
+		r = execute(store, migrations[i], error);
+		if (r == 0 && i == 0)
+			r = insert_builtins(store, error);
+		if (r < 0)
+			return r;
 	}
 	snprintf(text, sizeof(text), "PRAGMA user_version = %zu", ARRAY_SIZE(migrations));
 	return execute(store, text, error);
@@ -140,10 +140,10 @@ static int migrate(struct store *store, size_t version, struct error *error)
 
 int schema_migrate(struct store *store, struct error *error)
 {
-	int version, rc = schema_version(store, &version, error);
+	int version, r = schema_version(store, &version, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (version < 0 || version > (int)ARRAY_SIZE(migrations))
 		return error_set(error, -ENOTSUP, BN_REASON_STATE,
 				 "the state in %s has format %d and this version knows up to %zu; "
@@ -152,13 +152,13 @@ int schema_migrate(struct store *store, struct error *error)
 	if (version == (int)ARRAY_SIZE(migrations))
 		return 0;
 
-	rc = execute(store, "BEGIN IMMEDIATE", error);
-	if (rc < 0)
-		return rc;
-	rc = migrate(store, (size_t)version, error);
-	if (rc == 0)
-		rc = execute(store, "COMMIT", error);
-	if (rc < 0)
+	r = execute(store, "BEGIN IMMEDIATE", error);
+	if (r < 0)
+		return r;
+	r = migrate(store, (size_t)version, error);
+	if (r == 0)
+		r = execute(store, "COMMIT", error);
+	if (r < 0)
 		sqlite3_exec(store->database, "ROLLBACK", NULL, NULL, NULL);
-	return rc;
+	return r;
 }

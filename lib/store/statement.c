@@ -38,20 +38,20 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_OPERATION_DELETE] = "DELETE FROM operations WHERE id = ?1",
 	[STATEMENT_OPERATION_LIST] = "SELECT id, kind FROM operations WHERE id > ?1 ORDER BY id",
 
-	[STATEMENT_FACT_GET] = "SELECT value FROM facts WHERE key = ?1",
-	[STATEMENT_FACT_SET] = "REPLACE INTO facts (key, value) VALUES (?1, ?2)",
+	[STATEMENT_META_GET] = "SELECT value FROM facts WHERE key = ?1",
+	[STATEMENT_META_SET] = "REPLACE INTO facts (key, value) VALUES (?1, ?2)",
 
-	[STATEMENT_NETWORK_BY_NAME] =
-		"SELECT " NETWORK_COLUMNS " FROM networks WHERE name = ?1 ORDER BY builtin",
+	[STATEMENT_NETWORK_BY_NAME] = "SELECT " NETWORK_COLUMNS
+				      " FROM networks WHERE name = ?1 ORDER BY builtin",
 	/* Past every id that begins with ?1 is ?1 and the letter after 'f'. */
-	[STATEMENT_NETWORK_BY_ID] =
-		"SELECT " NETWORK_COLUMNS " FROM networks WHERE id >= ?1 AND id < ?1 || 'g' "
-		"ORDER BY id, builtin",
-	[STATEMENT_NETWORK_LIST] =
-		"SELECT " NETWORK_COLUMNS " FROM networks ORDER BY name, builtin",
-	[STATEMENT_NETWORK_OF_OPERATION] =
-		"SELECT " NETWORK_COLUMNS " FROM networks WHERE operation = ?1 OR removal = ?1 "
-		"ORDER BY name",
+	[STATEMENT_NETWORK_BY_ID] = "SELECT " NETWORK_COLUMNS
+				    " FROM networks WHERE id >= ?1 AND id < ?1 || 'g' "
+				    "ORDER BY id, builtin",
+	[STATEMENT_NETWORK_LIST] = "SELECT " NETWORK_COLUMNS
+				   " FROM networks ORDER BY name, builtin",
+	[STATEMENT_NETWORK_OF_OPERATION] = "SELECT " NETWORK_COLUMNS
+					   " FROM networks WHERE operation = ?1 OR removal = ?1 "
+					   "ORDER BY name",
 	[STATEMENT_NETWORK_HOLDER] = "SELECT name, id = ?2 FROM networks WHERE name <> ?1 AND "
 				     "(id = ?2 OR (bridge = ?3 AND bridge <> ''))",
 	[STATEMENT_NETWORK_INSERT] =
@@ -66,19 +66,19 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_NETWORK_DELETE] = "DELETE FROM networks WHERE operation = ?1 OR removal = ?1",
 
 	[STATEMENT_ENDPOINT_COUNT] = "SELECT count(*) FROM endpoints WHERE network = ?1",
-	[STATEMENT_ENDPOINT_GET] =
-		"SELECT " ENDPOINT_COLUMNS " FROM endpoints WHERE network = ?1 AND id = ?2",
+	[STATEMENT_ENDPOINT_GET] = "SELECT " ENDPOINT_COLUMNS
+				   " FROM endpoints WHERE network = ?1 AND id = ?2",
 	[STATEMENT_ENDPOINT_NAMES] = "SELECT network, id FROM endpoints WHERE sequence = ?1",
-	[STATEMENT_ENDPOINT_LIST] =
-		"SELECT " ENDPOINT_COLUMNS " FROM endpoints ORDER BY network, id",
-	[STATEMENT_ENDPOINT_LIST_NETWORK] =
-		"SELECT " ENDPOINT_COLUMNS " FROM endpoints WHERE network = ?1 ORDER BY id",
+	[STATEMENT_ENDPOINT_LIST] = "SELECT " ENDPOINT_COLUMNS
+				    " FROM endpoints ORDER BY network, id",
+	[STATEMENT_ENDPOINT_LIST_NETWORK] = "SELECT " ENDPOINT_COLUMNS
+					    " FROM endpoints WHERE network = ?1 ORDER BY id",
 	[STATEMENT_ENDPOINT_LIST_SANDBOX] =
 		"SELECT " ENDPOINT_COLUMNS " FROM endpoints "
 		"WHERE sandbox_inode = ?1 AND sandbox_device = ?2 ORDER BY network, id",
-	[STATEMENT_ENDPOINT_OF_OPERATION] =
-		"SELECT " ENDPOINT_COLUMNS " FROM endpoints WHERE operation = ?1 OR removal = ?1 "
-		"ORDER BY network, id",
+	[STATEMENT_ENDPOINT_OF_OPERATION] = "SELECT " ENDPOINT_COLUMNS
+					    " FROM endpoints WHERE operation = ?1 OR removal = ?1 "
+					    "ORDER BY network, id",
 	[STATEMENT_ENDPOINT_INSERT] =
 		"INSERT INTO endpoints (network, id, sandbox, sandbox_device, sandbox_inode, "
 		"interface, host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, "
@@ -115,9 +115,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"ipv6_highest = CASE ?2 WHEN 6 THEN ?3 ELSE ipv6_highest END "
 		"WHERE name = ?1 AND NOT builtin",
 
-	[STATEMENT_PORT_WINDOW] =
-		"SELECT key, host_addr, container_port, count, endpoint, " PENDING ", removal "
-		"FROM ports WHERE key BETWEEN ?1 AND ?2",
+	[STATEMENT_PORT_WINDOW] = "SELECT key, host_addr, container_port, count, endpoint, " PENDING
+				  ", removal "
+				  "FROM ports WHERE key BETWEEN ?1 AND ?2",
 	[STATEMENT_PORT_NEXT] =
 		"SELECT key FROM ports WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT 1",
 	[STATEMENT_PORT_INSERT] =
@@ -171,10 +171,10 @@ int statement_run(struct store *store, enum statement which, int64_t first, cons
 		  struct error *error)
 {
 	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
-	int rc = statement_get(store, which, &statement, error);
+	int r = statement_get(store, which, &statement, error);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (sqlite3_bind_parameter_count(statement) > 0)
 		bind_int(statement, 1, first);
 	if (text)

@@ -4,10 +4,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "model/fault.h"
+#include "base/fault.h"
 #include "store/private.h"
 
 /*
@@ -20,28 +19,11 @@ static const char make_settings[] = "PRAGMA page_size = 1024; PRAGMA journal_mod
 static const char open_settings[] =
 	"PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 1000;";
 
-static deadline_ms now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (deadline_ms)now.tv_sec * 1000 + (deadline_ms)now.tv_nsec / 1000000;
-}
-
-/* Another's transaction takes some 10 us, so a nap is short at first. */
-bool store_wait(const struct store *store, int attempt)
-{
-	struct timespec nap = {.tv_nsec = attempt < 20 ? 20000 : 500000};
-
-	if (store->deadline && now_ms() >= store->deadline)
-		return false;
-	nanosleep(&nap, NULL);
-	return true;
-}
-
 static int on_busy(void *data, int attempt)
 {
-	return store_wait(data, attempt);
+	const struct store *store = data;
+
+	return deadline_pause(store->deadline, (unsigned int)attempt);
 }
 
 int store_busy_error(struct store *store, struct error *error)
@@ -165,51 +147,51 @@ static int open_database(struct store *store, const char *path, int flags, struc
  * to wait for another that wants the same: so one at a time. */
 static int make_schema(struct store *store, struct error *error)
 {
-	int version, rc = making_lock(store, error);
+	int version, r = making_lock(store, error);
 
-	if (rc < 0)
-		return rc;
-	rc = schema_version(store, &version, error);
-	if (rc == 0 && version == 0 &&
+	if (r < 0)
+		return r;
+	r = schema_version(store, &version, error);
+	if (r == 0 && version == 0 &&
 	    sqlite3_exec(store->database, make_settings, NULL, NULL, NULL) != SQLITE_OK)
-		rc = store_error(store, error);
-	if (rc == 0)
-		rc = schema_migrate(store, error);
+		r = store_error(store, error);
+	if (r == 0)
+		r = schema_migrate(store, error);
 	making_unlock(store);
-	return rc;
+	return r;
 }
 
 static int open_for_writing(struct store *store, const char *path, struct error *error)
 {
-	int rc = make_directory(store->directory, error);
+	int r = make_directory(store->directory, error);
 
-	if (rc == 0)
-		rc = open_locks(store, error);
-	if (rc == 0)
-		rc = make_database(store->directory, path, error);
-	if (rc == 0)
-		rc = open_database(store, path, SQLITE_OPEN_READWRITE, error);
-	return rc < 0 ? rc : make_schema(store, error);
+	if (r == 0)
+		r = open_locks(store, error);
+	if (r == 0)
+		r = make_database(store->directory, path, error);
+	if (r == 0)
+		r = open_database(store, path, SQLITE_OPEN_READWRITE, error);
+	return r < 0 ? r : make_schema(store, error);
 }
 
 /* What is missing, or is being made by another process just now, is empty. */
 static int open_for_reading(struct store *store, const char *path, struct error *error)
 {
-	int version = 0, rc = 0;
+	int version = 0, r = 0;
 
 	if (access(path, F_OK) == 0) {
-		rc = open_database(store, path, SQLITE_OPEN_READONLY, error);
-		if (rc == 0)
-			rc = schema_version(store, &version, error);
+		r = open_database(store, path, SQLITE_OPEN_READONLY, error);
+		if (r == 0)
+			r = schema_version(store, &version, error);
 	} else if (errno != ENOENT) {
 		return directory_error(store->directory, "can't look into", error);
 	}
-	if (rc == 0 && version == 0) {
+	if (r == 0 && version == 0) {
 		sqlite3_close(store->database);
-		rc = open_database(store, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY,
-				   error);
+		r = open_database(store, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY,
+				  error);
 	}
-	return rc < 0 ? rc : schema_migrate(store, error);
+	return r < 0 ? r : schema_migrate(store, error);
 }
 
 static void cleanup_store(struct store **store)
@@ -222,7 +204,7 @@ int store_open(const char *directory, bool read_only, deadline_ms deadline,
 {
 	struct store *store CLEANUP(cleanup_store) = calloc(1, sizeof(*store));
 	char *path CLEANUP_FREE = NULL;
-	int rc;
+	int r;
 
 	if (!store)
 		return error_oom(error);
@@ -236,10 +218,9 @@ int store_open(const char *directory, bool read_only, deadline_ms deadline,
 		path = NULL;
 		return error_oom(error);
 	}
-	rc = read_only ? open_for_reading(store, path, error)
-		       : open_for_writing(store, path, error);
-	if (rc < 0)
-		return rc;
+	r = read_only ? open_for_reading(store, path, error) : open_for_writing(store, path, error);
+	if (r < 0)
+		return r;
 	*ret_store = TAKE_POINTER(store);
 	return 0;
 }
@@ -273,24 +254,24 @@ static void forget(struct store *store)
 	store->classes = 0;
 }
 
-static int injected(struct store *store, int rc, struct error *error)
+static int injected(struct store *store, int r, struct error *error)
 {
-	return error_set(error, rc, BN_REASON_STATE, "the state in %s can't be written: %s",
-			 store->directory, strerrordesc_np(-rc));
+	return error_set(error, r, BN_REASON_STATE, "the state in %s can't be written: %s",
+			 store->directory, strerrordesc_np(-r));
 }
 
 int store_begin(struct store *store, struct error *error)
 {
-	int rc = FAULT("store.begin");
+	int r = FAULT("store.begin");
 
-	if (rc < 0)
-		return injected(store, rc, error);
+	if (r < 0)
+		return injected(store, r, error);
 	if (store->read_only)
 		return error_set(error, -EROFS, BN_REASON_STATE,
 				 "the state in %s was opened for reading only", store->directory);
-	rc = statement_run(store, STATEMENT_BEGIN, 0, NULL, error);
-	if (rc < 0)
-		return rc;
+	r = statement_run(store, STATEMENT_BEGIN, 0, NULL, error);
+	if (r < 0)
+		return r;
 	forget(store);
 	store->in_transaction = true;
 	return 0;
@@ -298,18 +279,18 @@ int store_begin(struct store *store, struct error *error)
 
 int store_commit(struct store *store, struct error *error)
 {
-	int rc = transaction_check(store, error);
+	int r = transaction_check(store, error);
 
-	if (rc < 0)
-		return rc;
-	rc = FAULT("store.commit");
-	if (rc < 0)
-		rc = injected(store, rc, error);
+	if (r < 0)
+		return r;
+	r = FAULT("store.commit");
+	if (r < 0)
+		r = injected(store, r, error);
 	else
-		rc = statement_run(store, STATEMENT_COMMIT, 0, NULL, error);
-	if (rc < 0) {
+		r = statement_run(store, STATEMENT_COMMIT, 0, NULL, error);
+	if (r < 0) {
 		store_rollback(store);
-		return rc;
+		return r;
 	}
 	/* Only now: whoever sees the row of an operation that is alive must see its lock. */
 	operations_unlock(store, &store->closed);

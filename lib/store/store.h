@@ -10,6 +10,7 @@
 #ifndef BN_STORE_STORE_H
 #define BN_STORE_STORE_H
 
+#include "base/clock.h"
 #include "model/records.h"
 
 struct store;
@@ -26,18 +27,18 @@ void store_set_deadline(struct store *store, deadline_ms deadline);
  * other writers until the deadline: -ETIMEDOUT. Reads outside see committed state. */
 int store_begin(struct store *store, struct error *error);
 int store_commit(struct store *store, struct error *error);
-void store_rollback(struct store *store);       /* no-op outside a transaction */
+void store_rollback(struct store *store); /* no-op outside a transaction */
 
 /* ---- operations ---- */
 
 enum operation_kind {
-	OPERATION_NETWORK_CREATE = 1,   /* undone when found dead */
-	OPERATION_NETWORK_DELETE,       /* finished when found dead */
-	OPERATION_ATTACH,               /* undone */
-	OPERATION_DETACH,               /* finished */
-	OPERATION_PUBLISH,              /* undone */
-	OPERATION_UNPUBLISH,            /* finished */
-	OPERATION_BACKEND_SWITCH,       /* has no rows; the other backends are emptied */
+	OPERATION_NETWORK_CREATE = 1, /* undone when found dead */
+	OPERATION_NETWORK_DELETE,     /* finished when found dead */
+	OPERATION_ATTACH,             /* undone */
+	OPERATION_DETACH,             /* finished */
+	OPERATION_PUBLISH,            /* undone */
+	OPERATION_UNPUBLISH,          /* finished */
+	OPERATION_BACKEND_SWITCH,     /* has no rows; the other backends are emptied */
 };
 
 struct operation {
@@ -92,7 +93,7 @@ int store_network_mark(struct store *store, const struct operation *operation, c
 int store_network_get(struct store *store, const char *name, struct network *ret_network,
 		      struct error *error);
 int store_networks(struct store *store, uint32_t flags, network_vector *networks,
-		   struct error *error);                /* sorted by name */
+		   struct error *error); /* sorted by name */
 /* Of settled and pending endpoints. */
 int store_endpoint_count(struct store *store, const char *network, size_t *ret_count,
 			 struct error *error);
@@ -106,12 +107,12 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 			  struct endpoint *endpoint, struct error *error);
 /* Its ports are marked with it. -ENOENT BN_REASON_ENDPOINT_UNKNOWN; -EBUSY when another live
  * operation is at it. */
-int store_endpoint_mark(struct store *store, const struct operation *operation,
-			const char *network, const char *endpoint, struct error *error);
+int store_endpoint_mark(struct store *store, const struct operation *operation, const char *network,
+			const char *endpoint, struct error *error);
 int store_endpoint_get(struct store *store, const char *network, const char *id,
 		       struct endpoint *ret_endpoint, struct error *error);
 int store_endpoints(struct store *store, const char *network, uint32_t flags,
-		    endpoint_vector *endpoints, struct error *error);   /* network NULL: all */
+		    endpoint_vector *endpoints, struct error *error); /* network NULL: all */
 /* Those in a namespace, pending included. */
 int store_endpoints_in_sandbox(struct store *store, uint64_t device, uint64_t inode,
 			       endpoint_vector *endpoints, struct error *error);
@@ -131,20 +132,20 @@ int store_port_insert(struct store *store, const struct operation *operation,
 		      const struct port *port, struct error *error);
 /* By protocol, host address, host port, container port and count of the endpoint's. -ENOENT
  * BN_REASON_PORT_UNKNOWN; -EBUSY when another operation is at it. */
-int store_port_mark(struct store *store, const struct operation *operation,
-		    const struct port *port, struct error *error);
+int store_port_mark(struct store *store, const struct operation *operation, const struct port *port,
+		    struct error *error);
 /* network and endpoint may be NULL. Sorted by network, endpoint, protocol, host address, port. */
 int store_ports(struct store *store, const char *network, const char *endpoint, uint32_t flags,
 		port_vector *ports, struct error *error);
 /* 1 if a port of ours (settled or pending) collides with it, 0 if not. */
 int store_port_taken(struct store *store, const struct port *port, struct error *error);
 
-/* ---- small facts ---- */
+/* ---- small info ---- */
 
 /* "backend", "ipv6.global-id", "port.last". *ret_value is "" when unset. */
-#define FACT_MAX 128
-int store_fact_get(struct store *store, const char *key, char ret_value[static FACT_MAX],
+#define META_MAX 128
+int store_meta_get(struct store *store, const char *key, char ret_value[static META_MAX],
 		   struct error *error);
-int store_fact_set(struct store *store, const char *key, const char *value, struct error *error);
+int store_meta_set(struct store *store, const char *key, const char *value, struct error *error);
 
 #endif

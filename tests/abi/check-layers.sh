@@ -15,18 +15,20 @@ only()
 	! grep -rnoE --include='*.[ch]' '#[[:space:]]*include[[:space:]]+"[^"]*"' "lib/$1" |
 		grep -vE "\"($2)\"\$"
 }
-check layer-model only model 'bridgenet\.h|model/[a-z_]+\.h'
-check layer-link only link 'bridgenet\.h|(model|link)/[a-z_]+\.h'
-check layer-store only store 'bridgenet\.h|(model|store)/[a-z_]+\.h'
-check layer-firewall only firewall 'bridgenet\.h|(model|firewall)/[a-z_]+\.h|firewall/[a-z]+/[a-z_]+\.h'
-check layer-ops only ops 'bridgenet\.h|(model|link|store|firewall|ops)/[a-z_]+\.h'
-check layer-api only api 'bridgenet\.h|(model|link|store|firewall|ops|api)/[a-z_]+\.h'
+check layer-base only base 'bridgenet\.h|base/[a-z_]+\.h'
+check layer-model only model 'bridgenet\.h|(base|model)/[a-z_]+\.h'
+check layer-link only link 'bridgenet\.h|(base|model|link)/[a-z_]+\.h'
+check layer-store only store 'bridgenet\.h|(base|model|store)/[a-z_]+\.h'
+check layer-firewall only firewall \
+	'bridgenet\.h|(base|model|firewall)/[a-z_]+\.h|firewall/[a-z]+/[a-z_]+\.h'
+check layer-ops only ops 'bridgenet\.h|(base|model|link|store|firewall|ops)/[a-z_]+\.h'
+check layer-api only api 'bridgenet\.h|(base|model|link|store|firewall|ops|api)/[a-z_]+\.h'
 
 backends_apart()
 {
 	# What is shared by the backends names none of them but in the table of firewall.c.
 	! grep -nE '#[[:space:]]*include[[:space:]]+"firewall/[a-z]+/' lib/firewall/*.[ch] \
-		lib/model/*.[ch] lib/link/*.[ch] lib/store/*.[ch]
+		lib/base/*.[ch] lib/model/*.[ch] lib/link/*.[ch] lib/store/*.[ch]
 }
 check layer-backends backends_apart
 
@@ -39,7 +41,7 @@ check layer-model-is-pure model_is_pure
 
 examples_use_the_header()
 {
-	! grep -rnE --include='*.[ch]' '#[[:space:]]*include[[:space:]]+["<](model|link|store|firewall|ops|api)/' \
+	! grep -rnE --include='*.[ch]' '#[[:space:]]*include[[:space:]]+["<](base|model|link|store|firewall|ops|api)/' \
 		examples
 }
 check layer-examples examples_use_the_header

@@ -41,16 +41,17 @@ bn_ctx *bench_stage(const char *backend)
 	char state_dir[64];
 	bn_ctx *ctx;
 
-	if (make_work_dir() < 0 || unshare(CLONE_NEWNET) < 0 ||
-	    system("ip link set lo up") != 0) {
+	if (make_work_dir() < 0 || unshare(CLONE_NEWNET) < 0 || system("ip link set lo up") != 0) {
 		perror("a network namespace can't be made (run as root)");
 		exit(1);
 	}
 	if (bn_ctx_new(0, &ctx) < 0)
 		exit(1);
 	if (strcmp(backend, "iptables-legacy") == 0)
-		bench_check(ctx, bn_ctx_set_option(ctx, "iptables.lock-file",
-						   getenv("XTABLES_LOCKFILE")), "lock file");
+		bench_check(ctx,
+			    bn_ctx_set_option(ctx, "iptables.lock-file",
+					      getenv("XTABLES_LOCKFILE")),
+			    "lock file");
 	snprintf(state_dir, sizeof(state_dir), "%s/%u", work_dir, stages);
 	bench_check(ctx, bn_ctx_set_backend(ctx, backend), "backend");
 	bench_check(ctx, bn_ctx_set_state_dir(ctx, state_dir), "state directory");

@@ -33,7 +33,7 @@ void bench_publish(bn_ctx *ctx, unsigned int first, unsigned int len);
 /* Ends the program when a floor failed. */
 void floor_check(int r);
 
-double bench_now(void);                 /* microseconds */
+double bench_now(void); /* microseconds */
 
 struct samples {
 	double values[4096];

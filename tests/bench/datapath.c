@@ -23,22 +23,22 @@
 
 #define HOSTS_MAX 3
 #define ROUNDS 20
-#define CONNECTIONS 200         /* of a round; together they fit into struct samples */
+#define CONNECTIONS 200 /* of a round; together they fit into struct samples */
 #define WARM_UP 50
-#define SERVICE 61000           /* behind the last published port */
+#define SERVICE 61000 /* behind the last published port */
 #define HOST_ADDRESS "192.0.2.1"
 #define CLIENT_ADDRESS "192.0.2.2"
 
 enum { FIRST, MIDDLE, LAST, UNPUBLISHED, TARGETS };
-static const char *const target_names[TARGETS] = {"first", "middle", "last", "unpublished"};
+static const char *const target_names[TARGETS] = { "first", "middle", "last", "unpublished" };
 
 struct host {
 	const char *name;
-	bn_ctx *ctx;                    /* NULL for the linear list */
+	bn_ctx *ctx; /* NULL for the linear list */
 	int namespace_, client, sandbox;
 	struct samples times[TARGETS];
 	double elapsed[TARGETS];
-	double one[TARGETS];            /* with one published port */
+	double one[TARGETS]; /* with one published port */
 };
 
 static struct host hosts[HOSTS_MAX];
@@ -68,13 +68,13 @@ static void run(const char *command)
 
 static void add_listener(unsigned int port)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(fd, 1024) < 0)
 		fail("listener");
-	listeners[listeners_len++] = (struct pollfd){.fd = fd, .events = POLLIN};
+	listeners[listeners_len++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 }
 
 static void add_client(struct host *host)
@@ -129,7 +129,7 @@ static void add_library(const char *backend)
 /* One chain of DNAT rules behind "--dst-type LOCAL", and links that lead to where they say. */
 static void add_linear(void)
 {
-	static const char *const argv[] = {"iptables-legacy-restore", "--noflush", NULL};
+	static const char *const argv[] = { "iptables-legacy-restore", "--noflush", NULL };
 	static const char chain[] =
 		"*nat\n:" FLOOR_IPTABLES_CHAIN " - [0:0]\n"
 		"-A PREROUTING -m addrtype --dst-type LOCAL -j " FLOOR_IPTABLES_CHAIN "\nCOMMIT\n";
@@ -186,8 +186,8 @@ static double connect_once(unsigned int port)
 		.sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = inet_addr(HOST_ADDRESS),
 	};
-	struct timeval patience = {.tv_sec = 5};
-	struct linger reset = {.l_onoff = 1};
+	struct timeval patience = { .tv_sec = 5 };
+	struct linger reset = { .l_onoff = 1 };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	double start;
 
@@ -281,7 +281,7 @@ static void print_heading(void)
 
 int main(void)
 {
-	static const unsigned int steps[] = {1, 100, 1000, 10000};
+	static const unsigned int steps[] = { 1, 100, 1000, 10000 };
 	unsigned int published = 0;
 	pthread_t server;
 

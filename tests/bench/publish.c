@@ -13,8 +13,8 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } backends[] = {
-	{"nftables", publish_nftables},
-	{"iptables-legacy", publish_iptables},
+	{ "nftables", publish_nftables },
+	{ "iptables-legacy", publish_iptables },
 };
 #define BACKENDS (sizeof(backends) / sizeof(*backends))
 

@@ -10,20 +10,20 @@
 #include "floor/iptables.h"
 #include "publish.h"
 
-#define MANY 100        /* in one attach */
-#define BULK 1000       /* in one call */
+#define MANY 100  /* in one attach */
+#define BULK 1000 /* in one call */
 #define MOST 10000
 #define IN_A_ROW 5
 
 /* The ways of doing the same, in columns. */
 enum { LIBRARY, RAW, LIBIPTC, PROGRAM, RESTORE, WAYS };
-static const char *const way_names[WAYS] = {"library", "raw", "libiptc", "program", "restore"};
+static const char *const way_names[WAYS] = { "library", "raw", "libiptc", "program", "restore" };
 
 struct work {
 	bn_ctx *ctx;
 	struct floor_iptables *floor;
 	struct floor_link links;
-	bool programs;          /* those of iptables-legacy are installed */
+	bool programs; /* those of iptables-legacy are installed */
 	struct samples add[WAYS], delete[WAYS];
 };
 
@@ -144,7 +144,7 @@ static void one_at(struct work *work, unsigned int existing)
 	char what[64];
 
 	clear(work);
-	for (int i = 0; i < rounds * WAYS; i++)         /* each is the first in its turn */
+	for (int i = 0; i < rounds * WAYS; i++) /* each is the first in its turn */
 		one_turn(work, (i / WAYS + i) % WAYS, existing, spec);
 	bn_port_spec_free(spec);
 	snprintf(what, sizeof(what), "publish one at %u", existing);
@@ -206,8 +206,7 @@ static void attach_round(struct work *work, unsigned int existing, int round)
 		/* A process for each of so many rules takes seconds: once. */
 		if (!is_possible(work, way) || (way == PROGRAM && round > 0))
 			continue;
-		samples_add(&work->add[way],
-			    links + change_floor(work, way, true, existing, MANY));
+		samples_add(&work->add[way], links + change_floor(work, way, true, existing, MANY));
 		change_floor(work, RAW, false, existing, MANY);
 	}
 	start = bench_now();
@@ -254,7 +253,7 @@ static void list_by_floor(struct work *work, int way)
 
 	floor_iptables_enter(work->floor);
 	start = bench_now();
-	r = way == RAW	   ? floor_iptables_read(work->floor, &len) :
+	r = way == RAW     ? floor_iptables_read(work->floor, &len) :
 	    way == LIBIPTC ? floor_libiptc_list(&len) :
 			     floor_program_list();
 	samples_add(&work->add[way], bench_now() - start);
@@ -280,8 +279,8 @@ static void list(struct work *work)
 
 void publish_iptables(void)
 {
-	static const char *const version[] = {"iptables-legacy", "-V", NULL};
-	static const unsigned int steps[] = {1, 100, 1000, MOST};
+	static const char *const version[] = { "iptables-legacy", "-V", NULL };
+	static const unsigned int steps[] = { 1, 100, 1000, MOST };
 	static struct work work;
 	unsigned int existing = 0;
 

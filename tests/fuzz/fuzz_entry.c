@@ -10,7 +10,7 @@
 
 #include "firewall/iptables/iptables.h"
 
-#define NAME_MAX_BYTES 29               /* the kernel's, without the 0 */
+#define NAME_MAX_BYTES 29 /* the kernel's, without the 0 */
 
 /* As it is written libiptc sees a verdict or a chain by its name; as it is read there is none. */
 static void encode_as_read(const struct rule *rule, const char *target, uint32_t flags,
@@ -75,7 +75,7 @@ static void check_entry(int family, const void *entry, size_t len, const char *t
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char target[NAME_MAX_BYTES + 1] = {0};
+	char target[NAME_MAX_BYTES + 1] = { 0 };
 	size_t name_len;
 	void *entry;
 
@@ -112,8 +112,8 @@ static void write_seed(const char *directory, size_t number, const struct rule *
 	encode_as_read(rule, target, flags, &entry);
 	snprintf(path, sizeof(path), "%s/rule-%02zu-%u", directory, number, flags);
 	file = fopen(path, "we");
-	if (!file || fprintf(file, "%c%c%s", rule->family == AF_INET6, (int)strlen(target),
-			     target) < 0 ||
+	if (!file ||
+	    fprintf(file, "%c%c%s", rule->family == AF_INET6, (int)strlen(target), target) < 0 ||
 	    fwrite(entry.data, entry.len, 1, file) != 1 || fclose(file) != 0) {
 		perror(path);
 		exit(1);
@@ -122,10 +122,10 @@ static void write_seed(const char *directory, size_t number, const struct rule *
 
 static void plan_all(rule_vector *rules)
 {
-	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
-	struct network network = {.name = "front", .driver = DRIVER_BRIDGE, .bridge = "bn0"};
-	struct endpoint endpoint = {.network = "front", .id = "web"};
-	struct port port = {.host_port = 8000, .container_port = 80, .count = 1};
+	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
+	struct network network = { .name = "front", .driver = DRIVER_BRIDGE, .bridge = "bn0" };
+	struct endpoint endpoint = { .network = "front", .id = "web" };
+	struct port port = { .host_port = 8000, .container_port = 80, .count = 1 };
 
 	if (prefix_parse("172.17.0.0/16", &network.ipv4.prefix) < 0 ||
 	    prefix_parse("fd00:17::/64", &network.ipv6.prefix) < 0 ||
@@ -147,8 +147,8 @@ static void plan_all(rule_vector *rules)
 
 int main(int argc, char **argv)
 {
-	bool seen[RULE_KIND_COUNT][2] = {{false}};
-	rule_vector rules = {0};
+	bool seen[RULE_KIND_COUNT][2] = { { false } };
+	rule_vector rules = { 0 };
 
 	if (argc != 2)
 		return 2;
@@ -159,8 +159,8 @@ int main(int argc, char **argv)
 		bool *known = &seen[rule->kind][rule->family == AF_INET6];
 
 		/* one of each kind, by turns of both families, and each port */
-		if (rule->kind != RULE_PORT_DNAT && (*known || seen[rule->kind][0] ||
-						     (rule->family == AF_INET && i % 2)))
+		if (rule->kind != RULE_PORT_DNAT &&
+		    (*known || seen[rule->kind][0] || (rule->family == AF_INET && i % 2)))
 			continue;
 		*known = true;
 		write_seed(argv[1], i, rule, i % 3 ? 0 : i % 2 ? ENTRY_COMMENT : ENTRY_GOTO);

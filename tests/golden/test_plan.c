@@ -13,26 +13,26 @@ static const struct scenario {
 	const char *ipv4, *ipv6;               /* of endpoint `web`; both NULL: no endpoint */
 	const char *port;
 } scenarios[] = {
-	{"bridge-ipv4", "172.17.0.0/16", NULL, NULL, NULL, NULL},
-	{"bridge-ipv6", NULL, "fd00:30::/64", NULL, NULL, NULL},
-	{"dual-stack", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL},
-	{"port-any", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "8799:1337"},
-	{"port-any-dual-stack", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
-	 "8799:1337"},
-	{"port-any-ipv4", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
-	 "0.0.0.0:8799:1337"},
-	{"port-bound", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
-	 "192.0.2.1:8799:1337"},
-	{"port-bound-ipv6", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
-	 "[2001:db8::1]:8799:1337"},
-	{"port-loopback", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
-	 "127.0.0.1:8799:1337"},
-	{"port-loopback-range", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL,
-	 "127.0.0.1:8000-8002:9000-9002"},
-	{"port-range", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "8000-8002:9000-9002"},
-	{"port-udp", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
-	 "53:5353/udp"},
-	{"port-sctp", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "3868:3868/sctp"},
+	{ "bridge-ipv4", "172.17.0.0/16", NULL, NULL, NULL, NULL },
+	{ "bridge-ipv6", NULL, "fd00:30::/64", NULL, NULL, NULL },
+	{ "dual-stack", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL },
+	{ "port-any", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "8799:1337" },
+	{ "port-any-dual-stack", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337" },
+	{ "port-any-ipv4", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "0.0.0.0:8799:1337" },
+	{ "port-bound", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "192.0.2.1:8799:1337" },
+	{ "port-bound-ipv6", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "[2001:db8::1]:8799:1337" },
+	{ "port-loopback", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "127.0.0.1:8799:1337" },
+	{ "port-loopback-range", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL,
+	  "127.0.0.1:8000-8002:9000-9002" },
+	{ "port-range", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "8000-8002:9000-9002" },
+	{ "port-udp", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "53:5353/udp" },
+	{ "port-sctp", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "3868:3868/sctp" },
 };
 
 static const char *family_name(int family)
@@ -42,8 +42,7 @@ static const char *family_name(int family)
 	return family == AF_INET ? "ipv4" : "ipv6";
 }
 
-static void print_rule(FILE *out, const struct firewall_backend *backend,
-		       const struct rule *rule)
+static void print_rule(FILE *out, const struct firewall_backend *backend, const struct rule *rule)
 {
 	char in[IFNAMSIZ + 1], source[PREFIX_TEXT_MAX + 1], extra[RULE_EXTRA_MAX];
 	char interface[IFNAMSIZ + 1], destination[PREFIX_TEXT_MAX + 1], purpose[PURPOSE_MAX];
@@ -61,9 +60,9 @@ static void print_rule(FILE *out, const struct firewall_backend *backend,
 	else
 		string_copy(target, sizeof(target), rule_target_name(rule));
 	fprintf(out, "%-6s %-21s %-4s %-21s %-4s %-4s %-4s %-16s %-16s %s | %s/%s | %s\n",
-		rule_table_name(rule->chain), chain, family_name(rule->family),
-		target, protocol_name(rule->protocol), in, interface, source,
-		destination, extra, rule->network, rule->endpoint, purpose);
+		rule_table_name(rule->chain), chain, family_name(rule->family), target,
+		protocol_name(rule->protocol), in, interface, source, destination, extra,
+		rule->network, rule->endpoint, purpose);
 }
 
 /* The plan of the scenario as text; free it. */
@@ -72,7 +71,7 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	uint32_t traits = backend->traits;
 	struct network network = network_of(scenario->subnet_ipv4, scenario->subnet_ipv6);
 	struct endpoint endpoint = endpoint_of(scenario->ipv4, scenario->ipv6);
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -181,8 +180,8 @@ static void test_goldens(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		{"nftables", test_goldens, NULL, NULL, (void *)"nftables"},
-		{"iptables-legacy", test_goldens, NULL, NULL, (void *)"iptables-legacy"},
+		{ "nftables", test_goldens, NULL, NULL, (void *)"nftables" },
+		{ "iptables-legacy", test_goldens, NULL, NULL, (void *)"iptables-legacy" },
 	};
 
 	return cmocka_run_group_tests_name("golden plans", tests, NULL, NULL);

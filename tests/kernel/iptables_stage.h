@@ -80,7 +80,8 @@ UNUSED static void set_counters(const char *table, const char *pattern)
 
 	snprintf(command, sizeof(command),
 		 "iptables-legacy-save -c -t %s | sed '/%s/s/^\\[[0-9:]*\\]/[7:700]/' | "
-		 "iptables-legacy-restore -c -T %s", table, pattern, table);
+		 "iptables-legacy-restore -c -T %s",
+		 table, pattern, table);
 	run(command);
 }
 
@@ -88,7 +89,7 @@ UNUSED static void set_counters(const char *table, const char *pattern)
 
 UNUSED static struct prefix prefix_of(const char *text)
 {
-	struct prefix prefix = {0};
+	struct prefix prefix = { 0 };
 
 	assert_int_equal(prefix_parse(text, &prefix), 0);
 	return prefix;
@@ -97,7 +98,7 @@ UNUSED static struct prefix prefix_of(const char *text)
 UNUSED static struct network network_of(const char *name, const char *bridge, const char *ipv4,
 					const char *ipv6)
 {
-	struct network network = {.driver = DRIVER_BRIDGE};
+	struct network network = { .driver = DRIVER_BRIDGE };
 
 	string_copy(network.name, sizeof(network.name), name);
 	string_copy(network.bridge, sizeof(network.bridge), bridge);
@@ -112,7 +113,7 @@ UNUSED static struct network network_of(const char *name, const char *bridge, co
 UNUSED static struct endpoint endpoint_of(const char *network, const char *id, const char *ipv4,
 					  const char *ipv6)
 {
-	struct endpoint endpoint = {0};
+	struct endpoint endpoint = { 0 };
 
 	string_copy(endpoint.network, sizeof(endpoint.network), network);
 	string_copy(endpoint.id, sizeof(endpoint.id), id);
@@ -127,8 +128,10 @@ UNUSED static void plan_mapping(const struct endpoint *endpoint, uint8_t protoco
 				const char *address, uint16_t host_port, uint16_t container_port,
 				uint16_t count, rule_vector *rules)
 {
-	struct port port = {.protocol = protocol, .host_port = host_port,
-			    .container_port = container_port, .count = count};
+	struct port port = { .protocol = protocol,
+			     .host_port = host_port,
+			     .container_port = container_port,
+			     .count = count };
 
 	if (address)
 		assert_int_equal(addr_parse(address, &port.host_addr), 0);
@@ -153,10 +156,11 @@ UNUSED static struct endpoint plan_pair(const char *name, const char *bridge, co
 
 UNUSED static int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags)
 {
-	struct firewall_change change = {
-		.add = add ? add->items : NULL, .add_len = add ? add->len : 0,
-		.remove = remove ? remove->items : NULL, .remove_len = remove ? remove->len : 0,
-		.flags = flags};
+	struct firewall_change change = { .add = add ? add->items : NULL,
+					  .add_len = add ? add->len : 0,
+					  .remove = remove ? remove->items : NULL,
+					  .remove_len = remove ? remove->len : 0,
+					  .flags = flags };
 
 	error_clear(&error);
 	return iptables_backend.apply(firewall, &change, &error);
@@ -178,7 +182,7 @@ UNUSED static void add_all(rule_vector *to, const rule_vector *from)
 /* The kernel holds the base and these rules, nothing else, in this order. */
 UNUSED static void assert_kernel_holds(const rule_vector *rules, const rule_vector *more)
 {
-	rule_vector planned = {0}, read = {0};
+	rule_vector planned = { 0 }, read = { 0 };
 
 	assert_int_equal(plan_base(IPTABLES_TRAITS, &planned), 0);
 	add_all(&planned, rules);
@@ -190,8 +194,8 @@ UNUSED static void assert_kernel_holds(const rule_vector *rules, const rule_vect
 
 		if (rule_compare(is, should) != 0)
 			fail_msg("rule %zu: kind %d family %d %s/%s in %s out %s port %u+%u %s is "
-				 "read, kind %d family %d %s/%s port %u+%u is planned", i,
-				 (int)is->kind, is->family, is->network, is->endpoint, is->in,
+				 "read, kind %d family %d %s/%s port %u+%u is planned",
+				 i, (int)is->kind, is->family, is->network, is->endpoint, is->in,
 				 is->out, is->host_port, is->count, is->foreign ? is->foreign : "",
 				 (int)should->kind, should->family, should->network,
 				 should->endpoint, should->host_port, should->count);
@@ -217,7 +221,7 @@ UNUSED static int setup(void **state)
 	memset(&error, 0, sizeof(error));
 	if (unshare(CLONE_NEWNET) < 0)
 		return -1;
-	return iptables_backend.open(&(struct firewall_config){0}, &firewall, &error);
+	return iptables_backend.open(&(struct firewall_config){ 0 }, &firewall, &error);
 }
 
 UNUSED static int teardown(void **state)

@@ -16,14 +16,14 @@ static void *namespace_thread(void *argument)
 {
 	int *fd = argument;
 
-	*fd = unshare(CLONE_NEWNET) < 0 ? -1 : open("/proc/thread-self/ns/net",
-						    O_RDONLY | O_CLOEXEC);
+	*fd = unshare(CLONE_NEWNET) < 0 ? -1 :
+					  open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	return NULL;
 }
 
 struct sandbox sandbox_new(void)
 {
-	struct sandbox sandbox = {.fd = -1};
+	struct sandbox sandbox = { .fd = -1 };
 	pthread_t thread;
 	int fd = -1;
 
@@ -107,7 +107,8 @@ bool has_address(int ns, const char *interface, const char *address, unsigned in
 	bool found = false;
 	size_t i;
 
-	json_array_foreach(json_object_get(json_array_get(list, 0), "addr_info"), i, entry) {
+	json_array_foreach(json_object_get(json_array_get(list, 0), "addr_info"), i, entry)
+	{
 		if (strcmp(text_of(entry, "local"), address) == 0 &&
 		    json_integer_value(json_object_get(entry, "prefixlen")) == len)
 			found = !json_object_get(entry, "tentative");
@@ -121,7 +122,8 @@ bool has_flag(json_t *link, const char *flag)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(json_object_get(link, "flags"), i, entry) {
+	json_array_foreach(json_object_get(link, "flags"), i, entry)
+	{
 		if (strcmp(json_string_value(entry), flag) == 0)
 			return true;
 	}
@@ -182,13 +184,15 @@ struct prefix prefix(const char *text)
 
 struct subnet subnet(const char *cidr, const char *gateway)
 {
-	return (struct subnet){.prefix = prefix(cidr), .gateway = address(gateway)};
+	return (struct subnet){ .prefix = prefix(cidr), .gateway = address(gateway) };
 }
 
 struct bridge_config bridge_config(bool ipv6)
 {
 	struct bridge_config config = {
-		.name = BRIDGE, .alias = ALIAS, .mtu = 1500,
+		.name = BRIDGE,
+		.alias = ALIAS,
+		.mtu = 1500,
 		.ipv4 = subnet("172.30.0.0/16", "172.30.0.1"),
 	};
 
@@ -199,7 +203,7 @@ struct bridge_config bridge_config(bool ipv6)
 
 struct endpoint endpoint_number(unsigned int n, bool ipv6)
 {
-	struct endpoint endpoint = {.network = "lk", .interface = "eth0", .mtu = 1500};
+	struct endpoint endpoint = { .network = "lk", .interface = "eth0", .mtu = 1500 };
 	char text[PREFIX_TEXT_MAX];
 
 	snprintf(endpoint.id, sizeof(endpoint.id), "endpoint%u", n);
@@ -217,7 +221,9 @@ struct endpoint endpoint_number(unsigned int n, bool ipv6)
 struct link_endpoint_config endpoint_config(const struct endpoint *endpoint)
 {
 	struct link_endpoint_config config = {
-		.endpoint = endpoint, .bridge = BRIDGE, .alias = ALIAS "/endpoint",
+		.endpoint = endpoint,
+		.bridge = BRIDGE,
+		.alias = ALIAS "/endpoint",
 		.gateway_ipv4 = address("172.30.0.1"),
 	};
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "link/link.h"
-#include "model/fault.h"
+#include "base/fault.h"
 
 #define BRIDGE "lk-bridge"
 #define ALIAS "bridgenet:0123456789ab"
@@ -30,9 +30,9 @@ extern int host_ns;
 struct sandbox sandbox_new(void);
 /* ip(8) in a namespace, its output parsed; NULL if it failed or said nothing. */
 json_t *ip_json(int ns, const char *const *arguments);
-#define IP(ns, ...) ip_json(ns, (const char *const[]){"ip", "-j", "-d", __VA_ARGS__, NULL})
+#define IP(ns, ...) ip_json(ns, (const char *const[]){ "ip", "-j", "-d", __VA_ARGS__, NULL })
 void ip_run(int ns, const char *const *arguments);
-#define IP_RUN(ns, ...) ip_run(ns, (const char *const[]){"ip", __VA_ARGS__, NULL})
+#define IP_RUN(ns, ...) ip_run(ns, (const char *const[]){ "ip", __VA_ARGS__, NULL })
 bool link_is_there(int ns, const char *name);
 size_t link_count(int ns);
 const char *text_of(json_t *object, const char *key);

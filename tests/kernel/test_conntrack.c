@@ -36,9 +36,8 @@ static void run(const char *command)
 }
 
 /* A flow of client:sport to address:dport that is answered by source:source_port. */
-static void make_flow(const char *protocol, const char *client, uint16_t sport,
-		      const char *address, uint16_t dport, const char *source,
-		      uint16_t source_port)
+static void make_flow(const char *protocol, const char *client, uint16_t sport, const char *address,
+		      uint16_t dport, const char *source, uint16_t source_port)
 {
 	char command[512];
 
@@ -56,7 +55,8 @@ static void assert_flows(const char *expected)
 	char text[256] = "";
 	FILE *pipe = popen("{ conntrack -L -f ipv4; conntrack -L -f ipv6; } 2>/dev/null | "
 			   "sed -n 's/^[^=]*=[^=]*=[^=]*=\\([0-9]*\\).*/\\1/p' | sort -n | "
-			   "tr '\\n' ','", "r");
+			   "tr '\\n' ','",
+			   "r");
 
 	assert_non_null(pipe);
 	if (!fgets(text, sizeof(text), pipe))
@@ -74,8 +74,11 @@ static int drop(const struct flow_filter *filters, size_t len)
 static struct flow_filter filter_of(const char *host, uint16_t host_port, uint16_t count,
 				    const char *to, uint16_t to_port, bool published)
 {
-	struct flow_filter filter = {.host_port = host_port, .count = count, .to = addr_of(to),
-				     .to_port = to_port, .published = published};
+	struct flow_filter filter = { .host_port = host_port,
+				      .count = count,
+				      .to = addr_of(to),
+				      .to_port = to_port,
+				      .published = published };
 
 	if (host)
 		filter.host_addr = addr_of(host);
@@ -105,11 +108,11 @@ static void test_published(void **state)
 	make_flow("udp", "192.0.2.9", 3, HOST, 53, ENDPOINT, 5353);     /* to the endpoint */
 	make_flow("udp", "192.0.2.9", 4, HOST, 54, HOST, 54);           /* another port */
 	make_flow("udp", "192.0.2.9", 5, "192.0.2.8", 53, "192.0.2.8", 53); /* another host */
-	make_flow("tcp", "192.0.2.9", 6, HOST, 53, HOST, 53);           /* another protocol */
+	make_flow("tcp", "192.0.2.9", 6, HOST, 53, HOST, 53);               /* another protocol */
 	make_flow("udp", "127.0.0.1", 7, "127.0.0.1", 53, "127.0.0.1", 53); /* the host's own */
 	make_flow("udp", "2001:db8::9", 8, "2001:db8::1", 53, "2001:db8::1", 53);
 	make_flow("udp", "2001:db8::9", 9, "2001:db8::1", 53, "fd30::2", 5353);
-	make_flow("udp", "192.0.2.9", 10, HOST, 53, ENDPOINT, 5354);    /* its port has changed */
+	make_flow("udp", "192.0.2.9", 10, HOST, 53, ENDPOINT, 5354); /* its port has changed */
 	assert_flows("1,2,3,4,5,6,7,8,9,10,");
 	assert_int_equal(drop(filters, 1), 0);
 	assert_flows("3,4,5,6,8,9,");
@@ -124,11 +127,11 @@ static void test_unpublished(void **state)
 	(void)state;
 	make_flow("udp", "192.0.2.9", 1, HOST, 100, ENDPOINT, 5000);
 	make_flow("udp", "192.0.2.9", 2, HOST, 109, ENDPOINT, 5009);
-	make_flow("udp", "192.0.2.9", 3, HOST, 110, ENDPOINT, 5010);    /* behind the range */
-	make_flow("udp", "192.0.2.9", 4, HOST, 99, ENDPOINT, 4999);     /* before it */
-	make_flow("udp", "192.0.2.9", 5, HOST, 101, ENDPOINT, 5000);    /* another mapping */
+	make_flow("udp", "192.0.2.9", 3, HOST, 110, ENDPOINT, 5010);     /* behind the range */
+	make_flow("udp", "192.0.2.9", 4, HOST, 99, ENDPOINT, 4999);      /* before it */
+	make_flow("udp", "192.0.2.9", 5, HOST, 101, ENDPOINT, 5000);     /* another mapping */
 	make_flow("udp", "192.0.2.9", 6, HOST, 101, "172.30.0.3", 5001); /* another endpoint */
-	make_flow("udp", "192.0.2.9", 7, HOST, 101, HOST, 101);         /* the host itself */
+	make_flow("udp", "192.0.2.9", 7, HOST, 101, HOST, 101);          /* the host itself */
 	assert_int_equal(drop(&filter, 1), 0);
 	assert_flows("3,4,5,6,7,");
 }

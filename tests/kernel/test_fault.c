@@ -22,7 +22,7 @@
 
 #include "bridgenet.h"
 #include "firewall/firewall.h"
-#include "model/fault.h"
+#include "base/fault.h"
 
 #define SNAPSHOT_MAX 65536
 #define STEPS_MAX 64
@@ -34,9 +34,9 @@ static pid_t sandbox_pid;
 
 /* ---- faults ---- */
 
-static int steps_left;  /* before the fault; negative: never */
+static int steps_left; /* before the fault; negative: never */
 static bool die;
-static bool dawdle;     /* until the call's time is up, rather than fail */
+static bool dawdle; /* until the call's time is up, rather than fail */
 
 #define TIMEOUT_MS 20
 
@@ -80,7 +80,7 @@ static void assert_same(const char *before, const char *after)
 
 /* Each rule behind the name of its table, without counters. A table without rules and chains of
  * anybody is as good as none: the kernel makes it when it is asked for, and keeps it. */
-#define LEGACY_RULES                                                          \
+#define LEGACY_RULES                                                           \
 	"%s-save | awk '/^[*]/ {table = \"%s \" $0} /^:[A-Z]+ ACCEPT/ {next} " \
 	"/^[:-]/ {sub(/ \\[[0-9:]*\\]$/, \"\"); print table, $0}'"
 
@@ -174,8 +174,8 @@ static int with_port(bn_ctx *ctx, bool publish)
 	int r;
 
 	assert_int_equal(bn_port_spec_new("9000-9003:9000-9003/udp", &port), 0);
-	r = publish ? bn_port_publish(ctx, "front", "web", port, 0, NULL)
-		    : bn_port_unpublish(ctx, "front", "web", port, 0);
+	r = publish ? bn_port_publish(ctx, "front", "web", port, 0, NULL) :
+		      bn_port_unpublish(ctx, "front", "web", port, 0);
 	bn_port_spec_free(port);
 	return r;
 }
@@ -195,7 +195,7 @@ static int detach(bn_ctx *ctx)
 	return bn_endpoint_detach(ctx, "front", "web", 0);
 }
 
-static int delete(bn_ctx *ctx)
+static int delete (bn_ctx *ctx)
 {
 	return bn_network_delete(ctx, "front", 0);
 }

@@ -27,7 +27,7 @@ static void plan_all(rule_vector *rules)
 
 static void test_read_back(void **state)
 {
-	rule_vector rules = {0}, none = {0};
+	rule_vector rules = { 0 }, none = { 0 };
 
 	(void)state;
 	plan_all(&rules);
@@ -56,7 +56,7 @@ static void test_read_back(void **state)
 
 static void test_iptables_reads_what_it_writes(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	char *before, *after;
 
 	(void)state;
@@ -85,17 +85,17 @@ static void test_base_missing(void **state)
 {
 	static const struct {
 		const char *command;
-		bool network_alone;     /* what is missing belongs to a network, not to the base */
+		bool network_alone; /* what is missing belongs to a network, not to the base */
 	} accidents[] = {
-		{"iptables-legacy -F", false},
-		{"iptables-legacy -t nat -F BRIDGENET", true},
-		{"iptables-legacy -t raw -F BRIDGENET-RAW", false},
-		{"ip6tables-legacy -F FORWARD", false},
-		{"iptables-legacy -t nat -F PREROUTING", false},
-		{"iptables-legacy -t nat -F POSTROUTING", false},
-		{"iptables-legacy -F BRIDGENET-FORWARD", false},
+		{ "iptables-legacy -F", false },
+		{ "iptables-legacy -t nat -F BRIDGENET", true },
+		{ "iptables-legacy -t raw -F BRIDGENET-RAW", false },
+		{ "ip6tables-legacy -F FORWARD", false },
+		{ "iptables-legacy -t nat -F PREROUTING", false },
+		{ "iptables-legacy -t nat -F POSTROUTING", false },
+		{ "iptables-legacy -F BRIDGENET-FORWARD", false },
 	};
-	rule_vector rules = {0}, more = {0};
+	rule_vector rules = { 0 }, more = { 0 };
 	struct endpoint web;
 
 	(void)state;
@@ -129,7 +129,7 @@ static void test_base_missing(void **state)
 
 static void test_base_is_added_once(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	char *before, *after;
 
 	(void)state;
@@ -164,16 +164,22 @@ static void test_port_taken(void **state)
 	static const struct {
 		const char *address;
 		uint16_t first, count;
-		const char *taken;      /* NULL: it is free */
+		const char *taken; /* NULL: it is free */
 	} cases[] = {
-		{NULL, 8799, 1, "8799/tcp"}, {"0.0.0.0", 8799, 1, "8799/tcp"},
-		{"198.51.100.1", 8799, 1, "8799/tcp"}, {NULL, 8790, 20, "8799/tcp"},
-		{NULL, 8080, 1, "8080/tcp of 192.0.2.1"}, {"192.0.2.1", 8080, 1, "8080/tcp"},
-		{"192.0.2.2", 8080, 1, NULL}, {NULL, 9099, 10, "9099/tcp"},
-		{NULL, 8990, 11, "9000/tcp"}, {"192.0.2.1", 9050, 1, "9050/tcp"},
-		{NULL, 8990, 10, NULL}, {NULL, 9100, 1, NULL},
+		{ NULL, 8799, 1, "8799/tcp" },
+		{ "0.0.0.0", 8799, 1, "8799/tcp" },
+		{ "198.51.100.1", 8799, 1, "8799/tcp" },
+		{ NULL, 8790, 20, "8799/tcp" },
+		{ NULL, 8080, 1, "8080/tcp of 192.0.2.1" },
+		{ "192.0.2.1", 8080, 1, "8080/tcp" },
+		{ "192.0.2.2", 8080, 1, NULL },
+		{ NULL, 9099, 10, "9099/tcp" },
+		{ NULL, 8990, 11, "9000/tcp" },
+		{ "192.0.2.1", 9050, 1, "9050/tcp" },
+		{ NULL, 8990, 10, NULL },
+		{ NULL, 9100, 1, NULL },
 	};
-	rule_vector rules = {0}, ports = {0}, one = {0};
+	rule_vector rules = { 0 }, ports = { 0 }, one = { 0 };
 	struct endpoint web, rival;
 
 	(void)state;
@@ -215,7 +221,7 @@ static void test_port_taken(void **state)
 
 static void test_missing(void **state)
 {
-	rule_vector rules = {0}, ports = {0}, more = {0};
+	rule_vector rules = { 0 }, ports = { 0 }, more = { 0 };
 	struct endpoint web, rival;
 
 	(void)state;
@@ -248,7 +254,7 @@ static void test_missing(void **state)
 
 static void test_replace(void **state)
 {
-	rule_vector rules = {0}, old = {0}, new = {0}, more = {0};
+	rule_vector rules = { 0 }, old = { 0 }, new = { 0 }, more = { 0 };
 	struct endpoint web;
 
 	(void)state;
@@ -298,7 +304,7 @@ static const char others[] =
 
 static void test_others_stay(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	char *before, *after;
 
 	(void)state;
@@ -322,18 +328,18 @@ static void test_others_stay(void **state)
 
 static void test_comments(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	(void)state;
 	plan_all(&rules);
-	open_with(&(struct firewall_config){.comments = true});
+	open_with(&(struct firewall_config){ .comments = true });
 	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	assert_kernel_holds(&rules, NULL);
 	assert_int_equal(count_lines("--dport 8799 .*--comment \"?blue/web\"? "), 3);
 	assert_int_equal(count_lines("-A FORWARD .*--comment \"?bridgenet\"? "), 4);
 	assert_int_equal(count_lines("^.[0-9]*:[0-9]*. -A"), count_lines("--comment"));
 	/* Whoever made them, they are the same rules. */
-	open_with(&(struct firewall_config){.comments = false});
+	open_with(&(struct firewall_config){ .comments = false });
 	assert_int_equal(apply(&rules, NULL, MEND), 0);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
 	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
@@ -351,7 +357,7 @@ static deadline_ms in_ms(unsigned int ms)
 
 static void test_lock(void **state)
 {
-	rule_vector rules = {0}, read = {0};
+	rule_vector rules = { 0 }, read = { 0 };
 	int fd = open(XTABLES_LOCK, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	(void)state;
@@ -367,14 +373,14 @@ static void test_lock(void **state)
 	firewall->deadline = in_ms(50);
 	assert_int_equal(iptables_backend.list(firewall, NULL, &read, &error), -ETIMEDOUT);
 	/* It is about that file alone. */
-	open_with(&(struct firewall_config){.lock_file = "/run/bn-test-other.lock"});
+	open_with(&(struct firewall_config){ .lock_file = "/run/bn-test-other.lock" });
 	firewall->deadline = in_ms(30000);
 	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	open_with(NULL);
 	close(fd);
 	firewall->deadline = in_ms(30000);
 	assert_kernel_holds(&rules, NULL);
-	open_with(&(struct firewall_config){.lock_file = "/no/such/directory/lock"});
+	open_with(&(struct firewall_config){ .lock_file = "/no/such/directory/lock" });
 	assert_int_equal(apply(NULL, &rules, 0), -ENOENT);
 	assert_non_null(strstr(error.message, "/no/such/directory/lock"));
 	rules_clear(&rules);
@@ -383,7 +389,7 @@ static void test_lock(void **state)
 /* iptables waits as well while we change something, and the other way round. */
 static void test_lock_is_shared_with_iptables(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	int status;
 	pid_t child;
 
@@ -407,7 +413,7 @@ static void test_lock_is_shared_with_iptables(void **state)
 
 static void test_remove_base(void **state)
 {
-	rule_vector rules = {0}, read = {0};
+	rule_vector rules = { 0 }, read = { 0 };
 
 	(void)state;
 	plan_all(&rules);
@@ -445,7 +451,7 @@ static void test_remove_base(void **state)
 /* Rules of one network leave those of another where they are, in every chain that they share. */
 static void test_networks_come_and_go(void **state)
 {
-	rule_vector one = {0}, two = {0};
+	rule_vector one = { 0 }, two = { 0 };
 	char *before, *after;
 
 	(void)state;
@@ -475,7 +481,7 @@ static void test_long_names(void **state)
 {
 	static const char first[] = "the-very-same-beginning-of-a-name-1";
 	static const char second[] = "the-very-same-beginning-of-a-name-2";
-	rule_vector one = {0}, two = {0};
+	rule_vector one = { 0 }, two = { 0 };
 	struct endpoint web;
 
 	(void)state;
@@ -506,7 +512,7 @@ static void assert_forward_is(const char *expected)
 
 static void test_jumps_come_first(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	(void)state;
 	plan_all(&rules);
@@ -531,7 +537,7 @@ static void test_jumps_come_first(void **state)
 
 static void test_order_in_own_chains(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	char *before, *after;
 
 	(void)state;

@@ -2,12 +2,12 @@
 /* Others at the same tables, and commits that the kernel refuses, between the tables of a change. */
 #include "iptables_stage.h"
 
-#include "model/fault.h"
+#include "base/fault.h"
 
-static int commits;             /* seen so far */
-static int at;                  /* the one that something happens at */
-static int refusal;             /* negative errno, 0 for none */
-static const char *meanwhile;   /* a command, NULL for none */
+static int commits;           /* seen so far */
+static int at;                /* the one that something happens at */
+static int refusal;           /* negative errno, 0 for none */
+static const char *meanwhile; /* a command, NULL for none */
 
 /* Called before each commit. */
 static int at_commit(const char *step)
@@ -39,7 +39,7 @@ static int teardown_hook(void **state)
 
 static void test_changed_meanwhile(void **state)
 {
-	rule_vector rules = {0}, more = {0};
+	rule_vector rules = { 0 }, more = { 0 };
 	struct endpoint web;
 
 	(void)state;
@@ -66,7 +66,7 @@ static void test_changed_meanwhile(void **state)
 /* Whichever commit is refused, all is as it was. */
 static void test_refused(void **state)
 {
-	rule_vector rules = {0}, more = {0};
+	rule_vector rules = { 0 }, more = { 0 };
 	struct endpoint web;
 	char *before, *after;
 	int tries = 0;
@@ -112,7 +112,7 @@ static void test_refused(void **state)
 /* A rebuild that comes to nothing leaves what stood: above all the drops. */
 static void test_refused_rebuild(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	struct endpoint web;
 
 	(void)state;
@@ -137,7 +137,7 @@ static void test_refused_rebuild(void **state)
 /* What two states have under one name does not get in each other's way. */
 static void test_one_name_twice(void **state)
 {
-	rule_vector first = {0}, second = {0};
+	rule_vector first = { 0 }, second = { 0 };
 	struct endpoint web;
 
 	(void)state;

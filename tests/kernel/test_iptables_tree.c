@@ -2,7 +2,6 @@
 /* Many ports with the iptables-legacy backend: the tree of chains that they stand in. */
 #include "iptables_stage.h"
 
-
 #define MANY 10000
 
 static rule_vector rules, ports;
@@ -50,16 +49,15 @@ static void test_many(void **state)
 {
 	static const struct {
 		uint16_t first, count;
-		const char *chain;      /* behind BN-blue */
+		const char *chain; /* behind BN-blue */
 	} ranges[] = {
-		{20000, 10, ":tcp19968"},  /* of one leaf */
-		{20030, 2, ":tcp19968"},   /* to its end */
-		{20080, 50, ":tcp18k"},    /* crosses a border of 64 */
-		{20470, 20, ""},           /* crosses one of 2048 */
-		{30000, 5000, ""},
-		{65535, 1, ":tcp65472"},
+		{ 20000, 10, ":tcp19968" }, /* of one leaf */
+		{ 20030, 2, ":tcp19968" },  /* to its end */
+		{ 20080, 50, ":tcp18k" },   /* crosses a border of 64 */
+		{ 20470, 20, "" },          /* crosses one of 2048 */
+		{ 30000, 5000, "" },        { 65535, 1, ":tcp65472" },
 	};
-	rule_vector half = {0}, rest = {0}, none = {0};
+	rule_vector half = { 0 }, rest = { 0 }, none = { 0 };
 	char line[96];
 
 	(void)state;
@@ -106,14 +104,14 @@ static void test_sparse(void **state)
 	assert_tree_is_sound();
 	assert_int_equal(apply(NULL, &ports, 0), 0);
 	for (size_t i = ports.len; i > 0; i--) {
-		rule_vector one = {.items = &ports.items[i - 1], .len = 1};
+		rule_vector one = { .items = &ports.items[i - 1], .len = 1 };
 
 		assert_int_equal(apply(&one, NULL, 0), 0);
 	}
 	assert_kernel_holds(&rules, &ports);
 	assert_tree_is_sound();
 	for (size_t i = 0; i < ports.len; i++) {
-		rule_vector one = {.items = &ports.items[i], .len = 1};
+		rule_vector one = { .items = &ports.items[i], .len = 1 };
 
 		assert_int_equal(apply(NULL, &one, 0), 0);
 	}
@@ -124,7 +122,7 @@ static void test_sparse(void **state)
 /* The same number on many addresses, and by all protocols. */
 static void test_addresses_and_protocols(void **state)
 {
-	static const uint8_t protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
+	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
 	char address[ADDR_TEXT_MAX];
 
 	(void)state;
@@ -143,8 +141,8 @@ static void test_addresses_and_protocols(void **state)
 /* Taken is taken, wherever in the tree the one stands and the other would. */
 static void test_taken(void **state)
 {
-	static const uint16_t counts[] = {1, 64, 2048, 20000};
-	rule_vector one = {0};
+	static const uint16_t counts[] = { 1, 64, 2048, 20000 };
+	rule_vector one = { 0 };
 
 	(void)state;
 	add_ports(1, FLAT_MAX);
@@ -171,14 +169,14 @@ static void test_taken(void **state)
 /* What is there as planned is found, flat or in its node; the rest comes to it. */
 static void test_replace(void **state)
 {
-	rule_vector first = {0};
+	rule_vector first = { 0 };
 
 	(void)state;
 	add_ports(1, FLAT_MAX);
 	add_ports(10000, 10);
 	assert_int_equal(apply(&ports, NULL, 0), 0);
 	first = ports;
-	ports = (rule_vector){0};
+	ports = (rule_vector){ 0 };
 	add_ports(1, FLAT_MAX + 10);
 	add_ports(9990, 30);
 	assert_int_equal(apply(&ports, NULL, 0), -EEXIST);
@@ -194,12 +192,12 @@ static void test_replace(void **state)
 /* What counts goes on counting while others come and go around it. */
 static void test_counters_stay(void **state)
 {
-	rule_vector first = {0};
+	rule_vector first = { 0 };
 
 	(void)state;
 	add_ports(1000, 200);
 	first = ports;
-	ports = (rule_vector){0};
+	ports = (rule_vector){ 0 };
 	assert_int_equal(apply(&first, NULL, 0), 0);
 	/* one in the network's own chain, one in a leaf, the jumps to it, and a drop */
 	set_counters("nat", "--dport 10[01][0-9] -j DNAT");
@@ -227,12 +225,8 @@ static void test_counters_stay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_many),
-		CASE(test_sparse),
-		CASE(test_addresses_and_protocols),
-		CASE(test_taken),
-		CASE(test_replace),
-		CASE(test_counters_stay),
+		CASE(test_many),  CASE(test_sparse),  CASE(test_addresses_and_protocols),
+		CASE(test_taken), CASE(test_replace), CASE(test_counters_stay),
 	};
 
 	return cmocka_run_group_tests_name("iptables-legacy ports", tests, NULL, NULL);

@@ -44,7 +44,7 @@ static void test_bridge_ipv4_only(void **state)
 	struct bridge_config config = bridge_config(false);
 
 	(void)state;
-	config.name = "lk.dot.10";      /* dots are no separators */
+	config.name = "lk.dot.10"; /* dots are no separators */
 	assert_int_equal(bridge_create(handle, &config, &error), 0);
 	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/lk.dot.10/disable_ipv6"), 1);
 	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/lk.dot.10/route_localnet"), 1);
@@ -54,7 +54,7 @@ static void test_bridge_ipv4_only(void **state)
 /* The MTU stays when ports with another come and go, and below 1280 there is no IPv6 at all. */
 static void test_bridge_mtu(void **state)
 {
-	static const uint32_t sizes[] = {576, 1500, 9000};
+	static const uint32_t sizes[] = { 576, 1500, 9000 };
 	struct sandbox sandbox = sandbox_new();
 
 	(void)state;
@@ -148,8 +148,10 @@ static void test_endpoint(void **state)
 	assert_string_equal(text_of(link, "ifalias"), ALIAS "/endpoint");
 	assert_string_equal(text_of(link, "master"), BRIDGE);
 	assert_string_equal(text_of(link, "group"), "default");
-	assert_string_equal(text_of(json_object_get(json_object_get(link, "linkinfo"),
-						    "info_slave_data"), "state"), "forwarding");
+	assert_string_equal(
+		text_of(json_object_get(json_object_get(link, "linkinfo"), "info_slave_data"),
+			"state"),
+		"forwarding");
 	assert_int_equal(json_integer_value(json_object_get(link, "num_tx_queues")), 1);
 	json_decref(list);
 
@@ -164,7 +166,8 @@ static void test_endpoint(void **state)
 	assert_true(has_address(sandbox.fd, "lo", "127.0.0.1", 8));
 
 	list = IP(sandbox.fd, "route", "show");
-	json_array_foreach(list, i, entry) {
+	json_array_foreach(list, i, entry)
+	{
 		static_route |= strcmp(text_of(entry, "dst"), "10.8.0.0/16") == 0 &&
 				strcmp(text_of(entry, "gateway"), "172.30.0.9") == 0;
 		default_route |= strcmp(text_of(entry, "dst"), "default") == 0 &&
@@ -208,7 +211,7 @@ static void assert_nothing_left(const struct sandbox *sandbox, const char *name)
 
 static void test_endpoint_refused(void **state)
 {
-	struct sandbox sandbox = sandbox_new(), broken = {.fd = -1, .path = "/dev/null"};
+	struct sandbox sandbox = sandbox_new(), broken = { .fd = -1, .path = "/dev/null" };
 	struct endpoint endpoint = endpoint_number(0, true);
 	struct link_endpoint_config config = endpoint_config(&endpoint);
 
@@ -240,7 +243,7 @@ static void test_endpoint_refused(void **state)
 	assert_int_equal(error.reason, BN_REASON_BRIDGE_INVALID);
 	assert_nothing_left(&sandbox, "bv0");
 
-	endpoint.mac[0] = 0x03;         /* multicast */
+	endpoint.mac[0] = 0x03; /* multicast */
 	assert_int_equal(attach(&sandbox, &endpoint), -EINVAL);
 	assert_non_null(strstr(error.message, "03:42:ac:1e:00:02"));
 	assert_nothing_left(&sandbox, "bv0");
@@ -272,7 +275,7 @@ static void test_default_route_survives_a_failure(void **state)
 	assert_int_equal(attach(&sandbox, &first), 0);
 	string_copy(second.interface, IFNAMSIZ, "eth1");
 	route->destination = prefix("10.8.0.0/16");
-	route->gateway = address("198.51.100.1");       /* nowhere */
+	route->gateway = address("198.51.100.1"); /* nowhere */
 	assert_int_equal(attach(&sandbox, &second), -ENETUNREACH);
 	assert_non_null(strstr(error.message, "10.8.0.0/16"));
 	assert_string_not_equal(error.kernel, "");
@@ -307,11 +310,13 @@ static int fault_at_step(const char *step)
 static void test_failure_at_each_step(void **state)
 {
 	static const char *const steps[] = {
-		"link.endpoint.create", "link.endpoint.mark", "link.endpoint.enter",
+		"link.endpoint.create",  "link.endpoint.mark", "link.endpoint.enter",
 		"link.endpoint.address", "link.route.default",
 	};
 	static const char *const bridge_steps[] = {
-		"link.bridge.create", "link.bridge.sysctl", "link.bridge.mark",
+		"link.bridge.create",
+		"link.bridge.sysctl",
+		"link.bridge.mark",
 		"link.bridge.address",
 	};
 	struct sandbox sandbox = sandbox_new();
@@ -371,11 +376,15 @@ static void die_while(const char *step, const struct sandbox *sandbox,
 static void test_death_at_each_step(void **state)
 {
 	static const char *const steps[] = {
-		"link.endpoint.mark", "link.endpoint.enter", "link.endpoint.address",
+		"link.endpoint.mark",
+		"link.endpoint.enter",
+		"link.endpoint.address",
 		"link.route.default",
 	};
 	static const char *const bridge_steps[] = {
-		"link.bridge.sysctl", "link.bridge.mark", "link.bridge.address",
+		"link.bridge.sysctl",
+		"link.bridge.mark",
+		"link.bridge.address",
 	};
 	struct sandbox sandbox = sandbox_new();
 	struct endpoint endpoint = endpoint_number(0, true);

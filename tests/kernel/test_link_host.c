@@ -8,8 +8,8 @@
 
 static void test_sandboxes(void **state)
 {
-	struct sandbox made = sandbox_new(), sandbox = {.fd = -1};
-	struct endpoint endpoint = {.id = "one"};
+	struct sandbox made = sandbox_new(), sandbox = { .fd = -1 };
+	struct endpoint endpoint = { .id = "one" };
 	char path[64];
 	int pipes[2];
 
@@ -76,11 +76,11 @@ static void test_inspect(void **state)
 	list = IP(host_ns, "-s", "link", "show", "dev", "bv0");
 	stats = json_object_get(json_array_get(list, 0), "stats64");
 	assert_int_equal(interface.tx_bytes, json_integer_value(json_object_get(
-		json_object_get(stats, "tx"), "bytes")));
+						     json_object_get(stats, "tx"), "bytes")));
 	assert_int_equal(interface.rx_packets, json_integer_value(json_object_get(
-		json_object_get(stats, "rx"), "packets")));
-	assert_int_equal(interface.index, json_integer_value(json_object_get(
-		json_array_get(list, 0), "ifindex")));
+						       json_object_get(stats, "rx"), "packets")));
+	assert_int_equal(interface.index,
+			 json_integer_value(json_object_get(json_array_get(list, 0), "ifindex")));
 	json_decref(list);
 	interface_clear(&interface);
 	assert_int_equal(link_exists(handle, "bv0", &error), 1);
@@ -103,7 +103,7 @@ static bool holds(const prefix_vector *prefixes, const char *text)
 
 static void test_routes(void **state)
 {
-	prefix_vector prefixes = {0};
+	prefix_vector prefixes = { 0 };
 	uint32_t mtu = 0;
 
 	(void)state;
@@ -144,9 +144,10 @@ static void test_routes(void **state)
 
 static void test_forwarding(void **state)
 {
-	static const int families[] = {AF_INET, AF_INET6};
+	static const int families[] = { AF_INET, AF_INET6 };
 	static const char *const paths[] = {
-		"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding",
+		"/proc/sys/net/ipv4/ip_forward",
+		"/proc/sys/net/ipv6/conf/all/forwarding",
 	};
 
 	(void)state;
@@ -173,8 +174,8 @@ static void test_forwarding(void **state)
 
 static int listener(int family, const char *text, uint16_t port, int type, bool listening)
 {
-	struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	int fd = socket(family, type | SOCK_CLOEXEC, 0);
 
 	if (family == AF_INET) {
@@ -191,7 +192,7 @@ static int listener(int family, const char *text, uint16_t port, int type, bool 
 
 static int check_port(const char *host, uint16_t first, uint16_t count, uint8_t protocol)
 {
-	struct port port = {.protocol = protocol, .host_port = first, .count = count};
+	struct port port = { .protocol = protocol, .host_port = first, .count = count };
 
 	if (host)
 		port.host_addr = address(host);
@@ -231,7 +232,7 @@ static void test_hostport_check(void **state)
 	assert_int_equal(check_port("127.0.0.2", 18080, 1, IPPROTO_TCP), 0);
 	assert_free(18080, IPPROTO_UDP);
 	close(fd);
-	fd = listener(AF_INET6, "::", 18080, SOCK_STREAM, true);        /* both families */
+	fd = listener(AF_INET6, "::", 18080, SOCK_STREAM, true); /* both families */
 	assert_taken(18080, IPPROTO_TCP);
 	assert_int_equal(check_port("127.0.0.1", 18080, 1, IPPROTO_TCP), -EADDRINUSE);
 	close(fd);
@@ -239,7 +240,7 @@ static void test_hostport_check(void **state)
 	assert_taken(18080, IPPROTO_TCP);
 	assert_int_equal(check_port("0.0.0.0", 18080, 1, IPPROTO_TCP), 0);
 	close(fd);
-	fd = listener(AF_INET, "0.0.0.0", 18080, SOCK_STREAM, false);   /* bound, not listening */
+	fd = listener(AF_INET, "0.0.0.0", 18080, SOCK_STREAM, false); /* bound, not listening */
 	assert_taken(18080, IPPROTO_TCP);
 	close(fd);
 	fd = listener(AF_INET, "0.0.0.0", 18080, SOCK_DGRAM, false);
@@ -254,8 +255,8 @@ static void test_hostport_check(void **state)
 
 static void test_hostport_hold(void **state)
 {
-	struct port port = {.protocol = IPPROTO_TCP, .host_port = 18090, .count = 3};
-	fd_vector fds = {0};
+	struct port port = { .protocol = IPPROTO_TCP, .host_port = 18090, .count = 3 };
+	fd_vector fds = { 0 };
 	int fd;
 
 	(void)state;

@@ -9,7 +9,7 @@
 #define FIRST_PACKET_ROUNDS 200
 #define FIRST_PACKET_MS 100
 #define MANY NUMBERED_MAX
-#define LIMIT_PORTS 1023                /* of a bridge */
+#define LIMIT_PORTS 1023 /* of a bridge */
 
 /* ---- the first packet ---- */
 
@@ -21,8 +21,8 @@ struct socket_request {
 static void *socket_thread(void *argument)
 {
 	struct socket_request *request = argument;
-	struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(request->port)};
-	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(request->port)};
+	struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons(request->port) };
+	struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6, .sin6_port = htons(request->port) };
 	int on = 1;
 
 	request->fd = -1;
@@ -40,7 +40,7 @@ static void *socket_thread(void *argument)
 
 static int socket_in(int ns, int family, uint16_t port)
 {
-	struct socket_request request = {.ns = ns, .family = family, .port = port};
+	struct socket_request request = { .ns = ns, .family = family, .port = port };
 	pthread_t thread;
 
 	assert_int_equal(pthread_create(&thread, NULL, socket_thread, &request), 0);
@@ -51,9 +51,9 @@ static int socket_in(int ns, int family, uint16_t port)
 
 static bool datagram_passes(int from, int to, const struct addr *addr, uint16_t port)
 {
-	struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	struct pollfd pollfd = {.fd = to, .events = POLLIN};
+	struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	struct pollfd pollfd = { .fd = to, .events = POLLIN };
 	char byte = 0;
 	ssize_t sent;
 
@@ -90,7 +90,7 @@ static void party_close(struct party *party)
 static unsigned int first_packets(unsigned int round, struct party *host, struct party *before,
 				  struct party *now)
 {
-	struct party *ways[][2] = {{host, now}, {now, host}, {now, before}};
+	struct party *ways[][2] = { { host, now }, { now, host }, { now, before } };
 	unsigned int lost = 0;
 
 	for (unsigned int i = 0; i < 6; i++) {
@@ -110,7 +110,7 @@ static unsigned int first_packets(unsigned int round, struct party *host, struct
 
 static void test_first_packet(void **state)
 {
-	struct party host = {.sandbox = {.fd = -1}}, parties[2] = {0};
+	struct party host = { .sandbox = { .fd = -1 } }, parties[2] = { 0 };
 	struct bridge_config config = bridge_config(true);
 	unsigned int lost = 0;
 
@@ -158,7 +158,9 @@ static void test_many(void **state)
 		snprintf(endpoint.interface, IFNAMSIZ, "eth%u", i);
 		endpoint.ipv4.len = 32;
 		struct link_endpoint_config config = {
-			.endpoint = &endpoint, .bridge = BRIDGE, .alias = ALIAS "/many",
+			.endpoint = &endpoint,
+			.bridge = BRIDGE,
+			.alias = ALIAS "/many",
 		};
 		assert_int_equal(link_endpoint_create(handle, &sandbox, &config, &error), 0);
 	}
@@ -182,8 +184,9 @@ static void test_bridge_full(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	for (int i = 0; i < LIMIT_PORTS; i++)
-		dprintf(fd, i % 2 ? "link set p%d master " BRIDGE "\n" :
-			"link add d%d master " BRIDGE " type veth peer p%d\n",
+		dprintf(fd,
+			i % 2 ? "link set p%d master " BRIDGE "\n" :
+				"link add d%d master " BRIDGE " type veth peer p%d\n",
 			i % 2 ? i - 1 : i, i);
 	close(fd);
 	IP_RUN(host_ns, "-batch", batch);

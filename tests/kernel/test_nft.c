@@ -63,7 +63,8 @@ static size_t count_objects(const char *type)
 	json_t *root = ruleset(), *object;
 	size_t i, count = 0;
 
-	json_array_foreach(json_object_get(root, "nftables"), i, object) {
+	json_array_foreach(json_object_get(root, "nftables"), i, object)
+	{
 		if (json_object_get(object, type))
 			count++;
 	}
@@ -77,7 +78,8 @@ static size_t count_elements(const char *name)
 	json_t *root = ruleset(), *object;
 	size_t i, count = 0;
 
-	json_array_foreach(json_object_get(root, "nftables"), i, object) {
+	json_array_foreach(json_object_get(root, "nftables"), i, object)
+	{
 		const json_t *set = json_object_get(object, "set");
 
 		if (!set)
@@ -94,7 +96,7 @@ static size_t count_elements(const char *name)
 
 static struct prefix prefix_of(const char *text)
 {
-	struct prefix prefix = {0};
+	struct prefix prefix = { 0 };
 
 	assert_int_equal(prefix_parse(text, &prefix), 0);
 	return prefix;
@@ -103,7 +105,7 @@ static struct prefix prefix_of(const char *text)
 static struct network network_of(const char *name, const char *bridge, const char *ipv4,
 				 const char *ipv6)
 {
-	struct network network = {.driver = DRIVER_BRIDGE};
+	struct network network = { .driver = DRIVER_BRIDGE };
 
 	string_copy(network.name, sizeof(network.name), name);
 	string_copy(network.bridge, sizeof(network.bridge), bridge);
@@ -117,7 +119,7 @@ static struct network network_of(const char *name, const char *bridge, const cha
 static struct endpoint endpoint_of(const char *network, const char *id, const char *ipv4,
 				   const char *ipv6)
 {
-	struct endpoint endpoint = {0};
+	struct endpoint endpoint = { 0 };
 
 	string_copy(endpoint.network, sizeof(endpoint.network), network);
 	string_copy(endpoint.id, sizeof(endpoint.id), id);
@@ -131,8 +133,10 @@ static void plan_mapping(const struct endpoint *endpoint, uint8_t protocol, cons
 			 uint16_t host_port, uint16_t container_port, uint16_t count,
 			 rule_vector *rules)
 {
-	struct port port = {.protocol = protocol, .host_port = host_port,
-			    .container_port = container_port, .count = count};
+	struct port port = { .protocol = protocol,
+			     .host_port = host_port,
+			     .container_port = container_port,
+			     .count = count };
 
 	if (address)
 		assert_int_equal(addr_parse(address, &port.host_addr), 0);
@@ -161,10 +165,11 @@ static void plan_all(rule_vector *rules)
 
 static int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags)
 {
-	struct firewall_change change = {
-		.add = add ? add->items : NULL, .add_len = add ? add->len : 0,
-		.remove = remove ? remove->items : NULL, .remove_len = remove ? remove->len : 0,
-		.flags = flags};
+	struct firewall_change change = { .add = add ? add->items : NULL,
+					  .add_len = add ? add->len : 0,
+					  .remove = remove ? remove->items : NULL,
+					  .remove_len = remove ? remove->len : 0,
+					  .flags = flags };
 
 	error_clear(&error);
 	return nft_backend.apply(firewall, &change, &error);
@@ -178,7 +183,7 @@ static void list(const char *network, rule_vector *rules)
 /* The kernel holds the base and these rules, nothing else, in this order. */
 static void assert_kernel_holds(const rule_vector *rules)
 {
-	rule_vector planned = {0}, read = {0};
+	rule_vector planned = { 0 }, read = { 0 };
 	size_t foreign = 0;
 
 	assert_int_equal(plan_base(nft_backend.traits, &planned), 0);
@@ -195,9 +200,10 @@ static void assert_kernel_holds(const rule_vector *rules)
 	for (size_t i = 0; i < read.len; i++) {
 		if (rule_compare(&read.items[i], &planned.items[i]) != 0)
 			fail_msg("rule %zu read (kind %d, %s/%s, in %s, out %s) is not the planned "
-				 "one (kind %d)", i, (int)read.items[i].kind,
-				 read.items[i].network, read.items[i].endpoint, read.items[i].in,
-				 read.items[i].out, (int)planned.items[i].kind);
+				 "one (kind %d)",
+				 i, (int)read.items[i].kind, read.items[i].network,
+				 read.items[i].endpoint, read.items[i].in, read.items[i].out,
+				 (int)planned.items[i].kind);
 	}
 	free(planned.items);
 	rules_clear(&read);
@@ -211,7 +217,7 @@ static int setup(void **state)
 	memset(&error, 0, sizeof(error));
 	if (unshare(CLONE_NEWNET) < 0)
 		return -1;
-	return nft_backend.open(&(struct firewall_config){0}, &firewall, &error);
+	return nft_backend.open(&(struct firewall_config){ 0 }, &firewall, &error);
 }
 
 static int teardown(void **state)
@@ -223,7 +229,7 @@ static int teardown(void **state)
 
 static void test_read_back(void **state)
 {
-	rule_vector rules = {0}, none = {0};
+	rule_vector rules = { 0 }, none = { 0 };
 
 	(void)state;
 	plan_all(&rules);
@@ -253,7 +259,7 @@ static void test_read_back(void **state)
 
 static void test_nft_reads_what_it_writes(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	(void)state;
 	plan_all(&rules);
@@ -267,7 +273,7 @@ static void test_nft_reads_what_it_writes(void **state)
 
 static void test_filter_by_network(void **state)
 {
-	rule_vector rules = {0}, read = {0};
+	rule_vector rules = { 0 }, read = { 0 };
 
 	(void)state;
 	plan_all(&rules);
@@ -287,7 +293,7 @@ static void test_port_taken(void **state)
 {
 	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", NULL);
 	struct endpoint rival = endpoint_of("red", "rival", "172.31.0.9/16", NULL);
-	rule_vector first = {0}, second = {0};
+	rule_vector first = { 0 }, second = { 0 };
 
 	(void)state;
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &first);
@@ -324,7 +330,7 @@ static void test_missing(void **state)
 {
 	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", NULL);
 	struct endpoint rival = endpoint_of("red", "rival", "172.31.0.9/16", NULL);
-	rule_vector rules = {0}, more = {0}, none = {0};
+	rule_vector rules = { 0 }, more = { 0 }, none = { 0 };
 
 	(void)state;
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 2, &rules);
@@ -350,7 +356,7 @@ static void test_missing(void **state)
 static void test_replace(void **state)
 {
 	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", NULL);
-	rule_vector old = {0}, new = {0}, read = {0};
+	rule_vector old = { 0 }, new = { 0 }, read = { 0 };
 
 	(void)state;
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 2, &old);
@@ -382,9 +388,9 @@ static void test_replace(void **state)
 
 static void test_base_missing(void **state)
 {
-	static const char *const accidents[] = {"nft flush ruleset",
-						"nft delete table inet bridgenet"};
-	rule_vector rules = {0}, none = {0};
+	static const char *const accidents[] = { "nft flush ruleset",
+						 "nft delete table inet bridgenet" };
+	rule_vector rules = { 0 }, none = { 0 };
 
 	(void)state;
 	plan_all(&rules);
@@ -407,7 +413,7 @@ static void test_base_missing(void **state)
 
 static void test_base_is_mended(void **state)
 {
-	rule_vector rules = {0}, read = {0};
+	rule_vector rules = { 0 }, read = { 0 };
 	struct rule *hook;
 
 	(void)state;
@@ -461,7 +467,7 @@ static void test_base_order(void **state)
 
 static void test_remove_base(void **state)
 {
-	rule_vector rules = {0}, read = {0};
+	rule_vector rules = { 0 }, read = { 0 };
 	char *before, *after;
 
 	(void)state;
@@ -504,7 +510,7 @@ static void test_remove_base(void **state)
 static void test_others_stay(void **state)
 {
 	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", NULL);
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	char *before, *after;
 
 	(void)state;
@@ -530,7 +536,7 @@ static void test_others_stay(void **state)
 static void test_many(void **state)
 {
 	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", "fd30::2/64");
-	rule_vector rules = {0}, none = {0};
+	rule_vector rules = { 0 }, none = { 0 };
 
 	(void)state;
 	plan_mapping(&web, IPPROTO_TCP, NULL, 1, 1, MANY, &rules);
@@ -562,7 +568,7 @@ static void test_privilege(void **state)
 
 static void test_deadline(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	struct timespec now;
 
 	(void)state;

@@ -82,7 +82,8 @@ static int hide_library(const char *name)
 	snprintf(command, sizeof(command),
 		 "ldconfig -p | sed -n 's/^\t%s (.*=> //p' | "
 		 "{ found=1; while read -r f; do mount --bind /dev/null \"$f\" || exit 1; found=0; "
-		 "done; exit $found; }", name);
+		 "done; exit $found; }",
+		 name);
 	return unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	       system(command) != 0;
 }

@@ -75,7 +75,7 @@ static int64_t query(struct fixture *f, const char *text)
 
 static int attach_one(struct store *store, const struct network *network, const char *id)
 {
-	struct endpoint endpoint = {.mtu = 1500};
+	struct endpoint endpoint = { .mtu = 1500 };
 	struct operation operation;
 
 	strcpy(endpoint.network, network->name);
@@ -157,7 +157,8 @@ static void test_addresses_once_in_threads(void **state)
 
 	set_up_blue(f, "10.1.0.0/16");
 	for (int i = 0; i < 2; i++) {
-		threads[i] = (struct thread){.directory = f->directory, .number = i, .result = -1};
+		threads[i] =
+			(struct thread){ .directory = f->directory, .number = i, .result = -1 };
 		assert_ok(pthread_create(&threads[i].id, NULL, run_thread, &threads[i]));
 	}
 	for (int i = 0; i < 2; i++) {
@@ -170,11 +171,11 @@ static void test_addresses_once_in_threads(void **state)
 /* Everyone wants the same ports; each is had by one. */
 static int publish_many(const char *directory, int number)
 {
-	struct port port = {.network = "blue",
-			    .endpoint = "web",
-			    .protocol = IPPROTO_TCP,
-			    .container_port = (uint16_t)(number + 1),
-			    .count = 1};
+	struct port port = { .network = "blue",
+			     .endpoint = "web",
+			     .protocol = IPPROTO_TCP,
+			     .container_port = (uint16_t)(number + 1),
+			     .count = 1 };
 	struct store *store;
 
 	MUST(store_open(directory, false, 0, &store, NULL) == 0);
@@ -266,13 +267,13 @@ static void test_first_open_and_names(void **state)
 /* Reserves an endpoint and a port, says so on descriptor `number`, and waits for its end. */
 static int reserve_and_wait(const char *directory, int number)
 {
-	struct endpoint endpoint = {.network = "blue", .id = "web"};
-	struct port port = {.network = "blue",
-			    .endpoint = "web",
-			    .protocol = IPPROTO_TCP,
-			    .host_port = 80,
-			    .container_port = 80,
-			    .count = 1};
+	struct endpoint endpoint = { .network = "blue", .id = "web" };
+	struct port port = { .network = "blue",
+			     .endpoint = "web",
+			     .protocol = IPPROTO_TCP,
+			     .host_port = 80,
+			     .container_port = 80,
+			     .count = 1 };
 	struct network network;
 	struct operation operation;
 	struct store *store;
@@ -294,7 +295,7 @@ static int reserve_and_wait(const char *directory, int number)
 /* The same, stopped within the transaction. */
 static int begin_and_wait(const char *directory, int number)
 {
-	struct endpoint endpoint = {.network = "blue", .id = "web"};
+	struct endpoint endpoint = { .network = "blue", .id = "web" };
 	struct operation operation;
 	struct store *store;
 
@@ -326,7 +327,7 @@ static void test_killed_after_reserving(void **state)
 {
 	struct fixture *f = *state;
 	struct operation operation;
-	struct port port = {.protocol = IPPROTO_TCP, .host_port = 80, .count = 1};
+	struct port port = { .protocol = IPPROTO_TCP, .host_port = 80, .count = 1 };
 	struct network blue = make_network("blue", 'b', "10.1.0.0/16");
 	pid_t child;
 
@@ -457,12 +458,12 @@ static void test_alive_not_taken(void **state)
 /* Attach with a port, detach; for ever. */
 static int come_and_go(const char *directory, int number)
 {
-	struct port port = {.network = "blue",
-			    .endpoint = "web",
-			    .protocol = IPPROTO_TCP,
-			    .host_port = 80,
-			    .container_port = 80,
-			    .count = 1};
+	struct port port = { .network = "blue",
+			     .endpoint = "web",
+			     .protocol = IPPROTO_TCP,
+			     .host_port = 80,
+			     .container_port = 80,
+			     .count = 1 };
 	struct network network;
 	struct operation operation;
 	struct store *store;
@@ -517,7 +518,7 @@ static void test_killed_anywhere(void **state)
 
 	set_up_blue(f, "10.1.0.0/28");
 	for (int round = 0; round < 60; round++) {
-		struct timespec nap = {.tv_nsec = 1000000 + rand_r(&seed) % 4000000};
+		struct timespec nap = { .tv_nsec = 1000000 + rand_r(&seed) % 4000000 };
 		pid_t child = start(f, come_and_go, 0);
 
 		nanosleep(&nap, NULL);

@@ -16,7 +16,7 @@
 
 __attribute__((unused)) static struct addr addr_of(const char *text)
 {
-	struct addr addr = {0};
+	struct addr addr = { 0 };
 
 	if (addr_parse(text, &addr) < 0)
 		fail_msg("the test's own address '%s' is malformed", text);
@@ -25,7 +25,7 @@ __attribute__((unused)) static struct addr addr_of(const char *text)
 
 __attribute__((unused)) static struct prefix prefix_of(const char *text)
 {
-	struct prefix prefix = {0};
+	struct prefix prefix = { 0 };
 
 	if (prefix_parse(text, &prefix) < 0)
 		fail_msg("the test's own prefix '%s' is malformed", text);
@@ -35,7 +35,7 @@ __attribute__((unused)) static struct prefix prefix_of(const char *text)
 /* A bridge network named `bridge` on bn0; either subnet may be NULL. */
 __attribute__((unused)) static struct network network_of(const char *ipv4, const char *ipv6)
 {
-	struct network network = {.name = "bridge", .driver = DRIVER_BRIDGE, .bridge = "bn0"};
+	struct network network = { .name = "bridge", .driver = DRIVER_BRIDGE, .bridge = "bn0" };
 
 	if (ipv4) {
 		network.ipv4.prefix = prefix_of(ipv4);
@@ -51,7 +51,7 @@ __attribute__((unused)) static struct network network_of(const char *ipv4, const
 /* Endpoint `web` of that network; either address may be NULL. */
 __attribute__((unused)) static struct endpoint endpoint_of(const char *ipv4, const char *ipv6)
 {
-	struct endpoint endpoint = {.network = "bridge", .id = "web", .interface = "eth0"};
+	struct endpoint endpoint = { .network = "bridge", .id = "web", .interface = "eth0" };
 
 	if (ipv4)
 		endpoint.ipv4 = prefix_of(ipv4);
@@ -62,8 +62,8 @@ __attribute__((unused)) static struct endpoint endpoint_of(const char *ipv4, con
 
 __attribute__((unused)) static struct port port_of(const char *text)
 {
-	struct port_request request = {0};
-	struct error error = {0};
+	struct port_request request = { 0 };
+	struct error error = { 0 };
 
 	if (port_parse(text, &request, &error) < 0)
 		fail_msg("the test's own port '%s': %s", text, error.message);

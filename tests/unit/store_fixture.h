@@ -47,8 +47,8 @@ static inline int setup(void **state)
 
 static inline int teardown(void **state)
 {
-	static const char *const files[] = {"state.db", "state.db-wal", "state.db-shm",
-					    "operations.lock"};
+	static const char *const files[] = { "state.db", "state.db-wal", "state.db-shm",
+					     "operations.lock" };
 	struct fixture *f = *state;
 	char path[128];
 
@@ -71,7 +71,7 @@ static inline void reopen(struct fixture *f)
 
 static inline struct operation begin(struct fixture *f, enum operation_kind kind)
 {
-	struct operation operation = {0};
+	struct operation operation = { 0 };
 
 	assert_ok(store_begin(f->store, &f->error));
 	assert_ok(store_operation_open(f->store, kind, &operation, &f->error));
@@ -106,7 +106,7 @@ static inline void give_up(struct fixture *f, struct operation operation)
 
 static inline struct network make_network(const char *name, char digit, const char *subnet)
 {
-	struct network network = {.driver = DRIVER_BRIDGE, .mtu = 1500};
+	struct network network = { .driver = DRIVER_BRIDGE, .mtu = 1500 };
 
 	strcpy(network.name, name);
 	memset(network.id, digit, ID_LEN);
@@ -127,7 +127,7 @@ static inline void add_network(struct fixture *f, const struct network *network)
 static inline struct endpoint make_endpoint(const char *network, const char *id,
 					    const char *address)
 {
-	struct endpoint endpoint = {.mtu = 1500};
+	struct endpoint endpoint = { .mtu = 1500 };
 
 	strcpy(endpoint.network, network);
 	strcpy(endpoint.id, id);
@@ -175,7 +175,7 @@ static inline const char *attach_dynamic(struct fixture *f, const struct network
 
 static inline size_t count_networks(struct fixture *f, uint32_t flags)
 {
-	network_vector networks = {0};
+	network_vector networks = { 0 };
 	size_t len;
 
 	assert_ok(store_networks(f->store, flags, &networks, &f->error));
@@ -186,7 +186,7 @@ static inline size_t count_networks(struct fixture *f, uint32_t flags)
 
 static inline size_t count_endpoints(struct fixture *f, const char *network, uint32_t flags)
 {
-	endpoint_vector endpoints = {0};
+	endpoint_vector endpoints = { 0 };
 	size_t len;
 
 	assert_ok(store_endpoints(f->store, network, flags, &endpoints, &f->error));
@@ -199,7 +199,8 @@ static inline struct port make_port(const char *endpoint, uint8_t protocol, cons
 				    uint16_t host_port, uint16_t count)
 {
 	struct port port = {
-		.protocol = protocol, .host_port = host_port, .container_port = 80, .count = count};
+		.protocol = protocol, .host_port = host_port, .container_port = 80, .count = count
+	};
 
 	strcpy(port.network, "blue");
 	strcpy(port.endpoint, endpoint);
@@ -224,7 +225,7 @@ static inline int publish(struct fixture *f, const struct port *port)
 static inline size_t count_ports(struct fixture *f, const char *network, const char *endpoint,
 				 uint32_t flags)
 {
-	port_vector ports = {0};
+	port_vector ports = { 0 };
 	size_t len;
 
 	assert_ok(store_ports(f->store, network, endpoint, flags, &ports, &f->error));

@@ -3,8 +3,8 @@
 
 static void test_addr_parse_takes_what_it_formats(void **state)
 {
-	static const char *const texts[] = {"0.0.0.0", "172.17.0.2", "255.255.255.255",     "::",
-					    "::1",     "fd00::2",    "2001:db8:1:2:3:4:5:6"};
+	static const char *const texts[] = { "0.0.0.0", "172.17.0.2", "255.255.255.255",     "::",
+					     "::1",     "fd00::2",    "2001:db8:1:2:3:4:5:6" };
 	char text[ADDR_TEXT_MAX];
 
 	(void)state;
@@ -18,10 +18,10 @@ static void test_addr_parse_takes_what_it_formats(void **state)
 
 static void test_addr_parse_refuses(void **state)
 {
-	static const char *const texts[] = {"",         "1.2.3",       "1.2.3.256", "1.2.3.4.5",
-					    " 1.2.3.4", "1.2.3.4 ",    "01.2.3.4",  "fe80::1%eth0",
-					    "[::1]",    "1:2:3:4:5:6", "::1::",     "host"};
-	struct addr addr = {.family = 77};
+	static const char *const texts[] = { "",         "1.2.3",       "1.2.3.256", "1.2.3.4.5",
+					     " 1.2.3.4", "1.2.3.4 ",    "01.2.3.4",  "fe80::1%eth0",
+					     "[::1]",    "1:2:3:4:5:6", "::1::",     "host" };
+	struct addr addr = { .family = 77 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
@@ -42,7 +42,7 @@ static void test_addr_ipv4_leaves_the_rest_zero(void **state)
 
 static void test_addr_format_of_none_is_empty(void **state)
 {
-	struct addr none = {0};
+	struct addr none = { 0 };
 	char text[ADDR_TEXT_MAX] = "x";
 
 	(void)state;
@@ -51,7 +51,7 @@ static void test_addr_format_of_none_is_empty(void **state)
 
 static void test_addr_kinds(void **state)
 {
-	struct addr none = {0}, any4 = addr_of("0.0.0.0"), any6 = addr_of("::");
+	struct addr none = { 0 }, any4 = addr_of("0.0.0.0"), any6 = addr_of("::");
 	struct addr loop4 = addr_of("127.255.0.9"), loop6 = addr_of("::1");
 	struct addr group4 = addr_of("239.1.1.1"), group6 = addr_of("ff02::1");
 	struct addr host4 = addr_of("10.0.0.1"), host6 = addr_of("fd00::1");
@@ -71,7 +71,7 @@ static void test_addr_kinds(void **state)
 
 static void test_addr_compare_orders_by_family_then_value(void **state)
 {
-	struct addr none = {0}, low = addr_of("9.255.255.255"), high = addr_of("10.0.0.0");
+	struct addr none = { 0 }, low = addr_of("9.255.255.255"), high = addr_of("10.0.0.0");
 	struct addr ipv6 = addr_of("::");
 
 	(void)state;
@@ -85,7 +85,7 @@ static void test_addr_compare_orders_by_family_then_value(void **state)
 
 static void check_add(const char *from, uint64_t offset, const char *expected)
 {
-	struct addr addr = addr_of(from), sum = {0};
+	struct addr addr = addr_of(from), sum = { 0 };
 	char text[ADDR_TEXT_MAX];
 
 	if (!addr_add(&addr, offset, &sum))
@@ -115,8 +115,8 @@ static void test_addr_add(void **state)
 
 static void test_prefix_parse(void **state)
 {
-	static const char *const good[] = {"0.0.0.0/0", "172.17.0.5/16", "10.0.0.1/32",
-					   "::/0",      "fd00:30::/64",  "::1/128"};
+	static const char *const good[] = { "0.0.0.0/0", "172.17.0.5/16", "10.0.0.1/32",
+					    "::/0",      "fd00:30::/64",  "::1/128" };
 	static const char *const bad[] = {
 		"",
 		"10.0.0.0",
@@ -133,8 +133,9 @@ static void test_prefix_parse(void **state)
 		"10.0.0.0/8/",
 		"10.0.0.0/x",
 		"10.0.0.0/256",
-		"1111111111111111111111111111111111111111111111111111111111/8"};
-	struct prefix prefix = {.len = 99};
+		"1111111111111111111111111111111111111111111111111111111111/8"
+	};
+	struct prefix prefix = { .len = 99 };
 	char text[PREFIX_TEXT_MAX];
 
 	(void)state;
@@ -147,7 +148,7 @@ static void test_prefix_parse(void **state)
 		prefix = prefix_of(good[i]);
 		assert_string_equal(prefix_format(&prefix, text), good[i]);
 	}
-	prefix = (struct prefix){0};
+	prefix = (struct prefix){ 0 };
 	assert_string_equal(prefix_format(&prefix, text), "");
 }
 
@@ -181,10 +182,10 @@ static void test_prefix_mask_and_last(void **state)
 static void test_prefix_contains(void **state)
 {
 	struct prefix subnet = prefix_of("172.17.0.0/16"), all = prefix_of("0.0.0.0/0");
-	struct prefix ipv6 = prefix_of("fd00::/63"), none = {0};
+	struct prefix ipv6 = prefix_of("fd00::/63"), none = { 0 };
 	struct addr first = addr_of("172.17.0.0"), last = addr_of("172.17.255.255");
 	struct addr before = addr_of("172.16.255.255"), after = addr_of("172.18.0.0");
-	struct addr in6 = addr_of("fd00:0:0:1::1"), out6 = addr_of("fd00:0:0:2::"), unset = {0};
+	struct addr in6 = addr_of("fd00:0:0:1::1"), out6 = addr_of("fd00:0:0:2::"), unset = { 0 };
 
 	(void)state;
 	assert_true(prefix_contains(&subnet, &first) && prefix_contains(&subnet, &last));
@@ -223,7 +224,7 @@ static void test_prefix_compare(void **state)
 
 static void check_block(const char *pool, uint8_t len, uint64_t n, const char *expected)
 {
-	struct prefix prefix = prefix_of(pool), block = {0};
+	struct prefix prefix = prefix_of(pool), block = { 0 };
 	char text[PREFIX_TEXT_MAX];
 
 	if (prefix_block(&prefix, len, n, &block) != (expected != NULL))
@@ -273,7 +274,7 @@ static void test_mac(void **state)
 		"02:42:ac:11:00 02",
 	};
 	struct addr ipv4 = addr_of("172.17.0.2"), ipv6 = addr_of("fd00::1:2:a0b:c0d");
-	uint8_t mac[MAC_LEN] = {9};
+	uint8_t mac[MAC_LEN] = { 9 };
 	char text[MAC_TEXT_MAX];
 
 	(void)state;

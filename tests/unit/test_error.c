@@ -7,7 +7,7 @@
 
 static void test_error_set(void **state)
 {
-	struct error error = {0};
+	struct error error = { 0 };
 
 	(void)state;
 	assert_error(error_set(&error, -ENOENT, BN_REASON_NETWORK_UNKNOWN, "no %s", "net"), -ENOENT,
@@ -26,7 +26,7 @@ static void test_error_set(void **state)
 
 static void test_error_is_cut_at_a_character(void **state)
 {
-	struct error error = {0};
+	struct error error = { 0 };
 	char text[1024];
 
 	(void)state;
@@ -47,7 +47,7 @@ static void test_error_is_cut_at_a_character(void **state)
 
 static void test_error_of_full_length_is_not_cut(void **state)
 {
-	struct error error = {0};
+	struct error error = { 0 };
 	char text[sizeof(error.message)];
 
 	(void)state;
@@ -59,7 +59,7 @@ static void test_error_of_full_length_is_not_cut(void **state)
 
 static void test_error_kernel_text(void **state)
 {
-	struct error error = {0};
+	struct error error = { 0 };
 	char text[400];
 
 	(void)state;
@@ -90,7 +90,7 @@ static void test_string_copy(void **state)
 
 static void test_vector(void **state)
 {
-	VECTOR(uint64_t) vector = {0};
+	VECTOR(uint64_t) vector = { 0 };
 
 	(void)state;
 	assert_int_equal(vector_reserve(&vector, 0), 0);

@@ -6,7 +6,7 @@
 static void test_pick_ipv4_goes_through_the_pools(void **state)
 {
 	struct prefix taken[64], subnet;
-	struct error error = {0};
+	struct error error = { 0 };
 	char text[PREFIX_TEXT_MAX], expected[PREFIX_TEXT_MAX];
 	size_t len = 0;
 
@@ -40,8 +40,8 @@ static void test_pick_ipv4_goes_through_the_pools(void **state)
 
 static void test_pick_ipv4_skips_what_meets(void **state)
 {
-	struct prefix taken[] = {prefix_of("172.16.0.0/14"), prefix_of("172.20.1.1/32"),
-				 prefix_of("::/0")};
+	struct prefix taken[] = { prefix_of("172.16.0.0/14"), prefix_of("172.20.1.1/32"),
+				  prefix_of("::/0") };
 	struct prefix vpn = prefix_of("172.16.0.0/12"), subnet;
 	char text[PREFIX_TEXT_MAX];
 
@@ -54,11 +54,11 @@ static void test_pick_ipv4_skips_what_meets(void **state)
 
 static void test_pick_ipv6(void **state)
 {
-	static const uint8_t global_id[5] = {0x12, 0x34, 0x56, 0x78, 0x9a};
-	struct prefix taken[2] = {prefix_of("fd12:3456:789a::/64"),
-				  prefix_of("fd12:3456:789a:1::5/128")};
+	static const uint8_t global_id[5] = { 0x12, 0x34, 0x56, 0x78, 0x9a };
+	struct prefix taken[2] = { prefix_of("fd12:3456:789a::/64"),
+				   prefix_of("fd12:3456:789a:1::5/128") };
 	struct prefix all = prefix_of("fd12:3456:789a::/48"), subnet;
-	struct error error = {0};
+	struct error error = { 0 };
 	char text[PREFIX_TEXT_MAX];
 
 	(void)state;
@@ -86,8 +86,8 @@ static void test_route_blocks(void **state)
 static int complete(const char *prefix, const char *gateway, const char *range,
 		    struct subnet *subnet, struct error *error)
 {
-	*subnet = (struct subnet){.prefix = prefix_of(prefix)};
-	*error = (struct error){0};
+	*subnet = (struct subnet){ .prefix = prefix_of(prefix) };
+	*error = (struct error){ 0 };
 	if (gateway)
 		subnet->gateway = addr_of(gateway);
 	if (range)
@@ -100,22 +100,22 @@ static void test_complete_subnet_picks_the_gateway(void **state)
 	static const struct {
 		const char *prefix, *gateway, *range, *expected;
 	} good[] = {
-		{"172.30.0.0/16", NULL, NULL, "172.30.0.1"},
-		{"172.30.0.0/16", "172.30.255.254", NULL, "172.30.255.254"},
-		{"172.30.0.0/16", NULL, "172.30.4.0/24", "172.30.4.0"},
-		{"172.30.0.0/16", NULL, "172.30.0.0/24", "172.30.0.1"},
-		{"172.30.0.0/16", "172.30.9.9", "172.30.4.0/32", "172.30.9.9"},
-		{"172.30.0.0/16", NULL, "172.30.0.0/16", "172.30.0.1"},
-		{"10.0.0.4/30", NULL, NULL, "10.0.0.5"},
-		{"10.0.0.4/31", NULL, NULL, "10.0.0.4"},
-		{"10.0.0.4/31", "10.0.0.5", NULL, "10.0.0.5"},
-		{"240.0.0.0/16", NULL, NULL, "240.0.0.1"},
-		{"fd00:30::/64", NULL, NULL, "fd00:30::1"},
-		{"fd00:30::/126", NULL, NULL, "fd00:30::1"},
-		{"fd00:30::/127", NULL, NULL, "fd00:30::"},
-		{"fd00:30::/64", "fd00:30::ffff:ffff:ffff:ffff", NULL,
-		 "fd00:30::ffff:ffff:ffff:ffff"},
-		{"2001:db8::/32", NULL, "2001:db8:0:5::/64", "2001:db8:0:5::"},
+		{ "172.30.0.0/16", NULL, NULL, "172.30.0.1" },
+		{ "172.30.0.0/16", "172.30.255.254", NULL, "172.30.255.254" },
+		{ "172.30.0.0/16", NULL, "172.30.4.0/24", "172.30.4.0" },
+		{ "172.30.0.0/16", NULL, "172.30.0.0/24", "172.30.0.1" },
+		{ "172.30.0.0/16", "172.30.9.9", "172.30.4.0/32", "172.30.9.9" },
+		{ "172.30.0.0/16", NULL, "172.30.0.0/16", "172.30.0.1" },
+		{ "10.0.0.4/30", NULL, NULL, "10.0.0.5" },
+		{ "10.0.0.4/31", NULL, NULL, "10.0.0.4" },
+		{ "10.0.0.4/31", "10.0.0.5", NULL, "10.0.0.5" },
+		{ "240.0.0.0/16", NULL, NULL, "240.0.0.1" },
+		{ "fd00:30::/64", NULL, NULL, "fd00:30::1" },
+		{ "fd00:30::/126", NULL, NULL, "fd00:30::1" },
+		{ "fd00:30::/127", NULL, NULL, "fd00:30::" },
+		{ "fd00:30::/64", "fd00:30::ffff:ffff:ffff:ffff", NULL,
+		  "fd00:30::ffff:ffff:ffff:ffff" },
+		{ "2001:db8::/32", NULL, "2001:db8:0:5::/64", "2001:db8:0:5::" },
 	};
 	struct subnet subnet;
 	struct error error;
@@ -134,62 +134,62 @@ static const struct {
 	int code;
 	const char *sentence;
 } refused[] = {
-	{"172.30.0.5/16", NULL, NULL, -EINVAL,
-	 "subnet 172.30.0.5/16 has host bits set; use 172.30.0.0/16"},
-	{"fd00::1/64", NULL, NULL, -EINVAL, "subnet fd00::1/64 has host bits set; use fd00::/64"},
-	{"10.0.0.1/32", NULL, NULL, -EINVAL,
-	 "subnet 10.0.0.1/32 has no room for a gateway and an endpoint; use /31 or "
-	 "shorter"},
-	{"fd00::1/128", NULL, NULL, -EINVAL,
-	 "subnet fd00::1/128 has no room for a gateway and an endpoint; use /127 or "
-	 "shorter"},
-	{"224.1.0.0/16", NULL, NULL, -EINVAL,
-	 "subnet 224.1.0.0/16 can't be used: 224.0.0.0/4 is for multicast; use one such as "
-	 "172.30.0.0/16"},
-	{"127.0.0.0/24", NULL, NULL, -EINVAL,
-	 "subnet 127.0.0.0/24 can't be used: 127.0.0.0/8 is for the loopback interface; "
-	 "use "
-	 "one such as 172.30.0.0/16"},
-	{"0.0.0.0/0", NULL, NULL, -EINVAL,
-	 "subnet 0.0.0.0/0 can't be used: 0.0.0.0/8 is no network's, it means this host; "
-	 "use one such as 172.30.0.0/16"},
-	{"255.255.255.0/24", NULL, NULL, -EINVAL,
-	 "subnet 255.255.255.0/24 can't be used: 255.255.255.255/32 is for broadcast; use "
-	 "one such as 172.30.0.0/16"},
-	{"ff02::/64", NULL, NULL, -EINVAL,
-	 "subnet ff02::/64 can't be used: ff00::/8 is for multicast; use one such as "
-	 "fd00:30::/64"},
-	{"fe80::/64", NULL, NULL, -EINVAL,
-	 "subnet fe80::/64 can't be used: fe80::/10 is for link-local addresses; use one "
-	 "such as fd00:30::/64"},
-	{"::/64", NULL, NULL, -EINVAL,
-	 "subnet ::/64 can't be used: ::/127 is for the loopback interface; use one such "
-	 "as "
-	 "fd00:30::/64"},
-	{"172.30.0.0/16", "172.31.0.1", NULL, -ERANGE,
-	 "gateway 172.31.0.1 is outside subnet 172.30.0.0/16; give an address of the "
-	 "subnet"},
-	{"172.30.0.0/16", "172.30.0.0", NULL, -EINVAL,
-	 "gateway 172.30.0.0 is the first address of subnet 172.30.0.0/16, which no host "
-	 "may have; give another"},
-	{"172.30.0.0/16", "172.30.255.255", NULL, -EINVAL,
-	 "gateway 172.30.255.255 is the last address of subnet 172.30.0.0/16, which no "
-	 "host "
-	 "may have; give another"},
-	{"172.30.0.0/16", NULL, "172.31.0.0/24", -ERANGE,
-	 "ip-range 172.31.0.0/24 is not inside subnet 172.30.0.0/16; give a part of the "
-	 "subnet"},
-	{"172.30.0.0/16", NULL, "172.0.0.0/8", -ERANGE,
-	 "ip-range 172.0.0.0/8 is not inside subnet 172.30.0.0/16; give a part of the "
-	 "subnet"},
-	{"172.30.0.0/16", NULL, "172.30.4.1/24", -EINVAL,
-	 "ip-range 172.30.4.1/24 has host bits set; use 172.30.4.0/24"},
-	{"172.30.0.0/16", NULL, "172.30.0.0/32", -EINVAL,
-	 "subnet 172.30.0.0/16 has no address for the gateway in its ip-range; give a "
-	 "gateway or a wider ip-range"},
-	{"172.30.0.0/16", NULL, "172.30.4.4/32", -EINVAL,
-	 "ip-range 172.30.4.4/32 has no address for an endpoint beside the gateway; widen "
-	 "it, or give a gateway outside it"},
+	{ "172.30.0.5/16", NULL, NULL, -EINVAL,
+	  "subnet 172.30.0.5/16 has host bits set; use 172.30.0.0/16" },
+	{ "fd00::1/64", NULL, NULL, -EINVAL, "subnet fd00::1/64 has host bits set; use fd00::/64" },
+	{ "10.0.0.1/32", NULL, NULL, -EINVAL,
+	  "subnet 10.0.0.1/32 has no room for a gateway and an endpoint; use /31 or "
+	  "shorter" },
+	{ "fd00::1/128", NULL, NULL, -EINVAL,
+	  "subnet fd00::1/128 has no room for a gateway and an endpoint; use /127 or "
+	  "shorter" },
+	{ "224.1.0.0/16", NULL, NULL, -EINVAL,
+	  "subnet 224.1.0.0/16 can't be used: 224.0.0.0/4 is for multicast; use one such as "
+	  "172.30.0.0/16" },
+	{ "127.0.0.0/24", NULL, NULL, -EINVAL,
+	  "subnet 127.0.0.0/24 can't be used: 127.0.0.0/8 is for the loopback interface; "
+	  "use "
+	  "one such as 172.30.0.0/16" },
+	{ "0.0.0.0/0", NULL, NULL, -EINVAL,
+	  "subnet 0.0.0.0/0 can't be used: 0.0.0.0/8 is no network's, it means this host; "
+	  "use one such as 172.30.0.0/16" },
+	{ "255.255.255.0/24", NULL, NULL, -EINVAL,
+	  "subnet 255.255.255.0/24 can't be used: 255.255.255.255/32 is for broadcast; use "
+	  "one such as 172.30.0.0/16" },
+	{ "ff02::/64", NULL, NULL, -EINVAL,
+	  "subnet ff02::/64 can't be used: ff00::/8 is for multicast; use one such as "
+	  "fd00:30::/64" },
+	{ "fe80::/64", NULL, NULL, -EINVAL,
+	  "subnet fe80::/64 can't be used: fe80::/10 is for link-local addresses; use one "
+	  "such as fd00:30::/64" },
+	{ "::/64", NULL, NULL, -EINVAL,
+	  "subnet ::/64 can't be used: ::/127 is for the loopback interface; use one such "
+	  "as "
+	  "fd00:30::/64" },
+	{ "172.30.0.0/16", "172.31.0.1", NULL, -ERANGE,
+	  "gateway 172.31.0.1 is outside subnet 172.30.0.0/16; give an address of the "
+	  "subnet" },
+	{ "172.30.0.0/16", "172.30.0.0", NULL, -EINVAL,
+	  "gateway 172.30.0.0 is the first address of subnet 172.30.0.0/16, which no host "
+	  "may have; give another" },
+	{ "172.30.0.0/16", "172.30.255.255", NULL, -EINVAL,
+	  "gateway 172.30.255.255 is the last address of subnet 172.30.0.0/16, which no "
+	  "host "
+	  "may have; give another" },
+	{ "172.30.0.0/16", NULL, "172.31.0.0/24", -ERANGE,
+	  "ip-range 172.31.0.0/24 is not inside subnet 172.30.0.0/16; give a part of the "
+	  "subnet" },
+	{ "172.30.0.0/16", NULL, "172.0.0.0/8", -ERANGE,
+	  "ip-range 172.0.0.0/8 is not inside subnet 172.30.0.0/16; give a part of the "
+	  "subnet" },
+	{ "172.30.0.0/16", NULL, "172.30.4.1/24", -EINVAL,
+	  "ip-range 172.30.4.1/24 has host bits set; use 172.30.4.0/24" },
+	{ "172.30.0.0/16", NULL, "172.30.0.0/32", -EINVAL,
+	  "subnet 172.30.0.0/16 has no address for the gateway in its ip-range; give a "
+	  "gateway or a wider ip-range" },
+	{ "172.30.0.0/16", NULL, "172.30.4.4/32", -EINVAL,
+	  "ip-range 172.30.4.4/32 has no address for an endpoint beside the gateway; widen "
+	  "it, or give a gateway outside it" },
 };
 
 static void test_complete_subnet_refuses(void **state)
@@ -202,10 +202,10 @@ static void test_complete_subnet_refuses(void **state)
 		int ret = complete(refused[i].prefix, refused[i].gateway, refused[i].range, &subnet,
 				   &error);
 
-		assert_error(
-			ret, refused[i].code,
-			refused[i].code == -ERANGE ? BN_REASON_ADDRESS_OUTSIDE : BN_REASON_INVALID,
-			error, refused[i].sentence);
+		assert_error(ret, refused[i].code,
+			     refused[i].code == -ERANGE ? BN_REASON_ADDRESS_OUTSIDE :
+							  BN_REASON_INVALID,
+			     error, refused[i].sentence);
 		/* What was not given stays unset. */
 		assert_int_equal(addr_is_set(&subnet.gateway), refused[i].gateway != NULL);
 	}
@@ -221,7 +221,7 @@ static int check_address(const struct network *network, const char *text, struct
 static void test_check_address(void **state)
 {
 	struct network network = network_of("172.17.0.0/16", NULL);
-	struct error error = {0};
+	struct error error = { 0 };
 
 	(void)state;
 	*vector_push(&network.reserved) = addr_of("172.17.0.9");
@@ -266,7 +266,7 @@ static void test_check_address_ipv6_has_no_broadcast(void **state)
 static void check_walk(const struct network *network, int family, const char *from,
 		       const char *expected)
 {
-	struct addr addr = {0}, next = {0};
+	struct addr addr = { 0 }, next = { 0 };
 	char walked[512] = "", text[ADDR_TEXT_MAX];
 
 	if (from)
@@ -303,7 +303,7 @@ static void test_next_address(void **state)
 
 static void test_next_address_at_the_end_of_the_address_space(void **state)
 {
-	struct network network = {.name = "last", .driver = DRIVER_BRIDGE};
+	struct network network = { .name = "last", .driver = DRIVER_BRIDGE };
 
 	(void)state;
 	network.ipv6.prefix = prefix_of("feff:ffff:ffff:ffff:ffff:ffff:ffff:fff0/124");
@@ -321,7 +321,7 @@ static void test_gateway_endpoint(void **state)
 	struct endpoint first = endpoint_of("10.0.0.2/8", NULL);
 	struct endpoint second = endpoint_of("10.1.0.2/16", "fd00::2/64");
 	struct endpoint third = endpoint_of("10.2.0.2/16", NULL);
-	const struct endpoint *endpoints[] = {&third, &second, &first};
+	const struct endpoint *endpoints[] = { &third, &second, &first };
 
 	(void)state;
 	first.sequence = 1;

@@ -64,7 +64,7 @@ static uint32_t traits;
 
 static int call_network_copy(void)
 {
-	struct network copy = {.mtu = 77};
+	struct network copy = { .mtu = 77 };
 	int ret = network_copy(&copy, &network);
 
 	if (ret < 0)
@@ -76,7 +76,7 @@ static int call_network_copy(void)
 
 static int call_endpoint_copy(void)
 {
-	struct endpoint copy = {.mtu = 77};
+	struct endpoint copy = { .mtu = 77 };
 	int ret = endpoint_copy(&copy, &endpoint);
 
 	if (ret < 0)
@@ -88,7 +88,7 @@ static int call_endpoint_copy(void)
 
 static int call_options_replace(void)
 {
-	struct options options = {0};
+	struct options options = { 0 };
 	int ret = options_set(&options, "label.a", "1");
 
 	if (ret == 0)
@@ -101,7 +101,7 @@ static int call_options_replace(void)
 
 static int call_options_text(void)
 {
-	struct options parsed = {.len = 77};
+	struct options parsed = { .len = 77 };
 	char *text = NULL;
 	int ret = options_serialize(&network.options, &text);
 
@@ -120,8 +120,8 @@ static int call_options_text(void)
 
 static int call_port_parse(void)
 {
-	struct port_request request = {.host_range_last = 77};
-	struct error error = {0};
+	struct port_request request = { .host_range_last = 77 };
+	struct error error = { 0 };
 	int ret = port_parse("127.0.0.1:8000-8010:80", &request, &error);
 
 	if (ret < 0) {
@@ -133,7 +133,7 @@ static int call_port_parse(void)
 
 static int call_plan(void)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	int ret = plan_base(traits, &rules);
 
 	if (ret == 0)
@@ -150,8 +150,8 @@ static rule_vector read_rules;
 
 static int call_owners(void)
 {
-	network_vector networks = {.items = &network, .len = 1};
-	endpoint_vector endpoints = {.items = &endpoint, .len = 1};
+	network_vector networks = { .items = &network, .len = 1 };
+	endpoint_vector endpoints = { .items = &endpoint, .len = 1 };
 
 	return owners_find(&read_rules, &networks, &endpoints);
 }
@@ -162,7 +162,7 @@ static void test_failures_of_memory(void **state)
 	network = network_of("172.17.0.0/16", "fd00::/64");
 	endpoint = endpoint_of("172.17.0.2/16", "fd00::2/64");
 	*vector_push(&network.reserved) = addr_of("172.17.0.9");
-	*vector_push(&endpoint.routes) = (struct route){prefix_of("10.0.0.0/8"), {0}};
+	*vector_push(&endpoint.routes) = (struct route){ prefix_of("10.0.0.0/8"), { 0 } };
 	assert_int_equal(options_set(&network.options, "label.a", "1"), 0);
 	assert_int_equal(options_set(&network.options, "label.b", "2"), 0);
 	assert_int_equal(options_set(&endpoint.options, "hostname", "web"), 0);
@@ -194,7 +194,7 @@ static void test_failures_of_the_plan(void **state)
 /* Sorting has no way to fail: without memory for its keys it does without them. */
 static void test_sort_without_memory(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	(void)state;
 	for (uint16_t i = 0; i < 100; i++) {

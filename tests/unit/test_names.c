@@ -5,9 +5,12 @@ static void test_network_name(void **state)
 {
 	static const char *const good[] = {
 		"a", "bridge", "My_net-1.2", "0",
-		"123456789012345678901234567890123456789012345678901234567890"};
-	static const char *const bad[] = {"-a", "_a", ".a", "a b", "a/b", "a:b", "\xc3\xa9", "a\n"};
-	struct error error = {0};
+		"123456789012345678901234567890123456789012345678901234567890"
+	};
+	static const char *const bad[] = {
+		"-a", "_a", ".a", "a b", "a/b", "a:b", "\xc3\xa9", "a\n"
+	};
+	struct error error = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
@@ -30,7 +33,7 @@ static void test_network_name(void **state)
 static void test_names_of_full_length(void **state)
 {
 	char name[ENDPOINT_ID_MAX + 2];
-	struct error error = {0};
+	struct error error = { 0 };
 
 	(void)state;
 	memset(name, 'a', sizeof(name));
@@ -48,7 +51,7 @@ static void test_names_of_full_length(void **state)
 
 static void test_endpoint_id(void **state)
 {
-	struct error error = {0};
+	struct error error = { 0 };
 
 	(void)state;
 	assert_int_equal(endpoint_id_check("web-1", &error), 0);
@@ -62,11 +65,11 @@ static void test_endpoint_id(void **state)
 
 static void test_interface_name(void **state)
 {
-	static const char *const good[] = {"lo",  "eth0",   "bn-0123456789ab", "a.b",
-					   "...", "wl@n+1", "\xc3\xa9"};
-	static const char *const bad[] = {"",    ".",   "..",    "a/b",   "a:b",  "a b",
-					  "a\t", "a%d", "a\xa0", "a\x7f", "a\x01"};
-	struct error error = {0};
+	static const char *const good[] = { "lo",  "eth0",   "bn-0123456789ab", "a.b",
+					    "...", "wl@n+1", "\xc3\xa9" };
+	static const char *const bad[] = { "",    ".",   "..",    "a/b",   "a:b",  "a b",
+					   "a\t", "a%d", "a\xa0", "a\x7f", "a\x01" };
+	struct error error = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
@@ -141,7 +144,7 @@ static void test_host_interface_names_do_not_collide(void **state)
 
 static void test_network_label(void **state)
 {
-	static const char *const whole[] = {"a", "bridge", "exactly-fifteen"};
+	static const char *const whole[] = { "a", "bridge", "exactly-fifteen" };
 	char label[NETWORK_LABEL_MAX], again[NETWORK_LABEL_MAX];
 
 	(void)state;

@@ -3,7 +3,7 @@
 
 static void test_options_are_sorted_and_replaced(void **state)
 {
-	struct options options = {0};
+	struct options options = { 0 };
 
 	(void)state;
 	assert_int_equal(options_set(&options, "label.m", "1"), 0);
@@ -24,7 +24,7 @@ static void test_options_are_sorted_and_replaced(void **state)
 
 static void test_options_set_refuses(void **state)
 {
-	struct options options = {0};
+	struct options options = { 0 };
 
 	(void)state;
 	assert_int_equal(options_set(&options, "", "1"), -EINVAL);
@@ -39,7 +39,7 @@ static void test_options_set_refuses(void **state)
 
 static void test_options_round_trip(void **state)
 {
-	struct options options = {0}, parsed = {0}, copy = {0};
+	struct options options = { 0 }, parsed = { 0 }, copy = { 0 };
 	char *text = NULL, *again = NULL;
 
 	(void)state;
@@ -61,7 +61,7 @@ static void test_options_round_trip(void **state)
 
 static void test_options_parse(void **state)
 {
-	struct options options = {0};
+	struct options options = { 0 };
 	char *text = NULL;
 
 	(void)state;
@@ -82,7 +82,7 @@ static void test_options_parse(void **state)
 static int check_one(enum option_scope scope, const char *key, const char *value,
 		     struct error *error)
 {
-	struct options options = {0};
+	struct options options = { 0 };
 	int ret;
 
 	assert_int_equal(options_set(&options, key, value), 0);
@@ -93,7 +93,7 @@ static int check_one(enum option_scope scope, const char *key, const char *value
 
 static void test_options_table(void **state)
 {
-	struct error error = {0};
+	struct error error = { 0 };
 
 	(void)state;
 	assert_int_equal(check_one(OPTION_NETWORK, "label.com.example.x", "any thing", NULL), 0);
@@ -114,7 +114,7 @@ static void test_options_table(void **state)
 static void test_options_of_a_context(void **state)
 {
 	char path[4097];
-	struct error error = {0};
+	struct error error = { 0 };
 
 	(void)state;
 	assert_int_equal(check_one(OPTION_CONTEXT, "iptables.comments", "yes", NULL), 0);
@@ -145,15 +145,17 @@ static void test_hostname(void **state)
 {
 	static const char *const good[] = {
 		"a",     "1",  "a-b",
-		"a.b.c", "A9", "a23456789012345678901234567890123456789012345678901234567890123"};
+		"a.b.c", "A9", "a23456789012345678901234567890123456789012345678901234567890123"
+	};
 	static const char *const bad[] = {
 		"",     "-a",
 		"a-",   "a..b",
 		".a",   "a.",
 		"a_b",  "a b",
 		"a.-b", "\xc3\xa9",
-		"a/b",  "a234567890123456789012345678901234567890123456789012345678901234"};
-	struct error error = {0};
+		"a/b",  "a234567890123456789012345678901234567890123456789012345678901234"
+	};
+	struct error error = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)

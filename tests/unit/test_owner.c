@@ -61,7 +61,8 @@ static void plan_all(rule_vector *rules)
 		assert_int_equal(plan_network(IPTABLES, &networks.items[i], rules), 0);
 	for (size_t i = 0; i < endpoints.len; i++)
 		assert_int_equal(plan_endpoint(IPTABLES, &networks.items[i / 2],
-					       &endpoints.items[i], rules), 0);
+					       &endpoints.items[i], rules),
+				 0);
 	plan_mapping(0, "80:80", rules);
 	plan_mapping(1, "127.0.0.1:80:80/udp", rules);
 	plan_mapping(2, "127.0.0.1:80:80/tcp", rules);
@@ -91,7 +92,7 @@ static void forget_owner(struct rule *rule)
 
 static void test_whole_plan(void **state)
 {
-	rule_vector planned = {0}, read = {0};
+	rule_vector planned = { 0 }, read = { 0 };
 
 	(void)state;
 	plan_all(&planned);
@@ -111,9 +112,9 @@ static void test_whole_plan(void **state)
 /* Rules of another state, or of what is recorded no more, keep what was read. */
 static void test_strangers(void **state)
 {
-	network_vector no_networks = {0};
-	endpoint_vector no_endpoints = {0};
-	rule_vector read = {0};
+	network_vector no_networks = { 0 };
+	endpoint_vector no_endpoints = { 0 };
+	rule_vector read = { 0 };
 	char label[NETWORK_LABEL_MAX];
 
 	(void)state;
@@ -129,13 +130,13 @@ static void test_strangers(void **state)
 			    strcmp(network, label) == 0);
 		assert_string_equal(read.items[i].endpoint, "");
 	}
-	assert_int_equal(owners_find(&(rule_vector){0}, &networks, &endpoints), 0);
+	assert_int_equal(owners_find(&(rule_vector){ 0 }, &networks, &endpoints), 0);
 	rules_clear(&read);
 }
 
 static void test_foreign_rules(void **state)
 {
-	rule_vector read = {0};
+	rule_vector read = { 0 };
 	struct rule *rule;
 
 	(void)state;
@@ -158,7 +159,7 @@ static void test_foreign_rules(void **state)
 /* The drop of a port belongs to whom that very address, port and protocol leads. */
 static void test_loopback_drop_without_its_port(void **state)
 {
-	rule_vector read = {0};
+	rule_vector read = { 0 };
 
 	(void)state;
 	plan_mapping(2, "127.0.0.1:80:80/tcp", &read);

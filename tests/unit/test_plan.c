@@ -19,7 +19,7 @@ static size_t count_kind(const rule_vector *rules, enum rule_kind kind, int fami
 
 static void test_base(void **state)
 {
-	rule_vector nft = {0}, iptables = {0};
+	rule_vector nft = { 0 }, iptables = { 0 };
 
 	(void)state;
 	assert_int_equal(plan_base(NFT, &nft), 0);
@@ -43,20 +43,20 @@ static void test_base(void **state)
 
 static void test_output_jump_leaves_ipv6_loopback_alone(void **state)
 {
-	static const uint32_t traits[] = {NFT, IPTABLES};
+	static const uint32_t traits[] = { NFT, IPTABLES };
 	struct prefix loopback = prefix_of("::1/128");
 
 	(void)state;
 	for (size_t t = 0; t < ARRAY_SIZE(traits); t++) {
-		rule_vector rules = {0};
+		rule_vector rules = { 0 };
 
 		assert_int_equal(plan_base(traits[t], &rules), 0);
 		assert_int_equal(count_kind(&rules, RULE_PORTS_JUMP_OUTPUT, AF_INET), 1);
 		assert_int_equal(count_kind(&rules, RULE_PORTS_JUMP_OUTPUT, AF_INET6), 1);
 		for (size_t i = 0; i < rules.len; i++) {
 			const struct rule *rule = &rules.items[i];
-			bool excepted =
-				rule->kind == RULE_PORTS_JUMP_OUTPUT && rule->family == AF_INET6;
+			bool excepted = rule->kind == RULE_PORTS_JUMP_OUTPUT &&
+					rule->family == AF_INET6;
 
 			assert_int_equal(rule->destination_not, excepted);
 			if (excepted)
@@ -70,7 +70,7 @@ static void test_only_bridges_are_filtered(void **state)
 {
 	struct network network = network_of("172.17.0.0/16", NULL);
 	struct endpoint endpoint = endpoint_of("172.17.0.2/16", NULL);
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	(void)state;
 	network.driver = DRIVER_HOST;
@@ -90,7 +90,7 @@ static void test_network_by_family(void **state)
 	struct network ipv4 = network_of("172.17.0.0/16", NULL),
 		       ipv6 = network_of(NULL, "fd00::/64");
 	struct network dual = network_of("172.17.0.0/16", "fd00::/64");
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	(void)state;
 	assert_int_equal(plan_network(NFT, &ipv4, &rules), 0);
@@ -113,7 +113,7 @@ static void test_network_by_family(void **state)
 static void test_masquerade_by_trait(void **state)
 {
 	struct network network = network_of("172.17.0.0/16", "fd00::/64");
-	rule_vector nft = {0}, iptables = {0};
+	rule_vector nft = { 0 }, iptables = { 0 };
 
 	(void)state;
 	assert_int_equal(plan_network(NFT, &network, &nft), 0);
@@ -142,12 +142,12 @@ static void test_masquerade_by_trait(void **state)
 /* Where networks have chains, each family of a network has four jumps to them. */
 static void test_network_jumps_by_trait(void **state)
 {
-	static const enum rule_kind kinds[] = {RULE_NETWORK_RAW_JUMP, RULE_NETWORK_PORTS_JUMP,
-					       RULE_NETWORK_FORWARD_JUMP,
-					       RULE_NETWORK_POSTROUTING_JUMP};
+	static const enum rule_kind kinds[] = { RULE_NETWORK_RAW_JUMP, RULE_NETWORK_PORTS_JUMP,
+						RULE_NETWORK_FORWARD_JUMP,
+						RULE_NETWORK_POSTROUTING_JUMP };
 	struct network dual = network_of("172.17.0.0/16", "fd00::/64");
 	struct network ipv4 = network_of("172.17.0.0/16", NULL);
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	(void)state;
 	assert_int_equal(plan_network(IPTABLES, &ipv4, &rules), 0);
@@ -168,7 +168,8 @@ static void test_network_jumps_by_trait(void **state)
 		assert_string_equal(rule->in, "bn0");
 		assert_true(rule->in_not);
 		assert_int_equal(prefix_compare(&rule->destination,
-						&network_subnet(&dual, rule->family)->prefix), 0);
+						&network_subnet(&dual, rule->family)->prefix),
+				 0);
 	}
 	rules_clear(&rules);
 }
@@ -178,7 +179,7 @@ static void test_endpoint_is_shut_for_each_address(void **state)
 	struct network network = network_of("172.17.0.0/16", "fd00::/64");
 	struct endpoint dual = endpoint_of("172.17.0.2/16", "fd00::2/64");
 	struct endpoint ipv6 = endpoint_of(NULL, "fd00::2/64"), none = endpoint_of(NULL, NULL);
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	char text[PREFIX_TEXT_MAX];
 
 	(void)state;
@@ -205,7 +206,7 @@ static void check_port(uint32_t traits, const char *ipv4, const char *ipv6, cons
 {
 	struct endpoint endpoint = endpoint_of(ipv4, ipv6);
 	struct port port = port_of(port_text);
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	assert_int_equal(plan_port(traits, &endpoint, &port, &rules), 0);
 	if (count_kind(&rules, RULE_PORT_DNAT, AF_INET) != dnat4 ||
@@ -240,7 +241,7 @@ static void test_port_range_to_the_last(void **state)
 {
 	struct endpoint endpoint = endpoint_of("172.17.0.2/16", NULL);
 	struct port port = port_of("1-65535:1-65535");
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	(void)state;
 	assert_int_equal(plan_port(NFT, &endpoint, &port, &rules), 0);
@@ -261,7 +262,7 @@ static void test_wildcard_address_is_no_match(void **state)
 {
 	struct endpoint endpoint = endpoint_of("172.17.0.2/16", "fd00::2/64");
 	struct port port = port_of("[::]:80:8080/sctp");
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	(void)state;
 	assert_int_equal(plan_port(NFT, &endpoint, &port, &rules), 0);
@@ -278,7 +279,7 @@ static void check_plan_is_a_set(uint32_t traits)
 	struct network network = network_of("172.17.0.0/16", "fd00::/64");
 	struct endpoint endpoint = endpoint_of("172.17.0.2/16", "fd00::2/64");
 	struct port port = port_of("127.0.0.1:80-82:90-92");
-	rule_vector forth = {0}, back = {0};
+	rule_vector forth = { 0 }, back = { 0 };
 
 	assert_int_equal(plan_base(traits, &forth), 0);
 	assert_int_equal(plan_network(traits, &network, &forth), 0);

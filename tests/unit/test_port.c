@@ -8,26 +8,26 @@ static const struct good_port {
 	uint16_t host_port, container_port, count, host_range_last;
 	uint8_t protocol;
 } good_ports[] = {
-	{"80", "80/tcp", "", 0, 80, 1, 0, IPPROTO_TCP},
-	{":80", "80/tcp", "", 0, 80, 1, 0, IPPROTO_TCP},
-	{"8080:80", "8080:80/tcp", "", 8080, 80, 1, 0, IPPROTO_TCP},
-	{"1:65535", "1:65535/tcp", "", 1, 65535, 1, 0, IPPROTO_TCP},
-	{"127.0.0.1:8080:80", "127.0.0.1:8080:80/tcp", "127.0.0.1", 8080, 80, 1, 0, IPPROTO_TCP},
-	{"127.0.0.1::80", "127.0.0.1::80/tcp", "127.0.0.1", 0, 80, 1, 0, IPPROTO_TCP},
-	{"0.0.0.0:8080:80", "0.0.0.0:8080:80/tcp", "0.0.0.0", 8080, 80, 1, 0, IPPROTO_TCP},
-	{"[::1]:8080:80", "[::1]:8080:80/tcp", "::1", 8080, 80, 1, 0, IPPROTO_TCP},
-	{"[::]::80", "[::]::80/tcp", "::", 0, 80, 1, 0, IPPROTO_TCP},
-	{"[FD00:0::2]:8080:80/udp", "[fd00::2]:8080:80/udp", "fd00::2", 8080, 80, 1, 0,
-	 IPPROTO_UDP},
-	{"8000-8010:9000-9010", "8000-8010:9000-9010/tcp", "", 8000, 9000, 11, 0, IPPROTO_TCP},
-	{"8000-8010:80", "8000:80/tcp", "", 8000, 80, 1, 8010, IPPROTO_TCP},
-	{"8000-8010:80-80", "8000:80/tcp", "", 8000, 80, 1, 8010, IPPROTO_TCP},
-	{"8000-8000:80", "8000:80/tcp", "", 8000, 80, 1, 0, IPPROTO_TCP},
-	{"9000-9010", "9000-9010/tcp", "", 0, 9000, 11, 0, IPPROTO_TCP},
-	{"1-65535:1-65535", "1-65535:1-65535/tcp", "", 1, 1, 65535, 0, IPPROTO_TCP},
-	{"10.0.0.1:53:53/udp", "10.0.0.1:53:53/udp", "10.0.0.1", 53, 53, 1, 0, IPPROTO_UDP},
-	{"80:80/SCTP", "80:80/sctp", "", 80, 80, 1, 0, IPPROTO_SCTP},
-	{"00080:080/Tcp", "80:80/tcp", "", 80, 80, 1, 0, IPPROTO_TCP},
+	{ "80", "80/tcp", "", 0, 80, 1, 0, IPPROTO_TCP },
+	{ ":80", "80/tcp", "", 0, 80, 1, 0, IPPROTO_TCP },
+	{ "8080:80", "8080:80/tcp", "", 8080, 80, 1, 0, IPPROTO_TCP },
+	{ "1:65535", "1:65535/tcp", "", 1, 65535, 1, 0, IPPROTO_TCP },
+	{ "127.0.0.1:8080:80", "127.0.0.1:8080:80/tcp", "127.0.0.1", 8080, 80, 1, 0, IPPROTO_TCP },
+	{ "127.0.0.1::80", "127.0.0.1::80/tcp", "127.0.0.1", 0, 80, 1, 0, IPPROTO_TCP },
+	{ "0.0.0.0:8080:80", "0.0.0.0:8080:80/tcp", "0.0.0.0", 8080, 80, 1, 0, IPPROTO_TCP },
+	{ "[::1]:8080:80", "[::1]:8080:80/tcp", "::1", 8080, 80, 1, 0, IPPROTO_TCP },
+	{ "[::]::80", "[::]::80/tcp", "::", 0, 80, 1, 0, IPPROTO_TCP },
+	{ "[FD00:0::2]:8080:80/udp", "[fd00::2]:8080:80/udp", "fd00::2", 8080, 80, 1, 0,
+	  IPPROTO_UDP },
+	{ "8000-8010:9000-9010", "8000-8010:9000-9010/tcp", "", 8000, 9000, 11, 0, IPPROTO_TCP },
+	{ "8000-8010:80", "8000:80/tcp", "", 8000, 80, 1, 8010, IPPROTO_TCP },
+	{ "8000-8010:80-80", "8000:80/tcp", "", 8000, 80, 1, 8010, IPPROTO_TCP },
+	{ "8000-8000:80", "8000:80/tcp", "", 8000, 80, 1, 0, IPPROTO_TCP },
+	{ "9000-9010", "9000-9010/tcp", "", 0, 9000, 11, 0, IPPROTO_TCP },
+	{ "1-65535:1-65535", "1-65535:1-65535/tcp", "", 1, 1, 65535, 0, IPPROTO_TCP },
+	{ "10.0.0.1:53:53/udp", "10.0.0.1:53:53/udp", "10.0.0.1", 53, 53, 1, 0, IPPROTO_UDP },
+	{ "80:80/SCTP", "80:80/sctp", "", 80, 80, 1, 0, IPPROTO_SCTP },
+	{ "00080:080/Tcp", "80:80/tcp", "", 80, 80, 1, 0, IPPROTO_TCP },
 };
 
 static void test_port_parse(void **state)
@@ -37,8 +37,8 @@ static void test_port_parse(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good_ports); i++) {
 		const struct good_port *good = &good_ports[i];
-		struct port_request request = {0};
-		struct error error = {0};
+		struct port_request request = { 0 };
+		struct error error = { 0 };
 
 		if (port_parse(good->text, &request, &error) < 0)
 			fail_msg("%s: %s", good->text, error.message);
@@ -72,58 +72,58 @@ static void test_port_format_is_parsed_back(void **state)
 static const struct {
 	const char *text, *sentence;
 } malformed[] = {
-	{"", "port mapping '' is malformed: the container port is missing; " FORM},
-	{"8080:", "port mapping '8080:' is malformed: the container port is missing; " FORM},
-	{"/tcp", "port mapping '/tcp' is malformed: the container port is missing; " FORM},
-	{"65536:80", "port 65536 in '65536:80' is not between 1 and 65535"},
-	{"80:65536", "port 65536 in '80:65536' is not between 1 and 65535"},
-	{"0:80", "port 0 in '0:80' is not between 1 and 65535"},
-	{"80:0", "port 0 in '80:0' is not between 1 and 65535"},
-	{"18446744073709551696:80", "port 18446744073709551696 in "
-				    "'18446744073709551696:80' is not between 1 and 65535"},
-	{"8000-8010:9000-9009", "ranges of unequal length in '8000-8010:9000-9009': 11 "
-				"host and 10 container ports; "
-				"make them equal"},
-	{"8000:9000-9009",
-	 "ranges of unequal length in '8000:9000-9009': 1 host and 10 container ports; "
-	 "make them equal"},
-	{"8010-8000:80", "range 8010-8000 in '8010-8000:80' runs backwards; give 8000-8010"},
-	{"80:80/icmp", "protocol 'icmp' in '80:80/icmp' is not known; use tcp, udp or sctp"},
-	{"80:80/", "protocol '' in '80:80/' is not known; use tcp, udp or sctp"},
-	{"web:80", "'web' in 'web:80' is not a port; give a number between 1 and 65535 or a "
-		   "range such as 8000-8010"},
-	{"-80:80", "'' in '-80:80' is not a port; give a number between 1 and 65535 or a "
-		   "range such as 8000-8010"},
-	{"80-:80", "'' in '80-:80' is not a port; give a number between 1 and 65535 or a "
-		   "range such as 8000-8010"},
-	{"80-90-95", "'90-95' in '80-90-95' is not a port; give a number between 1 and 65535 "
-		     "or a range such as 8000-8010"},
-	{" 80", "' 80' in ' 80' is not a port; give a number between 1 and 65535 or a range "
-		"such as 8000-8010"},
-	{"+80", "'+80' in '+80' is not a port; give a number between 1 and 65535 or a range "
-		"such as 8000-8010"},
-	{"1.2.3:80:80", "'1.2.3' in '1.2.3:80:80' is not an address of a host; give one such "
-			"as 192.0.2.1 or [2001:db8::1]"},
-	{":80:80", "'' in ':80:80' is not an address of a host; give one such as 192.0.2.1 "
-		   "or [2001:db8::1]"},
-	{"224.0.0.1:80:80", "'224.0.0.1' in '224.0.0.1:80:80' is not an address of a host; "
-			    "give one such as 192.0.2.1 or [2001:db8::1]"},
-	{"::1:80:80", "port mapping '::1:80:80' is malformed: an IPv6 address stands in "
-		      "brackets; " FORM},
-	{"[::1]:80", "port mapping '[::1]:80' is malformed: after the host address two ports "
-		     "are due, the first of which may be empty; " FORM},
-	{"[::1", "port mapping '[::1' is malformed: '[' without ']:'; " FORM},
-	{"[::1]80:80", "port mapping '[::1]80:80' is malformed: '[' without ']:'; " FORM},
-	{"[::1]:1:2:3", "port mapping '[::1]:1:2:3' is malformed: it has too many colons; " FORM},
+	{ "", "port mapping '' is malformed: the container port is missing; " FORM },
+	{ "8080:", "port mapping '8080:' is malformed: the container port is missing; " FORM },
+	{ "/tcp", "port mapping '/tcp' is malformed: the container port is missing; " FORM },
+	{ "65536:80", "port 65536 in '65536:80' is not between 1 and 65535" },
+	{ "80:65536", "port 65536 in '80:65536' is not between 1 and 65535" },
+	{ "0:80", "port 0 in '0:80' is not between 1 and 65535" },
+	{ "80:0", "port 0 in '80:0' is not between 1 and 65535" },
+	{ "18446744073709551696:80", "port 18446744073709551696 in "
+				     "'18446744073709551696:80' is not between 1 and 65535" },
+	{ "8000-8010:9000-9009", "ranges of unequal length in '8000-8010:9000-9009': 11 "
+				 "host and 10 container ports; "
+				 "make them equal" },
+	{ "8000:9000-9009",
+	  "ranges of unequal length in '8000:9000-9009': 1 host and 10 container ports; "
+	  "make them equal" },
+	{ "8010-8000:80", "range 8010-8000 in '8010-8000:80' runs backwards; give 8000-8010" },
+	{ "80:80/icmp", "protocol 'icmp' in '80:80/icmp' is not known; use tcp, udp or sctp" },
+	{ "80:80/", "protocol '' in '80:80/' is not known; use tcp, udp or sctp" },
+	{ "web:80", "'web' in 'web:80' is not a port; give a number between 1 and 65535 or a "
+		    "range such as 8000-8010" },
+	{ "-80:80", "'' in '-80:80' is not a port; give a number between 1 and 65535 or a "
+		    "range such as 8000-8010" },
+	{ "80-:80", "'' in '80-:80' is not a port; give a number between 1 and 65535 or a "
+		    "range such as 8000-8010" },
+	{ "80-90-95", "'90-95' in '80-90-95' is not a port; give a number between 1 and 65535 "
+		      "or a range such as 8000-8010" },
+	{ " 80", "' 80' in ' 80' is not a port; give a number between 1 and 65535 or a range "
+		 "such as 8000-8010" },
+	{ "+80", "'+80' in '+80' is not a port; give a number between 1 and 65535 or a range "
+		 "such as 8000-8010" },
+	{ "1.2.3:80:80", "'1.2.3' in '1.2.3:80:80' is not an address of a host; give one such "
+			 "as 192.0.2.1 or [2001:db8::1]" },
+	{ ":80:80", "'' in ':80:80' is not an address of a host; give one such as 192.0.2.1 "
+		    "or [2001:db8::1]" },
+	{ "224.0.0.1:80:80", "'224.0.0.1' in '224.0.0.1:80:80' is not an address of a host; "
+			     "give one such as 192.0.2.1 or [2001:db8::1]" },
+	{ "::1:80:80", "port mapping '::1:80:80' is malformed: an IPv6 address stands in "
+		       "brackets; " FORM },
+	{ "[::1]:80", "port mapping '[::1]:80' is malformed: after the host address two ports "
+		      "are due, the first of which may be empty; " FORM },
+	{ "[::1", "port mapping '[::1' is malformed: '[' without ']:'; " FORM },
+	{ "[::1]80:80", "port mapping '[::1]80:80' is malformed: '[' without ']:'; " FORM },
+	{ "[::1]:1:2:3", "port mapping '[::1]:1:2:3' is malformed: it has too many colons; " FORM },
 };
 
 static void test_port_parse_refuses(void **state)
 {
-	struct port_request request = {.host_range_last = 7};
+	struct port_request request = { .host_range_last = 7 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(malformed); i++) {
-		struct error error = {0};
+		struct error error = { 0 };
 
 		assert_error(port_parse(malformed[i].text, &request, &error), -EINVAL,
 			     BN_REASON_INVALID, error, malformed[i].sentence);
@@ -135,7 +135,7 @@ static void test_port_parse_refuses(void **state)
 static void test_port_parse_of_endless_text(void **state)
 {
 	struct port_request request;
-	struct error error = {0};
+	struct error error = { 0 };
 	char text[5000];
 
 	(void)state;

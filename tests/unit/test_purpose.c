@@ -13,7 +13,7 @@ static void check_purpose(uint32_t traits, const char *port_text, enum rule_kind
 	struct network network = network_of("172.17.0.0/16", "fd00::/64");
 	struct endpoint endpoint = endpoint_of("172.17.0.4/16", "fd00::4/64");
 	struct port port = port_of(port_text);
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	char text[PURPOSE_MAX];
 	bool found = false;
 
@@ -52,7 +52,7 @@ static void test_purpose_of_ports(void **state)
 
 static void test_purpose_of_network_rules(void **state)
 {
-	static const uint32_t traits[] = {NFT, IPTABLES};
+	static const uint32_t traits[] = { NFT, IPTABLES };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(traits); i++) {
@@ -149,7 +149,7 @@ static void test_purpose_of_jumps(void **state)
 static void test_purpose_of_foreign_rules(void **state)
 {
 	char words[] = "tcp dport 22 drop", endless[2 * PURPOSE_MAX], text[PURPOSE_MAX];
-	struct rule rule = {.kind = RULE_FOREIGN, .chain = CHAIN_FILTER_USER, .foreign = words};
+	struct rule rule = { .kind = RULE_FOREIGN, .chain = CHAIN_FILTER_USER, .foreign = words };
 
 	(void)state;
 	rule_purpose(&rule, text);
@@ -171,7 +171,7 @@ static void test_purpose_of_foreign_rules(void **state)
 /* The longest names and addresses there are fit, to the last full stop. */
 static void test_purpose_is_never_cut(void **state)
 {
-	struct rule rule = {.protocol = IPPROTO_SCTP, .host_port = 50000, .to_port = 50000};
+	struct rule rule = { .protocol = IPPROTO_SCTP, .host_port = 50000, .to_port = 50000 };
 	char text[PURPOSE_MAX];
 
 	(void)state;

@@ -11,8 +11,8 @@ static void test_driver_name(void **state)
 
 static void test_network_copy_shares_nothing(void **state)
 {
-	struct network network = network_of("172.17.0.0/16", "fd00::/64"), copy = {0};
-	network_vector networks = {0};
+	struct network network = network_of("172.17.0.0/16", "fd00::/64"), copy = { 0 };
+	network_vector networks = { 0 };
 
 	(void)state;
 	*vector_push(&network.reserved) = addr_of("172.17.0.9");
@@ -39,8 +39,8 @@ static void test_network_copy_shares_nothing(void **state)
 
 static void test_endpoint_copy_shares_nothing(void **state)
 {
-	struct endpoint endpoint = endpoint_of("172.17.0.2/16", NULL), copy = {0}, empty = {0};
-	endpoint_vector endpoints = {0};
+	struct endpoint endpoint = endpoint_of("172.17.0.2/16", NULL), copy = { 0 }, empty = { 0 };
+	endpoint_vector endpoints = { 0 };
 	struct route *route = vector_push(&endpoint.routes);
 
 	(void)state;
@@ -78,7 +78,7 @@ static void test_families(void **state)
 
 static void test_ports_clear(void **state)
 {
-	port_vector ports = {0};
+	port_vector ports = { 0 };
 
 	(void)state;
 	*vector_push(&ports) = port_of("80:80");

@@ -13,11 +13,11 @@ static void check_extra(const struct rule *rule, const char *expected)
 
 static void test_extra_of_ports(void **state)
 {
-	struct rule rule = {.target = TARGET_DNAT,
-			    .protocol = IPPROTO_TCP,
-			    .host_port = 8799,
-			    .count = 1,
-			    .to_port = 1337};
+	struct rule rule = { .target = TARGET_DNAT,
+			     .protocol = IPPROTO_TCP,
+			     .host_port = 8799,
+			     .count = 1,
+			     .to_port = 1337 };
 
 	(void)state;
 	rule.to = addr_of("172.17.0.4");
@@ -42,7 +42,7 @@ static void test_extra_of_ports(void **state)
 
 static void test_extra_of_matches(void **state)
 {
-	struct rule rule = {.target = TARGET_ACCEPT};
+	struct rule rule = { .target = TARGET_ACCEPT };
 
 	(void)state;
 	check_extra(&rule, "");
@@ -59,7 +59,7 @@ static void test_extra_of_matches(void **state)
 static void test_extra_of_foreign(void **state)
 {
 	char words[] = "tcp dport 22 counter drop", endless[2 * RULE_EXTRA_MAX];
-	struct rule rule = {.kind = RULE_FOREIGN, .target = TARGET_OTHER, .foreign = words};
+	struct rule rule = { .kind = RULE_FOREIGN, .target = TARGET_OTHER, .foreign = words };
 	char text[RULE_EXTRA_MAX];
 
 	(void)state;
@@ -75,8 +75,8 @@ static void test_extra_of_foreign(void **state)
 
 static void check_address(int family, const char *prefix_text, bool negated, const char *expected)
 {
-	struct rule rule = {.family = family};
-	struct prefix prefix = {0};
+	struct rule rule = { .family = family };
+	struct prefix prefix = { 0 };
 	char text[PREFIX_TEXT_MAX + 1];
 
 	if (prefix_text)
@@ -133,8 +133,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_extra_of_ports),   cmocka_unit_test(test_extra_of_matches),
 		cmocka_unit_test(test_extra_of_foreign), cmocka_unit_test(test_address),
-		cmocka_unit_test(test_interface),
-		cmocka_unit_test(test_backends_by_name),
+		cmocka_unit_test(test_interface),        cmocka_unit_test(test_backends_by_name),
 	};
 
 	return cmocka_run_group_tests_name("render", tests, NULL, NULL);

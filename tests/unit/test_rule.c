@@ -7,16 +7,16 @@
 
 static struct rule sample(void)
 {
-	struct rule rule = {.kind = RULE_PORT_DNAT,
-			    .chain = CHAIN_NAT_PORTS,
-			    .target = TARGET_DNAT,
-			    .family = AF_INET,
-			    .protocol = IPPROTO_TCP,
-			    .host_port = 80,
-			    .count = 1,
-			    .to_port = 8080,
-			    .network = "bridge",
-			    .endpoint = "web"};
+	struct rule rule = { .kind = RULE_PORT_DNAT,
+			     .chain = CHAIN_NAT_PORTS,
+			     .target = TARGET_DNAT,
+			     .family = AF_INET,
+			     .protocol = IPPROTO_TCP,
+			     .host_port = 80,
+			     .count = 1,
+			     .to_port = 8080,
+			     .network = "bridge",
+			     .endpoint = "web" };
 
 	rule.to = addr_of("172.17.0.2");
 	rule.destination = prefix_of("10.0.0.1/32");
@@ -87,7 +87,7 @@ static void test_compare_of_jumps(void **state)
 
 static void test_order_of_a_listing(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	struct rule *rule;
 
 	(void)state;
@@ -134,8 +134,8 @@ static void test_order_of_a_listing(void **state)
 
 static void test_foreign_rules_keep_their_order(void **state)
 {
-	static const char *const texts[] = {"zebra", "apple", "mango"};
-	rule_vector rules = {0};
+	static const char *const texts[] = { "zebra", "apple", "mango" };
+	rule_vector rules = { 0 };
 	struct rule *rule;
 
 	(void)state;
@@ -159,7 +159,7 @@ static void test_foreign_rules_keep_their_order(void **state)
 static void test_sort_of_every_port(void **state)
 {
 	struct timespec start, end;
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 	uint32_t random = 1;
 
 	(void)state;
@@ -203,10 +203,10 @@ static int compare_by_rule(const void *a, const void *b)
 /* Rules that differ in a few values of every field stand in the order of rule_compare(). */
 static void test_sort_of_anything(void **state)
 {
-	static const char *const prefixes[] = {"10.0.0.1/32", "10.0.0.1/31",    "10.0.0.2/32",
-					       "fd00::1/128", "fd00:0:1::/128", "fe00::/16"};
-	static const int families[] = {AF_UNSPEC, AF_INET, AF_INET6};
-	rule_vector rules = {0}, expected = {0};
+	static const char *const prefixes[] = { "10.0.0.1/32", "10.0.0.1/31",    "10.0.0.2/32",
+						"fd00::1/128", "fd00:0:1::/128", "fe00::/16" };
+	static const int families[] = { AF_UNSPEC, AF_INET, AF_INET6 };
+	rule_vector rules = { 0 }, expected = { 0 };
 	uint32_t random = 7;
 
 	(void)state;
@@ -221,7 +221,7 @@ static void test_sort_of_anything(void **state)
 		rule->network[0] = (char)('a' + next_random(&random) % 3);
 		rule->endpoint[1] = next_random(&random) % 2 ? 'x' : '\0';
 		rule->protocol = (uint8_t)(next_random(&random) % 3);
-		rule->destination = (struct prefix){0};
+		rule->destination = (struct prefix){ 0 };
 		if (which < ARRAY_SIZE(prefixes))
 			rule->destination = prefix_of(prefixes[which]);
 		rule->host_port = (uint16_t)(next_random(&random) % 3 * 30000);
@@ -238,7 +238,7 @@ static void test_sort_of_anything(void **state)
 
 static void test_sort_of_little(void **state)
 {
-	rule_vector rules = {0};
+	rule_vector rules = { 0 };
 
 	(void)state;
 	rules_sort(&rules);
@@ -251,7 +251,7 @@ static void test_sort_of_little(void **state)
 
 static void test_names_of_targets_and_tables(void **state)
 {
-	struct rule rule = {.target = TARGET_JUMP, .jump = CHAIN_FILTER_USER};
+	struct rule rule = { .target = TARGET_JUMP, .jump = CHAIN_FILTER_USER };
 
 	(void)state;
 	/* Each backend has its own name for the chain. */

@@ -7,8 +7,8 @@
 static void test_builtins(void **state)
 {
 	struct fixture *f = *state;
-	network_vector networks = {0};
-	struct network again = {0};
+	network_vector networks = { 0 };
+	struct network again = { 0 };
 
 	assert_ok(store_networks(f->store, 0, &networks, &f->error));
 	assert_int_equal(networks.len, 3);
@@ -31,7 +31,7 @@ static void test_builtins(void **state)
 static void test_network_round_trip(void **state)
 {
 	struct fixture *f = *state;
-	struct network network = make_network("blue", 'b', "10.1.0.0/16"), found = {0};
+	struct network network = make_network("blue", 'b', "10.1.0.0/16"), found = { 0 };
 	struct addr *reserved;
 
 	network.bridge_adopted = true;
@@ -64,7 +64,7 @@ static void test_network_round_trip(void **state)
 static void test_network_get_by_id(void **state)
 {
 	struct fixture *f = *state;
-	struct network one = make_network("one", 'a', "10.1.0.0/16"), found = {0};
+	struct network one = make_network("one", 'a', "10.1.0.0/16"), found = { 0 };
 	struct network two = make_network("two", 'a', "10.2.0.0/16");
 	struct network word = make_network("aaaa", 'c', "10.3.0.0/16");
 
@@ -163,11 +163,11 @@ static void test_network_removal(void **state)
 static void test_bridge_definition(void **state)
 {
 	struct fixture *f = *state;
-	struct network empty = {0}, found = {0};
+	struct network empty = { 0 }, found = { 0 };
 	struct network bridge = make_network("bridge", 'e', "172.17.0.0/16");
-	network_vector rows = {0};
-	endpoint_vector endpoints = {0};
-	port_vector ports = {0};
+	network_vector rows = { 0 };
+	endpoint_vector endpoints = { 0 };
+	port_vector ports = { 0 };
 	struct operation operation;
 
 	assert_ok(store_network_get(f->store, "bridge", &empty, &f->error));
@@ -207,8 +207,8 @@ static void test_bridge_definition(void **state)
 static void test_endpoint_round_trip(void **state)
 {
 	struct fixture *f = *state;
-	struct operation operation = {0};
-	struct endpoint endpoint = make_endpoint("blue", "web", "10.1.0.2/16"), found = {0};
+	struct operation operation = { 0 };
+	struct endpoint endpoint = make_endpoint("blue", "web", "10.1.0.2/16"), found = { 0 };
 	struct route *route;
 
 	set_up_blue(f, "10.1.0.0/16");
@@ -307,7 +307,7 @@ static void test_endpoint_listings(void **state)
 	struct network red = make_network("red", 'c', "10.2.0.0/16");
 	struct endpoint pending = make_endpoint("red", "z", NULL);
 	struct operation operation;
-	endpoint_vector found = {0};
+	endpoint_vector found = { 0 };
 
 	set_up_blue(f, "10.1.0.0/16");
 	add_network(f, &red);
@@ -376,21 +376,21 @@ static void test_transactions(void **state)
 {
 	struct fixture *f = *state;
 	struct network blue = make_network("blue", 'b', "10.1.0.0/16");
-	struct operation operation = {.id = 1, .kind = OPERATION_NETWORK_CREATE}, found, wrong;
-	char value[FACT_MAX] = "old";
+	struct operation operation = { .id = 1, .kind = OPERATION_NETWORK_CREATE }, found, wrong;
+	char value[META_MAX] = "old";
 
 	assert_fails(store_commit(f->store, &f->error), -EINVAL, BN_REASON_STATE);
 	assert_fails(store_operation_open(f->store, OPERATION_ATTACH, &found, &f->error), -EINVAL,
 		     BN_REASON_STATE);
 	assert_fails(store_network_insert(f->store, &operation, &blue, &f->error), -EINVAL,
 		     BN_REASON_STATE);
-	assert_fails(store_fact_set(f->store, "backend", "nftables", &f->error), -EINVAL,
+	assert_fails(store_meta_set(f->store, "backend", "nftables", &f->error), -EINVAL,
 		     BN_REASON_STATE);
 	assert_ok(store_begin(f->store, &f->error));
-	assert_ok(store_fact_set(f->store, "backend", "nftables", &f->error));
+	assert_ok(store_meta_set(f->store, "backend", "nftables", &f->error));
 	store_rollback(f->store);
 	store_rollback(f->store);
-	assert_ok(store_fact_get(f->store, "backend", value, &f->error));
+	assert_ok(store_meta_get(f->store, "backend", value, &f->error));
 	assert_string_equal(value, "");
 	/* An operation that was rolled back leaves no lock: its number comes again. */
 	operation = begin(f, OPERATION_ATTACH);
@@ -412,26 +412,26 @@ static void test_transactions(void **state)
 static void test_facts(void **state)
 {
 	struct fixture *f = *state;
-	char value[FACT_MAX], large[FACT_MAX + 1] = "";
+	char value[META_MAX], large[META_MAX + 1] = "";
 
-	memset(large, 'x', FACT_MAX);
+	memset(large, 'x', META_MAX);
 	assert_ok(store_begin(f->store, &f->error));
-	assert_ok(store_fact_set(f->store, "port.last", "32768", &f->error));
-	assert_ok(store_fact_set(f->store, "port.last", "32769", &f->error));
-	assert_fails(store_fact_set(f->store, "backend", large, &f->error), -ENAMETOOLONG,
+	assert_ok(store_meta_set(f->store, "port.last", "32768", &f->error));
+	assert_ok(store_meta_set(f->store, "port.last", "32769", &f->error));
+	assert_fails(store_meta_set(f->store, "backend", large, &f->error), -ENAMETOOLONG,
 		     BN_REASON_STATE);
 	commit(f);
 	reopen(f);
-	assert_ok(store_fact_get(f->store, "port.last", value, &f->error));
+	assert_ok(store_meta_get(f->store, "port.last", value, &f->error));
 	assert_string_equal(value, "32769");
 }
 
 /* A number that someone has locked is passed over; one of a transaction rolled back is free. */
 static void test_operation_numbers(void **state)
 {
-	struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1};
+	struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 1, .l_len = 1 };
 	struct fixture *f = *state;
-	struct operation operation, found = {0};
+	struct operation operation, found = { 0 };
 	struct store *other;
 	char path[128];
 	int fd;
@@ -465,9 +465,9 @@ static void test_visibility_and_owners(void **state)
 {
 	struct fixture *f = *state;
 	struct store *other;
-	struct operation operation, found = {0};
+	struct operation operation, found = { 0 };
 	struct endpoint endpoint = make_endpoint("blue", "web", "10.1.0.2/16");
-	endpoint_vector endpoints = {0};
+	endpoint_vector endpoints = { 0 };
 
 	set_up_blue(f, "10.1.0.0/16");
 	assert_ok(store_open(f->directory, false, 0, &other, &f->error));
@@ -507,9 +507,9 @@ static void test_dead_in_order(void **state)
 	struct operation dead[2], alive, found;
 	struct endpoint web = make_endpoint("blue", "web", "10.1.0.2/16");
 	struct port port = make_port("web", IPPROTO_TCP, "", 80, 1);
-	network_vector networks = {0};
-	endpoint_vector endpoints = {0};
-	port_vector ports = {0};
+	network_vector networks = { 0 };
+	endpoint_vector endpoints = { 0 };
+	port_vector ports = { 0 };
 
 	set_up_blue(f, "10.1.0.0/16");
 	add_endpoint(f, "blue", "db", "10.1.0.3/16");

@@ -87,7 +87,7 @@ static void test_damage(void **state)
 {
 	struct fixture *f = *state;
 	struct network network;
-	network_vector networks = {0};
+	network_vector networks = { 0 };
 	struct store *store = NULL;
 	char path[128];
 	int fd;
@@ -107,7 +107,8 @@ static void test_damage(void **state)
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(write(fd, "not a database, but text\n", 25), 25);
 	close(fd);
-	assert_fails(store_open(f->directory, false, 0, &store, &f->error), -EBADMSG, BN_REASON_STATE);
+	assert_fails(store_open(f->directory, false, 0, &store, &f->error), -EBADMSG,
+		     BN_REASON_STATE);
 	assert_says(f->directory);
 }
 
@@ -130,7 +131,7 @@ static void test_read_only(void **state)
 	struct fixture *f = *state;
 	struct store *store;
 	struct network network;
-	network_vector networks = {0};
+	network_vector networks = { 0 };
 	char path[128];
 
 	set_up_blue(f, "10.1.0.0/16");
@@ -152,7 +153,7 @@ static void test_read_only(void **state)
 /* In a child, as nobody: 0 if it can read and can't write. */
 static int look_as_nobody(const char *directory)
 {
-	struct error error = {0};
+	struct error error = { 0 };
 	struct network network;
 	struct store *store;
 
@@ -195,7 +196,7 @@ static void test_unprivileged_reader(void **state)
 static void test_modes(void **state)
 {
 	struct fixture *f = *state;
-	struct fixture inner = {0}, *inside = &inner;
+	struct fixture inner = { 0 }, *inside = &inner;
 	mode_t mask = umask(077);
 	struct stat status;
 	char path[160];
@@ -219,15 +220,16 @@ static void test_modes(void **state)
 /* In a child, whose files may not grow: 0 if a commit fails, says so and leaves nothing. */
 static int fill_up(const char *directory)
 {
-	static const struct rlimit limit = {40000, 40000};
-	char value[FACT_MAX] = "", key[16];
-	struct error error = {0};
+	static const struct rlimit limit = { 40000, 40000 };
+	char value[META_MAX] = "", key[16];
+	struct error error = { 0 };
 	struct store *store;
 	struct operation operation;
 	int rc = 0;
 
 	signal(SIGXFSZ, SIG_IGN);
-	if (store_open(directory, false, 0, &store, &error) < 0 || setrlimit(RLIMIT_FSIZE, &limit) < 0)
+	if (store_open(directory, false, 0, &store, &error) < 0 ||
+	    setrlimit(RLIMIT_FSIZE, &limit) < 0)
 		return 1;
 	memset(value, 'x', sizeof(value) - 1);
 	for (int i = 0; i < 1000 && rc == 0; i++) {
@@ -235,14 +237,14 @@ static int fill_up(const char *directory)
 		if (store_begin(store, &error) < 0)
 			return 2;
 		if (store_operation_open(store, OPERATION_ATTACH, &operation, &error) < 0 ||
-		    store_fact_set(store, key, value, &error) < 0 ||
+		    store_meta_set(store, key, value, &error) < 0 ||
 		    store_operation_close(store, &operation, &error) < 0)
 			return 3;
 		rc = store_commit(store, &error);
 	}
 	if (rc >= 0 || error.reason != BN_REASON_STATE || !strstr(error.message, directory))
 		return 4;
-	if (store_fact_get(store, key, value, &error) < 0 || *value)
+	if (store_meta_get(store, key, value, &error) < 0 || *value)
 		return 5;
 	store_rollback(store);
 	store_close(store);
@@ -273,9 +275,15 @@ static void test_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_deadline),      TEST(test_open_deadline), TEST(test_newer_format),
-		TEST(test_damage),        TEST(test_open_errors),   TEST(test_read_only),
-		TEST(test_unprivileged_reader), TEST(test_modes),   TEST(test_no_room),
+		TEST(test_deadline),
+		TEST(test_open_deadline),
+		TEST(test_newer_format),
+		TEST(test_damage),
+		TEST(test_open_errors),
+		TEST(test_read_only),
+		TEST(test_unprivileged_reader),
+		TEST(test_modes),
+		TEST(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

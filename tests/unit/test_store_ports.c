@@ -151,20 +151,20 @@ static void test_port_matrix(void **state)
 		const char *first, *second;
 		bool collide;
 	} cases[] = {
-		{"", "", true},
-		{"", "0.0.0.0", true},
-		{"", "::", true},
-		{"", "127.0.0.1", true},
-		{"", "::1", true},
-		{"0.0.0.0", "0.0.0.0", true},
-		{"0.0.0.0", "192.0.2.1", true},
-		{"0.0.0.0", "::", false},
-		{"0.0.0.0", "::1", false},
-		{"::", "2001:db8::1", true},
-		{"::", "192.0.2.1", false},
-		{"192.0.2.1", "192.0.2.1", true},
-		{"192.0.2.1", "192.0.2.2", false},
-		{"2001:db8::1", "2001:db8::2", false},
+		{ "", "", true },
+		{ "", "0.0.0.0", true },
+		{ "", "::", true },
+		{ "", "127.0.0.1", true },
+		{ "", "::1", true },
+		{ "0.0.0.0", "0.0.0.0", true },
+		{ "0.0.0.0", "192.0.2.1", true },
+		{ "0.0.0.0", "::", false },
+		{ "0.0.0.0", "::1", false },
+		{ "::", "2001:db8::1", true },
+		{ "::", "192.0.2.1", false },
+		{ "192.0.2.1", "192.0.2.1", true },
+		{ "192.0.2.1", "192.0.2.2", false },
+		{ "2001:db8::1", "2001:db8::2", false },
 	};
 	struct fixture *f = *state;
 
@@ -196,12 +196,12 @@ static void test_port_ranges(void **state)
 		uint16_t first, count, other, other_count;
 		bool collide;
 	} cases[] = {
-		{8000, 10, 8009, 1, true},      {8000, 10, 8010, 1, false},
-		{8000, 10, 7999, 1, false},     {8000, 10, 7999, 2, true},
-		{8000, 10, 8003, 3, true},      {1, 65535, 65535, 1, true},
-		{1, 65535, 32000, 1, true},     {1, 32768, 32769, 32767, false},
-		{1, 32769, 32769, 32767, true}, {2, 65534, 1, 1, false},
-		{100, 5, 104, 5, true},         {100, 5, 105, 5, false},
+		{ 8000, 10, 8009, 1, true },      { 8000, 10, 8010, 1, false },
+		{ 8000, 10, 7999, 1, false },     { 8000, 10, 7999, 2, true },
+		{ 8000, 10, 8003, 3, true },      { 1, 65535, 65535, 1, true },
+		{ 1, 65535, 32000, 1, true },     { 1, 32768, 32769, 32767, false },
+		{ 1, 32769, 32769, 32767, true }, { 2, 65534, 1, 1, false },
+		{ 100, 5, 104, 5, true },         { 100, 5, 105, 5, false },
 	};
 	struct fixture *f = *state;
 
@@ -336,7 +336,7 @@ static void test_port_life(void **state)
 static void test_port_order(void **state)
 {
 	struct fixture *f = *state;
-	port_vector ports = {0};
+	port_vector ports = { 0 };
 	struct port given[] = {
 		/* in the order of the listing */
 		make_port("db", IPPROTO_TCP, "", 5432, 1),

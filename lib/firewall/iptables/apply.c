@@ -47,13 +47,13 @@ static void step_clear(struct step *step)
 	free(step->edit.add.items);
 	free(step->edit.remove.items);
 	table_close(&step->table);
-	*step = (struct step){0};
+	*step = (struct step){ 0 };
 }
 
 /* The base of this table: whole, or to be added with the change. */
 static int step_base(struct change *change, struct step *step)
 {
-	item_vector missing = {0};
+	item_vector missing = { 0 };
 	int r = base_check(&step->table, &change->base, change->flags, &missing);
 
 	/* with FIREWALL_MISSING_OK the base itself may be what is taken out */
@@ -83,8 +83,9 @@ static int step_prepare(struct change *change, struct step *step, int family, en
 		       change->error);
 	if (r < 0)
 		return r;
-	*edit = (struct edit){
-		.table = &step->table, .flags = change->flags, .comments = iptables->comments};
+	*edit = (struct edit){ .table = &step->table,
+			       .flags = change->flags,
+			       .comments = iptables->comments };
 	r = pick_rules(change->add, change->add_len, family, id, &edit->add);
 	if (r == 0)
 		r = pick_rules(change->remove, change->remove_len, family, id, &edit->remove);
@@ -102,7 +103,7 @@ static void remember(struct iptables *iptables, const struct step *step)
 	struct known_table *known = &iptables->known[FAMILY_INDEX(family)][step->table.id];
 
 	if (!step->whole || iptables_table_info(iptables, family, step->table.id, known) < 0)
-		*known = (struct known_table){0};
+		*known = (struct known_table){ 0 };
 }
 
 static int step_commit(struct change *change, struct step *step)
@@ -228,8 +229,8 @@ static int reverse_of(const struct edit *edit, rule_vector *add, rule_vector *re
 /* Best effort: the lock is held, and what made the change fail is likely to be met elsewhere. */
 static void undo_step(struct change *change, struct step *step)
 {
-	rule_vector add = {0}, remove = {0};
-	struct error ignored = {0};
+	rule_vector add = { 0 }, remove = { 0 };
+	struct error ignored = { 0 };
 	struct change reverse = {
 		.iptables = change->iptables,
 		.flags = FIREWALL_MISSING_OK | FIREWALL_REPLACE,
@@ -278,7 +279,7 @@ static int change_both(struct change *change)
 {
 	const struct rule *remove = change->remove;
 	size_t len = change->remove_len;
-	rule_vector first = {0}, rest = {0};
+	rule_vector first = { 0 }, rest = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; i < len && r == 0; i++) {
@@ -310,7 +311,7 @@ static int change_both(struct change *change)
 int iptables_apply_locked(struct iptables *iptables, const struct firewall_change *change,
 			  struct error *error)
 {
-	CLEANUP(rules_clear) rule_vector base = {0};
+	CLEANUP(rules_clear) rule_vector base = { 0 };
 	struct change work = {
 		.iptables = iptables,
 		.flags = change->flags,

@@ -25,9 +25,9 @@ static bool holds_foreign(const rule_vector *rules, const struct rule *rule)
 
 int iptables_remove_base(struct firewall *firewall, struct error *error)
 {
-	CLEANUP(rules_clear) rule_vector rules = {0};
-	CLEANUP(rules_clear) rule_vector gone = {0};
-	struct firewall_change change = {.flags = FIREWALL_MISSING_OK};
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	CLEANUP(rules_clear) rule_vector gone = { 0 };
+	struct firewall_change change = { .flags = FIREWALL_MISSING_OK };
 	struct iptables *iptables = (struct iptables *)firewall;
 	CLEANUP_CLOSE int lock = -1;
 	int r;

@@ -32,8 +32,9 @@ static size_t extension_read(const uint8_t *data, size_t offset, size_t end,
 	if (size < sizeof(*match) || size > end - offset ||
 	    !memchr(match->u.user.name, '\0', sizeof(match->u.user.name)))
 		return 0;
-	*ret_extension = (struct extension){match->u.user.name, match->u.user.revision,
-					    data + offset + sizeof(*match), size - sizeof(*match)};
+	*ret_extension = (struct extension){ match->u.user.name, match->u.user.revision,
+					     data + offset + sizeof(*match),
+					     size - sizeof(*match) };
 	return offset + size;
 }
 
@@ -105,11 +106,11 @@ static int read_head(int family, const void *data, const struct entry_head *head
 	static const uint8_t known = IPT_INV_VIA_IN | IPT_INV_VIA_OUT | IPT_INV_DSTIP;
 	uint8_t known_flags = family == AF_INET6 ? IP6T_F_PROTO | IP6T_F_GOTO : IPT_F_GOTO;
 	uint16_t protocol = entry_protocol(family, data);
-	int result = 0;
+	int r = 0;
 
 	rule->family = family;
 	if (*head->inverted & ~known || *head->flags & ~known_flags || protocol > 255)
-		result = DECODED_FOREIGN;
+		r = DECODED_FOREIGN;
 	rule->protocol = (uint8_t)protocol;
 	rule->in_not = *head->inverted & IPT_INV_VIA_IN;
 	rule->out_not = *head->inverted & IPT_INV_VIA_OUT;
@@ -120,10 +121,10 @@ static int read_head(int family, const void *data, const struct entry_head *head
 			 &rule->destination) ||
 	    !read_interface(head->in, head->in_mask, rule->in) ||
 	    !read_interface(head->out, head->out_mask, rule->out))
-		result = DECODED_FOREIGN;
+		r = DECODED_FOREIGN;
 	if (*head->flags & head->goto_flag)
-		result |= DECODED_GOTO;
-	return result;
+		r |= DECODED_GOTO;
+	return r;
 }
 
 /* ---- matches ---- */
@@ -258,32 +259,32 @@ static bool read_target(const struct extension *target, const char *name, struct
 
 int entry_decode(int family, const void *data, size_t len, const char *target, struct rule *rule)
 {
-	struct extension extension = {0};
+	struct extension extension = { 0 };
 	struct entry_head head;
 	size_t offset;
-	int result;
+	int r;
 
-	*rule = (struct rule){0};
+	*rule = (struct rule){ 0 };
 	if (!layout(family, data, len, &head))
 		return -EBADMSG;
-	result = read_head(family, data, &head, rule);
+	r = read_head(family, data, &head, rule);
 	for (offset = head.len; offset < *head.target_offset;) {
 		offset = extension_read(data, offset, *head.target_offset, &extension);
 		if (!offset)
 			return -EBADMSG;
 		if (!read_match(&extension, rule))
-			result |= DECODED_FOREIGN;
+			r |= DECODED_FOREIGN;
 	}
 	if (!extension_read(data, offset, *head.next_offset, &extension))
 		return -EBADMSG;
 	if (!read_target(&extension, target, rule))
-		result |= DECODED_FOREIGN;
+		r |= DECODED_FOREIGN;
 	/* Ports without a protocol, or a protocol without ports, are not what we write. */
 	if (!rule->count != !rule->protocol)
-		result |= DECODED_FOREIGN;
+		r |= DECODED_FOREIGN;
 	rule->packets = head.counters->pcnt;
 	rule->bytes = head.counters->bcnt;
-	return result;
+	return r;
 }
 
 bool entry_ports(int family, const void *data, size_t len, uint8_t *ret_protocol,
@@ -301,7 +302,7 @@ bool entry_ports(int family, const void *data, size_t len, uint8_t *ret_protocol
 
 bool entry_is_unconditional(int family, const void *data, size_t len)
 {
-	struct rule rule = {0};
+	struct rule rule = { 0 };
 	struct entry_head head;
 
 	return layout(family, data, len, &head) && head.len == *head.target_offset &&
@@ -337,7 +338,7 @@ static void PRINTF(2, 3) say(struct text *text, const char *format, ...)
 static void say_prefix(struct text *text, const char *flag, bool inverted, int family,
 		       const uint8_t *addr, const uint8_t *mask, size_t size)
 {
-	struct prefix prefix = {0};
+	struct prefix prefix = { 0 };
 	char buffer[PREFIX_TEXT_MAX];
 
 	if (!read_prefix(family, addr, mask, size, &prefix))
@@ -359,7 +360,7 @@ static void say_interface(struct text *text, const char *flag, bool inverted, co
 static void say_match(struct text *text, const struct extension *match)
 {
 	const struct xt_comment_info *comment = (const void *)match->data;
-	struct rule rule = {0};
+	struct rule rule = { 0 };
 	uint16_t first, last;
 
 	if (is_extension(match, "comment", 0, sizeof(*comment)))
@@ -379,7 +380,7 @@ static void say_match(struct text *text, const struct extension *match)
 void entry_text(int family, const void *data, size_t len, const char *target,
 		char text[static ENTRY_TEXT_MAX])
 {
-	struct text out = {.data = text};
+	struct text out = { .data = text };
 	struct extension match;
 	struct entry_head head;
 	size_t offset;

@@ -60,14 +60,14 @@ struct sweep {
 	struct item *items;
 	size_t len, left;
 	VECTOR(unsigned int) indexes; /* of what is to be taken out */
-	uint32_t flags; /* SWEEP_* */
-	bool dead; /* no packet gets here */
+	uint32_t flags;               /* SWEEP_* */
+	bool dead;                    /* no packet gets here */
 };
 
 /* Takes every packet and gives none back. */
 static bool is_dead_end(const struct table *table, const struct table_entry *entry)
 {
-	static const char *const ends[] = {"ACCEPT", "DROP", "REJECT"};
+	static const char *const ends[] = { "ACCEPT", "DROP", "REJECT" };
 
 	if (!entry_is_unconditional(table->family, entry->data, entry->len))
 		return false;
@@ -97,7 +97,7 @@ static int sweep_entry(const struct table *table, const struct table_entry *entr
 	unsigned int *index;
 	struct item *item;
 	struct rule rule;
-	const struct wanted wanted = {&rule, entry->target};
+	const struct wanted wanted = { &rule, entry->target };
 	int decoded = entry_decode(table->family, entry->data, entry->len, entry->target, &rule);
 
 	/* What others wrote is none of ours, whatever it is. */
@@ -127,7 +127,7 @@ static int sweep_entry(const struct table *table, const struct table_entry *entr
 
 int chain_sweep(struct table *table, struct item *items, size_t len, uint32_t flags)
 {
-	struct sweep sweep = {.items = items, .len = len, .left = len, .flags = flags};
+	struct sweep sweep = { .items = items, .len = len, .left = len, .flags = flags };
 	int r = table_walk(table, items->chain, sweep_entry, &sweep);
 
 	/* From the end, so that the others keep their places. */
@@ -152,7 +152,7 @@ int chain_note(const struct table *table, item_vector *chains, const char *chain
 
 int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *missing)
 {
-	item_vector items = {0};
+	item_vector items = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; i < base->len && r == 0; i++) {
@@ -189,8 +189,7 @@ static int is_ours(const struct table *table, const struct table_entry *entry, v
 {
 	enum place place = *(enum place *)data;
 	struct rule rule;
-	int decoded =
-		entry_decode(table->family, entry->data, entry->len, entry->target, &rule);
+	int decoded = entry_decode(table->family, entry->data, entry->len, entry->target, &rule);
 
 	if (decoded < 0)
 		return 0;
@@ -255,7 +254,7 @@ static int remove_items(struct edit *edit, struct error *error)
 /* The chains that were left without a rule, and without a jump to them. */
 static int drop_chains(struct edit *edit)
 {
-	char jump[CHAIN_NAME_MAX] = {0};
+	char jump[CHAIN_NAME_MAX] = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; i < edit->remove.len && r == 0; i++) {
@@ -312,7 +311,7 @@ static int is_user_jump(const struct table *table, const struct table_entry *ent
  */
 static unsigned int position_of(const struct edit *edit, const struct item *item)
 {
-	struct position position = {item, rule_place(item->rule), TABLE_END};
+	struct position position = { item, rule_place(item->rule), TABLE_END };
 
 	switch (item->rule->kind) {
 	case RULE_FORWARD_JUMP:
@@ -334,7 +333,7 @@ static unsigned int position_of(const struct edit *edit, const struct item *item
 
 static int insert_item(struct edit *edit, const struct item *item)
 {
-	char jump[CHAIN_NAME_MAX] = {0};
+	char jump[CHAIN_NAME_MAX] = { 0 };
 	struct entry entry;
 	int r;
 
@@ -427,6 +426,7 @@ int edit_table(struct edit *edit, struct error *error)
 	if (r < 0 && r != FIREWALL_BASE_MISSING && error && !error->message[0])
 		return error_set(error, r, BN_REASON_KERNEL,
 				 "table %s can't be changed: %s; see whether iptables-legacy-save "
-				 "can read it", table_name(edit->table->id), strerrordesc_np(-r));
+				 "can read it",
+				 table_name(edit->table->id), strerrordesc_np(-r));
 	return r;
 }

@@ -42,32 +42,32 @@ void entry_head(int family, void *data, struct entry_head *ret_head)
 	struct ip6t_entry *ipv6 = data;
 
 	if (family == AF_INET) {
-		*ret_head = (struct entry_head){(uint8_t *)&ipv4->ip.src,
-						(uint8_t *)&ipv4->ip.smsk,
-						(uint8_t *)&ipv4->ip.dst,
-						(uint8_t *)&ipv4->ip.dmsk,
-						ipv4->ip.iniface,
-						ipv4->ip.outiface,
-						ipv4->ip.iniface_mask,
-						ipv4->ip.outiface_mask,
-						&ipv4->ip.flags,
-						&ipv4->ip.invflags,
-						&ipv4->target_offset,
-						&ipv4->next_offset,
-						&ipv4->counters,
-						4,
-						sizeof(*ipv4),
-						IPT_F_GOTO};
+		*ret_head = (struct entry_head){ (uint8_t *)&ipv4->ip.src,
+						 (uint8_t *)&ipv4->ip.smsk,
+						 (uint8_t *)&ipv4->ip.dst,
+						 (uint8_t *)&ipv4->ip.dmsk,
+						 ipv4->ip.iniface,
+						 ipv4->ip.outiface,
+						 ipv4->ip.iniface_mask,
+						 ipv4->ip.outiface_mask,
+						 &ipv4->ip.flags,
+						 &ipv4->ip.invflags,
+						 &ipv4->target_offset,
+						 &ipv4->next_offset,
+						 &ipv4->counters,
+						 4,
+						 sizeof(*ipv4),
+						 IPT_F_GOTO };
 		return;
 	}
-	*ret_head = (struct entry_head){ipv6->ipv6.src.s6_addr,  ipv6->ipv6.smsk.s6_addr,
-					ipv6->ipv6.dst.s6_addr,  ipv6->ipv6.dmsk.s6_addr,
-					ipv6->ipv6.iniface,      ipv6->ipv6.outiface,
-					ipv6->ipv6.iniface_mask, ipv6->ipv6.outiface_mask,
-					&ipv6->ipv6.flags,       &ipv6->ipv6.invflags,
-					&ipv6->target_offset,    &ipv6->next_offset,
-					&ipv6->counters,         16,
-					sizeof(*ipv6),           IP6T_F_GOTO};
+	*ret_head = (struct entry_head){ ipv6->ipv6.src.s6_addr,  ipv6->ipv6.smsk.s6_addr,
+					 ipv6->ipv6.dst.s6_addr,  ipv6->ipv6.dmsk.s6_addr,
+					 ipv6->ipv6.iniface,      ipv6->ipv6.outiface,
+					 ipv6->ipv6.iniface_mask, ipv6->ipv6.outiface_mask,
+					 &ipv6->ipv6.flags,       &ipv6->ipv6.invflags,
+					 &ipv6->target_offset,    &ipv6->next_offset,
+					 &ipv6->counters,         16,
+					 sizeof(*ipv6),           IP6T_F_GOTO };
 }
 
 static void put_prefix(const struct prefix *prefix, uint8_t *addr, uint8_t *mask)
@@ -119,14 +119,15 @@ static void put_ports(struct entry *entry, const struct rule *rule)
 
 	if (rule->protocol == IPPROTO_TCP) {
 		*(struct xt_tcp *)put_match(entry, "tcp", 0, sizeof(struct xt_tcp)) =
-			(struct xt_tcp){.spts = {0, 0xffff}, .dpts = {first, last}};
+			(struct xt_tcp){ .spts = { 0, 0xffff }, .dpts = { first, last } };
 	} else if (rule->protocol == IPPROTO_UDP) {
 		*(struct xt_udp *)put_match(entry, "udp", 0, sizeof(struct xt_udp)) =
-			(struct xt_udp){.spts = {0, 0xffff}, .dpts = {first, last}};
+			(struct xt_udp){ .spts = { 0, 0xffff }, .dpts = { first, last } };
 	} else {
-		*(struct xt_sctp_info *)put_match(
-			entry, "sctp", 0, sizeof(struct xt_sctp_info)) = (struct xt_sctp_info){
-			.spts = {0, 0xffff}, .dpts = {first, last}, .flags = XT_SCTP_DEST_PORTS};
+		*(struct xt_sctp_info *)put_match(entry, "sctp", 0, sizeof(struct xt_sctp_info)) =
+			(struct xt_sctp_info){ .spts = { 0, 0xffff },
+					       .dpts = { first, last },
+					       .flags = XT_SCTP_DEST_PORTS };
 	}
 }
 

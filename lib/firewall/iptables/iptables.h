@@ -208,8 +208,8 @@ int table_commit(struct table *table);
 struct item {
 	const struct rule *rule;
 	char chain[CHAIN_NAME_MAX];
-	bool found;           /* in the kernel */
-	bool moved;           /* was there, but where no packet got to it: taken out */
+	bool found;          /* in the kernel */
+	bool moved;          /* was there, but where no packet got to it: taken out */
 	struct item *origin; /* of which this is a part of the work, NULL */
 };
 typedef VECTOR(struct item) item_vector;
@@ -234,8 +234,7 @@ int chain_note(const struct table *table, item_vector *chains, const char *chain
 /* -EEXIST, -ENOENT, FIREWALL_BASE_MISSING as firewall.h has it. */
 int edit_table(struct edit *edit, struct error *error);
 /* 0, or FIREWALL_BASE_MISSING; *missing gets the items of the base that are. */
-int base_check(struct table *table, const rule_vector *base, uint32_t flags,
-	       item_vector *missing);
+int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *missing);
 
 /* DNAT rules: out of the tree; and whether they may come, and where to. */
 int ports_remove(struct edit *edit, struct item *items, size_t len);

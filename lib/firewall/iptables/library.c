@@ -29,20 +29,20 @@ static const struct {
 	const char *name;
 	size_t offset;
 } functions[] = {
-	{"init", offsetof(struct iptc, init)},
-	{"free", offsetof(struct iptc, free)},
-	{"commit", offsetof(struct iptc, commit)},
-	{"is_chain", offsetof(struct iptc, is_chain)},
-	{"builtin", offsetof(struct iptc, builtin)},
-	{"create_chain", offsetof(struct iptc, create_chain)},
-	{"delete_chain", offsetof(struct iptc, delete_chain)},
-	{"get_references", offsetof(struct iptc, get_references)},
-	{"first_rule", offsetof(struct iptc, first_rule)},
-	{"next_rule", offsetof(struct iptc, next_rule)},
-	{"get_target", offsetof(struct iptc, get_target)},
-	{"append_entry", offsetof(struct iptc, append_entry)},
-	{"insert_entry", offsetof(struct iptc, insert_entry)},
-	{"delete_num_entry", offsetof(struct iptc, delete_num_entry)},
+	{ "init", offsetof(struct iptc, init) },
+	{ "free", offsetof(struct iptc, free) },
+	{ "commit", offsetof(struct iptc, commit) },
+	{ "is_chain", offsetof(struct iptc, is_chain) },
+	{ "builtin", offsetof(struct iptc, builtin) },
+	{ "create_chain", offsetof(struct iptc, create_chain) },
+	{ "delete_chain", offsetof(struct iptc, delete_chain) },
+	{ "get_references", offsetof(struct iptc, get_references) },
+	{ "first_rule", offsetof(struct iptc, first_rule) },
+	{ "next_rule", offsetof(struct iptc, next_rule) },
+	{ "get_target", offsetof(struct iptc, get_target) },
+	{ "append_entry", offsetof(struct iptc, append_entry) },
+	{ "insert_entry", offsetof(struct iptc, insert_entry) },
+	{ "delete_num_entry", offsetof(struct iptc, delete_num_entry) },
 };
 
 static int load_error(const char *library, struct error *error)

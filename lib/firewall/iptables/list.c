@@ -18,9 +18,9 @@ static enum place network_place(enum table_id id, const char *chain)
 		return PLACE_NETWORK_RAW;
 	if (id == TABLE_FILTER)
 		return PLACE_NETWORK_FORWARD;
-	return strlen(chain) > 5 && strcmp(chain + strlen(chain) - 5, ":post") == 0
-		       ? PLACE_NETWORK_POSTROUTING
-		       : PLACE_NETWORK_PORTS;
+	return strlen(chain) > 5 && strcmp(chain + strlen(chain) - 5, ":post") == 0 ?
+		       PLACE_NETWORK_POSTROUTING :
+		       PLACE_NETWORK_PORTS;
 }
 
 static void label_of(const char *chain, char label[static NETWORK_LABEL_MAX])
@@ -81,7 +81,7 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 
 static int list_table(const struct table *table, rule_vector *rules)
 {
-	struct listing listing = {.rules = rules, .label = ""};
+	struct listing listing = { .rules = rules, .label = "" };
 	char label[NETWORK_LABEL_MAX], chain[CHAIN_NAME_MAX];
 	int r = 0;
 
@@ -154,7 +154,7 @@ bool rules_have_network(const rule_vector *rules)
 
 int iptables_present(struct firewall *firewall, struct error *error)
 {
-	CLEANUP(rules_clear) rule_vector rules = {0};
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	int r = iptables_list(firewall, NULL, &rules, error);
 
 	return r < 0 ? r : rules_have_network(&rules);
@@ -169,8 +169,8 @@ static int note_others(const struct table *table, const struct table_entry *entr
 
 int iptables_in_use(struct firewall *firewall, struct error *error)
 {
-	static const char hooks[][CHAIN_NAME_MAX] = {"PREROUTING", "INPUT", "FORWARD", "OUTPUT",
-						     "POSTROUTING"};
+	static const char hooks[][CHAIN_NAME_MAX] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT",
+						      "POSTROUTING" };
 	struct iptables *iptables = (struct iptables *)firewall;
 	struct table table;
 	int r = 0;

@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "firewall/iptables/iptables.h"
-
-static bool is_over(deadline_ms deadline)
-{
-	struct timespec now;
-
-	if (!deadline)
-		return false;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (deadline_ms)now.tv_sec * 1000 + (deadline_ms)now.tv_nsec / 1000000 >= deadline;
-}
 
 /* The kernel only looks at the number of entries: of two programs that read a table, and write it
  * with as many, the second undoes what the first did. */
@@ -23,26 +12,22 @@ int xtables_lock(const char *path, deadline_ms deadline, int *ret_fd, struct err
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		return error_set(
-			error, -errno,
-			errno == EACCES || errno == EPERM ? BN_REASON_PRIVILEGE : BN_REASON_KERNEL,
-			"can't open the xtables lock %s: %s; run as root, or name a file "
-			"that can be written with option iptables.lock-file",
-			path, strerrordesc_np(errno));
-	for (int attempt = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; attempt++) {
-		/* mostly it is held for less than a millisecond */
-		struct timespec nap = {.tv_nsec = attempt < 20 ? 50000 : 1000000};
-
+		return error_set(error, -errno,
+				 errno == EACCES || errno == EPERM ? BN_REASON_PRIVILEGE :
+								     BN_REASON_KERNEL,
+				 "can't open the xtables lock %s: %s; run as root, or name a file "
+				 "that can be written with option iptables.lock-file",
+				 path, strerrordesc_np(errno));
+	for (unsigned int attempt = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; attempt++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return error_set(error, -errno, BN_REASON_KERNEL,
 					 "can't lock %s: %s; is that file system able to lock?",
 					 path, strerrordesc_np(errno));
-		if (is_over(deadline))
+		if (!deadline_pause(deadline, attempt))
 			return error_set(error, -ETIMEDOUT, BN_REASON_TIMEOUT,
 					 "another program held the xtables lock %s until the time "
 					 "limit; end it, or allow more time",
 					 path);
-		nanosleep(&nap, NULL);
 	}
 	*ret_fd = take_fd(&fd);
 	return 0;

@@ -36,7 +36,7 @@ static int prune(struct table *table, const struct rule *rule, uint32_t span, co
 int ports_remove(struct edit *edit, struct item *items, size_t len)
 {
 	char chain[CHAIN_NAME_MAX];
-	item_vector rest = {0};
+	item_vector rest = { 0 };
 	int r = chain_sweep(edit->table, items, len, SWEEP_DELETE);
 
 	memcpy(chain, items->chain, sizeof(chain));
@@ -132,8 +132,7 @@ static int taken_error(const struct survey *survey, const struct rule *rule,
 			 "remove it there or choose another",
 			 (unsigned int)port, protocol_name(rule->protocol), host,
 			 addr_format(&holder->to, to),
-			 (unsigned int)(holder->to_port + port - holder->host_port),
-			 survey->chain);
+			 (unsigned int)(holder->to_port + port - holder->host_port), survey->chain);
 }
 
 static int compare_ports(const struct rule *a, uint8_t protocol, uint32_t port)
@@ -198,7 +197,8 @@ static int survey_holder(struct survey *survey, struct rule *holder)
 	holder->chain = CHAIN_NAT_PORTS;
 	for (size_t i = first_by_port(survey, holder->protocol, holder->host_port);
 	     i < survey->len &&
-	     compare_ports(survey->by_port[i]->rule, holder->protocol, last) <= 0; i++) {
+	     compare_ports(survey->by_port[i]->rule, holder->protocol, last) <= 0;
+	     i++) {
 		struct item *item = survey->by_port[i];
 
 		if (!overlap(item->rule, holder))

@@ -18,12 +18,12 @@ static int level(int family)
 /* Is there that revision of a match or target? The kernel loads its module if it can. */
 static int ask_revision(int family, int fd, bool target, const char *name, uint8_t revision)
 {
-	struct xt_get_revision question = {.revision = revision};
+	struct xt_get_revision question = { .revision = revision };
 	socklen_t len = sizeof(question);
 	/* these two differ between the families */
-	int option = family == AF_INET
-			     ? (target ? IPT_SO_GET_REVISION_TARGET : IPT_SO_GET_REVISION_MATCH)
-			     : (target ? IP6T_SO_GET_REVISION_TARGET : IP6T_SO_GET_REVISION_MATCH);
+	int option = family == AF_INET ?
+			     (target ? IPT_SO_GET_REVISION_TARGET : IPT_SO_GET_REVISION_MATCH) :
+			     (target ? IP6T_SO_GET_REVISION_TARGET : IP6T_SO_GET_REVISION_MATCH);
 
 	string_copy(question.name, sizeof(question.name), name);
 	return getsockopt(fd, level(family), option, &question, &len) < 0 ? -errno : 0;
@@ -31,8 +31,8 @@ static int ask_revision(int family, int fd, bool target, const char *name, uint8
 
 bool iptables_table_exists(int family, enum table_id id)
 {
-	const char *path = family == AF_INET ? "/proc/thread-self/net/ip_tables_names"
-					     : "/proc/thread-self/net/ip6_tables_names";
+	const char *path = family == AF_INET ? "/proc/thread-self/net/ip_tables_names" :
+					       "/proc/thread-self/net/ip6_tables_names";
 	FILE *file = fopen(path, "re");
 	char line[64];
 	bool found = false;
@@ -74,14 +74,14 @@ int iptables_probe(int family, int *ret_fd, struct error *error)
 int iptables_table_info(const struct iptables *iptables, int family, enum table_id id,
 			struct known_table *ret_known)
 {
-	struct ipt_getinfo info = {0};
+	struct ipt_getinfo info = { 0 };
 	socklen_t len = sizeof(info);
 
 	string_copy(info.name, sizeof(info.name), table_name(id));
 	if (getsockopt(iptables->fd[FAMILY_INDEX(family)], level(family), IPT_SO_GET_INFO, &info,
 		       &len) < 0)
 		return -errno;
-	*ret_known = (struct known_table){info.num_entries, info.size};
+	*ret_known = (struct known_table){ info.num_entries, info.size };
 	return 0;
 }
 
@@ -91,8 +91,9 @@ static const struct {
 	bool target;
 	uint8_t revision;
 } extensions[] = {
-	{"tcp", false, 0},       {"udp", false, 0},     {"sctp", false, 0}, {"addrtype", false, 1},
-	{"conntrack", false, 3}, {"comment", false, 0}, {"DNAT", true, 2},  {"MASQUERADE", true, 0},
+	{ "tcp", false, 0 },      { "udp", false, 0 },       { "sctp", false, 0 },
+	{ "addrtype", false, 1 }, { "conntrack", false, 3 }, { "comment", false, 0 },
+	{ "DNAT", true, 2 },      { "MASQUERADE", true, 0 },
 };
 
 static size_t name_missing(const struct iptables *iptables, int family, char *text, size_t size)

@@ -2,11 +2,11 @@
 /* One table of one family, as libiptc holds it between reading and committing. */
 #include "firewall/iptables/iptables.h"
 #include "firewall/iptables/kernel.h"
-#include "model/fault.h"
+#include "base/fault.h"
 
 const char *table_name(enum table_id id)
 {
-	static const char *const names[] = {"raw", "filter", "nat"};
+	static const char *const names[] = { "raw", "filter", "nat" };
 
 	return names[id];
 }
@@ -44,7 +44,7 @@ static int open_error(int family, enum table_id id, int code, struct error *erro
 int table_open(const struct iptc *iptc, int family, enum table_id id, struct table *ret_table,
 	       struct error *error)
 {
-	*ret_table = (struct table){.iptc = iptc, .family = family, .id = id};
+	*ret_table = (struct table){ .iptc = iptc, .family = family, .id = id };
 	errno = 0;
 	ret_table->handle = iptc->init(table_name(id));
 	return ret_table->handle ? 0 : open_error(family, id, errno ? errno : EIO, error);
@@ -72,7 +72,7 @@ bool table_has_chain(const struct table *table, const char *chain)
 
 int table_walk(const struct table *table, const char *chain, table_fn fn, void *data)
 {
-	struct table_entry entry = {0};
+	struct table_entry entry = { 0 };
 	int r = 0;
 
 	if (!table_has_chain(table, chain))
@@ -153,7 +153,7 @@ static int is_jump(const struct table *table, const struct table_entry *entry, v
 
 unsigned int table_find_jump(const struct table *table, const char *chain, const char *target)
 {
-	struct search search = {target, TABLE_END};
+	struct search search = { target, TABLE_END };
 
 	table_walk(table, chain, is_jump, &search);
 	return search.index;

@@ -13,7 +13,7 @@ struct change {
 	struct nft *nft;
 	uint32_t flags;
 	nft_element_vector add, remove;
-	uint32_t base_end, remove_end;  /* the last sequence numbers of the batch's parts */
+	uint32_t base_end, remove_end; /* the last sequence numbers of the batch's parts */
 	bool empty;
 };
 
@@ -22,9 +22,9 @@ struct change {
 struct writer {
 	struct nft *nft;
 	uint16_t type, flags;
-	bool values;                    /* write values and comments too */
-	int set;                        /* of the open message, -1 for none */
-	size_t nest;                    /* where its list of elements starts */
+	bool values; /* write values and comments too */
+	int set;     /* of the open message, -1 for none */
+	size_t nest; /* where its list of elements starts */
 };
 
 static int writer_open(struct writer *writer, enum nft_set set)
@@ -44,7 +44,8 @@ static int writer_open(struct writer *writer, enum nft_set set)
 }
 
 _Static_assert(KEY_MAX + VALUE_MAX + sizeof(struct nft_comment) + 8 * sizeof(struct nlattr) <=
-		       ELEMENT_ROOM, "an element does not fit its room");
+		       ELEMENT_ROOM,
+	       "an element does not fit its room");
 
 static void put_data(struct nlmsghdr *message, uint16_t type, const uint8_t *data, size_t len)
 {
@@ -60,14 +61,14 @@ static int writer_put(struct writer *writer, const struct nft_element *element)
 	struct nft_comment comment;
 	struct nlmsghdr *message;
 	struct nlattr *item;
-	int code = 0;
+	int r = 0;
 
 	if (writer->set != element->set)
-		code = writer_open(writer, element->set);
-	message = code < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
+		r = writer_open(writer, element->set);
+	message = r < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
 	if (message && message->nlmsg_len > ELEMENTS_LIMIT) {
-		code = writer_open(writer, element->set);
-		message = code < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
+		r = writer_open(writer, element->set);
+		message = r < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
 	}
 	if (!message)
 		return -ENOMEM;
@@ -94,7 +95,7 @@ typedef void (*found_fn)(struct nft_element *element, const struct nft_element_v
 struct lookup {
 	nft_element_vector *elements;
 	size_t start, len;
-	uint32_t first;                 /* sequence number of the first request */
+	uint32_t first; /* sequence number of the first request */
 	bool seen[LOOKUPS];
 	found_fn found;
 	void *data;
@@ -125,22 +126,22 @@ static int lookup_message(const struct nlmsghdr *message, void *data)
 
 static int lookup_some(struct nft *nft, struct lookup *lookup, struct nft_reply *reply)
 {
-	int code;
+	int r;
 
 	memset(lookup->seen, 0, sizeof(lookup->seen));
 	lookup->first = nft->sequence + 1;
 	nft_requests_begin(nft);
 	for (size_t i = 0; i < lookup->len; i++) {
 		/* One element a request: the first that is missing ends a request. */
-		struct writer writer = {.nft = nft, .type = NFT_MSG_GETSETELEM, .set = -1};
+		struct writer writer = { .nft = nft, .type = NFT_MSG_GETSETELEM, .set = -1 };
 
-		code = writer_put(&writer, &lookup->elements->items[lookup->start + i]);
-		if (code < 0)
-			return code;
+		r = writer_put(&writer, &lookup->elements->items[lookup->start + i]);
+		if (r < 0)
+			return r;
 	}
-	code = nft_batch_send(nft, lookup_message, lookup, reply);
-	if (code < 0 && code != -ENOENT)
-		return code;
+	r = nft_batch_send(nft, lookup_message, lookup, reply);
+	if (r < 0 && r != -ENOENT)
+		return r;
 	for (size_t i = 0; i < lookup->len; i++) {
 		if (!lookup->seen[i])
 			lookup->found(&lookup->elements->items[lookup->start + i], NULL,
@@ -152,15 +153,15 @@ static int lookup_some(struct nft *nft, struct lookup *lookup, struct nft_reply 
 static int lookup_elements(struct nft *nft, nft_element_vector *elements, found_fn found,
 			   void *data, struct nft_reply *reply)
 {
-	struct lookup lookup = {.elements = elements, .found = found, .data = data};
-	int code = 0;
+	struct lookup lookup = { .elements = elements, .found = found, .data = data };
+	int r = 0;
 
-	for (size_t i = 0; code == 0 && i < elements->len; i += LOOKUPS) {
+	for (size_t i = 0; r == 0 && i < elements->len; i += LOOKUPS) {
 		lookup.start = i;
 		lookup.len = elements->len - i < LOOKUPS ? elements->len - i : LOOKUPS;
-		code = lookup_some(nft, &lookup, reply);
+		r = lookup_some(nft, &lookup, reply);
 	}
-	return code;
+	return r;
 }
 
 static void found_to_remove(struct nft_element *element, const struct nft_element_view *view,
@@ -192,13 +193,13 @@ static void found_to_add(struct nft_element *element, const struct nft_element_v
 
 static int change_look_up(struct change *change, struct nft_reply *reply)
 {
-	int code = 0;
+	int r = 0;
 
 	if (change->flags & FIREWALL_MISSING_OK)
-		code = lookup_elements(change->nft, &change->remove, found_to_remove, NULL, reply);
-	if (code == 0 && change->flags & FIREWALL_REPLACE)
-		code = lookup_elements(change->nft, &change->add, found_to_add, change, reply);
-	return code;
+		r = lookup_elements(change->nft, &change->remove, found_to_remove, NULL, reply);
+	if (r == 0 && change->flags & FIREWALL_REPLACE)
+		r = lookup_elements(change->nft, &change->add, found_to_add, change, reply);
+	return r;
 }
 
 /* ---- the transaction ---- */
@@ -206,72 +207,75 @@ static int change_look_up(struct change *change, struct nft_reply *reply)
 static int write_base(struct change *change, struct nft_reply *reply)
 {
 	struct nft *nft = change->nft;
-	struct nft_standing standing = {0};
+	struct nft_standing standing = { 0 };
 	uint32_t generation = 0;
-	int code;
+	int r;
 
 	if (!(change->flags & FIREWALL_BASE))
 		return nft_batch_begin(nft, 0);
 	/* Which rules are missing is true only of the rule set that was read. */
-	code = nft_generation(nft, &generation, reply);
-	if (code == 0)
-		code = nft_standing_read(nft, &standing, reply);
-	if (code == 0)
-		code = nft_batch_begin(nft, generation);
-	if (code == 0)
-		code = nft_base_add(nft, &standing);
+	r = nft_generation(nft, &generation, reply);
+	if (r == 0)
+		r = nft_standing_read(nft, &standing, reply);
+	if (r == 0)
+		r = nft_batch_begin(nft, generation);
+	if (r == 0)
+		r = nft_base_add(nft, &standing);
 	change->empty = false;
 	nft_standing_clear(&standing);
-	return code;
+	return r;
 }
 
 static int write_elements(struct change *change)
 {
-	struct writer delete = {.nft = change->nft, .type = NFT_MSG_DELSETELEM, .set = -1};
-	struct writer add = {.nft = change->nft, .type = NFT_MSG_NEWSETELEM, .set = -1,
-			     .flags = NLM_F_CREATE | NLM_F_EXCL, .values = true};
-	int code = 0;
+	struct writer delete = { .nft = change->nft, .type = NFT_MSG_DELSETELEM, .set = -1 };
+	struct writer add = { .nft = change->nft,
+			      .type = NFT_MSG_NEWSETELEM,
+			      .set = -1,
+			      .flags = NLM_F_CREATE | NLM_F_EXCL,
+			      .values = true };
+	int r = 0;
 
 	change->base_end = change->nft->sequence;
-	for (size_t i = 0; code == 0 && i < change->remove.len; i++) {
+	for (size_t i = 0; r == 0 && i < change->remove.len; i++) {
 		if (!change->remove.items[i].skip)
-			code = writer_put(&delete, &change->remove.items[i]);
+			r = writer_put(&delete, &change->remove.items[i]);
 	}
-	for (size_t i = 0; code == 0 && i < change->add.len; i++) {
+	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
 		if (change->add.items[i].replace)
-			code = writer_put(&delete, &change->add.items[i]);
+			r = writer_put(&delete, &change->add.items[i]);
 	}
 	change->remove_end = change->nft->sequence;
-	for (size_t i = 0; code == 0 && i < change->add.len; i++) {
+	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
 		if (!change->add.items[i].skip)
-			code = writer_put(&add, &change->add.items[i]);
+			r = writer_put(&add, &change->add.items[i]);
 	}
 	if (change->nft->sequence != change->base_end)
 		change->empty = false;
-	return code;
+	return r;
 }
 
 /* -ERESTART: something changed between looking and committing; begin again. */
 static int change_try(struct change *change, struct nft_reply *reply)
 {
-	int code = change_look_up(change, reply);
+	int r = change_look_up(change, reply);
 	bool looked = change->flags & (FIREWALL_MISSING_OK | FIREWALL_REPLACE);
 
 	change->empty = true;
-	if (code == 0)
-		code = write_base(change, reply);
-	if (code == 0)
-		code = write_elements(change);
-	if (code < 0 || change->empty)
-		return code;
-	code = nft_batch_commit(change->nft, reply);
+	if (r == 0)
+		r = write_base(change, reply);
+	if (r == 0)
+		r = write_elements(change);
+	if (r < 0 || change->empty)
+		return r;
+	r = nft_batch_commit(change->nft, reply);
 	if (!reply->code || reply->sequence <= change->base_end)
-		return code;
-	if (code == -ENOENT && reply->sequence > change->remove_end)
+		return r;
+	if (r == -ENOENT && reply->sequence > change->remove_end)
 		return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
-	if (looked && (code == -ENOENT || (code == -EEXIST && change->flags & FIREWALL_REPLACE)))
+	if (looked && (r == -ENOENT || (r == -EEXIST && change->flags & FIREWALL_REPLACE)))
 		return -ERESTART;
-	return code;
+	return r;
 }
 
 /* ---- saying what went wrong ---- */
@@ -279,7 +283,7 @@ static int change_try(struct change *change, struct nft_reply *reply)
 struct culprit {
 	struct change *change;
 	const struct nft_element *element;
-	struct rule holder;             /* whose element is in the way */
+	struct rule holder; /* whose element is in the way */
 };
 
 static void found_in_the_way(struct nft_element *element, const struct nft_element_view *view,
@@ -323,8 +327,8 @@ static void subject(const struct rule *rule, char text[static SUBJECT_MAX])
 
 static int exists_error(struct change *change, struct error *error)
 {
-	struct culprit culprit = {.change = change};
-	struct nft_reply reply = {0};
+	struct culprit culprit = { .change = change };
+	struct nft_reply reply = { 0 };
 	char text[SUBJECT_MAX];
 	bool port;
 
@@ -337,10 +341,12 @@ static int exists_error(struct change *change, struct error *error)
 	if (!culprit.holder.network[0])
 		return error_set(error, -EEXIST, port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL,
 				 "%s is in the nftables table inet " NFT_TABLE " already; "
-				 "remove it there or choose another", text);
+				 "remove it there or choose another",
+				 text);
 	return error_set(error, -EEXIST, port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL,
 			 "%s belongs to endpoint '%s' of network '%s' already; remove it there or "
-			 "choose another", text, culprit.holder.endpoint, culprit.holder.network);
+			 "choose another",
+			 text, culprit.holder.endpoint, culprit.holder.network);
 }
 
 static bool base_is_missing(struct change *change)
@@ -360,8 +366,8 @@ static bool base_is_missing(struct change *change)
 
 static int missing_error(struct change *change, struct error *error)
 {
-	struct culprit culprit = {.change = change};
-	struct nft_reply reply = {0};
+	struct culprit culprit = { .change = change };
+	struct nft_reply reply = { 0 };
 	char text[SUBJECT_MAX];
 
 	if (base_is_missing(change))
@@ -375,41 +381,40 @@ static int missing_error(struct change *change, struct error *error)
 			 "%s is not in the kernel any more: someone else removed it", text);
 }
 
-static int change_error(struct change *change, int code, const struct nft_reply *reply,
+static int change_error(struct change *change, int r, const struct nft_reply *reply,
 			struct error *error)
 {
 	bool of_elements = reply->code && reply->sequence > change->base_end;
 
-	if (code == FIREWALL_BASE_MISSING)
-		return code;
-	if (code == -ERESTART)
+	if (r == FIREWALL_BASE_MISSING)
+		return r;
+	if (r == -ERESTART)
 		return nft_error(error, -EAGAIN, reply, "change the nftables rules");
-	if (code == -EEXIST && of_elements)
+	if (r == -EEXIST && of_elements)
 		return exists_error(change, error);
-	if (code == -ENOENT && of_elements)
+	if (r == -ENOENT && of_elements)
 		return missing_error(change, error);
-	return nft_error(error, code, reply, "change the nftables rules");
+	return nft_error(error, r, reply, "change the nftables rules");
 }
 
-int nft_apply(struct firewall *firewall, const struct firewall_change *change,
-	      struct error *error)
+int nft_apply(struct firewall *firewall, const struct firewall_change *change, struct error *error)
 {
-	struct change work = {.nft = (struct nft *)firewall, .flags = change->flags};
-	struct nft_reply reply = {0};
-	int code;
+	struct change work = { .nft = (struct nft *)firewall, .flags = change->flags };
+	struct nft_reply reply = { 0 };
+	int r;
 
-	code = nft_elements_encode(change->remove, change->remove_len, &work.remove, error);
-	if (code == 0)
-		code = nft_elements_encode(change->add, change->add_len, &work.add, error);
-	if (code < 0)
+	r = nft_elements_encode(change->remove, change->remove_len, &work.remove, error);
+	if (r == 0)
+		r = nft_elements_encode(change->add, change->add_len, &work.add, error);
+	if (r < 0)
 		goto out;
-	code = -ERESTART;
-	for (int i = 0; i < NFT_ATTEMPTS && code == -ERESTART; i++)
-		code = change_try(&work, &reply);
-	if (code < 0)
-		code = change_error(&work, code, &reply, error);
+	r = -ERESTART;
+	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++)
+		r = change_try(&work, &reply);
+	if (r < 0)
+		r = change_error(&work, r, &reply, error);
 out:
 	free(work.add.items);
 	free(work.remove.items);
-	return code;
+	return r;
 }

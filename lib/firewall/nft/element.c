@@ -6,6 +6,7 @@
 #include "model/port.h"
 
 /* nft's numbers of data types, from its TYPE_* */
+/* clang-format off */
 const struct nft_field_type nft_fields[FIELD_COUNT] = {
 	[FIELD_DESTINATION4] = {4, 7, false},
 	[FIELD_DESTINATION6] = {16, 8, false},
@@ -18,8 +19,10 @@ const struct nft_field_type nft_fields[FIELD_COUNT] = {
 	[FIELD_TO6] = {16, 8, false},
 	[FIELD_TO_PORT] = {2, 13, false},
 };
+/* clang-format on */
 
 /* No name may be a word of nft's grammar ("masquerade"), or a listing could not be read back. */
+/* clang-format off */
 const struct nft_set_type nft_sets[SET_COUNT] = {
 	[SET_LOOPBACK_PORTS] = {"loopback-ports", RULE_LOOPBACK_PORT_DROP, AF_INET, false, false,
 				{FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT}, {0}},
@@ -62,6 +65,7 @@ const struct nft_set_type nft_sets[SET_COUNT] = {
 	[SET_MASQUERADE_LEAVE] = {"masquerade-leave", RULE_MASQUERADE, AF_UNSPEC, false, false,
 				  {FIELD_FAMILY, FIELD_IN}, {0}},
 };
+/* clang-format on */
 
 size_t nft_fields_size(const uint8_t fields[static FIELDS_MAX])
 {
@@ -244,13 +248,13 @@ int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector
 
 	for (size_t i = 0; i < len; i++) {
 		size_t before = elements->len;
-		int code;
+		int r;
 
 		if (is_base(&rules[i]))
 			continue;
-		code = rule_encode(&rules[i], elements, error);
-		if (code < 0)
-			return code;
+		r = rule_encode(&rules[i], elements, error);
+		if (r < 0)
+			return r;
 		for (size_t j = before ? before : 1; j < elements->len; j++)
 			sorted = sorted && nft_element_order(&elements->items[j - 1],
 							     &elements->items[j]) <= 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The fixed rules, written as steps, and the expressions that libnftnl makes of them. */
 #include <arpa/inet.h>
-#include <stdio.h>                      /* libnftnl's headers use FILE */
+#include <stdio.h> /* libnftnl's headers use FILE */
 
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
@@ -12,18 +12,23 @@
 
 #include "firewall/nft/nft.h"
 
-#define LOOKUP_RULE(rule_chain, rule_family, rule_set, text, ...) \
-	{ \
+#define LOOKUP_RULE(rule_chain, rule_family, rule_set, text, ...)                        \
+	{                                                                                \
 		.chain = (rule_chain), .kind = RULE_KIND_COUNT, .family = (rule_family), \
-		.set = (rule_set), .comment = (text), .steps = { __VA_ARGS__ } \
+		.set = (rule_set), .comment = (text), .steps = {                         \
+			__VA_ARGS__                                                      \
+		}                                                                        \
 	}
-#define BASE_RULE(rule_chain, rule_kind, rule_family, text, ...) \
-	{ \
+#define BASE_RULE(rule_chain, rule_kind, rule_family, text, ...)                     \
+	{                                                                            \
 		.chain = (rule_chain), .kind = (rule_kind), .family = (rule_family), \
-		.set = SET_NONE, .comment = (text), .steps = { __VA_ARGS__ } \
+		.set = SET_NONE, .comment = (text), .steps = {                       \
+			__VA_ARGS__                                                  \
+		}                                                                    \
 	}
 
 /* A map of one family is looked up for that family alone: a packet of the other would count. */
+/* clang-format off */
 const struct nft_fixed_rule nft_fixed_rules[] = {
 	LOOKUP_RULE(CHAIN_RAW_PREROUTING, AF_INET, SET_LOOPBACK_PORTS,
 		    "ports bound to 127.0.0.0/8 are for this host alone",
@@ -102,6 +107,7 @@ const struct nft_fixed_rule nft_fixed_rules[] = {
 		    "what leaves a network takes the host's address", STEP_LOOKUP,
 		    STEP_MASQUERADE),
 };
+/* clang-format on */
 const size_t nft_fixed_rules_len = ARRAY_SIZE(nft_fixed_rules);
 _Static_assert(ARRAY_SIZE(nft_fixed_rules) <= FIXED_RULES, "FIXED_RULES is too small");
 
@@ -109,7 +115,7 @@ _Static_assert(ARRAY_SIZE(nft_fixed_rules) <= FIXED_RULES, "FIXED_RULES is too s
 
 struct builder {
 	struct nftnl_rule *rule;
-	bool failed;                    /* out of memory */
+	bool failed; /* out of memory */
 };
 
 static struct nftnl_expr *add(struct builder *builder, const char *name)
@@ -285,14 +291,14 @@ static void counter(struct builder *builder)
 	nftnl_expr_set_u64(expression, NFTNL_EXPR_CTR_BYTES, 0);
 }
 
-static void verdict(struct builder *builder, int code, const char *chain)
+static void verdict(struct builder *builder, int r, const char *chain)
 {
 	struct nftnl_expr *expression = add(builder, "immediate");
 
 	if (!expression)
 		return;
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_VERDICT, (uint32_t)code);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_VERDICT, (uint32_t)r);
 	if (chain && nftnl_expr_set_str(expression, NFTNL_EXPR_IMM_CHAIN, chain) < 0)
 		builder->failed = true;
 }
@@ -320,7 +326,7 @@ static void dnat(struct builder *builder, uint32_t family)
 
 static void match_not_loopback(struct builder *builder, enum nft_step step)
 {
-	static const uint8_t loopback6[16] = {[15] = 1};
+	static const uint8_t loopback6[16] = { [15] = 1 };
 	static const char loopback[IFNAMSIZ] = "lo";
 
 	if (step == STEP_NOT_LOOPBACK_INTERFACE) {
@@ -413,7 +419,7 @@ static void add_action(struct builder *builder, enum nft_step step)
 
 struct nftnl_rule *nft_fixed_rule_build(const struct nft_fixed_rule *fixed)
 {
-	struct builder builder = {.rule = nftnl_rule_alloc()};
+	struct builder builder = { .rule = nftnl_rule_alloc() };
 	struct nft_comment comment;
 
 	if (!builder.rule)
@@ -467,7 +473,7 @@ static int expression_text(struct nftnl_expr *expression, void *data)
 
 void nft_rule_text(struct nftnl_rule *rule, char text[static RULE_TEXT_MAX])
 {
-	struct text output = {.data = text};
+	struct text output = { .data = text };
 
 	text[0] = '\0';
 	nftnl_expr_foreach(rule, expression_text, &output);

@@ -3,7 +3,7 @@
  * expressions. */
 #include <arpa/inet.h>
 #include <stdarg.h>
-#include <stdio.h>                      /* libnftnl's headers use FILE */
+#include <stdio.h> /* libnftnl's headers use FILE */
 
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
@@ -11,16 +11,26 @@
 #include "firewall/nft/nft.h"
 
 /* What a comparison is about: loaded into a register by the expression before it. */
-enum subject { SUBJECT_NONE, SUBJECT_IN, SUBJECT_OUT, SUBJECT_FAMILY, SUBJECT_PROTOCOL,
-	       SUBJECT_SOURCE4, SUBJECT_DESTINATION4, SUBJECT_SOURCE6, SUBJECT_DESTINATION6,
-	       SUBJECT_SOURCE_PORT, SUBJECT_DESTINATION_PORT };
+enum subject {
+	SUBJECT_NONE,
+	SUBJECT_IN,
+	SUBJECT_OUT,
+	SUBJECT_FAMILY,
+	SUBJECT_PROTOCOL,
+	SUBJECT_SOURCE4,
+	SUBJECT_DESTINATION4,
+	SUBJECT_SOURCE6,
+	SUBJECT_DESTINATION6,
+	SUBJECT_SOURCE_PORT,
+	SUBJECT_DESTINATION_PORT
+};
 
 struct decoder {
 	struct rule *rule;
 	enum subject subject;
-	size_t pending;                 /* where the text of the load stands, to be replaced */
-	uint8_t prefix_len;             /* of a masked address, in bits */
-	char *text;                     /* RULE_TEXT_MAX */
+	size_t pending;     /* where the text of the load stands, to be replaced */
+	uint8_t prefix_len; /* of a masked address, in bits */
+	char *text;         /* RULE_TEXT_MAX */
 	size_t len;
 	bool full;
 };
@@ -73,10 +83,12 @@ static enum subject address_subject(const struct decoder *decoder, uint32_t offs
 {
 	if (decoder->rule->family == AF_INET && len <= 4)
 		return offset == 12 ? SUBJECT_SOURCE4 :
-		       offset == 16 ? SUBJECT_DESTINATION4 : SUBJECT_NONE;
+		       offset == 16 ? SUBJECT_DESTINATION4 :
+				      SUBJECT_NONE;
 	if (decoder->rule->family == AF_INET6 && len <= 16)
-		return offset == 8 ? SUBJECT_SOURCE6 :
-		       offset == 24 ? SUBJECT_DESTINATION6 : SUBJECT_NONE;
+		return offset == 8  ? SUBJECT_SOURCE6 :
+		       offset == 24 ? SUBJECT_DESTINATION6 :
+				      SUBJECT_NONE;
 	return SUBJECT_NONE;
 }
 
@@ -92,12 +104,12 @@ static enum subject payload_subject(struct decoder *decoder, const struct nftnl_
 		return address_subject(decoder, offset, len);
 	if (base == NFT_PAYLOAD_TRANSPORT_HEADER && len == 2)
 		return offset == 0 ? SUBJECT_SOURCE_PORT :
-		       offset == 2 ? SUBJECT_DESTINATION_PORT : SUBJECT_NONE;
+		       offset == 2 ? SUBJECT_DESTINATION_PORT :
+				     SUBJECT_NONE;
 	return SUBJECT_NONE;
 }
 
-static void load(struct decoder *decoder, enum subject subject,
-		 const struct nftnl_expr *expression)
+static void load(struct decoder *decoder, enum subject subject, const struct nftnl_expr *expression)
 {
 	decoder->subject = subject;
 	decoder->pending = decoder->len;
@@ -119,7 +131,7 @@ static void mask(struct decoder *decoder, const struct nftnl_expr *expression)
 	decoder->prefix_len = prefix_len;
 }
 
-static bool compare_interface(struct decoder *decoder, const char *name, uint32_t len, bool not)
+static bool compare_interface(struct decoder *decoder, const char *name, uint32_t len, bool not )
 {
 	bool in = decoder->subject == SUBJECT_IN;
 	char *field = in ? decoder->rule->in : decoder->rule->out;
@@ -128,19 +140,19 @@ static bool compare_interface(struct decoder *decoder, const char *name, uint32_
 	if (field[0] || !len || len > IFNAMSIZ || name[len - 1] != '\0')
 		return false;
 	memcpy(field, name, len);
-	*(in ? &decoder->rule->in_not : &decoder->rule->out_not) = not;
+	*(in ? &decoder->rule->in_not : &decoder->rule->out_not) = not ;
 	append(decoder, "%s%s %s\"%s\"", decoder->len ? " " : "", in ? "iifname" : "oifname",
 	       not ? "!= " : "", field);
 	return true;
 }
 
-static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32_t len, bool not)
+static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32_t len, bool not )
 {
 	bool ipv4 = decoder->subject <= SUBJECT_DESTINATION4;
 	bool source = decoder->subject == SUBJECT_SOURCE4 || decoder->subject == SUBJECT_SOURCE6;
 	struct prefix *field = source ? &decoder->rule->source : &decoder->rule->destination;
-	struct prefix prefix = {.addr.family = ipv4 ? AF_INET : AF_INET6,
-				.len = decoder->prefix_len};
+	struct prefix prefix = { .addr.family = ipv4 ? AF_INET : AF_INET6,
+				 .len = decoder->prefix_len };
 	char text[PREFIX_TEXT_MAX];
 
 	if (len > (ipv4 ? 4u : 16u))
@@ -148,15 +160,15 @@ static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32
 	memcpy(prefix.addr.bytes, data, len);
 	append(decoder, "%s%s %s %s%s", decoder->len ? " " : "", ipv4 ? "ip" : "ip6",
 	       source ? "saddr" : "daddr", not ? "!= " : "", prefix_format(&prefix, text));
-	if (!field->addr.family && !(source && not)) {
+	if (!field->addr.family && !(source && not )) {
 		*field = prefix;
 		if (!source)
-			decoder->rule->destination_not = not;
+			decoder->rule->destination_not = not ;
 	}
 	return true;
 }
 
-static bool compare_number(struct decoder *decoder, const uint8_t *data, uint32_t len, bool not)
+static bool compare_number(struct decoder *decoder, const uint8_t *data, uint32_t len, bool not )
 {
 	const char *space = decoder->len ? " " : "", *negation = not ? "!= " : "";
 
@@ -169,7 +181,7 @@ static bool compare_number(struct decoder *decoder, const uint8_t *data, uint32_
 		return true;
 	case SUBJECT_PROTOCOL:
 		append(decoder, "%smeta l4proto %s%u", space, negation, (unsigned int)data[0]);
-		if (!not)
+		if (!not )
 			decoder->rule->protocol = data[0];
 		return true;
 	case SUBJECT_SOURCE_PORT:
@@ -200,11 +212,11 @@ static void compare(struct decoder *decoder, const struct nftnl_expr *expression
 		decoder->len = decoder->pending;
 		decoder->text[decoder->len] = '\0';
 		if (subject == SUBJECT_IN || subject == SUBJECT_OUT)
-			known = compare_interface(decoder, (const char *)data, len, not);
+			known = compare_interface(decoder, (const char *)data, len, not );
 		else if (subject >= SUBJECT_SOURCE4 && subject <= SUBJECT_DESTINATION6)
-			known = compare_address(decoder, data, len, not);
+			known = compare_address(decoder, data, len, not );
 		else
-			known = compare_number(decoder, data, len, not);
+			known = compare_number(decoder, data, len, not );
 	}
 	decoder->subject = SUBJECT_NONE;
 	if (known)
@@ -221,9 +233,9 @@ static void immediate(struct decoder *decoder, const struct nftnl_expr *expressi
 		const char *name;
 		enum rule_target target;
 	} verdicts[] = {
-		{NF_ACCEPT, "accept", TARGET_ACCEPT}, {NF_DROP, "drop", TARGET_DROP},
-		{NFT_RETURN, "return", TARGET_OTHER}, {NFT_JUMP, "jump", TARGET_OTHER},
-		{NFT_GOTO, "goto", TARGET_OTHER},
+		{ NF_ACCEPT, "accept", TARGET_ACCEPT }, { NF_DROP, "drop", TARGET_DROP },
+		{ NFT_RETURN, "return", TARGET_OTHER }, { NFT_JUMP, "jump", TARGET_OTHER },
+		{ NFT_GOTO, "goto", TARGET_OTHER },
 	};
 	const char *chain = nftnl_expr_get_str(expression, NFTNL_EXPR_IMM_CHAIN);
 	uint32_t verdict = nftnl_expr_get_u32(expression, NFTNL_EXPR_IMM_VERDICT);
@@ -270,7 +282,7 @@ static int decode(struct nftnl_expr *expression, void *data)
 int nft_foreign_decode(struct nftnl_rule *kernel, struct rule *rule)
 {
 	char text[RULE_TEXT_MAX] = "";
-	struct decoder decoder = {.rule = rule, .text = text};
+	struct decoder decoder = { .rule = rule, .text = text };
 
 	rule->target = TARGET_OTHER;
 	nftnl_expr_foreach(kernel, decode, &decoder);

@@ -13,7 +13,7 @@ static int elements_message(const struct nlmsghdr *message, void *data)
 	const struct nlattr *attribute, *element;
 	struct nft_element_view view;
 	struct dump *dump = data;
-	int code;
+	int r;
 
 	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWSETELEM)
 		return 0;
@@ -21,11 +21,11 @@ static int elements_message(const struct nlmsghdr *message, void *data)
 		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
 			continue;
 		for_each_nested(element, attribute) {
-			code = nft_element_view(element, &view);
-			if (code == 0)
-				code = dump->element(dump->set, &view, dump->data);
-			if (code < 0)
-				return code;
+			r = nft_element_view(element, &view);
+			if (r == 0)
+				r = dump->element(dump->set, &view, dump->data);
+			if (r < 0)
+				return r;
 		}
 	}
 	return 0;
@@ -34,7 +34,7 @@ static int elements_message(const struct nlmsghdr *message, void *data)
 int nft_set_dump(struct nft *nft, enum nft_set set, nft_element_fn element, void *data,
 		 struct nft_reply *reply)
 {
-	struct dump dump = {.set = set, .element = element, .data = data};
+	struct dump dump = { .set = set, .element = element, .data = data };
 	struct nlmsghdr *message;
 
 	memset(reply, 0, sizeof(*reply));
@@ -51,8 +51,8 @@ int nft_set_dump(struct nft *nft, enum nft_set set, nft_element_fn element, void
 
 struct listing {
 	rule_vector *rules;
-	const char *network;            /* NULL: all */
-	rule_vector parts;              /* elements that belong to the rule of another */
+	const char *network; /* NULL: all */
+	rule_vector parts;   /* elements that belong to the rule of another */
 };
 
 static int list_element(enum nft_set set, const struct nft_element_view *view, void *data)
@@ -67,8 +67,7 @@ static int list_element(enum nft_set set, const struct nft_element_view *view, v
 	/* An element of another form is no rule of ours. */
 	if (!nft_element_decode(set, view, rule))
 		return 0;
-	if (listing->network && !nft_sets[set].part &&
-	    strcmp(rule->network, listing->network) != 0)
+	if (listing->network && !nft_sets[set].part && strcmp(rule->network, listing->network) != 0)
 		return 0;
 	rules->len++;
 	return 0;
@@ -144,10 +143,10 @@ static const struct rule *find_base(const rule_vector *plan, const struct nft_fi
 
 static int list_base(const struct nft_standing *standing, struct listing *listing)
 {
-	rule_vector plan = {0};
-	int code = plan_base(NFT_TRAITS, &plan);
+	rule_vector plan = { 0 };
+	int r = plan_base(NFT_TRAITS, &plan);
 
-	for (size_t i = 0; code == 0 && i < nft_fixed_rules_len; i++) {
+	for (size_t i = 0; r == 0 && i < nft_fixed_rules_len; i++) {
 		const struct rule *base = find_base(&plan, &nft_fixed_rules[i]);
 		struct rule *rule;
 
@@ -155,7 +154,7 @@ static int list_base(const struct nft_standing *standing, struct listing *listin
 			continue;
 		rule = vector_push(listing->rules);
 		if (!rule) {
-			code = -ENOMEM;
+			r = -ENOMEM;
 			break;
 		}
 		*rule = *base;
@@ -164,7 +163,7 @@ static int list_base(const struct nft_standing *standing, struct listing *listin
 		rule->bytes = standing->bytes[i];
 	}
 	rules_clear(&plan);
-	return code;
+	return r;
 }
 
 static int list_foreign(struct nft_standing *standing, struct listing *listing)
@@ -184,61 +183,61 @@ static int list_elements(struct nft *nft, const struct nft_standing *standing,
 			 struct listing *listing, struct nft_reply *reply)
 {
 	size_t first = listing->rules->len;
-	int code = 0;
+	int r = 0;
 
 	/* An element does nothing where no rule looks it up. */
-	for (size_t i = 0; code == 0 && i < nft_fixed_rules_len; i++) {
+	for (size_t i = 0; r == 0 && i < nft_fixed_rules_len; i++) {
 		if (nft_fixed_rules[i].set == SET_NONE || !standing->handle[i])
 			continue;
-		code = nft_set_dump(nft, nft_fixed_rules[i].set, list_element, listing, reply);
+		r = nft_set_dump(nft, nft_fixed_rules[i].set, list_element, listing, reply);
 		/* Gone since: the generation tells. */
-		if (code == -ENOENT)
-			code = 0;
+		if (r == -ENOENT)
+			r = 0;
 	}
-	if (code == 0)
+	if (r == 0)
 		join_parts(listing, first);
-	return code;
+	return r;
 }
 
 /* -ERESTART when the rule set changed meanwhile. */
 static int list_once(struct nft *nft, struct listing *listing, struct nft_reply *reply)
 {
-	struct nft_standing standing = {0};
+	struct nft_standing standing = { 0 };
 	uint32_t before = 0, after = 0;
-	int code = nft_generation(nft, &before, reply);
+	int r = nft_generation(nft, &before, reply);
 
-	if (code == 0)
-		code = nft_standing_read(nft, &standing, reply);
-	if (code == 0 && !listing->network)
-		code = list_base(&standing, listing);
-	if (code == 0 && !listing->network)
-		code = list_foreign(&standing, listing);
-	if (code == 0)
-		code = list_elements(nft, &standing, listing, reply);
-	if (code == 0)
-		code = nft_generation(nft, &after, reply);
+	if (r == 0)
+		r = nft_standing_read(nft, &standing, reply);
+	if (r == 0 && !listing->network)
+		r = list_base(&standing, listing);
+	if (r == 0 && !listing->network)
+		r = list_foreign(&standing, listing);
+	if (r == 0)
+		r = list_elements(nft, &standing, listing, reply);
+	if (r == 0)
+		r = nft_generation(nft, &after, reply);
 	nft_standing_clear(&standing);
-	return code < 0 ? code : before != after ? -ERESTART : 0;
+	return r < 0 ? r : before != after ? -ERESTART : 0;
 }
 
 int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
 	     struct error *error)
 {
 	struct nft *nft = (struct nft *)firewall;
-	rule_vector found = {0};
-	struct listing listing = {.rules = &found, .network = network};
-	struct nft_reply reply = {0};
-	int code = -ERESTART;
+	rule_vector found = { 0 };
+	struct listing listing = { .rules = &found, .network = network };
+	struct nft_reply reply = { 0 };
+	int r = -ERESTART;
 
-	for (int i = 0; i < NFT_ATTEMPTS && code == -ERESTART; i++) {
+	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++) {
 		rules_clear(&found);
 		listing.parts.len = 0;
-		code = list_once(nft, &listing, &reply);
+		r = list_once(nft, &listing, &reply);
 	}
 	free(listing.parts.items);
-	if (code == 0)
-		code = vector_reserve(rules, found.len);
-	if (code == 0) {
+	if (r == 0)
+		r = vector_reserve(rules, found.len);
+	if (r == 0) {
 		rules_sort(&found);
 		if (found.len)
 			memcpy(rules->items + rules->len, found.items,
@@ -248,6 +247,5 @@ int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
 		return 0;
 	}
 	rules_clear(&found);
-	return nft_error(error, code == -ERESTART ? -EAGAIN : code, &reply,
-			 "read the nftables rules");
+	return nft_error(error, r == -ERESTART ? -EAGAIN : r, &reply, "read the nftables rules");
 }

@@ -4,7 +4,6 @@
 #include <linux/netlink.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "firewall/nft/nft.h"
@@ -18,17 +17,17 @@
 
 int nft_socket_open(struct nft *nft)
 {
-	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
 	int on = 1, queue = RECEIVE_QUEUE;
 
 	nft->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
 	if (nft->fd < 0)
 		return -errno;
 	if (bind(nft->fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		int code = -errno;
+		int r = -errno;
 
 		nft_socket_close(nft);
-		return code;
+		return r;
 	}
 	/* None of these is needed for right answers: better texts, short errors, room for many. */
 	setsockopt(nft->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
@@ -148,12 +147,12 @@ struct exchange {
 	void *data;
 	struct nft_reply *reply;
 	bool finished;
-	int code;                       /* what `message` returned */
+	int r; /* what `message` returned */
 };
 
 static int send_batch(struct nft *nft)
 {
-	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	ssize_t sent;
 
 	if (nft->batch_len > nft->send_limit) {
@@ -197,39 +196,25 @@ static int reply_error(const struct nlmsghdr *message, struct nft_reply *reply)
 static int exchange_message(struct exchange *exchange, const struct nlmsghdr *message)
 {
 	bool multi = message->nlmsg_flags & NLM_F_MULTI;
-	int code = 0;
+	int r = 0;
 
 	/* What was asked by an earlier call that gave up comes late. */
 	if (message->nlmsg_seq - exchange->first > exchange->last - exchange->first)
 		return 0;
 	if (message->nlmsg_type == NLMSG_ERROR)
-		code = reply_error(message, exchange->reply);
-	else if (message->nlmsg_type >= NLMSG_MIN_TYPE && exchange->message && !exchange->code)
-		exchange->code = exchange->message(message, exchange->data);
+		r = reply_error(message, exchange->reply);
+	else if (message->nlmsg_type >= NLMSG_MIN_TYPE && exchange->message && !exchange->r)
+		exchange->r = exchange->message(message, exchange->data);
 	if (message->nlmsg_seq == exchange->last &&
 	    (!multi || message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR))
 		exchange->finished = true;
-	return code;
-}
-
-static int remaining_ms(deadline_ms deadline)
-{
-	struct timespec now;
-	uint64_t ms;
-
-	if (!deadline)
-		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	if (ms >= deadline)
-		return 0;
-	return deadline - ms > INT32_MAX ? INT32_MAX : (int)(deadline - ms);
+	return r;
 }
 
 static int wait_reply(struct nft *nft)
 {
-	struct pollfd poll_fd = {.fd = nft->fd, .events = POLLIN};
-	int ready = poll(&poll_fd, 1, remaining_ms(nft->base.deadline));
+	struct pollfd poll_fd = { .fd = nft->fd, .events = POLLIN };
+	int ready = poll(&poll_fd, 1, deadline_left_ms(nft->base.deadline));
 
 	if (ready < 0)
 		return errno == EINTR ? 0 : -errno;
@@ -239,8 +224,8 @@ static int wait_reply(struct nft *nft)
 static int receive(struct nft *nft, ssize_t *ret_len)
 {
 	struct sockaddr_nl sender;
-	struct iovec vector = {.iov_base = nft->replies, .iov_len = RECEIVE_SIZE};
-	struct msghdr header = {.msg_name = &sender, .msg_iov = &vector, .msg_iovlen = 1};
+	struct iovec vector = { .iov_base = nft->replies, .iov_len = RECEIVE_SIZE };
+	struct msghdr header = { .msg_name = &sender, .msg_iov = &vector, .msg_iovlen = 1 };
 	ssize_t len;
 
 	do {
@@ -259,26 +244,26 @@ static int exchange_run(struct nft *nft, struct exchange *exchange)
 {
 	const struct nlmsghdr *message;
 	ssize_t len = 0;
-	int rest, code;
+	int rest, r;
 
 	while (!exchange->finished) {
-		code = receive(nft, &len);
+		r = receive(nft, &len);
 		/* The kernel does the work within the send, so an answer that is not there after an
 		 * error was heard won't come: a refused batch gets no last acknowledgement. */
-		if (code == -EAGAIN && exchange->reply->code)
+		if (r == -EAGAIN && exchange->reply->code)
 			return 0;
-		if (code == -EAGAIN) {
-			code = wait_reply(nft);
+		if (r == -EAGAIN) {
+			r = wait_reply(nft);
 			len = 0;
 		}
-		if (code < 0)
-			return code;
+		if (r < 0)
+			return r;
 		rest = (int)len;
 		message = (const struct nlmsghdr *)nft->replies;
 		for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
-			code = exchange_message(exchange, message);
-			if (code < 0)
-				return code;
+			r = exchange_message(exchange, message);
+			if (r < 0)
+				return r;
 		}
 	}
 	return 0;
@@ -292,7 +277,7 @@ static int exchange_start(struct nft *nft, struct exchange *exchange)
 		nft->replies = malloc(RECEIVE_SIZE);
 	if (!nft->replies)
 		return -ENOMEM;
-	if (remaining_ms(nft->base.deadline) == 0)
+	if (deadline_passed(nft->base.deadline))
 		return -ETIMEDOUT;
 	exchange->first = ((struct nlmsghdr *)nft->batch)->nlmsg_seq;
 	return send_batch(nft);
@@ -300,8 +285,8 @@ static int exchange_start(struct nft *nft, struct exchange *exchange)
 
 int nft_batch_commit(struct nft *nft, struct nft_reply *reply)
 {
-	struct exchange exchange = {.reply = reply};
-	int code;
+	struct exchange exchange = { .reply = reply };
+	int r;
 
 	/* Errors are always told; of successes only the last one, lest the answers overflow the
 	 * socket's queue. Kernels before 6.10 give no acknowledgement for the end of the batch. */
@@ -309,22 +294,23 @@ int nft_batch_commit(struct nft *nft, struct nft_reply *reply)
 	exchange.last = nft->sequence;
 	if (!message_open(nft, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, 0))
 		return -ENOMEM;
-	code = exchange_start(nft, &exchange);
-	if (code == 0)
-		code = exchange_run(nft, &exchange);
-	return code < 0 ? code : reply->code;
+	r = exchange_start(nft, &exchange);
+	if (r == 0)
+		r = exchange_run(nft, &exchange);
+	return r < 0 ? r : reply->code;
 }
 
 int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct nft_reply *reply)
 {
 	struct exchange exchange = {
-		.last = nft->sequence, .message = message, .data = data, .reply = reply};
-	int code;
+		.last = nft->sequence, .message = message, .data = data, .reply = reply
+	};
+	int r;
 
-	code = exchange_start(nft, &exchange);
-	if (code == 0)
-		code = exchange_run(nft, &exchange);
-	return code < 0 ? code : exchange.code ? exchange.code : reply->code;
+	r = exchange_start(nft, &exchange);
+	if (r == 0)
+		r = exchange_run(nft, &exchange);
+	return r < 0 ? r : exchange.r ? exchange.r : reply->code;
 }
 
 static int generation_message(const struct nlmsghdr *message, void *data)
@@ -347,26 +333,25 @@ int nft_generation(struct nft *nft, uint32_t *ret_generation, struct nft_reply *
 	return nft_batch_send(nft, generation_message, ret_generation, reply);
 }
 
-int nft_error(struct error *error, int code, const struct nft_reply *reply, const char *what)
+int nft_error(struct error *error, int r, const struct nft_reply *reply, const char *what)
 {
 	int reason = BN_REASON_KERNEL;
 
-	if (code == -ENOMEM)
+	if (r == -ENOMEM)
 		return error_oom(error);
-	if (code == -ETIMEDOUT)
-		return error_set(error, code, BN_REASON_TIMEOUT,
+	if (r == -ETIMEDOUT)
+		return error_set(error, r, BN_REASON_TIMEOUT,
 				 "the time for the call was over before it could %s; allow it more",
 				 what);
-	if (code == -EPERM || code == -EACCES)
+	if (r == -EPERM || r == -EACCES)
 		error_set(error, -EPERM, BN_REASON_PRIVILEGE,
 			  "no privilege to %s: run as root or with CAP_NET_ADMIN", what);
-	else if (code == -EAGAIN)
-		error_set(error, code, reason,
+	else if (r == -EAGAIN)
+		error_set(error, r, reason,
 			  "could not %s: other programs kept changing the rules; try again", what);
 	else
-		error_set(error, code, reason, "the kernel refused to %s: %s", what,
-			  strerror(-code));
+		error_set(error, r, reason, "the kernel refused to %s: %s", what, strerror(-r));
 	if (reply->text[0])
 		error_set_kernel(error, reply->text);
-	return code == -EACCES ? -EPERM : code;
+	return r == -EACCES ? -EPERM : r;
 }

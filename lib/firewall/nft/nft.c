@@ -12,9 +12,9 @@ static void nft_close(struct firewall *firewall)
 	free(nft);
 }
 
-static int open_error(struct error *error, int code, const struct nft_reply *reply)
+static int open_error(struct error *error, int r, const struct nft_reply *reply)
 {
-	switch (code) {
+	switch (r) {
 	case -EPROTONOSUPPORT:
 	case -EAFNOSUPPORT:
 	case -EINVAL:
@@ -23,7 +23,7 @@ static int open_error(struct error *error, int code, const struct nft_reply *rep
 				 "the kernel has no nf_tables: load the module nf_tables, or use "
 				 "a kernel that has it");
 	default:
-		return nft_error(error, code, reply, "use nftables");
+		return nft_error(error, r, reply, "use nftables");
 	}
 }
 
@@ -31,22 +31,22 @@ static int nft_open(const struct firewall_config *config, struct firewall **ret_
 		    struct error *error)
 {
 	struct nft *nft = calloc(1, sizeof(*nft));
-	struct nft_reply reply = {0};
+	struct nft_reply reply = { 0 };
 	uint32_t generation = 0;
-	int code;
+	int r;
 
 	if (!nft)
 		return error_oom(error);
 	nft->base.backend = &nft_backend;
 	if (config)
 		nft->base.config = *config;
-	code = nft_socket_open(nft);
+	r = nft_socket_open(nft);
 	/* Loads the module where that is allowed, and tells at once what is missing. */
-	if (code == 0)
-		code = nft_generation(nft, &generation, &reply);
-	if (code < 0) {
+	if (r == 0)
+		r = nft_generation(nft, &generation, &reply);
+	if (r < 0) {
 		nft_close(&nft->base);
-		return open_error(error, code, &reply);
+		return open_error(error, r, &reply);
 	}
 	*ret_firewall = &nft->base;
 	return 0;

@@ -6,7 +6,7 @@
 #ifndef BN_FIREWALL_NFT_NFT_H
 #define BN_FIREWALL_NFT_NFT_H
 
-#include "firewall/firewall.h"          /* <netinet/in.h> comes before <linux/netfilter.h> */
+#include "firewall/firewall.h" /* <netinet/in.h> comes before <linux/netfilter.h> */
 #include "firewall/netlink.h"
 
 #include <errno.h>
@@ -29,20 +29,20 @@ struct nft {
 	struct firewall base;
 	int fd;
 	uint32_t sequence;
-	size_t send_limit;              /* bytes the kernel takes in one send */
+	size_t send_limit; /* bytes the kernel takes in one send */
 	char *batch;
 	size_t batch_len, batch_capacity;
-	size_t message;                 /* where the open message of the batch starts */
-	char *replies;                  /* one datagram */
+	size_t message; /* where the open message of the batch starts */
+	char *replies;  /* one datagram */
 };
 
 /* ---- netlink.c: transport ---- */
 
 /* What the kernel said: the first error of an exchange. */
 struct nft_reply {
-	int code;                       /* negative errno, 0 */
-	uint32_t sequence;              /* of the message it is about */
-	char text[128];                 /* extended ack, "" for none */
+	int code;          /* negative errno, 0 */
+	uint32_t sequence; /* of the message it is about */
+	char text[128];    /* extended ack, "" for none */
 };
 
 /* One message of the answer; non-zero ends the exchange with that code. */
@@ -69,7 +69,7 @@ int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct n
 int nft_generation(struct nft *nft, uint32_t *ret_generation, struct nft_reply *reply);
 
 /* *error from a failed exchange; `what` says what was tried: "read the nftables rules". */
-int nft_error(struct error *error, int code, const struct nft_reply *reply, const char *what);
+int nft_error(struct error *error, int r, const struct nft_reply *reply, const char *what);
 
 /* ---- element.c: rules <-> set elements ---- */
 
@@ -100,8 +100,16 @@ enum nft_set {
 /* What a key or a value is made of; each field starts on a boundary of four bytes. */
 enum nft_field {
 	FIELD_NONE,
-	FIELD_DESTINATION4, FIELD_DESTINATION6, FIELD_PROTOCOL, FIELD_PORT, FIELD_FAMILY,
-	FIELD_IN, FIELD_OUT, FIELD_TO4, FIELD_TO6, FIELD_TO_PORT,
+	FIELD_DESTINATION4,
+	FIELD_DESTINATION6,
+	FIELD_PROTOCOL,
+	FIELD_PORT,
+	FIELD_FAMILY,
+	FIELD_IN,
+	FIELD_OUT,
+	FIELD_TO4,
+	FIELD_TO6,
+	FIELD_TO_PORT,
 	FIELD_COUNT
 };
 #define FIELDS_MAX 3
@@ -109,17 +117,17 @@ enum nft_field {
 struct nft_set_type {
 	const char *name;
 	enum rule_kind kind;
-	int family;                     /* of the rules it holds; AF_UNSPEC: part of the key */
-	bool part;                      /* of a rule that another set of the same kind shows */
-	bool exception;                 /* what that rule leaves alone: counts nothing */
-	uint8_t key[FIELDS_MAX];        /* enum nft_field */
-	uint8_t value[FIELDS_MAX];      /* of a map */
+	int family;                /* of the rules it holds; AF_UNSPEC: part of the key */
+	bool part;                 /* of a rule that another set of the same kind shows */
+	bool exception;            /* what that rule leaves alone: counts nothing */
+	uint8_t key[FIELDS_MAX];   /* enum nft_field */
+	uint8_t value[FIELDS_MAX]; /* of a map */
 };
 extern const struct nft_set_type nft_sets[SET_COUNT];
 
 struct nft_field_type {
 	uint8_t size;
-	uint8_t type;                   /* nft's number for it */
+	uint8_t type; /* nft's number for it */
 	bool host_order;
 };
 extern const struct nft_field_type nft_fields[FIELD_COUNT];
@@ -133,9 +141,9 @@ uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX]);
 
 struct nft_element {
 	const struct rule *rule;
-	uint8_t set;                    /* enum nft_set */
-	bool skip;                      /* nothing to do about it */
-	bool replace;                   /* delete the one that is there first */
+	uint8_t set;  /* enum nft_set */
+	bool skip;    /* nothing to do about it */
+	bool replace; /* delete the one that is there first */
 	uint8_t key[KEY_MAX];
 	uint8_t value[VALUE_MAX];
 };
@@ -174,22 +182,36 @@ struct nftnl_rule;
 /* The fixed rules, in the order of their chains. */
 enum nft_step {
 	STEP_END,
-	STEP_IPV4, STEP_IPV6, STEP_NOT_LOOPBACK_INTERFACE,
-	STEP_LOOPBACK_SOURCE, STEP_LOOPBACK_DESTINATION, STEP_NOT_LOOPBACK_DESTINATION6,
-	STEP_LOCAL_DESTINATION, STEP_NOT_LOCAL_SOURCE, STEP_NO_INTERFACE,
-	STEP_ESTABLISHED, STEP_STATUS_DNAT,
-	STEP_LOOKUP, STEP_COUNTER,
-	STEP_ACCEPT, STEP_DROP, STEP_RETURN, STEP_JUMP_PORTS, STEP_JUMP_USER,
-	STEP_DNAT4, STEP_DNAT6, STEP_MASQUERADE
+	STEP_IPV4,
+	STEP_IPV6,
+	STEP_NOT_LOOPBACK_INTERFACE,
+	STEP_LOOPBACK_SOURCE,
+	STEP_LOOPBACK_DESTINATION,
+	STEP_NOT_LOOPBACK_DESTINATION6,
+	STEP_LOCAL_DESTINATION,
+	STEP_NOT_LOCAL_SOURCE,
+	STEP_NO_INTERFACE,
+	STEP_ESTABLISHED,
+	STEP_STATUS_DNAT,
+	STEP_LOOKUP,
+	STEP_COUNTER,
+	STEP_ACCEPT,
+	STEP_DROP,
+	STEP_RETURN,
+	STEP_JUMP_PORTS,
+	STEP_JUMP_USER,
+	STEP_DNAT4,
+	STEP_DNAT6,
+	STEP_MASQUERADE
 };
 #define STEPS_MAX 6
 
 struct nft_fixed_rule {
-	uint8_t chain;                  /* enum rule_chain */
-	uint8_t kind;                   /* enum rule_kind */
+	uint8_t chain; /* enum rule_chain */
+	uint8_t kind;  /* enum rule_kind */
 	uint8_t family;
-	uint8_t set;                    /* enum nft_set; SET_NONE: a base rule of the plan */
-	uint8_t steps[STEPS_MAX];       /* enum nft_step */
+	uint8_t set;              /* enum nft_set; SET_NONE: a base rule of the plan */
+	uint8_t steps[STEPS_MAX]; /* enum nft_step */
 	const char *comment;
 };
 #define FIXED_RULES 25
@@ -212,11 +234,11 @@ int nft_foreign_decode(struct nftnl_rule *kernel, struct rule *rule);
 /* ---- table.c: the base ---- */
 
 const char *nft_chain_name(enum rule_chain chain);
-enum rule_chain nft_chain_by_name(const char *name);    /* CHAIN_COUNT: none of ours */
+enum rule_chain nft_chain_by_name(const char *name); /* CHAIN_COUNT: none of ours */
 
 /* Which of the fixed rules stand in the kernel, and what else there is. */
 struct nft_standing {
-	uint64_t handle[FIXED_RULES];   /* 0: missing */
+	uint64_t handle[FIXED_RULES]; /* 0: missing */
 	uint64_t packets[FIXED_RULES], bytes[FIXED_RULES];
 	rule_vector foreign;
 };
@@ -231,8 +253,7 @@ int nft_in_use(struct firewall *firewall, struct error *error);
 
 /* ---- apply.c, list.c ---- */
 
-int nft_apply(struct firewall *firewall, const struct firewall_change *change,
-	      struct error *error);
+int nft_apply(struct firewall *firewall, const struct firewall_change *change, struct error *error);
 int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
 	     struct error *error);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The base: the table, its chains, sets and fixed rules, made and taken away. */
 #include <arpa/inet.h>
-#include <stdio.h>                      /* libnftnl's headers use FILE */
+#include <stdio.h> /* libnftnl's headers use FILE */
 
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
@@ -15,20 +15,19 @@
 
 static const struct {
 	const char *name;
-	const char *type;               /* NULL: not a base chain */
+	const char *type; /* NULL: not a base chain */
 	uint32_t hook;
 	int priority;
 } chains[CHAIN_COUNT] = {
-	[CHAIN_RAW_PREROUTING] = {"raw-prerouting", "filter", NF_INET_PRE_ROUTING,
-				  NF_IP_PRI_RAW},
-	[CHAIN_NAT_PREROUTING] = {"nat-prerouting", "nat", NF_INET_PRE_ROUTING,
-				  NF_IP_PRI_NAT_DST},
-	[CHAIN_NAT_OUTPUT] = {"nat-output", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST},
-	[CHAIN_NAT_PORTS] = {"ports", NULL, 0, 0},
-	[CHAIN_FILTER_FORWARD] = {"filter-forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER},
-	[CHAIN_FILTER_USER] = {"BRIDGENET-USER", NULL, 0, 0},
-	[CHAIN_NAT_POSTROUTING] = {"nat-postrouting", "nat", NF_INET_POST_ROUTING,
-				   NF_IP_PRI_NAT_SRC},
+	[CHAIN_RAW_PREROUTING] = { "raw-prerouting", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW },
+	[CHAIN_NAT_PREROUTING] = { "nat-prerouting", "nat", NF_INET_PRE_ROUTING,
+				   NF_IP_PRI_NAT_DST },
+	[CHAIN_NAT_OUTPUT] = { "nat-output", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST },
+	[CHAIN_NAT_PORTS] = { "ports", NULL, 0, 0 },
+	[CHAIN_FILTER_FORWARD] = { "filter-forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER },
+	[CHAIN_FILTER_USER] = { "BRIDGENET-USER", NULL, 0, 0 },
+	[CHAIN_NAT_POSTROUTING] = { "nat-postrouting", "nat", NF_INET_POST_ROUTING,
+				    NF_IP_PRI_NAT_SRC },
 };
 
 const char *nft_chain_name(enum rule_chain chain)
@@ -87,7 +86,9 @@ static void set_userdata(const struct nft_set_type *type, struct nftnl_udata_buf
 	bool host_order = nft_fields[type->key[0]].host_order;
 
 	nftnl_udata_put_u32(data, NFTNL_UDATA_SET_KEYBYTEORDER,
-			    type->key[1] ? 0 : host_order ? 1 : 2);
+			    type->key[1] ? 0 :
+			    host_order   ? 1 :
+					   2);
 	if (type->value[0])
 		nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATABYTEORDER, 0);
 }
@@ -96,13 +97,13 @@ static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_set_typ
 {
 	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(64);
 	struct nftnl_expr *counter = type->exception ? NULL : nftnl_expr_alloc("counter");
-	int code = data && (counter || type->exception) ? 0 : -ENOMEM;
+	int r = data && (counter || type->exception) ? 0 : -ENOMEM;
 
 	if (counter)
 		nftnl_set_add_expr(set, counter);
 	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE) < 0 ||
 	    nftnl_set_set_str(set, NFTNL_SET_NAME, type->name) < 0)
-		code = -ENOMEM;
+		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
 	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
 	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, type->value[0] ? NFT_SET_MAP : 0);
@@ -110,34 +111,33 @@ static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_set_typ
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, (uint32_t)nft_fields_size(type->key));
 	if (type->value[0]) {
 		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, nft_fields_type(type->value));
-		nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN,
-				  (uint32_t)nft_fields_size(type->value));
+		nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, (uint32_t)nft_fields_size(type->value));
 	}
 	if (data) {
 		set_userdata(type, data);
 		if (nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(data),
 				       nftnl_udata_buf_len(data)) < 0)
-			code = -ENOMEM;
+			r = -ENOMEM;
 		nftnl_udata_buf_free(data);
 	}
-	return code;
+	return r;
 }
 
 static int set_add(struct nft *nft, enum nft_set id)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
 	struct nlmsghdr *message;
-	int code = -ENOMEM;
+	int r = -ENOMEM;
 
 	if (!set)
 		return -ENOMEM;
 	message = nft_batch_message(nft, NFT_MSG_NEWSET, NLM_F_CREATE, OBJECT_ROOM);
 	if (message)
-		code = set_fill(set, (uint32_t)id + 1, &nft_sets[id]);
-	if (code == 0)
+		r = set_fill(set, (uint32_t)id + 1, &nft_sets[id]);
+	if (r == 0)
 		nftnl_set_nlmsg_build_payload(message, set);
 	nftnl_set_free(set);
-	return code;
+	return r;
 }
 
 /* Before the next of our rules that stands, so that the order is the right one; else at the end. */
@@ -149,8 +149,7 @@ static int rule_add(struct nft *nft, const struct nft_standing *standing, size_t
 	size_t next = index + 1;
 	uint64_t before = 0;
 
-	while (!before && next < nft_fixed_rules_len &&
-	       nft_fixed_rules[next].chain == fixed->chain)
+	while (!before && next < nft_fixed_rules_len && nft_fixed_rules[next].chain == fixed->chain)
 		before = standing->handle[next++];
 	message = nft_batch_message(nft, NFT_MSG_NEWRULE,
 				    before ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND,
@@ -169,17 +168,17 @@ static int rule_add(struct nft *nft, const struct nft_standing *standing, size_t
 
 int nft_base_add(struct nft *nft, const struct nft_standing *standing)
 {
-	int code = table_add(nft);
+	int r = table_add(nft);
 
-	for (enum rule_chain i = 0; code == 0 && i < CHAIN_COUNT; i++)
-		code = chain_add(nft, i);
-	for (enum nft_set i = 0; code == 0 && i < SET_COUNT; i++)
-		code = set_add(nft, i);
-	for (size_t i = 0; code == 0 && i < nft_fixed_rules_len; i++) {
+	for (enum rule_chain i = 0; r == 0 && i < CHAIN_COUNT; i++)
+		r = chain_add(nft, i);
+	for (enum nft_set i = 0; r == 0 && i < SET_COUNT; i++)
+		r = set_add(nft, i);
+	for (size_t i = 0; r == 0 && i < nft_fixed_rules_len; i++) {
 		if (!standing->handle[i])
-			code = rule_add(nft, standing, i);
+			r = rule_add(nft, standing, i);
 	}
-	return code;
+	return r;
 }
 
 /* ---- reading ---- */
@@ -193,7 +192,7 @@ void nft_standing_clear(struct nft_standing *standing)
 struct reader {
 	struct nft_standing *standing;
 	char (*expected)[RULE_TEXT_MAX];
-	size_t next[CHAIN_COUNT];       /* our rules count only in their order */
+	size_t next[CHAIN_COUNT]; /* our rules count only in their order */
 };
 
 static int counter_read(struct nftnl_expr *expression, void *data)
@@ -211,7 +210,7 @@ static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
 {
 	struct nft_standing *standing = reader->standing;
 	enum rule_chain chain = nft_chain_by_name(nftnl_rule_get_str(kernel, NFTNL_RULE_CHAIN));
-	struct rule read = {.kind = RULE_FOREIGN, .chain = chain};
+	struct rule read = { .kind = RULE_FOREIGN, .chain = chain };
 	char text[RULE_TEXT_MAX];
 	struct rule *foreign;
 
@@ -240,7 +239,7 @@ static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
 static int rule_message(const struct nlmsghdr *message, void *data)
 {
 	struct nftnl_rule *rule;
-	int code = 0;
+	int r = 0;
 
 	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWRULE)
 		return 0;
@@ -248,9 +247,9 @@ static int rule_message(const struct nlmsghdr *message, void *data)
 	if (!rule)
 		return -ENOMEM;
 	if (nftnl_rule_nlmsg_parse(message, rule) == 0)
-		code = rule_read(rule, data);
+		r = rule_read(rule, data);
 	nftnl_rule_free(rule);
-	return code;
+	return r;
 }
 
 static int expected_texts(char texts[][RULE_TEXT_MAX])
@@ -268,8 +267,8 @@ static int expected_texts(char texts[][RULE_TEXT_MAX])
 
 int nft_standing_read(struct nft *nft, struct nft_standing *standing, struct nft_reply *reply)
 {
-	CLEANUP_FREE char (*expected)[RULE_TEXT_MAX] = calloc(FIXED_RULES, sizeof(*expected));
-	struct reader reader = {.standing = standing, .expected = expected};
+	CLEANUP_FREE char(*expected)[RULE_TEXT_MAX] = calloc(FIXED_RULES, sizeof(*expected));
+	struct reader reader = { .standing = standing, .expected = expected };
 	struct nlmsghdr *message;
 
 	memset(reply, 0, sizeof(*reply));
@@ -298,10 +297,10 @@ int nft_present(struct firewall *firewall, struct error *error)
 	struct nft *nft = (struct nft *)firewall;
 	struct nft_reply reply;
 	bool found = false;
-	int code = nft_set_dump(nft, SET_BRIDGED, element_found, &found, &reply);
+	int r = nft_set_dump(nft, SET_BRIDGED, element_found, &found, &reply);
 
-	if (code < 0 && code != -ENOENT)
-		return nft_error(error, code, &reply, "read the nftables rules");
+	if (r < 0 && r != -ENOENT)
+		return nft_error(error, r, &reply, "read the nftables rules");
 	return found;
 }
 
@@ -320,24 +319,24 @@ static int table_message(const struct nlmsghdr *message, void *data)
 int nft_in_use(struct firewall *firewall, struct error *error)
 {
 	struct nft *nft = (struct nft *)firewall;
-	struct nft_reply reply = {0};
+	struct nft_reply reply = { 0 };
 	bool found = false;
-	int code;
+	int r;
 
 	nft_requests_begin(nft);
-	code = nft_batch_message(nft, NFT_MSG_GETTABLE, NLM_F_DUMP, 0) ? 0 : -ENOMEM;
-	if (code == 0)
-		code = nft_batch_send(nft, table_message, &found, &reply);
-	return code < 0 ? nft_error(error, code, &reply, "read the nftables tables") : found;
+	r = nft_batch_message(nft, NFT_MSG_GETTABLE, NLM_F_DUMP, 0) ? 0 : -ENOMEM;
+	if (r == 0)
+		r = nft_batch_send(nft, table_message, &found, &reply);
+	return r < 0 ? nft_error(error, r, &reply, "read the nftables tables") : found;
 }
 
 /* ---- taking away ---- */
 
 struct base {
 	struct nft_standing standing;
-	bool chain[CHAIN_COUNT], set[SET_COUNT];        /* it exists */
-	bool keep[CHAIN_COUNT];                         /* it holds somebody's rule */
-	bool in_use;                                    /* a set has an element */
+	bool chain[CHAIN_COUNT], set[SET_COUNT]; /* it exists */
+	bool keep[CHAIN_COUNT];                  /* it holds somebody's rule */
+	bool in_use;                             /* a set has an element */
 	bool foreign;
 };
 
@@ -361,21 +360,21 @@ static int chain_message(const struct nlmsghdr *message, void *data)
 
 static int base_read(struct nft *nft, struct base *base, struct nft_reply *reply)
 {
-	int code = nft_standing_read(nft, &base->standing, reply);
+	int r = nft_standing_read(nft, &base->standing, reply);
 
-	for (size_t i = 0; code == 0 && i < base->standing.foreign.len; i++)
+	for (size_t i = 0; r == 0 && i < base->standing.foreign.len; i++)
 		base->foreign = base->keep[base->standing.foreign.items[i].chain] = true;
 	/* The administrator's rules stay in force. */
 	if (base->keep[CHAIN_FILTER_USER])
 		base->keep[CHAIN_FILTER_FORWARD] = true;
-	for (enum nft_set i = 0; code == 0 && i < SET_COUNT; i++) {
-		code = nft_set_dump(nft, i, element_found, &base->in_use, reply);
-		base->set[i] = code == 0;
-		if (code == -ENOENT)
-			code = 0;
+	for (enum nft_set i = 0; r == 0 && i < SET_COUNT; i++) {
+		r = nft_set_dump(nft, i, element_found, &base->in_use, reply);
+		base->set[i] = r == 0;
+		if (r == -ENOENT)
+			r = 0;
 	}
-	if (code < 0)
-		return code;
+	if (r < 0)
+		return r;
 	nft_requests_begin(nft);
 	if (!nft_batch_message(nft, NFT_MSG_GETCHAIN, NLM_F_DUMP, 0))
 		return -ENOMEM;
@@ -397,8 +396,8 @@ static int parts_delete(struct nft *nft, const struct base *base)
 	struct nlmsghdr *message;
 
 	for (size_t i = 0; i < nft_fixed_rules_len; i++) {
-		if (!base->standing.handle[i] || (nft_fixed_rules[i].kind == RULE_USER_JUMP &&
-						  base->keep[CHAIN_FILTER_USER]))
+		if (!base->standing.handle[i] ||
+		    (nft_fixed_rules[i].kind == RULE_USER_JUMP && base->keep[CHAIN_FILTER_USER]))
 			continue;
 		message = delete_message(nft, NFT_MSG_DELRULE, NFTA_RULE_TABLE);
 		if (!message)
@@ -440,36 +439,36 @@ static bool nothing_to_delete(const struct base *base)
 
 static int base_delete(struct nft *nft, struct nft_reply *reply)
 {
-	struct base base = {0};
+	struct base base = { 0 };
 	uint32_t generation = 0;
-	int code = nft_generation(nft, &generation, reply);
+	int r = nft_generation(nft, &generation, reply);
 
-	if (code == 0)
-		code = base_read(nft, &base, reply);
-	if (code < 0 || base.in_use || nothing_to_delete(&base))
+	if (r == 0)
+		r = base_read(nft, &base, reply);
+	if (r < 0 || base.in_use || nothing_to_delete(&base))
 		goto out;
 	/* Whatever is decided here holds only for the rule set that was read. */
-	code = nft_batch_begin(nft, generation);
-	if (code == 0 && base.foreign)
-		code = parts_delete(nft, &base);
-	else if (code == 0 && !delete_message(nft, NFT_MSG_DELTABLE, NFTA_TABLE_NAME))
-		code = -ENOMEM;
-	if (code == 0)
-		code = nft_batch_commit(nft, reply);
+	r = nft_batch_begin(nft, generation);
+	if (r == 0 && base.foreign)
+		r = parts_delete(nft, &base);
+	else if (r == 0 && !delete_message(nft, NFT_MSG_DELTABLE, NFTA_TABLE_NAME))
+		r = -ENOMEM;
+	if (r == 0)
+		r = nft_batch_commit(nft, reply);
 out:
 	nft_standing_clear(&base.standing);
-	return code;
+	return r;
 }
 
 int nft_remove_base(struct firewall *firewall, struct error *error)
 {
 	struct nft *nft = (struct nft *)firewall;
-	struct nft_reply reply = {0};
-	int code = -ERESTART;
+	struct nft_reply reply = { 0 };
+	int r = -ERESTART;
 
-	for (int i = 0; i < NFT_ATTEMPTS && code == -ERESTART; i++)
-		code = base_delete(nft, &reply);
-	if (code == -ERESTART)
-		code = -EAGAIN;
-	return code < 0 ? nft_error(error, code, &reply, "remove the nftables base") : 0;
+	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++)
+		r = base_delete(nft, &reply);
+	if (r == -ERESTART)
+		r = -EAGAIN;
+	return r < 0 ? nft_error(error, r, &reply, "remove the nftables base") : 0;
 }

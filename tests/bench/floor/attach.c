@@ -34,7 +34,7 @@ static struct nlmsghdr *put_message(struct floor_batch *batch, int type, int fla
 
 struct nlmsghdr *floor_put_link(struct floor_batch *batch, int type, int flags, int index)
 {
-	struct ifinfomsg header = {.ifi_index = index};
+	struct ifinfomsg header = { .ifi_index = index };
 
 	return put_message(batch, type, flags, &header, sizeof(header));
 }
@@ -154,7 +154,7 @@ static void put_end(struct floor_batch *batch, const char *name)
 
 int floor_link_open(struct floor_link *floor)
 {
-	struct floor_batch batch = {.len = 0};
+	struct floor_batch batch = { .len = 0 };
 	struct rtattr *info;
 	int r;
 
@@ -180,8 +180,8 @@ void floor_link_close(struct floor_link *floor)
 
 static void put_pair(struct floor_batch *batch, const char *name, unsigned int n, int sandbox)
 {
-	const uint8_t mac[] = {2, 0x42, 10, 250, (uint8_t)(n >> 8), (uint8_t)n};
-	struct ifinfomsg peer = {.ifi_family = AF_UNSPEC};
+	const uint8_t mac[] = { 2, 0x42, 10, 250, (uint8_t)(n >> 8), (uint8_t)n };
+	struct ifinfomsg peer = { .ifi_family = AF_UNSPEC };
 	struct rtattr *info, *data, *nest;
 	uint32_t fd = (uint32_t)sandbox;
 
@@ -201,11 +201,13 @@ static void put_pair(struct floor_batch *batch, const char *name, unsigned int n
 
 static void put_inside(struct floor_batch *batch, int index, unsigned int n)
 {
-	const uint8_t address[] = {10, 250, (uint8_t)(n >> 8), (uint8_t)n};
-	const uint8_t broadcast[] = {10, 250, 255, 255}, gateway[] = {10, 250, 255, 254};
-	struct ifaddrmsg header = {AF_INET, 16, 0, RT_SCOPE_UNIVERSE, (uint32_t)index};
+	const uint8_t address[] = { 10, 250, (uint8_t)(n >> 8), (uint8_t)n };
+	const uint8_t broadcast[] = { 10, 250, 255, 255 }, gateway[] = { 10, 250, 255, 254 };
+	struct ifaddrmsg header = { AF_INET, 16, 0, RT_SCOPE_UNIVERSE, (uint32_t)index };
 	struct rtmsg route = {
-		.rtm_family = AF_INET, .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_STATIC,
+		.rtm_family = AF_INET,
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC,
 		.rtm_type = RTN_UNICAST,
 	};
 
@@ -224,7 +226,7 @@ static void put_inside(struct floor_batch *batch, int index, unsigned int n)
 
 int floor_attach(struct floor_link *floor, int sandbox, unsigned int n)
 {
-	struct floor_batch host = {.len = 0}, inside = {.len = 0};
+	struct floor_batch host = { .len = 0 }, inside = { .len = 0 };
 	char name[IFNAMSIZ];
 	int index = 0, fd, r;
 

@@ -21,7 +21,7 @@ static void put_name(struct floor_batch *batch, unsigned int n)
 
 int floor_detach(struct floor_link *floor, unsigned int first, unsigned int count)
 {
-	struct floor_batch delete = {.len = 0};
+	struct floor_batch delete = { .len = 0 };
 	uint32_t group = 0x40000000u + first;
 
 	floor_put_link(&delete, RTM_DELLINK, 0, 0);
@@ -30,7 +30,7 @@ int floor_detach(struct floor_link *floor, unsigned int first, unsigned int coun
 		return floor_run(floor->fd, &delete, NULL);
 	}
 	for (unsigned int n = first; n < first + count;) {
-		struct floor_batch batch = {.len = 0};
+		struct floor_batch batch = { .len = 0 };
 		int r;
 
 		for (; n < first + count && batch.messages < CHUNK; n++) {

@@ -21,12 +21,12 @@ struct floor_batch {
 
 struct floor_link {
 	int fd, own_namespace;
-	int bridge;                     /* index */
+	int bridge; /* index */
 };
 
 /* Make the bridge `floor0` in the caller's namespace, up. All return 0 or a negative errno. */
 int floor_link_open(struct floor_link *floor);
-void floor_link_close(struct floor_link *floor);        /* the bridge and what is on it stay */
+void floor_link_close(struct floor_link *floor); /* the bridge and what is on it stay */
 
 /* A veth pair of the bridge, `floor<n>` at both ends, into the namespace; address 10.250.x.y,
  * default route; two batches. The calling thread visits the namespace for its socket. */
@@ -39,8 +39,8 @@ struct nlmsghdr *floor_put_link(struct floor_batch *batch, int type, int flags, 
 void *floor_put(struct floor_batch *batch, int attribute, const void *data, size_t len);
 /* index: where to store the peer's index that an echoed RTM_NEWLINK tells; may be NULL. */
 int floor_run(int fd, struct floor_batch *batch, int *index);
-double floor_now(void);                 /* microseconds */
-int floor_sandbox(void);                /* a fresh namespace */
+double floor_now(void);  /* microseconds */
+int floor_sandbox(void); /* a fresh namespace */
 void floor_report(const char *what, double *values, size_t len);
 
 #endif

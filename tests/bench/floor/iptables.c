@@ -267,7 +267,7 @@ int floor_libiptc_list(size_t *ret_len)
 
 static int make_chain(void)
 {
-	_Alignas(struct _xt_align) char jump[STANDARD_SIZE] = {0};
+	_Alignas(struct _xt_align) char jump[STANDARD_SIZE] = { 0 };
 	struct ipt_entry *entry = (struct ipt_entry *)jump;
 	struct xt_entry_target *target = (struct xt_entry_target *)(jump + ENTRY_SIZE);
 	xt_chainlabel chain = FLOOR_IPTABLES_CHAIN, prerouting = "PREROUTING", output = "OUTPUT";

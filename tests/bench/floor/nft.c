@@ -57,8 +57,8 @@ static void end_message(struct floor_nft *floor, const struct nlmsghdr *message)
 
 static struct nlmsghdr *put_nft(struct floor_nft *floor, uint16_t type, uint16_t flags)
 {
-	return put_message(floor, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
-			   NFPROTO_INET, 0);
+	return put_message(floor, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, NFPROTO_INET,
+			   0);
 }
 
 static void put_batch(struct floor_nft *floor, uint16_t type)
@@ -108,8 +108,8 @@ static void put_value(struct nlmsghdr *message, uint16_t type, const void *data,
 static void put_element(struct nlmsghdr *message, size_t port, bool value)
 {
 	static const uint8_t comment[] = "\0\021" OWNER;
-	uint8_t key[8] = {port < PORTS_OF_PROTOCOL ? IPPROTO_TCP : IPPROTO_UDP};
-	uint8_t data[8] = {172, 17, 0, 2};
+	uint8_t key[8] = { port < PORTS_OF_PROTOCOL ? IPPROTO_TCP : IPPROTO_UDP };
+	uint8_t data[8] = { 172, 17, 0, 2 };
 	uint16_t number = htons((uint16_t)(port % PORTS_OF_PROTOCOL + 1));
 	struct nlattr *nest = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
 
@@ -178,8 +178,8 @@ int floor_nft_delete(struct floor_nft *floor, size_t first, size_t len)
 
 static void put_table(struct floor_nft *floor, uint16_t type)
 {
-	struct nlmsghdr *message = put_nft(floor, type, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE :
-										   NLM_F_ACK);
+	struct nlmsghdr *message =
+		put_nft(floor, type, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : NLM_F_ACK);
 
 	mnl_attr_put_strz(message, NFTA_TABLE_NAME, TABLE);
 	end_message(floor, message);

@@ -12,8 +12,9 @@
 #include "iptables.h"
 
 #define RULE_ROOM 128
-#define RULE_FORMAT "%s " FLOOR_IPTABLES_CHAIN " -p tcp --dport %zu -j DNAT " \
-		    "--to-destination 10.250.0.2:80\n"
+#define RULE_FORMAT                                               \
+	"%s " FLOOR_IPTABLES_CHAIN " -p tcp --dport %zu -j DNAT " \
+	"--to-destination 10.250.0.2:80\n"
 
 static int run(const char *const argv[], const posix_spawn_file_actions_t *actions)
 {
@@ -64,8 +65,20 @@ static int each(const char *command, size_t first, size_t len)
 {
 	char port[8];
 	const char *argv[] = {
-		"iptables-legacy", "-t", "nat", command, FLOOR_IPTABLES_CHAIN, "-p", "tcp",
-		"--dport", port, "-j", "DNAT", "--to-destination", "10.250.0.2:80", NULL,
+		"iptables-legacy",
+		"-t",
+		"nat",
+		command,
+		FLOOR_IPTABLES_CHAIN,
+		"-p",
+		"tcp",
+		"--dport",
+		port,
+		"-j",
+		"DNAT",
+		"--to-destination",
+		"10.250.0.2:80",
+		NULL,
 	};
 	int r = 0;
 
@@ -78,7 +91,7 @@ static int each(const char *command, size_t first, size_t len)
 
 static int restore(const char *command, size_t first, size_t len)
 {
-	static const char *const argv[] = {"iptables-legacy-restore", "--noflush", NULL};
+	static const char *const argv[] = { "iptables-legacy-restore", "--noflush", NULL };
 	char *text = malloc(len * RULE_ROOM + RULE_ROOM), *at = text;
 	int r;
 
@@ -115,7 +128,7 @@ int floor_restore_delete(size_t first, size_t len)
 
 int floor_program_list(void)
 {
-	static const char *const argv[] = {"iptables-legacy", "-t", "nat", "-L", "-v", "-n", NULL};
+	static const char *const argv[] = { "iptables-legacy", "-t", "nat", "-L", "-v", "-n", NULL };
 
 	return floor_run_program(argv, NULL);
 }

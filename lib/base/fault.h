@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Failures on demand, for the tests of undoing: nothing but 0 outside the testing library. */
-#ifndef BN_MODEL_FAULT_H
-#define BN_MODEL_FAULT_H
+#ifndef BN_BASE_FAULT_H
+#define BN_BASE_FAULT_H
 
 #ifdef BN_TESTING
 /* Called at every step that can fail; a negative errno makes it fail. */

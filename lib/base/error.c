@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "model/error.h"
+#include "base/error.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-
-#include "model/fault.h"
-
-#ifdef BN_TESTING
-int (*fault_hook)(const char *step);
-#endif
+#include <string.h>
 
 /* A message is one line whatever the values in it are. */
 static void make_printable(char *text)

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef BN_MODEL_ERROR_H
-#define BN_MODEL_ERROR_H
+#ifndef BN_BASE_ERROR_H
+#define BN_BASE_ERROR_H
 
 #include "bridgenet.h"
-#include "model/util.h"
+#include "base/macro.h"
 
 /* Why a call failed: kept in the context, filled where the failure is met, read by bn_error_*(). */
 struct error {
-	int code;               /* negative errno, 0 for none */
-	int reason;             /* BN_REASON_* */
+	int code;   /* negative errno, 0 for none */
+	int reason; /* BN_REASON_* */
 	char message[512];
-	char kernel[256];       /* the kernel's own text (extended ack), "" for none */
+	char kernel[256]; /* the kernel's own text (extended ack), "" for none */
 };
 
 /* Fill *error (may be NULL) and return code, so that a caller can `return error_set(...)`. The

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "model/util.h"
+#include "base/vector.h"
 
 #include <errno.h>
-#include <unistd.h>
-
-void cleanup_close(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
+#include <stdint.h>
 
 int vector_grow(void **items, size_t *capacity, size_t len, size_t more, size_t size)
 {
@@ -28,23 +22,4 @@ int vector_grow(void **items, size_t *capacity, size_t len, size_t more, size_t 
 	*items = grown;
 	*capacity = wanted;
 	return 0;
-}
-
-int string_copy(char *dst, size_t size, const char *src)
-{
-	size_t len = strlen(src);
-
-	if (len >= size) {
-		dst[0] = '\0';
-		return -ENAMETOOLONG;
-	}
-	memcpy(dst, src, len + 1);
-	return 0;
-}
-
-uint64_t hash_text(uint64_t hash, const char *text)
-{
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
-	return hash;
 }

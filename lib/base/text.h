@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef BN_BASE_TEXT_H
+#define BN_BASE_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* All of it, always ended; 0, or -ENAMETOOLONG when it does not fit (dst is then ""). */
+int string_copy(char *dst, size_t size, const char *src);
+
+/* FNV-1a, for names and tables, not against an enemy: begin with HASH_START, go on with a
+ * result. */
+#define HASH_START 0xcbf29ce484222325u
+uint64_t hash_text(uint64_t hash, const char *text);
+
+#endif

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/context.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "ops/ops.h"
+#include "ops/rules.h"
+
+#define UNDO_MS 10000 /* undoing takes milliseconds, but must not hang */
+
+void ctx_log(bn_ctx *ctx, int level, const char *format, ...)
+{
+	char message[512];
+	va_list arguments;
+
+	if (!ctx->log)
+		return;
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	ctx->log(ctx->log_userdata, level, message);
+}
+
+static void set_deadline(bn_ctx *ctx, deadline_ms deadline)
+{
+	ctx->deadline = deadline;
+	if (ctx->store)
+		store_set_deadline(ctx->store, deadline);
+	if (ctx->link)
+		link_set_deadline(ctx->link, deadline);
+	if (ctx->firewall)
+		ctx->firewall->deadline = deadline;
+}
+
+void ctx_undo_begin(bn_ctx *ctx, struct error *ret_cause)
+{
+	*ret_cause = ctx->error;
+	set_deadline(ctx, deadline_after(UNDO_MS));
+}
+
+void ctx_undo_end(bn_ctx *ctx, const struct error *cause, int r)
+{
+	if (r < 0) {
+		ctx->undo_failed = true;
+		ctx_log(ctx, LOG_ERR, "undo: %s", ctx->error.message);
+	}
+	ctx->error = *cause;
+}
+
+static int open_store(bn_ctx *ctx, bool write)
+{
+	int r;
+
+	/* reading without privilege: the state may have been made, or be writable, by now */
+	if (ctx->store && ctx->store_read_only) {
+		store_close(ctx->store);
+		ctx->store = NULL;
+	}
+	if (ctx->store)
+		return 0;
+
+	r = store_open(ctx->state_dir, false, ctx->deadline, &ctx->store, &ctx->error);
+	ctx->store_read_only = false;
+	if ((r == -EACCES || r == -EPERM || r == -EROFS) && !write) {
+		error_clear(&ctx->error);
+		r = store_open(ctx->state_dir, true, ctx->deadline, &ctx->store, &ctx->error);
+		ctx->store_read_only = true;
+	}
+	return r;
+}
+
+int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
+		    struct firewall **ret_firewall)
+{
+	const char *comments = options_get(&ctx->options, "iptables.comments");
+	const struct firewall_config config = {
+		.log = ctx->log,
+		.userdata = ctx->log_userdata,
+		.lock_file = options_get(&ctx->options, "iptables.lock-file"),
+		.comments = comments && strcmp(comments, "yes") == 0,
+	};
+	int r;
+
+	r = backend->open(&config, ret_firewall, &ctx->error);
+	if (r >= 0)
+		(*ret_firewall)->deadline = ctx->deadline;
+	return r;
+}
+
+static int try_backend(bn_ctx *ctx, const struct firewall_backend *backend, const char *reason)
+{
+	int r;
+
+	r = ctx_try_backend(ctx, backend, &ctx->firewall);
+	if (r < 0)
+		return r;
+	snprintf(ctx->backend_reason, sizeof(ctx->backend_reason), "%s", reason);
+	ctx_log(ctx, LOG_DEBUG, "backend %s: %s", backend->name, reason);
+	return 0;
+}
+
+static void ctx_close_firewall(bn_ctx *ctx)
+{
+	if (ctx->firewall)
+		ctx->firewall->backend->close(ctx->firewall);
+	ctx->firewall = NULL;
+}
+
+/* Asks a backend about its tables: 1, 0, negative. */
+typedef int (*question_fn)(struct firewall *firewall, struct error *error);
+
+/* The first backend whose answer is yes is left open: 1, else 0. Negative: one could not say. */
+static int find_backend(bn_ctx *ctx, bool present, const char *reason)
+{
+	const struct firewall_backend *const *backend;
+	question_fn question;
+	int r;
+
+	for (backend = firewall_backends; *backend; backend++) {
+		r = try_backend(ctx, *backend, reason);
+		if (r < 0 && r != -EOPNOTSUPP)
+			return r;
+		if (r < 0) {
+			/* what this kernel lacks has no rules */
+			error_clear(&ctx->error);
+			continue;
+		}
+		question = present ? (*backend)->present : (*backend)->in_use;
+		r = question(ctx->firewall, &ctx->error);
+		if (r > 0)
+			return 1;
+		ctx_close_firewall(ctx);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The one that holds our rules, else the one that the host's own firewall uses, else the first that
+ * opens. */
+static int detect_backend(bn_ctx *ctx)
+{
+	const struct firewall_backend *const *backend;
+	int r;
+
+	r = find_backend(ctx, true, "it holds bridgenet's rules already");
+	if (r == 0)
+		r = find_backend(ctx, false, "the host's own firewall uses it");
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = -EOPNOTSUPP;
+	for (backend = firewall_backends; *backend; backend++) {
+		error_clear(&ctx->error);
+		r = try_backend(ctx, *backend, "the first that this kernel has");
+		if (r >= 0)
+			return 0;
+	}
+	if (!firewall_backends[0])
+		return error_set(&ctx->error, r, BN_REASON_BACKEND_UNAVAILABLE,
+				 "this build of the library has no backend; build it with one");
+	return r;
+}
+
+int ctx_open_firewall(bn_ctx *ctx)
+{
+	char recorded[META_MAX];
+	const char *wanted;
+	int r;
+
+	r = store_meta_get(ctx->store, "backend", recorded, &ctx->error);
+	if (r < 0)
+		return r;
+	wanted = recorded[0] ? recorded : ctx->backend;
+	if (ctx->firewall && (!wanted[0] || strcmp(wanted, ctx->firewall->backend->name) == 0))
+		return 0;
+	/* moved by another process since it was opened */
+	ctx_close_firewall(ctx);
+	if (recorded[0] && ctx->backend[0] && strcmp(recorded, ctx->backend) != 0)
+		return error_set(&ctx->error, -EEXIST, BN_REASON_BACKEND_MISMATCH,
+				 "the state in %s was made with backend %s, not %s; use that one, "
+				 "or move it with bn_backend_switch() (bn backend switch %s)",
+				 ctx->state_dir, recorded, ctx->backend, ctx->backend);
+	if (ctx->backend[0])
+		return try_backend(ctx, firewall_backend_by_name(ctx->backend),
+				   "asked for by name");
+	if (recorded[0] && !firewall_backend_by_name(recorded))
+		return error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
+				 "the state in %s was made with backend %s, which this build of "
+				 "the library lacks; use a build that has it",
+				 ctx->state_dir, recorded);
+	if (recorded[0])
+		return try_backend(ctx, firewall_backend_by_name(recorded),
+				   "the state was made with it");
+	return detect_backend(ctx);
+}
+
+/* ---- the namespace ---- */
+
+/* What the sockets of the context see must be what its thread sees. */
+static int check_thread(bn_ctx *ctx)
+{
+	uint64_t device, inode;
+	int r;
+
+	r = sandbox_current(&device, &inode, &ctx->error);
+	if (r < 0)
+		return r;
+	if (!ctx->namespace_inode) {
+		ctx->namespace_device = device;
+		ctx->namespace_inode = inode;
+	}
+	if (ctx->namespace_device == device && ctx->namespace_inode == inode)
+		return 0;
+	return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
+			 "the context was first used in another network namespace than this "
+			 "thread is in now; make a context for each");
+}
+
+static void name_namespace(const bn_ctx *ctx, char text[static META_MAX])
+{
+	snprintf(text, META_MAX, "%" PRIu64 ":%" PRIu64, ctx->namespace_device,
+		 ctx->namespace_inode);
+}
+
+static int check_state(bn_ctx *ctx)
+{
+	char recorded[META_MAX], here[META_MAX];
+	int r;
+
+	r = store_meta_get(ctx->store, "namespace", recorded, &ctx->error);
+	if (r < 0 || !recorded[0])
+		return r;
+	name_namespace(ctx, here);
+	if (strcmp(recorded, here) == 0)
+		return 0;
+	return error_set(&ctx->error, -EXDEV, BN_REASON_STATE,
+			 "the state in %s is about another network namespace; go there, or use "
+			 "another state directory here",
+			 ctx->state_dir);
+}
+
+int ctx_bind_state(bn_ctx *ctx)
+{
+	char here[META_MAX];
+	int r;
+
+	name_namespace(ctx, here);
+	r = store_meta_set(ctx->store, "namespace", here, &ctx->error);
+	return r < 0 ? r :
+		       store_meta_set(ctx->store, "backend", ctx->firewall->backend->name,
+				      &ctx->error);
+}
+
+int ctx_release_state(bn_ctx *ctx)
+{
+	int r = store_meta_set(ctx->store, "namespace", "", &ctx->error);
+
+	return r < 0 ? r : store_meta_set(ctx->store, "backend", "", &ctx->error);
+}
+
+int ctx_start(bn_ctx *ctx, enum ctx_need need)
+{
+	int r;
+
+	error_clear(&ctx->error);
+	ctx->undo_failed = false;
+	ctx->deadline = deadline_after(ctx->timeout_ms);
+
+	r = open_store(ctx, need == CTX_CHANGE);
+	if (r < 0)
+		return r;
+	if (need != CTX_READ) {
+		r = check_thread(ctx);
+		if (r >= 0)
+			r = check_state(ctx);
+		if (r < 0)
+			return r;
+	}
+	if ((need == CTX_LINKS || need == CTX_CHANGE) && !ctx->link) {
+		r = link_open(&ctx->link, &ctx->error);
+		if (r < 0)
+			return r;
+	}
+	set_deadline(ctx, ctx->deadline);
+
+	if (need == CTX_RULES || need == CTX_CHANGE) {
+		r = ctx_open_firewall(ctx);
+		if (r < 0)
+			return r;
+	}
+
+	return need == CTX_CHANGE ? ops_recover(ctx) : 0;
+}
+
+void ctx_close(bn_ctx *ctx)
+{
+	ctx_close_firewall(ctx);
+	link_close(ctx->link);
+	ctx->link = NULL;
+	store_close(ctx->store);
+	ctx->store = NULL;
+}

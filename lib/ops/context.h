@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a context works with: the state, the kernel's links and the packet filter. */
+#ifndef BN_OPS_CONTEXT_H
+#define BN_OPS_CONTEXT_H
+
+#include <limits.h>
+#include <sys/types.h>
+
+#include "firewall/firewall.h"
+#include "link/link.h"
+#include "store/store.h"
+
+struct bn_ctx {
+	pid_t pid; /* a child must not use its parent's context */
+
+	/* settings */
+	char state_dir[PATH_MAX];
+	char backend[32];       /* asked for; "": detect */
+	struct options options; /* of the context */
+	uint32_t timeout_ms;
+	bn_log_fn log;
+	void *log_userdata;
+
+	/* opened by the first verb that needs them */
+	struct store *store;
+	bool store_read_only;
+	struct link_handle *link;
+	struct firewall *firewall;
+	char backend_reason[160];
+
+	uint64_t namespace_device, namespace_inode; /* where the sockets were opened; 0: none */
+
+	deadline_ms deadline; /* of the running call */
+	bool undo_failed;     /* something of the running call is still in the kernel */
+	struct error error;
+};
+
+/* What a verb needs before it can start. */
+enum ctx_need {
+	CTX_READ,   /* the state, without privilege if need be */
+	CTX_LINKS,  /* and links, for reading */
+	CTX_RULES,  /* the state and the packet filter, for reading */
+	CTX_CHANGE, /* everything, and what dead processes left is cleaned up */
+};
+int ctx_start(bn_ctx *ctx, enum ctx_need need);
+void ctx_close(bn_ctx *ctx);
+
+/* The backend that the state was made with, or else asked for, or else detected. */
+int ctx_open_firewall(bn_ctx *ctx);
+
+/* Open one beside the one in use, for the caller to close. */
+int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
+		    struct firewall **ret_firewall);
+
+/* Inside a transaction: from now on the state is about this network namespace, and is refused in
+ * any other; or, when the last network goes, about none. */
+int ctx_bind_state(bn_ctx *ctx);
+int ctx_release_state(bn_ctx *ctx);
+
+/* Undoing begins, and must not fail for want of time: that may be why it begins. Keeps the error
+ * that led here in *ret_cause, for ctx_undo_end(), which puts it back. r: of the undoing. */
+void ctx_undo_begin(bn_ctx *ctx, struct error *ret_cause);
+void ctx_undo_end(bn_ctx *ctx, const struct error *cause, int r);
+void ctx_log(bn_ctx *ctx, int level, const char *format, ...) PRINTF(3, 4);
+
+#endif

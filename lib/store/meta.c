@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Small info: one text under one key. */
+#include <errno.h>
+
+#include "store/private.h"
+
+int store_meta_get(struct store *store, const char *key, char ret_value[static META_MAX],
+		   struct error *error)
+{
+	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	int r = statement_get(store, STATEMENT_META_GET, &row, error);
+
+	if (r < 0)
+		return r;
+	bind_text(row, 1, key);
+	r = statement_step(store, row, error);
+	if (r < 0)
+		return r;
+	if (strlen(column_text(row, 0)) >= META_MAX)
+		return damaged(store, key, error);
+	strcpy(ret_value, r > 0 ? column_text(row, 0) : "");
+	return 0;
+}
+
+int store_meta_set(struct store *store, const char *key, const char *value, struct error *error)
+{
+	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
+	int r = transaction_check(store, error);
+
+	if (r < 0)
+		return r;
+	if (strlen(value) >= META_MAX)
+		return error_set(error, -ENAMETOOLONG, BN_REASON_STATE,
+				 "the value of %s is longer than %d bytes: %s", key, META_MAX - 1,
+				 value);
+	r = statement_get(store, STATEMENT_META_SET, &statement, error);
+	if (r < 0)
+		return r;
+	bind_text(statement, 1, key);
+	bind_text(statement, 2, value);
+	return statement_step(store, statement, error);
+}
