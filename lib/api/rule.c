@@ -115,7 +115,8 @@ static int plan(bn_ctx *ctx, const struct firewall_backend *backend, const char 
 
 	r = rules_plan_state(ctx, backend->traits, network, rules);
 	/* the base is there as long as there is a network that it serves */
-	if (r >= 0 && !network && rules->len && plan_base(backend->traits, rules) < 0)
+	if (r >= 0 && !network && rules->len &&
+	    plan_rules(backend->traits, PLAN_BASE, NULL, rules) < 0)
 		r = error_oom(&ctx->error);
 	if (r >= 0)
 		rules_sort(rules);

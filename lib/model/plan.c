@@ -72,7 +72,7 @@ static int plan_own_chains(int family, rule_vector *rules)
 	return 0;
 }
 
-int plan_base(uint32_t traits, rule_vector *rules)
+static int plan_base(uint32_t traits, rule_vector *rules)
 {
 	int r;
 
@@ -193,7 +193,7 @@ static bool network_is_filtered(const struct network *network)
 	return network->driver == DRIVER_BRIDGE && network->bridge[0];
 }
 
-int plan_network(uint32_t traits, const struct network *network, rule_vector *rules)
+static int plan_network(uint32_t traits, const struct network *network, rule_vector *rules)
 {
 	int r = 0;
 
@@ -218,8 +218,8 @@ static struct prefix host_prefix(const struct addr *addr)
 	return (struct prefix){ *addr, (uint8_t)(addr_size(addr->family) * 8) };
 }
 
-int plan_endpoint(uint32_t traits, const struct network *network, const struct endpoint *endpoint,
-		  rule_vector *rules)
+static int plan_endpoint(uint32_t traits, const struct network *network,
+			 const struct endpoint *endpoint, rule_vector *rules)
 {
 	(void)traits;
 	if (!network_is_filtered(network))
@@ -279,8 +279,8 @@ static int plan_port_part(const struct endpoint *endpoint, const struct port *po
 	return 0;
 }
 
-int plan_port(uint32_t traits, const struct endpoint *endpoint, const struct port *port,
-	      rule_vector *rules)
+static int plan_port(uint32_t traits, const struct endpoint *endpoint, const struct port *port,
+		     rule_vector *rules)
 {
 	uint16_t step = traits & PLAN_PORT_RANGES ? port->count : 1;
 
@@ -295,4 +295,52 @@ int plan_port(uint32_t traits, const struct endpoint *endpoint, const struct por
 		}
 	}
 	return 0;
+}
+
+/* Neighbours mostly belong to the same: the search begins where the last one ended. */
+static const struct network *network_of(const struct rows *rows, const char *name, size_t *at)
+{
+	for (size_t i = 0; i < rows->networks.len; i++, (*at)++) {
+		if (*at >= rows->networks.len)
+			*at = 0;
+		if (strcmp(rows->networks.items[*at].name, name) == 0)
+			return &rows->networks.items[*at];
+	}
+	return NULL;
+}
+
+static const struct endpoint *endpoint_of(const struct rows *rows, const struct port *port,
+					  size_t *at)
+{
+	for (size_t i = 0; i < rows->endpoints.len; i++, (*at)++) {
+		if (*at >= rows->endpoints.len)
+			*at = 0;
+		if (port_is_of(port, &rows->endpoints.items[*at]))
+			return &rows->endpoints.items[*at];
+	}
+	return NULL;
+}
+
+int plan_rules(uint32_t traits, uint32_t scopes, const struct rows *rows, rule_vector *rules)
+{
+	size_t network_at = 0, endpoint_at = 0;
+	int r = scopes & PLAN_BASE ? plan_base(traits, rules) : 0;
+
+	for (size_t i = 0; r == 0 && scopes & PLAN_NETWORKS && i < rows->networks.len; i++)
+		r = plan_network(traits, &rows->networks.items[i], rules);
+	for (size_t i = 0; r == 0 && scopes & PLAN_ENDPOINTS && i < rows->endpoints.len; i++) {
+		const struct endpoint *endpoint = &rows->endpoints.items[i];
+		const struct network *network = network_of(rows, endpoint->network, &network_at);
+
+		if (network)
+			r = plan_endpoint(traits, network, endpoint, rules);
+	}
+	for (size_t i = 0; r == 0 && scopes & PLAN_PORTS && i < rows->ports.len; i++) {
+		const struct port *port = &rows->ports.items[i];
+		const struct endpoint *endpoint = endpoint_of(rows, port, &endpoint_at);
+
+		if (endpoint && network_of(rows, endpoint->network, &network_at))
+			r = plan_port(traits, endpoint, port, rules);
+	}
+	return r;
 }

@@ -16,12 +16,15 @@
 					 * networks in chains below: to each a rule jumps */
 #define PLAN_OWNERS 0x10u /* a rule in the kernel says whose it is */
 
-/* Each appends to *rules (not sorted) and returns 0 or -ENOMEM. */
-int plan_base(uint32_t traits, rule_vector *rules);
-int plan_network(uint32_t traits, const struct network *network, rule_vector *rules);
-int plan_endpoint(uint32_t traits, const struct network *network, const struct endpoint *endpoint,
-		  rule_vector *rules);
-int plan_port(uint32_t traits, const struct endpoint *endpoint, const struct port *port,
-	      rule_vector *rules);
+/* What to plan: the rules of these. */
+#define PLAN_BASE 0x1u
+#define PLAN_NETWORKS 0x2u
+#define PLAN_ENDPOINTS 0x4u
+#define PLAN_PORTS 0x8u
+#define PLAN_ALL (PLAN_BASE | PLAN_NETWORKS | PLAN_ENDPOINTS | PLAN_PORTS)
+
+/* Appends to *rules, not sorted. What has no network or endpoint among the rows has no rules. 0,
+ * -ENOMEM */
+int plan_rules(uint32_t traits, uint32_t scopes, const struct rows *rows, rule_vector *rules);
 
 #endif

@@ -98,6 +98,23 @@ void ports_clear(port_vector *ports)
 	*ports = (port_vector){ 0 };
 }
 
+void rows_clear(struct rows *rows)
+{
+	networks_clear(&rows->networks);
+	endpoints_clear(&rows->endpoints);
+	ports_clear(&rows->ports);
+}
+
+struct rows rows_view(const struct network *network, const struct endpoint *endpoint,
+		      const struct port *ports, size_t ports_len)
+{
+	return (struct rows){
+		.networks = { .items = (struct network *)network, .len = network ? 1 : 0 },
+		.endpoints = { .items = (struct endpoint *)endpoint, .len = endpoint ? 1 : 0 },
+		.ports = { .items = (struct port *)ports, .len = ports_len },
+	};
+}
+
 const struct subnet *network_subnet(const struct network *network, int family)
 {
 	const struct subnet *subnet = family == AF_INET6 ? &network->ipv6 : &network->ipv4;
@@ -110,4 +127,10 @@ const struct prefix *endpoint_prefix(const struct endpoint *endpoint, int family
 	const struct prefix *prefix = family == AF_INET6 ? &endpoint->ipv6 : &endpoint->ipv4;
 
 	return addr_size(family) && addr_is_set(&prefix->addr) ? prefix : NULL;
+}
+
+bool port_is_of(const struct port *port, const struct endpoint *endpoint)
+{
+	return strcmp(port->endpoint, endpoint->id) == 0 &&
+	       strcmp(port->network, endpoint->network) == 0;
 }

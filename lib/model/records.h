@@ -69,6 +69,14 @@ typedef VECTOR(struct network) network_vector;
 typedef VECTOR(struct endpoint) endpoint_vector;
 typedef VECTOR(struct port) port_vector;
 
+/* Networks with endpoints of theirs and ports of those: all of the state, or what is at hand. Where
+ * there are many of them, endpoints are sorted by network and id, ports like their endpoints. */
+struct rows {
+	network_vector networks;
+	endpoint_vector endpoints;
+	port_vector ports;
+};
+
 int network_copy(struct network *dst, const struct network *src); /* 0, -ENOMEM */
 void network_clear(struct network *network);
 int endpoint_copy(struct endpoint *dst, const struct endpoint *src);
@@ -76,9 +84,14 @@ void endpoint_clear(struct endpoint *endpoint);
 void networks_clear(network_vector *networks);
 void endpoints_clear(endpoint_vector *endpoints);
 void ports_clear(port_vector *ports);
+void rows_clear(struct rows *rows);
+/* To be read and not cleared: they stay the caller's. endpoint, ports: may be NULL. */
+struct rows rows_view(const struct network *network, const struct endpoint *endpoint,
+		      const struct port *ports, size_t ports_len);
 
 /* The subnet of that family, NULL if the network lacks it. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct prefix *endpoint_prefix(const struct endpoint *endpoint, int family);
+bool port_is_of(const struct port *port, const struct endpoint *endpoint);
 
 #endif

@@ -120,9 +120,9 @@ static int build(bn_ctx *ctx, const struct network *network)
 
 	link_alias(network->id, NULL, alias);
 	config = network_bridge_config(network, alias);
-	if (plan_network(ctx->firewall->backend->traits, network, &rules) < 0)
-		return error_oom(&ctx->error);
-	r = FAULT("network.rules");
+	r = rules_plan_network(ctx, network, &rules);
+	if (r >= 0)
+		r = FAULT("network.rules");
 	if (r >= 0)
 		r = rules_add(ctx, &rules);
 	if (r < 0)
@@ -188,9 +188,8 @@ int network_demolish(bn_ctx *ctx, const struct network *network)
 	r = bridge_delete(ctx->link, &config, &ctx->error);
 	if (r < 0)
 		return r;
-	if (plan_network(ctx->firewall->backend->traits, network, &rules) < 0)
-		return error_oom(&ctx->error);
-	return rules_remove(ctx, &rules);
+	r = rules_plan_network(ctx, network, &rules);
+	return r < 0 ? r : rules_remove(ctx, &rules);
 }
 
 static void undo_network(bn_ctx *ctx, const struct network *network)
@@ -374,8 +373,7 @@ int ops_network_delete(bn_ctx *ctx, const char *name, uint32_t flags)
 		return r;
 	link_alias(network.id, NULL, alias);
 	config = network_bridge_config(&network, alias);
-	if (plan_network(ctx->firewall->backend->traits, &network, &rules) < 0)
-		r = error_oom(&ctx->error);
+	r = rules_plan_network(ctx, &network, &rules);
 	if (r >= 0)
 		r = rules_remove(ctx, &rules);
 	if (r >= 0) {

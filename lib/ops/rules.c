@@ -12,84 +12,66 @@ static uint32_t traits_of(const bn_ctx *ctx)
 	return ctx->firewall->backend->traits;
 }
 
+static int plan_scopes(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules)
+{
+	int r = plan_rules(traits_of(ctx), scopes, rows, rules);
+
+	return r < 0 ? error_oom(&ctx->error) : 0;
+}
+
+int rules_plan_network(bn_ctx *ctx, const struct network *network, rule_vector *rules)
+{
+	const struct rows rows = rows_view(network, NULL, NULL, 0);
+
+	return plan_scopes(ctx, PLAN_NETWORKS, &rows, rules);
+}
+
 int rules_plan_endpoint(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
 			rule_vector *rules)
 {
-	int r = plan_endpoint(traits_of(ctx), network, endpoint, rules);
+	const struct rows rows = rows_view(network, endpoint, NULL, 0);
 
-	return r < 0 ? error_oom(&ctx->error) : 0;
+	return plan_scopes(ctx, PLAN_ENDPOINTS, &rows, rules);
 }
 
 int rules_plan_ports(bn_ctx *ctx, const struct endpoint *endpoint, const struct port *ports,
 		     size_t len, rule_vector *rules)
 {
-	for (size_t i = 0; i < len; i++)
-		if (plan_port(traits_of(ctx), endpoint, &ports[i], rules) < 0)
-			return error_oom(&ctx->error);
-	return 0;
-}
+	CLEANUP(network_clear) struct network network = { 0 };
+	struct rows rows;
+	int r;
 
-static int compare_owner(const void *key, const void *item)
-{
-	const struct port *port = key;
-	const struct endpoint *endpoint = item;
-	int order = strcmp(port->network, endpoint->network);
-
-	return order ? order : strcmp(port->endpoint, endpoint->id);
-}
-
-static int plan_rows(uint32_t traits, const network_vector *networks,
-		     const endpoint_vector *endpoints, const port_vector *ports, rule_vector *rules)
-{
-	const struct endpoint *endpoint;
-	int r = 0;
-
-	for (size_t i = 0, j = 0; i < networks->len && r >= 0; i++) {
-		r = plan_network(traits, &networks->items[i], rules);
-		/* both are sorted by the network's name */
-		while (j < endpoints->len &&
-		       strcmp(endpoints->items[j].network, networks->items[i].name) < 0)
-			j++;
-		for (; j < endpoints->len && r >= 0 &&
-		       strcmp(endpoints->items[j].network, networks->items[i].name) == 0;
-		     j++)
-			r = plan_endpoint(traits, &networks->items[i], &endpoints->items[j], rules);
-	}
-	for (size_t i = 0; i < ports->len && r >= 0; i++) {
-		if (!endpoints->len)
-			break;
-		endpoint = bsearch(&ports->items[i], endpoints->items, endpoints->len,
-				   sizeof(*endpoint), compare_owner);
-		if (endpoint)
-			r = plan_port(traits, endpoint, &ports->items[i], rules);
-	}
-	return r;
+	if (!len)
+		return 0;
+	r = store_network_get(ctx->store, endpoint->network, &network, &ctx->error);
+	if (r < 0)
+		return r;
+	rows = rows_view(&network, endpoint, ports, len);
+	return plan_scopes(ctx, PLAN_PORTS, &rows, rules);
 }
 
 int rules_plan_state(bn_ctx *ctx, uint32_t traits, const char *name, rule_vector *rules)
 {
-	CLEANUP(networks_clear) network_vector networks = { 0 };
-	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
-	CLEANUP(ports_clear) port_vector ports = { 0 };
+	CLEANUP(rows_clear) struct rows rows = { 0 };
 	struct network *network;
 	int r;
 
 	if (name) {
-		network = vector_push(&networks);
+		network = vector_push(&rows.networks);
 		r = network ? store_network_get(ctx->store, name, network, &ctx->error) :
 			      error_oom(&ctx->error);
 		if (r >= 0)
 			name = network->name;
 	} else {
-		r = store_networks(ctx->store, 0, &networks, &ctx->error);
+		r = store_networks(ctx->store, 0, &rows.networks, &ctx->error);
 	}
 	if (r >= 0)
-		r = store_endpoints(ctx->store, name, 0, &endpoints, &ctx->error);
+		r = store_endpoints(ctx->store, name, 0, &rows.endpoints, &ctx->error);
 	if (r >= 0)
-		r = store_ports(ctx->store, name, NULL, 0, &ports, &ctx->error);
+		r = store_ports(ctx->store, name, NULL, 0, &rows.ports, &ctx->error);
 	if (r < 0)
 		return r;
-	r = plan_rows(traits, &networks, &endpoints, &ports, rules);
+	r = plan_rules(traits, PLAN_NETWORKS | PLAN_ENDPOINTS | PLAN_PORTS, &rows, rules);
 	return r < 0 ? error_oom(&ctx->error) : 0;
 }
 
@@ -266,7 +248,7 @@ static const struct endpoint *owner_of(const struct port *port, const struct end
 				       size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (compare_owner(port, &endpoints[i]) == 0)
+		if (port_is_of(port, &endpoints[i]))
 			return &endpoints[i];
 	return NULL;
 }

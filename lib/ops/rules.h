@@ -5,6 +5,7 @@
 
 #include "ops/context.h"
 
+int rules_plan_network(bn_ctx *ctx, const struct network *network, rule_vector *rules);
 /* The rules of endpoints and ports, whose networks are looked up. Appends. */
 int rules_plan_endpoint(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
 			rule_vector *rules);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../unit/plan_parts.h"
 #include "firewall/iptables/iptables.h"
 
 #define NAME_MAX_BYTES 29 /* the kernel's, without the 0 */
@@ -131,16 +132,16 @@ static void plan_all(rule_vector *rules)
 	    prefix_parse("fd00:17::/64", &network.ipv6.prefix) < 0 ||
 	    prefix_parse("172.17.0.2/16", &endpoint.ipv4) < 0 ||
 	    prefix_parse("fd00:17::2/64", &endpoint.ipv6) < 0 ||
-	    plan_base(IPTABLES_TRAITS, rules) < 0 ||
-	    plan_network(IPTABLES_TRAITS, &network, rules) < 0 ||
-	    plan_endpoint(IPTABLES_TRAITS, &network, &endpoint, rules) < 0)
+	    plan_parts(IPTABLES_TRAITS, PLAN_BASE, NULL, NULL, NULL, rules) < 0 ||
+	    plan_parts(IPTABLES_TRAITS, PLAN_NETWORKS, &network, NULL, NULL, rules) < 0 ||
+	    plan_parts(IPTABLES_TRAITS, PLAN_ENDPOINTS, &network, &endpoint, NULL, rules) < 0)
 		exit(1);
 	for (size_t i = 0; i < ARRAY_SIZE(protocols); i++) {
 		port.protocol = protocols[i];
 		port.count = (uint16_t)(1 + i);
 		if (i == 1 && addr_parse("127.0.0.1", &port.host_addr) < 0)
 			exit(1);
-		if (plan_port(IPTABLES_TRAITS, &endpoint, &port, rules) < 0)
+		if (plan_parts(IPTABLES_TRAITS, PLAN_PORTS, NULL, &endpoint, &port, rules) < 0)
 			exit(1);
 	}
 }

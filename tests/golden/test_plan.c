@@ -77,14 +77,15 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	FILE *out = open_memstream(&text, &size);
 
 	assert_non_null(out);
-	assert_int_equal(plan_base(traits, &rules), 0);
-	assert_int_equal(plan_network(traits, &network, &rules), 0);
+	assert_int_equal(plan_parts(traits, PLAN_BASE, NULL, NULL, NULL, &rules), 0);
+	assert_int_equal(plan_parts(traits, PLAN_NETWORKS, &network, NULL, NULL, &rules), 0);
 	if (scenario->ipv4 || scenario->ipv6)
-		assert_int_equal(plan_endpoint(traits, &network, &endpoint, &rules), 0);
+		assert_int_equal(
+			plan_parts(traits, PLAN_ENDPOINTS, &network, &endpoint, NULL, &rules), 0);
 	if (scenario->port) {
 		struct port port = port_of(scenario->port);
 
-		assert_int_equal(plan_port(traits, &endpoint, &port, &rules), 0);
+		assert_int_equal(plan_parts(traits, PLAN_PORTS, NULL, &endpoint, &port, &rules), 0);
 	}
 	rules_sort(&rules);
 	for (size_t i = 0; i < rules.len; i++)

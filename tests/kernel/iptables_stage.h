@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "firewall/iptables/iptables.h"
+#include "../unit/plan_parts.h"
 #include "model/owner.h"
 
 #define UNUSED __attribute__((unused))
@@ -135,7 +136,7 @@ UNUSED static void plan_mapping(const struct endpoint *endpoint, uint8_t protoco
 
 	if (address)
 		assert_int_equal(addr_parse(address, &port.host_addr), 0);
-	assert_int_equal(plan_port(IPTABLES_TRAITS, endpoint, &port, rules), 0);
+	assert_int_equal(plan_parts(IPTABLES_TRAITS, PLAN_PORTS, NULL, endpoint, &port, rules), 0);
 }
 
 /* A network and its endpoint. */
@@ -149,8 +150,10 @@ UNUSED static struct endpoint plan_pair(const char *name, const char *bridge, co
 	if (ipv6)
 		addr_add(&network.ipv6.prefix.addr, 2, &endpoint.ipv6.addr);
 	endpoints.items[endpoints.len - 1] = endpoint;
-	assert_int_equal(plan_network(IPTABLES_TRAITS, &network, rules), 0);
-	assert_int_equal(plan_endpoint(IPTABLES_TRAITS, &network, &endpoint, rules), 0);
+	assert_int_equal(plan_parts(IPTABLES_TRAITS, PLAN_NETWORKS, &network, NULL, NULL, rules),
+			 0);
+	assert_int_equal(
+		plan_parts(IPTABLES_TRAITS, PLAN_ENDPOINTS, &network, &endpoint, NULL, rules), 0);
 	return endpoint;
 }
 
@@ -184,7 +187,7 @@ UNUSED static void assert_kernel_holds(const rule_vector *rules, const rule_vect
 {
 	rule_vector planned = { 0 }, read = { 0 };
 
-	assert_int_equal(plan_base(IPTABLES_TRAITS, &planned), 0);
+	assert_int_equal(plan_parts(IPTABLES_TRAITS, PLAN_BASE, NULL, NULL, NULL, &planned), 0);
 	add_all(&planned, rules);
 	add_all(&planned, more);
 	rules_sort(&planned);

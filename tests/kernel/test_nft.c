@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../unit/plan_parts.h"
 #include "firewall/firewall.h"
 
 #define MANY 10000
@@ -140,7 +141,8 @@ static void plan_mapping(const struct endpoint *endpoint, uint8_t protocol, cons
 
 	if (address)
 		assert_int_equal(addr_parse(address, &port.host_addr), 0);
-	assert_int_equal(plan_port(nft_backend.traits, endpoint, &port, rules), 0);
+	assert_int_equal(plan_parts(nft_backend.traits, PLAN_PORTS, NULL, endpoint, &port, rules),
+			 0);
 }
 
 /* Two networks, one of both families, with endpoints and every kind of mapping. */
@@ -151,10 +153,12 @@ static void plan_all(rule_vector *rules)
 	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", "fd30::2/64");
 	struct endpoint db = endpoint_of("red", "db", "172.31.0.2/16", NULL);
 
-	assert_int_equal(plan_network(nft_backend.traits, &blue, rules), 0);
-	assert_int_equal(plan_network(nft_backend.traits, &red, rules), 0);
-	assert_int_equal(plan_endpoint(nft_backend.traits, &blue, &web, rules), 0);
-	assert_int_equal(plan_endpoint(nft_backend.traits, &red, &db, rules), 0);
+	assert_int_equal(plan_parts(nft_backend.traits, PLAN_NETWORKS, &blue, NULL, NULL, rules),
+			 0);
+	assert_int_equal(plan_parts(nft_backend.traits, PLAN_NETWORKS, &red, NULL, NULL, rules), 0);
+	assert_int_equal(plan_parts(nft_backend.traits, PLAN_ENDPOINTS, &blue, &web, NULL, rules),
+			 0);
+	assert_int_equal(plan_parts(nft_backend.traits, PLAN_ENDPOINTS, &red, &db, NULL, rules), 0);
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, rules);
 	plan_mapping(&web, IPPROTO_SCTP, "0.0.0.0", 8799, 1337, 1, rules);
 	plan_mapping(&web, IPPROTO_UDP, "127.0.0.1", 53, 5353, 3, rules);
@@ -186,7 +190,7 @@ static void assert_kernel_holds(const rule_vector *rules)
 	rule_vector planned = { 0 }, read = { 0 };
 	size_t foreign = 0;
 
-	assert_int_equal(plan_base(nft_backend.traits, &planned), 0);
+	assert_int_equal(plan_parts(nft_backend.traits, PLAN_BASE, NULL, NULL, NULL, &planned), 0);
 	for (size_t i = 0; i < rules->len; i++)
 		*vector_push(&planned) = rules->items[i];
 	rules_sort(&planned);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "model/port.h"
+#include "plan_parts.h"
 
 __attribute__((unused)) static struct addr addr_of(const char *text)
 {

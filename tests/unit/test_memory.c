@@ -134,14 +134,14 @@ static int call_port_parse(void)
 static int call_plan(void)
 {
 	rule_vector rules = { 0 };
-	int ret = plan_base(traits, &rules);
+	int ret = plan_parts(traits, PLAN_BASE, NULL, NULL, NULL, &rules);
 
 	if (ret == 0)
-		ret = plan_network(traits, &network, &rules);
+		ret = plan_parts(traits, PLAN_NETWORKS, &network, NULL, NULL, &rules);
 	if (ret == 0)
-		ret = plan_endpoint(traits, &network, &endpoint, &rules);
+		ret = plan_parts(traits, PLAN_ENDPOINTS, &network, &endpoint, NULL, &rules);
 	if (ret == 0)
-		ret = plan_port(traits, &endpoint, &port, &rules);
+		ret = plan_parts(traits, PLAN_PORTS, NULL, &endpoint, &port, &rules);
 	rules_clear(&rules);
 	return ret;
 }
@@ -185,7 +185,7 @@ static void test_failures_of_the_plan(void **state)
 	traits = PLAN_PORT_RANGES | PLAN_OWN_CHAINS;
 	assert_in_range(sweep(call_plan), 3, 20);
 	/* the endpoints' addresses, and the ports on loopback addresses */
-	assert_int_equal(plan_port(traits, &endpoint, &port, &read_rules), 0);
+	assert_int_equal(plan_parts(traits, PLAN_PORTS, NULL, &endpoint, &port, &read_rules), 0);
 	assert_int_equal(sweep(call_owners), 2);
 	rules_clear(&read_rules);
 	traits = 0;

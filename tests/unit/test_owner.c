@@ -51,17 +51,21 @@ static void plan_mapping(size_t endpoint, const char *text, rule_vector *rules)
 {
 	struct port port = port_of(text);
 
-	assert_int_equal(plan_port(IPTABLES, &endpoints.items[endpoint], &port, rules), 0);
+	assert_int_equal(plan_parts(IPTABLES, PLAN_PORTS, NULL, &endpoints.items[endpoint], &port,
+				    rules),
+			 0);
 }
 
 static void plan_all(rule_vector *rules)
 {
-	assert_int_equal(plan_base(IPTABLES, rules), 0);
+	assert_int_equal(plan_parts(IPTABLES, PLAN_BASE, NULL, NULL, NULL, rules), 0);
 	for (size_t i = 0; i < networks.len; i++)
-		assert_int_equal(plan_network(IPTABLES, &networks.items[i], rules), 0);
+		assert_int_equal(plan_parts(IPTABLES, PLAN_NETWORKS, &networks.items[i], NULL, NULL,
+					    rules),
+				 0);
 	for (size_t i = 0; i < endpoints.len; i++)
-		assert_int_equal(plan_endpoint(IPTABLES, &networks.items[i / 2],
-					       &endpoints.items[i], rules),
+		assert_int_equal(plan_parts(IPTABLES, PLAN_ENDPOINTS, &networks.items[i / 2],
+					    &endpoints.items[i], NULL, rules),
 				 0);
 	plan_mapping(0, "80:80", rules);
 	plan_mapping(1, "127.0.0.1:80:80/udp", rules);

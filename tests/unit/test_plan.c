@@ -22,12 +22,12 @@ static void test_base(void **state)
 	rule_vector nft = { 0 }, iptables = { 0 };
 
 	(void)state;
-	assert_int_equal(plan_base(NFT, &nft), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_BASE, NULL, NULL, NULL, &nft), 0);
 	assert_int_equal(nft.len, 6);
 	assert_int_equal(count_kind(&nft, RULE_DNAT_ACCEPT, AF_UNSPEC), 1);
 	assert_int_equal(count_kind(&nft, RULE_PORTS_JUMP_OUTPUT, AF_UNSPEC), 0);
 	/* for each family 5 of these, 3 jumps to our own chains, and 2 about loopback for IPv4 */
-	assert_int_equal(plan_base(IPTABLES, &iptables), 0);
+	assert_int_equal(plan_parts(IPTABLES, PLAN_BASE, NULL, NULL, NULL, &iptables), 0);
 	assert_int_equal(iptables.len, 2 * (5 + 3) + 2);
 	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_JUMP, AF_INET), 1);
 	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_SOURCE_JUMP, AF_INET), 1);
@@ -50,7 +50,7 @@ static void test_output_jump_leaves_ipv6_loopback_alone(void **state)
 	for (size_t t = 0; t < ARRAY_SIZE(traits); t++) {
 		rule_vector rules = { 0 };
 
-		assert_int_equal(plan_base(traits[t], &rules), 0);
+		assert_int_equal(plan_parts(traits[t], PLAN_BASE, NULL, NULL, NULL, &rules), 0);
 		assert_int_equal(count_kind(&rules, RULE_PORTS_JUMP_OUTPUT, AF_INET), 1);
 		assert_int_equal(count_kind(&rules, RULE_PORTS_JUMP_OUTPUT, AF_INET6), 1);
 		for (size_t i = 0; i < rules.len; i++) {
@@ -74,14 +74,14 @@ static void test_only_bridges_are_filtered(void **state)
 
 	(void)state;
 	network.driver = DRIVER_HOST;
-	assert_int_equal(plan_network(NFT, &network, &rules), 0);
-	assert_int_equal(plan_endpoint(NFT, &network, &endpoint, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &network, NULL, NULL, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_ENDPOINTS, &network, &endpoint, NULL, &rules), 0);
 	network.driver = DRIVER_NONE;
-	assert_int_equal(plan_network(NFT, &network, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &network, NULL, NULL, &rules), 0);
 	network.driver = DRIVER_BRIDGE;
 	network.bridge[0] = '\0';
-	assert_int_equal(plan_network(NFT, &network, &rules), 0);
-	assert_int_equal(plan_endpoint(NFT, &network, &endpoint, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &network, NULL, NULL, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_ENDPOINTS, &network, &endpoint, NULL, &rules), 0);
 	assert_int_equal(rules.len, 0);
 }
 
@@ -93,14 +93,14 @@ static void test_network_by_family(void **state)
 	rule_vector rules = { 0 };
 
 	(void)state;
-	assert_int_equal(plan_network(NFT, &ipv4, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &ipv4, NULL, NULL, &rules), 0);
 	assert_int_equal(rules.len, 8);
-	assert_int_equal(plan_network(NFT, &ipv6, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &ipv6, NULL, NULL, &rules), 0);
 	assert_int_equal(rules.len, 8 + 5);
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_DROP, AF_INET6), 0);
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_SOURCE_DROP, AF_INET6), 0);
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_MASQUERADE, AF_INET6), 0);
-	assert_int_equal(plan_network(NFT, &dual, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &dual, NULL, NULL, &rules), 0);
 	assert_int_equal(rules.len, 8 + 5 + 13);
 	for (size_t i = 0; i < rules.len; i++) {
 		assert_string_equal(rules.items[i].network, "bridge");
@@ -116,8 +116,8 @@ static void test_masquerade_by_trait(void **state)
 	rule_vector nft = { 0 }, iptables = { 0 };
 
 	(void)state;
-	assert_int_equal(plan_network(NFT, &network, &nft), 0);
-	assert_int_equal(plan_network(RANGES, &network, &iptables), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &network, NULL, NULL, &nft), 0);
+	assert_int_equal(plan_parts(RANGES, PLAN_NETWORKS, &network, NULL, NULL, &iptables), 0);
 	assert_int_equal(nft.len, iptables.len);
 	for (size_t i = 0; i < nft.len; i++) {
 		const struct rule *with = &nft.items[i], *without = &iptables.items[i];
@@ -150,9 +150,9 @@ static void test_network_jumps_by_trait(void **state)
 	rule_vector rules = { 0 };
 
 	(void)state;
-	assert_int_equal(plan_network(IPTABLES, &ipv4, &rules), 0);
+	assert_int_equal(plan_parts(IPTABLES, PLAN_NETWORKS, &ipv4, NULL, NULL, &rules), 0);
 	assert_int_equal(rules.len, 8 + 4);
-	assert_int_equal(plan_network(IPTABLES, &dual, &rules), 0);
+	assert_int_equal(plan_parts(IPTABLES, PLAN_NETWORKS, &dual, NULL, NULL, &rules), 0);
 	assert_int_equal(rules.len, 8 + 4 + 13 + 2 * 4);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		assert_int_equal(count_kind(&rules, kinds[i], AF_INET), 2);
@@ -183,7 +183,7 @@ static void test_endpoint_is_shut_for_each_address(void **state)
 	char text[PREFIX_TEXT_MAX];
 
 	(void)state;
-	assert_int_equal(plan_endpoint(NFT, &network, &dual, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_ENDPOINTS, &network, &dual, NULL, &rules), 0);
 	assert_int_equal(rules.len, 2);
 	assert_string_equal(prefix_format(&rules.items[0].destination, text), "172.17.0.2/32");
 	assert_string_equal(prefix_format(&rules.items[1].destination, text), "fd00::2/128");
@@ -194,9 +194,9 @@ static void test_endpoint_is_shut_for_each_address(void **state)
 		assert_true(rules.items[i].in_not);
 		assert_string_equal(rules.items[i].endpoint, "web");
 	}
-	assert_int_equal(plan_endpoint(NFT, &network, &ipv6, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_ENDPOINTS, &network, &ipv6, NULL, &rules), 0);
 	assert_int_equal(rules.len, 3);
-	assert_int_equal(plan_endpoint(NFT, &network, &none, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_ENDPOINTS, &network, &none, NULL, &rules), 0);
 	assert_int_equal(rules.len, 3);
 	rules_clear(&rules);
 }
@@ -208,7 +208,7 @@ static void check_port(uint32_t traits, const char *ipv4, const char *ipv6, cons
 	struct port port = port_of(port_text);
 	rule_vector rules = { 0 };
 
-	assert_int_equal(plan_port(traits, &endpoint, &port, &rules), 0);
+	assert_int_equal(plan_parts(traits, PLAN_PORTS, NULL, &endpoint, &port, &rules), 0);
 	if (count_kind(&rules, RULE_PORT_DNAT, AF_INET) != dnat4 ||
 	    count_kind(&rules, RULE_PORT_DNAT, AF_INET6) != dnat6 ||
 	    count_kind(&rules, RULE_LOOPBACK_PORT_DROP, AF_INET) != drops)
@@ -244,7 +244,7 @@ static void test_port_range_to_the_last(void **state)
 	rule_vector rules = { 0 };
 
 	(void)state;
-	assert_int_equal(plan_port(NFT, &endpoint, &port, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_PORTS, NULL, &endpoint, &port, &rules), 0);
 	assert_int_equal(rules.len, 65535);
 	for (size_t i = 0; i < rules.len; i++) {
 		assert_int_equal(rules.items[i].host_port, i + 1);
@@ -252,7 +252,7 @@ static void test_port_range_to_the_last(void **state)
 		assert_int_equal(rules.items[i].count, 1);
 	}
 	rules_clear(&rules);
-	assert_int_equal(plan_port(IPTABLES, &endpoint, &port, &rules), 0);
+	assert_int_equal(plan_parts(IPTABLES, PLAN_PORTS, NULL, &endpoint, &port, &rules), 0);
 	assert_int_equal(rules.len, 1);
 	assert_int_equal(rules.items[0].count, 65535);
 	rules_clear(&rules);
@@ -265,7 +265,7 @@ static void test_wildcard_address_is_no_match(void **state)
 	rule_vector rules = { 0 };
 
 	(void)state;
-	assert_int_equal(plan_port(NFT, &endpoint, &port, &rules), 0);
+	assert_int_equal(plan_parts(NFT, PLAN_PORTS, NULL, &endpoint, &port, &rules), 0);
 	assert_int_equal(rules.len, 1);
 	assert_false(addr_is_set(&rules.items[0].destination.addr));
 	assert_int_equal(rules.items[0].protocol, IPPROTO_SCTP);
@@ -281,14 +281,14 @@ static void check_plan_is_a_set(uint32_t traits)
 	struct port port = port_of("127.0.0.1:80-82:90-92");
 	rule_vector forth = { 0 }, back = { 0 };
 
-	assert_int_equal(plan_base(traits, &forth), 0);
-	assert_int_equal(plan_network(traits, &network, &forth), 0);
-	assert_int_equal(plan_endpoint(traits, &network, &endpoint, &forth), 0);
-	assert_int_equal(plan_port(traits, &endpoint, &port, &forth), 0);
-	assert_int_equal(plan_port(traits, &endpoint, &port, &back), 0);
-	assert_int_equal(plan_endpoint(traits, &network, &endpoint, &back), 0);
-	assert_int_equal(plan_network(traits, &network, &back), 0);
-	assert_int_equal(plan_base(traits, &back), 0);
+	assert_int_equal(plan_parts(traits, PLAN_BASE, NULL, NULL, NULL, &forth), 0);
+	assert_int_equal(plan_parts(traits, PLAN_NETWORKS, &network, NULL, NULL, &forth), 0);
+	assert_int_equal(plan_parts(traits, PLAN_ENDPOINTS, &network, &endpoint, NULL, &forth), 0);
+	assert_int_equal(plan_parts(traits, PLAN_PORTS, NULL, &endpoint, &port, &forth), 0);
+	assert_int_equal(plan_parts(traits, PLAN_PORTS, NULL, &endpoint, &port, &back), 0);
+	assert_int_equal(plan_parts(traits, PLAN_ENDPOINTS, &network, &endpoint, NULL, &back), 0);
+	assert_int_equal(plan_parts(traits, PLAN_NETWORKS, &network, NULL, NULL, &back), 0);
+	assert_int_equal(plan_parts(traits, PLAN_BASE, NULL, NULL, NULL, &back), 0);
 	rules_sort(&forth);
 	rules_sort(&back);
 	assert_int_equal(forth.len, back.len);

@@ -17,10 +17,10 @@ static void check_purpose(uint32_t traits, const char *port_text, enum rule_kind
 	char text[PURPOSE_MAX];
 	bool found = false;
 
-	assert_int_equal(plan_base(traits, &rules), 0);
-	assert_int_equal(plan_network(traits, &network, &rules), 0);
-	assert_int_equal(plan_endpoint(traits, &network, &endpoint, &rules), 0);
-	assert_int_equal(plan_port(traits, &endpoint, &port, &rules), 0);
+	assert_int_equal(plan_parts(traits, PLAN_BASE, NULL, NULL, NULL, &rules), 0);
+	assert_int_equal(plan_parts(traits, PLAN_NETWORKS, &network, NULL, NULL, &rules), 0);
+	assert_int_equal(plan_parts(traits, PLAN_ENDPOINTS, &network, &endpoint, NULL, &rules), 0);
+	assert_int_equal(plan_parts(traits, PLAN_PORTS, NULL, &endpoint, &port, &rules), 0);
 	for (size_t i = 0; i < rules.len && !found; i++) {
 		if (rules.items[i].kind != kind || rules.items[i].family != family)
 			continue;

@@ -323,7 +323,7 @@ int iptables_apply_locked(struct iptables *iptables, const struct firewall_chang
 	};
 	int r;
 
-	if (plan_base(IPTABLES_TRAITS, &base) < 0)
+	if (plan_rules(IPTABLES_TRAITS, PLAN_BASE, NULL, &base) < 0)
 		return error_oom(error);
 	work.base = base;
 	r = work.add_len && work.remove_len ? change_both(&work) : change_apply(&work);

@@ -144,7 +144,7 @@ static const struct rule *find_base(const rule_vector *plan, const struct nft_fi
 static int list_base(const struct nft_standing *standing, struct listing *listing)
 {
 	rule_vector plan = { 0 };
-	int r = plan_base(NFT_TRAITS, &plan);
+	int r = plan_rules(NFT_TRAITS, PLAN_BASE, NULL, &plan);
 
 	for (size_t i = 0; r == 0 && i < nft_fixed_rules_len; i++) {
 		const struct rule *base = find_base(&plan, &nft_fixed_rules[i]);
