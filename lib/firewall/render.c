@@ -6,7 +6,7 @@
 #include "model/port.h"
 
 /* Append a word, with a space before all but the first; what doesn't fit is cut. */
-static void PRINTF(2, 3) append(char text[static RULE_EXTRA_MAX], const char *format, ...)
+static void PRINTF(2, 3) append_word(char text[static RULE_EXTRA_MAX], const char *format, ...)
 {
 	size_t len = strlen(text);
 	va_list arguments;
@@ -25,28 +25,28 @@ static void append_target(const struct rule *rule, char text[static RULE_EXTRA_M
 
 	if (rule->count > 1)
 		snprintf(last, sizeof(last), "-%u", rule->to_port + rule->count - 1u);
-	append(text, "to:%s%s%s:%u%s", ipv6 ? "[" : "", addr_format(&rule->to, addr),
-	       ipv6 ? "]" : "", rule->to_port, last);
+	append_word(text, "to:%s%s%s:%u%s", ipv6 ? "[" : "", addr_format(&rule->to, addr),
+		    ipv6 ? "]" : "", rule->to_port, last);
 }
 
 void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX])
 {
 	text[0] = '\0';
 	if (rule->kind == RULE_FOREIGN) {
-		append(text, "%s", rule->foreign ? rule->foreign : "");
+		append_word(text, "%s", rule->foreign ? rule->foreign : "");
 		return;
 	}
 	if (rule->match & RULE_LOCAL_DESTINATION)
-		append(text, "ADDRTYPE match dst-type LOCAL");
+		append_word(text, "ADDRTYPE match dst-type LOCAL");
 	if (rule->match & RULE_STATE_ESTABLISHED)
-		append(text, "ctstate RELATED,ESTABLISHED");
+		append_word(text, "ctstate RELATED,ESTABLISHED");
 	if (rule->match & RULE_STATUS_DNAT)
-		append(text, "ctstate DNAT");
+		append_word(text, "ctstate DNAT");
 	if (rule->host_port && rule->count > 1)
-		append(text, "%s dpts:%u:%u", protocol_name(rule->protocol), rule->host_port,
-		       rule->host_port + rule->count - 1u);
+		append_word(text, "%s dpts:%u:%u", protocol_name(rule->protocol), rule->host_port,
+			    rule->host_port + rule->count - 1u);
 	else if (rule->host_port)
-		append(text, "%s dpt:%u", protocol_name(rule->protocol), rule->host_port);
+		append_word(text, "%s dpt:%u", protocol_name(rule->protocol), rule->host_port);
 	if (rule->target == TARGET_DNAT)
 		append_target(rule, text);
 }

@@ -7,7 +7,7 @@
 
 typedef VECTOR(uint32_t) index_vector;
 
-static bool is_ours(struct nlmsghdr *reply)
+static bool link_is_ours(struct nlmsghdr *reply)
 {
 	struct nlattr *alias, *group;
 
@@ -26,7 +26,7 @@ static int take_ours(void *userdata, size_t request, const struct nlmsghdr *repl
 	uint32_t *index;
 
 	(void)request;
-	if (reply->nlmsg_type != RTM_NEWLINK || !is_ours((struct nlmsghdr *)reply))
+	if (reply->nlmsg_type != RTM_NEWLINK || !link_is_ours((struct nlmsghdr *)reply))
 		return 0;
 	index = vector_push(indexes);
 	if (!index)

@@ -56,11 +56,11 @@ static size_t run_length(const item_vector *items, size_t first)
 
 /* ---- which are there ---- */
 
-struct sweep {
+struct chain_search {
 	struct item *items;
 	size_t len, left;
 	VECTOR(unsigned int) indexes; /* of what is to be taken out */
-	uint32_t flags;               /* SWEEP_* */
+	uint32_t flags;               /* FIND_* */
 	bool dead;                    /* no packet gets here */
 };
 
@@ -90,10 +90,10 @@ static int compare_wanted(const void *key, const void *item)
 	return compare_rules(wanted->rule, wanted->jump, ((const struct item *)item)->rule);
 }
 
-static int sweep_entry(const struct table *table, const struct table_entry *entry, void *data)
+static int find_entry(const struct table *table, const struct table_entry *entry, void *data)
 {
-	struct sweep *sweep = data;
-	enum place place = rule_place(sweep->items->rule);
+	struct chain_search *search = data;
+	enum place place = rule_place(search->items->rule);
 	unsigned int *index;
 	struct item *item;
 	struct rule rule;
@@ -106,34 +106,34 @@ static int sweep_entry(const struct table *table, const struct table_entry *entr
 	else
 		rule.kind = RULE_FOREIGN;
 	if (rule.kind == RULE_FOREIGN) {
-		sweep->dead |= places[place].type == PLACE_BUILTIN && is_dead_end(table, entry);
+		search->dead |= places[place].type == PLACE_BUILTIN && is_dead_end(table, entry);
 		return 0;
 	}
-	item = bsearch(&wanted, sweep->items, sweep->len, sizeof(*item), compare_wanted);
+	item = bsearch(&wanted, search->items, search->len, sizeof(*item), compare_wanted);
 	if (!item || item->found)
 		return 0;
 	/* A jump behind such an end does nothing. */
-	item->found = !sweep->dead || sweep->flags & SWEEP_DELETE;
-	item->moved = !item->found && sweep->flags & SWEEP_REVIVE;
-	sweep->left -= item->found;
-	if (sweep->flags & SWEEP_DELETE || item->moved) {
-		index = vector_push(&sweep->indexes);
+	item->found = !search->dead || search->flags & FIND_DELETE;
+	item->moved = !item->found && search->flags & FIND_REVIVE;
+	search->left -= item->found;
+	if (search->flags & FIND_DELETE || item->moved) {
+		index = vector_push(&search->indexes);
 		if (!index)
 			return -ENOMEM;
 		*index = entry->index;
 	}
-	return sweep->left ? 0 : 1;
+	return search->left ? 0 : 1;
 }
 
-int chain_sweep(struct table *table, struct item *items, size_t len, uint32_t flags)
+int chain_find(struct table *table, struct item *items, size_t len, uint32_t flags)
 {
-	struct sweep sweep = { .items = items, .len = len, .left = len, .flags = flags };
-	int r = table_walk(table, items->chain, sweep_entry, &sweep);
+	struct chain_search search = { .items = items, .len = len, .left = len, .flags = flags };
+	int r = table_walk(table, items->chain, find_entry, &search);
 
 	/* From the end, so that the others keep their places. */
-	for (size_t i = sweep.indexes.len; i > 0 && r >= 0; i--)
-		r = table_delete(table, items->chain, sweep.indexes.items[i - 1]);
-	free(sweep.indexes.items);
+	for (size_t i = search.indexes.len; i > 0 && r >= 0; i--)
+		r = table_delete(table, items->chain, search.indexes.items[i - 1]);
+	free(search.indexes.items);
 	return r < 0 ? r : 0;
 }
 
@@ -162,8 +162,8 @@ int base_check(struct table *table, const rule_vector *base, uint32_t flags, ite
 	}
 	items_sort(&items);
 	for (size_t i = 0; i < items.len && r == 0; i += run_length(&items, i))
-		r = chain_sweep(table, &items.items[i], run_length(&items, i),
-				flags & FIREWALL_BASE ? SWEEP_REVIVE : 0);
+		r = chain_find(table, &items.items[i], run_length(&items, i),
+			       flags & FIREWALL_BASE ? FIND_REVIVE : 0);
 	for (size_t i = 0; i < items.len && r == 0; i++) {
 		if (items.items[i].found)
 			continue;
@@ -177,7 +177,7 @@ int base_check(struct table *table, const rule_vector *base, uint32_t flags, ite
 
 /* ---- taking out ---- */
 
-static int missing_error(const struct rule *rule, const char *chain, struct error *error)
+static int entry_missing_error(const struct rule *rule, const char *chain, struct error *error)
 {
 	return error_set(error, -ENOENT, BN_REASON_KERNEL,
 			 "a rule to remove is not in chain %s of table %s any more: someone else "
@@ -185,7 +185,7 @@ static int missing_error(const struct rule *rule, const char *chain, struct erro
 			 chain, rule_table_name(rule->chain));
 }
 
-static int is_ours(const struct table *table, const struct table_entry *entry, void *data)
+static int entry_is_ours(const struct table *table, const struct table_entry *entry, void *data)
 {
 	enum place place = *(enum place *)data;
 	struct rule rule;
@@ -209,7 +209,7 @@ static bool is_shared(const struct edit *edit, const struct rule *rule)
 	else if (rule->kind != RULE_NETWORK_PORTS_JUMP)
 		return false;
 	iptables_jump_name(rule, chain);
-	return table_walk(edit->table, chain, is_ours, &place) > 0;
+	return table_walk(edit->table, chain, entry_is_ours, &place) > 0;
 }
 
 /* What stands in the chains of networks was removed before: they come first in the order. */
@@ -222,7 +222,7 @@ static int remove_run(struct edit *edit, struct item *run, size_t len)
 		if (i < len && !is_shared(edit, run[i].rule))
 			continue;
 		if (i > first)
-			r = chain_sweep(edit->table, &run[first], i - first, SWEEP_DELETE);
+			r = chain_find(edit->table, &run[first], i - first, FIND_DELETE);
 		if (i < len)
 			run[i].found = true;
 		first = i + 1;
@@ -245,7 +245,7 @@ static int remove_items(struct edit *edit, struct error *error)
 			r = remove_run(edit, run, len);
 		for (size_t j = 0; j < len && r == 0 && !(edit->flags & FIREWALL_MISSING_OK); j++) {
 			if (!run[j].found)
-				r = missing_error(run[j].rule, run[j].chain, error);
+				r = entry_missing_error(run[j].rule, run[j].chain, error);
 		}
 	}
 	return r;
@@ -349,7 +349,7 @@ static int insert_item(struct edit *edit, const struct item *item)
 	return table_insert(edit->table, item->chain, position_of(edit, item), &entry);
 }
 
-static int exists_error(const struct item *item, struct error *error)
+static int entry_exists_error(const struct item *item, struct error *error)
 {
 	return error_set(error, -EEXIST, BN_REASON_KERNEL,
 			 "a rule to add is in chain %s of table %s already; try again", item->chain,
@@ -367,11 +367,11 @@ static int find_existing(struct edit *edit, struct error *error)
 		len = run_length(items, i);
 		if (run->rule->kind == RULE_PORT_DNAT)
 			continue;
-		r = chain_sweep(edit->table, run, len, 0);
+		r = chain_find(edit->table, run, len, 0);
 		for (size_t j = 0; j < len && r == 0 && !(edit->flags & FIREWALL_REPLACE); j++) {
 			if (run[j].found && run[j].rule->kind != RULE_NETWORK_PORTS_JUMP &&
 			    run[j].rule->kind != RULE_NETWORK_POSTROUTING_JUMP)
-				r = exists_error(&run[j], error);
+				r = entry_exists_error(&run[j], error);
 		}
 	}
 	return r;

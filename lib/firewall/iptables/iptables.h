@@ -226,9 +226,9 @@ struct edit {
 };
 
 /* Which of the items, all of one chain and sorted, stand in it. */
-#define SWEEP_DELETE 0x1u /* take them out */
-#define SWEEP_REVIVE 0x2u /* take out those that no packet gets to, to be put in again */
-int chain_sweep(struct table *table, struct item *items, size_t len, uint32_t flags);
+#define FIND_DELETE 0x1u /* take them out */
+#define FIND_REVIVE 0x2u /* take out those that no packet gets to, to be put in again */
+int chain_find(struct table *table, struct item *items, size_t len, uint32_t flags);
 /* Add a chain of a network or of the tree to those to be looked at, once. 0, -ENOMEM */
 int chain_note(const struct table *table, item_vector *chains, const char *chain);
 /* -EEXIST, -ENOENT, FIREWALL_BASE_MISSING as firewall.h has it. */

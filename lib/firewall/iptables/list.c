@@ -33,8 +33,8 @@ static void label_of(const char *chain, char label[static NETWORK_LABEL_MAX])
 	label[len] = '\0';
 }
 
-static int list_foreign(const struct table *table, const struct table_entry *entry,
-			struct rule *rule)
+static int list_foreign_entry(const struct table *table, const struct table_entry *entry,
+			      struct rule *rule)
 {
 	char text[ENTRY_TEXT_MAX];
 
@@ -76,7 +76,7 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 		label_of(entry->target, rule->network);
 	else
 		string_copy(rule->network, sizeof(rule->network), listing->label);
-	return rule->kind == RULE_FOREIGN ? list_foreign(table, entry, rule) : 0;
+	return rule->kind == RULE_FOREIGN ? list_foreign_entry(table, entry, rule) : 0;
 }
 
 static int list_table(const struct table *table, rule_vector *rules)

@@ -37,7 +37,7 @@ int ports_remove(struct edit *edit, struct item *items, size_t len)
 {
 	char chain[CHAIN_NAME_MAX];
 	item_vector rest = { 0 };
-	int r = chain_sweep(edit->table, items, len, SWEEP_DELETE);
+	int r = chain_find(edit->table, items, len, FIND_DELETE);
 
 	memcpy(chain, items->chain, sizeof(chain));
 	for (size_t i = 0; i < len && r == 0; i++) {
@@ -56,7 +56,7 @@ int ports_remove(struct edit *edit, struct item *items, size_t len)
 		for (run = 1; i + run < rest.len &&
 			      strcmp(rest.items[i].chain, rest.items[i + run].chain) == 0;)
 			run++;
-		r = chain_sweep(edit->table, &rest.items[i], run, SWEEP_DELETE);
+		r = chain_find(edit->table, &rest.items[i], run, FIND_DELETE);
 		if (r == 0)
 			r = prune(edit->table, rest.items[i].rule, node_span(rest.items[i].rule),
 				  chain);
@@ -99,7 +99,7 @@ static bool map_has(const struct port_map *map, uint8_t protocol, uint32_t first
 	return false;
 }
 
-struct survey {
+struct port_search {
 	struct edit *edit;
 	struct port_map map;   /* of what is to be added */
 	struct item **by_port; /* the same, by protocol and port */
@@ -119,7 +119,7 @@ static bool overlap(const struct rule *a, const struct rule *b)
 		prefix_compare(&a->destination, &b->destination) == 0);
 }
 
-static int taken_error(const struct survey *survey, const struct rule *rule,
+static int taken_error(const struct port_search *search, const struct rule *rule,
 		       const struct rule *holder)
 {
 	uint16_t port = rule->host_port > holder->host_port ? rule->host_port : holder->host_port;
@@ -127,15 +127,15 @@ static int taken_error(const struct survey *survey, const struct rule *rule,
 
 	if (holder->destination.addr.family)
 		addr_format(&holder->destination.addr, host);
-	return error_set(survey->error, -EEXIST, BN_REASON_PORT_IN_USE,
+	return error_set(search->error, -EEXIST, BN_REASON_PORT_IN_USE,
 			 "port %u/%s of %s leads to %s port %u already, by chain %s of table nat; "
 			 "remove it there or choose another",
 			 (unsigned int)port, protocol_name(rule->protocol), host,
 			 addr_format(&holder->to, to),
-			 (unsigned int)(holder->to_port + port - holder->host_port), survey->chain);
+			 (unsigned int)(holder->to_port + port - holder->host_port), search->chain);
 }
 
-static int compare_ports(const struct rule *a, uint8_t protocol, uint32_t port)
+static int compare_port(const struct rule *a, uint8_t protocol, uint32_t port)
 {
 	if (a->protocol != protocol)
 		return a->protocol < protocol ? -1 : 1;
@@ -147,40 +147,40 @@ static int compare_by_port(const void *left, const void *right)
 	const struct rule *a = (*(struct item *const *)left)->rule;
 	const struct rule *b = (*(struct item *const *)right)->rule;
 
-	return compare_ports(a, b->protocol, b->host_port);
+	return compare_port(a, b->protocol, b->host_port);
 }
 
-static int sort_by_port(struct survey *survey)
+static int sort_by_port(struct port_search *search)
 {
-	item_vector *add = &survey->edit->add;
+	item_vector *add = &search->edit->add;
 
-	survey->by_port = calloc(add->len + 1, sizeof(*survey->by_port));
-	if (!survey->by_port)
+	search->by_port = calloc(add->len + 1, sizeof(*search->by_port));
+	if (!search->by_port)
 		return -ENOMEM;
 	for (size_t i = 0; i < add->len; i++) {
 		const struct rule *rule = add->items[i].rule;
 
 		if (rule->kind != RULE_PORT_DNAT)
 			continue;
-		map_set(&survey->map, rule);
-		survey->by_port[survey->len++] = &add->items[i];
-		if (rule->count > survey->longest)
-			survey->longest = rule->count;
+		map_set(&search->map, rule);
+		search->by_port[search->len++] = &add->items[i];
+		if (rule->count > search->longest)
+			search->longest = rule->count;
 	}
-	qsort(survey->by_port, survey->len, sizeof(*survey->by_port), compare_by_port);
+	qsort(search->by_port, search->len, sizeof(*search->by_port), compare_by_port);
 	return 0;
 }
 
 /* The first that may have a port from `port` on. */
-static size_t first_by_port(const struct survey *survey, uint8_t protocol, uint32_t port)
+static size_t first_by_port(const struct port_search *search, uint8_t protocol, uint32_t port)
 {
-	uint32_t lowest = port < survey->longest ? 0 : port - survey->longest;
-	size_t first = 0, end = survey->len;
+	uint32_t lowest = port < search->longest ? 0 : port - search->longest;
+	size_t first = 0, end = search->len;
 
 	while (first < end) {
 		size_t middle = first + (end - first) / 2;
 
-		if (compare_ports(survey->by_port[middle]->rule, protocol, lowest) < 0)
+		if (compare_port(search->by_port[middle]->rule, protocol, lowest) < 0)
 			first = middle + 1;
 		else
 			end = middle;
@@ -189,63 +189,62 @@ static size_t first_by_port(const struct survey *survey, uint8_t protocol, uint3
 }
 
 /* An entry that has a port of one of those that are to be added, on an address of theirs. */
-static int survey_holder(struct survey *survey, struct rule *holder)
+static int check_holder(struct port_search *search, struct rule *holder)
 {
 	uint32_t last = holder->host_port + holder->count - 1u;
 
 	holder->kind = RULE_PORT_DNAT;
 	holder->chain = CHAIN_NAT_PORTS;
-	for (size_t i = first_by_port(survey, holder->protocol, holder->host_port);
-	     i < survey->len &&
-	     compare_ports(survey->by_port[i]->rule, holder->protocol, last) <= 0;
+	for (size_t i = first_by_port(search, holder->protocol, holder->host_port);
+	     i < search->len && compare_port(search->by_port[i]->rule, holder->protocol, last) <= 0;
 	     i++) {
-		struct item *item = survey->by_port[i];
+		struct item *item = search->by_port[i];
 
 		if (!overlap(item->rule, holder))
 			continue;
-		if (!(survey->edit->flags & FIREWALL_REPLACE) ||
+		if (!(search->edit->flags & FIREWALL_REPLACE) ||
 		    rule_compare_unowned(item->rule, holder) != 0)
-			return taken_error(survey, item->rule, holder);
+			return taken_error(search, item->rule, holder);
 		item->found = true;
 	}
 	return 0;
 }
 
-static int survey_entry(const struct table *table, const struct table_entry *entry, void *data)
+static int check_entry(const struct table *table, const struct table_entry *entry, void *data)
 {
-	struct survey *survey = data;
+	struct port_search *search = data;
 	uint16_t first, last;
 	uint8_t protocol;
 	struct rule rule;
 
 	if (strncmp(entry->target, "BN-", 3) == 0)
-		return chain_note(table, &survey->chains, entry->target);
-	if (!strchr(survey->chain, ':'))
-		survey->flat++;
+		return chain_note(table, &search->chains, entry->target);
+	if (!strchr(search->chain, ':'))
+		search->flat++;
 	if (!entry_ports(table->family, entry->data, entry->len, &protocol, &first, &last) ||
-	    !map_has(&survey->map, protocol, first, last) ||
+	    !map_has(&search->map, protocol, first, last) ||
 	    entry_decode(table->family, entry->data, entry->len, entry->target, &rule) != 0 ||
 	    rule.target != TARGET_DNAT)
 		return 0;
-	return survey_holder(survey, &rule);
+	return check_holder(search, &rule);
 }
 
 /* Their own chains are looked at in any case: somebody may have taken the jumps to them away. */
-static int survey_own(struct survey *survey)
+static int add_own_chains(struct port_search *search)
 {
 	const char *last = "";
 
-	for (size_t i = 0; i < survey->len; i++) {
-		const char *chain = survey->by_port[i]->chain;
+	for (size_t i = 0; i < search->len; i++) {
+		const char *chain = search->by_port[i]->chain;
 		struct item *item;
 		bool known = strcmp(chain, last) == 0;
 
-		for (size_t j = 0; j < survey->chains.len && !known; j++)
-			known = strcmp(survey->chains.items[j].chain, chain) == 0;
+		for (size_t j = 0; j < search->chains.len && !known; j++)
+			known = strcmp(search->chains.items[j].chain, chain) == 0;
 		last = chain;
 		if (known)
 			continue;
-		item = vector_push(&survey->chains);
+		item = vector_push(&search->chains);
 		if (!item)
 			return -ENOMEM;
 		string_copy(item->chain, sizeof(item->chain), chain);
@@ -254,16 +253,16 @@ static int survey_own(struct survey *survey)
 }
 
 /* Breadth first: the walk through one chain can't be interrupted by another. */
-static int survey_chains(struct survey *survey)
+static int search_chains(struct port_search *search)
 {
-	int r = table_walk(survey->edit->table, places[PLACE_PORTS].name, survey_entry, survey);
+	int r = table_walk(search->edit->table, places[PLACE_PORTS].name, check_entry, search);
 
-	survey->flat = 0;
+	search->flat = 0;
 	if (r == 0)
-		r = survey_own(survey);
-	for (size_t i = 0; i < survey->chains.len && r == 0; i++) {
-		memcpy(survey->chain, survey->chains.items[i].chain, sizeof(survey->chain));
-		r = table_walk(survey->edit->table, survey->chain, survey_entry, survey);
+		r = add_own_chains(search);
+	for (size_t i = 0; i < search->chains.len && r == 0; i++) {
+		memcpy(search->chain, search->chains.items[i].chain, sizeof(search->chain));
+		r = table_walk(search->edit->table, search->chain, check_entry, search);
 	}
 	return r;
 }
@@ -285,26 +284,26 @@ static void choose_chain(struct item *item, size_t *flat)
 
 int ports_place(struct edit *edit, struct error *error)
 {
-	struct survey *survey;
+	struct port_search *search;
 	int r;
 
 	if (edit->table->id != TABLE_NAT)
 		return 0;
-	survey = calloc(1, sizeof(*survey));
-	if (!survey)
+	search = calloc(1, sizeof(*search));
+	if (!search)
 		return -ENOMEM;
-	survey->edit = edit;
-	survey->error = error;
-	r = sort_by_port(survey);
-	if (r == 0 && survey->len)
-		r = survey_chains(survey);
-	for (size_t i = 0; i < survey->len && r == 0; i++) {
-		if (!survey->by_port[i]->found)
-			choose_chain(survey->by_port[i], &survey->flat);
+	search->edit = edit;
+	search->error = error;
+	r = sort_by_port(search);
+	if (r == 0 && search->len)
+		r = search_chains(search);
+	for (size_t i = 0; i < search->len && r == 0; i++) {
+		if (!search->by_port[i]->found)
+			choose_chain(search->by_port[i], &search->flat);
 	}
-	free(survey->by_port);
-	free(survey->chains.items);
-	free(survey);
+	free(search->by_port);
+	free(search->chains.items);
+	free(search);
 	return r;
 }
 

@@ -11,7 +11,7 @@ const char *table_name(enum table_id id)
 	return names[id];
 }
 
-static int open_error(int family, enum table_id id, int code, struct error *error)
+static int table_open_error(int family, enum table_id id, int code, struct error *error)
 {
 	const char *tables = family == AF_INET ? "ip_tables" : "ip6_tables";
 
@@ -47,7 +47,7 @@ int table_open(const struct iptc *iptc, int family, enum table_id id, struct tab
 	*ret_table = (struct table){ .iptc = iptc, .family = family, .id = id };
 	errno = 0;
 	ret_table->handle = iptc->init(table_name(id));
-	return ret_table->handle ? 0 : open_error(family, id, errno ? errno : EIO, error);
+	return ret_table->handle ? 0 : table_open_error(family, id, errno ? errno : EIO, error);
 }
 
 void table_close(struct table *table)

@@ -19,7 +19,7 @@ struct change {
 
 /* ---- writing ---- */
 
-struct writer {
+struct element_writer {
 	struct nft *nft;
 	uint16_t type, flags;
 	bool values; /* write values and comments too */
@@ -27,7 +27,7 @@ struct writer {
 	size_t nest; /* where its list of elements starts */
 };
 
-static int writer_open(struct writer *writer, enum nft_set set)
+static int element_writer_open(struct element_writer *writer, enum nft_set set)
 {
 	struct nlmsghdr *message;
 	struct nlattr *nest;
@@ -55,7 +55,7 @@ static void put_data(struct nlmsghdr *message, uint16_t type, const uint8_t *dat
 	mnl_attr_nest_end(message, nest);
 }
 
-static int writer_put(struct writer *writer, const struct nft_element *element)
+static int element_writer_put(struct element_writer *writer, const struct nft_element *element)
 {
 	const struct nft_set_type *set = &nft_sets[element->set];
 	struct nft_comment comment;
@@ -64,10 +64,10 @@ static int writer_put(struct writer *writer, const struct nft_element *element)
 	int r = 0;
 
 	if (writer->set != element->set)
-		r = writer_open(writer, element->set);
+		r = element_writer_open(writer, element->set);
 	message = r < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
 	if (message && message->nlmsg_len > ELEMENTS_LIMIT) {
-		r = writer_open(writer, element->set);
+		r = element_writer_open(writer, element->set);
 		message = r < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
 	}
 	if (!message)
@@ -133,9 +133,11 @@ static int lookup_some(struct nft *nft, struct lookup *lookup, struct nft_reply 
 	nft_requests_begin(nft);
 	for (size_t i = 0; i < lookup->len; i++) {
 		/* One element a request: the first that is missing ends a request. */
-		struct writer writer = { .nft = nft, .type = NFT_MSG_GETSETELEM, .set = -1 };
+		struct element_writer writer = { .nft = nft,
+						 .type = NFT_MSG_GETSETELEM,
+						 .set = -1 };
 
-		r = writer_put(&writer, &lookup->elements->items[lookup->start + i]);
+		r = element_writer_put(&writer, &lookup->elements->items[lookup->start + i]);
 		if (r < 0)
 			return r;
 	}
@@ -207,7 +209,7 @@ static int change_look_up(struct change *change, struct nft_reply *reply)
 static int write_base(struct change *change, struct nft_reply *reply)
 {
 	struct nft *nft = change->nft;
-	struct nft_standing standing = { 0 };
+	struct nft_base_state state = { 0 };
 	uint32_t generation = 0;
 	int r;
 
@@ -216,39 +218,41 @@ static int write_base(struct change *change, struct nft_reply *reply)
 	/* Which rules are missing is true only of the rule set that was read. */
 	r = nft_generation(nft, &generation, reply);
 	if (r == 0)
-		r = nft_standing_read(nft, &standing, reply);
+		r = nft_base_state_read(nft, &state, reply);
 	if (r == 0)
 		r = nft_batch_begin(nft, generation);
 	if (r == 0)
-		r = nft_base_add(nft, &standing);
+		r = nft_base_add(nft, &state);
 	change->empty = false;
-	nft_standing_clear(&standing);
+	nft_base_state_clear(&state);
 	return r;
 }
 
 static int write_elements(struct change *change)
 {
-	struct writer delete = { .nft = change->nft, .type = NFT_MSG_DELSETELEM, .set = -1 };
-	struct writer add = { .nft = change->nft,
-			      .type = NFT_MSG_NEWSETELEM,
-			      .set = -1,
-			      .flags = NLM_F_CREATE | NLM_F_EXCL,
-			      .values = true };
+	struct element_writer delete = { .nft = change->nft,
+					 .type = NFT_MSG_DELSETELEM,
+					 .set = -1 };
+	struct element_writer add = { .nft = change->nft,
+				      .type = NFT_MSG_NEWSETELEM,
+				      .set = -1,
+				      .flags = NLM_F_CREATE | NLM_F_EXCL,
+				      .values = true };
 	int r = 0;
 
 	change->base_end = change->nft->sequence;
 	for (size_t i = 0; r == 0 && i < change->remove.len; i++) {
 		if (!change->remove.items[i].skip)
-			r = writer_put(&delete, &change->remove.items[i]);
+			r = element_writer_put(&delete, &change->remove.items[i]);
 	}
 	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
 		if (change->add.items[i].replace)
-			r = writer_put(&delete, &change->add.items[i]);
+			r = element_writer_put(&delete, &change->add.items[i]);
 	}
 	change->remove_end = change->nft->sequence;
 	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
 		if (!change->add.items[i].skip)
-			r = writer_put(&add, &change->add.items[i]);
+			r = element_writer_put(&add, &change->add.items[i]);
 	}
 	if (change->nft->sequence != change->base_end)
 		change->empty = false;
@@ -280,7 +284,7 @@ static int change_try(struct change *change, struct nft_reply *reply)
 
 /* ---- saying what went wrong ---- */
 
-struct culprit {
+struct refused_element {
 	struct change *change;
 	const struct nft_element *element;
 	struct rule holder; /* whose element is in the way */
@@ -289,56 +293,56 @@ struct culprit {
 static void found_in_the_way(struct nft_element *element, const struct nft_element_view *view,
 			     void *data)
 {
-	struct culprit *culprit = data;
+	struct refused_element *refused = data;
 
-	if (culprit->element || !view || is_removed(culprit->change, element))
+	if (refused->element || !view || is_removed(refused->change, element))
 		return;
-	culprit->element = element;
-	if (!nft_element_decode(element->set, view, &culprit->holder))
-		memset(&culprit->holder, 0, sizeof(culprit->holder));
+	refused->element = element;
+	if (!nft_element_decode(element->set, view, &refused->holder))
+		memset(&refused->holder, 0, sizeof(refused->holder));
 }
 
 static void found_missing(struct nft_element *element, const struct nft_element_view *view,
 			  void *data)
 {
-	struct culprit *culprit = data;
+	struct refused_element *refused = data;
 
-	if (!culprit->element && !view)
-		culprit->element = element;
+	if (!refused->element && !view)
+		refused->element = element;
 }
 
 /* "port 8799/tcp of 127.0.0.1", or what kind of rule it is. */
-#define SUBJECT_MAX 160
-static void subject(const struct rule *rule, char text[static SUBJECT_MAX])
+#define DESCRIPTION_MAX 160
+static void describe_rule(const struct rule *rule, char text[static DESCRIPTION_MAX])
 {
 	char address[ADDR_TEXT_MAX];
 
 	if (!rule->host_port)
-		snprintf(text, SUBJECT_MAX, "the %s rule of interface %s",
+		snprintf(text, DESCRIPTION_MAX, "the %s rule of interface %s",
 			 rule_table_name(rule->chain), rule->in[0] ? rule->in : rule->out);
 	else if (addr_is_set(&rule->destination.addr))
-		snprintf(text, SUBJECT_MAX, "port %u/%s of %s", (unsigned int)rule->host_port,
+		snprintf(text, DESCRIPTION_MAX, "port %u/%s of %s", (unsigned int)rule->host_port,
 			 protocol_name(rule->protocol),
 			 addr_format(&rule->destination.addr, address));
 	else
-		snprintf(text, SUBJECT_MAX, "port %u/%s", (unsigned int)rule->host_port,
+		snprintf(text, DESCRIPTION_MAX, "port %u/%s", (unsigned int)rule->host_port,
 			 protocol_name(rule->protocol));
 }
 
-static int exists_error(struct change *change, struct error *error)
+static int element_exists_error(struct change *change, struct error *error)
 {
-	struct culprit culprit = { .change = change };
+	struct refused_element refused = { .change = change };
 	struct nft_reply reply = { 0 };
-	char text[SUBJECT_MAX];
+	char text[DESCRIPTION_MAX];
 	bool port;
 
-	if (lookup_elements(change->nft, &change->add, found_in_the_way, &culprit, &reply) < 0 ||
-	    !culprit.element)
+	if (lookup_elements(change->nft, &change->add, found_in_the_way, &refused, &reply) < 0 ||
+	    !refused.element)
 		return error_set(error, -EEXIST, BN_REASON_KERNEL,
 				 "a rule to add is in the kernel already; try again");
-	subject(culprit.element->rule, text);
-	port = culprit.element->rule->host_port != 0;
-	if (!culprit.holder.network[0])
+	describe_rule(refused.element->rule, text);
+	port = refused.element->rule->host_port != 0;
+	if (!refused.holder.network[0])
 		return error_set(error, -EEXIST, port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL,
 				 "%s is in the nftables table inet " NFT_TABLE " already; "
 				 "remove it there or choose another",
@@ -346,7 +350,7 @@ static int exists_error(struct change *change, struct error *error)
 	return error_set(error, -EEXIST, port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL,
 			 "%s belongs to endpoint '%s' of network '%s' already; remove it there or "
 			 "choose another",
-			 text, culprit.holder.endpoint, culprit.holder.network);
+			 text, refused.holder.endpoint, refused.holder.network);
 }
 
 static bool base_is_missing(struct change *change)
@@ -364,19 +368,19 @@ static bool base_is_missing(struct change *change)
 	return nft_batch_send(change->nft, NULL, NULL, &reply) == -ENOENT;
 }
 
-static int missing_error(struct change *change, struct error *error)
+static int element_missing_error(struct change *change, struct error *error)
 {
-	struct culprit culprit = { .change = change };
+	struct refused_element refused = { .change = change };
 	struct nft_reply reply = { 0 };
-	char text[SUBJECT_MAX];
+	char text[DESCRIPTION_MAX];
 
 	if (base_is_missing(change))
 		return FIREWALL_BASE_MISSING;
-	if (lookup_elements(change->nft, &change->remove, found_missing, &culprit, &reply) < 0 ||
-	    !culprit.element)
+	if (lookup_elements(change->nft, &change->remove, found_missing, &refused, &reply) < 0 ||
+	    !refused.element)
 		return error_set(error, -ENOENT, BN_REASON_KERNEL,
 				 "a rule to remove is not in the kernel; try again");
-	subject(culprit.element->rule, text);
+	describe_rule(refused.element->rule, text);
 	return error_set(error, -ENOENT, BN_REASON_KERNEL,
 			 "%s is not in the kernel any more: someone else removed it", text);
 }
@@ -391,9 +395,9 @@ static int change_error(struct change *change, int r, const struct nft_reply *re
 	if (r == -ERESTART)
 		return nft_error(error, -EAGAIN, reply, "change the nftables rules");
 	if (r == -EEXIST && of_elements)
-		return exists_error(change, error);
+		return element_exists_error(change, error);
 	if (r == -ENOENT && of_elements)
-		return missing_error(change, error);
+		return element_missing_error(change, error);
 	return nft_error(error, r, reply, "change the nftables rules");
 }
 

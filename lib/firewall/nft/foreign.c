@@ -35,8 +35,7 @@ struct decoder {
 	bool full;
 };
 
-static void append(struct decoder *decoder, const char *format, ...) PRINTF(2, 3);
-static void append(struct decoder *decoder, const char *format, ...)
+static void PRINTF(2, 3) append_text(struct decoder *decoder, const char *format, ...)
 {
 	size_t room = RULE_TEXT_MAX - decoder->len;
 	va_list arguments;
@@ -59,8 +58,8 @@ static void append_expression(struct decoder *decoder, const struct nftnl_expr *
 
 	if (nftnl_expr_snprintf(text, sizeof(text), expression, NFTNL_OUTPUT_DEFAULT, 0) < 0)
 		text[0] = '\0';
-	append(decoder, "%s[ %s %s]", decoder->len ? " " : "",
-	       nftnl_expr_get_str(expression, NFTNL_EXPR_NAME), text);
+	append_text(decoder, "%s[ %s %s]", decoder->len ? " " : "",
+		    nftnl_expr_get_str(expression, NFTNL_EXPR_NAME), text);
 }
 
 static enum subject meta_subject(const struct nftnl_expr *expression)
@@ -109,7 +108,8 @@ static enum subject payload_subject(struct decoder *decoder, const struct nftnl_
 	return SUBJECT_NONE;
 }
 
-static void load(struct decoder *decoder, enum subject subject, const struct nftnl_expr *expression)
+static void decode_load(struct decoder *decoder, enum subject subject,
+			const struct nftnl_expr *expression)
 {
 	decoder->subject = subject;
 	decoder->pending = decoder->len;
@@ -117,7 +117,7 @@ static void load(struct decoder *decoder, enum subject subject, const struct nft
 }
 
 /* The mask of an address whose prefix ends within a byte. */
-static void mask(struct decoder *decoder, const struct nftnl_expr *expression)
+static void decode_mask(struct decoder *decoder, const struct nftnl_expr *expression)
 {
 	uint32_t len = 0;
 	const uint8_t *bits = nftnl_expr_get(expression, NFTNL_EXPR_BITWISE_MASK, &len);
@@ -131,7 +131,7 @@ static void mask(struct decoder *decoder, const struct nftnl_expr *expression)
 	decoder->prefix_len = prefix_len;
 }
 
-static bool compare_interface(struct decoder *decoder, const char *name, uint32_t len, bool not )
+static bool compare_interface(struct decoder *decoder, const char *name, uint32_t len, bool negated)
 {
 	bool in = decoder->subject == SUBJECT_IN;
 	char *field = in ? decoder->rule->in : decoder->rule->out;
@@ -140,13 +140,14 @@ static bool compare_interface(struct decoder *decoder, const char *name, uint32_
 	if (field[0] || !len || len > IFNAMSIZ || name[len - 1] != '\0')
 		return false;
 	memcpy(field, name, len);
-	*(in ? &decoder->rule->in_not : &decoder->rule->out_not) = not ;
-	append(decoder, "%s%s %s\"%s\"", decoder->len ? " " : "", in ? "iifname" : "oifname",
-	       not ? "!= " : "", field);
+	*(in ? &decoder->rule->in_not : &decoder->rule->out_not) = negated;
+	append_text(decoder, "%s%s %s\"%s\"", decoder->len ? " " : "", in ? "iifname" : "oifname",
+		    negated ? "!= " : "", field);
 	return true;
 }
 
-static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32_t len, bool not )
+static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32_t len,
+			    bool negated)
 {
 	bool ipv4 = decoder->subject <= SUBJECT_DESTINATION4;
 	bool source = decoder->subject == SUBJECT_SOURCE4 || decoder->subject == SUBJECT_SOURCE6;
@@ -158,65 +159,65 @@ static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32
 	if (len > (ipv4 ? 4u : 16u))
 		return false;
 	memcpy(prefix.addr.bytes, data, len);
-	append(decoder, "%s%s %s %s%s", decoder->len ? " " : "", ipv4 ? "ip" : "ip6",
-	       source ? "saddr" : "daddr", not ? "!= " : "", prefix_format(&prefix, text));
-	if (!field->addr.family && !(source && not )) {
+	append_text(decoder, "%s%s %s %s%s", decoder->len ? " " : "", ipv4 ? "ip" : "ip6",
+		    source ? "saddr" : "daddr", negated ? "!= " : "", prefix_format(&prefix, text));
+	if (!field->addr.family && !(source && negated)) {
 		*field = prefix;
 		if (!source)
-			decoder->rule->destination_not = not ;
+			decoder->rule->destination_not = negated;
 	}
 	return true;
 }
 
-static bool compare_number(struct decoder *decoder, const uint8_t *data, uint32_t len, bool not )
+static bool compare_number(struct decoder *decoder, const uint8_t *data, uint32_t len, bool negated)
 {
-	const char *space = decoder->len ? " " : "", *negation = not ? "!= " : "";
+	const char *space = decoder->len ? " " : "", *negation = negated ? "!= " : "";
 
 	switch (decoder->subject) {
 	case SUBJECT_FAMILY:
 		/* Said by "ip saddr" and the like, which follow. */
-		if (not || (data[0] != AF_INET && data[0] != AF_INET6))
+		if (negated || (data[0] != AF_INET && data[0] != AF_INET6))
 			return false;
 		decoder->rule->family = data[0];
 		return true;
 	case SUBJECT_PROTOCOL:
-		append(decoder, "%smeta l4proto %s%u", space, negation, (unsigned int)data[0]);
-		if (!not )
+		append_text(decoder, "%smeta l4proto %s%u", space, negation, (unsigned int)data[0]);
+		if (!negated)
 			decoder->rule->protocol = data[0];
 		return true;
 	case SUBJECT_SOURCE_PORT:
 	case SUBJECT_DESTINATION_PORT:
 		if (len != 2)
 			return false;
-		append(decoder, "%sth %s %s%u", space,
-		       decoder->subject == SUBJECT_SOURCE_PORT ? "sport" : "dport", negation,
-		       (unsigned int)(data[0] << 8 | data[1]));
+		append_text(decoder, "%sth %s %s%u", space,
+			    decoder->subject == SUBJECT_SOURCE_PORT ? "sport" : "dport", negation,
+			    (unsigned int)(data[0] << 8 | data[1]));
 		return true;
 	default:
 		return false;
 	}
 }
 
-static void compare(struct decoder *decoder, const struct nftnl_expr *expression)
+static void decode_compare(struct decoder *decoder, const struct nftnl_expr *expression)
 {
 	uint32_t relation = nftnl_expr_get_u32(expression, NFTNL_EXPR_CMP_OP), len = 0;
 	const uint8_t *data = nftnl_expr_get(expression, NFTNL_EXPR_CMP_DATA, &len);
 	enum subject subject = decoder->subject;
 	size_t end = decoder->len;
 	char saved[RULE_TEXT_MAX];
-	bool known = false, not = relation == NFT_CMP_NEQ;
+	bool known = false, negated = relation == NFT_CMP_NEQ;
 
 	memcpy(saved, decoder->text, end + 1);
-	if (subject != SUBJECT_NONE && data && len && (not || relation == NFT_CMP_EQ)) {
+	if (subject != SUBJECT_NONE && data && len && (negated || relation == NFT_CMP_EQ)) {
 		/* The words of the comparison take the place of the load's. */
 		decoder->len = decoder->pending;
 		decoder->text[decoder->len] = '\0';
 		if (subject == SUBJECT_IN || subject == SUBJECT_OUT)
-			known = compare_interface(decoder, (const char *)data, len, not );
+			known = compare_interface(decoder, (const char *)data, len, negated);
 		else if (subject >= SUBJECT_SOURCE4 && subject <= SUBJECT_DESTINATION6)
-			known = compare_address(decoder, data, len, not );
+			known = compare_address(decoder, data, len, negated);
 		else
-			known = compare_number(decoder, data, len, not );
+			known = compare_number(decoder, data, len, negated);
 	}
 	decoder->subject = SUBJECT_NONE;
 	if (known)
@@ -226,7 +227,7 @@ static void compare(struct decoder *decoder, const struct nftnl_expr *expression
 	append_expression(decoder, expression);
 }
 
-static void immediate(struct decoder *decoder, const struct nftnl_expr *expression)
+static void decode_immediate(struct decoder *decoder, const struct nftnl_expr *expression)
 {
 	static const struct {
 		int verdict;
@@ -245,33 +246,33 @@ static void immediate(struct decoder *decoder, const struct nftnl_expr *expressi
 		    (int)verdict != verdicts[i].verdict)
 			continue;
 		decoder->rule->target = verdicts[i].target;
-		append(decoder, "%s%s%s%s", decoder->len ? " " : "", verdicts[i].name,
-		       chain ? " " : "", chain ? chain : "");
+		append_text(decoder, "%s%s%s%s", decoder->len ? " " : "", verdicts[i].name,
+			    chain ? " " : "", chain ? chain : "");
 		return;
 	}
 	append_expression(decoder, expression);
 }
 
-static int decode(struct nftnl_expr *expression, void *data)
+static int decode_expression(struct nftnl_expr *expression, void *data)
 {
 	const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
 	struct decoder *decoder = data;
 
 	if (strcmp(name, "counter") == 0) {
-		append(decoder, "%scounter", decoder->len ? " " : "");
+		append_text(decoder, "%scounter", decoder->len ? " " : "");
 	} else if (strcmp(name, "meta") == 0) {
-		load(decoder, meta_subject(expression), expression);
+		decode_load(decoder, meta_subject(expression), expression);
 	} else if (strcmp(name, "payload") == 0) {
-		load(decoder, payload_subject(decoder, expression), expression);
+		decode_load(decoder, payload_subject(decoder, expression), expression);
 	} else if (strcmp(name, "bitwise") == 0) {
-		mask(decoder, expression);
+		decode_mask(decoder, expression);
 	} else if (strcmp(name, "cmp") == 0) {
-		compare(decoder, expression);
+		decode_compare(decoder, expression);
 	} else if (strcmp(name, "immediate") == 0) {
-		immediate(decoder, expression);
+		decode_immediate(decoder, expression);
 	} else if (strcmp(name, "masq") == 0) {
 		decoder->rule->target = TARGET_MASQUERADE;
-		append(decoder, "%smasquerade", decoder->len ? " " : "");
+		append_text(decoder, "%smasquerade", decoder->len ? " " : "");
 	} else {
 		decoder->subject = SUBJECT_NONE;
 		append_expression(decoder, expression);
@@ -285,7 +286,7 @@ int nft_foreign_decode(struct nftnl_rule *kernel, struct rule *rule)
 	struct decoder decoder = { .rule = rule, .text = text };
 
 	rule->target = TARGET_OTHER;
-	nftnl_expr_foreach(kernel, decode, &decoder);
+	nftnl_expr_foreach(kernel, decode_expression, &decoder);
 	rule->foreign = strdup(text);
 	return rule->foreign ? 0 : -ENOMEM;
 }

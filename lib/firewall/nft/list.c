@@ -141,7 +141,7 @@ static const struct rule *find_base(const rule_vector *plan, const struct nft_fi
 	return NULL;
 }
 
-static int list_base(const struct nft_standing *standing, struct listing *listing)
+static int list_base(const struct nft_base_state *state, struct listing *listing)
 {
 	rule_vector plan = { 0 };
 	int r = plan_rules(NFT_TRAITS, PLAN_BASE, NULL, &plan);
@@ -150,7 +150,7 @@ static int list_base(const struct nft_standing *standing, struct listing *listin
 		const struct rule *base = find_base(&plan, &nft_fixed_rules[i]);
 		struct rule *rule;
 
-		if (!base || !standing->handle[i] || nft_fixed_rules[i].set != SET_NONE)
+		if (!base || !state->handle[i] || nft_fixed_rules[i].set != SET_NONE)
 			continue;
 		rule = vector_push(listing->rules);
 		if (!rule) {
@@ -158,28 +158,28 @@ static int list_base(const struct nft_standing *standing, struct listing *listin
 			break;
 		}
 		*rule = *base;
-		rule->handle = standing->handle[i];
-		rule->packets = standing->packets[i];
-		rule->bytes = standing->bytes[i];
+		rule->handle = state->handle[i];
+		rule->packets = state->packets[i];
+		rule->bytes = state->bytes[i];
 	}
 	rules_clear(&plan);
 	return r;
 }
 
-static int list_foreign(struct nft_standing *standing, struct listing *listing)
+static int list_foreign_rules(struct nft_base_state *state, struct listing *listing)
 {
-	for (size_t i = 0; i < standing->foreign.len; i++) {
+	for (size_t i = 0; i < state->foreign.len; i++) {
 		struct rule *rule = vector_push(listing->rules);
 
 		if (!rule)
 			return -ENOMEM;
-		*rule = standing->foreign.items[i];
-		standing->foreign.items[i].foreign = NULL;
+		*rule = state->foreign.items[i];
+		state->foreign.items[i].foreign = NULL;
 	}
 	return 0;
 }
 
-static int list_elements(struct nft *nft, const struct nft_standing *standing,
+static int list_elements(struct nft *nft, const struct nft_base_state *state,
 			 struct listing *listing, struct nft_reply *reply)
 {
 	size_t first = listing->rules->len;
@@ -187,7 +187,7 @@ static int list_elements(struct nft *nft, const struct nft_standing *standing,
 
 	/* An element does nothing where no rule looks it up. */
 	for (size_t i = 0; r == 0 && i < nft_fixed_rules_len; i++) {
-		if (nft_fixed_rules[i].set == SET_NONE || !standing->handle[i])
+		if (nft_fixed_rules[i].set == SET_NONE || !state->handle[i])
 			continue;
 		r = nft_set_dump(nft, nft_fixed_rules[i].set, list_element, listing, reply);
 		/* Gone since: the generation tells. */
@@ -202,21 +202,21 @@ static int list_elements(struct nft *nft, const struct nft_standing *standing,
 /* -ERESTART when the rule set changed meanwhile. */
 static int list_once(struct nft *nft, struct listing *listing, struct nft_reply *reply)
 {
-	struct nft_standing standing = { 0 };
+	struct nft_base_state state = { 0 };
 	uint32_t before = 0, after = 0;
 	int r = nft_generation(nft, &before, reply);
 
 	if (r == 0)
-		r = nft_standing_read(nft, &standing, reply);
+		r = nft_base_state_read(nft, &state, reply);
 	if (r == 0 && !listing->network)
-		r = list_base(&standing, listing);
+		r = list_base(&state, listing);
 	if (r == 0 && !listing->network)
-		r = list_foreign(&standing, listing);
+		r = list_foreign_rules(&state, listing);
 	if (r == 0)
-		r = list_elements(nft, &standing, listing, reply);
+		r = list_elements(nft, &state, listing, reply);
 	if (r == 0)
 		r = nft_generation(nft, &after, reply);
-	nft_standing_clear(&standing);
+	nft_base_state_clear(&state);
 	return r < 0 ? r : before != after ? -ERESTART : 0;
 }
 

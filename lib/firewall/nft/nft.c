@@ -12,7 +12,7 @@ static void nft_close(struct firewall *firewall)
 	free(nft);
 }
 
-static int open_error(struct error *error, int r, const struct nft_reply *reply)
+static int nft_open_error(struct error *error, int r, const struct nft_reply *reply)
 {
 	switch (r) {
 	case -EPROTONOSUPPORT:
@@ -46,7 +46,7 @@ static int nft_open(const struct firewall_config *config, struct firewall **ret_
 		r = nft_generation(nft, &generation, &reply);
 	if (r < 0) {
 		nft_close(&nft->base);
-		return open_error(error, r, &reply);
+		return nft_open_error(error, r, &reply);
 	}
 	*ret_firewall = &nft->base;
 	return 0;

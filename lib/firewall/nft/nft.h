@@ -237,16 +237,16 @@ const char *nft_chain_name(enum rule_chain chain);
 enum rule_chain nft_chain_by_name(const char *name); /* CHAIN_COUNT: none of ours */
 
 /* Which of the fixed rules stand in the kernel, and what else there is. */
-struct nft_standing {
+struct nft_base_state {
 	uint64_t handle[FIXED_RULES]; /* 0: missing */
 	uint64_t packets[FIXED_RULES], bytes[FIXED_RULES];
 	rule_vector foreign;
 };
-void nft_standing_clear(struct nft_standing *standing);
-int nft_standing_read(struct nft *nft, struct nft_standing *standing, struct nft_reply *reply);
+void nft_base_state_clear(struct nft_base_state *state);
+int nft_base_state_read(struct nft *nft, struct nft_base_state *state, struct nft_reply *reply);
 
 /* Into the batch: whatever of the base is missing. */
-int nft_base_add(struct nft *nft, const struct nft_standing *standing);
+int nft_base_add(struct nft *nft, const struct nft_base_state *state);
 int nft_remove_base(struct firewall *firewall, struct error *error);
 int nft_present(struct firewall *firewall, struct error *error);
 int nft_in_use(struct firewall *firewall, struct error *error);

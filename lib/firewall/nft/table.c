@@ -141,7 +141,7 @@ static int set_add(struct nft *nft, enum nft_set id)
 }
 
 /* Before the next of our rules that stands, so that the order is the right one; else at the end. */
-static int rule_add(struct nft *nft, const struct nft_standing *standing, size_t index)
+static int rule_add(struct nft *nft, const struct nft_base_state *state, size_t index)
 {
 	const struct nft_fixed_rule *fixed = &nft_fixed_rules[index];
 	struct nftnl_rule *rule;
@@ -150,7 +150,7 @@ static int rule_add(struct nft *nft, const struct nft_standing *standing, size_t
 	uint64_t before = 0;
 
 	while (!before && next < nft_fixed_rules_len && nft_fixed_rules[next].chain == fixed->chain)
-		before = standing->handle[next++];
+		before = state->handle[next++];
 	message = nft_batch_message(nft, NFT_MSG_NEWRULE,
 				    before ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND,
 				    OBJECT_ROOM);
@@ -166,7 +166,7 @@ static int rule_add(struct nft *nft, const struct nft_standing *standing, size_t
 	return 0;
 }
 
-int nft_base_add(struct nft *nft, const struct nft_standing *standing)
+int nft_base_add(struct nft *nft, const struct nft_base_state *state)
 {
 	int r = table_add(nft);
 
@@ -175,22 +175,22 @@ int nft_base_add(struct nft *nft, const struct nft_standing *standing)
 	for (enum nft_set i = 0; r == 0 && i < SET_COUNT; i++)
 		r = set_add(nft, i);
 	for (size_t i = 0; r == 0 && i < nft_fixed_rules_len; i++) {
-		if (!standing->handle[i])
-			r = rule_add(nft, standing, i);
+		if (!state->handle[i])
+			r = rule_add(nft, state, i);
 	}
 	return r;
 }
 
 /* ---- reading ---- */
 
-void nft_standing_clear(struct nft_standing *standing)
+void nft_base_state_clear(struct nft_base_state *state)
 {
-	rules_clear(&standing->foreign);
-	memset(standing, 0, sizeof(*standing));
+	rules_clear(&state->foreign);
+	memset(state, 0, sizeof(*state));
 }
 
 struct reader {
-	struct nft_standing *standing;
+	struct nft_base_state *state;
 	char (*expected)[RULE_TEXT_MAX];
 	size_t next[CHAIN_COUNT]; /* our rules count only in their order */
 };
@@ -208,7 +208,7 @@ static int counter_read(struct nftnl_expr *expression, void *data)
 
 static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
 {
-	struct nft_standing *standing = reader->standing;
+	struct nft_base_state *state = reader->state;
 	enum rule_chain chain = nft_chain_by_name(nftnl_rule_get_str(kernel, NFTNL_RULE_CHAIN));
 	struct rule read = { .kind = RULE_FOREIGN, .chain = chain };
 	char text[RULE_TEXT_MAX];
@@ -223,13 +223,13 @@ static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
 	for (size_t i = reader->next[chain]; i < nft_fixed_rules_len; i++) {
 		if (nft_fixed_rules[i].chain != chain || strcmp(text, reader->expected[i]) != 0)
 			continue;
-		standing->handle[i] = read.handle;
-		standing->packets[i] = read.packets;
-		standing->bytes[i] = read.bytes;
+		state->handle[i] = read.handle;
+		state->packets[i] = read.packets;
+		state->bytes[i] = read.bytes;
 		reader->next[chain] = i + 1;
 		return 0;
 	}
-	foreign = vector_push(&standing->foreign);
+	foreign = vector_push(&state->foreign);
 	if (!foreign)
 		return -ENOMEM;
 	*foreign = read;
@@ -265,10 +265,10 @@ static int expected_texts(char texts[][RULE_TEXT_MAX])
 	return 0;
 }
 
-int nft_standing_read(struct nft *nft, struct nft_standing *standing, struct nft_reply *reply)
+int nft_base_state_read(struct nft *nft, struct nft_base_state *state, struct nft_reply *reply)
 {
 	CLEANUP_FREE char(*expected)[RULE_TEXT_MAX] = calloc(FIXED_RULES, sizeof(*expected));
-	struct reader reader = { .standing = standing, .expected = expected };
+	struct reader reader = { .state = state, .expected = expected };
 	struct nlmsghdr *message;
 
 	memset(reply, 0, sizeof(*reply));
@@ -333,7 +333,7 @@ int nft_in_use(struct firewall *firewall, struct error *error)
 /* ---- taking away ---- */
 
 struct base {
-	struct nft_standing standing;
+	struct nft_base_state state;
 	bool chain[CHAIN_COUNT], set[SET_COUNT]; /* it exists */
 	bool keep[CHAIN_COUNT];                  /* it holds somebody's rule */
 	bool in_use;                             /* a set has an element */
@@ -360,10 +360,10 @@ static int chain_message(const struct nlmsghdr *message, void *data)
 
 static int base_read(struct nft *nft, struct base *base, struct nft_reply *reply)
 {
-	int r = nft_standing_read(nft, &base->standing, reply);
+	int r = nft_base_state_read(nft, &base->state, reply);
 
-	for (size_t i = 0; r == 0 && i < base->standing.foreign.len; i++)
-		base->foreign = base->keep[base->standing.foreign.items[i].chain] = true;
+	for (size_t i = 0; r == 0 && i < base->state.foreign.len; i++)
+		base->foreign = base->keep[base->state.foreign.items[i].chain] = true;
 	/* The administrator's rules stay in force. */
 	if (base->keep[CHAIN_FILTER_USER])
 		base->keep[CHAIN_FILTER_FORWARD] = true;
@@ -396,14 +396,14 @@ static int parts_delete(struct nft *nft, const struct base *base)
 	struct nlmsghdr *message;
 
 	for (size_t i = 0; i < nft_fixed_rules_len; i++) {
-		if (!base->standing.handle[i] ||
+		if (!base->state.handle[i] ||
 		    (nft_fixed_rules[i].kind == RULE_USER_JUMP && base->keep[CHAIN_FILTER_USER]))
 			continue;
 		message = delete_message(nft, NFT_MSG_DELRULE, NFTA_RULE_TABLE);
 		if (!message)
 			return -ENOMEM;
 		mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chains[nft_fixed_rules[i].chain].name);
-		mnl_attr_put_u64(message, NFTA_RULE_HANDLE, htobe64(base->standing.handle[i]));
+		mnl_attr_put_u64(message, NFTA_RULE_HANDLE, htobe64(base->state.handle[i]));
 	}
 	for (size_t i = 0; i < CHAIN_COUNT; i++) {
 		if (!base->chain[i] || base->keep[i])
@@ -456,7 +456,7 @@ static int base_delete(struct nft *nft, struct nft_reply *reply)
 	if (r == 0)
 		r = nft_batch_commit(nft, reply);
 out:
-	nft_standing_clear(&base.standing);
+	nft_base_state_clear(&base.state);
 	return r;
 }
 
