@@ -183,7 +183,7 @@ static const struct rule_text *text_of(const bn_rule *rule)
 	text = malloc(sizeof(*text));
 	if (!text)
 		return &empty;
-	rule_render_address(&rule->rule, &rule->rule.source, false, text->source);
+	rule_render_address(&rule->rule, &rule->rule.source, rule->rule.source_not, text->source);
 	rule_render_address(&rule->rule, &rule->rule.destination, rule->rule.destination_not,
 			    text->destination);
 	rule_render_extra(&rule->rule, text->extra);

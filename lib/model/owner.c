@@ -125,6 +125,20 @@ static int find_loopback_owners(rule_vector *rules)
 	return r;
 }
 
+/* That of the endpoint which the rule is about, where it says one; else family 0. */
+static struct addr endpoint_address(const struct rule *rule)
+{
+	const struct kind *kind = kind_of(rule->kind);
+
+	if (kind->target == TARGET_DNAT)
+		return rule->to;
+	if (kind->destination.is == ADDRESS_ENDPOINT)
+		return rule->destination.addr;
+	if (kind->source.is == ADDRESS_ENDPOINT)
+		return rule->source.addr;
+	return (struct addr){ 0 };
+}
+
 int owners_find(rule_vector *rules, const network_vector *networks,
 		const endpoint_vector *endpoints)
 {
@@ -133,26 +147,15 @@ int owners_find(rule_vector *rules, const network_vector *networks,
 
 	for (size_t i = 0; r == 0 && i < rules->len; i++) {
 		struct rule *rule = &rules->items[i];
-		struct holder wanted = { 0 };
+		const struct holder wanted = { .addr = endpoint_address(rule) };
 
-		switch (rule->kind) {
-		case RULE_PORT_DNAT:
-			wanted.addr = rule->to;
-			if (!give(rule, &holders, &wanted))
-				find_network(rule, networks);
-			break;
-		case RULE_DIRECT_DROP:
-			wanted.addr = rule->destination.addr;
-			if (!give(rule, &holders, &wanted))
-				find_network(rule, networks);
-			break;
-		case RULE_LOOPBACK_PORT_DROP:
-			break;
-		default:
-			if (rule->network[0] || rule->in[0] || rule->out[0])
-				find_network(rule, networks);
-			break;
-		}
+		/* those of ports that say no address come below */
+		if (kind_of(rule->kind)->scope == PLAN_PORTS && !addr_is_set(&wanted.addr))
+			continue;
+		if (addr_is_set(&wanted.addr) && give(rule, &holders, &wanted))
+			continue;
+		if (rule->network[0] || rule->in[0] || rule->out[0])
+			find_network(rule, networks);
 	}
 	free(holders.items);
 	return r < 0 ? r : find_loopback_owners(rules);

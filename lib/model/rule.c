@@ -1,80 +1,78 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/rule.h"
 
-/* Where each kind stands and what it does. */
-static const struct {
-	enum rule_chain chain;
-	enum rule_target target;
-	enum rule_chain jump;
-	uint32_t match;
-} kinds[RULE_KIND_COUNT] = {
-	[RULE_RAW_JUMP] = { CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0 },
-	[RULE_LOOPBACK_JUMP] = { CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0 },
-	[RULE_LOOPBACK_SOURCE_JUMP] = { CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING,
-					0 },
-	[RULE_NETWORK_RAW_JUMP] = { CHAIN_RAW_PREROUTING, TARGET_JUMP, CHAIN_RAW_PREROUTING, 0 },
-	[RULE_LOOPBACK_PORT_DROP] = { CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0 },
-	[RULE_LOOPBACK_DROP] = { CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0 },
-	[RULE_LOOPBACK_SOURCE_DROP] = { CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0 },
-	[RULE_DIRECT_DROP] = { CHAIN_RAW_PREROUTING, TARGET_DROP, 0, 0 },
-	[RULE_PORTS_JUMP_PREROUTING] = { CHAIN_NAT_PREROUTING, TARGET_JUMP, CHAIN_NAT_PORTS,
-					 RULE_LOCAL_DESTINATION },
-	[RULE_PORTS_JUMP_OUTPUT] = { CHAIN_NAT_OUTPUT, TARGET_JUMP, CHAIN_NAT_PORTS,
-				     RULE_LOCAL_DESTINATION },
-	[RULE_NETWORK_PORTS_JUMP] = { CHAIN_NAT_PORTS, TARGET_JUMP, CHAIN_NAT_PORTS, 0 },
-	[RULE_PORT_DNAT] = { CHAIN_NAT_PORTS, TARGET_DNAT, 0, 0 },
-	[RULE_USER_JUMP] = { CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_USER, 0 },
-	[RULE_FORWARD_JUMP] = { CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_FORWARD, 0 },
-	[RULE_ESTABLISHED_ACCEPT] = { CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0,
-				      RULE_STATE_ESTABLISHED },
-	[RULE_DNAT_ACCEPT] = { CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, RULE_STATUS_DNAT },
-	[RULE_NETWORK_FORWARD_JUMP] = { CHAIN_FILTER_FORWARD, TARGET_JUMP, CHAIN_FILTER_FORWARD,
-					0 },
-	[RULE_BRIDGED_ACCEPT] = { CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0 },
-	[RULE_UNPUBLISHED_DROP] = { CHAIN_FILTER_FORWARD, TARGET_DROP, 0, 0 },
-	[RULE_OUTGOING_ACCEPT] = { CHAIN_FILTER_FORWARD, TARGET_ACCEPT, 0, 0 },
-	[RULE_POSTROUTING_JUMP] = { CHAIN_NAT_POSTROUTING, TARGET_JUMP, CHAIN_NAT_POSTROUTING, 0 },
-	[RULE_NETWORK_POSTROUTING_JUMP] = { CHAIN_NAT_POSTROUTING, TARGET_JUMP,
-					    CHAIN_NAT_POSTROUTING, 0 },
-	[RULE_HAIRPIN_MASQUERADE] = { CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0,
-				      RULE_STATUS_DNAT },
-	[RULE_LOOPBACK_MASQUERADE] = { CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0 },
-	[RULE_MASQUERADE] = { CHAIN_NAT_POSTROUTING, TARGET_MASQUERADE, 0, 0 },
-};
-
-void rule_init(struct rule *rule, enum rule_kind kind, int family)
+void rule_init(struct rule *rule, const struct kind *kind, int family)
 {
-	static const struct prefix loopback = { { AF_INET, { 127 } }, 8 };
+	*rule = (struct rule){
+		.kind = kind->kind,
+		.family = family,
+		.chain = kind->chain,
+		.target = kind->target,
+		.jump = kind->jump,
+		.match = kind->match,
+		.in_not = kind->in.negated,
+		.out_not = kind->out.negated,
+		.source_not = kind->source.negated,
+		.destination_not = kind->destination.negated,
+	};
+	if (kind->in.is == DEVICE_LOOPBACK)
+		string_copy(rule->in, sizeof(rule->in), LOOPBACK_DEVICE);
+	if (kind->out.is == DEVICE_LOOPBACK)
+		string_copy(rule->out, sizeof(rule->out), LOOPBACK_DEVICE);
+	if (kind->source.is == ADDRESS_FIXED)
+		rule->source = kind->source.fixed;
+	if (kind->destination.is == ADDRESS_FIXED)
+		rule->destination = kind->destination.fixed;
+}
 
-	*rule = (struct rule){ .kind = kind,
-			       .family = family,
-			       .chain = kinds[kind].chain,
-			       .target = kinds[kind].target,
-			       .jump = kinds[kind].jump,
-			       .match = kinds[kind].match };
-	switch (kind) {
-	case RULE_LOOPBACK_JUMP:
-	case RULE_LOOPBACK_SOURCE_JUMP:
-	case RULE_LOOPBACK_PORT_DROP:
-		string_copy(rule->in, sizeof(rule->in), "lo");
-		rule->in_not = true;
-		break;
-	default:
-		break;
+static bool device_fits(enum kind_device is, uint32_t traits, const char *name)
+{
+	switch (is) {
+	case DEVICE_ANY:
+		return !name[0];
+	case DEVICE_LOOPBACK:
+		return strcmp(name, LOOPBACK_DEVICE) == 0;
+	case DEVICE_BRIDGE:
+		return name[0];
+	case DEVICE_BRIDGE_IF_KNOWN:
+		return !name[0] == !(traits & PLAN_POSTROUTING_IN);
 	}
-	switch (kind) {
-	case RULE_LOOPBACK_JUMP:
-	case RULE_LOOPBACK_DROP:
-		rule->destination = loopback;
-		break;
-	case RULE_LOOPBACK_SOURCE_JUMP:
-	case RULE_LOOPBACK_SOURCE_DROP:
-	case RULE_LOOPBACK_MASQUERADE:
-		rule->source = loopback;
-		break;
-	default:
-		break;
+	return false;
+}
+
+static bool address_fits(enum kind_address is, uint32_t traits, const struct prefix *fixed,
+			 const struct prefix *prefix)
+{
+	bool set = addr_is_set(&prefix->addr);
+
+	switch (is) {
+	case ADDRESS_ANY:
+		return !set;
+	case ADDRESS_FIXED:
+		return prefix_compare(fixed, prefix) == 0;
+	case ADDRESS_SUBNET:
+	case ADDRESS_ENDPOINT:
+		return set;
+	case ADDRESS_SUBNET_FOR_DEVICE:
+		return set == !(traits & PLAN_POSTROUTING_IN);
+	case ADDRESS_HOST:
+		return true;
 	}
+	return false;
+}
+
+bool rule_fits(const struct rule *rule, const struct kind *kind, uint32_t traits)
+{
+	return rule->target == kind->target && rule->match == kind->match &&
+	       rule->in_not == kind->in.negated && rule->out_not == kind->out.negated &&
+	       rule->source_not == kind->source.negated &&
+	       rule->destination_not == kind->destination.negated &&
+	       !rule->host_port == !kind->host_ports &&
+	       device_fits(kind->in.is, traits, rule->in) &&
+	       device_fits(kind->out.is, traits, rule->out) &&
+	       address_fits(kind->source.is, traits, &kind->source.fixed, &rule->source) &&
+	       address_fits(kind->destination.is, traits, &kind->destination.fixed,
+			    &rule->destination);
 }
 
 void rules_clear(rule_vector *rules)
@@ -116,6 +114,7 @@ static int compare_rest(const struct rule *a, const struct rule *b)
 	    (order = strcmp(a->in, b->in)) || (order = COMPARE(a->in_not, b->in_not)) ||
 	    (order = strcmp(a->out, b->out)) || (order = COMPARE(a->out_not, b->out_not)) ||
 	    (order = prefix_compare(&a->source, &b->source)) ||
+	    (order = COMPARE(a->source_not, b->source_not)) ||
 	    (order = COMPARE(a->destination_not, b->destination_not)) ||
 	    (order = COMPARE(a->match, b->match)) || (order = addr_compare(&a->to, &b->to)) ||
 	    (order = COMPARE(a->to_port, b->to_port)))

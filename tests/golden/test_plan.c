@@ -50,7 +50,7 @@ static void print_rule(FILE *out, const struct firewall_backend *backend, const 
 
 	rule_render_interface(rule->in, rule->in_not, in);
 	rule_render_interface(rule->out, rule->out_not, interface);
-	rule_render_address(rule, &rule->source, false, source);
+	rule_render_address(rule, &rule->source, rule->source_not, source);
 	rule_render_address(rule, &rule->destination, rule->destination_not, destination);
 	rule_render_extra(rule, extra);
 	rule_purpose(rule, purpose);

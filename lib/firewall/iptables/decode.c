@@ -103,7 +103,8 @@ static bool read_interface(const char *field, const unsigned char *mask, char *n
 
 static int read_head(int family, const void *data, const struct entry_head *head, struct rule *rule)
 {
-	static const uint8_t known = IPT_INV_VIA_IN | IPT_INV_VIA_OUT | IPT_INV_DSTIP;
+	static const uint8_t known = IPT_INV_VIA_IN | IPT_INV_VIA_OUT | IPT_INV_SRCIP |
+				     IPT_INV_DSTIP;
 	uint8_t known_flags = family == AF_INET6 ? IP6T_F_PROTO | IP6T_F_GOTO : IPT_F_GOTO;
 	uint16_t protocol = entry_protocol(family, data);
 	int r = 0;
@@ -114,6 +115,7 @@ static int read_head(int family, const void *data, const struct entry_head *head
 	rule->protocol = (uint8_t)protocol;
 	rule->in_not = *head->inverted & IPT_INV_VIA_IN;
 	rule->out_not = *head->inverted & IPT_INV_VIA_OUT;
+	rule->source_not = *head->inverted & IPT_INV_SRCIP;
 	rule->destination_not = *head->inverted & IPT_INV_DSTIP;
 	if (!read_prefix(family, head->source, head->source_mask, head->address_len,
 			 &rule->source) ||
@@ -167,6 +169,8 @@ static bool read_state(const struct extension *match, struct rule *rule)
 		return false;
 	if (info->state_mask == STATE_ESTABLISHED)
 		rule->match |= RULE_STATE_ESTABLISHED;
+	else if (info->state_mask == XT_CONNTRACK_STATE_INVALID)
+		rule->match |= RULE_STATE_INVALID;
 	else if (info->state_mask == XT_CONNTRACK_STATE_DNAT)
 		rule->match |= RULE_STATUS_DNAT;
 	else
@@ -372,7 +376,9 @@ static void say_match(struct text *text, const struct extension *match)
 		say(text, "-m %s --dport %u:%u", match->name, first, last);
 	else if (read_state(match, &rule))
 		say(text, "-m conntrack --ctstate %s",
-		    rule.match & RULE_STATUS_DNAT ? "DNAT" : "RELATED,ESTABLISHED");
+		    rule.match & RULE_STATUS_DNAT   ? "DNAT" :
+		    rule.match & RULE_STATE_INVALID ? "INVALID" :
+						      "RELATED,ESTABLISHED");
 	else
 		say(text, "[match %s]", match->name);
 }

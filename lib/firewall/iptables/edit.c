@@ -313,17 +313,13 @@ static unsigned int position_of(const struct edit *edit, const struct item *item
 {
 	struct position position = { item, rule_place(item->rule), TABLE_END };
 
-	switch (item->rule->kind) {
-	case RULE_FORWARD_JUMP:
+	if (rule_in_any_order(item->rule))
+		return TABLE_END;
+	if (item->rule->kind == RULE_FORWARD_JUMP) {
 		/* behind that to the administrator's rules */
 		position.index = 0;
 		table_walk(edit->table, item->chain, is_user_jump, &position);
 		return position.index;
-	case RULE_DIRECT_DROP:
-	case RULE_LOOPBACK_PORT_DROP:
-		return TABLE_END;
-	default:
-		break;
 	}
 	if (places[position.place].type == PLACE_BUILTIN)
 		return 0;

@@ -100,6 +100,7 @@ static void put_head(struct entry *entry, const struct rule *rule, uint32_t flag
 	put_interface(rule->out, head.out, head.out_mask);
 	*head.inverted = (uint8_t)((rule->in_not ? IPT_INV_VIA_IN : 0) |
 				   (rule->out_not ? IPT_INV_VIA_OUT : 0) |
+				   (rule->source_not ? IPT_INV_SRCIP : 0) |
 				   (rule->destination_not ? IPT_INV_DSTIP : 0));
 	if (flags & ENTRY_GOTO)
 		*head.flags = head.goto_flag;
@@ -160,6 +161,8 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 	}
 	if (rule->match & RULE_STATE_ESTABLISHED)
 		put_state(entry, STATE_ESTABLISHED);
+	if (rule->match & RULE_STATE_INVALID)
+		put_state(entry, XT_CONNTRACK_STATE_INVALID);
 	if (rule->match & RULE_STATUS_DNAT)
 		put_state(entry, XT_CONNTRACK_STATE_DNAT);
 	if (flags & ENTRY_COMMENT)

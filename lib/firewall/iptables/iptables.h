@@ -93,6 +93,8 @@ extern const struct place_info places[PLACE_COUNT];
 
 enum place rule_place(const struct rule *rule);
 enum table_id rule_table(const struct rule *rule);
+/* Among those of its place the order is of no matter. */
+bool rule_in_any_order(const struct rule *rule);
 void place_chain(enum place place, const char *label, char name[static CHAIN_NAME_MAX]);
 void iptables_chain_name(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 void iptables_jump_name(const struct rule *rule, char name[static CHAIN_NAME_MAX]);

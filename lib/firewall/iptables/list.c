@@ -146,7 +146,7 @@ bool rules_have_network(const rule_vector *rules)
 {
 	for (size_t i = 0; i < rules->len; i++) {
 		if (rules->items[i].kind != RULE_FOREIGN &&
-		    (rules->items[i].network[0] || rules->items[i].kind == RULE_OUTGOING_ACCEPT))
+		    kind_of(rules->items[i].kind)->scope != PLAN_BASE)
 			return true;
 	}
 	return false;

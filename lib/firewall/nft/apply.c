@@ -27,7 +27,7 @@ struct element_writer {
 	size_t nest; /* where its list of elements starts */
 };
 
-static int element_writer_open(struct element_writer *writer, enum nft_set set)
+static int element_writer_open(struct element_writer *writer, size_t set)
 {
 	struct nlmsghdr *message;
 	struct nlattr *nest;
@@ -36,7 +36,7 @@ static int element_writer_open(struct element_writer *writer, enum nft_set set)
 	if (!message)
 		return -ENOMEM;
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, nft_sets[set].name);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, nft_fixed_at(set)->set);
 	nest = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
 	writer->nest = (size_t)((char *)nest - (char *)message);
 	writer->set = (int)set;
@@ -57,7 +57,7 @@ static void put_data(struct nlmsghdr *message, uint16_t type, const uint8_t *dat
 
 static int element_writer_put(struct element_writer *writer, const struct nft_element *element)
 {
-	const struct nft_set_type *set = &nft_sets[element->set];
+	const struct nft_fixed *fixed = nft_fixed_at(element->set);
 	struct nft_comment comment;
 	struct nlmsghdr *message;
 	struct nlattr *item;
@@ -73,9 +73,10 @@ static int element_writer_put(struct element_writer *writer, const struct nft_el
 	if (!message)
 		return -ENOMEM;
 	item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
-	put_data(message, NFTA_SET_ELEM_KEY, element->key, nft_fields_size(set->key));
-	if (writer->values && set->value[0])
-		put_data(message, NFTA_SET_ELEM_DATA, element->value, nft_fields_size(set->value));
+	put_data(message, NFTA_SET_ELEM_KEY, element->key, nft_fields_size(fixed->key));
+	if (writer->values && fixed->value[0])
+		put_data(message, NFTA_SET_ELEM_DATA, element->value,
+			 nft_fields_size(fixed->value));
 	if (writer->values) {
 		nft_comment_owner(element->rule, &comment);
 		if (comment.len)
@@ -357,14 +358,14 @@ static bool base_is_missing(struct change *change)
 {
 	struct nft_reply reply;
 	struct nlmsghdr *message;
-	enum nft_set set = change->remove.items[0].set;
+	size_t set = change->remove.items[0].set;
 
 	nft_requests_begin(change->nft);
 	message = nft_batch_message(change->nft, NFT_MSG_GETSET, 0, ELEMENT_ROOM);
 	if (!message)
 		return false;
 	mnl_attr_put_strz(message, NFTA_SET_TABLE, NFT_TABLE);
-	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_sets[set].name);
+	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(set)->set);
 	return nft_batch_send(change->nft, NULL, NULL, &reply) == -ENOENT;
 }
 

@@ -5,89 +5,6 @@
 #include "firewall/nft/nft.h"
 #include "model/port.h"
 
-/* nft's numbers of data types, from its TYPE_* */
-/* clang-format off */
-const struct nft_field_type nft_fields[FIELD_COUNT] = {
-	[FIELD_DESTINATION4] = {4, 7, false},
-	[FIELD_DESTINATION6] = {16, 8, false},
-	[FIELD_PROTOCOL] = {1, 12, false},
-	[FIELD_PORT] = {2, 13, false},
-	[FIELD_FAMILY] = {1, 2, true},
-	[FIELD_IN] = {IFNAMSIZ, 41, true},
-	[FIELD_OUT] = {IFNAMSIZ, 41, true},
-	[FIELD_TO4] = {4, 7, false},
-	[FIELD_TO6] = {16, 8, false},
-	[FIELD_TO_PORT] = {2, 13, false},
-};
-/* clang-format on */
-
-/* No name may be a word of nft's grammar ("masquerade"), or a listing could not be read back. */
-/* clang-format off */
-const struct nft_set_type nft_sets[SET_COUNT] = {
-	[SET_LOOPBACK_PORTS] = {"loopback-ports", RULE_LOOPBACK_PORT_DROP, AF_INET, false, false,
-				{FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT}, {0}},
-	[SET_LOOPBACK_BRIDGES] = {"loopback-bridges", RULE_LOOPBACK_DROP, AF_INET, false, false,
-				  {FIELD_IN}, {0}},
-	[SET_LOOPBACK_SOURCES] = {"loopback-sources", RULE_LOOPBACK_SOURCE_DROP, AF_INET, false,
-				  false, {FIELD_IN}, {0}},
-	[SET_DIRECT4_ALLOWED] = {"direct4-allowed", RULE_DIRECT_DROP, AF_INET, true, true,
-				 {FIELD_DESTINATION4, FIELD_IN}, {0}},
-	[SET_DIRECT4] = {"direct4", RULE_DIRECT_DROP, AF_INET, false, false,
-			 {FIELD_DESTINATION4}, {0}},
-	[SET_DIRECT6_ALLOWED] = {"direct6-allowed", RULE_DIRECT_DROP, AF_INET6, true, true,
-				 {FIELD_DESTINATION6, FIELD_IN}, {0}},
-	[SET_DIRECT6] = {"direct6", RULE_DIRECT_DROP, AF_INET6, false, false,
-			 {FIELD_DESTINATION6}, {0}},
-	[SET_PORTS4_ADDRESS] = {"ports4-address", RULE_PORT_DNAT, AF_INET, false, false,
-				{FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT},
-				{FIELD_TO4, FIELD_TO_PORT}},
-	[SET_PORTS4] = {"ports4", RULE_PORT_DNAT, AF_INET, false, false,
-			{FIELD_PROTOCOL, FIELD_PORT}, {FIELD_TO4, FIELD_TO_PORT}},
-	[SET_PORTS6_ADDRESS] = {"ports6-address", RULE_PORT_DNAT, AF_INET6, false, false,
-				{FIELD_DESTINATION6, FIELD_PROTOCOL, FIELD_PORT},
-				{FIELD_TO6, FIELD_TO_PORT}},
-	[SET_PORTS6] = {"ports6", RULE_PORT_DNAT, AF_INET6, false, false,
-			{FIELD_PROTOCOL, FIELD_PORT}, {FIELD_TO6, FIELD_TO_PORT}},
-	[SET_BRIDGED] = {"bridged", RULE_BRIDGED_ACCEPT, AF_UNSPEC, false, false,
-			 {FIELD_FAMILY, FIELD_IN, FIELD_OUT}, {0}},
-	[SET_UNPUBLISHED] = {"unpublished", RULE_UNPUBLISHED_DROP, AF_UNSPEC, false, false,
-			     {FIELD_FAMILY, FIELD_OUT}, {0}},
-	[SET_OUTGOING] = {"outgoing", RULE_OUTGOING_ACCEPT, AF_UNSPEC, false, false,
-			  {FIELD_FAMILY, FIELD_IN}, {0}},
-	[SET_HAIRPIN] = {"hairpin", RULE_HAIRPIN_MASQUERADE, AF_UNSPEC, false, false,
-			 {FIELD_FAMILY, FIELD_IN, FIELD_OUT}, {0}},
-	[SET_HAIRPIN_BRIDGED] = {"hairpin-bridged", RULE_HAIRPIN_MASQUERADE, AF_UNSPEC, true,
-				 false, {FIELD_FAMILY, FIELD_OUT}, {0}},
-	[SET_LOOPBACK_MASQUERADE] = {"loopback-masquerade", RULE_LOOPBACK_MASQUERADE, AF_INET,
-				     false, false, {FIELD_OUT}, {0}},
-	[SET_MASQUERADE_STAY] = {"masquerade-stay", RULE_MASQUERADE, AF_UNSPEC, true, true,
-				 {FIELD_FAMILY, FIELD_IN, FIELD_OUT}, {0}},
-	[SET_MASQUERADE_LEAVE] = {"masquerade-leave", RULE_MASQUERADE, AF_UNSPEC, false, false,
-				  {FIELD_FAMILY, FIELD_IN}, {0}},
-};
-/* clang-format on */
-
-size_t nft_fields_size(const uint8_t fields[static FIELDS_MAX])
-{
-	size_t size = 0;
-
-	/* A single field is not padded; all but the last of several are, and nft pads that too. */
-	if (!fields[1])
-		return nft_fields[fields[0]].size;
-	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
-		size += FIELD_SPACE(fields[i]);
-	return size;
-}
-
-uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX])
-{
-	uint32_t type = 0;
-
-	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
-		type = type << 6 | nft_fields[fields[i]].type;
-	return type;
-}
-
 /* ---- comments ---- */
 
 void nft_comment_text(const char *text, struct nft_comment *ret_comment)
@@ -140,6 +57,10 @@ static void field_encode(enum nft_field field, const struct rule *rule, uint8_t 
 	uint16_t port;
 
 	switch (field) {
+	case FIELD_SOURCE4:
+	case FIELD_SOURCE6:
+		memcpy(data, rule->source.addr.bytes, nft_fields[field].size);
+		break;
 	case FIELD_DESTINATION4:
 	case FIELD_DESTINATION6:
 		memcpy(data, rule->destination.addr.bytes, nft_fields[field].size);
@@ -164,7 +85,8 @@ static void field_encode(enum nft_field field, const struct rule *rule, uint8_t 
 		memcpy(data, field == FIELD_IN ? rule->in : rule->out,
 		       strnlen(field == FIELD_IN ? rule->in : rule->out, IFNAMSIZ - 1));
 		break;
-	default:
+	case FIELD_NONE:
+	case FIELD_COUNT:
 		break;
 	}
 }
@@ -178,36 +100,72 @@ static void fields_encode(const uint8_t fields[static FIELDS_MAX], const struct 
 	}
 }
 
-/* Does the set take an element of this rule? */
-static bool set_takes(const struct nft_set_type *type, const struct rule *rule)
+static bool field_is_set(enum nft_field field, const struct rule *rule)
 {
-	bool address = type->key[0] == FIELD_DESTINATION4 || type->key[0] == FIELD_DESTINATION6;
-
-	if (type->kind != rule->kind || (type->family && type->family != rule->family))
-		return false;
-	if (type->kind == RULE_PORT_DNAT)
-		return address == addr_is_set(&rule->destination.addr);
-	if (!type->part)
+	switch (field) {
+	case FIELD_SOURCE4:
+	case FIELD_SOURCE6:
+		return rule->source.addr.family == nft_fields[field].family;
+	case FIELD_DESTINATION4:
+	case FIELD_DESTINATION6:
+		return rule->destination.addr.family == nft_fields[field].family;
+	case FIELD_IN:
+		return rule->in[0];
+	case FIELD_OUT:
+		return rule->out[0];
+	case FIELD_TO4:
+	case FIELD_TO6:
+		return rule->to.family == nft_fields[field].family;
+	case FIELD_PROTOCOL:
+	case FIELD_PORT:
+	case FIELD_FAMILY:
+	case FIELD_TO_PORT:
 		return true;
-	return rule->kind == RULE_DIRECT_DROP ? rule->in[0] != '\0' : rule->out[0] != '\0';
+	case FIELD_NONE:
+	case FIELD_COUNT:
+		break;
+	}
+	return false;
+}
+
+static bool has_destination(const struct nft_fixed *fixed)
+{
+	return fixed->key[0] == FIELD_DESTINATION4 || fixed->key[0] == FIELD_DESTINATION6;
+}
+
+/* Is the rule an element of this set? */
+static bool set_takes(size_t id, const struct rule *rule)
+{
+	const struct nft_fixed *fixed = nft_fixed_at(id);
+	int family = fixed ? nft_fixed_family(id) : AF_UNSPEC;
+
+	if (!fixed || (family && family != rule->family))
+		return false;
+	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
+		if (!field_is_set(fixed->key[i], rule))
+			return false;
+	}
+	/* A port of one address is not one of every address. */
+	return kind_of(rule->kind)->destination.is != ADDRESS_HOST ||
+	       has_destination(fixed) == addr_is_set(&rule->destination.addr);
 }
 
 static int rule_encode(const struct rule *rule, nft_element_vector *elements, struct error *error)
 {
 	bool taken = false;
 
-	for (size_t i = 0; i < SET_COUNT; i++) {
+	for (size_t i = NFT_FIXED_OF(rule->kind); i < NFT_FIXED_OF(rule->kind + 1); i++) {
 		struct nft_element *element;
 
-		if (!set_takes(&nft_sets[i], rule))
+		if (!set_takes(i, rule))
 			continue;
 		element = vector_push(elements);
 		if (!element)
 			return error_oom(error);
 		element->rule = rule;
 		element->set = (uint8_t)i;
-		fields_encode(nft_sets[i].key, rule, element->key);
-		fields_encode(nft_sets[i].value, rule, element->value);
+		fields_encode(nft_fixed_at(i)->key, rule, element->key);
+		fields_encode(nft_fixed_at(i)->value, rule, element->value);
 		taken = true;
 	}
 	if (!taken || rule->count > 1)
@@ -215,21 +173,6 @@ static int rule_encode(const struct rule *rule, nft_element_vector *elements, st
 				 "a rule of kind %d for %d ports can't be said in nftables",
 				 (int)rule->kind, (int)rule->count);
 	return 0;
-}
-
-static bool is_base(const struct rule *rule)
-{
-	switch (rule->kind) {
-	case RULE_PORTS_JUMP_PREROUTING:
-	case RULE_PORTS_JUMP_OUTPUT:
-	case RULE_USER_JUMP:
-	case RULE_ESTABLISHED_ACCEPT:
-	case RULE_DNAT_ACCEPT:
-	case RULE_FOREIGN:
-		return true;
-	default:
-		return false;
-	}
 }
 
 int nft_element_order(const void *a, const void *b)
@@ -250,7 +193,7 @@ int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector
 		size_t before = elements->len;
 		int r;
 
-		if (is_base(&rules[i]))
+		if (rules[i].kind == RULE_FOREIGN || kind_of(rules[i].kind)->scope == PLAN_BASE)
 			continue;
 		r = rule_encode(&rules[i], elements, error);
 		if (r < 0)
@@ -330,12 +273,12 @@ int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_
 
 bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view)
 {
-	const struct nft_set_type *type = &nft_sets[element->set];
-	size_t value_len = type->value[0] ? nft_fields_size(type->value) : 0;
+	const struct nft_fixed *fixed = nft_fixed_at(element->set);
+	size_t value_len = fixed->value[0] ? nft_fields_size(fixed->value) : 0;
 	struct nft_comment comment;
 
 	nft_comment_owner(element->rule, &comment);
-	return view->key_len == nft_fields_size(type->key) &&
+	return view->key_len == nft_fields_size(fixed->key) &&
 	       memcmp(view->key, element->key, view->key_len) == 0 &&
 	       view->value_len == value_len &&
 	       (!value_len || memcmp(view->value, element->value, value_len) == 0) &&
@@ -345,10 +288,8 @@ bool nft_element_matches(const struct nft_element *element, const struct nft_ele
 
 static void decode_address(enum nft_field field, const uint8_t *data, struct addr *ret_addr)
 {
-	bool ipv4 = field == FIELD_DESTINATION4 || field == FIELD_TO4;
-
 	memset(ret_addr, 0, sizeof(*ret_addr));
-	ret_addr->family = ipv4 ? AF_INET : AF_INET6;
+	ret_addr->family = nft_fields[field].family;
 	memcpy(ret_addr->bytes, data, nft_fields[field].size);
 }
 
@@ -360,6 +301,11 @@ static uint16_t decode_port(const uint8_t *data)
 static bool field_decode(enum nft_field field, const uint8_t *data, struct rule *rule)
 {
 	switch (field) {
+	case FIELD_SOURCE4:
+	case FIELD_SOURCE6:
+		decode_address(field, data, &rule->source.addr);
+		rule->source.len = (uint8_t)(nft_fields[field].size * 8);
+		return true;
 	case FIELD_DESTINATION4:
 	case FIELD_DESTINATION6:
 		decode_address(field, data, &rule->destination.addr);
@@ -386,9 +332,11 @@ static bool field_decode(enum nft_field field, const uint8_t *data, struct rule 
 	case FIELD_OUT:
 		memcpy(field == FIELD_IN ? rule->in : rule->out, data, IFNAMSIZ);
 		return data[IFNAMSIZ - 1] == '\0';
-	default:
-		return false;
+	case FIELD_NONE:
+	case FIELD_COUNT:
+		break;
 	}
+	return false;
 }
 
 static bool fields_decode(const uint8_t fields[static FIELDS_MAX], const uint8_t *data, size_t len,
@@ -406,13 +354,13 @@ static bool fields_decode(const uint8_t fields[static FIELDS_MAX], const uint8_t
 	return true;
 }
 
-bool nft_element_decode(enum nft_set set, const struct nft_element_view *view, struct rule *rule)
+bool nft_element_decode(size_t set, const struct nft_element_view *view, struct rule *rule)
 {
-	const struct nft_set_type *type = &nft_sets[set];
+	const struct nft_fixed *fixed = nft_fixed_at(set);
 
-	rule_init(rule, type->kind, type->family);
-	if (!fields_decode(type->key, view->key, view->key_len, rule) ||
-	    !fields_decode(type->value, view->value, view->value_len, rule))
+	rule_init(rule, kind_of(nft_fixed_kind(set)), nft_fixed_family(set));
+	if (!fields_decode(fixed->key, view->key, view->key_len, rule) ||
+	    !fields_decode(fixed->value, view->value, view->value_len, rule))
 		return false;
 	decode_owner(view, rule);
 	rule->packets = view->packets;

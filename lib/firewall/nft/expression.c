@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The fixed rules, written as steps, and the expressions that libnftnl makes of them. */
+/* The expressions that libnftnl makes of a fixed rule. */
 #include <arpa/inet.h>
 #include <stdio.h> /* libnftnl's headers use FILE */
 
@@ -11,105 +11,6 @@
 #include <linux/rtnetlink.h>
 
 #include "firewall/nft/nft.h"
-
-#define LOOKUP_RULE(rule_chain, rule_family, rule_set, text, ...)                        \
-	{                                                                                \
-		.chain = (rule_chain), .kind = RULE_KIND_COUNT, .family = (rule_family), \
-		.set = (rule_set), .comment = (text), .steps = {                         \
-			__VA_ARGS__                                                      \
-		}                                                                        \
-	}
-#define BASE_RULE(rule_chain, rule_kind, rule_family, text, ...)                     \
-	{                                                                            \
-		.chain = (rule_chain), .kind = (rule_kind), .family = (rule_family), \
-		.set = SET_NONE, .comment = (text), .steps = {                       \
-			__VA_ARGS__                                                  \
-		}                                                                    \
-	}
-
-/* A map of one family is looked up for that family alone: a packet of the other would count. */
-/* clang-format off */
-const struct nft_fixed_rule nft_fixed_rules[] = {
-	LOOKUP_RULE(CHAIN_RAW_PREROUTING, AF_INET, SET_LOOPBACK_PORTS,
-		    "ports bound to 127.0.0.0/8 are for this host alone",
-		    STEP_NOT_LOOPBACK_INTERFACE, STEP_IPV4, STEP_LOOKUP, STEP_DROP),
-	LOOKUP_RULE(CHAIN_RAW_PREROUTING, AF_INET, SET_LOOPBACK_BRIDGES,
-		    "endpoints have no business with the host's 127.0.0.0/8",
-		    STEP_IPV4, STEP_LOOPBACK_DESTINATION, STEP_LOOKUP, STEP_DROP),
-	LOOKUP_RULE(CHAIN_RAW_PREROUTING, AF_INET, SET_LOOPBACK_SOURCES,
-		    "nor do they come from there",
-		    STEP_IPV4, STEP_LOOPBACK_SOURCE, STEP_LOOKUP, STEP_DROP),
-	LOOKUP_RULE(CHAIN_RAW_PREROUTING, AF_INET, SET_DIRECT4_ALLOWED,
-		    "an endpoint's own bridge may reach its address",
-		    STEP_IPV4, STEP_LOOKUP, STEP_RETURN),
-	LOOKUP_RULE(CHAIN_RAW_PREROUTING, AF_INET, SET_DIRECT4,
-		    "nothing else sends straight to an endpoint's address",
-		    STEP_IPV4, STEP_LOOKUP, STEP_DROP),
-	LOOKUP_RULE(CHAIN_RAW_PREROUTING, AF_INET6, SET_DIRECT6_ALLOWED,
-		    "an endpoint's own bridge may reach its address",
-		    STEP_IPV6, STEP_LOOKUP, STEP_RETURN),
-	LOOKUP_RULE(CHAIN_RAW_PREROUTING, AF_INET6, SET_DIRECT6,
-		    "nothing else sends straight to an endpoint's address",
-		    STEP_IPV6, STEP_LOOKUP, STEP_DROP),
-
-	BASE_RULE(CHAIN_NAT_PREROUTING, RULE_PORTS_JUMP_PREROUTING, AF_UNSPEC,
-		  "to an address of this host: is the port published?",
-		  STEP_LOCAL_DESTINATION, STEP_COUNTER, STEP_JUMP_PORTS),
-	BASE_RULE(CHAIN_NAT_OUTPUT, RULE_PORTS_JUMP_OUTPUT, AF_INET,
-		  "this host's own connections to its published ports",
-		  STEP_IPV4, STEP_LOCAL_DESTINATION, STEP_COUNTER, STEP_JUMP_PORTS),
-	BASE_RULE(CHAIN_NAT_OUTPUT, RULE_PORTS_JUMP_OUTPUT, AF_INET6,
-		  "the same for IPv6, but for ::1, which can't be routed",
-		  STEP_IPV6, STEP_NOT_LOOPBACK_DESTINATION6, STEP_LOCAL_DESTINATION, STEP_COUNTER,
-		  STEP_JUMP_PORTS),
-
-	LOOKUP_RULE(CHAIN_NAT_PORTS, AF_INET, SET_PORTS4_ADDRESS,
-		    "ports published on one address of the host",
-		    STEP_IPV4, STEP_LOOKUP, STEP_DNAT4),
-	LOOKUP_RULE(CHAIN_NAT_PORTS, AF_INET, SET_PORTS4,
-		    "ports published on every address of the host",
-		    STEP_IPV4, STEP_LOOKUP, STEP_DNAT4),
-	LOOKUP_RULE(CHAIN_NAT_PORTS, AF_INET6, SET_PORTS6_ADDRESS,
-		    "ports published on one address of the host",
-		    STEP_IPV6, STEP_LOOKUP, STEP_DNAT6),
-	LOOKUP_RULE(CHAIN_NAT_PORTS, AF_INET6, SET_PORTS6,
-		    "ports published on every address of the host",
-		    STEP_IPV6, STEP_LOOKUP, STEP_DNAT6),
-
-	BASE_RULE(CHAIN_FILTER_FORWARD, RULE_USER_JUMP, AF_UNSPEC,
-		  "your own rules come first", STEP_COUNTER, STEP_JUMP_USER),
-	BASE_RULE(CHAIN_FILTER_FORWARD, RULE_ESTABLISHED_ACCEPT, AF_UNSPEC,
-		  "what was let in goes on", STEP_ESTABLISHED, STEP_COUNTER, STEP_ACCEPT),
-	BASE_RULE(CHAIN_FILTER_FORWARD, RULE_DNAT_ACCEPT, AF_UNSPEC,
-		  "connections to published ports", STEP_STATUS_DNAT, STEP_COUNTER, STEP_ACCEPT),
-	LOOKUP_RULE(CHAIN_FILTER_FORWARD, AF_UNSPEC, SET_BRIDGED,
-		    "between endpoints of one network", STEP_LOOKUP, STEP_ACCEPT),
-	LOOKUP_RULE(CHAIN_FILTER_FORWARD, AF_UNSPEC, SET_UNPUBLISHED,
-		    "into a network only by a published port", STEP_LOOKUP, STEP_DROP),
-	LOOKUP_RULE(CHAIN_FILTER_FORWARD, AF_UNSPEC, SET_OUTGOING,
-		    "from a network to the outside", STEP_LOOKUP, STEP_ACCEPT),
-
-	LOOKUP_RULE(CHAIN_NAT_POSTROUTING, AF_UNSPEC, SET_HAIRPIN,
-		    "endpoints that use a port which their own network publishes",
-		    STEP_STATUS_DNAT, STEP_LOOKUP, STEP_MASQUERADE),
-	/* Where bridged packets pass the IP hooks too (bridge-nf-call-iptables), one that comes
-	 * back to its bridge is not routed, and has no incoming interface here. */
-	LOOKUP_RULE(CHAIN_NAT_POSTROUTING, AF_UNSPEC, SET_HAIRPIN_BRIDGED,
-		    "the same where bridged packets are filtered",
-		    STEP_STATUS_DNAT, STEP_NO_INTERFACE, STEP_NOT_LOCAL_SOURCE, STEP_LOOKUP,
-		    STEP_MASQUERADE),
-	LOOKUP_RULE(CHAIN_NAT_POSTROUTING, AF_INET, SET_LOOPBACK_MASQUERADE,
-		    "the host's 127.0.0.0/8 means nothing to an endpoint",
-		    STEP_IPV4, STEP_LOOPBACK_SOURCE, STEP_LOOKUP, STEP_MASQUERADE),
-	LOOKUP_RULE(CHAIN_NAT_POSTROUTING, AF_UNSPEC, SET_MASQUERADE_STAY,
-		    "what stays on its bridge keeps its source", STEP_LOOKUP, STEP_RETURN),
-	LOOKUP_RULE(CHAIN_NAT_POSTROUTING, AF_UNSPEC, SET_MASQUERADE_LEAVE,
-		    "what leaves a network takes the host's address", STEP_LOOKUP,
-		    STEP_MASQUERADE),
-};
-/* clang-format on */
-const size_t nft_fixed_rules_len = ARRAY_SIZE(nft_fixed_rules);
-_Static_assert(ARRAY_SIZE(nft_fixed_rules) <= FIXED_RULES, "FIXED_RULES is too small");
 
 /* ---- single expressions ---- */
 
@@ -164,19 +65,53 @@ static void compare(struct builder *builder, uint32_t relation, const void *data
 		builder->failed = true;
 }
 
+static void mask_bits(struct builder *builder, const void *mask, uint32_t len)
+{
+	static const uint8_t zero[16];
+	struct nftnl_expr *expression = add(builder, "bitwise");
+
+	if (!expression)
+		return;
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
+	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_LEN, len);
+	if (nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_MASK, mask, len) < 0 ||
+	    nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_XOR, zero, len) < 0)
+		builder->failed = true;
+}
+
 static void match_family(struct builder *builder, uint8_t family)
 {
 	load_meta(builder, NFT_META_NFPROTO, NFT_REG_1);
 	compare(builder, NFT_CMP_EQ, &family, sizeof(family));
 }
 
-/* The first byte of an IPv4 address at that offset of the header. */
-static void match_loopback(struct builder *builder, uint32_t offset)
+/* By whole bytes as far as they go, as nft(8) does; the kernel shows a rule as it was written. */
+static void match_prefix(struct builder *builder, const struct prefix *prefix, bool source,
+			 bool negated)
 {
-	static const uint8_t first = 127;
+	uint32_t size = (uint32_t)addr_size(prefix->addr.family), len = (prefix->len + 7u) / 8;
+	uint32_t first = size == 4 ? 12 : 8; /* the source's place in the header */
+	uint8_t mask[16];
 
-	load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, offset, 1, NFT_REG_1);
-	compare(builder, NFT_CMP_EQ, &first, sizeof(first));
+	load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, source ? first : first + size, len,
+		     NFT_REG_1);
+	if (prefix->len % 8) {
+		memset(mask, 0xff, sizeof(mask));
+		mask[len - 1] = (uint8_t)(0xff << (8 - prefix->len % 8));
+		mask_bits(builder, mask, len);
+	}
+	compare(builder, negated ? NFT_CMP_NEQ : NFT_CMP_EQ, prefix->addr.bytes, len);
+}
+
+static void match_device(struct builder *builder, uint32_t key, const char *name, bool negated)
+{
+	char data[IFNAMSIZ] = "";
+
+	string_copy(data, sizeof(data), name);
+	load_meta(builder, key, NFT_REG_1);
+	compare(builder, negated ? NFT_CMP_NEQ : NFT_CMP_EQ, data, sizeof(data));
 }
 
 static void match_local(struct builder *builder, uint32_t address, uint32_t relation)
@@ -210,16 +145,7 @@ static void match_conntrack(struct builder *builder, uint32_t key, uint32_t bits
 		return;
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_CT_KEY, key);
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_CT_DREG, NFT_REG_1);
-	expression = add(builder, "bitwise");
-	if (!expression)
-		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_LEN, sizeof(bits));
-	if (nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_MASK, &bits, sizeof(bits)) < 0 ||
-	    nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof(zero)) < 0)
-		builder->failed = true;
+	mask_bits(builder, &bits, sizeof(bits));
 	compare(builder, NFT_CMP_NEQ, &zero, sizeof(zero));
 }
 
@@ -235,6 +161,12 @@ static uint32_t word_register(size_t offset)
 static void load_field(struct builder *builder, enum nft_field field, uint32_t reg)
 {
 	switch (field) {
+	case FIELD_SOURCE4:
+		load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, 12, 4, reg);
+		break;
+	case FIELD_SOURCE6:
+		load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, 8, 16, reg);
+		break;
 	case FIELD_DESTINATION4:
 		load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, 16, 4, reg);
 		break;
@@ -256,28 +188,32 @@ static void load_field(struct builder *builder, enum nft_field field, uint32_t r
 	case FIELD_OUT:
 		load_meta(builder, NFT_META_OIFNAME, reg);
 		break;
-	default:
+	case FIELD_NONE:
+	case FIELD_TO4: /* those of values are looked up, not with */
+	case FIELD_TO6:
+	case FIELD_TO_PORT:
+	case FIELD_COUNT:
 		break;
 	}
 }
 
-static void lookup(struct builder *builder, const struct nft_set_type *set)
+static void lookup(struct builder *builder, const struct nft_fixed *fixed)
 {
 	struct nftnl_expr *expression;
 	size_t offset = 0;
 
-	for (size_t i = 0; i < FIELDS_MAX && set->key[i]; i++) {
-		load_field(builder, set->key[i], word_register(offset));
-		offset += FIELD_SPACE(set->key[i]);
+	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
+		load_field(builder, fixed->key[i], word_register(offset));
+		offset += FIELD_SPACE(fixed->key[i]);
 	}
 	expression = add(builder, "lookup");
 	if (!expression)
 		return;
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
 	nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_FLAGS, 0);
-	if (set->value[0])
+	if (fixed->value[0])
 		nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_1);
-	if (nftnl_expr_set_str(expression, NFTNL_EXPR_LOOKUP_SET, set->name) < 0)
+	if (nftnl_expr_set_str(expression, NFTNL_EXPR_LOOKUP_SET, fixed->set) < 0)
 		builder->failed = true;
 }
 
@@ -324,101 +260,76 @@ static void dnat(struct builder *builder, uint32_t family)
 
 /* ---- rules ---- */
 
-static void match_not_loopback(struct builder *builder, enum nft_step step)
+/* What the catalogue says of all rules of the kind. */
+static void add_matches(struct builder *builder, const struct kind *kind, int family)
 {
-	static const uint8_t loopback6[16] = { [15] = 1 };
-	static const char loopback[IFNAMSIZ] = "lo";
-
-	if (step == STEP_NOT_LOOPBACK_INTERFACE) {
-		load_meta(builder, NFT_META_IIFNAME, NFT_REG_1);
-		compare(builder, NFT_CMP_NEQ, loopback, sizeof(loopback));
-	} else {
-		load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, 24, 16, NFT_REG_1);
-		compare(builder, NFT_CMP_NEQ, loopback6, sizeof(loopback6));
-	}
-}
-
-static void add_match(struct builder *builder, enum nft_step step, enum nft_set set)
-{
-	switch (step) {
-	case STEP_IPV4:
-		match_family(builder, NFPROTO_IPV4);
-		break;
-	case STEP_IPV6:
-		match_family(builder, NFPROTO_IPV6);
-		break;
-	case STEP_NOT_LOOPBACK_INTERFACE:
-	case STEP_NOT_LOOPBACK_DESTINATION6:
-		match_not_loopback(builder, step);
-		break;
-	case STEP_LOOPBACK_SOURCE:
-		match_loopback(builder, 12);
-		break;
-	case STEP_LOOPBACK_DESTINATION:
-		match_loopback(builder, 16);
-		break;
-	case STEP_LOCAL_DESTINATION:
+	if (kind->in.is == DEVICE_LOOPBACK)
+		match_device(builder, NFT_META_IIFNAME, LOOPBACK_DEVICE, kind->in.negated);
+	if (kind->out.is == DEVICE_LOOPBACK)
+		match_device(builder, NFT_META_OIFNAME, LOOPBACK_DEVICE, kind->out.negated);
+	if (family)
+		match_family(builder, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
+	if (kind->source.is == ADDRESS_FIXED)
+		match_prefix(builder, &kind->source.fixed, true, kind->source.negated);
+	if (kind->destination.is == ADDRESS_FIXED)
+		match_prefix(builder, &kind->destination.fixed, false, kind->destination.negated);
+	if (kind->match & RULE_LOCAL_DESTINATION)
 		match_local(builder, NFTA_FIB_F_DADDR, NFT_CMP_EQ);
-		break;
-	case STEP_NOT_LOCAL_SOURCE:
-		match_local(builder, NFTA_FIB_F_SADDR, NFT_CMP_NEQ);
-		break;
-	case STEP_NO_INTERFACE:
-		match_no_interface(builder);
-		break;
-	case STEP_ESTABLISHED:
+	if (kind->match & RULE_STATE_ESTABLISHED)
 		match_conntrack(builder, NFT_CT_STATE,
 				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
 					NF_CT_STATE_BIT(IP_CT_RELATED));
-		break;
-	case STEP_STATUS_DNAT:
+	if (kind->match & RULE_STATE_INVALID)
+		match_conntrack(builder, NFT_CT_STATE, NF_CT_STATE_INVALID_BIT);
+	if (kind->match & RULE_STATUS_DNAT)
 		match_conntrack(builder, NFT_CT_STATUS, IPS_DST_NAT);
-		break;
-	case STEP_LOOKUP:
-		lookup(builder, &nft_sets[set]);
-		break;
-	default:
-		break;
-	}
 }
 
-static void add_action(struct builder *builder, enum nft_step step)
+static void add_action(struct builder *builder, const struct kind *kind, int family)
 {
-	switch (step) {
-	case STEP_COUNTER:
-		counter(builder);
-		break;
-	case STEP_ACCEPT:
+	switch (kind->target) {
+	case TARGET_ACCEPT:
 		verdict(builder, NF_ACCEPT, NULL);
 		break;
-	case STEP_DROP:
+	case TARGET_DROP:
 		verdict(builder, NF_DROP, NULL);
 		break;
-	case STEP_RETURN:
-		verdict(builder, NFT_RETURN, NULL);
+	case TARGET_DNAT:
+		dnat(builder, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
 		break;
-	case STEP_JUMP_PORTS:
-		verdict(builder, NFT_JUMP, nft_chain_name(CHAIN_NAT_PORTS));
-		break;
-	case STEP_JUMP_USER:
-		verdict(builder, NFT_JUMP, nft_chain_name(CHAIN_FILTER_USER));
-		break;
-	case STEP_DNAT4:
-		dnat(builder, NFPROTO_IPV4);
-		break;
-	case STEP_DNAT6:
-		dnat(builder, NFPROTO_IPV6);
-		break;
-	case STEP_MASQUERADE:
+	case TARGET_MASQUERADE:
 		add(builder, "masq");
 		break;
-	default:
+	case TARGET_JUMP:
+		verdict(builder, NFT_JUMP, nft_chain_name(kind->jump));
+		break;
+	case TARGET_OTHER:
 		break;
 	}
 }
 
-struct nftnl_rule *nft_fixed_rule_build(const struct nft_fixed_rule *fixed)
+static void add_expressions(struct builder *builder, const struct nft_fixed *fixed,
+			    const struct kind *kind, int family)
 {
+	add_matches(builder, kind, family);
+	if (fixed->part == NFT_PART_BRIDGED) {
+		match_no_interface(builder);
+		match_local(builder, NFTA_FIB_F_SADDR, NFT_CMP_NEQ);
+	}
+	if (fixed->set)
+		lookup(builder, fixed);
+	else
+		counter(builder);
+	if (fixed->part == NFT_PART_EXCEPTION)
+		verdict(builder, NFT_RETURN, NULL);
+	else
+		add_action(builder, kind, family);
+}
+
+struct nftnl_rule *nft_fixed_build(size_t id)
+{
+	const struct nft_fixed *fixed = nft_fixed_at(id);
+	const struct kind *kind = kind_of(nft_fixed_kind(id));
 	struct builder builder = { .rule = nftnl_rule_alloc() };
 	struct nft_comment comment;
 
@@ -427,13 +338,10 @@ struct nftnl_rule *nft_fixed_rule_build(const struct nft_fixed_rule *fixed)
 	nftnl_rule_set_u32(builder.rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
 	nft_comment_text(fixed->comment, &comment);
 	if (nftnl_rule_set_str(builder.rule, NFTNL_RULE_TABLE, NFT_TABLE) < 0 ||
-	    nftnl_rule_set_str(builder.rule, NFTNL_RULE_CHAIN, nft_chain_name(fixed->chain)) < 0 ||
+	    nftnl_rule_set_str(builder.rule, NFTNL_RULE_CHAIN, nft_chain_name(kind->chain)) < 0 ||
 	    nftnl_rule_set_data(builder.rule, NFTNL_RULE_USERDATA, comment.data, comment.len) < 0)
 		builder.failed = true;
-	for (size_t i = 0; i < STEPS_MAX && fixed->steps[i]; i++) {
-		add_match(&builder, fixed->steps[i], fixed->set);
-		add_action(&builder, fixed->steps[i]);
-	}
+	add_expressions(&builder, fixed, kind, nft_fixed_family(id));
 	if (!builder.failed)
 		return builder.rule;
 	nftnl_rule_free(builder.rule);

@@ -161,10 +161,9 @@ static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32
 	memcpy(prefix.addr.bytes, data, len);
 	append_text(decoder, "%s%s %s %s%s", decoder->len ? " " : "", ipv4 ? "ip" : "ip6",
 		    source ? "saddr" : "daddr", negated ? "!= " : "", prefix_format(&prefix, text));
-	if (!field->addr.family && !(source && negated)) {
+	if (!field->addr.family) {
 		*field = prefix;
-		if (!source)
-			decoder->rule->destination_not = negated;
+		*(source ? &decoder->rule->source_not : &decoder->rule->destination_not) = negated;
 	}
 	return true;
 }

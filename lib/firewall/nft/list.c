@@ -3,7 +3,7 @@
 #include "firewall/nft/nft.h"
 
 struct dump {
-	enum nft_set set;
+	size_t set;
 	nft_element_fn element;
 	void *data;
 };
@@ -31,7 +31,7 @@ static int elements_message(const struct nlmsghdr *message, void *data)
 	return 0;
 }
 
-int nft_set_dump(struct nft *nft, enum nft_set set, nft_element_fn element, void *data,
+int nft_set_dump(struct nft *nft, size_t set, nft_element_fn element, void *data,
 		 struct nft_reply *reply)
 {
 	struct dump dump = { .set = set, .element = element, .data = data };
@@ -43,7 +43,7 @@ int nft_set_dump(struct nft *nft, enum nft_set set, nft_element_fn element, void
 	if (!message)
 		return -ENOMEM;
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, nft_sets[set].name);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, nft_fixed_at(set)->set);
 	return nft_batch_send(nft, elements_message, &dump, reply);
 }
 
@@ -55,10 +55,10 @@ struct listing {
 	rule_vector parts;   /* elements that belong to the rule of another */
 };
 
-static int list_element(enum nft_set set, const struct nft_element_view *view, void *data)
+static int list_element(size_t set, const struct nft_element_view *view, void *data)
 {
 	struct listing *listing = data;
-	rule_vector *rules = nft_sets[set].part ? &listing->parts : listing->rules;
+	rule_vector *rules = nft_fixed_at(set)->part ? &listing->parts : listing->rules;
 	struct rule *rule;
 
 	if (vector_reserve(rules, 1) < 0)
@@ -67,13 +67,25 @@ static int list_element(enum nft_set set, const struct nft_element_view *view, v
 	/* An element of another form is no rule of ours. */
 	if (!nft_element_decode(set, view, rule))
 		return 0;
-	if (listing->network && !nft_sets[set].part && strcmp(rule->network, listing->network) != 0)
+	if (listing->network && !nft_fixed_at(set)->part &&
+	    strcmp(rule->network, listing->network) != 0)
 		return 0;
 	rules->len++;
 	return 0;
 }
 
-/* A part and its rule have this in common. */
+/* What all sets of a kind have in their keys is the same in a rule's element and in its part. */
+static bool in_both(enum rule_kind kind, enum nft_field field)
+{
+	size_t sets = 0, having = 0;
+
+	for (size_t i = NFT_FIXED_OF(kind); i < NFT_FIXED_OF(kind + 1) && nft_fixed_at(i); i++) {
+		sets++;
+		having += memchr(nft_fixed_at(i)->key, field, FIELDS_MAX) != NULL;
+	}
+	return sets && having == sets;
+}
+
 static int part_order(const void *a, const void *b)
 {
 	const struct rule *left = a, *right = b;
@@ -81,34 +93,33 @@ static int part_order(const void *a, const void *b)
 
 	if (!order)
 		order = left->family - right->family;
-	if (order)
-		return order;
-	switch (left->kind) {
-	case RULE_DIRECT_DROP:
-		return prefix_compare(&left->destination, &right->destination);
-	case RULE_HAIRPIN_MASQUERADE:
-		return strcmp(left->out, right->out);
-	default:
-		return strcmp(left->in, right->in);
-	}
+	if (!order)
+		order = prefix_compare(&left->destination, &right->destination);
+	if (!order && in_both(left->kind, FIELD_IN))
+		order = strcmp(left->in, right->in);
+	if (!order && in_both(left->kind, FIELD_OUT))
+		order = strcmp(left->out, right->out);
+	return order;
 }
 
+/* A device that only the exception names is the one that the rule negates. */
 static void join_part(struct rule *rule, const struct rule *part)
 {
-	switch (rule->kind) {
-	case RULE_DIRECT_DROP:
+	if (!rule->in[0])
 		memcpy(rule->in, part->in, sizeof(rule->in));
-		rule->in_not = true;
-		break;
-	case RULE_MASQUERADE:
+	if (!rule->out[0])
 		memcpy(rule->out, part->out, sizeof(rule->out));
-		rule->out_not = true;
-		break;
-	default:
-		rule->packets += part->packets;
-		rule->bytes += part->bytes;
-		break;
+	rule->packets += part->packets;
+	rule->bytes += part->bytes;
+}
+
+static bool has_parts(enum rule_kind kind)
+{
+	for (size_t i = NFT_FIXED_OF(kind); i < NFT_FIXED_OF(kind + 1); i++) {
+		if (nft_fixed_at(i) && nft_fixed_at(i)->part)
+			return true;
 	}
+	return false;
 }
 
 static void join_parts(struct listing *listing, size_t first)
@@ -122,8 +133,7 @@ static void join_parts(struct listing *listing, size_t first)
 		struct rule *rule = &listing->rules->items[i];
 		const struct rule *part;
 
-		if (rule->kind != RULE_DIRECT_DROP && rule->kind != RULE_MASQUERADE &&
-		    rule->kind != RULE_HAIRPIN_MASQUERADE)
+		if (!has_parts(rule->kind))
 			continue;
 		part = bsearch(rule, parts->items, parts->len, sizeof(*rule), part_order);
 		if (part)
@@ -131,39 +141,22 @@ static void join_parts(struct listing *listing, size_t first)
 	}
 }
 
-static const struct rule *find_base(const rule_vector *plan, const struct nft_fixed_rule *fixed)
-{
-	for (size_t i = 0; i < plan->len; i++) {
-		if (plan->items[i].kind == (enum rule_kind)fixed->kind &&
-		    plan->items[i].family == fixed->family)
-			return &plan->items[i];
-	}
-	return NULL;
-}
-
 static int list_base(const struct nft_base_state *state, struct listing *listing)
 {
-	rule_vector plan = { 0 };
-	int r = plan_rules(NFT_TRAITS, PLAN_BASE, NULL, &plan);
-
-	for (size_t i = 0; r == 0 && i < nft_fixed_rules_len; i++) {
-		const struct rule *base = find_base(&plan, &nft_fixed_rules[i]);
+	for (size_t i = 0; i < NFT_FIXED; i++) {
 		struct rule *rule;
 
-		if (!base || !state->handle[i] || nft_fixed_rules[i].set != SET_NONE)
+		if (!state->handle[i] || nft_fixed_at(i)->set)
 			continue;
 		rule = vector_push(listing->rules);
-		if (!rule) {
-			r = -ENOMEM;
-			break;
-		}
-		*rule = *base;
+		if (!rule)
+			return -ENOMEM;
+		rule_init(rule, kind_of(nft_fixed_kind(i)), nft_fixed_family(i));
 		rule->handle = state->handle[i];
 		rule->packets = state->packets[i];
 		rule->bytes = state->bytes[i];
 	}
-	rules_clear(&plan);
-	return r;
+	return 0;
 }
 
 static int list_foreign_rules(struct nft_base_state *state, struct listing *listing)
@@ -186,10 +179,10 @@ static int list_elements(struct nft *nft, const struct nft_base_state *state,
 	int r = 0;
 
 	/* An element does nothing where no rule looks it up. */
-	for (size_t i = 0; r == 0 && i < nft_fixed_rules_len; i++) {
-		if (nft_fixed_rules[i].set == SET_NONE || !state->handle[i])
+	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
+		if (!state->handle[i] || !nft_fixed_at(i)->set)
 			continue;
-		r = nft_set_dump(nft, nft_fixed_rules[i].set, list_element, listing, reply);
+		r = nft_set_dump(nft, i, list_element, listing, reply);
 		/* Gone since: the generation tells. */
 		if (r == -ENOENT)
 			r = 0;

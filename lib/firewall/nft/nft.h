@@ -71,35 +71,13 @@ int nft_generation(struct nft *nft, uint32_t *ret_generation, struct nft_reply *
 /* *error from a failed exchange; `what` says what was tried: "read the nftables rules". */
 int nft_error(struct error *error, int r, const struct nft_reply *reply, const char *what);
 
-/* ---- element.c: rules <-> set elements ---- */
-
-enum nft_set {
-	SET_LOOPBACK_PORTS,
-	SET_LOOPBACK_BRIDGES,
-	SET_LOOPBACK_SOURCES,
-	SET_DIRECT4_ALLOWED,
-	SET_DIRECT4,
-	SET_DIRECT6_ALLOWED,
-	SET_DIRECT6,
-	SET_PORTS4_ADDRESS,
-	SET_PORTS4,
-	SET_PORTS6_ADDRESS,
-	SET_PORTS6,
-	SET_BRIDGED,
-	SET_UNPUBLISHED,
-	SET_OUTGOING,
-	SET_HAIRPIN,
-	SET_HAIRPIN_BRIDGED,
-	SET_LOOPBACK_MASQUERADE,
-	SET_MASQUERADE_STAY,
-	SET_MASQUERADE_LEAVE,
-	SET_COUNT,
-	SET_NONE = SET_COUNT
-};
+/* ---- rules.c: how each kind of rule is said ---- */
 
 /* What a key or a value is made of; each field starts on a boundary of four bytes. */
 enum nft_field {
 	FIELD_NONE,
+	FIELD_SOURCE4,
+	FIELD_SOURCE6,
 	FIELD_DESTINATION4,
 	FIELD_DESTINATION6,
 	FIELD_PROTOCOL,
@@ -114,21 +92,35 @@ enum nft_field {
 };
 #define FIELDS_MAX 3
 
-struct nft_set_type {
-	const char *name;
-	enum rule_kind kind;
-	int family;                /* of the rules it holds; AF_UNSPEC: part of the key */
-	bool part;                 /* of a rule that another set of the same kind shows */
-	bool exception;            /* what that rule leaves alone: counts nothing */
-	uint8_t key[FIELDS_MAX];   /* enum nft_field */
-	uint8_t value[FIELDS_MAX]; /* of a map */
+/* A rule of the plan is an element of more than one set where one look-up can't say all of it. The
+ * others are parts, which a listing joins to it. */
+enum nft_part {
+	NFT_PART_NONE,
+	NFT_PART_EXCEPTION, /* what the rule leaves alone: returns, and counts nothing */
+	NFT_PART_BRIDGED    /* the same for bridged packets of others that have no input device */
 };
-extern const struct nft_set_type nft_sets[SET_COUNT];
+
+/* A fixed rule of the table, and the set or map in which it looks packets up. */
+struct nft_fixed {
+	const char *set;                            /* NULL: one of the base */
+	uint8_t key[FIELDS_MAX], value[FIELDS_MAX]; /* enum nft_field; a value makes it a map */
+	const char *comment;
+	enum nft_part part;
+};
+/* By number, in the order of their chains and within them. */
+#define NFT_FIXED_PER_KIND 4
+#define NFT_FIXED (RULE_FOREIGN * NFT_FIXED_PER_KIND)
+#define NFT_FIXED_OF(kind) ((kind)*NFT_FIXED_PER_KIND) /* the first of a kind */
+const struct nft_fixed *nft_fixed_at(size_t id);       /* NULL: no rule has that number */
+enum rule_kind nft_fixed_kind(size_t id);
+/* Of the packets that it looks at; AF_UNSPEC: both, and the family is part of the key. */
+int nft_fixed_family(size_t id);
 
 struct nft_field_type {
 	uint8_t size;
 	uint8_t type; /* nft's number for it */
 	bool host_order;
+	uint8_t family; /* of the rules that have it; AF_UNSPEC: both */
 };
 extern const struct nft_field_type nft_fields[FIELD_COUNT];
 
@@ -139,9 +131,11 @@ size_t nft_fields_size(const uint8_t fields[static FIELDS_MAX]);
 /* nft's number for the concatenation. */
 uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX]);
 
+/* ---- element.c: rules <-> set elements ---- */
+
 struct nft_element {
 	const struct rule *rule;
-	uint8_t set;  /* enum nft_set */
+	uint8_t set;  /* number of the nft_rule that looks there */
 	bool skip;    /* nothing to do about it */
 	bool replace; /* delete the one that is there first */
 	uint8_t key[KEY_MAX];
@@ -173,53 +167,14 @@ struct nft_element_view {
 int nft_element_view(const struct nlattr *attribute, struct nft_element_view *ret_view);
 bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view);
 /* False if it is not of the set's form. The owner is "" where the element does not say. */
-bool nft_element_decode(enum nft_set set, const struct nft_element_view *view, struct rule *rule);
+bool nft_element_decode(size_t set, const struct nft_element_view *view, struct rule *rule);
 
 /* ---- expression.c: what the rules are made of ---- */
 
 struct nftnl_rule;
 
-/* The fixed rules, in the order of their chains. */
-enum nft_step {
-	STEP_END,
-	STEP_IPV4,
-	STEP_IPV6,
-	STEP_NOT_LOOPBACK_INTERFACE,
-	STEP_LOOPBACK_SOURCE,
-	STEP_LOOPBACK_DESTINATION,
-	STEP_NOT_LOOPBACK_DESTINATION6,
-	STEP_LOCAL_DESTINATION,
-	STEP_NOT_LOCAL_SOURCE,
-	STEP_NO_INTERFACE,
-	STEP_ESTABLISHED,
-	STEP_STATUS_DNAT,
-	STEP_LOOKUP,
-	STEP_COUNTER,
-	STEP_ACCEPT,
-	STEP_DROP,
-	STEP_RETURN,
-	STEP_JUMP_PORTS,
-	STEP_JUMP_USER,
-	STEP_DNAT4,
-	STEP_DNAT6,
-	STEP_MASQUERADE
-};
-#define STEPS_MAX 6
-
-struct nft_fixed_rule {
-	uint8_t chain; /* enum rule_chain */
-	uint8_t kind;  /* enum rule_kind */
-	uint8_t family;
-	uint8_t set;              /* enum nft_set; SET_NONE: a base rule of the plan */
-	uint8_t steps[STEPS_MAX]; /* enum nft_step */
-	const char *comment;
-};
-#define FIXED_RULES 25
-extern const struct nft_fixed_rule nft_fixed_rules[];
-extern const size_t nft_fixed_rules_len;
-
 /* NULL for -ENOMEM. */
-struct nftnl_rule *nft_fixed_rule_build(const struct nft_fixed_rule *fixed);
+struct nftnl_rule *nft_fixed_build(size_t id);
 
 /* The expressions as one line of text, without what counters count: equal text, equal rule. */
 #define RULE_TEXT_MAX 1024
@@ -238,8 +193,8 @@ enum rule_chain nft_chain_by_name(const char *name); /* CHAIN_COUNT: none of our
 
 /* Which of the fixed rules stand in the kernel, and what else there is. */
 struct nft_base_state {
-	uint64_t handle[FIXED_RULES]; /* 0: missing */
-	uint64_t packets[FIXED_RULES], bytes[FIXED_RULES];
+	uint64_t handle[NFT_FIXED]; /* 0: missing */
+	uint64_t packets[NFT_FIXED], bytes[NFT_FIXED];
 	rule_vector foreign;
 };
 void nft_base_state_clear(struct nft_base_state *state);
@@ -259,8 +214,8 @@ int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
 
 /* Each element of one set; -ENOENT without the set. The rule set may change meanwhile: compare
  * nft_generation() from before and after. */
-typedef int (*nft_element_fn)(enum nft_set set, const struct nft_element_view *view, void *data);
-int nft_set_dump(struct nft *nft, enum nft_set set, nft_element_fn element, void *data,
+typedef int (*nft_element_fn)(size_t set, const struct nft_element_view *view, void *data);
+int nft_set_dump(struct nft *nft, size_t set, nft_element_fn element, void *data,
 		 struct nft_reply *reply);
 
 #endif

@@ -81,40 +81,41 @@ static int chain_add(struct nft *nft, enum rule_chain chain)
 }
 
 /* nft(8) keeps the byte order of keys and values here: 0 for several fields, 1 host, 2 network. */
-static void set_userdata(const struct nft_set_type *type, struct nftnl_udata_buf *data)
+static void set_userdata(const struct nft_fixed *fixed, struct nftnl_udata_buf *data)
 {
-	bool host_order = nft_fields[type->key[0]].host_order;
+	bool host_order = nft_fields[fixed->key[0]].host_order;
 
 	nftnl_udata_put_u32(data, NFTNL_UDATA_SET_KEYBYTEORDER,
-			    type->key[1] ? 0 :
-			    host_order   ? 1 :
-					   2);
-	if (type->value[0])
+			    fixed->key[1] ? 0 :
+			    host_order    ? 1 :
+					    2);
+	if (fixed->value[0])
 		nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATABYTEORDER, 0);
 }
 
-static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_set_type *type)
+static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_fixed *fixed)
 {
 	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(64);
-	struct nftnl_expr *counter = type->exception ? NULL : nftnl_expr_alloc("counter");
-	int r = data && (counter || type->exception) ? 0 : -ENOMEM;
+	struct nftnl_expr *counter =
+		fixed->part == NFT_PART_EXCEPTION ? NULL : nftnl_expr_alloc("counter");
+	int r = data && (counter || fixed->part == NFT_PART_EXCEPTION) ? 0 : -ENOMEM;
 
 	if (counter)
 		nftnl_set_add_expr(set, counter);
 	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE) < 0 ||
-	    nftnl_set_set_str(set, NFTNL_SET_NAME, type->name) < 0)
+	    nftnl_set_set_str(set, NFTNL_SET_NAME, fixed->set) < 0)
 		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
 	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
-	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, type->value[0] ? NFT_SET_MAP : 0);
-	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, nft_fields_type(type->key));
-	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, (uint32_t)nft_fields_size(type->key));
-	if (type->value[0]) {
-		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, nft_fields_type(type->value));
-		nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, (uint32_t)nft_fields_size(type->value));
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, fixed->value[0] ? NFT_SET_MAP : 0);
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, nft_fields_type(fixed->key));
+	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, (uint32_t)nft_fields_size(fixed->key));
+	if (fixed->value[0]) {
+		nftnl_set_set_u32(set, NFTNL_SET_DATA_TYPE, nft_fields_type(fixed->value));
+		nftnl_set_set_u32(set, NFTNL_SET_DATA_LEN, (uint32_t)nft_fields_size(fixed->value));
 	}
 	if (data) {
-		set_userdata(type, data);
+		set_userdata(fixed, data);
 		if (nftnl_set_set_data(set, NFTNL_SET_USERDATA, nftnl_udata_buf_data(data),
 				       nftnl_udata_buf_len(data)) < 0)
 			r = -ENOMEM;
@@ -123,7 +124,7 @@ static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_set_typ
 	return r;
 }
 
-static int set_add(struct nft *nft, enum nft_set id)
+static int set_add(struct nft *nft, size_t id)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
 	struct nlmsghdr *message;
@@ -133,30 +134,35 @@ static int set_add(struct nft *nft, enum nft_set id)
 		return -ENOMEM;
 	message = nft_batch_message(nft, NFT_MSG_NEWSET, NLM_F_CREATE, OBJECT_ROOM);
 	if (message)
-		r = set_fill(set, (uint32_t)id + 1, &nft_sets[id]);
+		r = set_fill(set, (uint32_t)id + 1, nft_fixed_at(id));
 	if (r == 0)
 		nftnl_set_nlmsg_build_payload(message, set);
 	nftnl_set_free(set);
 	return r;
 }
 
+static bool has_set(size_t id)
+{
+	return nft_fixed_at(id) && nft_fixed_at(id)->set;
+}
+
 /* Before the next of our rules that stands, so that the order is the right one; else at the end. */
 static int rule_add(struct nft *nft, const struct nft_base_state *state, size_t index)
 {
-	const struct nft_fixed_rule *fixed = &nft_fixed_rules[index];
+	enum rule_chain chain = kind_of(nft_fixed_kind(index))->chain;
 	struct nftnl_rule *rule;
 	struct nlmsghdr *message;
 	size_t next = index + 1;
 	uint64_t before = 0;
 
-	while (!before && next < nft_fixed_rules_len && nft_fixed_rules[next].chain == fixed->chain)
+	while (!before && next < NFT_FIXED && kind_of(nft_fixed_kind(next))->chain == chain)
 		before = state->handle[next++];
 	message = nft_batch_message(nft, NFT_MSG_NEWRULE,
 				    before ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND,
 				    OBJECT_ROOM);
 	if (!message)
 		return -ENOMEM;
-	rule = nft_fixed_rule_build(fixed);
+	rule = nft_fixed_build(index);
 	if (!rule)
 		return -ENOMEM;
 	if (before)
@@ -172,10 +178,12 @@ int nft_base_add(struct nft *nft, const struct nft_base_state *state)
 
 	for (enum rule_chain i = 0; r == 0 && i < CHAIN_COUNT; i++)
 		r = chain_add(nft, i);
-	for (enum nft_set i = 0; r == 0 && i < SET_COUNT; i++)
-		r = set_add(nft, i);
-	for (size_t i = 0; r == 0 && i < nft_fixed_rules_len; i++) {
-		if (!state->handle[i])
+	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
+		if (has_set(i))
+			r = set_add(nft, i);
+	}
+	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
+		if (nft_fixed_at(i) && !state->handle[i])
 			r = rule_add(nft, state, i);
 	}
 	return r;
@@ -220,8 +228,9 @@ static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
 	nftnl_expr_foreach(kernel, counter_read, &read);
 	read.handle = nftnl_rule_get_u64(kernel, NFTNL_RULE_HANDLE);
 	nft_rule_text(kernel, text);
-	for (size_t i = reader->next[chain]; i < nft_fixed_rules_len; i++) {
-		if (nft_fixed_rules[i].chain != chain || strcmp(text, reader->expected[i]) != 0)
+	for (size_t i = reader->next[chain]; i < NFT_FIXED; i++) {
+		if (!nft_fixed_at(i) || kind_of(nft_fixed_kind(i))->chain != chain ||
+		    strcmp(text, reader->expected[i]) != 0)
 			continue;
 		state->handle[i] = read.handle;
 		state->packets[i] = read.packets;
@@ -254,9 +263,12 @@ static int rule_message(const struct nlmsghdr *message, void *data)
 
 static int expected_texts(char texts[][RULE_TEXT_MAX])
 {
-	for (size_t i = 0; i < nft_fixed_rules_len; i++) {
-		struct nftnl_rule *rule = nft_fixed_rule_build(&nft_fixed_rules[i]);
+	for (size_t i = 0; i < NFT_FIXED; i++) {
+		struct nftnl_rule *rule;
 
+		if (!nft_fixed_at(i))
+			continue;
+		rule = nft_fixed_build(i);
 		if (!rule)
 			return -ENOMEM;
 		nft_rule_text(rule, texts[i]);
@@ -267,7 +279,7 @@ static int expected_texts(char texts[][RULE_TEXT_MAX])
 
 int nft_base_state_read(struct nft *nft, struct nft_base_state *state, struct nft_reply *reply)
 {
-	CLEANUP_FREE char(*expected)[RULE_TEXT_MAX] = calloc(FIXED_RULES, sizeof(*expected));
+	CLEANUP_FREE char(*expected)[RULE_TEXT_MAX] = calloc(NFT_FIXED, sizeof(*expected));
 	struct reader reader = { .state = state, .expected = expected };
 	struct nlmsghdr *message;
 
@@ -284,7 +296,7 @@ int nft_base_state_read(struct nft *nft, struct nft_base_state *state, struct nf
 
 /* ---- asking ---- */
 
-static int element_found(enum nft_set set, const struct nft_element_view *view, void *data)
+static int element_found(size_t set, const struct nft_element_view *view, void *data)
 {
 	(void)set;
 	(void)view;
@@ -297,7 +309,7 @@ int nft_present(struct firewall *firewall, struct error *error)
 	struct nft *nft = (struct nft *)firewall;
 	struct nft_reply reply;
 	bool found = false;
-	int r = nft_set_dump(nft, SET_BRIDGED, element_found, &found, &reply);
+	int r = nft_set_dump(nft, NFT_FIXED_OF(RULE_BRIDGED_ACCEPT), element_found, &found, &reply);
 
 	if (r < 0 && r != -ENOENT)
 		return nft_error(error, r, &reply, "read the nftables rules");
@@ -334,7 +346,7 @@ int nft_in_use(struct firewall *firewall, struct error *error)
 
 struct base {
 	struct nft_base_state state;
-	bool chain[CHAIN_COUNT], set[SET_COUNT]; /* it exists */
+	bool chain[CHAIN_COUNT], set[NFT_FIXED]; /* it exists */
 	bool keep[CHAIN_COUNT];                  /* it holds somebody's rule */
 	bool in_use;                             /* a set has an element */
 	bool foreign;
@@ -367,7 +379,9 @@ static int base_read(struct nft *nft, struct base *base, struct nft_reply *reply
 	/* The administrator's rules stay in force. */
 	if (base->keep[CHAIN_FILTER_USER])
 		base->keep[CHAIN_FILTER_FORWARD] = true;
-	for (enum nft_set i = 0; r == 0 && i < SET_COUNT; i++) {
+	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
+		if (!has_set(i))
+			continue;
 		r = nft_set_dump(nft, i, element_found, &base->in_use, reply);
 		base->set[i] = r == 0;
 		if (r == -ENOENT)
@@ -395,14 +409,15 @@ static int parts_delete(struct nft *nft, const struct base *base)
 {
 	struct nlmsghdr *message;
 
-	for (size_t i = 0; i < nft_fixed_rules_len; i++) {
+	for (size_t i = 0; i < NFT_FIXED; i++) {
 		if (!base->state.handle[i] ||
-		    (nft_fixed_rules[i].kind == RULE_USER_JUMP && base->keep[CHAIN_FILTER_USER]))
+		    (nft_fixed_kind(i) == RULE_USER_JUMP && base->keep[CHAIN_FILTER_USER]))
 			continue;
 		message = delete_message(nft, NFT_MSG_DELRULE, NFTA_RULE_TABLE);
 		if (!message)
 			return -ENOMEM;
-		mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chains[nft_fixed_rules[i].chain].name);
+		mnl_attr_put_strz(message, NFTA_RULE_CHAIN,
+				  nft_chain_name(kind_of(nft_fixed_kind(i))->chain));
 		mnl_attr_put_u64(message, NFTA_RULE_HANDLE, htobe64(base->state.handle[i]));
 	}
 	for (size_t i = 0; i < CHAIN_COUNT; i++) {
@@ -413,13 +428,13 @@ static int parts_delete(struct nft *nft, const struct base *base)
 			return -ENOMEM;
 		mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chains[i].name);
 	}
-	for (size_t i = 0; i < SET_COUNT; i++) {
+	for (size_t i = 0; i < NFT_FIXED; i++) {
 		if (!base->set[i])
 			continue;
 		message = delete_message(nft, NFT_MSG_DELSET, NFTA_SET_TABLE);
 		if (!message)
 			return -ENOMEM;
-		mnl_attr_put_strz(message, NFTA_SET_NAME, nft_sets[i].name);
+		mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(i)->set);
 	}
 	return 0;
 }
@@ -430,7 +445,7 @@ static bool nothing_to_delete(const struct base *base)
 		if (base->chain[i] && !base->keep[i])
 			return false;
 	}
-	for (size_t i = 0; i < SET_COUNT; i++) {
+	for (size_t i = 0; i < NFT_FIXED; i++) {
 		if (base->set[i])
 			return false;
 	}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * How each kind of rule is said in nftables: a fixed rule for one of the base, for others a fixed
+ * rule and the set or map that it looks packets up in.
+ */
+#include "firewall/nft/nft.h"
+
+/* nft's numbers of data types, from its TYPE_* */
+const struct nft_field_type nft_fields[FIELD_COUNT] = {
+	[FIELD_SOURCE4] = { 4, 7, false, AF_INET },
+	[FIELD_SOURCE6] = { 16, 8, false, AF_INET6 },
+	[FIELD_DESTINATION4] = { 4, 7, false, AF_INET },
+	[FIELD_DESTINATION6] = { 16, 8, false, AF_INET6 },
+	[FIELD_PROTOCOL] = { 1, 12, false, AF_UNSPEC },
+	[FIELD_PORT] = { 2, 13, false, AF_UNSPEC },
+	[FIELD_FAMILY] = { 1, 2, true, AF_UNSPEC },
+	[FIELD_IN] = { IFNAMSIZ, 41, true, AF_UNSPEC },
+	[FIELD_OUT] = { IFNAMSIZ, 41, true, AF_UNSPEC },
+	[FIELD_TO4] = { 4, 7, false, AF_INET },
+	[FIELD_TO6] = { 16, 8, false, AF_INET6 },
+	[FIELD_TO_PORT] = { 2, 13, false, AF_UNSPEC },
+};
+
+/* clang-format off */
+#define FIELDS(...) { __VA_ARGS__ }
+#define BASE(text) { .comment = (text) }
+#define SET(name, key_fields, text) { .set = (name), .key = key_fields, .comment = (text) }
+#define MAP(name, key_fields, value_fields, text) \
+	{ .set = (name), .key = key_fields, .value = value_fields, .comment = (text) }
+#define EXCEPTION(name, key_fields, text) \
+	{ .set = (name), .key = key_fields, .comment = (text), .part = NFT_PART_EXCEPTION }
+/* clang-format on */
+
+/*
+ * In the order of the kinds, and so of the chains; within a kind exceptions come first. What the
+ * catalogue says of all rules of a kind is matched before the look-up, what differs is in the key.
+ * No set may have a word of nft's grammar ("masquerade") for a name, or a listing could not be read
+ * back.
+ */
+static const struct nft_kind {
+	enum rule_kind kind;
+	struct nft_fixed rules[NFT_FIXED_PER_KIND];
+} nft_kinds[] = {
+	/* The chains of a table of our own need no jumps to them, nor do those of networks. */
+	{ RULE_RAW_JUMP, {} },
+	{ RULE_LOOPBACK_JUMP, {} },
+	{ RULE_LOOPBACK_SOURCE_JUMP, {} },
+	{ RULE_NETWORK_RAW_JUMP, {} },
+	{ RULE_LOOPBACK_PORT_DROP,
+	  { SET("loopback-ports", FIELDS(FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT),
+		"ports bound to 127.0.0.0/8 are for this host alone") } },
+	{ RULE_LOOPBACK_DROP,
+	  { SET("loopback-bridges", FIELDS(FIELD_IN),
+		"endpoints have no business with the host's 127.0.0.0/8") } },
+	{ RULE_LOOPBACK_SOURCE_DROP,
+	  { SET("loopback-sources", FIELDS(FIELD_IN), "nor do they come from there") } },
+	{ RULE_DIRECT_DROP,
+	  { EXCEPTION("direct4-allowed", FIELDS(FIELD_DESTINATION4, FIELD_IN),
+		      "an endpoint's own bridge may reach its address"),
+	    SET("direct4", FIELDS(FIELD_DESTINATION4),
+		"nothing else sends straight to an endpoint's address"),
+	    EXCEPTION("direct6-allowed", FIELDS(FIELD_DESTINATION6, FIELD_IN),
+		      "an endpoint's own bridge may reach its address"),
+	    SET("direct6", FIELDS(FIELD_DESTINATION6),
+		"nothing else sends straight to an endpoint's address") } },
+
+	{ RULE_PORTS_JUMP_PREROUTING,
+	  { BASE("to an address of this host: is the port published?") } },
+	{ RULE_PORTS_JUMP_OUTPUT, { BASE("this host's own connections to its published ports") } },
+	{ RULE_PORTS_JUMP_OUTPUT_IPV6,
+	  { BASE("the same for IPv6, but for ::1, which can't be routed") } },
+
+	{ RULE_NETWORK_PORTS_JUMP, {} },
+	{ RULE_PORT_DNAT,
+	  { MAP("ports4-address", FIELDS(FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT),
+		FIELDS(FIELD_TO4, FIELD_TO_PORT), "ports published on one address of the host"),
+	    MAP("ports4", FIELDS(FIELD_PROTOCOL, FIELD_PORT), FIELDS(FIELD_TO4, FIELD_TO_PORT),
+		"ports published on every address of the host"),
+	    MAP("ports6-address", FIELDS(FIELD_DESTINATION6, FIELD_PROTOCOL, FIELD_PORT),
+		FIELDS(FIELD_TO6, FIELD_TO_PORT), "ports published on one address of the host"),
+	    MAP("ports6", FIELDS(FIELD_PROTOCOL, FIELD_PORT), FIELDS(FIELD_TO6, FIELD_TO_PORT),
+		"ports published on every address of the host") } },
+
+	{ RULE_USER_JUMP, { BASE("your own rules come first") } },
+	{ RULE_FORWARD_JUMP, {} },
+	{ RULE_ESTABLISHED_ACCEPT, { BASE("what was let in goes on") } },
+	{ RULE_DNAT_ACCEPT, { BASE("connections to published ports") } },
+	{ RULE_NETWORK_FORWARD_JUMP, {} },
+	{ RULE_BRIDGED_ACCEPT,
+	  { SET("bridged", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
+		"between endpoints of one network") } },
+	{ RULE_UNPUBLISHED_DROP,
+	  { SET("unpublished", FIELDS(FIELD_FAMILY, FIELD_OUT),
+		"into a network only by a published port") } },
+	{ RULE_OUTGOING_ACCEPT,
+	  { SET("outgoing", FIELDS(FIELD_FAMILY, FIELD_IN), "from a network to the outside") } },
+
+	{ RULE_POSTROUTING_JUMP, {} },
+	{ RULE_NETWORK_POSTROUTING_JUMP, {} },
+	/* Where bridged packets pass the IP hooks too (bridge-nf-call-iptables), one that comes
+	 * back to its bridge is not routed, and has no incoming interface here. */
+	{ RULE_HAIRPIN_MASQUERADE,
+	  { SET("hairpin", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
+		"endpoints that use a port which their own network publishes"),
+	    { .set = "hairpin-bridged",
+	      .key = FIELDS(FIELD_FAMILY, FIELD_OUT),
+	      .comment = "the same where bridged packets are filtered",
+	      .part = NFT_PART_BRIDGED } } },
+	{ RULE_LOOPBACK_MASQUERADE,
+	  { SET("loopback-masquerade", FIELDS(FIELD_OUT),
+		"the host's 127.0.0.0/8 means nothing to an endpoint") } },
+	{ RULE_MASQUERADE,
+	  { EXCEPTION("masquerade-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
+		      "what stays on its bridge keeps its source"),
+	    SET("masquerade-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
+		"what leaves a network takes the host's address") } },
+};
+_Static_assert(ARRAY_SIZE(nft_kinds) == RULE_FOREIGN, "each kind has its line");
+_Static_assert(ARRAY_SIZE(nft_kinds) * NFT_FIXED_PER_KIND == NFT_FIXED, "the sizes must agree");
+
+const struct nft_fixed *nft_fixed_at(size_t id)
+{
+	const struct nft_fixed *fixed =
+		&nft_kinds[id / NFT_FIXED_PER_KIND].rules[id % NFT_FIXED_PER_KIND];
+
+	return fixed->comment ? fixed : NULL;
+}
+
+enum rule_kind nft_fixed_kind(size_t id)
+{
+	return nft_kinds[id / NFT_FIXED_PER_KIND].kind;
+}
+
+int nft_fixed_family(size_t id)
+{
+	const struct nft_fixed *fixed = nft_fixed_at(id);
+	int family = AF_UNSPEC;
+
+	switch (kind_of(nft_fixed_kind(id))->families) {
+	case FAMILIES_IPV4:
+		return AF_INET;
+	case FAMILIES_IPV6:
+		return AF_INET6;
+	case FAMILIES_PRESENT:
+	case FAMILIES_ALL:
+		break;
+	}
+	for (size_t i = 0; i < FIELDS_MAX && !family; i++) {
+		family = nft_fields[fixed->key[i]].family;
+		if (!family)
+			family = nft_fields[fixed->value[i]].family;
+	}
+	return family;
+}
+
+size_t nft_fields_size(const uint8_t fields[static FIELDS_MAX])
+{
+	size_t size = 0;
+
+	/* A single field is not padded; all but the last of several are, and nft pads that too. */
+	if (!fields[1])
+		return nft_fields[fields[0]].size;
+	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
+		size += FIELD_SPACE(fields[i]);
+	return size;
+}
+
+uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX])
+{
+	uint32_t type = 0;
+
+	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
+		type = type << 6 | nft_fields[fields[i]].type;
+	return type;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/kind.h"
+
+#define NEGATED true
+
+static bool is_for_this_host_alone(const struct rule_subject *subject)
+{
+	return addr_is_loopback(&subject->port->host_addr);
+}
+
+/* clang-format off */
+#define LOOPBACK_IPV4 { { AF_INET, { 127 } }, 8 }
+#define LOOPBACK_IPV6 { { AF_INET6, { [15] = 1 } }, 128 }
+
+/* In the order of the enum. */
+static const struct kind kinds[] = {
+	/* ---- raw prerouting ---- */
+	{
+		.kind = RULE_RAW_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
+		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_JUMP, .jump = CHAIN_RAW_PREROUTING,
+		.purpose = "What arrives first meets bridgenet's drops, before the kernel looks "
+			   "for its connection.",
+	},
+	{
+		.kind = RULE_LOOPBACK_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
+		.families = FAMILIES_IPV4, .chain = CHAIN_RAW_PREROUTING, .target = TARGET_JUMP,
+		.jump = CHAIN_RAW_PREROUTING,
+		.in = { DEVICE_LOOPBACK, NEGATED },
+		.destination = { ADDRESS_FIXED, .fixed = LOOPBACK_IPV4 },
+		.purpose = "What arrives for 127.0.0.0/8 by another interface than lo meets the "
+			   "rules that keep the loopback addresses of the host apart.",
+	},
+	{
+		.kind = RULE_LOOPBACK_SOURCE_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
+		.families = FAMILIES_IPV4, .chain = CHAIN_RAW_PREROUTING, .target = TARGET_JUMP,
+		.jump = CHAIN_RAW_PREROUTING,
+		.in = { DEVICE_LOOPBACK, NEGATED },
+		.source = { ADDRESS_FIXED, .fixed = LOOPBACK_IPV4 },
+		.purpose = "What arrives as if from 127.0.0.0/8 by another interface than lo meets "
+			   "the rules that keep the loopback addresses of the host apart.",
+	},
+	{
+		.kind = RULE_NETWORK_RAW_JUMP, .scope = PLAN_NETWORKS, .needs = PLAN_OWN_CHAINS,
+		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_JUMP, .jump = CHAIN_RAW_PREROUTING,
+		.in = { DEVICE_BRIDGE, NEGATED }, .destination = { ADDRESS_SUBNET },
+		.purpose = "Packets for network {network} that arrive by any interface but its "
+			   "bridge {in} meet the drops of its endpoints.",
+	},
+	{
+		.kind = RULE_LOOPBACK_PORT_DROP, .scope = PLAN_PORTS, .families = FAMILIES_IPV4,
+		.applies = is_for_this_host_alone, .chain = CHAIN_RAW_PREROUTING,
+		.target = TARGET_DROP,
+		.in = { DEVICE_LOOPBACK, NEGATED }, .destination = { ADDRESS_HOST },
+		.host_ports = true,
+		.purpose = "Endpoint {endpoint} on network {network} publishes {host_ports} of "
+			   "{host} to this host alone: what arrives for it by any interface but "
+			   "{in} is dropped.",
+	},
+	/*
+	 * With route_localnet on the bridge the kernel routes 127.0.0.0/8 on it both ways: the
+	 * host's own connections get out that way, and an endpoint's must not get in. Nor does it
+	 * refuse what claims to come from there any longer, but for the very addresses that the
+	 * host has.
+	 */
+	{
+		.kind = RULE_LOOPBACK_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_IPV4,
+		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .destination = { ADDRESS_FIXED, .fixed = LOOPBACK_IPV4 },
+		.purpose = "Packets from network {network} ({in}) to 127.0.0.0/8 are dropped: the "
+			   "host's loopback services are not for endpoints.",
+	},
+	{
+		.kind = RULE_LOOPBACK_SOURCE_DROP, .scope = PLAN_NETWORKS,
+		.families = FAMILIES_IPV4, .chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_FIXED, .fixed = LOOPBACK_IPV4 },
+		.purpose = "Packets from network {network} ({in}) that claim to come from "
+			   "127.0.0.0/8 are dropped: only the host itself has such addresses.",
+	},
+	{
+		.kind = RULE_DIRECT_DROP, .scope = PLAN_ENDPOINTS, .chain = CHAIN_RAW_PREROUTING,
+		.target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE, NEGATED }, .destination = { ADDRESS_ENDPOINT },
+		.purpose = "Packets sent straight to endpoint {endpoint} on network {network} "
+			   "({destination}) by any interface but {in} are dropped: from outside, "
+			   "it is reached by its published ports.",
+	},
+	/* ---- nat prerouting, output ---- */
+	{
+		.kind = RULE_PORTS_JUMP_PREROUTING, .scope = PLAN_BASE,
+		.chain = CHAIN_NAT_PREROUTING, .target = TARGET_JUMP, .jump = CHAIN_NAT_PORTS,
+		.match = RULE_LOCAL_DESTINATION,
+		.purpose = "Connections that arrive for an address of this host are looked up "
+			   "among the published ports.",
+	},
+	{
+		.kind = RULE_PORTS_JUMP_OUTPUT, .scope = PLAN_BASE, .families = FAMILIES_IPV4,
+		.chain = CHAIN_NAT_OUTPUT, .target = TARGET_JUMP, .jump = CHAIN_NAT_PORTS,
+		.match = RULE_LOCAL_DESTINATION,
+		.purpose = "Connections that this host makes to one of its own addresses are "
+			   "looked up among the published ports.",
+	},
+	/* The kernel can't route from ::1 to another interface: a connection of the host to ::1
+	 * that were given to an endpoint would get no answer, so it is left alone and refused at
+	 * once. */
+	{
+		.kind = RULE_PORTS_JUMP_OUTPUT_IPV6, .scope = PLAN_BASE, .families = FAMILIES_IPV6,
+		.chain = CHAIN_NAT_OUTPUT, .target = TARGET_JUMP, .jump = CHAIN_NAT_PORTS,
+		.destination = { ADDRESS_FIXED, NEGATED, LOOPBACK_IPV6 },
+		.match = RULE_LOCAL_DESTINATION,
+		.purpose = "Connections that this host makes to one of its own addresses are "
+			   "looked up among the published ports; those to ::1 are not, since the "
+			   "kernel can't pass them on.",
+	},
+	/* ---- nat ports ---- */
+	{
+		.kind = RULE_NETWORK_PORTS_JUMP, .scope = PLAN_NETWORKS, .needs = PLAN_OWN_CHAINS,
+		.chain = CHAIN_NAT_PORTS, .target = TARGET_JUMP, .jump = CHAIN_NAT_PORTS,
+		.purpose = "The published ports of network {network}.",
+	},
+	{
+		.kind = RULE_PORT_DNAT, .scope = PLAN_PORTS, .chain = CHAIN_NAT_PORTS,
+		.target = TARGET_DNAT,
+		.destination = { ADDRESS_HOST }, .host_ports = true,
+		.purpose = "Connections to {host_ports} of {host} go to {to_ports} of endpoint "
+			   "{endpoint} on network {network} ({to}).",
+	},
+	/* ---- filter forward ---- */
+	{
+		.kind = RULE_USER_JUMP, .scope = PLAN_BASE, .chain = CHAIN_FILTER_FORWARD,
+		.target = TARGET_JUMP, .jump = CHAIN_FILTER_USER,
+		.purpose = "Forwarded packets first meet the rules that the host's administrator "
+			   "keeps in BRIDGENET-USER.",
+	},
+	{
+		.kind = RULE_FORWARD_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_FORWARD,
+		.purpose = "Forwarded packets meet bridgenet's rules.",
+	},
+	{
+		.kind = RULE_ESTABLISHED_ACCEPT, .scope = PLAN_BASE, .chain = CHAIN_FILTER_FORWARD,
+		.target = TARGET_ACCEPT, .match = RULE_STATE_ESTABLISHED,
+		.purpose = "Packets of connections that were let through before pass, in both "
+			   "directions, and so do error messages about them.",
+	},
+	{
+		.kind = RULE_DNAT_ACCEPT, .scope = PLAN_BASE, .chain = CHAIN_FILTER_FORWARD,
+		.target = TARGET_ACCEPT, .match = RULE_STATUS_DNAT,
+		.purpose = "Connections to published ports pass to their endpoints.",
+	},
+	{
+		.kind = RULE_NETWORK_FORWARD_JUMP, .scope = PLAN_NETWORKS, .needs = PLAN_OWN_CHAINS,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_FORWARD,
+		.out = { DEVICE_BRIDGE },
+		.purpose = "Packets that are forwarded to network {network} by its bridge {out} "
+			   "meet its rules.",
+	},
+	{
+		.kind = RULE_BRIDGED_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FORWARD,
+		.target = TARGET_ACCEPT,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE },
+		.purpose = "Endpoints of network {network} reach each other over its bridge {out}.",
+	},
+	{
+		.kind = RULE_UNPUBLISHED_DROP, .scope = PLAN_NETWORKS,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_DROP,
+		.out = { DEVICE_BRIDGE },
+		.purpose = "What goes to network {network} by its bridge {out} and no earlier rule "
+			   "let pass is dropped: from outside, only published ports are reached.",
+	},
+	{
+		.kind = RULE_OUTGOING_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FORWARD,
+		.target = TARGET_ACCEPT,
+		.in = { DEVICE_BRIDGE },
+		.purpose = "Endpoints of network {network} may connect to the outside by its "
+			   "bridge {in}.",
+	},
+	/* ---- nat postrouting ---- */
+	{
+		.kind = RULE_POSTROUTING_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
+		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_JUMP,
+		.jump = CHAIN_NAT_POSTROUTING,
+		.purpose = "What leaves meets bridgenet's rules about the address that it leaves "
+			   "with.",
+	},
+	{
+		.kind = RULE_NETWORK_POSTROUTING_JUMP, .scope = PLAN_NETWORKS,
+		.needs = PLAN_OWN_CHAINS, .chain = CHAIN_NAT_POSTROUTING, .target = TARGET_JUMP,
+		.jump = CHAIN_NAT_POSTROUTING,
+		.purpose = "What network {network} sends, and what goes to it, meets the rules "
+			   "about the address that it goes with.",
+	},
+	{
+		.kind = RULE_HAIRPIN_MASQUERADE, .scope = PLAN_NETWORKS,
+		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,
+		.in = { DEVICE_BRIDGE_IF_KNOWN }, .out = { DEVICE_BRIDGE },
+		.source = { ADDRESS_SUBNET_FOR_DEVICE }, .match = RULE_STATUS_DNAT,
+		.purpose = "An endpoint of network {network} that connects to a port which it or "
+			   "its neighbour publishes on this host takes the address of {out}, so "
+			   "that the answer comes back by way of the host.",
+	},
+	{
+		.kind = RULE_LOOPBACK_MASQUERADE, .scope = PLAN_NETWORKS, .families = FAMILIES_IPV4,
+		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,
+		.out = { DEVICE_BRIDGE }, .source = { ADDRESS_FIXED, .fixed = LOOPBACK_IPV4 },
+		.purpose = "Connections of this host from 127.0.0.0/8 to a published port of "
+			   "network {network} take the address of {out}, since endpoints can't "
+			   "answer to a loopback address.",
+	},
+	{
+		.kind = RULE_MASQUERADE, .scope = PLAN_NETWORKS, .chain = CHAIN_NAT_POSTROUTING,
+		.target = TARGET_MASQUERADE,
+		.in = { DEVICE_BRIDGE_IF_KNOWN }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_FOR_DEVICE },
+		.purpose = "Packets from network {network} that leave by another interface than "
+			   "{out} take the host's address; traffic that stays on the bridge is "
+			   "left alone.",
+	},
+	/* ---- others' ---- */
+	{
+		.kind = RULE_FOREIGN, .target = TARGET_OTHER,
+		.purpose = "{whose}: {foreign}",
+	},
+};
+/* clang-format on */
+_Static_assert(ARRAY_SIZE(kinds) == RULE_KIND_COUNT, "each kind has its row");
+
+const struct kind *kind_of(enum rule_kind kind)
+{
+	return &kinds[kind];
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The catalogue of rules: a row for each kind, with all that is true of every rule of that kind.
+ * The plan makes rules of it, the backends check against it what they read, and their tables of
+ * encodings have a line for each row.
+ */
+#ifndef BN_MODEL_KIND_H
+#define BN_MODEL_KIND_H
+
+#include "model/records.h"
+
+/* In the order in which a packet meets them, and a listing shows them. */
+enum rule_chain {
+	CHAIN_RAW_PREROUTING,
+	CHAIN_NAT_PREROUTING,
+	CHAIN_NAT_OUTPUT,
+	CHAIN_NAT_PORTS, /* the DNAT rules, from both of the above */
+	CHAIN_FILTER_FORWARD,
+	CHAIN_FILTER_USER, /* the user's hook */
+	CHAIN_NAT_POSTROUTING,
+	CHAIN_COUNT
+};
+
+/* What a rule is for; within a chain also its order. A packet that an endpoint sends meets those
+ * with its bridge as the input device, one that it gets those with the bridge as the output. */
+enum rule_kind {
+	/* raw prerouting */
+	RULE_RAW_JUMP,
+	RULE_LOOPBACK_JUMP,
+	RULE_LOOPBACK_SOURCE_JUMP,
+	RULE_NETWORK_RAW_JUMP,
+	RULE_LOOPBACK_PORT_DROP,
+	RULE_LOOPBACK_DROP,
+	RULE_LOOPBACK_SOURCE_DROP,
+	RULE_DIRECT_DROP,
+	/* nat prerouting, output */
+	RULE_PORTS_JUMP_PREROUTING,
+	RULE_PORTS_JUMP_OUTPUT,
+	RULE_PORTS_JUMP_OUTPUT_IPV6,
+	/* nat ports */
+	RULE_NETWORK_PORTS_JUMP,
+	RULE_PORT_DNAT,
+	/* filter forward */
+	RULE_USER_JUMP,
+	RULE_FORWARD_JUMP,
+	RULE_ESTABLISHED_ACCEPT,
+	RULE_DNAT_ACCEPT,
+	RULE_NETWORK_FORWARD_JUMP,
+	RULE_BRIDGED_ACCEPT,
+	RULE_UNPUBLISHED_DROP,
+	RULE_OUTGOING_ACCEPT,
+	/* nat postrouting */
+	RULE_POSTROUTING_JUMP,
+	RULE_NETWORK_POSTROUTING_JUMP,
+	RULE_HAIRPIN_MASQUERADE,
+	RULE_LOOPBACK_MASQUERADE,
+	RULE_MASQUERADE,
+	/* not ours; the last */
+	RULE_FOREIGN,
+	RULE_KIND_COUNT
+};
+
+enum rule_target {
+	TARGET_ACCEPT,
+	TARGET_DROP,
+	TARGET_DNAT,
+	TARGET_MASQUERADE,
+	TARGET_JUMP,
+	TARGET_OTHER
+};
+
+/* Match bits beyond addresses and interfaces. */
+#define RULE_LOCAL_DESTINATION 0x1u /* the destination is an address of this host */
+#define RULE_STATE_ESTABLISHED 0x2u /* connection established or related */
+#define RULE_STATUS_DNAT 0x4u       /* connection with a translated destination */
+#define RULE_STATE_INVALID 0x8u     /* of no connection that there could be */
+
+/* What a backend can say in a rule, where backends differ. */
+#define PLAN_BOTH_FAMILIES 0x1u  /* one base rule serves IPv4 and IPv6 */
+#define PLAN_POSTROUTING_IN 0x2u /* the input device is known after routing */
+#define PLAN_PORT_RANGES 0x4u    /* a range of ports is one rule, not one each */
+#define PLAN_OWN_CHAINS \
+	0x8u              /* our rules stand in chains of our own, and those of the
+				  * networks in chains below: to each a rule jumps */
+#define PLAN_OWNERS 0x10u /* a rule in the kernel says whose it is */
+
+/* Of what there is a rule: the library as a whole, each network, endpoint or port. */
+#define PLAN_BASE 0x1u
+#define PLAN_NETWORKS 0x2u
+#define PLAN_ENDPOINTS 0x4u
+#define PLAN_PORTS 0x8u
+#define PLAN_ALL (PLAN_BASE | PLAN_NETWORKS | PLAN_ENDPOINTS | PLAN_PORTS)
+
+/* For which families; a rule of the base for both. */
+enum kind_families {
+	FAMILIES_PRESENT, /* those that the network, the endpoint or the port has */
+	FAMILIES_ALL,     /* also one that it lacks */
+	FAMILIES_IPV4,    /* where it has IPv4 */
+	FAMILIES_IPV6
+};
+
+enum kind_bridges { BRIDGES_ALL, BRIDGES_OWN, BRIDGES_ADOPTED };
+
+#define LOOPBACK_DEVICE "lo"
+
+enum kind_device {
+	DEVICE_ANY,
+	DEVICE_LOOPBACK,
+	DEVICE_BRIDGE,         /* of the network */
+	DEVICE_BRIDGE_IF_KNOWN /* with PLAN_POSTROUTING_IN; else any */
+};
+
+enum kind_address {
+	ADDRESS_ANY,
+	ADDRESS_FIXED,
+	ADDRESS_SUBNET,            /* of the network */
+	ADDRESS_SUBNET_FOR_DEVICE, /* where the input device is not known; else any */
+	ADDRESS_ENDPOINT,
+	ADDRESS_HOST /* that the port is published on; any for every address */
+};
+
+/* What a rule is planned about. What the kind's scope does not reach is NULL. */
+struct rule_subject {
+	const struct network *network;
+	const struct endpoint *endpoint;
+	const struct port *port;
+};
+
+struct kind {
+	enum rule_kind kind;
+	/* when there is such a rule */
+	uint32_t scope; /* PLAN_BASE, ... */
+	uint32_t needs; /* PLAN_* of the backend */
+	enum kind_families families;
+	enum kind_bridges bridges;
+	bool (*applies)(const struct rule_subject *subject); /* NULL: always */
+	/* where it stands and what it does */
+	enum rule_chain chain;
+	enum rule_target target; /* TARGET_DNAT: to the endpoint's address and port */
+	enum rule_chain jump;
+	/* what it matches; all that is said must be true */
+	struct {
+		enum kind_device is;
+		bool negated;
+	} in, out;
+	struct {
+		enum kind_address is;
+		bool negated;
+		struct prefix fixed;
+	} source, destination;
+	bool host_ports; /* protocol and host ports of the port mapping */
+	uint32_t match;  /* RULE_* bits */
+	/* What it is for, in a sentence with blanks: see purpose.c. */
+	const char *purpose;
+};
+
+/* The row; of RULE_FOREIGN too. */
+const struct kind *kind_of(enum rule_kind kind);
+
+#endif
