@@ -87,7 +87,7 @@ int bn_ctx_set_option(bn_ctx *ctx, const char *key, const char *value)
 				 "the option of the context is not legal: a key has no '=', and "
 				 "neither key nor value a control character");
 	if (r >= 0)
-		r = options_check(&one, OPTION_CONTEXT, &ctx->error);
+		r = options_check(&one, OPTION_CONTEXT, &ctx->policy, &ctx->error);
 	if (r >= 0)
 		r = options_set(&ctx->options, key, value);
 	return r == -ENOMEM ? error_oom(&ctx->error) : r;

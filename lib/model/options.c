@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #define HOSTNAME_MAX 63
 
@@ -34,25 +35,39 @@ static bool is_path(const char *value)
 	return value[0] == '/' && strlen(value) < 4096;
 }
 
-static bool is_yes_or_no(const char *value)
-{
-	return strcmp(value, "yes") == 0 || strcmp(value, "no") == 0;
-}
-
 /* The known keys. A key that ends in '.' stands for all that begin with it and go on. */
-static const struct known_option {
+struct known_option {
 	enum option_scope scope;
 	const char *key;
-	bool (*is_legal)(const char *value); /* NULL: any value */
-	const char *legal;                   /* in words, for a sentence */
-} known_options[] = {
-	{ OPTION_NETWORK, "label.", NULL, NULL },
-	{ OPTION_ENDPOINT, "label.", NULL, NULL },
-	{ OPTION_ENDPOINT, "hostname", is_host_name,
-	  "a host name: letters, digits and '-' in parts joined by '.', 63 bytes at most" },
-	{ OPTION_CONTEXT, "iptables.comments", is_yes_or_no, "yes or no" },
-	{ OPTION_CONTEXT, "iptables.lock-file", is_path, "an absolute path" },
+	bool (*is_legal)(const char *value); /* NULL: any value, or one of `words` */
+	const char *legal;                   /* for a sentence; NULL: the words */
+	const char *const *words;            /* the values of the enum, in its order, and NULL */
+	size_t field;                        /* where it goes in the policy */
 };
+
+/* clang-format off */
+#define WORDS(...) .words = (const char *const[]){ __VA_ARGS__, NULL }
+#define NETWORK(name) .field = offsetof(struct network_policy, name)
+#define CONTEXT(name) .field = offsetof(struct context_policy, name)
+
+static const struct known_option known_options[] = {
+	{ OPTION_NETWORK, "label.", .is_legal = NULL },
+	{ OPTION_NETWORK, "internal", WORDS("no"), NETWORK(internal) },
+	{ OPTION_NETWORK, "icc", WORDS("yes"), NETWORK(icc) },
+	{ OPTION_NETWORK, "masquerade", WORDS("yes"), NETWORK(masquerade) },
+	{ OPTION_NETWORK, "gateway-mode-ipv4", WORDS("nat"), NETWORK(gateway_mode_ipv4) },
+	{ OPTION_NETWORK, "gateway-mode-ipv6", WORDS("nat"), NETWORK(gateway_mode_ipv6) },
+
+	{ OPTION_ENDPOINT, "label.", .is_legal = NULL },
+	{ OPTION_ENDPOINT, "hostname", .is_legal = is_host_name,
+	  .legal = "a host name: letters, digits and '-' in parts joined by '.', 63 bytes at "
+		   "most" },
+
+	{ OPTION_CONTEXT, "iptables.comments", WORDS("no", "yes"), CONTEXT(iptables_comments),
+	  .legal = "yes or no" },
+	{ OPTION_CONTEXT, "iptables.lock-file", .is_legal = is_path, .legal = "an absolute path" },
+};
+/* clang-format on */
 
 static const struct known_option *known_option_find(enum option_scope scope, const char *key)
 {
@@ -165,29 +180,86 @@ void options_clear(struct options *options)
 	*options = (struct options){ 0 };
 }
 
-/* In words, for a sentence. */
-static const struct {
-	const char *name, *keys;
-} scopes[] = {
-	[OPTION_NETWORK] = { "a network", "label.NAME" },
-	[OPTION_ENDPOINT] = { "an endpoint", "label.NAME and hostname" },
-	[OPTION_CONTEXT] = { "a context", "iptables.comments and iptables.lock-file" },
+static const char *const scope_names[] = {
+	[OPTION_NETWORK] = "a network",
+	[OPTION_ENDPOINT] = "an endpoint",
+	[OPTION_CONTEXT] = "a context",
 };
 
-int options_check(const struct options *options, enum option_scope scope, struct error *error)
+#define LIST_MAX 300
+
+/* "a, b and c": one more, of which `rest` are still to come. */
+static void list_add(char list[static LIST_MAX], const char *word, size_t rest)
+{
+	size_t len = strlen(list);
+
+	snprintf(list + len, LIST_MAX - len, "%s%s", !len ? "" : rest ? ", " : " and ", word);
+}
+
+static int unknown_error(const char *key, enum option_scope scope, struct error *error)
+{
+	char list[LIST_MAX] = "", name[64];
+	size_t rest = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(known_options); i++)
+		rest += known_options[i].scope == scope;
+	for (size_t i = 0; i < ARRAY_SIZE(known_options); i++) {
+		const char *known = known_options[i].key;
+
+		if (known_options[i].scope != scope)
+			continue;
+		snprintf(name, sizeof(name), "%s%s", known,
+			 known[strlen(known) - 1] == '.' ? "NAME" : "");
+		list_add(list, name, --rest);
+	}
+	return error_set(error, -ENOTSUP, BN_REASON_OPTION_UNKNOWN,
+			 "option '%.80s' is not known for %s; it takes %s", key, scope_names[scope],
+			 list);
+}
+
+static int value_error(const struct option *option, const struct known_option *known,
+		       struct error *error)
+{
+	char list[LIST_MAX] = "";
+	size_t len = 0;
+
+	while (known->words && known->words[len])
+		len++;
+	for (size_t i = 0; i < len; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? " or " : "",
+			 known->words[i]);
+	return error_set(error, -EINVAL, BN_REASON_INVALID, "option %s can't be '%.80s'; give %s",
+			 option->key, option->value, known->legal ? known->legal : list);
+}
+
+/* The value of the enum, -1 for none of them. */
+static int find_word(const char *const *words, const char *value)
+{
+	for (int i = 0; words[i]; i++) {
+		if (strcmp(words[i], value) == 0)
+			return i;
+	}
+	return -1;
+}
+
+int options_check(const struct options *options, enum option_scope scope, void *ret_policy,
+		  struct error *error)
 {
 	for (size_t i = 0; i < options->len; i++) {
 		const struct option *option = &options->items[i];
 		const struct known_option *known = known_option_find(scope, option->key);
+		int word;
 
 		if (!known)
-			return error_set(error, -ENOTSUP, BN_REASON_OPTION_UNKNOWN,
-					 "option '%.80s' is not known for %s; it takes %s",
-					 option->key, scopes[scope].name, scopes[scope].keys);
+			return unknown_error(option->key, scope, error);
 		if (known->is_legal && !known->is_legal(option->value))
-			return error_set(error, -EINVAL, BN_REASON_INVALID,
-					 "option %s can't be '%.80s'; give %s", option->key,
-					 option->value, known->legal);
+			return value_error(option, known, error);
+		if (!known->words)
+			continue;
+		word = find_word(known->words, option->value);
+		if (word < 0)
+			return value_error(option, known, error);
+		((uint8_t *)ret_policy)[known->field] = (uint8_t)word;
 	}
 	return 0;
 }

@@ -3,6 +3,8 @@
 #ifndef BN_MODEL_OPTIONS_H
 #define BN_MODEL_OPTIONS_H
 
+#include <stdint.h>
+
 #include "base/error.h"
 #include "base/vector.h"
 
@@ -18,6 +20,24 @@ struct options {
 	size_t len, capacity;
 };
 
+/*
+ * What options decide, typed once, when a spec is judged or a row is read: nothing else looks at
+ * their text. The first value of each is the default.
+ */
+enum internal { INTERNAL_NO };
+enum icc { ICC_YES };
+enum masquerade { MASQUERADE_YES };
+enum gateway_mode { GATEWAY_MODE_NAT };
+struct network_policy {
+	uint8_t internal, icc, masquerade;            /* of these enums */
+	uint8_t gateway_mode_ipv4, gateway_mode_ipv6; /* enum gateway_mode */
+};
+
+enum comments { COMMENTS_NO, COMMENTS_YES };
+struct context_policy {
+	uint8_t iptables_comments; /* enum comments */
+};
+
 /* Set or replace. -EINVAL for a key or value with a control character, -ENOMEM. No look at the
  * table: that is options_check(). */
 int options_set(struct options *options, const char *key, const char *value);
@@ -25,9 +45,11 @@ const char *options_get(const struct options *options, const char *key); /* NULL
 int options_copy(struct options *dst, const struct options *src);
 void options_clear(struct options *options);
 
-/* Every key must be in the table for that scope ("label.NAME", for endpoints "hostname") and
- * its value legal. -ENOTSUP with BN_REASON_OPTION_UNKNOWN, or -EINVAL. */
-int options_check(const struct options *options, enum option_scope scope, struct error *error);
+/* Every key must be in the table for that scope and its value legal; those that decide something go
+ * into *ret_policy, a struct network_policy or context_policy, NULL for endpoints. -ENOTSUP with
+ * BN_REASON_OPTION_UNKNOWN, or -EINVAL. */
+int options_check(const struct options *options, enum option_scope scope, void *ret_policy,
+		  struct error *error);
 
 /* One line "key=value\n" each, and back; what the store keeps. NULL text is the empty list. */
 int options_serialize(const struct options *options, char **ret_text);

@@ -29,6 +29,7 @@ struct network {
 	struct subnet ipv4, ipv6;
 	VECTOR(struct addr) reserved;
 	struct options options;
+	struct network_policy policy; /* what the options decide */
 };
 
 struct route {

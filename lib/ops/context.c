@@ -76,12 +76,11 @@ static int open_store(bn_ctx *ctx, bool write)
 int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
 		    struct firewall **ret_firewall)
 {
-	const char *comments = options_get(&ctx->options, "iptables.comments");
 	const struct firewall_config config = {
 		.log = ctx->log,
 		.userdata = ctx->log_userdata,
 		.lock_file = options_get(&ctx->options, "iptables.lock-file"),
-		.comments = comments && strcmp(comments, "yes") == 0,
+		.comments = ctx->policy.iptables_comments == COMMENTS_YES,
 	};
 	int r;
 

@@ -17,6 +17,7 @@ struct bn_ctx {
 	char state_dir[PATH_MAX];
 	char backend[32];       /* asked for; "": detect */
 	struct options options; /* of the context */
+	struct context_policy policy;
 	uint32_t timeout_ms;
 	bn_log_fn log;
 	void *log_userdata;

@@ -233,7 +233,7 @@ int network_design(bn_ctx *ctx, const struct network_request *request, struct ne
 	}
 	if (options_copy(&network->options, request->options) < 0)
 		return error_oom(&ctx->error);
-	r = options_check(&network->options, OPTION_NETWORK, &ctx->error);
+	r = options_check(&network->options, OPTION_NETWORK, &network->policy, &ctx->error);
 	if (r >= 0)
 		r = choose_id(ctx, network);
 	if (r >= 0)

@@ -117,7 +117,7 @@ static int check_request(bn_ctx *ctx, struct attach *attach)
 	if (r >= 0 && endpoint->interface[0])
 		r = interface_name_check(endpoint->interface, &ctx->error);
 	if (r >= 0)
-		r = options_check(&endpoint->options, OPTION_ENDPOINT, &ctx->error);
+		r = options_check(&endpoint->options, OPTION_ENDPOINT, NULL, &ctx->error);
 	if (r >= 0 && attach->network.driver != DRIVER_BRIDGE &&
 	    (endpoint->ipv4.addr.family || endpoint->ipv6.addr.family || endpoint->routes.len ||
 	     attach->request->mac_given || attach->request->ports_len || endpoint->interface[0]))

@@ -120,6 +120,9 @@ static int read_columns(sqlite3_stmt *row, struct network *network)
 		r = parse_reserved(column_text(row, RESERVED), network);
 	if (r == 0)
 		r = options_parse(column_text(row, OPTIONS), &network->options);
+	/* a value that a later release has written may be one that this one can't keep */
+	if (r == 0)
+		r = options_check(&network->options, OPTION_NETWORK, &network->policy, NULL);
 	return r;
 }
 

@@ -82,11 +82,12 @@ static void test_options_parse(void **state)
 static int check_one(enum option_scope scope, const char *key, const char *value,
 		     struct error *error)
 {
+	struct network_policy policy = { 0 };
 	struct options options = { 0 };
 	int ret;
 
 	assert_int_equal(options_set(&options, key, value), 0);
-	ret = options_check(&options, scope, error);
+	ret = options_check(&options, scope, &policy, error);
 	options_clear(&options);
 	return ret;
 }
@@ -101,7 +102,8 @@ static void test_options_table(void **state)
 	assert_int_equal(check_one(OPTION_ENDPOINT, "hostname", "web-1", NULL), 0);
 	assert_error(check_one(OPTION_NETWORK, "hostname", "web", &error), -ENOTSUP,
 		     BN_REASON_OPTION_UNKNOWN, error,
-		     "option 'hostname' is not known for a network; it takes label.NAME");
+		     "option 'hostname' is not known for a network; it takes label.NAME, internal, "
+		     "icc, masquerade, gateway-mode-ipv4 and gateway-mode-ipv6");
 	assert_error(
 		check_one(OPTION_ENDPOINT, "host", "web", &error), -ENOTSUP,
 		BN_REASON_OPTION_UNKNOWN, error,
@@ -109,6 +111,40 @@ static void test_options_table(void **state)
 	assert_int_equal(check_one(OPTION_NETWORK, "label.", "x", NULL), -ENOTSUP);
 	assert_int_equal(check_one(OPTION_NETWORK, "label", "x", NULL), -ENOTSUP);
 	assert_int_equal(check_one(OPTION_NETWORK, "Label.x", "x", NULL), -ENOTSUP);
+}
+
+/* So far each of them is as it always was. */
+static void test_policy_of_a_network(void **state)
+{
+	static const char *const now[][2] = { { "internal", "no" },
+					      { "icc", "yes" },
+					      { "masquerade", "yes" },
+					      { "gateway-mode-ipv4", "nat" },
+					      { "gateway-mode-ipv6", "nat" } };
+	struct error error = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(now); i++)
+		assert_int_equal(check_one(OPTION_NETWORK, now[i][0], now[i][1], NULL), 0);
+	assert_error(check_one(OPTION_NETWORK, "icc", "no", &error), -EINVAL, BN_REASON_INVALID,
+		     error, "option icc can't be 'no'; give yes");
+	assert_error(check_one(OPTION_NETWORK, "gateway-mode-ipv6", "routed", &error), -EINVAL,
+		     BN_REASON_INVALID, error,
+		     "option gateway-mode-ipv6 can't be 'routed'; give nat");
+}
+
+static void test_policy_is_typed(void **state)
+{
+	struct context_policy policy = { 0 };
+	struct options options = { 0 };
+
+	(void)state;
+	assert_int_equal(options_check(&options, OPTION_CONTEXT, &policy, NULL), 0);
+	assert_int_equal(policy.iptables_comments, COMMENTS_NO);
+	assert_int_equal(options_set(&options, "iptables.comments", "yes"), 0);
+	assert_int_equal(options_check(&options, OPTION_CONTEXT, &policy, NULL), 0);
+	assert_int_equal(policy.iptables_comments, COMMENTS_YES);
+	options_clear(&options);
 }
 
 static void test_options_of_a_context(void **state)
@@ -178,6 +214,8 @@ int main(void)
 		cmocka_unit_test(test_options_round_trip),
 		cmocka_unit_test(test_options_parse),
 		cmocka_unit_test(test_options_table),
+		cmocka_unit_test(test_policy_of_a_network),
+		cmocka_unit_test(test_policy_is_typed),
 		cmocka_unit_test(test_options_of_a_context),
 		cmocka_unit_test(test_hostname),
 	};
