@@ -300,7 +300,7 @@ int bn_endpoint_spec_set_sandbox_fd(bn_endpoint_spec *spec, int fd)
 		return -EINVAL;
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (copy < 0)
-		return -errno;
+		return errno == EMFILE ? -EMFILE : -EBADF;
 	forget_sandbox(spec);
 	spec->sandbox_fd = copy;
 	return 0;

@@ -131,7 +131,10 @@ static int apply(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
 		.flags = flags,
 	};
 
-	return ctx->firewall->backend->apply(ctx->firewall, &change, &ctx->error);
+	int r = ctx->firewall->backend->apply(ctx->firewall, &change, &ctx->error);
+
+	/* a port that only the kernel knows is taken, by another state directory */
+	return r == -EEXIST && ctx->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
 }
 
 static int compare_rules(const void *a, const void *b)
@@ -199,10 +202,7 @@ int rules_add(bn_ctx *ctx, const rule_vector *rules)
 	if (!rules->len)
 		return 0;
 	r = apply(ctx, rules, NULL, 0);
-	if (r == FIREWALL_BASE_MISSING)
-		r = rebuild(ctx, rules, NULL);
-	/* a port that only the kernel knows is taken, by another state directory */
-	return r == -EEXIST && ctx->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
+	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, rules, NULL) : r;
 }
 
 int rules_remove(bn_ctx *ctx, const rule_vector *rules)
