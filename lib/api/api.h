@@ -6,10 +6,22 @@
 #include "bridgenet.h"
 #include "ops/ops.h"
 
+/* What is true of a call, or of several that are alike; it stands beside the function, and
+ * man/errors.sh makes the ERRORS of the manual from it. */
+struct api_call {
+	const char *names;        /* "bn_port_publish, bn_ports_publish" */
+	uint32_t flags;           /* that it knows */
+	enum ctx_need need;       /* before it can start */
+	enum ctx_need flags_need; /* the same when flags are given, if that is more */
+	bool setting;             /* no verb: the errnos are all that there are */
+	short errnos[16];         /* beside those of any verb, or with more to say than there */
+};
+#define API_ERRNO(number, when) number
+
 /* Every verb begins here: NULL and unknown flags are -EINVAL, a forked child -ECHILD. */
-int api_enter(bn_ctx *ctx, uint32_t flags, uint32_t known_flags, enum ctx_need need);
-/* And ends here: a failure has a sentence, whatever its code. */
-int api_leave(bn_ctx *ctx, int r);
+int api_enter(bn_ctx *ctx, const struct api_call *call, uint32_t flags);
+/* And ends here: a failure has a sentence, and a code that its page names. */
+int api_leave(bn_ctx *ctx, const struct api_call *call, int r);
 /* -EINVAL for a required argument that is NULL. */
 int api_missing(bn_ctx *ctx, const char *what);
 

@@ -34,12 +34,27 @@ void bn_ctx_free(bn_ctx *ctx)
 	free(ctx);
 }
 
+static const struct api_call setting = {
+	.names = "bn_ctx_new, bn_ctx_set_state_dir, bn_ctx_set_backend, bn_ctx_set_option, "
+		 "bn_ctx_set_timeout_ms, bn_ctx_set_log",
+	.setting = true,
+	.errnos = {
+		API_ERRNO(EINVAL, "An argument is NULL or malformed, flags is not 0, or the "
+				  "backend is not known to this build."),
+		API_ERRNO(EOPNOTSUPP, "The option is not known."),
+		API_ERRNO(ENOMEM, "Out of memory."),
+		API_ERRNO(EBUSY, "The setting comes after the first verb."),
+	},
+};
+
 /* Settings are for before the first verb. */
 static int check_setting(bn_ctx *ctx, const char *value)
 {
-	if (!ctx || !value)
+	if (!ctx)
 		return -EINVAL;
 	error_clear(&ctx->error);
+	if (!value)
+		return api_missing(ctx, "the setting");
 	if (ctx->store)
 		return error_set(&ctx->error, -EBUSY, BN_REASON_INVALID,
 				 "the context is in use already; set it up before its first call");
@@ -50,47 +65,49 @@ int bn_ctx_set_state_dir(bn_ctx *ctx, const char *path)
 {
 	int r = check_setting(ctx, path);
 
-	if (r < 0)
-		return r;
-	if (path[0] != '/' || strlen(path) >= sizeof(ctx->state_dir))
-		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
-				 "state directory '%.64s' is not an absolute path", path);
-	return string_copy(ctx->state_dir, sizeof(ctx->state_dir), path);
+	if (r >= 0 && (path[0] != '/' || strlen(path) >= sizeof(ctx->state_dir)))
+		r = error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
+			      "state directory '%.64s' is not an absolute path", path);
+	if (r >= 0)
+		string_copy(ctx->state_dir, sizeof(ctx->state_dir), path);
+	return api_leave(ctx, &setting, r);
 }
 
 int bn_ctx_set_backend(bn_ctx *ctx, const char *name)
 {
 	int r = check_setting(ctx, name);
 
-	if (r < 0)
-		return r;
-	if (strcmp(name, "auto") == 0)
+	if (r >= 0 && strcmp(name, "auto") == 0)
 		name = "";
-	else if (!firewall_backend_by_name(name))
-		return error_set(&ctx->error, -EINVAL, BN_REASON_BACKEND_UNAVAILABLE,
-				 "backend '%.32s' is unknown to this build; use nftables, "
-				 "iptables-legacy or auto, if it was built with that",
-				 name);
-	return string_copy(ctx->backend, sizeof(ctx->backend), name);
+	else if (r >= 0 && !firewall_backend_by_name(name))
+		r = error_set(&ctx->error, -EINVAL, BN_REASON_BACKEND_UNAVAILABLE,
+			      "backend '%.32s' is unknown to this build; use nftables, "
+			      "iptables-legacy or auto, if it was built with that",
+			      name);
+	if (r >= 0)
+		string_copy(ctx->backend, sizeof(ctx->backend), name);
+	return api_leave(ctx, &setting, r);
 }
 
 int bn_ctx_set_option(bn_ctx *ctx, const char *key, const char *value)
 {
 	CLEANUP(options_clear) struct options one = { 0 };
-	int r = check_setting(ctx, value);
+	int r = check_setting(ctx, key && value ? value : NULL);
 
 	if (r < 0)
-		return r;
+		return api_leave(ctx, &setting, r);
 	r = options_set(&one, key, value);
 	if (r == -EINVAL)
-		return error_set(&ctx->error, r, BN_REASON_INVALID,
-				 "the option of the context is not legal: a key has no '=', and "
-				 "neither key nor value a control character");
+		error_set(&ctx->error, r, BN_REASON_INVALID,
+			  "the option of the context is not legal: a key has no '=', and "
+			  "neither key nor value a control character");
 	if (r >= 0)
 		r = options_check(&one, OPTION_CONTEXT, &ctx->policy, &ctx->error);
 	if (r >= 0)
 		r = options_set(&ctx->options, key, value);
-	return r == -ENOMEM ? error_oom(&ctx->error) : r;
+	if (r == -ENOMEM)
+		error_oom(&ctx->error);
+	return api_leave(ctx, &setting, r);
 }
 
 int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms)
@@ -99,7 +116,7 @@ int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms)
 
 	if (r >= 0)
 		ctx->timeout_ms = timeout_ms;
-	return r;
+	return api_leave(ctx, &setting, r);
 }
 
 int bn_ctx_set_log(bn_ctx *ctx, bn_log_fn log, void *userdata)
@@ -121,6 +138,20 @@ const char *bn_ctx_backend_reason(const bn_ctx *ctx)
 	return ctx && ctx->firewall ? ctx->backend_reason : "";
 }
 
+static const struct api_call backend_switch = {
+	.names = "bn_backend_switch",
+	.need = CTX_CHANGE,
+	.errnos = {
+		API_ERRNO(EINVAL, "The name is not known to this build, or flags is not 0."),
+		API_ERRNO(EOPNOTSUPP, "The host lacks the backend."),
+		API_ERRNO(ETIMEDOUT, "Another operation on the state was under way, or another "
+				     "program held the xtables lock, until the time limit."),
+		API_ERRNO(EADDRINUSE, "In the new backend a rule of somebody else has a port that "
+				      "is "
+				      "published."),
+	},
+};
+
 /* Whatever backend was asked for: the state is in another, and that is to change. */
 int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags)
 {
@@ -128,57 +159,17 @@ int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags)
 	int r;
 
 	if (!ctx || !name)
-		return api_leave(ctx, api_missing(ctx, "the name of the backend"));
+		return api_missing(ctx, "the name of the backend");
 	memcpy(asked, ctx->backend, sizeof(asked));
 	ctx->backend[0] = '\0';
-	r = api_enter(ctx, flags, 0, CTX_CHANGE);
+	r = api_enter(ctx, &backend_switch, flags);
 	if (r >= 0)
 		r = ops_backend_switch(ctx, name);
 	memcpy(ctx->backend, asked, sizeof(asked));
 	/* where nothing has been made yet, the next call goes by what is asked for */
 	if (r >= 0 && (asked[0] || strcmp(ctx->firewall->backend->name, name) != 0))
 		string_copy(ctx->backend, sizeof(ctx->backend), name);
-	return api_leave(ctx, r);
-}
-
-/* ---- the frame of every verb ---- */
-
-int api_enter(bn_ctx *ctx, uint32_t flags, uint32_t known_flags, enum ctx_need need)
-{
-	if (!ctx)
-		return -EINVAL;
-	error_clear(&ctx->error);
-	if (ctx->pid != getpid())
-		return error_set(&ctx->error, -ECHILD, BN_REASON_INVALID,
-				 "the context was made before a fork; make one in the child");
-	if (flags & ~known_flags)
-		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
-				 "flags 0x%x are unknown to this call", flags & ~known_flags);
-	return ctx_start(ctx, need);
-}
-
-int api_leave(bn_ctx *ctx, int r)
-{
-	struct error *error;
-
-	if (!ctx)
-		return r;
-	error = &ctx->error;
-	if (r >= 0) {
-		error_clear(error);
-		return 0;
-	}
-	if (!error->message[0])
-		error_set(error, r, BN_REASON_KERNEL, "the call failed: %s", strerror(-r));
-	error->code = r;
-	return r;
-}
-
-int api_missing(bn_ctx *ctx, const char *what)
-{
-	return ctx ? error_set(&ctx->error, -EINVAL, BN_REASON_INVALID, "%s is missing (NULL)",
-			       what) :
-		     -EINVAL;
+	return api_leave(ctx, &backend_switch, r);
 }
 
 /* ---- errors ---- */

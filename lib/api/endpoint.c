@@ -127,6 +127,35 @@ static int snapshot_read(bn_ctx *ctx, struct endpoint *record, uint32_t flags,
 
 /* ---- verbs ---- */
 
+static const struct api_call endpoint_attach = {
+	.names = "bn_endpoint_attach",
+	.flags = BN_ATTACH_HOLD_PORTS,
+	.need = CTX_CHANGE,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network or namespace."),
+		API_ERRNO(EEXIST, "The network has an endpoint of that id, or the namespace an "
+				  "interface of that name."),
+		API_ERRNO(EADDRINUSE, "An address is taken, or a host port is published or used by "
+				      "a process."),
+		API_ERRNO(EADDRNOTAVAIL, "The host has no such address to publish a port on."),
+		API_ERRNO(ENOSPC, "The network has no address left, or the host no port."),
+		API_ERRNO(ERANGE, "An address is outside the subnet."),
+		API_ERRNO(EXFULL, "The bridge has as many ports as the kernel takes, 1023."),
+		API_ERRNO(EBUSY, "Another call is making or deleting the network, or is at the "
+				 "endpoint."),
+		API_ERRNO(EINVAL, "A name, address, MAC, route, port or option value is malformed, "
+				  "the file is no network namespace, or no namespace is named."),
+		API_ERRNO(ENAMETOOLONG, "A name is longer than an endpoint's or an interface's can "
+					"be, or the path of the namespace too long."),
+		API_ERRNO(EOPNOTSUPP, "An option is not known, or a port can't be published "
+				      "there."),
+		API_ERRNO(EAFNOSUPPORT, "The kernel lacks IPv4, which network bridge is made with "
+					"on first use."),
+		API_ERRNO(ENODEV, "Somebody has deleted the network's bridge, or deletes the "
+				  "interface while it is set up."),
+	},
+};
+
 int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags,
 		       bn_endpoint **ret_endpoint)
 {
@@ -139,7 +168,7 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 
 	if (!spec)
 		return api_missing(ctx, "the endpoint spec");
-	r = api_enter(ctx, flags, BN_ATTACH_HOLD_PORTS, CTX_CHANGE);
+	r = api_enter(ctx, &endpoint_attach, flags);
 	if (r >= 0 && !ret_endpoint && (flags & BN_ATTACH_HOLD_PORTS))
 		r = error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 			      "holding ports needs a result that keeps the descriptors");
@@ -159,8 +188,18 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 	}
 	bn_endpoint_free(endpoint);
 	endpoint_clear(&request.endpoint);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &endpoint_attach, r);
 }
+
+static const struct api_call endpoint_detach = {
+	.names = "bn_endpoint_detach, bn_endpoints_detach",
+	.flags = BN_DETACH_MISSING_OK | BN_DETACH_QUICK,
+	.need = CTX_CHANGE,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network or endpoint."),
+		API_ERRNO(EBUSY, "Another call is at the endpoint."),
+	},
+};
 
 static int detach(bn_ctx *ctx, const char *network, const char *const *ids, size_t len,
 		  uint32_t flags)
@@ -169,10 +208,10 @@ static int detach(bn_ctx *ctx, const char *network, const char *const *ids, size
 
 	if (!network)
 		return api_missing(ctx, "the network");
-	r = api_enter(ctx, flags, BN_DETACH_MISSING_OK | BN_DETACH_QUICK, CTX_CHANGE);
+	r = api_enter(ctx, &endpoint_detach, flags);
 	if (r >= 0)
 		r = ops_detach(ctx, network, ids, len, flags);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &endpoint_detach, r);
 }
 
 int bn_endpoint_detach(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags)
@@ -191,6 +230,14 @@ int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *en
 		      endpoints->names.len, flags);
 }
 
+static const struct api_call endpoint_get = {
+	.names = "bn_endpoint_get",
+	.flags = BN_GET_INTERFACE,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network or endpoint."),
+	},
+};
+
 int bn_endpoint_get(bn_ctx *ctx, const char *network, const char *id, uint32_t flags,
 		    bn_endpoint **ret_endpoint)
 {
@@ -200,7 +247,7 @@ int bn_endpoint_get(bn_ctx *ctx, const char *network, const char *id, uint32_t f
 
 	if (!network || !id || !ret_endpoint)
 		return api_missing(ctx, "the network, the endpoint or the result");
-	r = api_enter(ctx, flags, BN_GET_INTERFACE, CTX_READ);
+	r = api_enter(ctx, &endpoint_get, flags);
 	if (r >= 0)
 		r = ops_endpoint_get(ctx, network, id, &record);
 	if (r >= 0) {
@@ -211,7 +258,7 @@ int bn_endpoint_get(bn_ctx *ctx, const char *network, const char *id, uint32_t f
 	if (r >= 0)
 		*ret_endpoint = TAKE_POINTER(endpoint);
 	bn_endpoint_free(endpoint);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &endpoint_get, r);
 }
 
 static int fill_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpoint_list *list)
@@ -234,6 +281,14 @@ static int fill_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpoi
 	return r;
 }
 
+static const struct api_call endpoints_list = {
+	.names = "bn_endpoints_list",
+	.flags = BN_GET_INTERFACE,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network."),
+	},
+};
+
 int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpoint_list **ret_list)
 {
 	bn_endpoint_list *list = NULL;
@@ -241,7 +296,7 @@ int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpo
 
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, flags, BN_GET_INTERFACE, CTX_READ);
+	r = api_enter(ctx, &endpoints_list, flags);
 	if (r >= 0) {
 		list = calloc(1, sizeof(*list));
 		r = list ? fill_list(ctx, network, flags, list) : error_oom(&ctx->error);
@@ -249,7 +304,7 @@ int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpo
 	if (r >= 0)
 		*ret_list = TAKE_POINTER(list);
 	bn_endpoint_list_free(list);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &endpoints_list, r);
 }
 
 /* ---- snapshots ---- */

@@ -82,6 +82,29 @@ static int snapshot_new(bn_ctx *ctx, struct network *record, uint32_t flags,
 
 /* ---- verbs ---- */
 
+static const struct api_call network_create = {
+	.names = "bn_network_create",
+	.need = CTX_CHANGE,
+	.errnos = {
+		API_ERRNO(EEXIST, "The name, or the bridge, belongs to another network; or the "
+				  "name is that of a built-in one."),
+		API_ERRNO(EADDRINUSE, "A subnet overlaps that of another network."),
+		API_ERRNO(ENOSPC, "No subnet of the default pools is free, or every address of the "
+				  "subnet is reserved."),
+		API_ERRNO(EINVAL, "A name, subnet, gateway, range, MTU, interface name or option "
+				  "value is malformed, a subnet has host bits set, or the device "
+				  "is no bridge."),
+		API_ERRNO(ENAMETOOLONG, "A name is longer than a network's or an interface's can "
+					"be."),
+		API_ERRNO(ERANGE, "A gateway, range or reserved address is outside the subnet."),
+		API_ERRNO(EOPNOTSUPP, "An option is not known, the bridge to adopt has IPv6 turned "
+				      "off, or the kernel has no packet filter for the backend."),
+		API_ERRNO(EAFNOSUPPORT, "The kernel lacks IPv6, or an MTU below 1280 rules it out, "
+					"and the network is to have it."),
+		API_ERRNO(ENODEV, "The bridge to adopt went away meanwhile."),
+	},
+};
+
 int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		      bn_network **ret_network)
 {
@@ -92,15 +115,27 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 
 	if (!spec)
 		return api_missing(ctx, "the network spec");
-	r = api_enter(ctx, flags, 0, CTX_CHANGE);
+	r = api_enter(ctx, &network_create, flags);
 	if (r >= 0)
 		r = network_spec_parse(spec, &request, &reserved, &ctx->error);
 	if (r >= 0)
 		r = ops_network_create(ctx, &request, &record);
 	if (r >= 0 && ret_network)
 		r = snapshot_new(ctx, &record, 0, ret_network);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &network_create, r);
 }
+
+static const struct api_call network_delete = {
+	.names = "bn_network_delete",
+	.flags = BN_DELETE_MISSING_OK | BN_DELETE_ENDPOINTS,
+	.need = CTX_CHANGE,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network."),
+		API_ERRNO(EBUSY, "The network still has endpoints, or another process is at work "
+				 "on it."),
+		API_ERRNO(EPERM, "No privilege; or the network is built in and can't be deleted."),
+	},
+};
 
 int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags)
 {
@@ -108,11 +143,20 @@ int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags)
 
 	if (!name)
 		return api_missing(ctx, "the network's name");
-	r = api_enter(ctx, flags, BN_DELETE_MISSING_OK | BN_DELETE_ENDPOINTS, CTX_CHANGE);
+	r = api_enter(ctx, &network_delete, flags);
 	if (r >= 0)
 		r = ops_network_delete(ctx, name, flags);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &network_delete, r);
 }
+
+static const struct api_call network_get = {
+	.names = "bn_network_get",
+	.flags = BN_GET_INTERFACE,
+	.flags_need = CTX_LINKS,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network."),
+	},
+};
 
 int bn_network_get(bn_ctx *ctx, const char *name, uint32_t flags, bn_network **ret_network)
 {
@@ -121,13 +165,12 @@ int bn_network_get(bn_ctx *ctx, const char *name, uint32_t flags, bn_network **r
 
 	if (!name || !ret_network)
 		return api_missing(ctx, "the network's name or the result");
-	r = api_enter(ctx, flags, BN_GET_INTERFACE,
-		      flags & BN_GET_INTERFACE ? CTX_LINKS : CTX_READ);
+	r = api_enter(ctx, &network_get, flags);
 	if (r >= 0)
 		r = store_network_get(ctx->store, name, &record, &ctx->error);
 	if (r >= 0)
 		r = snapshot_new(ctx, &record, flags, ret_network);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &network_get, r);
 }
 
 static int fill_list(bn_ctx *ctx, uint32_t flags, bn_network_list *list)
@@ -145,6 +188,12 @@ static int fill_list(bn_ctx *ctx, uint32_t flags, bn_network_list *list)
 	return r;
 }
 
+static const struct api_call networks_list = {
+	.names = "bn_networks_list",
+	.flags = BN_GET_INTERFACE,
+	.flags_need = CTX_LINKS,
+};
+
 int bn_networks_list(bn_ctx *ctx, uint32_t flags, bn_network_list **ret_list)
 {
 	bn_network_list *list = NULL;
@@ -152,8 +201,7 @@ int bn_networks_list(bn_ctx *ctx, uint32_t flags, bn_network_list **ret_list)
 
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, flags, BN_GET_INTERFACE,
-		      flags & BN_GET_INTERFACE ? CTX_LINKS : CTX_READ);
+	r = api_enter(ctx, &networks_list, flags);
 	if (r >= 0) {
 		list = calloc(1, sizeof(*list));
 		r = list ? fill_list(ctx, flags, list) : error_oom(&ctx->error);
@@ -161,7 +209,7 @@ int bn_networks_list(bn_ctx *ctx, uint32_t flags, bn_network_list **ret_list)
 	if (r >= 0)
 		*ret_list = TAKE_POINTER(list);
 	bn_network_list_free(list);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &networks_list, r);
 }
 
 /* ---- snapshots ---- */

@@ -39,6 +39,26 @@ void port_list_clear(struct bn_port_list *list)
 
 /* ---- verbs ---- */
 
+static const struct api_call port_publish = {
+	.names = "bn_port_publish, bn_ports_publish",
+	.flags = BN_PUBLISH_HOLD_PORTS,
+	.need = CTX_CHANGE,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network or endpoint."),
+		API_ERRNO(EADDRINUSE, "A host port is published by another endpoint, or used by a "
+				      "process."),
+		API_ERRNO(EADDRNOTAVAIL, "The host has no such address."),
+		API_ERRNO(ENOSPC, "No host port is free, or one is published on too many single "
+				  "addresses."),
+		API_ERRNO(EBUSY, "Another call is at the endpoint or the port."),
+		API_ERRNO(EINVAL, "A mapping is malformed, a port is 0 or more than 65535, the "
+				  "ranges are of unequal length, or the endpoint has no address of "
+				  "that family."),
+		API_ERRNO(EOPNOTSUPP, "The address is ::1, from which the kernel does not forward, "
+				      "or the network is host or none."),
+	},
+};
+
 static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		   const struct bn_port_spec *specs, size_t len, uint32_t flags,
 		   bn_port_list **ret_list)
@@ -50,7 +70,7 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 
 	if (!network || !endpoint)
 		return api_missing(ctx, "the network or the endpoint");
-	r = api_enter(ctx, flags, BN_PUBLISH_HOLD_PORTS, CTX_CHANGE);
+	r = api_enter(ctx, &port_publish, flags);
 	if (r >= 0 && !ret_list && (flags & BN_PUBLISH_HOLD_PORTS))
 		r = error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 			      "holding ports needs a result that keeps the descriptors");
@@ -70,7 +90,7 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		*ret_list = TAKE_POINTER(list);
 	}
 	bn_port_list_free(list);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &port_publish, r);
 }
 
 int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
@@ -107,6 +127,17 @@ int bn_ports_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		       ret_list);
 }
 
+static const struct api_call port_unpublish = {
+	.names = "bn_port_unpublish, bn_ports_unpublish",
+	.flags = BN_UNPUBLISH_MISSING_OK,
+	.need = CTX_CHANGE,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network or endpoint, or no such mapping to take away."),
+		API_ERRNO(EBUSY, "Another call is at the endpoint or the port."),
+		API_ERRNO(EINVAL, "A mapping is malformed."),
+	},
+};
+
 static int unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 		     const struct bn_port_spec *specs, size_t len, uint32_t flags)
 {
@@ -115,12 +146,12 @@ static int unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 
 	if (!network || !endpoint)
 		return api_missing(ctx, "the network or the endpoint");
-	r = api_enter(ctx, flags, BN_UNPUBLISH_MISSING_OK, CTX_CHANGE);
+	r = api_enter(ctx, &port_unpublish, flags);
 	if (r >= 0)
 		r = port_specs_parse(specs, len, &requests, &ctx->error);
 	if (r >= 0)
 		r = ops_unpublish(ctx, network, endpoint, requests, len, flags);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &port_unpublish, r);
 }
 
 int bn_port_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
@@ -154,6 +185,13 @@ static int list_ports(bn_ctx *ctx, const char *network, const char *endpoint, po
 	return store_ports(ctx->store, network, endpoint, 0, ports, &ctx->error);
 }
 
+static const struct api_call ports_list = {
+	.names = "bn_ports_list",
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network."),
+	},
+};
+
 int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
 		  bn_port_list **ret_list)
 {
@@ -163,7 +201,7 @@ int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32
 
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, flags, 0, CTX_READ);
+	r = api_enter(ctx, &ports_list, flags);
 	if (r >= 0)
 		r = list_ports(ctx, network, endpoint, &ports.ports);
 	if (r >= 0) {
@@ -173,7 +211,7 @@ int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32
 	if (r >= 0)
 		*ret_list = TAKE_POINTER(list);
 	bn_port_list_free(list);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &ports_list, r);
 }
 
 /* ---- snapshots ---- */

@@ -65,6 +65,17 @@ static int network_name(bn_ctx *ctx, const char *network, struct network *record
 	return r;
 }
 
+static const struct api_call list_call = {
+	.names = "bn_rules_list",
+	.flags = BN_RULES_VERBOSE,
+	.need = CTX_RULES,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network."),
+		API_ERRNO(EAGAIN, "The rules kept changing while they were read."),
+		API_ERRNO(EPERM, "No privilege to read the rules."),
+	},
+};
+
 int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list)
 {
 	CLEANUP(network_clear) struct network record = { 0 };
@@ -74,16 +85,16 @@ int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list
 
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, flags, BN_RULES_VERBOSE, CTX_RULES);
+	r = api_enter(ctx, &list_call, flags);
 	if (r < 0)
-		return api_leave(ctx, r);
+		return api_leave(ctx, &list_call, r);
 	r = network_name(ctx, network, &record, &name);
 	if (r >= 0)
 		r = rules_list(ctx, name, &rules);
 	if (r >= 0)
 		r = fill_list(ctx, ctx->firewall->backend, &rules, flags & BN_RULES_VERBOSE,
 			      ret_list);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &list_call, r);
 }
 
 /* The backend that is open, or recorded, or asked for; without any, the one that would be used. */
@@ -123,6 +134,14 @@ static int plan(bn_ctx *ctx, const struct firewall_backend *backend, const char 
 	return r;
 }
 
+static const struct api_call plan_call = {
+	.names = "bn_rules_plan",
+	.flags = BN_RULES_VERBOSE,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network."),
+	},
+};
+
 int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list)
 {
 	CLEANUP(network_clear) struct network record = { 0 };
@@ -133,7 +152,7 @@ int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list
 
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, flags, BN_RULES_VERBOSE, CTX_READ);
+	r = api_enter(ctx, &plan_call, flags);
 	if (r >= 0)
 		r = planning_backend(ctx, &backend);
 	if (r >= 0)
@@ -142,7 +161,7 @@ int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list
 		r = plan(ctx, backend, name, &rules);
 	if (r >= 0)
 		r = fill_list(ctx, backend, &rules, flags & BN_RULES_VERBOSE, ret_list);
-	return api_leave(ctx, r);
+	return api_leave(ctx, &plan_call, r);
 }
 
 /* ---- snapshots ---- */

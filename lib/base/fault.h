@@ -7,8 +7,10 @@
 /* Called at every step that can fail; a negative errno makes it fail. */
 extern int (*fault_hook)(const char *step);
 #define FAULT(step) (fault_hook ? fault_hook(step) : 0)
+#define FAULTS (fault_hook != NULL)
 #else
 #define FAULT(step) 0
+#define FAULTS 0
 #endif
 
 #endif

@@ -50,6 +50,17 @@ for program in "$work"/*.c; do
 		-I"$source_dir/include" "$program"
 done
 
+# The errno of a verb stand in a table beside it, and its page says them as the table does.
+check manual-errors ./errors.sh --check
+
+# Builders have no table: what their pages name is what the code has.
+builders()
+{
+	same_lines 'the pages' "$(sed -nE 's/^\.It Bq Er (.*)/\1/p' bn_*_spec_new.3 bn_name_list_new.3 |
+		sort -u)" lib/api/spec.c "$(grep -oE -e '-E[A-Z]+' ../lib/api/spec.c | tr -d - | sort -u)"
+}
+check manual-builders builders
+
 # has_all PAGE WORD...
 has_all()
 {

@@ -8,7 +8,7 @@ source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 . "$source_dir/tests/cases.sh"
 cd "$source_dir" || exit 1
 
-for script in .ci/run $(find examples tests -name '*.sh' | sort); do
+for script in .ci/run $(find examples man tests -name '*.sh' | sort); do
 	if have shellcheck; then
 		check "shellcheck-$script" shellcheck -x -P "$source_dir" "$script"
 	else

@@ -274,6 +274,25 @@ class Context(Case):
             self.assertIn(value, str(caught.exception))
         self.assertEqual(bn.bn_ctx_new(1, ctypes.byref(bn.Ctx())), -errno.EINVAL)
 
+    def test_a_state_that_cannot_be_used(self):
+        """The errno is one of the manual's, whatever the system says."""
+        for path, code, words in (("none/state", errno.ENOENT, "No such file"),
+                                  ("file/state", errno.ENOTDIR, "Not a directory"),
+                                  ("loop/state", errno.EIO, "symbolic links"),
+                                  ("damaged", errno.EIO, "is damaged")):
+            with self.subTest(path):
+                directory = pathlib.Path(self.directory)
+                if path == "damaged":
+                    (directory / path).mkdir()
+                    (directory / path / "state.db").write_bytes(b"x" * 8192)
+                elif path == "loop/state":
+                    (directory / "loop").symlink_to(directory / "loop")
+                elif path == "file/state":
+                    (directory / "file").touch()
+                bn.call(bn.bn_ctx_set_state_dir, self.ctx, str(directory / path))
+                self.assertIn(words, self.fails(code, bn.BN_REASON_STATE, bn.bn_networks_list,
+                                                self.ctx, 0))
+
     def test_a_success_clears_the_error(self):
         self.fails(errno.ENOENT, bn.BN_REASON_NETWORK_UNKNOWN, bn.bn_network_get, self.ctx,
                    "nowhere", 0)

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The frame of every verb. */
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "base/fault.h"
+
+/* What any verb may return; each need has those of the needs before it too. */
+static const short common_errnos[][16] = {
+	[CTX_READ] = {
+		API_ERRNO(EINVAL, "An argument is NULL or malformed, flags has a bit that the call "
+				  "does not know, or the beginning of an id fits more than one "
+				  "network."),
+		API_ERRNO(ECHILD, "The context was made before a fork; make one in the child."),
+		API_ERRNO(EPERM, "No privilege."),
+		API_ERRNO(EACCES, "No privilege for a file: of the state, of /proc/sys, or the "
+				  "xtables lock."),
+		API_ERRNO(EROFS, "Such a file is on a file system that can't be written."),
+		API_ERRNO(ENOENT, "The directory that the state directory would be made in does "
+				  "not exist."),
+		API_ERRNO(ENOTDIR, "The path of the state directory leads through a file."),
+		API_ERRNO(ENOSPC, "The file system of the state is full."),
+		API_ERRNO(EMFILE, "The process has no descriptor left."),
+		API_ERRNO(ENFILE, "The system has no descriptor left."),
+		API_ERRNO(ENOMEM, "Out of memory."),
+		API_ERRNO(EOPNOTSUPP, "The kernel or this build lacks the backend that was asked "
+				      "for, or has none at all; a library that the backend loads "
+				      "is not installed; or a newer version has made the state."),
+		API_ERRNO(EAGAIN, "Other programs kept changing what was to be read or changed; "
+				  "try again."),
+		API_ERRNO(ETIMEDOUT, "The call took longer than the context allows, or another "
+				     "program held the xtables lock for that long."),
+		API_ERRNO(EIO, "The state is damaged, or the system refused with an errno that is "
+			       "in none of the lists; the message says which."),
+	},
+	[CTX_LINKS] = {
+		API_ERRNO(EXDEV, "From those that look at the kernel: the state is about another "
+				 "network namespace than the thread is in. A state is bound to the "
+				 "namespace in which its first network is made, until its last is "
+				 "deleted."),
+	},
+	[CTX_RULES] = {
+		API_ERRNO(EEXIST, "From those that change something or list the kernel's rules, "
+				  "with BN_REASON_BACKEND_MISMATCH: the state is in another "
+				  "backend than the context asks for."),
+	},
+	[CTX_CHANGE] = {
+		API_ERRNO(EBUSY, "From those that change something: another process is at work on "
+				 "the same network or endpoint; try again."),
+		API_ERRNO(EADDRINUSE, "From those that change something: somebody had taken the "
+				      "library's rules out, and when they were put back, a rule of "
+				      "somebody else had one of the ports."),
+	},
+};
+
+static enum ctx_need need_of(const struct api_call *call, uint32_t flags)
+{
+	return flags && call->flags_need > call->need ? call->flags_need : call->need;
+}
+
+int api_enter(bn_ctx *ctx, const struct api_call *call, uint32_t flags)
+{
+	if (!ctx)
+		return -EINVAL;
+	error_clear(&ctx->error);
+	if (ctx->pid != getpid())
+		return error_set(&ctx->error, -ECHILD, BN_REASON_INVALID,
+				 "the context was made before a fork; make one in the child");
+	if (flags & ~call->flags)
+		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
+				 "flags 0x%x are unknown to this call", flags & ~call->flags);
+	return ctx_start(ctx, need_of(call, flags));
+}
+
+static bool has(const short *numbers, size_t len, int number)
+{
+	for (size_t i = 0; i < len; i++)
+		if (numbers[i] == number)
+			return true;
+	return false;
+}
+
+static bool is_listed(const struct api_call *call, int number)
+{
+	bool listed = has(call->errnos, ARRAY_SIZE(call->errnos), number);
+
+	for (int need = 0; !call->setting && !listed && need <= (int)need_of(call, ~0u); need++)
+		listed = has(common_errnos[need], ARRAY_SIZE(common_errnos[need]), number);
+	return listed;
+}
+
+#ifdef BN_CHECKS
+/* Under these reasons the system's own errno is passed up, which can be any. */
+static bool is_of_system(int reason)
+{
+	return reason == BN_REASON_KERNEL || reason == BN_REASON_STATE ||
+	       reason == BN_REASON_SANDBOX_INVALID;
+}
+
+/* A code that only the library itself understands, or a failure without a sentence: no test gets
+ * past it. */
+static void check_failure(const struct api_call *call, const struct error *error, int r)
+{
+	if ((error->message[0] || FAULTS) && (is_listed(call, -r) || is_of_system(error->reason)))
+		return;
+	dprintf(STDERR_FILENO, "%s: %s (%d) is not in its table, or has no sentence: '%s'\n",
+		call->names, strerror(-r), -r, error->message);
+	__builtin_trap();
+}
+#endif
+
+int api_leave(bn_ctx *ctx, const struct api_call *call, int r)
+{
+	struct error *error;
+
+	if (!ctx)
+		return r;
+	error = &ctx->error;
+	if (r >= 0) {
+		error_clear(error);
+		return 0;
+	}
+#ifdef BN_CHECKS
+	check_failure(call, error, r);
+#endif
+	if (!error->message[0])
+		error_set(error, r, BN_REASON_KERNEL, "the call failed: %s", strerror(-r));
+	/* no caller can be ready for what no page names */
+	error->code = is_listed(call, -r) ? r : -EIO;
+	return error->code;
+}
+
+int api_missing(bn_ctx *ctx, const char *what)
+{
+	return ctx ? error_set(&ctx->error, -EINVAL, BN_REASON_INVALID, "%s is missing (NULL)",
+			       what) :
+		     -EINVAL;
+}
