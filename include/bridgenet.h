@@ -7,8 +7,11 @@
  *  - A call that can fail returns 0 or a negative errno. Its result comes through the last
  *    parameter (ret_...), which is untouched on failure. After a failed call with a context,
  *    bn_error_message() says in one sentence what was wrong and what to do.
+ *  - What has no context fails with -EINVAL, for NULL, or -ENOMEM. What any verb may return is in
+ *    bridgenet-errors(7); the comment of a verb names what matters most of its own, its page all.
  *  - Strings are UTF-8, ended by NUL. Setters copy what they are given. Getters return memory that
  *    belongs to the object asked and lives as long as it does; they never return NULL unless said.
+ *    Of NULL, and past the end, they say "", 0 or NULL.
  *  - Specs are inputs, built with setters and judged as a whole by the call that takes them.
  *    Networks, endpoints, ports, rules and lists are snapshots: they never change, hold no pointer
  *    to the context and may be freed in any order. Freeing NULL does nothing.
@@ -63,7 +66,7 @@ int bn_has_feature(const char *name);
 typedef void (*bn_log_fn)(void *userdata, int level, const char *message);
 
 /* Make a context. Nothing is opened before the first verb, which works in the network namespace
- * that the calling thread is in then. Errors: -EINVAL, -ENOMEM. Since: 0.1 */
+ * that the calling thread is in then. flags: 0. Since: 0.1 */
 int bn_ctx_new(uint32_t flags, bn_ctx **ret_ctx);
 
 /* Close and free. Networks, endpoints and ports stay. Since: 0.1 */
@@ -78,7 +81,8 @@ int bn_ctx_set_state_dir(bn_ctx *ctx, const char *path);
  * know; whether the host has it is found by the first verb. Since: 0.1 */
 int bn_ctx_set_backend(bn_ctx *ctx, const char *name);
 
-/* See bridgenet-options(7) for the keys, such as "iptables.lock-file". Since: 0.1 */
+/* See bridgenet-options(7) for the keys, such as "iptables.lock-file"; an unknown one is
+ * -EOPNOTSUPP. Since: 0.1 */
 int bn_ctx_set_option(bn_ctx *ctx, const char *key, const char *value);
 
 /* How long one call may take, in milliseconds; default 10000, 0 for no limit. Since: 0.1 */
@@ -91,9 +95,9 @@ int bn_ctx_set_log(bn_ctx *ctx, bn_log_fn log, void *userdata);
 const char *bn_ctx_backend(const bn_ctx *ctx);
 const char *bn_ctx_backend_reason(const bn_ctx *ctx);
 
-/* Move the networks, endpoints and ports of the state to another backend: the new rules stand before
- * the old ones go, and connections survive. flags: 0. Errors: -EINVAL unknown name, -EOPNOTSUPP,
- * -EADDRINUSE a port is taken there, -ETIMEDOUT, -EPERM. Since: 0.1 */
+/* Move the networks, endpoints and ports of the state to another backend: the new rules stand
+ * before the old ones go, and connections survive. flags: 0. Errors: -EINVAL unknown name,
+ * -EOPNOTSUPP, -EADDRINUSE a port is taken there, -ETIMEDOUT. Since: 0.1 */
 int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags);
 
 /* ---- Errors --------------------------------------------------------------------------------- */
@@ -130,18 +134,18 @@ int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags);
 #define BN_REASON_KERNEL 28             /* the kernel refused; see bn_error_kernel_message() */
 #define BN_REASON_UNSUPPORTED 29
 
-/* Of the last call on the context; a call that succeeds clears them. bn_error_errno() is positive,
- * as errno is. Since: 0.1 */
+/* Of the last call on the context; a call that succeeds clears them. Since: 0.1 */
 const char *bn_error_message(const bn_ctx *ctx);
-int bn_error_reason(const bn_ctx *ctx);
-int bn_error_errno(const bn_ctx *ctx);
-const char *bn_error_kernel_message(const bn_ctx *ctx);
+int bn_error_reason(const bn_ctx *ctx);                 /* BN_REASON_* */
+int bn_error_errno(const bn_ctx *ctx);                  /* positive, as errno is */
+const char *bn_error_kernel_message(const bn_ctx *ctx); /* the kernel's own words, "" for none */
 
 /* "PORT_IN_USE" for BN_REASON_PORT_IN_USE; "UNKNOWN" for a number without a name. Since: 0.1 */
 const char *bn_reason_name(int reason);
 
 /* ---- Lists of names, as an input ------------------------------------------------------------ */
 
+/* Names that a call takes many of, in the order in which they are added. Since: 0.1 */
 int bn_name_list_new(bn_name_list **ret_list);
 int bn_name_list_add(bn_name_list *list, const char *name);
 void bn_name_list_free(bn_name_list *list);
@@ -152,7 +156,8 @@ void bn_name_list_free(bn_name_list *list);
 #define BN_DELETE_ENDPOINTS 0x2u        /* detach what is still attached */
 #define BN_GET_INTERFACE 0x1u           /* read the live interface, see bn_network_interface() */
 
-/* Since: 0.1 */
+/* A network that is to be made; name: a letter or digit, then letters, digits, '_', '.' and '-', at
+ * most 60. Since: 0.1 */
 int bn_network_spec_new(const char *name, bn_network_spec **ret_spec);
 void bn_network_spec_free(bn_network_spec *spec);
 
@@ -173,50 +178,59 @@ int bn_network_spec_add_ip_range(bn_network_spec *spec, const char *cidr);
 /* An address that is never given to an endpoint. Since: 0.1 */
 int bn_network_spec_add_reserved(bn_network_spec *spec, const char *address);
 
-/* 0 (default): that of the interface of the host's default route. Since: 0.1 */
+/* In bytes; 0 (default): that of the interface of the host's default route. Since: 0.1 */
 int bn_network_spec_set_mtu(bn_network_spec *spec, uint32_t mtu);
 
-/* An existing bridge is adopted and never deleted; default "bn-" and 12 digits of the id. */
+/* An existing bridge is adopted and never deleted; default "bn-" and 12 digits of the id.
+ * Since: 0.1 */
 int bn_network_spec_set_bridge(bn_network_spec *spec, const char *interface_name);
 
 /* See bridgenet-options(7) for the keys; "label.NAME" takes any value. Since: 0.1 */
 int bn_network_spec_set_option(bn_network_spec *spec, const char *key, const char *value);
 
-/* Errors: -EEXIST name or bridge taken, -EADDRINUSE subnet overlaps, -ENOSPC pools exhausted,
- * -EINVAL, -EPERM, -EOPNOTSUPP, ... bn_network_create(3). ret_network may be NULL. Since: 0.1 */
+/* Make the network and its bridge. flags: 0. ret_network may be NULL. Errors: -EEXIST name or
+ * bridge taken, -EADDRINUSE subnet overlaps, -ENOSPC pools exhausted, -ERANGE an address is outside
+ * the subnet, -EOPNOTSUPP unknown option. Since: 0.1 */
 int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		      bn_network **ret_network);
 
-/* name is a name, an id or an unambiguous beginning of an id. flags: BN_DELETE_*.
- * Errors: -ENOENT, -EBUSY endpoints attached, -EPERM. Since: 0.1 */
+/* name is a name, an id or an unambiguous beginning of an id, here and in every verb that takes a
+ * network. flags: BN_DELETE_*. Errors: -ENOENT, -EBUSY endpoints attached, -EPERM it is built in.
+ * Since: 0.1 */
 int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags);
 
-/* flags: BN_GET_INTERFACE. Errors: -ENOENT. Since: 0.1 */
+/* A snapshot of one network, or of all in the order of their names; to be freed. flags:
+ * BN_GET_INTERFACE. Errors: -ENOENT. Since: 0.1 */
 int bn_network_get(bn_ctx *ctx, const char *name, uint32_t flags, bn_network **ret_network);
 int bn_networks_list(bn_ctx *ctx, uint32_t flags, bn_network_list **ret_list);
 
+/* What a list has belongs to it. Since: 0.1 */
 size_t bn_network_list_len(const bn_network_list *list);
-/* NULL past the end; belongs to the list. */
 const bn_network *bn_network_list_at(const bn_network_list *list, size_t i);
 void bn_network_list_free(bn_network_list *list);
 
+/* Free what bn_network_create() or bn_network_get() gave, not what a list has. Since: 0.1 */
 void bn_network_free(bn_network *network);
+
+/* What a network says of itself. ..._at(i) is asked for i below the ..._count(). Since: 0.1 */
 const char *bn_network_name(const bn_network *network);
 const char *bn_network_id(const bn_network *network);           /* 64 hex digits */
 const char *bn_network_driver(const bn_network *network);       /* "bridge", "host", "null" */
 const char *bn_network_bridge(const bn_network *network);       /* "" if not made yet */
-uint32_t bn_network_mtu(const bn_network *network);
-size_t bn_network_subnet_count(const bn_network *network);      /* IPv4 first */
-const char *bn_network_subnet_at(const bn_network *network, size_t i);
-const char *bn_network_gateway_at(const bn_network *network, size_t i);
-const char *bn_network_ip_range_at(const bn_network *network, size_t i);        /* "" if none */
+uint32_t bn_network_mtu(const bn_network *network);             /* in bytes */
+size_t bn_network_subnet_count(const bn_network *network);      /* at most 2, IPv4 first */
+const char *bn_network_subnet_at(const bn_network *network, size_t i); /* "172.17.0.0/16" */
+const char *bn_network_gateway_at(const bn_network *network, size_t i); /* of the same subnet */
+const char *bn_network_ip_range_at(const bn_network *network, size_t i); /* too; "" if none */
 size_t bn_network_reserved_count(const bn_network *network);
-const char *bn_network_reserved_at(const bn_network *network, size_t i);
+const char *bn_network_reserved_at(const bn_network *network, size_t i); /* an address */
 size_t bn_network_option_count(const bn_network *network);
 const char *bn_network_option_key_at(const bn_network *network, size_t i);
 const char *bn_network_option_value_at(const bn_network *network, size_t i);
-size_t bn_network_endpoint_count(const bn_network *network);
-/* The bridge device as the kernel shows it; NULL without BN_GET_INTERFACE or a device. */
+size_t bn_network_endpoint_count(const bn_network *network);    /* attached at that time */
+
+/* The bridge device as the kernel shows it, which belongs to the network; NULL without
+ * BN_GET_INTERFACE or a device. Since: 0.1 */
 const bn_interface *bn_network_interface(const bn_network *network);
 
 /* ---- Endpoints ------------------------------------------------------------------------------ */
@@ -225,11 +239,13 @@ const bn_interface *bn_network_interface(const bn_network *network);
 #define BN_DETACH_MISSING_OK 0x1u       /* an unknown network or endpoint is no error */
 #define BN_DETACH_QUICK 0x2u            /* cut off at once, the link dies with its namespace */
 
-/* endpoint: an id of the caller's choice, unique in the network. Since: 0.1 */
+/* An endpoint that is to be attached; endpoint: an id of the caller's choice, unique in the
+ * network, of the form of a network's name, at most 64. Since: 0.1 */
 int bn_endpoint_spec_new(const char *network, const char *endpoint, bn_endpoint_spec **ret_spec);
 void bn_endpoint_spec_free(bn_endpoint_spec *spec);
 
-/* The network namespace to join: one of these. The descriptor is duplicated. Since: 0.1 */
+/* The network namespace to join: a file, a process's, or an open descriptor, which is duplicated
+ * (-EBADF, -EMFILE); the last that is set counts. Since: 0.1 */
 int bn_endpoint_spec_set_sandbox_path(bn_endpoint_spec *spec, const char *path);
 int bn_endpoint_spec_set_sandbox_pid(bn_endpoint_spec *spec, int pid);
 int bn_endpoint_spec_set_sandbox_fd(bn_endpoint_spec *spec, int fd);
@@ -251,66 +267,76 @@ int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination,
  * attached among equals; default 0. Since: 0.1 */
 int bn_endpoint_spec_set_gateway_priority(bn_endpoint_spec *spec, int priority);
 
+/* See bridgenet-options(7) for the keys; "label.NAME" takes any value. Since: 0.1 */
 int bn_endpoint_spec_set_option(bn_endpoint_spec *spec, const char *key, const char *value);
 
 /* Published together with the attach: all or nothing. The port spec is copied. Since: 0.1 */
 int bn_endpoint_spec_add_port(bn_endpoint_spec *spec, const bn_port_spec *port);
 
-/* Usable, with its ports, when the call returns. flags: BN_ATTACH_*. Errors: -ENOENT network or
- * namespace unknown, -EEXIST endpoint or interface taken, -EADDRINUSE address or host port taken,
- * -ENOSPC no address left, -EXFULL bridge full, -EBUSY the network is being deleted, ...
- * ret_endpoint may be NULL. Since: 0.1 */
+/* Usable, with its ports, when the call returns. flags: BN_ATTACH_*. ret_endpoint may be NULL.
+ * Errors: -ENOENT network or namespace unknown, -EEXIST endpoint or interface taken, -EADDRINUSE
+ * address or host port taken, -ENOSPC no address left, -EXFULL bridge full, -EBUSY the network is
+ * being deleted. Since: 0.1 */
 int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags,
 		       bn_endpoint **ret_endpoint);
 
-/* flags: BN_DETACH_*. Errors: -ENOENT. Since: 0.1 */
+/* Take an endpoint away with its ports, or many of one network in one operation, all or none.
+ * flags: BN_DETACH_*. Errors: -ENOENT, -EBUSY another call is at it. Since: 0.1 */
 int bn_endpoint_detach(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags);
-
-/* Many of one network in one operation: all or none. Since: 0.1 */
 int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *endpoints,
 			uint32_t flags);
 
-/* flags: BN_GET_INTERFACE. network may be NULL in the list: all networks. Since: 0.1 */
+/* A snapshot of one endpoint, or of those of a network, or with NULL of all; to be freed. flags:
+ * BN_GET_INTERFACE. Errors: -ENOENT. Since: 0.1 */
 int bn_endpoint_get(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
 		    bn_endpoint **ret_endpoint);
 int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags,
 		      bn_endpoint_list **ret_list);
 
+/* What a list has belongs to it. Since: 0.1 */
 size_t bn_endpoint_list_len(const bn_endpoint_list *list);
 const bn_endpoint *bn_endpoint_list_at(const bn_endpoint_list *list, size_t i);
 void bn_endpoint_list_free(bn_endpoint_list *list);
 
+/* Free what bn_endpoint_attach() or bn_endpoint_get() gave, not what a list has. Since: 0.1 */
 void bn_endpoint_free(bn_endpoint *endpoint);
-const char *bn_endpoint_network(const bn_endpoint *endpoint);
+
+/* What an endpoint says of itself. ..._at(i) is asked for i below the ..._count(). Since: 0.1 */
+const char *bn_endpoint_network(const bn_endpoint *endpoint);   /* the network's name */
 const char *bn_endpoint_id(const bn_endpoint *endpoint);
 const char *bn_endpoint_sandbox(const bn_endpoint *endpoint);   /* a path, "" if not known */
-const char *bn_endpoint_interface_name(const bn_endpoint *endpoint);
-const char *bn_endpoint_host_interface_name(const bn_endpoint *endpoint);
-const char *bn_endpoint_mac(const bn_endpoint *endpoint);
-uint32_t bn_endpoint_mtu(const bn_endpoint *endpoint);
-size_t bn_endpoint_address_count(const bn_endpoint *endpoint);
-const char *bn_endpoint_address_at(const bn_endpoint *endpoint, size_t i);      /* with /len */
-size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint);
+const char *bn_endpoint_interface_name(const bn_endpoint *endpoint); /* in the namespace */
+const char *bn_endpoint_host_interface_name(const bn_endpoint *endpoint); /* on the bridge */
+const char *bn_endpoint_mac(const bn_endpoint *endpoint);       /* "02:42:ac:11:00:02" */
+uint32_t bn_endpoint_mtu(const bn_endpoint *endpoint);          /* in bytes */
+size_t bn_endpoint_address_count(const bn_endpoint *endpoint);  /* IPv4 first */
+const char *bn_endpoint_address_at(const bn_endpoint *endpoint, size_t i); /* "172.17.0.2/16" */
+size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint);  /* of the network, IPv4 first */
 const char *bn_endpoint_gateway_at(const bn_endpoint *endpoint, size_t i);
 int bn_endpoint_gateway_priority(const bn_endpoint *endpoint);
 size_t bn_endpoint_option_count(const bn_endpoint *endpoint);
 const char *bn_endpoint_option_key_at(const bn_endpoint *endpoint, size_t i);
 const char *bn_endpoint_option_value_at(const bn_endpoint *endpoint, size_t i);
-/* Its ports, as bn_ports_list() gives them; belongs to the endpoint. */
+
+/* Its ports, as bn_ports_list() gives them, which belong to the endpoint. Since: 0.1 */
 const bn_port_list *bn_endpoint_ports(const bn_endpoint *endpoint);
-/* The interface in the namespace; NULL without BN_GET_INTERFACE or when it is gone. */
+
+/* The interface in the namespace, which belongs to the endpoint; NULL without BN_GET_INTERFACE or
+ * when it is gone. Since: 0.1 */
 const bn_interface *bn_endpoint_interface(const bn_endpoint *endpoint);
 
 /* ---- Interfaces, as the kernel shows them --------------------------------------------------- */
 
+/* When the snapshot that it belongs to was made. The counters are the kernel's, of the interface
+ * itself: what an endpoint has received, its host end has sent. Since: 0.1 */
 const char *bn_interface_name(const bn_interface *interface_);
 uint32_t bn_interface_index(const bn_interface *interface_);
-const char *bn_interface_mac(const bn_interface *interface_);
-uint32_t bn_interface_mtu(const bn_interface *interface_);
+const char *bn_interface_mac(const bn_interface *interface_);   /* "02:42:ac:11:00:02" */
+uint32_t bn_interface_mtu(const bn_interface *interface_);      /* in bytes */
 uint32_t bn_interface_flags(const bn_interface *interface_);    /* IFF_* of netdevice(7) */
 const char *bn_interface_flags_text(const bn_interface *interface_); /* "UP BROADCAST RUNNING" */
 size_t bn_interface_address_count(const bn_interface *interface_);
-const char *bn_interface_address_at(const bn_interface *interface_, size_t i);
+const char *bn_interface_address_at(const bn_interface *interface_, size_t i); /* with /len */
 uint64_t bn_interface_rx_packets(const bn_interface *interface_);
 uint64_t bn_interface_rx_bytes(const bn_interface *interface_);
 uint64_t bn_interface_rx_errors(const bn_interface *interface_);
@@ -331,34 +357,41 @@ uint64_t bn_interface_tx_dropped(const bn_interface *interface_);
 int bn_port_spec_new(const char *mapping, bn_port_spec **ret_spec);
 void bn_port_spec_free(bn_port_spec *spec);
 
+/* A list for the calls that publish many; it copies what is added. Since: 0.1 */
 int bn_port_spec_list_new(bn_port_spec_list **ret_list);
-int bn_port_spec_list_add(bn_port_spec_list *list, const bn_port_spec *spec);   /* copied */
+int bn_port_spec_list_add(bn_port_spec_list *list, const bn_port_spec *spec);
 void bn_port_spec_list_free(bn_port_spec_list *list);
 
-/* Publish on a live endpoint. flags: BN_PUBLISH_*. Errors: -EADDRINUSE taken by an endpoint or a
- * process, -ENOENT, -EINVAL, -ENOSPC no ephemeral port free. ret_... may be NULL. Since: 0.1 */
+/* Publish on a live endpoint: one, or many in one operation, all or none. flags: BN_PUBLISH_*.
+ * ret_... may be NULL. Errors: -EADDRINUSE taken by an endpoint or a process, -ENOENT, -EINVAL,
+ * -ENOSPC no ephemeral port free. Since: 0.1 */
 int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		    const bn_port_spec *spec, uint32_t flags, bn_port **ret_port);
-/* Many in one operation: all or none. */
 int bn_ports_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		     const bn_port_spec_list *specs, uint32_t flags, bn_port_list **ret_list);
 
-/* flags: BN_UNPUBLISH_*. Errors: -ENOENT. Since: 0.1 */
+/* Take mappings away again, all or none; a spec must name the same ports as the mapping does.
+ * flags: BN_UNPUBLISH_*. Errors: -ENOENT. Since: 0.1 */
 int bn_port_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 		      const bn_port_spec *spec, uint32_t flags);
 int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 		       const bn_port_spec_list *specs, uint32_t flags);
 
-/* Either filter may be NULL. Since: 0.1 */
+/* A snapshot of the mappings of an endpoint, of a network, or of all, to be freed: either name may
+ * be NULL. flags: 0. Errors: -ENOENT no such network. Since: 0.1 */
 int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
 		  bn_port_list **ret_list);
 
+/* What a list has belongs to it. Since: 0.1 */
 size_t bn_port_list_len(const bn_port_list *list);
 const bn_port *bn_port_list_at(const bn_port_list *list, size_t i);
 void bn_port_list_free(bn_port_list *list);
 
+/* Free what bn_port_publish() gave, not what a list has. Since: 0.1 */
 void bn_port_free(bn_port *port);
-const char *bn_port_network(const bn_port *port);
+
+/* What a mapping says of itself. Since: 0.1 */
+const char *bn_port_network(const bn_port *port);       /* whose it is */
 const char *bn_port_endpoint(const bn_port *port);
 const char *bn_port_protocol(const bn_port *port);      /* "tcp", "udp", "sctp" */
 const char *bn_port_host_address(const bn_port *port);  /* "" for every address of the host */
@@ -366,8 +399,9 @@ uint32_t bn_port_host_port(const bn_port *port);        /* the first of count */
 uint32_t bn_port_container_port(const bn_port *port);
 uint32_t bn_port_count(const bn_port *port);
 const char *bn_port_text(const bn_port *port);          /* in the form bn_port_spec_new() takes */
+
 /* With BN_PUBLISH_HOLD_PORTS: descriptors bound to the host ports, closed with the snapshot; dup()
- * those that are to live longer. -1 past the end. */
+ * those that are to live longer. -1 past the end. Since: 0.1 */
 size_t bn_port_fd_count(const bn_port *port);
 int bn_port_fd_at(const bn_port *port, size_t i);
 
@@ -375,19 +409,23 @@ int bn_port_fd_at(const bn_port *port, size_t i);
 
 #define BN_RULES_VERBOSE 0x1u
 
-/* Every packet-filter rule of the library, read from the kernel; network may be NULL for all.
+/* Every packet-filter rule of the library, read from the kernel, in the order in which a packet
+ * meets them; network may be NULL for all. To be freed.
  * A published port is one rule per family, also where the backend keeps it as a map element. With
  * BN_RULES_VERBOSE the getters of the second group below speak too, else they say "" and 0.
  * Errors: -ENOENT, -EPERM, -EAGAIN the rules kept changing. Since: 0.1 */
 int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list);
 
-/* The same list for what the state says should be there; needs no privilege. Since: 0.1 */
+/* The same list for what the state says should be there; needs no privilege. Errors: -ENOENT.
+ * Since: 0.1 */
 int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list);
 
+/* What a list has belongs to it. Since: 0.1 */
 size_t bn_rule_list_len(const bn_rule_list *list);
 const bn_rule *bn_rule_list_at(const bn_rule_list *list, size_t i);
 void bn_rule_list_free(bn_rule_list *list);
 
+/* What a rule says of itself: where it stands, what it matches and what it does. Since: 0.1 */
 const char *bn_rule_family(const bn_rule *rule);        /* "ipv4", "ipv6", "any" */
 const char *bn_rule_table(const bn_rule *rule);         /* "raw", "nat", "filter" */
 const char *bn_rule_chain(const bn_rule *rule);
@@ -397,6 +435,7 @@ const char *bn_rule_source(const bn_rule *rule);        /* "0.0.0.0/0" for anywh
 const char *bn_rule_destination(const bn_rule *rule);
 const char *bn_rule_extra(const bn_rule *rule);         /* "tcp dpt:8799 to:172.17.0.4:1337" */
 
+/* The same with BN_RULES_VERBOSE: the kernel's own counters, and whose it is. Since: 0.1 */
 uint64_t bn_rule_packets(const bn_rule *rule);
 uint64_t bn_rule_bytes(const bn_rule *rule);
 const char *bn_rule_in_interface(const bn_rule *rule);  /* "*" for any, "!bn0" for any other */

@@ -99,6 +99,20 @@ includes()
 }
 check header-includes includes
 
+# A paragraph of the header that declares functions opens with a comment, which is about all of them,
+# and says since which version they are there.
+documented()
+{
+	! awk '
+		BEGIN { RS = "" }
+		/^[a-z].*[ *]bn_[a-z0-9_]+\(/ || /\n[a-z][^\n]*[ *]bn_[a-z0-9_]+\(/ {
+			if ($0 !~ /^\/\*/ || $0 !~ /[ *]Since: [0-9]+\.[0-9]+/)
+				print "no comment, or no Since:\n" $0
+		}
+	' "$header" | grep .
+}
+check header-documented documented
+
 constants()
 {
 	same_lines header "$(sed -nE 's/^#define (BN_[A-Z0-9_]+) +((0x)?[0-9a-f]+u?).*/\1 \2/p' \
