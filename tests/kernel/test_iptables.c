@@ -1,29 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The iptables-legacy backend in the real kernel; iptables-legacy-save(8) is the judge. */
-#include "iptables_stage.h"
+#include "firewall_stage.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "firewall/iptables/iptables.h"
+
 #define BASE FIREWALL_BASE
 #define MEND (FIREWALL_BASE | FIREWALL_REPLACE)
 
-/* Two networks, one of both families, with endpoints and every kind of mapping. */
-static void plan_all(rule_vector *rules)
-{
-	struct endpoint web = plan_pair("blue", "nf-blue", "172.30.0.0/16", "fd30::/64", rules);
-	struct endpoint db = plan_pair("red", "nf-red", "172.31.0.0/16", NULL, rules);
-
-	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, rules);
-	plan_mapping(&web, IPPROTO_SCTP, "0.0.0.0", 8799, 1337, 1, rules);
-	plan_mapping(&web, IPPROTO_UDP, "127.0.0.1", 53, 5353, 3, rules);
-	plan_mapping(&web, IPPROTO_TCP, "192.0.2.1", 80, 8080, 1, rules);
-	plan_mapping(&web, IPPROTO_TCP, "2001:db8::1", 80, 8080, 1, rules);
-	plan_mapping(&db, IPPROTO_TCP, NULL, 65535, 65535, 1, rules);
-	plan_mapping(&db, IPPROTO_TCP, NULL, 7000, 17000, 100, rules);
-}
+const struct firewall_backend *const backend = &iptables_backend;
 
 static void test_read_back(void **state)
 {
@@ -32,24 +21,24 @@ static void test_read_back(void **state)
 	(void)state;
 	plan_all(&rules);
 	/* Asking must not make tables. */
-	assert_int_equal(iptables_backend.present(firewall, &error), 0);
-	assert_int_equal(iptables_backend.in_use(firewall, &error), 0);
+	assert_int_equal(backend->present(firewall, &error), 0);
+	assert_int_equal(backend->in_use(firewall, &error), 0);
 	run("! grep . /proc/net/ip_tables_names /proc/net/ip6_tables_names");
 	assert_int_equal(apply(&none, NULL, BASE), 0);
-	assert_int_equal(iptables_backend.present(firewall, &error), 0);
-	assert_int_equal(iptables_backend.in_use(firewall, &error), 0);
+	assert_int_equal(backend->present(firewall, &error), 0);
+	assert_int_equal(backend->in_use(firewall, &error), 0);
 	assert_kernel_holds(&none, NULL);
 	assert_int_equal(apply(&rules, NULL, 0), 0);
 	assert_kernel_holds(&rules, NULL);
-	assert_int_equal(iptables_backend.present(firewall, &error), 1);
-	assert_int_equal(iptables_backend.in_use(firewall, &error), 0);
+	assert_int_equal(backend->present(firewall, &error), 1);
+	assert_int_equal(backend->in_use(firewall, &error), 0);
 	assert_int_equal(count_lines("DNAT --to"), 8);
 	assert_int_equal(count_lines("to-destination 172.31.0.2:17000-17099/7000"), 1);
 	assert_int_equal(count_lines("comment"), 0);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
 	assert_kernel_holds(&none, NULL);
 	assert_int_equal(count_lines("BN-"), 0);
-	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	assert_only_empty_tables();
 	rules_clear(&rules);
 }
@@ -77,8 +66,8 @@ static void test_in_use(void **state)
 {
 	(void)state;
 	run("ip6tables-legacy -t nat -A OUTPUT -d ::2 -j ACCEPT");
-	assert_int_equal(iptables_backend.in_use(firewall, &error), 1);
-	assert_int_equal(iptables_backend.present(firewall, &error), 0);
+	assert_int_equal(backend->in_use(firewall, &error), 1);
+	assert_int_equal(backend->present(firewall, &error), 0);
 }
 
 static void test_base_missing(void **state)
@@ -313,12 +302,12 @@ static void test_others_stay(void **state)
 	plan_all(&rules);
 	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	assert_kernel_holds(&rules, NULL);
-	assert_int_equal(iptables_backend.in_use(firewall, &error), 1);
+	assert_int_equal(backend->in_use(firewall, &error), 1);
 	after = output_of(SAVE_ALL " | grep -v -e BRIDGENET -e ' BN-' -e ':BN-'");
 	assert_string_equal(before, after);
 	free(after);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
-	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	after = output_of(SAVE_ALL);
 	assert_string_equal(before, after);
 	free(before);
@@ -342,7 +331,7 @@ static void test_comments(void **state)
 	open_with(&(struct firewall_config){ .comments = false });
 	assert_int_equal(apply(&rules, NULL, MEND), 0);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
-	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	assert_only_empty_tables();
 	rules_clear(&rules);
 }
@@ -371,7 +360,7 @@ static void test_lock(void **state)
 	assert_non_null(strstr(error.message, XTABLES_LOCK));
 	assert_true(in_ms(0) >= firewall->deadline);
 	firewall->deadline = in_ms(50);
-	assert_int_equal(iptables_backend.list(firewall, NULL, &read, &error), -ETIMEDOUT);
+	assert_int_equal(backend->list(firewall, NULL, &read, &error), -ETIMEDOUT);
 	/* It is about that file alone. */
 	open_with(&(struct firewall_config){ .lock_file = "/run/bn-test-other.lock" });
 	firewall->deadline = in_ms(30000);
@@ -417,19 +406,19 @@ static void test_remove_base(void **state)
 
 	(void)state;
 	plan_all(&rules);
-	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	/* Networks are left: nothing happens. */
-	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	assert_kernel_holds(&rules, NULL);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
 	run("iptables-legacy -A BRIDGENET-USER -s 192.0.2.7 -c 9 90 -j DROP");
-	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
-	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	/* the chain, the jump to it, and the rule */
 	assert_int_equal(count_lines("BRIDGENET"), 3);
 	assert_int_equal(count_lines("-A FORWARD -j BRIDGENET-USER"), 1);
-	list(&read);
+	list(NULL, &read);
 	assert_int_equal(read.len, 2);
 	assert_int_equal(read.items[0].kind, RULE_USER_JUMP);
 	assert_int_equal(read.items[1].chain, CHAIN_FILTER_USER);
@@ -443,7 +432,7 @@ static void test_remove_base(void **state)
 	assert_int_equal(count_lines("-A FORWARD -j BRIDGENET-USER"), 2);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
 	run("iptables-legacy -F BRIDGENET-USER");
-	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	assert_only_empty_tables();
 	rules_clear(&rules);
 }
@@ -553,44 +542,27 @@ static void test_order_in_own_chains(void **state)
 	rules_clear(&rules);
 }
 
-static void test_privilege(void **state)
-{
-	struct firewall *unused = NULL;
-	int status;
-	pid_t child = fork();
-
-	(void)state;
-	if (child == 0)
-		_exit(setresuid(65534, 65534, 65534) < 0 ||
-		      iptables_backend.open(NULL, &unused, &error) != -EPERM ||
-		      error.reason != BN_REASON_PRIVILEGE || unused);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-}
-
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_read_back),
-		CASE(test_iptables_reads_what_it_writes),
-		CASE(test_in_use),
-		CASE(test_base_missing),
-		CASE(test_base_is_added_once),
-		CASE(test_port_taken),
-		CASE(test_missing),
-		CASE(test_replace),
-		CASE(test_others_stay),
-		CASE(test_comments),
-		CASE(test_lock),
-		CASE(test_lock_is_shared_with_iptables),
-		CASE(test_remove_base),
-		CASE(test_networks_come_and_go),
-		CASE(test_long_names),
-		CASE(test_jumps_come_first),
-		CASE(test_order_in_own_chains),
-		CASE(test_privilege),
+		FIREWALL_TEST(test_read_back),
+		FIREWALL_TEST(test_iptables_reads_what_it_writes),
+		FIREWALL_TEST(test_in_use),
+		FIREWALL_TEST(test_base_missing),
+		FIREWALL_TEST(test_base_is_added_once),
+		FIREWALL_TEST(test_port_taken),
+		FIREWALL_TEST(test_missing),
+		FIREWALL_TEST(test_replace),
+		FIREWALL_TEST(test_others_stay),
+		FIREWALL_TEST(test_comments),
+		FIREWALL_TEST(test_lock),
+		FIREWALL_TEST(test_lock_is_shared_with_iptables),
+		FIREWALL_TEST(test_remove_base),
+		FIREWALL_TEST(test_networks_come_and_go),
+		FIREWALL_TEST(test_long_names),
+		FIREWALL_TEST(test_jumps_come_first),
+		FIREWALL_TEST(test_order_in_own_chains),
+		FIREWALL_TEST(test_privilege),
 	};
 
 	return cmocka_run_group_tests_name("iptables-legacy backend", tests, NULL, NULL);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Others at the same tables, and commits that the kernel refuses, between the tables of a change. */
-#include "iptables_stage.h"
+#include "firewall_stage.h"
 
 #include "base/fault.h"
+#include "firewall/iptables/iptables.h"
+
+const struct firewall_backend *const backend = &iptables_backend;
 
 static int commits;           /* seen so far */
 static int at;                /* the one that something happens at */
@@ -32,7 +35,7 @@ static void at_commit_number(int number, int code, const char *command)
 static int teardown_hook(void **state)
 {
 	fault_hook = NULL;
-	return teardown(state);
+	return stage_teardown(state);
 }
 
 #define STRANGER "XTABLES_LOCKFILE=/run/other.lock iptables-legacy "
@@ -148,16 +151,16 @@ static void test_one_name_twice(void **state)
 	assert_int_equal(apply(&first, NULL, FIREWALL_BASE), 0);
 	assert_int_equal(apply(&second, NULL, 0), 0);
 	assert_int_equal(apply(NULL, &first, 0), 0);
-	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	assert_kernel_holds(&second, NULL);
 	assert_int_equal(apply(NULL, &second, 0), 0);
-	assert_int_equal(iptables_backend.remove_base(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	assert_only_empty_tables();
 	rules_clear(&first);
 	rules_clear(&second);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown_hook)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, stage_setup, teardown_hook)
 
 int main(void)
 {

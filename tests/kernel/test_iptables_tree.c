@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Many ports with the iptables-legacy backend: the tree of chains that they stand in. */
-#include "iptables_stage.h"
+#include "firewall_stage.h"
+
+#include "firewall/iptables/iptables.h"
 
 #define MANY 10000
+
+const struct firewall_backend *const backend = &iptables_backend;
 
 static rule_vector rules, ports;
 static struct endpoint web;
 
 static int setup_network(void **state)
 {
-	int r = setup(state);
+	int r = stage_setup(state);
 
 	if (r < 0)
 		return r;
@@ -21,7 +25,7 @@ static int teardown_network(void **state)
 {
 	rules_clear(&rules);
 	rules_clear(&ports);
-	return teardown(state);
+	return stage_teardown(state);
 }
 
 static void add_ports(uint16_t first, uint16_t count)

@@ -1,43 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the tests of the iptables-legacy backend share; each begins in an empty namespace. */
-#ifndef BN_TESTS_IPTABLES_STAGE_H
-#define BN_TESTS_IPTABLES_STAGE_H
+#include "firewall_stage.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants those four before it */
-#include <cmocka.h>
-
-#include <errno.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <sys/wait.h>
 
-#include "firewall/iptables/iptables.h"
 #include "../unit/plan_parts.h"
 #include "model/owner.h"
 
-#define UNUSED __attribute__((unused))
+struct firewall *firewall;
+struct error error;
+network_vector networks;
+endpoint_vector endpoints;
 
-static struct firewall *firewall;
-static struct error error;
-/* The records, of which the kernel's rules say nothing. */
-static network_vector networks;
-static endpoint_vector endpoints;
+/* ---- the judges ---- */
 
-/* ---- the judge ---- */
-
-UNUSED static void run(const char *command)
+void run(const char *command)
 {
 	if (system(command) != 0)
 		fail_msg("this failed: %s", command);
 }
 
-/* The output of a command; the caller frees. */
-UNUSED static char *output_of(const char *command)
+char *output_of(const char *command)
 {
 	FILE *pipe = popen(command, "r");
 	char *text = NULL;
@@ -50,10 +33,7 @@ UNUSED static char *output_of(const char *command)
 	return text;
 }
 
-/* All rules of both families with their counters, without what has a time in it. */
-#define SAVE_ALL "{ iptables-legacy-save -c && ip6tables-legacy-save -c; } | grep -v '^#'"
-
-UNUSED static size_t count_lines(const char *pattern)
+size_t count_lines(const char *pattern)
 {
 	char command[256];
 	size_t count;
@@ -66,7 +46,7 @@ UNUSED static size_t count_lines(const char *pattern)
 	return count;
 }
 
-UNUSED static void assert_only_empty_tables(void)
+void assert_only_empty_tables(void)
 {
 	char *text = output_of(SAVE_ALL " | grep -vE '^(\\*|COMMIT|:[A-Z]+ ACCEPT)'; true");
 
@@ -74,8 +54,7 @@ UNUSED static void assert_only_empty_tables(void)
 	free(text);
 }
 
-/* The counters of the rules that match, in a table of IPv4. */
-UNUSED static void set_counters(const char *table, const char *pattern)
+void set_counters(const char *table, const char *pattern)
 {
 	char command[512];
 
@@ -88,7 +67,7 @@ UNUSED static void set_counters(const char *table, const char *pattern)
 
 /* ---- what is planned ---- */
 
-UNUSED static struct prefix prefix_of(const char *text)
+static struct prefix prefix_of(const char *text)
 {
 	struct prefix prefix = { 0 };
 
@@ -96,23 +75,21 @@ UNUSED static struct prefix prefix_of(const char *text)
 	return prefix;
 }
 
-UNUSED static struct network network_of(const char *name, const char *bridge, const char *ipv4,
-					const char *ipv6)
+static struct network network_of(const char *name, const char *bridge, const char *ipv4,
+				 const char *ipv6)
 {
 	struct network network = { .driver = DRIVER_BRIDGE };
 
 	string_copy(network.name, sizeof(network.name), name);
 	string_copy(network.bridge, sizeof(network.bridge), bridge);
-	if (ipv4)
-		network.ipv4.prefix = prefix_of(ipv4);
+	network.ipv4.prefix = prefix_of(ipv4);
 	if (ipv6)
 		network.ipv6.prefix = prefix_of(ipv6);
 	*vector_push(&networks) = network;
 	return network;
 }
 
-UNUSED static struct endpoint endpoint_of(const char *network, const char *id, const char *ipv4,
-					  const char *ipv6)
+struct endpoint endpoint_of(const char *network, const char *id, const char *ipv4, const char *ipv6)
 {
 	struct endpoint endpoint = { 0 };
 
@@ -125,9 +102,8 @@ UNUSED static struct endpoint endpoint_of(const char *network, const char *id, c
 	return endpoint;
 }
 
-UNUSED static void plan_mapping(const struct endpoint *endpoint, uint8_t protocol,
-				const char *address, uint16_t host_port, uint16_t container_port,
-				uint16_t count, rule_vector *rules)
+void plan_mapping(const struct endpoint *endpoint, uint8_t protocol, const char *address,
+		  uint16_t host_port, uint16_t container_port, uint16_t count, rule_vector *rules)
 {
 	struct port port = { .protocol = protocol,
 			     .host_port = host_port,
@@ -136,12 +112,11 @@ UNUSED static void plan_mapping(const struct endpoint *endpoint, uint8_t protoco
 
 	if (address)
 		assert_int_equal(addr_parse(address, &port.host_addr), 0);
-	assert_int_equal(plan_parts(IPTABLES_TRAITS, PLAN_PORTS, NULL, endpoint, &port, rules), 0);
+	assert_int_equal(plan_parts(backend->traits, PLAN_PORTS, NULL, endpoint, &port, rules), 0);
 }
 
-/* A network and its endpoint. */
-UNUSED static struct endpoint plan_pair(const char *name, const char *bridge, const char *ipv4,
-					const char *ipv6, rule_vector *rules)
+struct endpoint plan_pair(const char *name, const char *bridge, const char *ipv4, const char *ipv6,
+			  rule_vector *rules)
 {
 	struct network network = network_of(name, bridge, ipv4, ipv6);
 	struct endpoint endpoint = endpoint_of(name, "web", ipv4, ipv6);
@@ -150,14 +125,29 @@ UNUSED static struct endpoint plan_pair(const char *name, const char *bridge, co
 	if (ipv6)
 		addr_add(&network.ipv6.prefix.addr, 2, &endpoint.ipv6.addr);
 	endpoints.items[endpoints.len - 1] = endpoint;
-	assert_int_equal(plan_parts(IPTABLES_TRAITS, PLAN_NETWORKS, &network, NULL, NULL, rules),
+	assert_int_equal(plan_parts(backend->traits, PLAN_NETWORKS | PLAN_ENDPOINTS, &network,
+				    &endpoint, NULL, rules),
 			 0);
-	assert_int_equal(
-		plan_parts(IPTABLES_TRAITS, PLAN_ENDPOINTS, &network, &endpoint, NULL, rules), 0);
 	return endpoint;
 }
 
-UNUSED static int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags)
+void plan_all(rule_vector *rules)
+{
+	struct endpoint web = plan_pair("blue", "nf-blue", "172.30.0.0/16", "fd30::/64", rules);
+	struct endpoint db = plan_pair("red", "nf-red", "172.31.0.0/16", NULL, rules);
+
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, rules);
+	plan_mapping(&web, IPPROTO_SCTP, "0.0.0.0", 8799, 1337, 1, rules);
+	plan_mapping(&web, IPPROTO_UDP, "127.0.0.1", 53, 5353, 3, rules);
+	plan_mapping(&web, IPPROTO_TCP, "192.0.2.1", 80, 8080, 1, rules);
+	plan_mapping(&web, IPPROTO_TCP, "2001:db8::1", 80, 8080, 1, rules);
+	plan_mapping(&db, IPPROTO_TCP, NULL, 65535, 65535, 1, rules);
+	plan_mapping(&db, IPPROTO_TCP, NULL, 7000, 17000, 100, rules);
+}
+
+/* ---- what is there ---- */
+
+int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags)
 {
 	struct firewall_change change = { .add = add ? add->items : NULL,
 					  .add_len = add ? add->len : 0,
@@ -166,32 +156,33 @@ UNUSED static int apply(const rule_vector *add, const rule_vector *remove, uint3
 					  .flags = flags };
 
 	error_clear(&error);
-	return iptables_backend.apply(firewall, &change, &error);
+	return backend->apply(firewall, &change, &error);
 }
 
-UNUSED static void list(rule_vector *rules)
+void list(const char *network, rule_vector *rules)
 {
-	assert_int_equal(iptables_backend.list(firewall, NULL, rules, &error), 0);
+	assert_int_equal(backend->list(firewall, network, rules, &error), 0);
+	if (backend->traits & PLAN_OWNERS)
+		return;
 	assert_int_equal(owners_find(rules, &networks, &endpoints), 0);
 	rules_sort(rules);
 }
 
-UNUSED static void add_all(rule_vector *to, const rule_vector *from)
+static void add_all(rule_vector *to, const rule_vector *from)
 {
 	for (size_t i = 0; from && i < from->len; i++)
 		*vector_push(to) = from->items[i];
 }
 
-/* The kernel holds the base and these rules, nothing else, in this order. */
-UNUSED static void assert_kernel_holds(const rule_vector *rules, const rule_vector *more)
+void assert_kernel_holds(const rule_vector *rules, const rule_vector *more)
 {
 	rule_vector planned = { 0 }, read = { 0 };
 
-	assert_int_equal(plan_parts(IPTABLES_TRAITS, PLAN_BASE, NULL, NULL, NULL, &planned), 0);
+	assert_int_equal(plan_parts(backend->traits, PLAN_BASE, NULL, NULL, NULL, &planned), 0);
 	add_all(&planned, rules);
 	add_all(&planned, more);
 	rules_sort(&planned);
-	list(&read);
+	list(NULL, &read);
 	for (size_t i = 0; i < read.len && i < planned.len; i++) {
 		const struct rule *is = &read.items[i], *should = &planned.items[i];
 
@@ -208,33 +199,46 @@ UNUSED static void assert_kernel_holds(const rule_vector *rules, const rule_vect
 	rules_clear(&read);
 }
 
-/* ---- the stage ---- */
+/* ---- the cases ---- */
 
-UNUSED static void open_with(const struct firewall_config *config)
-{
-	iptables_backend.close(firewall);
-	firewall = NULL;
-	if (iptables_backend.open(config, &firewall, &error) < 0)
-		fail_msg("%s", error.message);
-}
-
-UNUSED static int setup(void **state)
+int stage_setup(void **state)
 {
 	(void)state;
 	memset(&error, 0, sizeof(error));
 	if (unshare(CLONE_NEWNET) < 0)
 		return -1;
-	return iptables_backend.open(&(struct firewall_config){ 0 }, &firewall, &error);
+	return backend->open(&(struct firewall_config){ 0 }, &firewall, &error);
 }
 
-UNUSED static int teardown(void **state)
+int stage_teardown(void **state)
 {
 	(void)state;
-	iptables_backend.close(firewall);
+	backend->close(firewall);
 	firewall = NULL;
 	networks_clear(&networks);
 	endpoints_clear(&endpoints);
 	return 0;
 }
 
-#endif
+void open_with(const struct firewall_config *config)
+{
+	backend->close(firewall);
+	firewall = NULL;
+	if (backend->open(config, &firewall, &error) < 0)
+		fail_msg("%s", error.message);
+}
+
+void test_privilege(void **state)
+{
+	struct firewall *unused = NULL;
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(setresuid(65534, 65534, 65534) < 0 ||
+		      backend->open(NULL, &unused, &error) != -EPERM ||
+		      error.reason != BN_REASON_PRIVILEGE || unused);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
