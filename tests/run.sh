@@ -1,8 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Every test: sudo tests/run.sh [-k PATTERN]
-# -k runs only the groups whose name matches the extended regular expression. The builds are kept in
-# build/ and build-devel/, or below BN_BUILD_ROOT.
+# Every test: tests/run.sh [-k PATTERN], as root
+# -k runs only what has a name that matches the extended regular expression: groups, and single cases
+# by the names that they are reported with. What runs twice, with sanitizers or under valgrind, does
+# so if the pattern says "sanitized" or "valgrind". The builds are kept in build/ and build-devel/, or
+# below BN_BUILD_ROOT; with -k they are made when they are not there, packages and all, and otherwise
+# brought up to date in what the cases need.
 set -u
 
 usage()
@@ -19,8 +22,10 @@ while getopts k: option; do
 	esac
 done
 [ $OPTIND -gt $# ] || usage
+grep -qE -e "$pattern" </dev/null
+[ $? -lt 2 ] || usage
 if [ "$(id -u)" -ne 0 ]; then
-	echo "tests/run.sh: needs root, for network namespaces" >&2
+	echo "tests/run.sh: the tests make network namespaces, which takes root: run it as root" >&2
 	exit 1
 fi
 
@@ -36,6 +41,8 @@ finish()
 	trap - EXIT
 	jobs -p | xargs -r kill 2>/dev/null
 	rm -rf "$work"
+	[ -z "$pattern" ] || [ $((passed + failed + skipped)) -gt 0 ] ||
+		echo "tests/run.sh: nothing has a name that matches '$pattern'" >&2
 	local line="$passed passed, $failed failed"
 	[ "$skipped" -eq 0 ] || line+=", $skipped skipped"
 	echo "$line"
@@ -47,9 +54,33 @@ finish()
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 
+# The names of the cases of a file of tests/, as far as it has them word by word.
+cases_of()
+{
+	case $1 in
+	*.c) grep -oE '\(test_[a-z0-9_]+[,)]' "$source_dir/tests/$1" | tr -d '(,)' ;;
+	*.py) grep "^$(basename "$1" .py)\." <<<"$python_cases" ;;
+	*.sh) sed -nE 's/^[[:space:]]*check ([a-z0-9-]+) .*/\1/p' "$source_dir/tests/$1" ;;
+	esac
+}
+
+# wanted NAME FILE: is the group, or a case of its file? BN_CASES is the pattern of the cases, or empty
+# for all of them.
 wanted()
 {
-	[ -z "$pattern" ] || grep -qE -e "$pattern" <<<"$1"
+	local word
+	export BN_CASES=
+	[ -n "$pattern" ] || return 0
+	for word in sanitized valgrind; do
+		[[ $1 != *$word* ]] || [[ $pattern == *$word* ]] || return 1
+	done
+	grep -qE -e "$pattern" <<<"$1" && return
+	case $pattern in
+	"$1"/*) BN_CASES=${pattern#"$1"/} ;;
+	*) BN_CASES=$(cases_of "$2" | sed "s|^|$1/|" | grep -E -e "$pattern" |
+		sed 's|.*/||; s|.*|^&$|' | paste -sd '|') ;;
+	esac
+	[ -n "$BN_CASES" ]
 }
 
 # Turn the output of cmocka (TAP) or of our own scripts into lines of the form
@@ -61,13 +92,21 @@ lines()
 		-e "s/^(ok|not ok|skipped) ([^0-9 ].*)/\1 ${1//\//\\/}\/\2/p"
 }
 
-# group NAME COMMAND...: run a program that reports cases, and count them.
+# group NAME FILE [WRAPPER...]: run a program or script of tests/ that reports cases, and count them.
 group()
 {
-	local name=$1 log status=0 line before=$failed reported=0
-	shift
-	wanted "$name" || return 0
+	local name=$1 file=$2 log status=0 line before=$failed reported=0
+	wanted "$name" "$file" || return 0
+	shift 2
 	log=$work/${name//\//-}.log
+	case $file in
+	*.c)
+		set -- "$@" "$BN_BUILD_DIR/tests/${file%.c}"
+		[ -z "$pattern" ] || make_in "$BN_BUILD_DIR" "tests/${file%.c}" || return 0
+		;;
+	*.py) set -- "$@" python3 "$source_dir/tests/kernel/run.py" "$source_dir/tests/$file" ;;
+	*.sh) set -- "$@" "$source_dir/tests/$file" ;;
+	esac
 	CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=10 "${limit:-300}" "$@" >"$log" 2>&1 || status=$?
 	while IFS= read -r line; do
 		reported=1
@@ -88,70 +127,96 @@ group()
 	[ "$failed" -eq "$before" ] || grep -v "^ok " "$log" | sed "s/^/    | /"
 }
 
-# The names of the test programs of a folder.
+# The test programs of a folder, and its tests in Python.
 programs()
 {
-	find "$source_dir/tests/$1" -name 'test_*.c' -printf '%f\n' | sed 's/\.c$//' | sort
+	(cd "$source_dir/tests" && printf '%s\n' "$1"/test_*.c)
+}
+
+scripts()
+{
+	(cd "$source_dir/tests" && printf '%s\n' "$1"/test_*.py)
 }
 
 # ---- Packages and builds ----
 
-"$source_dir/tests/packages.sh" build quickstart test || { failed=1; echo "not ok packages"; exit 1; }
+# step NAME COMMAND...: what it says is shown if it fails.
+step()
+{
+	local log
+	log=$(mktemp -p "$work")
+	"${@:2}" >"$log" 2>&1 && return
+	failed=$((failed + 1))
+	echo "not ok $1"
+	sed "s/^/    | /" "$log"
+	return 1
+}
 
-# No -k leaves the builds out.
+# make_in DIRECTORY TARGET...
+make_in()
+{
+	step "${1##*/}" make -s -C "$1" -j"$(nproc)" "${@:2}"
+}
+
+# build_into DIRECTORY [CONFIGURE-OPTION]...: with -k what is there is only brought up to date, and
+# the test programs are left to those who run them.
 build_into()
 {
-	local log=$work/build.log name=${1##*/}
-	if "$source_dir/tests/build.sh" "$@" >"$log" 2>&1 &&
-		make -s -C "$1" -j"$(nproc)" check TESTS= >>"$log" 2>&1; then
+	if [ -n "$pattern" ] && [ -f "$1/Makefile" ]; then
+		make_in "$1" all
+	elif step "${1##*/}" "$source_dir/tests/build.sh" "$@" && [ -z "$pattern" ] &&
+		make_in "$1" check TESTS=; then
 		passed=$((passed + 1))
-		echo "ok $name"
-	else
-		failed=$((failed + 1))
-		echo "not ok $name"
-		sed "s/^/    | /" "$log"
+		echo "ok ${1##*/}"
 	fi
 }
+
+[ -n "$pattern" ] && [ -f "$build/Makefile" ] ||
+	"$source_dir/tests/packages.sh" build quickstart test ||
+	{ failed=1; echo "not ok packages"; exit 1; }
 build_into "$build"
-build_into "$devel" --enable-devel CFLAGS="-O1 -g"
+[[ -n $pattern && $pattern != *sanitized* ]] ||
+	build_into "$devel" --enable-devel CFLAGS="-O1 -g"
 [ "$failed" -eq 0 ] || exit 1
 
-export BN_BUILD_DIR=$build BN_SOURCE_DIR=$source_dir
+export BN_BUILD_DIR=$build
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
+if [ -n "$pattern" ]; then
+	python_cases=$(cd "$source_dir/tests" &&
+		BN_CASES='' python3 kernel/run.py --list kernel/test_*.py bindings/test_*.py) ||
+		{ failed=1; exit 1; }
+fi
 
 # ---- What needs no kernel ----
 
-group header "$source_dir/tests/abi/check-header.sh"
-group layers "$source_dir/tests/abi/check-layers.sh"
-group symbols "$source_dir/tests/abi/check-symbols.sh" "$build"
-group manual "$source_dir/tests/abi/check-manual.sh"
-group scripts "$source_dir/tests/abi/check-scripts.sh"
+group header abi/check-header.sh
+group layers abi/check-layers.sh
+group symbols abi/check-symbols.sh
+group manual abi/check-manual.sh
+group scripts abi/check-scripts.sh
 
 for kind in unit golden; do
-	for test in $(programs $kind); do
-		group "$kind/$test" "$build/tests/$kind/$test"
-		group "$kind-sanitized/$test" "$devel/tests/$kind/$test"
-		group "$kind-valgrind/$test" valgrind -q --leak-check=full \
+	for file in $(programs $kind); do
+		test=${file#*/} test=${test%.c}
+		group "$kind/$test" "$file"
+		BN_BUILD_DIR=$devel group "$kind-sanitized/$test" "$file"
+		group "$kind-valgrind/$test" "$file" valgrind -q --leak-check=full \
 			--errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 \
-			--suppressions="$source_dir/tests/valgrind.supp" \
-			"$build/tests/$kind/$test"
+			--suppressions="$source_dir/tests/valgrind.supp"
 	done
 done
 
 # ---- The kernel ----
 
+private=$source_dir/tests/private.sh
+
 # kernel_groups MODE BUILD: the kernel tests of a build.
 kernel_groups()
 {
-	local mode=$1 directory=$2 test name
-	for test in $(programs kernel); do
-		BN_BUILD_DIR=$directory group "$mode/$test" "$source_dir/tests/private.sh" \
-			"$directory/tests/kernel/$test"
-	done
-	for test in "$source_dir"/tests/kernel/test_*.py; do
-		name=${test##*/}
-		BN_BUILD_DIR=$directory group "$mode/${name%.py}" "$source_dir/tests/private.sh" \
-			python3 "$source_dir/tests/kernel/run.py" "$test"
+	local file name
+	for file in $(programs kernel) $(scripts kernel); do
+		name=${file#*/}
+		BN_BUILD_DIR=$2 group "$1/${name%.*}" "$file" "$private"
 	done
 }
 
@@ -166,13 +231,12 @@ cat "$work/sanitized"
 passed=$((passed + $(grep -c '^ok ' "$work/sanitized")))
 failed=$((failed + $(grep -c '^not ok ' "$work/sanitized")))
 skipped=$((skipped + $(grep -c '^skipped ' "$work/sanitized")))
-group kernel-valgrind "$source_dir/tests/private.sh" "$source_dir/tests/kernel/valgrind.sh"
+group kernel-valgrind kernel/valgrind.sh "$private"
 
-group fuzz "$source_dir/tests/fuzz/run.sh" 20
+group fuzz fuzz/run.sh
 
 # ---- Those who use the library ----
 
-group bindings "$source_dir/tests/private.sh" python3 "$source_dir/tests/kernel/run.py" \
-	"$source_dir/tests/bindings/test_ctypes.py"
-group pkg-config "$source_dir/tests/private.sh" "$source_dir/tests/bindings/pkg-config.sh"
-group build-options "$source_dir/tests/abi/check-options.sh"
+group bindings bindings/test_ctypes.py "$private"
+group pkg-config bindings/pkg-config.sh "$private"
+group build-options abi/check-options.sh

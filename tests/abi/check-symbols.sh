@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # One list of functions, kept in five places; what the library imports; and its ABI against the
-# baseline. Runs in the build directory, or in the one named.
+# baseline. The build directory is BN_BUILD_DIR, or this one.
 # shellcheck disable=SC2317 # functions are called by name
 set -u
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/cases.sh
 . "$source_dir/tests/cases.sh"
-cd "${1:-.}" || exit 1
+cd "${BN_BUILD_DIR:-.}" || exit 1
 library=.libs/libbridgenet.so
 if [ ! -f "$library" ]; then
 	echo "not ok symbols: $PWD/$library is missing"

@@ -8,6 +8,7 @@ set -u
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/cases.sh
 . "$source_dir/tests/cases.sh"
+BN_CASES= # each case needs those before it
 build_dir=${BN_BUILD_DIR:-$source_dir/build}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -3,16 +3,10 @@
 #ifndef BN_TESTS_FIREWALL_STAGE_H
 #define BN_TESTS_FIREWALL_STAGE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants those four before it */
-#include <cmocka.h>
+#include "../case.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

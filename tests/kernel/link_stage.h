@@ -3,12 +3,7 @@
 #ifndef BN_TEST_LINK_STAGE_H
 #define BN_TEST_LINK_STAGE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants those four before it */
-#include <cmocka.h>
+#include "../case.h"
 
 #include <errno.h>
 #include <fcntl.h>

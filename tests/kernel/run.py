@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Run the unittest files named and print one line for each case: run.py FILE..."""
+"""Run the unittest files named and print one line for each case: run.py [--list] [-k PATTERN] FILE...
 
+PATTERN is a regular expression, looked for in the names of the cases; BN_CASES in the environment is
+another way to give it. With --list the names are printed and nothing runs.
+"""
+
+import argparse
 import importlib.util
+import os
 import pathlib
+import re
 import sys
 import unittest
 
@@ -69,10 +76,28 @@ def load(path):
     return unittest.defaultTestLoader.loadTestsFromModule(module)
 
 
+def cases(suite):
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from cases(test)
+        else:
+            yield test
+
+
 def main():
-    result = Lines()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("-k", dest="pattern", default=os.environ.get("BN_CASES", ""))
+    parser.add_argument("files", nargs="+")
+    arguments = parser.parse_args()
     sys.dont_write_bytecode = True
-    unittest.TestSuite(load(path) for path in sys.argv[1:]).run(result)
+    wanted = [test for path in arguments.files for test in cases(load(path))
+              if re.search(arguments.pattern, test.id())]
+    if arguments.list:
+        print(*(test.id() for test in wanted), sep="\n")
+        return 0
+    result = Lines()
+    unittest.TestSuite(wanted).run(result)
     if result.testsRun == 0 and not result.skipped:
         print("not ok no case was found")
         return 1

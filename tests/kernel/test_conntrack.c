@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Stale UDP flows in the real kernel, in a network namespace; conntrack(8) is the judge. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants those four before it */
-#include <cmocka.h>
+#include "../case.h"
 
 #include <errno.h>
 #include <sched.h>

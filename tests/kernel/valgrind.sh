@@ -7,6 +7,7 @@ set -u
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=tests/cases.sh
 . "$source_dir/tests/cases.sh"
+BN_CASES= # each case needs those before it
 build_dir=${BN_BUILD_DIR:-$source_dir/build}
 export LD_LIBRARY_PATH=$build_dir/.libs
 work=$(mktemp -d)

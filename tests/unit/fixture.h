@@ -3,14 +3,10 @@
 #ifndef BN_TESTS_FIXTURE_H
 #define BN_TESTS_FIXTURE_H
 
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+#include "../case.h"
 
-#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
 
 #include "model/port.h"
 #include "plan_parts.h"

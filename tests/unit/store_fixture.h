@@ -3,17 +3,16 @@
 #ifndef BN_TESTS_STORE_FIXTURE_H
 #define BN_TESTS_STORE_FIXTURE_H
 
+#include "../case.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <sqlite3.h>
 
 #include "store/store.h"
