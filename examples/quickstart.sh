@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What a container's network is made of, shown alive: sudo examples/quickstart.sh [--backend NAME]
+# What a container's network is made of, shown alive, as root: examples/quickstart.sh [--backend NAME]
 # Installs the packages that are missing, builds into build/, and plays the rest in namespaces of
 # its own: the machine's own network is not changed.
 set -euo pipefail
@@ -12,7 +12,7 @@ export no_proxy='*'
 
 usage()
 {
-	echo "usage: sudo examples/quickstart.sh [--backend nftables|iptables-legacy]" >&2
+	echo "usage: examples/quickstart.sh [--backend nftables|iptables-legacy]" >&2
 	exit 2
 }
 
@@ -188,7 +188,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ "$(id -u)" -eq 0 ] || fail "namespaces are made by root: run it with sudo"
+[ "$(id -u)" -eq 0 ] || fail "it makes network namespaces, which takes root: run it as root"
 
 if [ -z "$inside" ]; then
 	"$source_dir/tests/packages.sh" build quickstart

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Serve a page from a network namespace on port 8799 of its host, as docker run -p 8799:1337 does.
- * The host is a network namespace too, made for the purpose, so nothing of this machine changes.
+ * The host is a network namespace too, made for the purpose: it takes root, and nothing of this
+ * machine changes.
  *
- *     cc serve.c -o serve $(pkg-config --cflags --libs bridgenet) && sudo ./serve
+ *     cc serve.c -o serve $(pkg-config --cflags --libs bridgenet)
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
