@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# Every shell script of the tree under shellcheck, and the words that have no place in it.
+# Every shell script of the tree under shellcheck.
 # shellcheck disable=SC2317 # functions are called by name
 set -u
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
