@@ -193,6 +193,7 @@ group header abi/check-header.sh
 group layers abi/check-layers.sh
 group symbols abi/check-symbols.sh
 group manual abi/check-manual.sh
+group format abi/check-format.sh
 group scripts abi/check-scripts.sh
 
 for kind in unit golden; do
