@@ -33,6 +33,14 @@ char *output_of(const char *command)
 	return text;
 }
 
+void assert_output_is(const char *command, const char *expected)
+{
+	char *text = output_of(command);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
 size_t count_lines(const char *pattern)
 {
 	char command[256];
@@ -48,10 +56,7 @@ size_t count_lines(const char *pattern)
 
 void assert_only_empty_tables(void)
 {
-	char *text = output_of(SAVE_ALL " | grep -vE '^(\\*|COMMIT|:[A-Z]+ ACCEPT)'; true");
-
-	assert_string_equal(text, "");
-	free(text);
+	assert_output_is(SAVE_ALL " | grep -vE '^(\\*|COMMIT|:[A-Z]+ ACCEPT)'; true", "");
 }
 
 void set_counters(const char *table, const char *pattern)

@@ -23,6 +23,7 @@ extern endpoint_vector endpoints;
 void run(const char *command);
 /* The output of a command; the caller frees. */
 char *output_of(const char *command);
+void assert_output_is(const char *command, const char *expected);
 
 /* All iptables-legacy rules of both families with their counters, without what has a time in it. */
 #define SAVE_ALL "{ iptables-legacy-save -c && ip6tables-legacy-save -c; } | grep -v '^#'"

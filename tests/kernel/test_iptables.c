@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "firewall/iptables/iptables.h"
 
@@ -46,7 +45,7 @@ static void test_read_back(void **state)
 static void test_iptables_reads_what_it_writes(void **state)
 {
 	rule_vector rules = { 0 };
-	char *before, *after;
+	char *before;
 
 	(void)state;
 	plan_all(&rules);
@@ -54,11 +53,9 @@ static void test_iptables_reads_what_it_writes(void **state)
 	before = output_of(SAVE_ALL);
 	run("iptables-legacy-save | iptables-legacy-restore");
 	run("ip6tables-legacy-save | ip6tables-legacy-restore");
-	after = output_of(SAVE_ALL);
-	assert_string_equal(before, after);
+	assert_output_is(SAVE_ALL, before);
 	assert_kernel_holds(&rules, NULL);
 	free(before);
-	free(after);
 	rules_clear(&rules);
 }
 
@@ -119,7 +116,7 @@ static void test_base_missing(void **state)
 static void test_base_is_added_once(void **state)
 {
 	rule_vector rules = { 0 };
-	char *before, *after;
+	char *before;
 
 	(void)state;
 	plan_all(&rules);
@@ -127,25 +124,21 @@ static void test_base_is_added_once(void **state)
 	before = output_of(SAVE_ALL);
 	assert_int_equal(apply(NULL, NULL, BASE), 0);
 	assert_int_equal(apply(&rules, NULL, MEND), 0);
-	after = output_of(SAVE_ALL);
-	assert_string_equal(before, after);
+	assert_output_is(SAVE_ALL, before);
 	free(before);
-	free(after);
 	rules_clear(&rules);
 }
 
 static void assert_taken(const rule_vector *rules, const char *port)
 {
-	char *before = output_of(SAVE_ALL), *after;
+	char *before = output_of(SAVE_ALL);
 
 	assert_int_equal(apply(rules, NULL, 0), -EEXIST);
 	assert_int_equal(error.reason, BN_REASON_PORT_IN_USE);
 	if (!strstr(error.message, port))
 		fail_msg("no '%s' in: %s", port, error.message);
-	after = output_of(SAVE_ALL);
-	assert_string_equal(before, after);
+	assert_output_is(SAVE_ALL, before);
 	free(before);
-	free(after);
 }
 
 static void test_port_taken(void **state)
@@ -294,7 +287,7 @@ static const char others[] =
 static void test_others_stay(void **state)
 {
 	rule_vector rules = { 0 };
-	char *before, *after;
+	char *before;
 
 	(void)state;
 	run(others);
@@ -303,15 +296,11 @@ static void test_others_stay(void **state)
 	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	assert_kernel_holds(&rules, NULL);
 	assert_int_equal(backend->in_use(firewall, &error), 1);
-	after = output_of(SAVE_ALL " | grep -v -e BRIDGENET -e ' BN-' -e ':BN-'");
-	assert_string_equal(before, after);
-	free(after);
+	assert_output_is(SAVE_ALL " | grep -v -e BRIDGENET -e ' BN-' -e ':BN-'", before);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
 	assert_int_equal(backend->remove_base(firewall, &error), 0);
-	after = output_of(SAVE_ALL);
-	assert_string_equal(before, after);
+	assert_output_is(SAVE_ALL, before);
 	free(before);
-	free(after);
 	rules_clear(&rules);
 }
 
@@ -336,14 +325,6 @@ static void test_comments(void **state)
 	rules_clear(&rules);
 }
 
-static deadline_ms in_ms(unsigned int ms)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (deadline_ms)now.tv_sec * 1000 + (deadline_ms)now.tv_nsec / 1000000 + ms;
-}
-
 static void test_lock(void **state)
 {
 	rule_vector rules = { 0 }, read = { 0 };
@@ -354,20 +335,20 @@ static void test_lock(void **state)
 	/* Two openings of a file exclude each other like two processes. */
 	assert_true(fd >= 0);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
-	firewall->deadline = in_ms(50);
+	firewall->deadline = deadline_after(50);
 	assert_int_equal(apply(&rules, NULL, BASE), -ETIMEDOUT);
 	assert_int_equal(error.reason, BN_REASON_TIMEOUT);
 	assert_non_null(strstr(error.message, XTABLES_LOCK));
-	assert_true(in_ms(0) >= firewall->deadline);
-	firewall->deadline = in_ms(50);
+	assert_true(clock_now_ms() >= firewall->deadline);
+	firewall->deadline = deadline_after(50);
 	assert_int_equal(backend->list(firewall, NULL, &read, &error), -ETIMEDOUT);
 	/* It is about that file alone. */
 	open_with(&(struct firewall_config){ .lock_file = "/run/bn-test-other.lock" });
-	firewall->deadline = in_ms(30000);
+	firewall->deadline = deadline_after(30000);
 	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	open_with(NULL);
 	close(fd);
-	firewall->deadline = in_ms(30000);
+	firewall->deadline = deadline_after(30000);
 	assert_kernel_holds(&rules, NULL);
 	open_with(&(struct firewall_config){ .lock_file = "/no/such/directory/lock" });
 	assert_int_equal(apply(NULL, &rules, 0), -ENOENT);
@@ -441,7 +422,7 @@ static void test_remove_base(void **state)
 static void test_networks_come_and_go(void **state)
 {
 	rule_vector one = { 0 }, two = { 0 };
-	char *before, *after;
+	char *before;
 
 	(void)state;
 	plan_pair("blue", "nf-blue", "172.30.0.0/16", "fd30::/64", &one);
@@ -457,10 +438,8 @@ static void test_networks_come_and_go(void **state)
 	run("iptables-legacy -S BRIDGENET-FORWARD | awk '/-i .* ACCEPT/ {out = 1} "
 	    "/-j BN-/ {if (out) exit 1; jumps++} END {if (jumps != 2) exit 1}'");
 	assert_int_equal(apply(NULL, &two, 0), 0);
-	after = output_of(SAVE_ALL);
-	assert_string_equal(before, after);
+	assert_output_is(SAVE_ALL, before);
 	free(before);
-	free(after);
 	rules_clear(&one);
 	rules_clear(&two);
 }
@@ -490,11 +469,9 @@ static void test_long_names(void **state)
 
 static void assert_forward_is(const char *expected)
 {
-	char *text = output_of("iptables-legacy -S FORWARD | sed 's/^-A FORWARD //; /^-P/d' | "
-			       "tr '\\n' ';'");
-
-	assert_string_equal(text, expected);
-	free(text);
+	assert_output_is("iptables-legacy -S FORWARD | sed 's/^-A FORWARD //; /^-P/d' | "
+			 "tr '\\n' ';'",
+			 expected);
 }
 
 #define JUMPS "-j BRIDGENET-USER;-j BRIDGENET-FORWARD;"
@@ -527,7 +504,7 @@ static void test_jumps_come_first(void **state)
 static void test_order_in_own_chains(void **state)
 {
 	rule_vector rules = { 0 };
-	char *before, *after;
+	char *before;
 
 	(void)state;
 	plan_all(&rules);
@@ -535,10 +512,9 @@ static void test_order_in_own_chains(void **state)
 	before = output_of("iptables-legacy -S BRIDGENET-FORWARD; iptables-legacy -S BN-blue");
 	run("iptables-legacy -D BRIDGENET-FORWARD 2; iptables-legacy -D BN-blue 1");
 	assert_int_equal(apply(&rules, NULL, MEND), 0);
-	after = output_of("iptables-legacy -S BRIDGENET-FORWARD; iptables-legacy -S BN-blue");
-	assert_string_equal(before, after);
+	assert_output_is("iptables-legacy -S BRIDGENET-FORWARD; iptables-legacy -S BN-blue",
+			 before);
 	free(before);
-	free(after);
 	rules_clear(&rules);
 }
 

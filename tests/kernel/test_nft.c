@@ -3,7 +3,6 @@
 #include "firewall_stage.h"
 
 #include <jansson.h>
-#include <time.h>
 
 #define MANY 10000
 
@@ -278,7 +277,7 @@ static void test_base_is_mended(void **state)
 /* A rule that was lost in the middle comes back to its place. */
 static void test_base_order(void **state)
 {
-	char *before, *after;
+	char *before;
 
 	(void)state;
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
@@ -288,16 +287,14 @@ static void test_base_order(void **state)
 	    "bridgenet raw-prerouting | sed -n \"s/.*@$set .*# handle //p\") || exit; done");
 	assert_int_equal(count_objects("rule"), 23);
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
-	after = output_of("nft list table inet bridgenet");
-	assert_string_equal(before, after);
+	assert_output_is("nft list table inet bridgenet", before);
 	free(before);
-	free(after);
 }
 
 static void test_remove_base(void **state)
 {
 	rule_vector rules = { 0 }, read = { 0 };
-	char *before, *after;
+	char *before;
 
 	(void)state;
 	plan_all(&rules);
@@ -329,10 +326,8 @@ static void test_remove_base(void **state)
 	run("nft flush chain inet bridgenet BRIDGENET-USER");
 	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	run("! nft list table inet bridgenet 2>/dev/null");
-	after = output_of("nft list table inet other");
-	assert_string_equal(before, after);
+	assert_output_is("nft list table inet other", before);
 	free(before);
-	free(after);
 	rules_clear(&rules);
 }
 
@@ -340,7 +335,7 @@ static void test_others_stay(void **state)
 {
 	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", NULL);
 	rule_vector rules = { 0 };
-	char *before, *after;
+	char *before;
 
 	(void)state;
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
@@ -355,10 +350,8 @@ static void test_others_stay(void **state)
 	assert_int_equal(apply(&rules, NULL, 0), -EEXIST);
 	rules.len--;
 	assert_int_equal(apply(NULL, &rules, 0), 0);
-	after = output_of("nft -a list table inet bridgenet");
-	assert_string_equal(before, after);
+	assert_output_is("nft -a list table inet bridgenet", before);
 	free(before);
-	free(after);
 	rules_clear(&rules);
 }
 
@@ -383,12 +376,10 @@ static void test_many(void **state)
 static void test_deadline(void **state)
 {
 	rule_vector rules = { 0 };
-	struct timespec now;
 
 	(void)state;
 	plan_all(&rules);
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	firewall->deadline = (uint64_t)now.tv_sec * 1000 - 1;
+	firewall->deadline = clock_now_ms() - 1;
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), -ETIMEDOUT);
 	assert_int_equal(error.reason, BN_REASON_TIMEOUT);
 	firewall->deadline += 60000;

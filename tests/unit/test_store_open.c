@@ -5,25 +5,17 @@
 
 #include "store_fixture.h"
 
-static uint64_t milliseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static void test_deadline(void **state)
 {
 	struct fixture *f = *state;
 	struct store *other;
-	uint64_t start = milliseconds(), waited;
+	uint64_t start = clock_now_ms(), waited;
 
 	assert_ok(store_open(f->directory, false, 0, &other, &f->error));
 	assert_ok(store_begin(f->store, &f->error));
 	store_set_deadline(other, start + 50);
 	assert_fails(store_begin(other, &f->error), -ETIMEDOUT, BN_REASON_TIMEOUT);
-	waited = milliseconds() - start;
+	waited = clock_now_ms() - start;
 	assert_in_range(waited, 50, 1000);
 	assert_says(f->directory);
 	store_rollback(f->store);
@@ -48,10 +40,10 @@ static void test_open_deadline(void **state)
 	assert_ok(sqlite3_open(path, &database));
 	assert_ok(sqlite3_exec(database, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;", NULL,
 			       NULL, NULL));
-	start = milliseconds();
+	start = clock_now_ms();
 	assert_fails(store_open(f->directory, false, start + 50, &other, &f->error), -ETIMEDOUT,
 		     BN_REASON_TIMEOUT);
-	assert_in_range(milliseconds() - start, 50, 1000);
+	assert_in_range(clock_now_ms() - start, 50, 1000);
 	assert_null(other);
 	sqlite3_close(database);
 	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
