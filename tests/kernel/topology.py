@@ -10,6 +10,7 @@ make one and drives it from outside: no further processes, nothing to wait for.
 import ctypes
 import json
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -21,7 +22,7 @@ import unittest
 
 import oracle
 
-BUILD = os.environ.get("BN_BUILD_DIR", "/tmp/bn-build")
+BUILD = os.environ.get("BN_BUILD_DIR", str(pathlib.Path(__file__).resolve().parents[2] / "build"))
 BACKENDS = os.environ.get("BN_BACKENDS", "nftables,iptables-legacy").split(",")
 FAMILIES = (4, 6)
 CLONE_NEWNET = 0x40000000
