@@ -14,7 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # Only what the readers need: all of it with the sanitizers and the fuzzer's counters.
-sources=("$source_dir"/lib/model/{addr,error,names,options,plan,port,records,rule,util}.c
+sources=("$source_dir"/lib/base/*.c "$source_dir"/lib/model/*.c
 	"$source_dir"/lib/firewall/iptables/{decode,encode,place}.c
 	"$source_dir/tests/fuzz/fuzz_entry.c")
 
