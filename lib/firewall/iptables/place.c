@@ -26,49 +26,85 @@ const struct place_info places[PLACE_COUNT] = {
 					"BN-%s:post" },
 };
 
-/* Where each kind stands, and where it jumps to; in the order of the kinds. */
+/* Of each chain of the plan: the kernel's, our own, and a network's; PLACE_COUNT: none. */
 static const struct {
-	enum rule_kind kind;
-	uint8_t place, jump; /* enum place */
-	bool any_order;      /* among what stands there: put in last, which is fast */
-} kind_places[] = {
-	{ .kind = RULE_RAW_JUMP, .place = PLACE_RAW_PREROUTING, .jump = PLACE_RAW },
-	{ .kind = RULE_LOOPBACK_JUMP, .place = PLACE_RAW, .jump = PLACE_LOOPBACK },
-	{ .kind = RULE_LOOPBACK_SOURCE_JUMP, .place = PLACE_RAW, .jump = PLACE_LOOPBACK },
-	{ .kind = RULE_NETWORK_RAW_JUMP, .place = PLACE_RAW, .jump = PLACE_NETWORK_RAW },
-	{ .kind = RULE_LOOPBACK_PORT_DROP, .place = PLACE_LOOPBACK, .any_order = true },
-	{ .kind = RULE_LOOPBACK_DROP, .place = PLACE_LOOPBACK },
-	{ .kind = RULE_LOOPBACK_SOURCE_DROP, .place = PLACE_LOOPBACK },
-	{ .kind = RULE_DIRECT_DROP, .place = PLACE_NETWORK_RAW, .any_order = true },
-	{ .kind = RULE_PORTS_JUMP_PREROUTING, .place = PLACE_NAT_PREROUTING, .jump = PLACE_PORTS },
-	{ .kind = RULE_PORTS_JUMP_OUTPUT, .place = PLACE_NAT_OUTPUT, .jump = PLACE_PORTS },
-	{ .kind = RULE_PORTS_JUMP_OUTPUT_IPV6, .place = PLACE_NAT_OUTPUT, .jump = PLACE_PORTS },
-	{ .kind = RULE_NETWORK_PORTS_JUMP, .place = PLACE_PORTS, .jump = PLACE_NETWORK_PORTS },
-	{ .kind = RULE_PORT_DNAT, .place = PLACE_NETWORK_PORTS },
-	{ .kind = RULE_USER_JUMP, .place = PLACE_FORWARD, .jump = PLACE_USER },
-	{ .kind = RULE_FORWARD_JUMP, .place = PLACE_FORWARD, .jump = PLACE_OWN_FORWARD },
-	{ .kind = RULE_ESTABLISHED_ACCEPT, .place = PLACE_OWN_FORWARD },
-	{ .kind = RULE_DNAT_ACCEPT, .place = PLACE_OWN_FORWARD },
-	{ .kind = RULE_NETWORK_FORWARD_JUMP,
-	  .place = PLACE_OWN_FORWARD,
-	  .jump = PLACE_NETWORK_FORWARD },
-	{ .kind = RULE_BRIDGED_ACCEPT, .place = PLACE_NETWORK_FORWARD },
-	{ .kind = RULE_UNPUBLISHED_DROP, .place = PLACE_NETWORK_FORWARD },
-	/* behind the drops of all networks, or one would open the others */
-	{ .kind = RULE_OUTGOING_ACCEPT, .place = PLACE_OWN_FORWARD },
-	{
-		.kind = RULE_POSTROUTING_JUMP,
-		.place = PLACE_POSTROUTING,
-		.jump = PLACE_OWN_POSTROUTING,
-	},
-	{ .kind = RULE_NETWORK_POSTROUTING_JUMP,
-	  .place = PLACE_OWN_POSTROUTING,
-	  .jump = PLACE_NETWORK_POSTROUTING },
-	{ .kind = RULE_HAIRPIN_MASQUERADE, .place = PLACE_NETWORK_POSTROUTING },
-	{ .kind = RULE_LOOPBACK_MASQUERADE, .place = PLACE_NETWORK_POSTROUTING },
-	{ .kind = RULE_MASQUERADE, .place = PLACE_NETWORK_POSTROUTING },
+	enum place builtin, own, network;
+} chain_places[CHAIN_COUNT] = {
+	[CHAIN_RAW_PREROUTING] = { PLACE_RAW_PREROUTING, PLACE_RAW, PLACE_NETWORK_RAW },
+	[CHAIN_NAT_PREROUTING] = { PLACE_NAT_PREROUTING, PLACE_COUNT, PLACE_COUNT },
+	[CHAIN_NAT_OUTPUT] = { PLACE_NAT_OUTPUT, PLACE_COUNT, PLACE_COUNT },
+	[CHAIN_NAT_PORTS] = { PLACE_COUNT, PLACE_PORTS, PLACE_NETWORK_PORTS },
+	[CHAIN_FILTER_FORWARD] = { PLACE_FORWARD, PLACE_OWN_FORWARD, PLACE_NETWORK_FORWARD },
+	[CHAIN_FILTER_USER] = { PLACE_COUNT, PLACE_USER, PLACE_COUNT },
+	[CHAIN_NAT_POSTROUTING] = { PLACE_POSTROUTING, PLACE_OWN_POSTROUTING,
+				    PLACE_NETWORK_POSTROUTING },
 };
-_Static_assert(ARRAY_SIZE(kind_places) == RULE_FOREIGN, "each kind has its line");
+
+/* What arrives for or from 127.0.0.0/8 by another interface than lo has a chain of its own, so that
+ * other packets meet one rule a network and not one for each loopback port. */
+static bool is_about_loopback(enum rule_kind kind)
+{
+	return kind == RULE_LOOPBACK_PORT_DROP || kind == RULE_LOOPBACK_DROP ||
+	       kind == RULE_LOOPBACK_SOURCE_DROP;
+}
+
+/* The jump to the chain of a network; RULE_FOREIGN if there is none. */
+static enum rule_kind network_jump(enum rule_chain chain)
+{
+	static const enum rule_kind jumps[] = { RULE_NETWORK_RAW_JUMP, RULE_NETWORK_PORTS_JUMP,
+						RULE_NETWORK_FORWARD_JUMP,
+						RULE_NETWORK_POSTROUTING_JUMP };
+
+	for (size_t i = 0; i < ARRAY_SIZE(jumps); i++) {
+		if (kind_of(jumps[i])->chain == chain)
+			return jumps[i];
+	}
+	return RULE_FOREIGN;
+}
+
+/* Does the jump to a network's chain let in all that rules of this kind match? */
+static bool lets_in(const struct kind *jump, const struct kind *kind)
+{
+	bool in = jump->in.is == DEVICE_ANY ||
+		  (jump->in.is == kind->in.is && jump->in.negated == kind->in.negated);
+	bool out = jump->out.is == DEVICE_ANY ||
+		   (jump->out.is == kind->out.is && jump->out.negated == kind->out.negated);
+	bool within = kind->destination.is == ADDRESS_SUBNET ||
+		      kind->destination.is == ADDRESS_ENDPOINT;
+
+	return in && out &&
+	       (jump->destination.is == ADDRESS_ANY || (within && !kind->destination.negated));
+}
+
+/* A rule about a network stands in the network's chain, if the jump there lets in what it is about;
+ * any other in ours. From the kernel's chains only jumps of the base lead on. */
+static enum place kind_place(enum rule_kind id)
+{
+	const struct kind *kind = kind_of(id);
+	enum rule_kind jump;
+
+	if (is_about_loopback(id))
+		return PLACE_LOOPBACK;
+	if (id == RULE_LOOPBACK_JUMP || id == RULE_LOOPBACK_SOURCE_JUMP)
+		return PLACE_RAW;
+	if (kind->scope == PLAN_BASE && kind->target == TARGET_JUMP)
+		return chain_places[kind->chain].builtin;
+	jump = network_jump(kind->chain);
+	if (kind->scope == PLAN_BASE || kind->target == TARGET_JUMP || jump == RULE_FOREIGN ||
+	    !lets_in(kind_of(jump), kind))
+		return chain_places[kind->chain].own;
+	return chain_places[kind->chain].network;
+}
+
+static enum place kind_jump(enum rule_kind id)
+{
+	const struct kind *kind = kind_of(id);
+
+	if (id == RULE_LOOPBACK_JUMP || id == RULE_LOOPBACK_SOURCE_JUMP)
+		return PLACE_LOOPBACK;
+	return kind->scope == PLAN_BASE ? chain_places[kind->jump].own :
+					  chain_places[kind->jump].network;
+}
 
 static enum place foreign_place(const struct rule *rule)
 {
@@ -82,12 +118,12 @@ static enum place foreign_place(const struct rule *rule)
 
 enum place rule_place(const struct rule *rule)
 {
-	return rule->kind == RULE_FOREIGN ? foreign_place(rule) : kind_places[rule->kind].place;
+	return rule->kind == RULE_FOREIGN ? foreign_place(rule) : kind_place(rule->kind);
 }
 
 bool rule_in_any_order(const struct rule *rule)
 {
-	return rule->kind != RULE_FOREIGN && kind_places[rule->kind].any_order;
+	return rule->kind == RULE_DIRECT_DROP || rule->kind == RULE_LOOPBACK_PORT_DROP;
 }
 
 enum table_id rule_table(const struct rule *rule)
@@ -124,14 +160,14 @@ void iptables_jump_name(const struct rule *rule, char name[static CHAIN_NAME_MAX
 	if (rule->target != TARGET_JUMP || rule->kind == RULE_FOREIGN)
 		return;
 	network_label(rule->network, label);
-	place_chain(kind_places[rule->kind].jump, label, name);
+	place_chain(kind_jump(rule->kind), label, name);
 }
 
 /* ---- reading ---- */
 
 static bool jumps_there(enum rule_kind kind, const char *jump)
 {
-	const struct place_info *target = &places[kind_places[kind].jump];
+	const struct place_info *target = &places[kind_jump(kind)];
 
 	if (target->type == PLACE_BASE)
 		return strcmp(target->name, jump) == 0;
@@ -143,7 +179,7 @@ void place_classify(enum place place, const char *jump, struct rule *rule)
 	rule->chain = places[place].chain;
 	rule->kind = RULE_FOREIGN;
 	for (enum rule_kind kind = 0; kind < RULE_FOREIGN; kind++) {
-		if (kind_places[kind].place != place ||
+		if (kind_of(kind)->chain != rule->chain || kind_place(kind) != place ||
 		    !rule_fits(rule, kind_of(kind), IPTABLES_TRAITS) ||
 		    (rule->target == TARGET_JUMP && !jumps_there(kind, jump)))
 			continue;
