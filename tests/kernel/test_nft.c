@@ -58,11 +58,13 @@ static size_t count_elements(const char *name)
 static void test_read_back(void **state)
 {
 	rule_vector rules = { 0 }, none = { 0 };
+	size_t fixed;
 
 	(void)state;
 	plan_all(&rules);
 	assert_int_equal(backend->present(firewall, &error), 0);
 	assert_int_equal(apply(&none, NULL, FIREWALL_BASE), 0);
+	fixed = count_objects("rule");
 	assert_int_equal(backend->present(firewall, &error), 0);
 	assert_int_equal(count_elements(NULL), 0);
 	assert_kernel_holds(&none, NULL);
@@ -78,7 +80,8 @@ static void test_read_back(void **state)
 	assert_int_equal(count_elements("bridged"), 3);
 	assert_int_equal(count_elements("direct4"), 2);
 	assert_int_equal(count_elements("direct6"), 1);
-	assert_int_equal(count_objects("rule"), 25);
+	/* the chains don't grow */
+	assert_int_equal(count_objects("rule"), fixed);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
 	assert_kernel_holds(&none, NULL);
 	assert_int_equal(count_elements(NULL), 0);
@@ -102,13 +105,16 @@ static void test_nft_reads_what_it_writes(void **state)
 static void test_filter_by_network(void **state)
 {
 	rule_vector rules = { 0 }, read = { 0 };
+	size_t red = 0;
 
 	(void)state;
 	plan_all(&rules);
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
 	list("red", &read);
-	/* of the network 8, the endpoint 1, the ports 101 */
-	assert_int_equal(read.len, 110);
+	for (size_t i = 0; i < rules.len; i++)
+		red += strcmp(rules.items[i].network, "red") == 0;
+	assert_true(red > 101); /* the ports, and more */
+	assert_int_equal(read.len, red);
 	for (size_t i = 0; i < read.len; i++)
 		assert_string_equal(read.items[i].network, "red");
 	rules_clear(&read);
@@ -243,12 +249,14 @@ static void test_base_is_mended(void **state)
 {
 	rule_vector rules = { 0 }, read = { 0 };
 	struct rule *hook;
+	size_t fixed;
 
 	(void)state;
 	plan_all(&rules);
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
+	fixed = count_objects("rule");
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
-	assert_int_equal(count_objects("rule"), 25);
+	assert_int_equal(count_objects("rule"), fixed);
 	assert_kernel_holds(&rules, NULL);
 	run("nft flush chain inet bridgenet filter-forward;"
 	    "nft flush chain inet bridgenet raw-prerouting;"
@@ -267,7 +275,7 @@ static void test_base_is_mended(void **state)
 	assert_string_equal(hook->foreign, "counter accept");
 	rules_clear(&read);
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
-	assert_int_equal(count_objects("rule"), 26);
+	assert_int_equal(count_objects("rule"), fixed + 1);
 	run("nft flush chain inet bridgenet raw-prerouting");
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
 	assert_kernel_holds(&rules, NULL);
@@ -278,14 +286,16 @@ static void test_base_is_mended(void **state)
 static void test_base_order(void **state)
 {
 	char *before;
+	size_t fixed;
 
 	(void)state;
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
+	fixed = count_objects("rule");
 	before = output_of("nft list table inet bridgenet");
 	run("for set in direct4-allowed direct4; do "
 	    "nft delete rule inet bridgenet raw-prerouting handle $(nft -a list chain inet "
 	    "bridgenet raw-prerouting | sed -n \"s/.*@$set .*# handle //p\") || exit; done");
-	assert_int_equal(count_objects("rule"), 23);
+	assert_int_equal(count_objects("rule"), fixed - 2);
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
 	assert_output_is("nft list table inet bridgenet", before);
 	free(before);

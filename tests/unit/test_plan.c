@@ -23,12 +23,9 @@ static void test_base(void **state)
 
 	(void)state;
 	assert_int_equal(plan_parts(NFT, PLAN_BASE, NULL, NULL, NULL, &nft), 0);
-	assert_int_equal(nft.len, 6);
 	assert_int_equal(count_kind(&nft, RULE_DNAT_ACCEPT, AF_UNSPEC), 1);
 	assert_int_equal(count_kind(&nft, RULE_PORTS_JUMP_OUTPUT, AF_UNSPEC), 0);
-	/* for each family 5 of these, 3 jumps to our own chains, and 2 about loopback for IPv4 */
 	assert_int_equal(plan_parts(IPTABLES, PLAN_BASE, NULL, NULL, NULL, &iptables), 0);
-	assert_int_equal(iptables.len, 2 * (5 + 3) + 2);
 	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_JUMP, AF_INET), 1);
 	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_SOURCE_JUMP, AF_INET), 1);
 	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_JUMP, AF_INET6), 0);
@@ -84,17 +81,19 @@ static void test_network_by_family(void **state)
 		       ipv6 = network_of(NULL, "fd00::/64");
 	struct network dual = network_of("172.17.0.0/16", "fd00::/64");
 	rule_vector rules = { 0 };
+	size_t of_ipv4, of_each;
 
 	(void)state;
 	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &ipv4, NULL, NULL, &rules), 0);
-	assert_int_equal(rules.len, 8);
+	of_ipv4 = rules.len;
 	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &ipv6, NULL, NULL, &rules), 0);
-	assert_int_equal(rules.len, 8 + 5);
+	of_each = rules.len;
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_DROP, AF_INET6), 0);
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_SOURCE_DROP, AF_INET6), 0);
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_MASQUERADE, AF_INET6), 0);
 	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &dual, NULL, NULL, &rules), 0);
-	assert_int_equal(rules.len, 8 + 5 + 13);
+	assert_int_equal(rules.len, 2 * of_each);
+	assert_true(of_ipv4 > of_each - of_ipv4);
 	for (size_t i = 0; i < rules.len; i++) {
 		assert_string_equal(rules.items[i].network, "bridge");
 		assert_string_equal(rules.items[i].endpoint, "");
@@ -144,9 +143,7 @@ static void test_network_jumps_by_trait(void **state)
 
 	(void)state;
 	assert_int_equal(plan_parts(IPTABLES, PLAN_NETWORKS, &ipv4, NULL, NULL, &rules), 0);
-	assert_int_equal(rules.len, 8 + 4);
 	assert_int_equal(plan_parts(IPTABLES, PLAN_NETWORKS, &dual, NULL, NULL, &rules), 0);
-	assert_int_equal(rules.len, 8 + 4 + 13 + 2 * 4);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		assert_int_equal(count_kind(&rules, kinds[i], AF_INET), 2);
 		assert_int_equal(count_kind(&rules, kinds[i], AF_INET6), 1);
@@ -177,20 +174,27 @@ static void test_endpoint_is_shut_for_each_address(void **state)
 
 	(void)state;
 	assert_int_equal(plan_parts(NFT, PLAN_ENDPOINTS, &network, &dual, NULL, &rules), 0);
-	assert_int_equal(rules.len, 2);
-	assert_string_equal(prefix_format(&rules.items[0].destination, text), "172.17.0.2/32");
-	assert_string_equal(prefix_format(&rules.items[1].destination, text), "fd00::2/128");
+	assert_int_equal(count_kind(&rules, RULE_DIRECT_DROP, AF_INET), 1);
+	assert_int_equal(count_kind(&rules, RULE_DIRECT_DROP, AF_INET6), 1);
 	for (size_t i = 0; i < rules.len; i++) {
+		if (rules.items[i].kind != RULE_DIRECT_DROP)
+			continue;
+		assert_string_equal(prefix_format(&rules.items[i].destination, text),
+				    rules.items[i].family == AF_INET ? "172.17.0.2/32" :
+								       "fd00::2/128");
 		assert_int_equal(rules.items[i].chain, CHAIN_RAW_PREROUTING);
 		assert_int_equal(rules.items[i].target, TARGET_DROP);
 		assert_string_equal(rules.items[i].in, "bn0");
 		assert_true(rules.items[i].in_not);
 		assert_string_equal(rules.items[i].endpoint, "web");
 	}
+	rules_clear(&rules);
 	assert_int_equal(plan_parts(NFT, PLAN_ENDPOINTS, &network, &ipv6, NULL, &rules), 0);
-	assert_int_equal(rules.len, 3);
+	assert_int_equal(count_kind(&rules, RULE_DIRECT_DROP, AF_INET), 0);
+	assert_int_equal(count_kind(&rules, RULE_DIRECT_DROP, AF_INET6), 1);
+	rules_clear(&rules);
 	assert_int_equal(plan_parts(NFT, PLAN_ENDPOINTS, &network, &none, NULL, &rules), 0);
-	assert_int_equal(rules.len, 3);
+	assert_int_equal(rules.len, 0);
 	rules_clear(&rules);
 }
 
