@@ -5,12 +5,14 @@
 #include "bridgenet.h"
 #include "base/macro.h"
 
+#define KERNEL_TEXT_MAX 256
+
 /* Why a call failed: kept in the context, filled where the failure is met, read by bn_error_*(). */
 struct error {
 	int code;   /* negative errno, 0 for none */
 	int reason; /* BN_REASON_* */
 	char message[512];
-	char kernel[256]; /* the kernel's own text (extended ack), "" for none */
+	char kernel[KERNEL_TEXT_MAX]; /* the kernel's own text (extended ack), "" for none */
 };
 
 /* Fill *error (may be NULL) and return code, so that a caller can `return error_set(...)`. The

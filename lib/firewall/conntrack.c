@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Stale flows of published UDP ports: one filtered dump a family, then exact deletes. */
-#include "firewall/firewall.h"
-#include "firewall/netlink.h"
-
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <poll.h>
+#include <unistd.h>
+
+#include "base/netlink.h"
+#include "firewall/firewall.h"
 
 /* Since Linux 5.8; older kernels do not look at the attribute and show every flow. */
 #ifndef CTA_FILTER_MAX
@@ -18,7 +18,6 @@
 #define FILTER_PROTOCOL (1u << 3)
 #define FILTER_DESTINATION_PORT (1u << 5)
 
-#define RECEIVE_SIZE 65536
 #define DELETE_ROOM 192 /* two addresses, ports, id and zone take 120 */
 
 struct tuple {
@@ -32,11 +31,10 @@ struct sorted_filter {
 	uint32_t end; /* behind the highest port of this and all before */
 };
 
-struct sweep {
-	struct mnl_socket *socket;
-	uint32_t sequence;
+struct flow_search {
+	int fd;
+	uint32_t sequence; /* of the last request */
 	deadline_ms deadline;
-	char *replies;
 	struct sorted_filter *filters; /* of one family, by first port */
 	size_t filters_len;
 	struct addr *local; /* sorted */
@@ -59,13 +57,13 @@ static int local_order(const void *a, const void *b)
 	return addr_compare(a, b);
 }
 
-static bool is_local(const struct sweep *sweep, const struct addr *addr)
+static bool is_local(const struct flow_search *search, const struct addr *addr)
 {
 	return addr_is_loopback(addr) ||
-	       bsearch(addr, sweep->local, sweep->local_len, sizeof(*addr), local_order);
+	       bsearch(addr, search->local, search->local_len, sizeof(*addr), local_order);
 }
 
-static bool filter_takes(const struct sweep *sweep, const struct flow_filter *filter,
+static bool filter_takes(const struct flow_search *search, const struct flow_filter *filter,
 			 const struct tuple *original, const struct tuple *reply)
 {
 	uint32_t offset = (uint32_t)original->destination_port - filter->host_port;
@@ -74,7 +72,7 @@ static bool filter_takes(const struct sweep *sweep, const struct flow_filter *fi
 
 	if (offset >= filter->count)
 		return false;
-	if (anywhere ? !is_local(sweep, &original->destination) :
+	if (anywhere ? !is_local(search, &original->destination) :
 		       addr_compare(&filter->host_addr, &original->destination) != 0)
 		return false;
 	endpoint = addr_compare(&reply->source, &filter->to) == 0 &&
@@ -82,10 +80,10 @@ static bool filter_takes(const struct sweep *sweep, const struct flow_filter *fi
 	return filter->published ? !endpoint : endpoint;
 }
 
-static bool flow_is_stale(const struct sweep *sweep, const struct tuple *original,
+static bool flow_is_stale(const struct flow_search *search, const struct tuple *original,
 			  const struct tuple *reply)
 {
-	size_t low = 0, high = sweep->filters_len;
+	size_t low = 0, high = search->filters_len;
 	uint16_t port = original->destination_port;
 
 	if (original->protocol != IPPROTO_UDP)
@@ -93,14 +91,14 @@ static bool flow_is_stale(const struct sweep *sweep, const struct tuple *origina
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (sweep->filters[middle].filter->host_port <= port)
+		if (search->filters[middle].filter->host_port <= port)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	/* Backwards as long as any range that began before may still reach the port. */
-	while (low-- > 0 && sweep->filters[low].end > port) {
-		if (filter_takes(sweep, sweep->filters[low].filter, original, reply))
+	while (low-- > 0 && search->filters[low].end > port) {
+		if (filter_takes(search, search->filters[low].filter, original, reply))
 			return true;
 	}
 	return false;
@@ -153,36 +151,33 @@ static void read_tuple(const struct nlattr *nest, struct tuple *ret_tuple)
 	}
 }
 
-static struct nlmsghdr *request(struct sweep *sweep, void *buffer, uint16_t type, uint16_t flags)
+static struct nlmsghdr *conntrack_request(const struct flow_search *search, void *buffer,
+					  uint16_t type, uint16_t flags)
 {
 	struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
 	struct nfgenmsg *header;
 
 	message->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
 	message->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
-	message->nlmsg_seq = ++sweep->sequence;
 	header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
-	header->nfgen_family = (uint8_t)sweep->family;
+	header->nfgen_family = (uint8_t)search->family;
 	header->version = NFNETLINK_V0;
 	return message;
 }
 
 /* Its id makes sure that no later flow with the same tuple goes. */
-static int delete_later(struct sweep *sweep, const struct nlattr *original, const struct nlattr *id,
-			const struct nlattr *zone)
+static int delete_later(struct flow_search *search, const struct nlattr *original,
+			const struct nlattr *id, const struct nlattr *zone)
 {
-	uint32_t sequence = sweep->sequence;
 	struct nlmsghdr *message;
 
-	if (vector_reserve(&sweep->deletes, DELETE_ROOM) < 0)
+	if (vector_reserve(&search->deletes, DELETE_ROOM) < 0)
 		return -ENOMEM;
 	if (mnl_attr_get_payload_len(original) > DELETE_ROOM - 64)
 		return 0;
-	memset(sweep->deletes.items + sweep->deletes.len, 0, DELETE_ROOM);
-	message =
-		request(sweep, sweep->deletes.items + sweep->deletes.len, IPCTNL_MSG_CT_DELETE, 0);
-	/* Numbered when it is sent: the dump goes on under its own number. */
-	sweep->sequence = sequence;
+	memset(search->deletes.items + search->deletes.len, 0, DELETE_ROOM);
+	message = conntrack_request(search, search->deletes.items + search->deletes.len,
+				    IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
 	mnl_attr_put(message, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(original),
 		     mnl_attr_get_payload(original));
 	if (id)
@@ -191,15 +186,14 @@ static int delete_later(struct sweep *sweep, const struct nlattr *original, cons
 	if (zone)
 		mnl_attr_put(message, CTA_ZONE, mnl_attr_get_payload_len(zone),
 			     mnl_attr_get_payload(zone));
-	sweep->deletes.len += DELETE_ROOM;
+	search->deletes.len += DELETE_ROOM;
 	return 0;
 }
 
-static int flow_message(const struct nlmsghdr *message, void *data)
+static int take_flow(struct flow_search *search, const struct nlmsghdr *message)
 {
 	const struct nlattr *attribute, *original = NULL, *reply = NULL, *id = NULL, *zone = NULL;
 	struct tuple original_tuple, reply_tuple;
-	struct sweep *sweep = data;
 
 	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
 		uint16_t type = mnl_attr_get_type(attribute);
@@ -214,65 +208,57 @@ static int flow_message(const struct nlmsghdr *message, void *data)
 			zone = attribute;
 	}
 	if (!original || !reply)
-		return MNL_CB_OK;
+		return 0;
 	read_tuple(original, &original_tuple);
 	read_tuple(reply, &reply_tuple);
-	if (!flow_is_stale(sweep, &original_tuple, &reply_tuple))
-		return MNL_CB_OK;
-	if (delete_later(sweep, original, id, zone) == 0)
-		return MNL_CB_OK;
-	errno = ENOMEM;
-	return MNL_CB_ERROR;
+	if (!flow_is_stale(search, &original_tuple, &reply_tuple))
+		return 0;
+	return delete_later(search, original, id, zone);
 }
 
 /* ---- talking ---- */
 
-static int wait_reply(const struct sweep *sweep)
+static int conntrack_take_answer(const struct nlmsghdr *message, void *userdata)
 {
-	struct pollfd poll_fd = { .fd = mnl_socket_get_fd(sweep->socket), .events = POLLIN };
-	int ready;
+	struct flow_search *search = userdata;
+	int r;
 
-	/* Before looking: a long dump always has its next part ready. */
-	if (deadline_passed(sweep->deadline))
+	/* Not only where it waits: a long dump always has its next part ready. */
+	if (deadline_passed(search->deadline))
 		return -ETIMEDOUT;
-	ready = poll(&poll_fd, 1, deadline_left_ms(sweep->deadline));
-	if (ready < 0)
-		return errno == EINTR ? 0 : -errno;
-	return ready == 0 ? -ETIMEDOUT : 0;
+	if (!message || message->nlmsg_seq != search->sequence)
+		return 0;
+	if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {
+		r = netlink_result(message);
+		return r < 0 ? r : 1;
+	}
+	return message->nlmsg_type < NLMSG_MIN_TYPE ? 0 : take_flow(search, message);
 }
 
-/* Until the answer to `sequence` is complete: 0 or what the kernel said. */
-static int receive(struct sweep *sweep, uint32_t sequence, mnl_cb_t message)
+/* 0 or what the kernel said. */
+static int conntrack_exchange(struct flow_search *search, struct nlmsghdr *message)
 {
-	unsigned int port = mnl_socket_get_portid(sweep->socket);
-	int more = MNL_CB_OK, r;
-	ssize_t len;
+	struct iovec part = { message, message->nlmsg_len };
+	int r;
 
-	while (more > MNL_CB_STOP) {
-		r = wait_reply(sweep);
-		if (r < 0)
-			return r;
-		len = mnl_socket_recvfrom(sweep->socket, sweep->replies, RECEIVE_SIZE);
-		if (len < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (len < 0)
-			return -errno;
-		more = mnl_cb_run(sweep->replies, (size_t)len, sequence, port, message, sweep);
-	}
-	return more < 0 ? -errno : 0;
+	message->nlmsg_seq = ++search->sequence;
+	r = netlink_send(search->fd, &part, 1);
+	if (r == 0)
+		r = netlink_receive(search->fd, search->deadline, conntrack_take_answer, search);
+	return r;
 }
 
 /* Ask for one port where there is only one, else for all of UDP. */
-static void put_filter(const struct sweep *sweep, struct nlmsghdr *message)
+static void put_filter(const struct flow_search *search, struct nlmsghdr *message)
 {
-	const struct flow_filter *first = sweep->filters[0].filter;
+	const struct flow_filter *first = search->filters[0].filter;
 	uint32_t flags = FILTER_PROTOCOL;
 	struct nlattr *tuple, *nest;
 
 	tuple = mnl_attr_nest_start(message, CTA_TUPLE_ORIG);
 	nest = mnl_attr_nest_start(message, CTA_TUPLE_PROTO);
 	mnl_attr_put_u8(message, CTA_PROTO_NUM, IPPROTO_UDP);
-	if (sweep->filters_len == 1 && first->count == 1) {
+	if (search->filters_len == 1 && first->count == 1) {
 		mnl_attr_put_u16(message, CTA_PROTO_DST_PORT, htons(first->host_port));
 		flags |= FILTER_DESTINATION_PORT;
 	}
@@ -284,107 +270,93 @@ static void put_filter(const struct sweep *sweep, struct nlmsghdr *message)
 	mnl_attr_nest_end(message, nest);
 }
 
-static int dump_flows(struct sweep *sweep, bool filtered)
+static int dump_flows(struct flow_search *search, bool filtered)
 {
 	/* Zeroed, like room for a delete: libmnl leaves the padding of an attribute as it is. */
 	_Alignas(struct nlmsghdr) char buffer[256] = { 0 };
-	struct nlmsghdr *message = request(sweep, buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+	struct nlmsghdr *message = conntrack_request(search, buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
 
 	if (filtered)
-		put_filter(sweep, message);
-	sweep->deletes.len = 0;
-	if (mnl_socket_sendto(sweep->socket, message, message->nlmsg_len) < 0)
-		return -errno;
-	return receive(sweep, message->nlmsg_seq, flow_message);
+		put_filter(search, message);
+	search->deletes.len = 0;
+	return conntrack_exchange(search, message);
 }
 
-static int delete_flow(struct sweep *sweep, struct nlmsghdr *message)
-{
-	int r;
-
-	message->nlmsg_seq = ++sweep->sequence;
-	message->nlmsg_flags |= NLM_F_ACK;
-	if (mnl_socket_sendto(sweep->socket, message, message->nlmsg_len) < 0)
-		return -errno;
-	r = receive(sweep, message->nlmsg_seq, NULL);
-	/* It timed out meanwhile. */
-	return r == -ENOENT ? 0 : r;
-}
-
-static int sweep_family(struct sweep *sweep, int family, const struct flow_filter *filters,
-			size_t len)
+static int drop_family(struct flow_search *search, int family, const struct flow_filter *filters,
+		       size_t len)
 {
 	uint32_t end = 0;
 	int r;
 
-	sweep->family = family;
-	sweep->filters_len = 0;
+	search->family = family;
+	search->filters_len = 0;
 	for (size_t i = 0; i < len; i++) {
 		if (filters[i].to.family == family && filters[i].count)
-			sweep->filters[sweep->filters_len++].filter = &filters[i];
+			search->filters[search->filters_len++].filter = &filters[i];
 	}
-	if (!sweep->filters_len)
+	if (!search->filters_len)
 		return 0;
-	qsort(sweep->filters, sweep->filters_len, sizeof(*sweep->filters), filter_order);
-	for (size_t i = 0; i < sweep->filters_len; i++) {
-		const struct flow_filter *filter = sweep->filters[i].filter;
+	qsort(search->filters, search->filters_len, sizeof(*search->filters), filter_order);
+	for (size_t i = 0; i < search->filters_len; i++) {
+		const struct flow_filter *filter = search->filters[i].filter;
 		uint32_t last = (uint32_t)filter->host_port + filter->count;
 
 		end = last > end ? last : end;
-		sweep->filters[i].end = end;
+		search->filters[i].end = end;
 	}
-	r = dump_flows(sweep, true);
+	r = dump_flows(search, true);
 	if (r == -EINVAL || r == -EOPNOTSUPP)
-		r = dump_flows(sweep, false);
+		r = dump_flows(search, false);
 	/* What nfnetlink says for a subsystem that the kernel does not have. */
 	if (r == -EINVAL || r == -EOPNOTSUPP)
 		return 0;
-	for (size_t i = 0; r == 0 && i < sweep->deletes.len; i += DELETE_ROOM)
-		r = delete_flow(sweep, (struct nlmsghdr *)(sweep->deletes.items + i));
+	for (size_t i = 0; r == 0 && i < search->deletes.len; i += DELETE_ROOM) {
+		r = conntrack_exchange(search, (struct nlmsghdr *)(search->deletes.items + i));
+		if (r == -ENOENT) /* it timed out meanwhile */
+			r = 0;
+	}
 	return r;
 }
 
-static int sweep_open(struct sweep *sweep, size_t len, const struct addr *local, size_t local_len)
+static int flow_search_open(struct flow_search *search, size_t len, const struct addr *local,
+			    size_t local_len)
 {
-	sweep->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (!sweep->socket || mnl_socket_bind(sweep->socket, 0, MNL_SOCKET_AUTOPID) < 0)
-		return -errno;
-	sweep->filters = calloc(len, sizeof(*sweep->filters));
-	sweep->local = calloc(local_len + 1, sizeof(*sweep->local));
-	sweep->replies = malloc(RECEIVE_SIZE);
-	if (!sweep->filters || !sweep->local || !sweep->replies)
+	search->fd = netlink_open(NETLINK_NETFILTER);
+	if (search->fd < 0)
+		return search->fd;
+	search->filters = calloc(len, sizeof(*search->filters));
+	search->local = calloc(local_len + 1, sizeof(*search->local));
+	if (!search->filters || !search->local)
 		return -ENOMEM;
 	if (local_len)
-		memcpy(sweep->local, local, local_len * sizeof(*local));
-	sweep->local_len = local_len;
-	qsort(sweep->local, local_len, sizeof(*sweep->local), local_order);
+		memcpy(search->local, local, local_len * sizeof(*local));
+	search->local_len = local_len;
+	qsort(search->local, local_len, sizeof(*search->local), local_order);
 	return 0;
 }
 
-static void sweep_close(struct sweep *sweep)
+static void flow_search_close(struct flow_search *search)
 {
-	if (sweep->socket)
-		mnl_socket_close(sweep->socket);
-	free(sweep->filters);
-	free(sweep->local);
-	free(sweep->replies);
-	free(sweep->deletes.items);
+	cleanup_close(&search->fd);
+	free(search->filters);
+	free(search->local);
+	free(search->deletes.items);
 }
 
 int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const struct addr *local,
 			 size_t local_len, deadline_ms deadline, struct error *error)
 {
-	struct sweep sweep = { .deadline = deadline };
+	struct flow_search search = { .deadline = deadline };
 	int r;
 
 	if (!len)
 		return 0;
-	r = sweep_open(&sweep, len, local, local_len);
+	r = flow_search_open(&search, len, local, local_len);
 	if (r == 0)
-		r = sweep_family(&sweep, AF_INET, filters, len);
+		r = drop_family(&search, AF_INET, filters, len);
 	if (r == 0)
-		r = sweep_family(&sweep, AF_INET6, filters, len);
-	sweep_close(&sweep);
+		r = drop_family(&search, AF_INET6, filters, len);
+	flow_search_close(&search);
 	switch (r) {
 	case 0:
 	case -EPROTONOSUPPORT:

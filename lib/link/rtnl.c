@@ -5,31 +5,25 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#define RECEIVE_SIZE 32768 /* the most that the kernel puts into one part of a dump */
-#define SOCKET_BUFFER (1024 * 1024)
+#include "base/netlink.h"
+
 #define DUMP_TRIES 8
 #define AWAIT_MS 1000
 
 int rtnl_open_family(struct link_handle *handle, int netlink_family)
 {
-	int on = 1, size = SOCKET_BUFFER;
+	int on = 1;
 
-	handle->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, netlink_family);
+	handle->fd = netlink_open(netlink_family);
 	if (handle->fd < 0)
-		return -errno;
-	/* Each of these only makes it better; an old kernel may lack some. */
-	setsockopt(handle->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
-	setsockopt(handle->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+		return handle->fd;
+	/* Before Linux 4.20 a dump can't be told what to leave out. */
 	setsockopt(handle->fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
-	if (setsockopt(handle->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		setsockopt(handle->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	return 0;
 }
 
@@ -78,46 +72,20 @@ void link_set_deadline(struct link_handle *handle, deadline_ms deadline)
 	handle->deadline = deadline;
 }
 
-/* Wait for the kernel; anyone may send to a netlink socket, so other senders are passed over. */
-static ssize_t receive(struct link_handle *handle, void *buffer)
-{
-	for (;;) {
-		struct sockaddr_nl from = { 0 };
-		struct iovec iov = { buffer, RECEIVE_SIZE };
-		struct msghdr message = {
-			.msg_name = &from,
-			.msg_namelen = sizeof(from),
-			.msg_iov = &iov,
-			.msg_iovlen = 1,
-		};
-		ssize_t len = recvmsg(handle->fd, &message, 0);
-		struct pollfd pollfd = { .fd = handle->fd, .events = POLLIN };
+/* The requests of a batch, or one for a dump, and the answers to them. */
+struct exchange {
+	struct link_handle *handle;
+	struct rtnl_batch *batch;
+	uint32_t first;   /* sequence number of the first request */
+	size_t open;      /* requests that have no acknowledgement yet */
+	bool interrupted; /* a dump, by a change of what it shows */
+};
 
-		if (len >= 0 && from.nl_pid != 0)
-			continue;
-		if (len >= 0)
-			return message.msg_flags & MSG_TRUNC ? -EMSGSIZE : len;
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			return -errno;
-		if (deadline_passed(handle->deadline))
-			return -ETIMEDOUT;
-		if (poll(&pollfd, 1, deadline_left_ms(handle->deadline)) < 0 && errno != EINTR)
-			return -errno;
-	}
-}
-
-static int send_batch(struct link_handle *handle, struct rtnl_batch *batch, int flags)
+static int rtnl_send(struct exchange *exchange, int flags)
 {
-	struct iovec iov[RTNL_BATCH_MAX];
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct msghdr message = {
-		.msg_name = &kernel,
-		.msg_namelen = sizeof(kernel),
-		.msg_iov = iov,
-		.msg_iovlen = batch->len,
-	};
+	struct link_handle *handle = exchange->handle;
+	struct rtnl_batch *batch = exchange->batch;
+	struct iovec parts[RTNL_BATCH_MAX];
 	int r;
 
 	batch->failed = batch->len;
@@ -132,62 +100,40 @@ static int send_batch(struct link_handle *handle, struct rtnl_batch *batch, int 
 		if (r < 0)
 			return r;
 	}
+	exchange->first = handle->sequence + 1;
+	exchange->open = batch->len;
 	for (size_t i = 0; i < batch->len; i++) {
 		struct nlmsghdr *header = nlmsg_hdr(batch->messages[i]);
 
 		header->nlmsg_flags |= (uint16_t)(NLM_F_REQUEST | flags);
 		header->nlmsg_seq = ++handle->sequence;
 		header->nlmsg_pid = 0;
-		iov[i] = (struct iovec){ header, header->nlmsg_len };
+		parts[i] = (struct iovec){ header, header->nlmsg_len };
 		batch->results[i] = 1;
 	}
-	while (sendmsg(handle->fd, &message, 0) < 0) {
-		if (errno != EINTR)
-			return -errno;
-	}
-	batch->sent = true;
-	return 0;
+	r = netlink_send(handle->fd, parts, batch->len);
+	batch->sent = r == 0;
+	return r;
 }
 
-static void keep_kernel_text(struct rtnl_batch *batch, const struct nlmsghdr *header)
+/* The acknowledgement of a request, or why it failed. */
+static void rtnl_take_result(struct exchange *exchange, size_t request,
+			     const struct nlmsghdr *header)
 {
-	const struct nlmsgerr *answer = nlmsg_data(header);
-	size_t offset = sizeof(*answer);
-	struct nlattr *text;
+	struct rtnl_batch *batch = exchange->batch;
 
-	if (!(header->nlmsg_flags & NLM_F_ACK_TLVS))
-		return;
-	/* Unless capped, the request stands between the error and the attributes. */
-	if (!(header->nlmsg_flags & NLM_F_CAPPED))
-		offset += NLMSG_ALIGN(answer->msg.nlmsg_len) - sizeof(answer->msg);
-	if (header->nlmsg_len < NLMSG_HDRLEN + offset)
-		return;
-	text = nla_find((struct nlattr *)((char *)nlmsg_data(header) + offset),
-			(int)(header->nlmsg_len - NLMSG_HDRLEN - offset), NLMSGERR_ATTR_MSG);
-	if (text)
-		snprintf(batch->kernel, sizeof(batch->kernel), "%.*s", nla_len(text),
-			 (const char *)nla_data(text));
-}
-
-/* An acknowledgement or an error; 1 if it was the answer to a request that had none yet. */
-static int take_answer(struct rtnl_batch *batch, size_t request, const struct nlmsghdr *header)
-{
-	const struct nlmsgerr *answer = nlmsg_data(header);
-
-	if (header->nlmsg_len < NLMSG_LENGTH(sizeof(*answer)) || answer->error > 0)
-		return -EBADMSG;
 	if (batch->results[request] <= 0)
-		return 0;
-	batch->results[request] = answer->error;
-	if (answer->error < 0 && batch->failed == batch->len) {
+		return;
+	exchange->open--;
+	batch->results[request] = netlink_result(header);
+	if (batch->results[request] < 0 && batch->failed == batch->len) {
 		batch->failed = request;
-		keep_kernel_text(batch, header);
+		netlink_text(header, batch->kernel);
 	}
-	return 1;
 }
 
 /* Announcements have no sequence number. */
-static void take_announcement(struct link_handle *handle, const struct nlmsghdr *header)
+static void rtnl_take_announcement(struct link_handle *handle, const struct nlmsghdr *header)
 {
 	const struct ifaddrmsg *message = nlmsg_data(header);
 	struct nlattr *attr;
@@ -200,120 +146,79 @@ static void take_announcement(struct link_handle *handle, const struct nlmsghdr 
 		handle->watched_index = 0;
 }
 
-/* One datagram of answers. Returns how many requests it settled. */
-static int take_datagram(struct link_handle *handle, struct rtnl_batch *batch, uint32_t first,
-			 void *buffer, int len)
+static int rtnl_take_answer(const struct nlmsghdr *header, void *userdata)
 {
-	struct nlmsghdr *header = buffer;
-	int settled = 0, r;
+	struct exchange *exchange = userdata;
+	struct rtnl_batch *batch = exchange->batch;
+	size_t request;
+	int r = 0;
 
-	for (; nlmsg_ok(header, len); header = nlmsg_next(header, &len)) {
-		size_t request = header->nlmsg_seq - first;
-
-		take_announcement(handle, header);
-		if (request >= batch->len)
-			continue;
-		if (header->nlmsg_type == NLMSG_ERROR) {
-			r = take_answer(batch, request, header);
-			settled += r;
-		} else {
-			r = batch->reply ? batch->reply(batch->userdata, request, header) : 0;
-		}
-		if (r < 0)
-			return r;
-	}
-	return settled;
+	if (!header)
+		return 0;
+	rtnl_take_announcement(exchange->handle, header);
+	request = header->nlmsg_seq - exchange->first;
+	if (request >= batch->len)
+		return 0;
+	if (header->nlmsg_type == NLMSG_ERROR)
+		rtnl_take_result(exchange, request, header);
+	else if (batch->reply)
+		r = batch->reply(batch->userdata, request, header);
+	return r < 0 ? r : exchange->open == 0;
 }
 
-static int fail_transport(struct link_handle *handle, struct rtnl_batch *batch, int code)
+static int rtnl_take_dump_part(const struct nlmsghdr *header, void *userdata)
 {
-	/* Answers to come would be taken for those of later requests. */
-	rtnl_close(handle);
-	batch->failed = batch->len;
-	return code;
+	struct exchange *exchange = userdata;
+	struct rtnl_batch *batch = exchange->batch;
+
+	if (!header || header->nlmsg_seq != exchange->first)
+		return 0;
+	if (header->nlmsg_flags & NLM_F_DUMP_INTR)
+		exchange->interrupted = true;
+	if (header->nlmsg_type == NLMSG_ERROR || header->nlmsg_type == NLMSG_DONE) {
+		rtnl_take_result(exchange, 0, header);
+		return batch->results[0] < 0 ? batch->results[0] : 1;
+	}
+	return batch->reply(batch->userdata, 0, header);
+}
+
+static int rtnl_receive(struct exchange *exchange, netlink_message_fn message)
+{
+	struct link_handle *handle = exchange->handle;
+	int r = netlink_receive(handle->fd, handle->deadline, message, exchange);
+
+	if (r < 0) {
+		/* Answers to come would be taken for those of later requests. */
+		rtnl_close(handle);
+		exchange->batch->failed = exchange->batch->len;
+	}
+	return r;
 }
 
 int rtnl_run(struct link_handle *handle, struct rtnl_batch *batch)
 {
-	_Alignas(struct nlmsghdr) char buffer[RECEIVE_SIZE];
-	uint32_t first = handle->sequence + 1;
-	size_t open = batch->len;
-	int r;
+	struct exchange exchange = { .handle = handle, .batch = batch };
+	int r = rtnl_send(&exchange, NLM_F_ACK);
 
-	r = send_batch(handle, batch, NLM_F_ACK);
+	if (r == 0 && batch->len)
+		r = rtnl_receive(&exchange, rtnl_take_answer);
 	if (r < 0)
 		return r;
-	while (open > 0) {
-		ssize_t len = receive(handle, buffer);
-
-		if (len < 0)
-			return fail_transport(handle, batch, (int)len);
-		r = take_datagram(handle, batch, first, buffer, (int)len);
-		if (r < 0)
-			return fail_transport(handle, batch, r);
-		open -= (size_t)r;
-	}
 	return batch->failed < batch->len ? batch->results[batch->failed] : 0;
-}
-
-/* 0 to go on, 1 at the end of the dump. */
-static int take_dump_part(struct rtnl_batch *batch, uint32_t sequence, void *buffer, int len,
-			  bool *interrupted)
-{
-	struct nlmsghdr *header = buffer;
-
-	for (; nlmsg_ok(header, len); header = nlmsg_next(header, &len)) {
-		int r;
-
-		if (header->nlmsg_seq != sequence)
-			continue;
-		if (header->nlmsg_flags & NLM_F_DUMP_INTR)
-			*interrupted = true;
-		if (header->nlmsg_type == NLMSG_DONE) {
-			r = header->nlmsg_len >= NLMSG_LENGTH(sizeof(int)) ?
-				    *(int *)nlmsg_data(header) :
-				    0;
-			return r < 0 ? r : 1;
-		}
-		if (header->nlmsg_type == NLMSG_ERROR) {
-			r = take_answer(batch, 0, header);
-			return r < 0 ? r : batch->results[0] < 0 ? batch->results[0] : 1;
-		}
-		r = batch->reply(batch->userdata, 0, header);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int dump_once(struct link_handle *handle, struct rtnl_batch *batch, bool *interrupted)
-{
-	_Alignas(struct nlmsghdr) char buffer[RECEIVE_SIZE];
-	int r;
-
-	r = send_batch(handle, batch, NLM_F_DUMP);
-	while (r == 0) {
-		ssize_t len = receive(handle, buffer);
-
-		r = len < 0 ?
-			    (int)len :
-			    take_dump_part(batch, handle->sequence, buffer, (int)len, interrupted);
-	}
-	if (r < 0)
-		fail_transport(handle, batch, r);
-	return r < 0 ? r : 0;
 }
 
 int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch)
 {
 	for (int i = 0; i < DUMP_TRIES; i++) {
-		bool interrupted = false;
+		struct exchange exchange = { .handle = handle, .batch = batch };
 		int r;
 
 		r = batch->reply(batch->userdata, 0, NULL);
 		if (r == 0)
-			r = dump_once(handle, batch, &interrupted);
-		if (r < 0 || !interrupted)
+			r = rtnl_send(&exchange, NLM_F_DUMP);
+		if (r == 0)
+			r = rtnl_receive(&exchange, rtnl_take_dump_part);
+		if (r < 0 || !exchange.interrupted)
 			return r;
 	}
 	return -EAGAIN;
@@ -339,24 +244,23 @@ void rtnl_unwatch_address(struct link_handle *handle)
 	set_membership(handle, NETLINK_DROP_MEMBERSHIP);
 }
 
+static int rtnl_take_watched(const struct nlmsghdr *header, void *userdata)
+{
+	struct link_handle *handle = userdata;
+
+	if (header)
+		rtnl_take_announcement(handle, header);
+	return !handle->watched_index;
+}
+
 void rtnl_await_address(struct link_handle *handle)
 {
-	_Alignas(struct nlmsghdr) char buffer[RECEIVE_SIZE];
-	deadline_ms deadline = handle->deadline, last = deadline_after(AWAIT_MS);
+	deadline_ms deadline = deadline_after(AWAIT_MS);
 
-	if (!deadline || deadline > last)
-		handle->deadline = last;
-	while (handle->watched_index) {
-		struct nlmsghdr *header = (struct nlmsghdr *)buffer;
-		ssize_t received = receive(handle, buffer);
-		int len = (int)received;
-
-		if (received < 0)
-			break;
-		for (; nlmsg_ok(header, len); header = nlmsg_next(header, &len))
-			take_announcement(handle, header);
-	}
-	handle->deadline = deadline;
+	if (handle->deadline && handle->deadline < deadline)
+		deadline = handle->deadline;
+	if (handle->watched_index)
+		netlink_receive(handle->fd, deadline, rtnl_take_watched, handle);
 	rtnl_unwatch_address(handle);
 }
 

@@ -45,7 +45,7 @@ struct rtnl_batch {
 	int error;     /* met while building; rtnl_run() returns it */
 	rtnl_reply_fn reply;
 	void *userdata;
-	char kernel[256]; /* the extended ack of the first that failed */
+	char kernel[KERNEL_TEXT_MAX]; /* the extended ack of the first that failed */
 };
 void rtnl_batch_clear(struct rtnl_batch *batch);
 #define CLEANUP_BATCH CLEANUP(rtnl_batch_clear)

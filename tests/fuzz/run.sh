@@ -21,7 +21,7 @@ sources=("$source_dir"/lib/base/*.c "$source_dir"/lib/model/*.c
 build()
 {
 	clang -g -O1 -std=gnu11 -D_GNU_SOURCE -DBN_TESTING -fno-sanitize-recover=all "$@" \
-		-I"$source_dir/lib" -I"$source_dir/include" "${sources[@]}"
+		-I"$source_dir/lib" -I"$source_dir/include" "${sources[@]}" -lmnl
 }
 
 make_seeds()

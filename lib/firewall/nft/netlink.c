@@ -1,41 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Transport: one netlink socket, messages gathered in one buffer, one send for a transaction. */
 #include <arpa/inet.h>
-#include <linux/netlink.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "firewall/nft/nft.h"
 
-/* The kernel fills at most 32 KiB of a dump at once, and remembers the largest buffer it was ever
- * given: one size for all, never a smaller one. An element message of a dump stays below it. */
-#define RECEIVE_SIZE 65536
-#define RECEIVE_QUEUE (1 << 20)
 #define SEND_DEFAULT 65536
 #define BATCH_INITIAL 4096
 
 int nft_socket_open(struct nft *nft)
 {
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
-	int on = 1, queue = RECEIVE_QUEUE;
-
-	nft->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
-	if (nft->fd < 0)
-		return -errno;
-	if (bind(nft->fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		int r = -errno;
-
-		nft_socket_close(nft);
-		return r;
-	}
-	/* None of these is needed for right answers: better texts, short errors, room for many. */
-	setsockopt(nft->fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
-	setsockopt(nft->fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
-	if (setsockopt(nft->fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof(queue)) < 0)
-		setsockopt(nft->fd, SOL_SOCKET, SO_RCVBUF, &queue, sizeof(queue));
 	nft->send_limit = SEND_DEFAULT;
-	return 0;
+	nft->fd = netlink_open(NETLINK_NETFILTER);
+	return nft->fd < 0 ? nft->fd : 0;
 }
 
 void nft_socket_close(struct nft *nft)
@@ -44,9 +22,7 @@ void nft_socket_close(struct nft *nft)
 		close(nft->fd);
 	nft->fd = -1;
 	free(nft->batch);
-	free(nft->replies);
 	nft->batch = NULL;
-	nft->replies = NULL;
 	nft->batch_capacity = 0;
 }
 
@@ -142,151 +118,78 @@ struct nlmsghdr *nft_batch_room(struct nft *nft, size_t room)
 /* ---- exchanging ---- */
 
 struct exchange {
-	uint32_t first, last;
+	uint32_t first, last; /* sequence numbers of the requests */
 	nft_message_fn message;
 	void *data;
 	struct nft_reply *reply;
-	bool finished;
 	int r; /* what `message` returned */
 };
 
-static int send_batch(struct nft *nft)
+static int nft_send(struct nft *nft, struct exchange *exchange)
 {
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	ssize_t sent;
+	struct iovec batch;
 
+	memset(exchange->reply, 0, sizeof(*exchange->reply));
+	message_close(nft);
+	if (deadline_passed(nft->base.deadline))
+		return -ETIMEDOUT;
+	exchange->first = ((struct nlmsghdr *)nft->batch)->nlmsg_seq;
 	if (nft->batch_len > nft->send_limit) {
 		int limit = (int)(nft->batch_len < INT32_MAX / 4 ? nft->batch_len * 2 : INT32_MAX);
 
 		if (setsockopt(nft->fd, SOL_SOCKET, SO_SNDBUFFORCE, &limit, sizeof(limit)) == 0)
 			nft->send_limit = nft->batch_len;
 	}
-	do {
-		sent = sendto(nft->fd, nft->batch, nft->batch_len, 0, (struct sockaddr *)&kernel,
-			      sizeof(kernel));
-	} while (sent < 0 && errno == EINTR);
-	return sent < 0 ? -errno : 0;
+	batch = (struct iovec){ nft->batch, nft->batch_len };
+	return netlink_send(nft->fd, &batch, 1);
 }
 
-static int reply_error(const struct nlmsghdr *message, struct nft_reply *reply)
+static void nft_take_result(struct nft_reply *reply, const struct nlmsghdr *message)
 {
-	const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);
-	size_t skip = sizeof(*error);
-	const struct nlattr *attribute;
+	int code = netlink_result(message);
 
-	if (mnl_nlmsg_get_payload_len(message) < sizeof(*error))
-		return -EBADMSG;
-	if (error->error == 0 || reply->code)
-		return 0;
-	reply->code = error->error;
+	if (code == 0 || reply->code)
+		return;
+	reply->code = code;
 	reply->sequence = message->nlmsg_seq;
-	if (!(message->nlmsg_flags & NLM_F_ACK_TLVS))
-		return 0;
-	if (!(message->nlmsg_flags & NLM_F_CAPPED))
-		skip += NFT_ALIGN(error->msg.nlmsg_len) - sizeof(error->msg);
-	for_each_attribute(attribute, message, skip) {
-		if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG &&
-		    mnl_attr_validate(attribute, MNL_TYPE_NUL_STRING) == 0)
-			snprintf(reply->text, sizeof(reply->text), "%s",
-				 mnl_attr_get_str(attribute));
-	}
-	return 0;
+	netlink_text(message, reply->text);
 }
 
-static int exchange_message(struct exchange *exchange, const struct nlmsghdr *message)
+static int nft_take_answer(const struct nlmsghdr *message, void *userdata)
 {
-	bool multi = message->nlmsg_flags & NLM_F_MULTI;
-	int r = 0;
+	struct exchange *exchange = userdata;
+	bool is_result;
 
+	/* The kernel does the work within the send, so an answer that is not there after an error
+	 * was heard won't come: a refused batch gets no last acknowledgement. */
+	if (!message)
+		return exchange->reply->code != 0;
 	/* What was asked by an earlier call that gave up comes late. */
 	if (message->nlmsg_seq - exchange->first > exchange->last - exchange->first)
 		return 0;
-	if (message->nlmsg_type == NLMSG_ERROR)
-		r = reply_error(message, exchange->reply);
+	is_result = message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE;
+	if (is_result)
+		nft_take_result(exchange->reply, message);
 	else if (message->nlmsg_type >= NLMSG_MIN_TYPE && exchange->message && !exchange->r)
 		exchange->r = exchange->message(message, exchange->data);
-	if (message->nlmsg_seq == exchange->last &&
-	    (!multi || message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR))
-		exchange->finished = true;
-	return r;
+	return message->nlmsg_seq == exchange->last &&
+	       (is_result || !(message->nlmsg_flags & NLM_F_MULTI));
 }
 
-static int wait_reply(struct nft *nft)
+static int nft_exchange(struct nft *nft, struct exchange *exchange)
 {
-	struct pollfd poll_fd = { .fd = nft->fd, .events = POLLIN };
-	int ready = poll(&poll_fd, 1, deadline_left_ms(nft->base.deadline));
+	int r = nft_send(nft, exchange);
 
-	if (ready < 0)
-		return errno == EINTR ? 0 : -errno;
-	return ready == 0 ? -ETIMEDOUT : 0;
-}
-
-static int receive(struct nft *nft, ssize_t *ret_len)
-{
-	struct sockaddr_nl sender;
-	struct iovec vector = { .iov_base = nft->replies, .iov_len = RECEIVE_SIZE };
-	struct msghdr header = { .msg_name = &sender, .msg_iov = &vector, .msg_iovlen = 1 };
-	ssize_t len;
-
-	do {
-		header.msg_namelen = sizeof(sender);
-		len = recvmsg(nft->fd, &header, 0);
-	} while (len < 0 && errno == EINTR);
-	if (len < 0)
-		return -errno;
-	if (header.msg_flags & MSG_TRUNC)
-		return -EMSGSIZE;
-	*ret_len = sender.nl_pid == 0 ? len : 0;
-	return 0;
-}
-
-static int exchange_run(struct nft *nft, struct exchange *exchange)
-{
-	const struct nlmsghdr *message;
-	ssize_t len = 0;
-	int rest, r;
-
-	while (!exchange->finished) {
-		r = receive(nft, &len);
-		/* The kernel does the work within the send, so an answer that is not there after an
-		 * error was heard won't come: a refused batch gets no last acknowledgement. */
-		if (r == -EAGAIN && exchange->reply->code)
-			return 0;
-		if (r == -EAGAIN) {
-			r = wait_reply(nft);
-			len = 0;
-		}
-		if (r < 0)
-			return r;
-		rest = (int)len;
-		message = (const struct nlmsghdr *)nft->replies;
-		for (; mnl_nlmsg_ok(message, rest); message = mnl_nlmsg_next(message, &rest)) {
-			r = exchange_message(exchange, message);
-			if (r < 0)
-				return r;
-		}
-	}
-	return 0;
-}
-
-static int exchange_start(struct nft *nft, struct exchange *exchange)
-{
-	memset(exchange->reply, 0, sizeof(*exchange->reply));
-	message_close(nft);
-	if (!nft->replies)
-		nft->replies = malloc(RECEIVE_SIZE);
-	if (!nft->replies)
-		return -ENOMEM;
-	if (deadline_passed(nft->base.deadline))
-		return -ETIMEDOUT;
-	exchange->first = ((struct nlmsghdr *)nft->batch)->nlmsg_seq;
-	return send_batch(nft);
+	if (r == 0)
+		r = netlink_receive(nft->fd, nft->base.deadline, nft_take_answer, exchange);
+	if (r == 0)
+		r = exchange->r;
+	return r ? r : exchange->reply->code;
 }
 
 int nft_batch_commit(struct nft *nft, struct nft_reply *reply)
 {
 	struct exchange exchange = { .reply = reply };
-	int r;
 
 	/* Errors are always told; of successes only the last one, lest the answers overflow the
 	 * socket's queue. Kernels before 6.10 give no acknowledgement for the end of the batch. */
@@ -294,10 +197,7 @@ int nft_batch_commit(struct nft *nft, struct nft_reply *reply)
 	exchange.last = nft->sequence;
 	if (!message_open(nft, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, 0))
 		return -ENOMEM;
-	r = exchange_start(nft, &exchange);
-	if (r == 0)
-		r = exchange_run(nft, &exchange);
-	return r < 0 ? r : reply->code;
+	return nft_exchange(nft, &exchange);
 }
 
 int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct nft_reply *reply)
@@ -305,12 +205,8 @@ int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct n
 	struct exchange exchange = {
 		.last = nft->sequence, .message = message, .data = data, .reply = reply
 	};
-	int r;
 
-	r = exchange_start(nft, &exchange);
-	if (r == 0)
-		r = exchange_run(nft, &exchange);
-	return r < 0 ? r : exchange.r ? exchange.r : reply->code;
+	return nft_exchange(nft, &exchange);
 }
 
 static int generation_message(const struct nlmsghdr *message, void *data)

@@ -7,7 +7,7 @@
 #define BN_FIREWALL_NFT_NFT_H
 
 #include "firewall/firewall.h" /* <netinet/in.h> comes before <linux/netfilter.h> */
-#include "firewall/netlink.h"
+#include "base/netlink.h"
 
 #include <errno.h>
 #include <linux/netfilter.h>
@@ -33,16 +33,15 @@ struct nft {
 	char *batch;
 	size_t batch_len, batch_capacity;
 	size_t message; /* where the open message of the batch starts */
-	char *replies;  /* one datagram */
 };
 
 /* ---- netlink.c: transport ---- */
 
 /* What the kernel said: the first error of an exchange. */
 struct nft_reply {
-	int code;          /* negative errno, 0 */
-	uint32_t sequence; /* of the message it is about */
-	char text[128];    /* extended ack, "" for none */
+	int code;                   /* negative errno, 0 */
+	uint32_t sequence;          /* of the message it is about */
+	char text[KERNEL_TEXT_MAX]; /* extended ack, "" for none */
 };
 
 /* One message of the answer; non-zero ends the exchange with that code. */

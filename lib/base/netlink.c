@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/netlink.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+/* The kernel makes the parts of a dump as large as the largest buffer that the socket was ever read
+ * with, 32 KiB at most; no other answer to what we ask is larger. */
+#define DATAGRAM_MAX 32768
+#define RECEIVE_QUEUE (1 << 20)
+
+int netlink_open(int family)
+{
+	int on = 1, queue = RECEIVE_QUEUE;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, family);
+
+	if (fd < 0)
+		return -errno;
+	/* None of these is needed for right answers, and an old kernel may lack some. */
+	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &on, sizeof(on));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &queue, sizeof(queue)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &queue, sizeof(queue));
+	return fd;
+}
+
+int netlink_send(int fd, struct iovec *parts, size_t len)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct msghdr datagram = {
+		.msg_name = &kernel,
+		.msg_namelen = sizeof(kernel),
+		.msg_iov = parts,
+		.msg_iovlen = len,
+	};
+
+	while (sendmsg(fd, &datagram, 0) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Its length, 0 for one that is to be passed over: anyone may send to a netlink socket. */
+static ssize_t receive_datagram(int fd, void *buffer, size_t size)
+{
+	struct sockaddr_nl sender = { 0 };
+	struct iovec part = { buffer, size };
+	struct msghdr datagram = {
+		.msg_name = &sender,
+		.msg_namelen = sizeof(sender),
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+	};
+	ssize_t len = recvmsg(fd, &datagram, 0);
+
+	if (len < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (sender.nl_pid != 0)
+		return 0;
+	return datagram.msg_flags & MSG_TRUNC ? -EMSGSIZE : len;
+}
+
+static int walk_datagram(const void *buffer, ssize_t len, netlink_message_fn message,
+			 void *userdata)
+{
+	const struct nlmsghdr *header = buffer;
+	int left = (int)len, r = 0;
+
+	for (; r == 0 && mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left))
+		r = message(header, userdata);
+	return r;
+}
+
+static int wait_for_datagram(int fd, deadline_ms deadline)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+	int ready = poll(&pollfd, 1, deadline_left_ms(deadline));
+
+	if (ready < 0)
+		return errno == EINTR ? 0 : -errno;
+	return ready == 0 ? -ETIMEDOUT : 0;
+}
+
+int netlink_receive(int fd, deadline_ms deadline, netlink_message_fn message, void *userdata)
+{
+	_Alignas(struct nlmsghdr) char buffer[DATAGRAM_MAX];
+	int r = 0;
+
+	while (r == 0) {
+		ssize_t len = receive_datagram(fd, buffer, sizeof(buffer));
+
+		if (len >= 0) {
+			r = walk_datagram(buffer, len, message, userdata);
+		} else if (len == -EAGAIN) {
+			r = message(NULL, userdata);
+			if (r == 0)
+				r = wait_for_datagram(fd, deadline);
+		} else {
+			r = (int)len;
+		}
+	}
+	return r < 0 ? r : 0;
+}
+
+int netlink_result(const struct nlmsghdr *message)
+{
+	const int *code = mnl_nlmsg_get_payload(message);
+
+	/* Both begin with it. */
+	if (mnl_nlmsg_get_payload_len(message) < sizeof(*code) || *code > 0)
+		return -EBADMSG;
+	return *code;
+}
+
+void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_MAX])
+{
+	const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attribute;
+	size_t skip = sizeof(*error);
+
+	text[0] = '\0';
+	if (!(message->nlmsg_flags & NLM_F_ACK_TLVS) || mnl_nlmsg_get_payload_len(message) < skip)
+		return;
+	/* Unless it was left out, the request stands between its header and the attributes. */
+	if (!(message->nlmsg_flags & NLM_F_CAPPED))
+		skip += NLMSG_ALIGN(error->msg.nlmsg_len) - sizeof(error->msg);
+	for_each_attribute(attribute, message, skip) {
+		if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG)
+			snprintf(text, KERNEL_TEXT_MAX, "%.*s",
+				 (int)mnl_attr_get_payload_len(attribute),
+				 mnl_attr_get_str(attribute));
+	}
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Sockets of netlink, and the one loop that takes answers from them. Who asks builds the messages,
+ * and tells the answers to its requests from what else comes.
+ */
+#ifndef BN_BASE_NETLINK_H
+#define BN_BASE_NETLINK_H
+
+#include <libmnl/libmnl.h>
+#include <sys/uio.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+/* Close-on-exec and never waiting; the kernel says in words why it refuses, and does not repeat the
+ * request. A descriptor, or -errno. */
+int netlink_open(int family);
+/* In one datagram, which may hold many messages. The kernel does the work before this returns. */
+int netlink_send(int fd, struct iovec *parts, size_t len);
+
+/* Each message from the kernel; NULL when no more is there yet, before it is waited for. 0 to go
+ * on, 1 when it was the last, a negative errno to give up. */
+typedef int (*netlink_message_fn)(const struct nlmsghdr *message, void *userdata);
+/* Until `message` ends it: 0, its errno, or one of the socket. The deadline is for waiting alone,
+ * -ETIMEDOUT: what is there already is taken even later. */
+int netlink_receive(int fd, deadline_ms deadline, netlink_message_fn message, void *userdata);
+
+/* Of an NLMSG_ERROR, which is also how success is told, or an NLMSG_DONE: 0 or a negative errno. */
+int netlink_result(const struct nlmsghdr *message);
+/* The kernel's own words (extended ack) in an NLMSG_ERROR, "" if there are none. */
+void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_MAX]);
+
+/* Walking through attributes: libmnl's own loops convert lengths without saying so. */
+#define for_each_between(attribute, first, end)                                                \
+	for ((attribute) = (first);                                                            \
+	     mnl_attr_ok((attribute), (int)((const char *)(end) - (const char *)(attribute))); \
+	     (attribute) = mnl_attr_next(attribute))
+#define for_each_nested(attribute, nest)                            \
+	for_each_between(attribute, mnl_attr_get_payload(nest),     \
+			 (const char *)mnl_attr_get_payload(nest) + \
+				 mnl_attr_get_payload_len(nest))
+/* The attributes of a message, behind `skip` bytes of its payload. */
+#define for_each_attribute(attribute, message, skip)                             \
+	for_each_between(attribute, mnl_nlmsg_get_payload_offset(message, skip), \
+			 mnl_nlmsg_get_payload_tail(message))
+
+#endif
