@@ -43,6 +43,11 @@ int error_set(struct error *error, int code, int reason, const char *format, ...
 	return code;
 }
 
+int error_reason(int number, int other)
+{
+	return number == EPERM || number == EACCES ? BN_REASON_PRIVILEGE : other;
+}
+
 int error_oom(struct error *error)
 {
 	return error_set(error, -ENOMEM, BN_REASON_NONE,

@@ -19,6 +19,9 @@ struct error {
  * sentence names the thing, the value and what to do. */
 int error_set(struct error *error, int code, int reason, const char *format, ...) PRINTF(4, 5);
 
+/* BN_REASON_PRIVILEGE for EPERM and EACCES, else the other. */
+int error_reason(int number, int other);
+
 /* -ENOMEM with its sentence. */
 int error_oom(struct error *error);
 

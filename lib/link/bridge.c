@@ -28,7 +28,7 @@ static bool has_family(const struct subnet *subnet)
 	return subnet->prefix.addr.family != 0;
 }
 
-static void add_delete(struct rtnl_batch *batch, const char *name)
+static void add_bridge_delete(struct rtnl_batch *batch, const char *name)
 {
 	rtnl_add_link(batch, RTM_DELLINK, 0, 0);
 	rtnl_put_string(batch, IFLA_IFNAME, name);
@@ -125,9 +125,10 @@ static int mark_bridge(struct link_handle *handle, const struct bridge_config *c
 	r = FAULT("link.bridge.mark");
 	if (r == 0)
 		r = rtnl_run(handle, &batch);
-	return r < 0 ? rtnl_failure(error, &batch, r, "set the alias, and the MTU %u, of bridge %s",
-				    config->mtu, config->name) :
-		       0;
+	if (r == 0)
+		return 0;
+	return rtnl_failure(error, &batch, r, "set the alias, and the MTU %u, of bridge %s",
+			    config->mtu, config->name);
 }
 
 static int address_bridge(struct link_handle *handle, const struct bridge_config *config,
@@ -164,20 +165,21 @@ static int address_bridge(struct link_handle *handle, const struct bridge_config
 	return rtnl_failure(error, &batch, r, "give bridge %s its addresses", config->name);
 }
 
-static int create_own(struct link_handle *handle, const struct bridge_config *config,
-		      struct error *error)
+static int create_own_bridge(struct link_handle *handle, const struct bridge_config *config,
+			     struct error *error)
 {
 	bool has_ipv6 = handle->has_ipv6 && config->mtu >= IPV6_MTU_MIN;
 	int r;
 
+	if (has_family(&config->ipv6) && !handle->has_ipv6)
+		return error_set(error, -EAFNOSUPPORT, BN_REASON_UNSUPPORTED,
+				 "bridge %s cannot have IPv6 (MTU %u): this kernel has none; leave "
+				 "the IPv6 subnet out",
+				 config->name, config->mtu);
 	if (has_family(&config->ipv6) && !has_ipv6)
-		return error_set(
-			error, -EAFNOSUPPORT, BN_REASON_UNSUPPORTED,
-			handle->has_ipv6 ?
-				"bridge %s cannot have IPv6 with an MTU of %u; give 1280 or more" :
-				"bridge %s cannot have IPv6 (MTU %u): this kernel has none; leave "
-				"the IPv6 subnet out",
-			config->name, config->mtu);
+		return error_set(error, -EAFNOSUPPORT, BN_REASON_UNSUPPORTED,
+				 "bridge %s cannot have IPv6 with an MTU of %u; give 1280 or more",
+				 config->name, config->mtu);
 	r = make_bridge(handle, config, error);
 	if (r < 0)
 		return r;
@@ -192,7 +194,7 @@ static int create_own(struct link_handle *handle, const struct bridge_config *co
 		deadline_ms deadline = handle->deadline;
 
 		handle->deadline = 0;
-		add_delete(&undo, config->name);
+		add_bridge_delete(&undo, config->name);
 		rtnl_run(handle, &undo);
 		handle->deadline = deadline;
 	}
@@ -211,8 +213,8 @@ static const struct address_info *find_address(const address_vector *addresses,
 	return NULL;
 }
 
-static int turn_localnet(struct link_handle *handle, const struct bridge_config *config,
-			 uint32_t index, bool on, struct error *error)
+static int set_localnet(struct link_handle *handle, const struct bridge_config *config,
+			uint32_t index, bool on, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	char path[SYSCTL_PATH_MAX], mark[LOCALNET_MARK_MAX];
@@ -266,8 +268,8 @@ static int check_adopted(const struct bridge_config *config, struct link_info *i
 	return 0;
 }
 
-static int adopt(struct link_handle *handle, const struct bridge_config *config,
-		 struct error *error)
+static int adopt_bridge(struct link_handle *handle, const struct bridge_config *config,
+			struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
@@ -305,14 +307,14 @@ static int adopt(struct link_handle *handle, const struct bridge_config *config,
 		rtnl_await_address(handle);
 	}
 	if (r == 0 && has_family(&config->ipv4))
-		r = turn_localnet(handle, config, info.index, true, error);
+		r = set_localnet(handle, config, info.index, true, error);
 	if (r < 0)
 		bridge_delete(handle, config, NULL);
 	return r;
 }
 
-static int release(struct link_handle *handle, const struct bridge_config *config,
-		   const struct link_info *info, struct error *error)
+static int release_bridge(struct link_handle *handle, const struct bridge_config *config,
+			  const struct link_info *info, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
@@ -320,7 +322,7 @@ static int release(struct link_handle *handle, const struct bridge_config *confi
 	int r;
 
 	if (info->has_altname) {
-		r = turn_localnet(handle, config, info->index, false, error);
+		r = set_localnet(handle, config, info->index, false, error);
 		if (r < 0)
 			return r;
 	}
@@ -345,7 +347,9 @@ static int release(struct link_handle *handle, const struct bridge_config *confi
 int bridge_create(struct link_handle *handle, const struct bridge_config *config,
 		  struct error *error)
 {
-	return config->adopt ? adopt(handle, config, error) : create_own(handle, config, error);
+	if (config->adopt)
+		return adopt_bridge(handle, config, error);
+	return create_own_bridge(handle, config, error);
 }
 
 int bridge_delete(struct link_handle *handle, const struct bridge_config *config,
@@ -360,7 +364,7 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 	if (r < 0)
 		return r == -ENODEV ? 0 : r;
 	if (config->adopt)
-		return release(handle, config, &info, error);
+		return release_bridge(handle, config, &info, error);
 	/* Someone else's by now. */
 	if (strcmp(info.alias, config->alias) != 0 && info.group != LINK_GROUP_NEWBORN)
 		return 0;
@@ -368,7 +372,7 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 	r = FAULT("link.bridge.delete");
 	if (r == 0)
 		r = rtnl_run(handle, &batch);
-	return r < 0 && r != -ENODEV ?
-		       rtnl_failure(error, &batch, r, "delete bridge %s", config->name) :
-		       0;
+	if (r == 0 || r == -ENODEV)
+		return 0;
+	return rtnl_failure(error, &batch, r, "delete bridge %s", config->name);
 }

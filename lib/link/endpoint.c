@@ -78,8 +78,8 @@ static void put_hairpin(struct rtnl_batch *batch)
 }
 
 /* The kernel says EEXIST for either end. */
-static int name_taken(struct link_handle *handle, const struct sandbox *sandbox,
-		      const struct endpoint *endpoint, struct error *error)
+static int name_taken_error(struct link_handle *handle, const struct sandbox *sandbox,
+			    const struct endpoint *endpoint, struct error *error)
 {
 	if (rtnl_link_index(handle, endpoint->host_interface))
 		return error_set(error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
@@ -92,8 +92,8 @@ static int name_taken(struct link_handle *handle, const struct sandbox *sandbox,
 			 endpoint->interface, sandbox_name(sandbox), endpoint->id);
 }
 
-static int refuse_pair(const struct sandbox *sandbox, const struct link_endpoint_config *config,
-		       const struct rtnl_batch *batch, int code, struct error *error)
+static int pair_error(const struct sandbox *sandbox, const struct link_endpoint_config *config,
+		      const struct rtnl_batch *batch, int code, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
 	char mac[MAC_TEXT_MAX];
@@ -136,8 +136,8 @@ static int create_pair(struct link_handle *handle, const struct sandbox *sandbox
 		r = rtnl_run(handle, &batch);
 	*ret_made = r == 0 || (batch.sent && batch.failed == batch.len);
 	if (r == -EEXIST)
-		return name_taken(handle, sandbox, config->endpoint, error);
-	return r < 0 ? refuse_pair(sandbox, config, &batch, r, error) : 0;
+		return name_taken_error(handle, sandbox, config->endpoint, error);
+	return r < 0 ? pair_error(sandbox, config, &batch, r, error) : 0;
 }
 
 /* Apart from the creation, which ignores the alias and refuses IFLA_AF_SPEC, and after it has
@@ -161,9 +161,10 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 	r = FAULT("link.endpoint.mark");
 	if (r == 0)
 		r = rtnl_run(handle, &batch);
-	return r < 0 ? rtnl_failure(error, &batch, r, "mark interface %s of endpoint %s",
-				    endpoint->host_interface, endpoint->id) :
-		       0;
+	if (r == 0)
+		return 0;
+	return rtnl_failure(error, &batch, r, "mark interface %s of endpoint %s",
+			    endpoint->host_interface, endpoint->id);
 }
 
 static void add_loopback_up(struct rtnl_batch *batch)
@@ -193,9 +194,10 @@ static int address_interface(struct link_handle *inside, const struct endpoint *
 	r = FAULT("link.endpoint.address");
 	if (r == 0)
 		r = rtnl_run(inside, &batch);
-	return r < 0 ? rtnl_failure(error, &batch, r, "set up interface %s of endpoint %s",
-				    endpoint->interface, endpoint->id) :
-		       0;
+	if (r == 0)
+		return 0;
+	return rtnl_failure(error, &batch, r, "set up interface %s of endpoint %s",
+			    endpoint->interface, endpoint->id);
 }
 
 static int add_static_routes(struct link_handle *inside, const struct endpoint *endpoint,
@@ -219,11 +221,12 @@ static int add_static_routes(struct link_handle *inside, const struct endpoint *
 		if (r < 0 && batch.failed == batch.len)
 			return rtnl_failure(error, &batch, r, "set the routes of endpoint %s",
 					    endpoint->id);
-		if (r < 0)
-			return rtnl_failure(
-				error, &batch, r, "add route %s via %s of endpoint %s",
-				prefix_format(&routes[batch.failed].destination, destination),
-				addr_format(&routes[batch.failed].gateway, gateway), endpoint->id);
+		if (r < 0) {
+			prefix_format(&routes[batch.failed].destination, destination);
+			addr_format(&routes[batch.failed].gateway, gateway);
+			return rtnl_failure(error, &batch, r, "add route %s via %s of endpoint %s",
+					    destination, gateway, endpoint->id);
+		}
 		done += len;
 	}
 	return 0;
@@ -247,11 +250,11 @@ static int replace_default_routes(struct link_handle *inside, const char *interf
 	r = FAULT("link.route.default");
 	if (r == 0)
 		r = rtnl_run(inside, &batch);
-	return r < 0 ? rtnl_failure(error, &batch, r, "set the default route via %s over %s",
-				    addr_format(ipv4->family && batch.failed == 0 ? ipv4 : ipv6,
-						gateway),
-				    interface) :
-		       0;
+	if (r == 0)
+		return 0;
+	addr_format(ipv4->family && batch.failed == 0 ? ipv4 : ipv6, gateway);
+	return rtnl_failure(error, &batch, r, "set the default route via %s over %s", gateway,
+			    interface);
 }
 
 /* Container runtimes turn IPv6 off in their namespaces; it is needed on this interface. */
@@ -259,15 +262,15 @@ static int enable_ipv6(const struct sandbox *sandbox, const struct endpoint *end
 		       struct link_handle *inside, struct error *error)
 {
 	CLEANUP_RTNL struct link_handle second = { .fd = -1 };
-	struct visit visit;
+	struct sandbox_thread thread;
 	int r;
 
-	r = visit_begin(&visit, sandbox, endpoint->interface, inside->deadline, error);
-	return r < 0 ? r : visit_end(&visit, &second, error);
+	r = sandbox_thread_start(&thread, sandbox, endpoint->interface, inside->deadline, error);
+	return r < 0 ? r : sandbox_thread_join(&thread, &second, error);
 }
 
-static int furnish_sandbox(struct link_handle *inside, const struct link_endpoint_config *config,
-			   struct error *error)
+static int configure_sandbox(struct link_handle *inside, const struct link_endpoint_config *config,
+			     struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
 	uint32_t index = rtnl_link_index(inside, endpoint->interface);
@@ -294,7 +297,7 @@ static int furnish_sandbox(struct link_handle *inside, const struct link_endpoin
 	return 0;
 }
 
-static void undo_create(struct link_handle *handle, const char *host_interface)
+static void delete_pair(struct link_handle *handle, const char *host_interface)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	deadline_ms deadline = handle->deadline;
@@ -315,23 +318,23 @@ static int create_endpoint(struct link_handle *handle, const struct sandbox *san
 {
 	const struct endpoint *endpoint = config->endpoint;
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
-	struct visit visit;
-	int r, visited;
+	struct sandbox_thread thread;
+	int r, joined;
 
-	r = visit_begin(&visit, sandbox, NULL, handle->deadline, error);
+	r = sandbox_thread_start(&thread, sandbox, NULL, handle->deadline, error);
 	if (r < 0)
 		return r;
 	r = create_pair(handle, sandbox, config, bridge, ret_made, error);
 	if (r == 0)
 		r = mark_pair(handle, config, error);
-	visited = visit_end(&visit, &inside, r == 0 ? error : NULL);
+	joined = sandbox_thread_join(&thread, &inside, r == 0 ? error : NULL);
 	if (r == 0)
-		r = visited;
+		r = joined;
 	if (r == 0)
 		r = FAULT("link.endpoint.enter");
-	if (r == 0 && endpoint->ipv6.addr.family && visit.ipv6_off)
+	if (r == 0 && endpoint->ipv6.addr.family && thread.ipv6_off)
 		r = enable_ipv6(sandbox, endpoint, &inside, error);
-	return r == 0 ? furnish_sandbox(&inside, config, error) : r;
+	return r == 0 ? configure_sandbox(&inside, config, error) : r;
 }
 
 int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandbox,
@@ -350,7 +353,7 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 	r = create_endpoint(handle, sandbox, config, bridge, &made, error);
 	if (r < 0) {
 		if (made)
-			undo_create(handle, endpoint->host_interface);
+			delete_pair(handle, endpoint->host_interface);
 		return r;
 	}
 	/* The port first, then the bridge: its own carrier comes with its first port. */
@@ -371,11 +374,9 @@ int link_endpoint_cut(struct link_handle *handle, const char *host_interface, st
 	r = FAULT("link.endpoint.cut");
 	if (r == 0)
 		r = rtnl_run(handle, &batch);
-	if (r == -ENODEV)
+	if (r == 0 || r == -ENODEV)
 		return 0;
-	return r < 0 ? rtnl_failure(error, &batch, r, "cut interface %s off its bridge",
-				    host_interface) :
-		       0;
+	return rtnl_failure(error, &batch, r, "cut interface %s off its bridge", host_interface);
 }
 
 int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct error *error)
@@ -389,9 +390,9 @@ int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct
 		return r;
 	add_loopback_up(&batch);
 	r = rtnl_run(&inside, &batch);
-	return r < 0 ? rtnl_failure(error, &batch, r, "bring up lo in namespace %s",
-				    sandbox_name(sandbox)) :
-		       0;
+	if (r == 0)
+		return 0;
+	return rtnl_failure(error, &batch, r, "bring up lo in namespace %s", sandbox_name(sandbox));
 }
 
 int link_set_default_route(const struct sandbox *sandbox, const char *interface,

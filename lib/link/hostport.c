@@ -81,8 +81,8 @@ static int take_port(const struct addr *addr, uint8_t protocol, uint16_t number,
 	return r;
 }
 
-static int refuse(const struct addr *addr, uint8_t protocol, uint16_t number, int code,
-		  struct error *error)
+static int port_error(const struct addr *addr, uint8_t protocol, uint16_t number, int code,
+		      struct error *error)
 {
 	char text[ADDR_TEXT_MAX], owner[SOCKET_OWNER_MAX];
 	const char *name = protocol_name(protocol);
@@ -187,7 +187,7 @@ static int check_mapping(const struct port *port, struct suspects *suspects, str
 				continue;
 			r = take_port(&addr, port->protocol, number, false, &fd);
 			if (r < 0)
-				return refuse(&addr, port->protocol, number, r, error);
+				return port_error(&addr, port->protocol, number, r, error);
 			if (r == 1)
 				break;
 			if (suspects)
@@ -241,7 +241,7 @@ static int hold_port(const struct addr *addr, uint8_t protocol, uint16_t number,
 		return error_oom(error);
 	r = take_port(addr, protocol, number, true, &fd);
 	if (r < 0)
-		return refuse(addr, protocol, number, r, error);
+		return port_error(addr, protocol, number, r, error);
 	if (r == 0)
 		fds->items[fds->len++] = take_fd(&fd);
 	return 0;
@@ -269,7 +269,7 @@ int hostport_hold(const struct port *port, fd_vector *fds, struct error *error)
 /* ---- ports to pick from ---- */
 
 /* "8080,9000-9100\n"; a list may be as long as the file. */
-static void parse_reserved(FILE *file, struct ephemeral_ports *ports)
+static void parse_reserved_ports(FILE *file, struct ephemeral_ports *ports)
 {
 	unsigned int first, last;
 	int separator;
@@ -306,7 +306,7 @@ int hostport_ephemeral(struct ephemeral_ports *ret_ports, struct error *error)
 	*ret_ports = (struct ephemeral_ports){ .first = (uint16_t)first, .last = (uint16_t)last };
 	file = fopen(PORTS_RESERVED, "re");
 	if (file) {
-		parse_reserved(file, ret_ports);
+		parse_reserved_ports(file, ret_ports);
 		fclose(file);
 	}
 	return 0;

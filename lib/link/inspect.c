@@ -35,7 +35,7 @@ static void add_get_link(struct rtnl_batch *batch, const char *name, uint32_t fi
 	rtnl_put_u32(batch, IFLA_EXT_MASK, filter);
 }
 
-struct facts_query {
+struct link_info_query {
 	const char *altname;
 	struct link_info *info;
 };
@@ -56,9 +56,9 @@ static bool has_altname(const struct nlattr *list, const char *altname)
 	return false;
 }
 
-static int take_facts(void *userdata, size_t request, const struct nlmsghdr *reply)
+static int take_link_info(void *userdata, size_t request, const struct nlmsghdr *reply)
 {
-	struct facts_query *query = userdata;
+	struct link_info_query *query = userdata;
 	struct nlattr *attrs[IFLA_MAX + 1], *kind = NULL;
 	const struct ifinfomsg *link = nlmsg_data(reply);
 
@@ -85,8 +85,8 @@ int link_info_get(struct link_handle *handle, const char *name, const char *altn
 		  struct link_info *ret_info, struct error *error)
 {
 	struct link_info info = { 0 };
-	struct facts_query query = { altname, &info };
-	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_facts, .userdata = &query };
+	struct link_info_query query = { altname, &info };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_link_info, .userdata = &query };
 	int r;
 
 	add_get_link(&batch, name, RTEXT_FILTER_SKIP_STATS);

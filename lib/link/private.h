@@ -16,19 +16,20 @@
 /* ---- sandbox.c ---- */
 
 /* A thread that goes into the sandbox, opens a netlink socket there and ends. */
-struct visit {
+struct sandbox_thread {
 	const struct sandbox *sandbox;
 	const char *enable_ipv6; /* turn IPv6 on for this interface there; may be NULL */
 	bool ipv6_off;           /* found: a new interface there has no IPv6 */
-	pthread_t thread;
+	pthread_t id;
 	struct link_handle handle;
 	struct error error;
 	int result;
 };
-int visit_begin(struct visit *visit, const struct sandbox *sandbox, const char *enable_ipv6,
-		deadline_ms deadline, struct error *error);
-/* To be called once after each visit that was begun. */
-int visit_end(struct visit *visit, struct link_handle *ret_handle, struct error *error);
+int sandbox_thread_start(struct sandbox_thread *thread, const struct sandbox *sandbox,
+			 const char *enable_ipv6, deadline_ms deadline, struct error *error);
+/* To be called once for each that was started. */
+int sandbox_thread_join(struct sandbox_thread *thread, struct link_handle *ret_handle,
+			struct error *error);
 /* Both at once. */
 int sandbox_link_open(const struct sandbox *sandbox, deadline_ms deadline,
 		      struct link_handle *ret_handle, struct error *error);

@@ -89,9 +89,7 @@ int sandbox_open_path(const char *path, struct sandbox *ret_sandbox, struct erro
 				 "does",
 				 path);
 	if (fd < 0)
-		return error_set(error, -errno,
-				 errno == EACCES || errno == EPERM ? BN_REASON_PRIVILEGE :
-								     BN_REASON_SANDBOX_INVALID,
+		return error_set(error, -errno, error_reason(errno, BN_REASON_SANDBOX_INVALID),
 				 "cannot open network namespace %s: %s", path, strerror(errno));
 	r = sandbox_identify(fd, path, &sandbox, error);
 	if (r < 0)
@@ -185,35 +183,35 @@ void sandbox_close(struct sandbox *sandbox)
 	sandbox->fd = -1;
 }
 
-static int sandbox_visit(struct visit *visit)
+static int sandbox_thread_work(struct sandbox_thread *thread)
 {
 	char path[SYSCTL_PATH_MAX];
 	int r;
 
-	if (setns(visit->sandbox->fd, CLONE_NEWNET) < 0)
-		return rtnl_failure(&visit->error, NULL, -errno, "enter network namespace %s",
-				    visit->sandbox->path);
-	r = rtnl_open(&visit->handle, &visit->error);
+	if (setns(thread->sandbox->fd, CLONE_NEWNET) < 0)
+		return rtnl_failure(&thread->error, NULL, -errno, "enter network namespace %s",
+				    thread->sandbox->path);
+	r = rtnl_open(&thread->handle, &thread->error);
 	/* /proc/sys/net shows the namespace of the thread that looks. */
-	visit->ipv6_off = sysctl_read("/proc/sys/net/ipv6/conf/default/disable_ipv6") == 1;
-	if (r < 0 || !visit->enable_ipv6)
+	thread->ipv6_off = sysctl_read("/proc/sys/net/ipv6/conf/default/disable_ipv6") == 1;
+	if (r < 0 || !thread->enable_ipv6)
 		return r;
-	sysctl_interface_path(path, "ipv6", visit->enable_ipv6, "disable_ipv6");
-	r = sysctl_write(path, 0, &visit->error);
+	sysctl_interface_path(path, "ipv6", thread->enable_ipv6, "disable_ipv6");
+	r = sysctl_write(path, 0, &thread->error);
 	if (r < 0)
-		rtnl_close(&visit->handle);
+		rtnl_close(&thread->handle);
 	return r;
 }
 
-static void *visit_thread(void *argument)
+static void *sandbox_thread_main(void *argument)
 {
-	struct visit *visit = argument;
+	struct sandbox_thread *thread = argument;
 
-	visit->result = sandbox_visit(visit);
+	thread->result = sandbox_thread_work(thread);
 	return NULL;
 }
 
-static int thread_start(struct visit *visit)
+static int sandbox_thread_create(struct sandbox_thread *thread)
 {
 	pthread_attr_t attributes;
 	sigset_t all, before;
@@ -226,7 +224,7 @@ static int thread_start(struct visit *visit)
 	/* The thread inherits the mask: the program's signal handlers must not run on it. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&visit->thread, &attributes, visit_thread, visit);
+	r = pthread_create(&thread->id, &attributes, sandbox_thread_main, thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attributes);
 	return r;
@@ -234,40 +232,42 @@ static int thread_start(struct visit *visit)
 
 /* A socket stays in the namespace it was made in, so a thread that ends at once makes it: the
  * caller's thread is never in another namespace. */
-int visit_begin(struct visit *visit, const struct sandbox *sandbox, const char *enable_ipv6,
-		deadline_ms deadline, struct error *error)
+int sandbox_thread_start(struct sandbox_thread *thread, const struct sandbox *sandbox,
+			 const char *enable_ipv6, deadline_ms deadline, struct error *error)
 {
 	int r;
 
-	*visit = (struct visit){
+	*thread = (struct sandbox_thread){
 		.sandbox = sandbox,
 		.enable_ipv6 = enable_ipv6,
 		.handle = { .fd = -1, .single_use = true, .deadline = deadline },
 	};
-	r = thread_start(visit);
-	return r == 0 ? 0 :
-			error_set(error, -r, BN_REASON_KERNEL,
-				  "cannot start a thread to enter network namespace %s: %s",
-				  sandbox->path, strerror(r));
+	r = sandbox_thread_create(thread);
+	if (r == 0)
+		return 0;
+	return error_set(error, -r, BN_REASON_KERNEL,
+			 "cannot start a thread to enter network namespace %s: %s", sandbox->path,
+			 strerror(r));
 }
 
-int visit_end(struct visit *visit, struct link_handle *ret_handle, struct error *error)
+int sandbox_thread_join(struct sandbox_thread *thread, struct link_handle *ret_handle,
+			struct error *error)
 {
-	pthread_join(visit->thread, NULL);
-	if (visit->result < 0) {
+	pthread_join(thread->id, NULL);
+	if (thread->result < 0) {
 		if (error)
-			*error = visit->error;
-		return visit->result;
+			*error = thread->error;
+		return thread->result;
 	}
-	*ret_handle = visit->handle;
+	*ret_handle = thread->handle;
 	return 0;
 }
 
 int sandbox_link_open(const struct sandbox *sandbox, deadline_ms deadline,
 		      struct link_handle *ret_handle, struct error *error)
 {
-	struct visit visit;
-	int r = visit_begin(&visit, sandbox, NULL, deadline, error);
+	struct sandbox_thread thread;
+	int r = sandbox_thread_start(&thread, sandbox, NULL, deadline, error);
 
-	return r < 0 ? r : visit_end(&visit, ret_handle, error);
+	return r < 0 ? r : sandbox_thread_join(&thread, ret_handle, error);
 }

@@ -44,8 +44,7 @@ int sysctl_write(const char *path, int value, struct error *error)
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd >= 0 && write(fd, text, (size_t)len) == len)
 		return 0;
-	return error_set(error, -errno,
-			 errno == EACCES || errno == EPERM ? BN_REASON_PRIVILEGE : BN_REASON_KERNEL,
+	return error_set(error, -errno, error_reason(errno, BN_REASON_KERNEL),
 			 "cannot write %d to %s: %s; write it yourself or allow it", value, path,
 			 strerror(errno));
 }
@@ -105,6 +104,7 @@ int sysctl_forwarding_enable(int family, bool *ret_changed, struct error *error)
 
 int sysctl_forwarding_restore(int family, bool changed)
 {
-	return changed ? sysctl_write(family == AF_INET6 ? IPV6_FORWARD : IPV4_FORWARD, 0, NULL) :
-			 0;
+	if (!changed)
+		return 0;
+	return sysctl_write(family == AF_INET6 ? IPV6_FORWARD : IPV4_FORWARD, 0, NULL);
 }

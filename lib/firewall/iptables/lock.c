@@ -12,9 +12,7 @@ int xtables_lock(const char *path, deadline_ms deadline, int *ret_fd, struct err
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0)
-		return error_set(error, -errno,
-				 errno == EACCES || errno == EPERM ? BN_REASON_PRIVILEGE :
-								     BN_REASON_KERNEL,
+		return error_set(error, -errno, error_reason(errno, BN_REASON_KERNEL),
 				 "can't open the xtables lock %s: %s; run as root, or name a file "
 				 "that can be written with option iptables.lock-file",
 				 path, strerrordesc_np(errno));
