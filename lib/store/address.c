@@ -10,8 +10,9 @@ static int family_number(int family)
 	return family == AF_INET ? 4 : 6;
 }
 
-static int get(struct store *store, enum statement which, const char *network,
-	       const struct addr *addr, sqlite3_stmt **ret_statement, struct error *error)
+static int address_statement(struct store *store, enum statement which, const char *network,
+			     const struct addr *addr, sqlite3_stmt **ret_statement,
+			     struct error *error)
 {
 	int r = statement_get(store, which, ret_statement, error);
 
@@ -26,13 +27,14 @@ static int get(struct store *store, enum statement which, const char *network,
 int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
 		 struct error *error)
 {
-	sqlite3_stmt *holder CLEANUP_STATEMENT = NULL, *take CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *holder = NULL, *take = NULL;
 	char text[ADDR_TEXT_MAX];
 	int r;
 
 	if (!addr_is_set(addr))
 		return 0;
-	r = get(store, STATEMENT_ADDRESS_HOLDER, endpoint->network, addr, &holder, error);
+	r = address_statement(store, STATEMENT_ADDRESS_HOLDER, endpoint->network, addr, &holder,
+			      error);
 	if (r == 0)
 		r = statement_step(store, holder, error);
 	if (r < 0)
@@ -43,7 +45,7 @@ int address_take(struct store *store, const struct endpoint *endpoint, const str
 				 "that one or choose another address",
 				 addr_format(addr, text), endpoint->network,
 				 column_text(holder, 1));
-	r = get(store, STATEMENT_ADDRESS_TAKE, endpoint->network, addr, &take, error);
+	r = address_statement(store, STATEMENT_ADDRESS_TAKE, endpoint->network, addr, &take, error);
 	if (r < 0)
 		return r;
 	bind_int(take, 4, (int64_t)endpoint->sequence);
@@ -53,12 +55,12 @@ int address_take(struct store *store, const struct endpoint *endpoint, const str
 int address_release(struct store *store, const char *network, const struct addr *addr,
 		    struct error *error)
 {
-	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
 	int r;
 
 	if (!addr_is_set(addr))
 		return 0;
-	r = get(store, STATEMENT_ADDRESS_RELEASE, network, addr, &statement, error);
+	r = address_statement(store, STATEMENT_ADDRESS_RELEASE, network, addr, &statement, error);
 	return r < 0 ? r : statement_step(store, statement, error);
 }
 
@@ -66,25 +68,26 @@ int address_release(struct store *store, const char *network, const struct addr 
 static int read_highest(struct store *store, const char *network, int family, struct addr *ret_addr,
 			struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	struct addr addr = { .family = family };
-	int r = get(store, STATEMENT_ADDRESS_HIGHEST, network, &addr, &row, error);
+	int r = address_statement(store, STATEMENT_ADDRESS_HIGHEST, network, &addr, &row, error);
 
 	if (r == 0)
 		r = statement_step(store, row, error);
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return network_unknown(network, error);
-	return column_addr(row, 0, ret_addr) < 0 ? damaged(store, "an address", error) : 0;
+		return network_unknown_error(network, error);
+	return column_addr(row, 0, ret_addr) < 0 ? store_damaged_error(store, "an address", error) :
+						   0;
 }
 
 /* Was it given out before, or is it in use? 1 or 0 */
 static int is_known(struct store *store, const char *network, const struct addr *addr,
 		    struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int r = get(store, STATEMENT_ADDRESS_HOLDER, network, addr, &row, error);
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = address_statement(store, STATEMENT_ADDRESS_HOLDER, network, addr, &row, error);
 
 	return r < 0 ? r : statement_step(store, row, error);
 }
@@ -97,7 +100,7 @@ static int is_known(struct store *store, const char *network, const struct addr 
 static int pick_new(struct store *store, const struct network *network, int family,
 		    struct addr *ret_addr, struct error *error)
 {
-	sqlite3_stmt *set CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *set = NULL;
 	struct addr from, addr;
 	int known, r = read_highest(store, network->name, family, &from, error);
 
@@ -112,7 +115,8 @@ static int pick_new(struct store *store, const struct network *network, int fami
 	} while (known && addr_add(&addr, 1, &from));
 	if (known)
 		return 0;
-	r = get(store, STATEMENT_ADDRESS_SET_HIGHEST, network->name, &addr, &set, error);
+	r = address_statement(store, STATEMENT_ADDRESS_SET_HIGHEST, network->name, &addr, &set,
+			      error);
 	if (r == 0)
 		r = statement_step(store, set, error);
 	if (r < 0)
@@ -138,7 +142,7 @@ static int pick_released(struct store *store, const struct network *network, int
 	int r;
 
 	for (;;) {
-		sqlite3_stmt *oldest CLEANUP_STATEMENT = NULL, *forget CLEANUP_STATEMENT = NULL;
+		CLEANUP_STATEMENT sqlite3_stmt *oldest = NULL, *forget = NULL;
 
 		r = statement_get(store, STATEMENT_ADDRESS_OLDEST, &oldest, error);
 		if (r < 0)
@@ -149,10 +153,11 @@ static int pick_released(struct store *store, const struct network *network, int
 		if (r <= 0)
 			return r;
 		if (column_addr(oldest, 0, &addr) < 0)
-			return damaged(store, "an address", error);
+			return store_damaged_error(store, "an address", error);
 		if (is_dynamic(network, &addr))
 			break;
-		r = get(store, STATEMENT_ADDRESS_FORGET, network->name, &addr, &forget, error);
+		r = address_statement(store, STATEMENT_ADDRESS_FORGET, network->name, &addr,
+				      &forget, error);
 		if (r == 0)
 			r = statement_step(store, forget, error);
 		if (r < 0)
@@ -167,6 +172,7 @@ int store_address_pick(struct store *store, const struct network *network, int f
 {
 	const struct subnet *subnet = network_subnet(network, family);
 	char text[PREFIX_TEXT_MAX];
+	bool has_range;
 	int r = transaction_check(store, error);
 
 	if (r < 0)
@@ -182,12 +188,11 @@ int store_address_pick(struct store *store, const struct network *network, int f
 		return r;
 	if (r > 0)
 		return 0;
+	has_range = addr_is_set(&subnet->range.addr);
 	return error_set(error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
 			 "network %s has no free address left in %s; detach an endpoint or create "
 			 "a network with a larger %s",
 			 network->name,
-			 prefix_format(addr_is_set(&subnet->range.addr) ? &subnet->range :
-									  &subnet->prefix,
-				       text),
-			 addr_is_set(&subnet->range.addr) ? "ip-range" : "subnet");
+			 prefix_format(has_range ? &subnet->range : &subnet->prefix, text),
+			 has_range ? "ip-range" : "subnet");
 }

@@ -26,17 +26,7 @@ enum {
 	REMOVAL
 };
 
-static void cleanup_endpoint(struct endpoint *endpoint)
-{
-	endpoint_clear(endpoint);
-}
-
-static void cleanup_endpoints(endpoint_vector *endpoints)
-{
-	endpoints_clear(endpoints);
-}
-
-int endpoint_unknown(const char *network, const char *id, struct error *error)
+int endpoint_unknown_error(const char *network, const char *id, struct error *error)
 {
 	return error_set(error, -ENOENT, BN_REASON_ENDPOINT_UNKNOWN,
 			 "network %s has no endpoint %s; list its endpoints, or attach it", network,
@@ -44,7 +34,7 @@ int endpoint_unknown(const char *network, const char *id, struct error *error)
 }
 
 /* One route to a line: destination, blank, gateway. */
-static int parse_routes(const char *text, struct endpoint *endpoint)
+static int parse_route_lines(const char *text, struct endpoint *endpoint)
 {
 	char line[PREFIX_TEXT_MAX + ADDR_TEXT_MAX + 1], *blank;
 
@@ -70,7 +60,7 @@ static int parse_routes(const char *text, struct endpoint *endpoint)
 	return 0;
 }
 
-static int format_routes(const struct endpoint *endpoint, char **ret_text)
+static int format_route_lines(const struct endpoint *endpoint, char **ret_text)
 {
 	char *text, *end;
 	char destination[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX];
@@ -116,7 +106,7 @@ static int read_mac(const char *text, uint8_t mac[static MAC_LEN])
 	return *text ? mac_parse(text, mac) : 0;
 }
 
-static int read_columns(sqlite3_stmt *row, struct endpoint *endpoint)
+static int read_endpoint_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 {
 	int r = read_names(row, endpoint);
 
@@ -132,7 +122,7 @@ static int read_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 	if (r == 0)
 		r = column_prefix(row, IPV6, &endpoint->ipv6);
 	if (r == 0)
-		r = parse_routes(column_text(row, ROUTES), endpoint);
+		r = parse_route_lines(column_text(row, ROUTES), endpoint);
 	if (r == 0)
 		r = options_parse(column_text(row, OPTIONS), &endpoint->options);
 	return r;
@@ -141,20 +131,20 @@ static int read_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 static int read_endpoint(struct store *store, sqlite3_stmt *row, struct endpoint *ret_endpoint,
 			 struct error *error)
 {
-	struct endpoint endpoint CLEANUP(cleanup_endpoint) = { 0 };
-	int r = read_columns(row, &endpoint);
+	CLEANUP(endpoint_clear) struct endpoint endpoint = { 0 };
+	int r = read_endpoint_columns(row, &endpoint);
 
 	if (r == -ENOMEM)
 		return error_oom(error);
 	if (r < 0)
-		return damaged(store, "an endpoint", error);
+		return store_damaged_error(store, "an endpoint", error);
 	*ret_endpoint = endpoint;
 	memset(&endpoint, 0, sizeof(endpoint));
 	return 0;
 }
 
-static int append_rows(struct store *store, sqlite3_stmt *row, uint32_t flags,
-		       endpoint_vector *endpoints, struct error *error)
+static int append_endpoints(struct store *store, sqlite3_stmt *row, uint32_t flags,
+			    endpoint_vector *endpoints, struct error *error)
 {
 	int r;
 
@@ -174,7 +164,7 @@ static int append_rows(struct store *store, sqlite3_stmt *row, uint32_t flags,
 int store_endpoints(struct store *store, const char *network, uint32_t flags,
 		    endpoint_vector *endpoints, struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_get(store,
 			      network ? STATEMENT_ENDPOINT_LIST_NETWORK : STATEMENT_ENDPOINT_LIST,
 			      &row, error);
@@ -183,84 +173,75 @@ int store_endpoints(struct store *store, const char *network, uint32_t flags,
 		return r;
 	if (network)
 		bind_text(row, 1, network);
-	return append_rows(store, row, flags, endpoints, error);
+	return append_endpoints(store, row, flags, endpoints, error);
 }
 
 int store_endpoints_in_sandbox(struct store *store, uint64_t device, uint64_t inode,
 			       endpoint_vector *endpoints, struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_get(store, STATEMENT_ENDPOINT_LIST_SANDBOX, &row, error);
 
 	if (r < 0)
 		return r;
 	bind_int(row, 1, (int64_t)inode);
 	bind_int(row, 2, (int64_t)device);
-	return append_rows(store, row, STORE_PENDING, endpoints, error);
+	return append_endpoints(store, row, STORE_PENDING, endpoints, error);
 }
 
 int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vector *endpoints,
 			   struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_get(store, STATEMENT_ENDPOINT_OF_OPERATION, &row, error);
 
 	if (r < 0)
 		return r;
 	bind_int(row, 1, operation);
-	return append_rows(store, row, STORE_PENDING, endpoints, error);
+	return append_endpoints(store, row, STORE_PENDING, endpoints, error);
 }
 
 int store_endpoint_get(struct store *store, const char *network, const char *id,
 		       struct endpoint *ret_endpoint, struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int r = statement_get(store, STATEMENT_ENDPOINT_GET, &row, error);
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_GET, network, id, &row, error);
 
 	if (r < 0)
 		return r;
-	bind_text(row, 1, network);
-	bind_text(row, 2, id);
-	r = statement_step(store, row, error);
-	if (r < 0)
-		return r;
 	if (r == 0 || sqlite3_column_int(row, PENDING))
-		return endpoint_unknown(network, id, error);
+		return endpoint_unknown_error(network, id, error);
 	return read_endpoint(store, row, ret_endpoint, error);
 }
 
 int endpoint_find(struct store *store, const char *network, const char *id,
 		  struct endpoint_row *ret_row, struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int r = statement_get(store, STATEMENT_ENDPOINT_GET, &row, error);
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_GET, network, id, &row, error);
 
-	if (r < 0)
-		return r;
-	bind_text(row, 1, network);
-	bind_text(row, 2, id);
-	r = statement_step(store, row, error);
 	if (r <= 0)
 		return r;
 	ret_row->sequence = sqlite3_column_int64(row, SEQUENCE);
-	ret_row->operation =
-		sqlite3_column_int(row, PENDING) ? sqlite3_column_int64(row, OPERATION) : 0;
+	ret_row->operation = 0;
+	if (sqlite3_column_int(row, PENDING))
+		ret_row->operation = sqlite3_column_int64(row, OPERATION);
 	ret_row->removal = sqlite3_column_int64(row, REMOVAL);
 	return 1;
 }
 
-static int insert_row(struct store *store, int64_t operation, struct endpoint *endpoint,
-		      struct error *error)
+static int insert_endpoint(struct store *store, int64_t operation, struct endpoint *endpoint,
+			   struct error *error)
 {
-	sqlite3_stmt *insert CLEANUP_STATEMENT = NULL;
-	char *routes CLEANUP_FREE = NULL, *options CLEANUP_FREE = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *insert = NULL;
+	CLEANUP_FREE char *routes = NULL, *options = NULL;
 	static const uint8_t no_mac[MAC_LEN];
-	char mac[MAC_TEXT_MAX];
+	char mac[MAC_TEXT_MAX] = "";
 	int r = statement_get(store, STATEMENT_ENDPOINT_INSERT, &insert, error);
 
 	if (r < 0)
 		return r;
-	if (format_routes(endpoint, &routes) < 0 ||
+	if (format_route_lines(endpoint, &routes) < 0 ||
 	    options_serialize(&endpoint->options, &options) < 0)
 		return error_oom(error);
 	bind_text(insert, 1, endpoint->network);
@@ -270,9 +251,9 @@ static int insert_row(struct store *store, int64_t operation, struct endpoint *e
 	bind_int(insert, 5, (int64_t)endpoint->sandbox_inode);
 	bind_text(insert, 6, endpoint->interface);
 	bind_text(insert, 7, endpoint->host_interface);
-	bind_text(insert, 8,
-		  memcmp(endpoint->mac, no_mac, MAC_LEN) == 0 ? "" :
-								mac_format(endpoint->mac, mac));
+	if (memcmp(endpoint->mac, no_mac, MAC_LEN) != 0)
+		mac_format(endpoint->mac, mac);
+	bind_text(insert, 8, mac);
 	bind_int(insert, 9, endpoint->mtu);
 	bind_prefix(insert, 10, &endpoint->ipv4);
 	bind_prefix(insert, 11, &endpoint->ipv6);
@@ -304,7 +285,7 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 				 "choose another id",
 				 endpoint->network, endpoint->id,
 				 row.removal ? " (being detached)" : "");
-	r = insert_row(store, operation->id, endpoint, error);
+	r = insert_endpoint(store, operation->id, endpoint, error);
 	if (r == 0)
 		r = address_take(store, endpoint, &endpoint->ipv4.addr, error);
 	if (r == 0)
@@ -312,7 +293,7 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 	return r;
 }
 
-static int busy(const char *network, const char *endpoint, struct error *error)
+static int endpoint_busy_error(const char *network, const char *endpoint, struct error *error)
 {
 	return error_set(error, -EBUSY, BN_REASON_ENDPOINT_EXISTS,
 			 "another process is just at work on endpoint %s of network %s; try again",
@@ -323,31 +304,18 @@ static int busy(const char *network, const char *endpoint, struct error *error)
 static int check_idle(struct store *store, int64_t operation, const struct endpoint_row *endpoint,
 		      const char *network, const char *id, struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r;
 
 	if (endpoint->operation || (endpoint->removal && endpoint->removal != operation))
-		return busy(network, id, error);
+		return endpoint_busy_error(network, id, error);
 	r = statement_get(store, STATEMENT_PORT_BUSY, &row, error);
 	if (r < 0)
 		return r;
 	bind_int(row, 1, endpoint->sequence);
 	bind_int(row, 2, operation);
 	r = statement_step(store, row, error);
-	return r > 0 ? busy(network, id, error) : r;
-}
-
-static int mark_row(struct store *store, enum statement which, int64_t operation, int64_t sequence,
-		    struct error *error)
-{
-	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
-	int r = statement_get(store, which, &statement, error);
-
-	if (r < 0)
-		return r;
-	bind_int(statement, 1, operation);
-	bind_int(statement, 2, sequence);
-	return statement_step(store, statement, error);
+	return r > 0 ? endpoint_busy_error(network, id, error) : r;
 }
 
 int store_endpoint_mark(struct store *store, const struct operation *operation, const char *network,
@@ -361,19 +329,20 @@ int store_endpoint_mark(struct store *store, const struct operation *operation, 
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return endpoint_unknown(network, endpoint, error);
+		return endpoint_unknown_error(network, endpoint, error);
 	r = check_idle(store, operation->id, &row, network, endpoint, error);
 	if (r == 0)
-		r = mark_row(store, STATEMENT_ENDPOINT_MARK, operation->id, row.sequence, error);
+		r = statement_mark(store, STATEMENT_ENDPOINT_MARK, operation->id, row.sequence,
+				   error);
 	if (r == 0)
-		r = mark_row(store, STATEMENT_PORT_MARK_ENDPOINT, operation->id, row.sequence,
-			     error);
+		r = statement_mark(store, STATEMENT_PORT_MARK_ENDPOINT, operation->id, row.sequence,
+				   error);
 	return r;
 }
 
 int endpoints_delete(struct store *store, int64_t operation, struct error *error)
 {
-	endpoint_vector endpoints CLEANUP(cleanup_endpoints) = { 0 };
+	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
 	int r = endpoints_of_operation(store, operation, &endpoints, error);
 
 	for (size_t i = 0; i < endpoints.len && r == 0; i++) {

@@ -7,24 +7,20 @@
 int store_meta_get(struct store *store, const char *key, char ret_value[static META_MAX],
 		   struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int r = statement_get(store, STATEMENT_META_GET, &row, error);
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_look_up(store, STATEMENT_META_GET, key, NULL, &row, error);
 
 	if (r < 0)
 		return r;
-	bind_text(row, 1, key);
-	r = statement_step(store, row, error);
-	if (r < 0)
-		return r;
 	if (strlen(column_text(row, 0)) >= META_MAX)
-		return damaged(store, key, error);
+		return store_damaged_error(store, key, error);
 	strcpy(ret_value, r > 0 ? column_text(row, 0) : "");
 	return 0;
 }
 
 int store_meta_set(struct store *store, const char *key, const char *value, struct error *error)
 {
-	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
 	int r = transaction_check(store, error);
 
 	if (r < 0)

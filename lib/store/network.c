@@ -26,19 +26,14 @@ enum {
 	REMOVAL
 };
 
-static void cleanup_network(struct network *network)
-{
-	network_clear(network);
-}
-
-int network_unknown(const char *name, struct error *error)
+int network_unknown_error(const char *name, struct error *error)
 {
 	return error_set(error, -ENOENT, BN_REASON_NETWORK_UNKNOWN,
 			 "there is no network %s; list the networks, or create it", name);
 }
 
 /* Addresses of one text, separated by blanks. */
-static int parse_reserved(const char *text, struct network *network)
+static int parse_reserved_addresses(const char *text, struct network *network)
 {
 	char one[ADDR_TEXT_MAX];
 
@@ -59,7 +54,7 @@ static int parse_reserved(const char *text, struct network *network)
 	return 0;
 }
 
-static int format_reserved(const struct network *network, char **ret_text)
+static int format_reserved_addresses(const struct network *network, char **ret_text)
 {
 	char *text = malloc(network->reserved.len * ADDR_TEXT_MAX + 1), *end = text;
 	char one[ADDR_TEXT_MAX];
@@ -100,7 +95,7 @@ static int column_subnet(sqlite3_stmt *statement, int column, struct subnet *ret
 	return r;
 }
 
-static int read_columns(sqlite3_stmt *row, struct network *network)
+static int read_network_columns(sqlite3_stmt *row, struct network *network)
 {
 	int r = string_copy(network->name, sizeof(network->name), column_text(row, NAME));
 
@@ -117,7 +112,7 @@ static int read_columns(sqlite3_stmt *row, struct network *network)
 	if (r == 0)
 		r = column_subnet(row, IPV6_SUBNET, &network->ipv6);
 	if (r == 0)
-		r = parse_reserved(column_text(row, RESERVED), network);
+		r = parse_reserved_addresses(column_text(row, RESERVED), network);
 	if (r == 0)
 		r = options_parse(column_text(row, OPTIONS), &network->options);
 	/* a value that a later release has written may be one that this one can't keep */
@@ -129,13 +124,13 @@ static int read_columns(sqlite3_stmt *row, struct network *network)
 static int read_network(struct store *store, sqlite3_stmt *row, struct network *ret_network,
 			struct error *error)
 {
-	struct network network CLEANUP(cleanup_network) = { 0 };
-	int r = read_columns(row, &network);
+	CLEANUP(network_clear) struct network network = { 0 };
+	int r = read_network_columns(row, &network);
 
 	if (r == -ENOMEM)
 		return error_oom(error);
 	if (r < 0)
-		return damaged(store, "a network", error);
+		return store_damaged_error(store, "a network", error);
 	*ret_network = network;
 	memset(&network, 0, sizeof(network));
 	return 0;
@@ -164,7 +159,7 @@ static bool is_hidden(const network_vector *networks, size_t first, sqlite3_stmt
 int store_networks(struct store *store, uint32_t flags, network_vector *networks,
 		   struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	size_t first = networks->len;
 	int r = statement_get(store, STATEMENT_NETWORK_LIST, &row, error);
 
@@ -184,7 +179,7 @@ int store_networks(struct store *store, uint32_t flags, network_vector *networks
 int networks_of_operation(struct store *store, int64_t operation, network_vector *networks,
 			  struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_get(store, STATEMENT_NETWORK_OF_OPERATION, &row, error);
 
 	if (r < 0)
@@ -199,10 +194,10 @@ int networks_of_operation(struct store *store, int64_t operation, network_vector
 }
 
 /* Those of the rows that count: 1 and the network, 0 for none, -EINVAL for two networks. */
-static int find_network(struct store *store, enum statement which, const char *text,
-			struct network *network, struct error *error)
+static int find_network_row(struct store *store, enum statement which, const char *text,
+			    struct network *network, struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int found = 0, r = statement_get(store, which, &row, error);
 
 	if (r < 0)
@@ -213,11 +208,10 @@ static int find_network(struct store *store, enum statement which, const char *t
 		    (found && strcmp(network->name, column_text(row, NAME)) == 0))
 			continue;
 		if (found)
-			return error_set(
-				error, -EINVAL, BN_REASON_INVALID,
-				"network id %s is ambiguous: networks %s and %s begin with "
-				"it; give more digits",
-				text, network->name, column_text(row, NAME));
+			return error_set(error, -EINVAL, BN_REASON_INVALID,
+					 "network id %s is ambiguous: networks %s and %s begin "
+					 "with it; give more digits",
+					 text, network->name, column_text(row, NAME));
 		r = read_network(store, row, network, error);
 		if (r < 0)
 			return r;
@@ -236,15 +230,15 @@ static bool is_id_beginning(const char *text)
 int store_network_get(struct store *store, const char *name, struct network *ret_network,
 		      struct error *error)
 {
-	struct network network CLEANUP(cleanup_network) = { 0 };
-	int r = find_network(store, STATEMENT_NETWORK_BY_NAME, name, &network, error);
+	CLEANUP(network_clear) struct network network = { 0 };
+	int r = find_network_row(store, STATEMENT_NETWORK_BY_NAME, name, &network, error);
 
 	if (r == 0 && is_id_beginning(name))
-		r = find_network(store, STATEMENT_NETWORK_BY_ID, name, &network, error);
+		r = find_network_row(store, STATEMENT_NETWORK_BY_ID, name, &network, error);
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return network_unknown(name, error);
+		return network_unknown_error(name, error);
 	*ret_network = network;
 	memset(&network, 0, sizeof(network));
 	return 0;
@@ -254,13 +248,9 @@ int store_network_get(struct store *store, const char *name, struct network *ret
 static int check_name(struct store *store, const char *name, char ret_id[static ID_LEN + 1],
 		      struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int r = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, name, NULL, &row, error);
 
-	if (r < 0)
-		return r;
-	bind_text(row, 1, name);
-	r = statement_step(store, row, error);
 	if (r <= 0)
 		return r;
 	if (sqlite3_column_int(row, PENDING))
@@ -273,14 +263,15 @@ static int check_name(struct store *store, const char *name, char ret_id[static 
 	if (strcmp(column_text(row, DRIVER), driver_name(DRIVER_BRIDGE)) != 0)
 		return error_set(error, -EEXIST, BN_REASON_NETWORK_BUILTIN,
 				 "network %s is built in; choose another name", name);
-	return string_copy(ret_id, ID_LEN + 1, column_text(row, ID)) < 0 ?
-		       damaged(store, "a network", error) :
-		       0;
+	if (string_copy(ret_id, ID_LEN + 1, column_text(row, ID)) < 0)
+		return store_damaged_error(store, "a network", error);
+	return 0;
 }
 
-static int check_holder(struct store *store, const struct network *network, struct error *error)
+static int check_network_holder(struct store *store, const struct network *network,
+				struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_get(store, STATEMENT_NETWORK_HOLDER, &row, error);
 
 	if (r < 0)
@@ -307,16 +298,16 @@ static void bind_subnet(sqlite3_stmt *statement, int index, const struct subnet 
 	bind_prefix(statement, index + 2, &subnet->range);
 }
 
-static int insert_row(struct store *store, int64_t operation, const struct network *network,
-		      const char *id, struct error *error)
+static int insert_network(struct store *store, int64_t operation, const struct network *network,
+			  const char *id, struct error *error)
 {
-	sqlite3_stmt *insert CLEANUP_STATEMENT = NULL;
-	char *reserved CLEANUP_FREE = NULL, *options CLEANUP_FREE = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *insert = NULL;
+	CLEANUP_FREE char *reserved = NULL, *options = NULL;
 	int r = statement_get(store, STATEMENT_NETWORK_INSERT, &insert, error);
 
 	if (r < 0)
 		return r;
-	if (format_reserved(network, &reserved) < 0 ||
+	if (format_reserved_addresses(network, &reserved) < 0 ||
 	    options_serialize(&network->options, &options) < 0)
 		return error_oom(error);
 	bind_text(insert, 1, network->name);
@@ -343,29 +334,26 @@ int store_network_insert(struct store *store, const struct operation *operation,
 	if (r == 0)
 		r = check_name(store, network->name, id, error);
 	if (r == 0)
-		r = check_holder(store, network, error);
+		r = check_network_holder(store, network, error);
 	if (r < 0)
 		return r;
-	return insert_row(store, operation->id, network, *id ? id : network->id, error);
+	return insert_network(store, operation->id, network, *id ? id : network->id, error);
 }
 
 int store_network_mark(struct store *store, const struct operation *operation, const char *name,
 		       struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int64_t removal;
 	int r = operation_check(store, operation, true, error);
 
-	if (r == 0)
-		r = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
 	if (r < 0)
 		return r;
-	bind_text(row, 1, name);
-	r = statement_step(store, row, error);
+	r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, name, NULL, &row, error);
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return network_unknown(name, error);
+		return network_unknown_error(name, error);
 	if (sqlite3_column_int(row, BUILTIN))
 		return error_set(error, -EPERM, BN_REASON_NETWORK_BUILTIN,
 				 "network %s is built in and can't be deleted", name);
@@ -389,18 +377,14 @@ int networks_delete(struct store *store, int64_t operation, struct error *error)
 int network_check_usable(struct store *store, int64_t operation, const char *name,
 			 struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	bool pending;
-	int r = statement_get(store, STATEMENT_NETWORK_BY_NAME, &row, error);
+	int r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, name, NULL, &row, error);
 
 	if (r < 0)
 		return r;
-	bind_text(row, 1, name);
-	r = statement_step(store, row, error);
-	if (r < 0)
-		return r;
 	if (r == 0)
-		return network_unknown(name, error);
+		return network_unknown_error(name, error);
 	pending = sqlite3_column_int(row, PENDING) &&
 		  sqlite3_column_int64(row, OPERATION) != operation;
 	if (pending || sqlite3_column_int64(row, REMOVAL))
@@ -413,13 +397,9 @@ int network_check_usable(struct store *store, int64_t operation, const char *nam
 int store_endpoint_count(struct store *store, const char *network, size_t *ret_count,
 			 struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int r = statement_get(store, STATEMENT_ENDPOINT_COUNT, &row, error);
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_COUNT, network, NULL, &row, error);
 
-	if (r < 0)
-		return r;
-	bind_text(row, 1, network);
-	r = statement_step(store, row, error);
 	if (r <= 0)
 		return r;
 	*ret_count = (size_t)sqlite3_column_int64(row, 0);

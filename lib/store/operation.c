@@ -32,7 +32,7 @@ int operation_check(struct store *store, const struct operation *operation, bool
 }
 
 /* 0, or -errno; -EAGAIN when another description holds it. */
-static int lock(int fd, int64_t id, short type)
+static int lock_operation(int fd, int64_t id, short type)
 {
 	struct flock range = { .l_type = type, .l_whence = SEEK_SET, .l_start = id, .l_len = 1 };
 
@@ -48,29 +48,30 @@ static int lock_error(struct store *store, int r, struct error *error)
 			 store->directory, strerrordesc_np(-r));
 }
 
-int making_lock(struct store *store, struct error *error)
+int migration_lock(struct store *store, struct error *error)
 {
 	int r;
 
-	for (unsigned int attempt = 0; (r = lock(store->lock_fd, 0, F_WRLCK)) == -EAGAIN; attempt++)
+	for (unsigned int attempt = 0; (r = lock_operation(store->lock_fd, 0, F_WRLCK)) == -EAGAIN;
+	     attempt++)
 		if (!deadline_pause(store->deadline, attempt))
 			return store_busy_error(store, error);
 	return r < 0 ? lock_error(store, r, error) : 0;
 }
 
-void making_unlock(struct store *store)
+void migration_unlock(struct store *store)
 {
-	lock(store->lock_fd, 0, F_UNLCK);
+	lock_operation(store->lock_fd, 0, F_UNLCK);
 }
 
 void operations_unlock(struct store *store, id_vector *ids)
 {
 	/* Nothing to do about a failure: the lock is dropped when the store is closed. */
 	for (size_t i = 0; i < ids->len; i++)
-		lock(store->lock_fd, ids->items[i], F_UNLCK);
+		lock_operation(store->lock_fd, ids->items[i], F_UNLCK);
 }
 
-static int note(id_vector *ids, int64_t id, struct error *error)
+static int remember_id(id_vector *ids, int64_t id, struct error *error)
 {
 	int64_t *item = vector_push(ids);
 
@@ -83,7 +84,7 @@ static int note(id_vector *ids, int64_t id, struct error *error)
 int store_operation_open(struct store *store, enum operation_kind kind,
 			 struct operation *ret_operation, struct error *error)
 {
-	sqlite3_stmt *last CLEANUP_STATEMENT = NULL, *insert CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *last = NULL, *insert = NULL;
 	int64_t id;
 	int r = transaction_check(store, error);
 
@@ -96,17 +97,17 @@ int store_operation_open(struct store *store, enum operation_kind kind,
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return damaged(store, "the last operation's number", error);
+		return store_damaged_error(store, "the last operation's number", error);
 	id = sqlite3_column_int64(last, 0);
 	/* A number is locked for a moment after the transaction that had it was rolled back. */
 	do {
-		r = lock(store->lock_fd, ++id, F_WRLCK);
+		r = lock_operation(store->lock_fd, ++id, F_WRLCK);
 	} while (r == -EAGAIN);
 	if (r < 0)
 		return lock_error(store, r, error);
-	r = note(&store->opened, id, error);
+	r = remember_id(&store->opened, id, error);
 	if (r < 0) {
-		lock(store->lock_fd, id, F_UNLCK);
+		lock_operation(store->lock_fd, id, F_UNLCK);
 		return r;
 	}
 	bind_int(insert, 1, id);
@@ -119,12 +120,13 @@ int store_operation_open(struct store *store, enum operation_kind kind,
 }
 
 /* The operation's row goes, and its lock with the commit. */
-static int settle(struct store *store, const struct operation *operation, struct error *error)
+static int settle_operation(struct store *store, const struct operation *operation,
+			    struct error *error)
 {
 	int r = transaction_check(store, error);
 
 	if (r == 0)
-		r = note(&store->closed, operation->id, error);
+		r = remember_id(&store->closed, operation->id, error);
 	if (r == 0)
 		r = statement_run(store, STATEMENT_OPERATION_DELETE, operation->id, NULL, error);
 	return r;
@@ -133,7 +135,7 @@ static int settle(struct store *store, const struct operation *operation, struct
 int store_operation_close(struct store *store, const struct operation *operation,
 			  struct error *error)
 {
-	int r = settle(store, operation, error);
+	int r = settle_operation(store, operation, error);
 
 	if (r < 0 || !operation_removes(operation->kind))
 		return r;
@@ -148,10 +150,10 @@ int store_operation_close(struct store *store, const struct operation *operation
 
 void store_operation_leave(struct store *store, const struct operation *operation)
 {
-	lock(store->lock_fd, operation->id, F_UNLCK);
+	lock_operation(store->lock_fd, operation->id, F_UNLCK);
 }
 
-static int unmark(struct store *store, int64_t id, struct error *error)
+static int unmark_rows(struct store *store, int64_t id, struct error *error)
 {
 	int r = statement_run(store, STATEMENT_PORT_UNMARK, id, NULL, error);
 
@@ -165,12 +167,12 @@ static int unmark(struct store *store, int64_t id, struct error *error)
 int store_operation_abandon(struct store *store, const struct operation *operation,
 			    struct error *error)
 {
-	int r = settle(store, operation, error);
+	int r = settle_operation(store, operation, error);
 
 	if (r < 0)
 		return r;
 	if (operation_removes(operation->kind))
-		return unmark(store, operation->id, error);
+		return unmark_rows(store, operation->id, error);
 	r = statement_run(store, STATEMENT_PORT_DELETE_INSERTED, operation->id, NULL, error);
 	if (r == 0)
 		r = networks_delete(store, operation->id, error);
@@ -183,7 +185,7 @@ int store_operation_abandon(struct store *store, const struct operation *operati
 static int next_operation(struct store *store, int64_t after, struct operation *ret_operation,
 			  struct error *error)
 {
-	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
 	int r = statement_get(store, STATEMENT_OPERATION_LIST, &statement, error);
 
 	if (r < 0)
@@ -211,7 +213,7 @@ static int take_over(struct store *store, const struct operation *operation, str
 		return lock_error(store, -errno, error);
 	if (range.l_type != F_UNLCK)
 		return 0;
-	r = lock(store->lock_fd, operation->id, F_WRLCK);
+	r = lock_operation(store->lock_fd, operation->id, F_WRLCK);
 	if (r == -EAGAIN)
 		return 0;
 	if (r < 0)
@@ -219,7 +221,7 @@ static int take_over(struct store *store, const struct operation *operation, str
 	r = next_operation(store, operation->id - 1, &found, error);
 	if (r > 0 && found.id == operation->id)
 		return 1;
-	lock(store->lock_fd, operation->id, F_UNLCK);
+	lock_operation(store->lock_fd, operation->id, F_UNLCK);
 	return r < 0 ? r : 0;
 }
 

@@ -40,8 +40,8 @@ static int64_t make_key(uint8_t protocol, unsigned int size_class, unsigned int 
 	       (int64_t)host_port << SLOT_BITS | slot;
 }
 
-static int read_values(struct store *store, sqlite3_stmt *row, int key_column, struct port *port,
-		       struct error *error)
+static int read_port_columns(struct store *store, sqlite3_stmt *row, int key_column,
+			     struct port *port, struct error *error)
 {
 	/* key, host_addr, container_port, count stand together in every statement */
 	int64_t key = sqlite3_column_int64(row, key_column);
@@ -51,7 +51,7 @@ static int read_values(struct store *store, sqlite3_stmt *row, int key_column, s
 	port->container_port = (uint16_t)sqlite3_column_int(row, key_column + 2);
 	port->count = (uint16_t)sqlite3_column_int(row, key_column + 3);
 	if (column_addr(row, key_column + 1, &port->host_addr) < 0)
-		return damaged(store, "a port", error);
+		return store_damaged_error(store, "a port", error);
 	return 0;
 }
 
@@ -68,7 +68,7 @@ static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_cla
 		return 0;
 	}
 	while (size_class < CLASS_COUNT) {
-		sqlite3_stmt *next CLEANUP_STATEMENT = NULL;
+		CLEANUP_STATEMENT sqlite3_stmt *next = NULL;
 		int64_t key;
 
 		r = statement_get(store, STATEMENT_PORT_NEXT, &next, error);
@@ -115,14 +115,14 @@ static int find_in_class(struct store *store, const struct port *port, unsigned 
 			 struct port *ret_holder, int64_t *ret_endpoint, unsigned int *slot,
 			 struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	struct port found = { 0 };
 	int r = open_window(store, port, size_class, &row, error);
 
 	if (r < 0)
 		return r;
 	while ((r = statement_step(store, row, error)) > 0) {
-		r = read_values(store, row, KEY, &found, error);
+		r = read_port_columns(store, row, KEY, &found, error);
 		if (r < 0)
 			return r;
 		if (port_collides(port, &found)) {
@@ -159,10 +159,10 @@ static void format_range(unsigned int first, unsigned int count, char *text, siz
 		snprintf(text, size, "%u", first);
 }
 
-static int in_use(struct store *store, const struct port *port, const struct port *holder,
-		  int64_t endpoint, struct error *error)
+static int port_in_use_error(struct store *store, const struct port *port,
+			     const struct port *holder, int64_t endpoint, struct error *error)
 {
-	sqlite3_stmt *names CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *names = NULL;
 	char host[16], container[16], addr[ADDR_TEXT_MAX] = "0.0.0.0";
 	const char *left = "", *right = "";
 	int r = statement_get(store, STATEMENT_ENDPOINT_NAMES, &names, error);
@@ -198,7 +198,7 @@ static int check_numbers(const struct port *port, struct error *error)
 			 port->count, port->host_port);
 }
 
-static int busy(const struct port *port, struct error *error)
+static int port_busy_error(const struct port *port, struct error *error)
 {
 	return error_set(error, -EBUSY, BN_REASON_PORT_IN_USE,
 			 "another process is just at work on endpoint %s of network %s or its port "
@@ -208,8 +208,8 @@ static int busy(const struct port *port, struct error *error)
 }
 
 /* The endpoint's row, in store->endpoint; a batch has many ports of one endpoint. */
-static int find_endpoint(struct store *store, int64_t operation, const struct port *port,
-			 struct error *error)
+static int find_port_endpoint(struct store *store, int64_t operation, const struct port *port,
+			      struct error *error)
 {
 	struct endpoint_row row = { 0 };
 	int r;
@@ -221,9 +221,9 @@ static int find_endpoint(struct store *store, int64_t operation, const struct po
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return endpoint_unknown(port->network, port->endpoint, error);
+		return endpoint_unknown_error(port->network, port->endpoint, error);
 	if (row.removal || (row.operation && row.operation != operation))
-		return busy(port, error);
+		return port_busy_error(port, error);
 	strcpy(store->endpoint_id, port->endpoint);
 	strcpy(store->endpoint_network, port->network);
 	store->endpoint = row;
@@ -233,7 +233,7 @@ static int find_endpoint(struct store *store, int64_t operation, const struct po
 int store_port_insert(struct store *store, const struct operation *operation,
 		      const struct port *port, struct error *error)
 {
-	sqlite3_stmt *insert CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *insert = NULL;
 	unsigned int slot = 0, size_class = class_of(port->count);
 	struct port holder;
 	int64_t endpoint;
@@ -242,19 +242,18 @@ int store_port_insert(struct store *store, const struct operation *operation,
 	if (r == 0)
 		r = check_numbers(port, error);
 	if (r == 0)
-		r = find_endpoint(store, operation->id, port, error);
+		r = find_port_endpoint(store, operation->id, port, error);
 	if (r == 0)
 		r = find_collision(store, port, &holder, &endpoint, &slot, error);
 	if (r < 0)
 		return r;
 	if (r > 0)
-		return in_use(store, port, &holder, endpoint, error);
+		return port_in_use_error(store, port, &holder, endpoint, error);
 	if (slot > SLOT_MAX)
-		return error_set(
-			error, -ENOSPC, BN_REASON_PORT_IN_USE,
-			"host port %u/%s is published on %d addresses; publish it on every "
-			"address instead",
-			port->host_port, protocol_name(port->protocol), SLOT_MAX + 1);
+		return error_set(error, -ENOSPC, BN_REASON_PORT_IN_USE,
+				 "host port %u/%s is published on %d addresses; publish it on "
+				 "every address instead",
+				 port->host_port, protocol_name(port->protocol), SLOT_MAX + 1);
 	r = statement_get(store, STATEMENT_PORT_INSERT, &insert, error);
 	if (r < 0)
 		return r;
@@ -278,7 +277,7 @@ int store_port_taken(struct store *store, const struct port *port, struct error 
 	return r < 0 ? r : find_collision(store, port, &holder, &endpoint, &slot, error);
 }
 
-static int port_unknown(const struct port *port, struct error *error)
+static int port_unknown_error(const struct port *port, struct error *error)
 {
 	return error_set(error, -ENOENT, BN_REASON_PORT_UNKNOWN,
 			 "endpoint %s of network %s has not published host port %u/%s that way; "
@@ -295,10 +294,10 @@ static bool is_same(const struct port *found, const struct port *port)
 }
 
 /* 1 and *ret_key, 0 for none, -EBUSY when an operation is at it. */
-static int find_port(struct store *store, int64_t operation, int64_t endpoint,
-		     const struct port *port, int64_t *ret_key, struct error *error)
+static int find_port_row(struct store *store, int64_t operation, int64_t endpoint,
+			 const struct port *port, int64_t *ret_key, struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	unsigned int size_class = class_of(port->count);
 	struct port found = { 0 };
 	int64_t removal;
@@ -309,14 +308,14 @@ static int find_port(struct store *store, int64_t operation, int64_t endpoint,
 	bind_int(row, 1, make_key(port->protocol, size_class, port->host_port, 0));
 	bind_int(row, 2, make_key(port->protocol, size_class, port->host_port, SLOT_MAX));
 	while ((r = statement_step(store, row, error)) > 0) {
-		r = read_values(store, row, KEY, &found, error);
+		r = read_port_columns(store, row, KEY, &found, error);
 		if (r < 0)
 			return r;
 		if (sqlite3_column_int64(row, ENDPOINT) != endpoint || !is_same(&found, port))
 			continue;
 		removal = sqlite3_column_int64(row, REMOVAL);
 		if (sqlite3_column_int(row, PENDING) || (removal && removal != operation))
-			return busy(port, error);
+			return port_busy_error(port, error);
 		*ret_key = sqlite3_column_int64(row, KEY);
 		return 1;
 	}
@@ -326,31 +325,25 @@ static int find_port(struct store *store, int64_t operation, int64_t endpoint,
 int store_port_mark(struct store *store, const struct operation *operation, const struct port *port,
 		    struct error *error)
 {
-	sqlite3_stmt *mark CLEANUP_STATEMENT = NULL;
 	int64_t key = 0;
 	int r = operation_check(store, operation, true, error);
 
 	if (r == 0)
 		r = check_numbers(port, error);
 	if (r == 0)
-		r = find_endpoint(store, operation->id, port, error);
+		r = find_port_endpoint(store, operation->id, port, error);
 	if (r < 0)
 		return r;
-	r = find_port(store, operation->id, store->endpoint.sequence, port, &key, error);
+	r = find_port_row(store, operation->id, store->endpoint.sequence, port, &key, error);
 	if (r < 0)
 		return r;
 	if (r == 0)
-		return port_unknown(port, error);
-	r = statement_get(store, STATEMENT_PORT_MARK, &mark, error);
-	if (r < 0)
-		return r;
-	bind_int(mark, 1, operation->id);
-	bind_int(mark, 2, key);
-	return statement_step(store, mark, error);
+		return port_unknown_error(port, error);
+	return statement_mark(store, STATEMENT_PORT_MARK, operation->id, key, error);
 }
 
 /* Of one endpoint. */
-static int compare_ports(const void *left, const void *right)
+static int listing_order(const void *left, const void *right)
 {
 	const struct port *a = left, *b = right;
 	int order;
@@ -370,13 +363,13 @@ static void sort_each_endpoint(struct port *ports, size_t len)
 		if (i < len && strcmp(ports[i].endpoint, ports[first].endpoint) == 0 &&
 		    strcmp(ports[i].network, ports[first].network) == 0)
 			continue;
-		qsort(&ports[first], i - first, sizeof(*ports), compare_ports);
+		qsort(&ports[first], i - first, sizeof(*ports), listing_order);
 		first = i;
 	}
 }
 
-static int append_rows(struct store *store, sqlite3_stmt *row, port_vector *ports,
-		       struct error *error)
+static int append_ports(struct store *store, sqlite3_stmt *row, port_vector *ports,
+			struct error *error)
 {
 	size_t first = ports->len;
 	int r;
@@ -386,14 +379,14 @@ static int append_rows(struct store *store, sqlite3_stmt *row, port_vector *port
 
 		if (!port)
 			return error_oom(error);
-		r = read_values(store, row, LIST_KEY, port, error);
+		r = read_port_columns(store, row, LIST_KEY, port, error);
 		if (r < 0)
 			return r;
 		if (string_copy(port->network, sizeof(port->network),
 				column_text(row, LIST_NETWORK)) < 0 ||
 		    string_copy(port->endpoint, sizeof(port->endpoint),
 				column_text(row, LIST_ENDPOINT)) < 0)
-			return damaged(store, "a port", error);
+			return store_damaged_error(store, "a port", error);
 	}
 	if (r == 0 && ports->len > first)
 		sort_each_endpoint(&ports->items[first], ports->len - first);
@@ -403,7 +396,7 @@ static int append_rows(struct store *store, sqlite3_stmt *row, port_vector *port
 int store_ports(struct store *store, const char *network, const char *endpoint, uint32_t flags,
 		port_vector *ports, struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	enum statement which = STATEMENT_PORT_LIST;
 	int r;
 
@@ -419,20 +412,19 @@ int store_ports(struct store *store, const char *network, const char *endpoint, 
 		bind_text(row, 2, network);
 	if (endpoint)
 		bind_text(row, 3, endpoint);
-	return append_rows(store, row, ports, error);
+	return append_ports(store, row, ports, error);
 }
 
 int ports_of_operation(struct store *store, const struct operation *operation, port_vector *ports,
 		       struct error *error)
 {
-	sqlite3_stmt *row CLEANUP_STATEMENT = NULL;
-	int r = statement_get(store,
-			      operation_removes(operation->kind) ? STATEMENT_PORT_MARKED :
-								   STATEMENT_PORT_INSERTED,
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	bool removes = operation_removes(operation->kind);
+	int r = statement_get(store, removes ? STATEMENT_PORT_MARKED : STATEMENT_PORT_INSERTED,
 			      &row, error);
 
 	if (r < 0)
 		return r;
 	bind_int(row, 1, operation->id);
-	return append_rows(store, row, ports, error);
+	return append_ports(store, row, ports, error);
 }

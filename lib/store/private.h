@@ -110,9 +110,15 @@ void cleanup_statement(sqlite3_stmt **statement);
 #define CLEANUP_STATEMENT CLEANUP(cleanup_statement)
 /* 1 for a row, 0 at the end, or a negative errno. */
 int statement_step(struct store *store, sqlite3_stmt *statement, struct error *error);
+/* For one that gives a row at most: get, bind one or two texts (the second may be NULL), step. */
+int statement_look_up(struct store *store, enum statement which, const char *first,
+		      const char *second, sqlite3_stmt **ret_statement, struct error *error);
 /* For one that gives no rows: get, bind up to two parameters, step. text may be NULL. */
 int statement_run(struct store *store, enum statement which, int64_t first, const char *text,
 		  struct error *error);
+/* The same for one that marks a row, by its key, as the operation's. */
+int statement_mark(struct store *store, enum statement which, int64_t operation, int64_t key,
+		   struct error *error);
 /* The text must live until the statement has run. */
 void bind_text(sqlite3_stmt *statement, int index, const char *text);
 void bind_int(sqlite3_stmt *statement, int index, int64_t value);
@@ -122,7 +128,7 @@ const char *column_text(sqlite3_stmt *statement, int column); /* never NULL */
 int column_addr(sqlite3_stmt *statement, int column, struct addr *ret_addr);
 int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix);
 /* A value in the database that can't be understood. */
-int damaged(struct store *store, const char *what, struct error *error);
+int store_damaged_error(struct store *store, const char *what, struct error *error);
 /* 0, or the sentence for a write outside a transaction. */
 int transaction_check(struct store *store, struct error *error);
 
@@ -140,8 +146,8 @@ int operation_check(struct store *store, const struct operation *operation, bool
 		    struct error *error);
 void operations_unlock(struct store *store, id_vector *ids);
 /* Byte 0, which is no operation's: held by the one that makes or migrates the database. */
-int making_lock(struct store *store, struct error *error);
-void making_unlock(struct store *store);
+int migration_lock(struct store *store, struct error *error);
+void migration_unlock(struct store *store);
 
 /* ---- rows, for settling ---- */
 
@@ -158,11 +164,11 @@ int endpoints_delete(struct store *store, int64_t operation, struct error *error
 /* 1 and the row, 0 if there is no such endpoint. */
 int endpoint_find(struct store *store, const char *network, const char *id,
 		  struct endpoint_row *ret_row, struct error *error);
-int endpoint_unknown(const char *network, const char *id, struct error *error);
+int endpoint_unknown_error(const char *network, const char *id, struct error *error);
 /* May an endpoint be put there? -ENOENT; -EBUSY while another operation makes or deletes it. */
 int network_check_usable(struct store *store, int64_t operation, const char *name,
 			 struct error *error);
-int network_unknown(const char *name, struct error *error);
+int network_unknown_error(const char *name, struct error *error);
 
 /* ---- addresses ---- */
 

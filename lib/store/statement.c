@@ -167,10 +167,23 @@ int statement_step(struct store *store, sqlite3_stmt *statement, struct error *e
 	return store_error(store, error);
 }
 
+int statement_look_up(struct store *store, enum statement which, const char *first,
+		      const char *second, sqlite3_stmt **ret_statement, struct error *error)
+{
+	int r = statement_get(store, which, ret_statement, error);
+
+	if (r < 0)
+		return r;
+	bind_text(*ret_statement, 1, first);
+	if (second)
+		bind_text(*ret_statement, 2, second);
+	return statement_step(store, *ret_statement, error);
+}
+
 int statement_run(struct store *store, enum statement which, int64_t first, const char *text,
 		  struct error *error)
 {
-	sqlite3_stmt *statement CLEANUP_STATEMENT = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
 	int r = statement_get(store, which, &statement, error);
 
 	if (r < 0)
@@ -179,6 +192,19 @@ int statement_run(struct store *store, enum statement which, int64_t first, cons
 		bind_int(statement, 1, first);
 	if (text)
 		bind_text(statement, 2, text);
+	return statement_step(store, statement, error);
+}
+
+int statement_mark(struct store *store, enum statement which, int64_t operation, int64_t key,
+		   struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
+	int r = statement_get(store, which, &statement, error);
+
+	if (r < 0)
+		return r;
+	bind_int(statement, 1, operation);
+	bind_int(statement, 2, key);
 	return statement_step(store, statement, error);
 }
 
@@ -243,7 +269,7 @@ int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix
 	return 0;
 }
 
-int damaged(struct store *store, const char *what, struct error *error)
+int store_damaged_error(struct store *store, const char *what, struct error *error)
 {
 	return error_set(error, -EBADMSG, BN_REASON_STATE,
 			 "the state in %s is damaged (%s can't be read); detach everything and "

@@ -115,7 +115,7 @@ static int make_database(const char *directory, const char *path, struct error *
 
 static int open_locks(struct store *store, struct error *error)
 {
-	char *path CLEANUP_FREE = NULL;
+	CLEANUP_FREE char *path = NULL;
 
 	if (asprintf(&path, "%s/" LOCK_FILE, store->directory) < 0) {
 		path = NULL;
@@ -147,7 +147,7 @@ static int open_database(struct store *store, const char *path, int flags, struc
  * to wait for another that wants the same: so one at a time. */
 static int make_schema(struct store *store, struct error *error)
 {
-	int version, r = making_lock(store, error);
+	int version, r = migration_lock(store, error);
 
 	if (r < 0)
 		return r;
@@ -157,7 +157,7 @@ static int make_schema(struct store *store, struct error *error)
 		r = store_error(store, error);
 	if (r == 0)
 		r = schema_migrate(store, error);
-	making_unlock(store);
+	migration_unlock(store);
 	return r;
 }
 
@@ -202,8 +202,8 @@ static void cleanup_store(struct store **store)
 int store_open(const char *directory, bool read_only, deadline_ms deadline,
 	       struct store **ret_store, struct error *error)
 {
-	struct store *store CLEANUP(cleanup_store) = calloc(1, sizeof(*store));
-	char *path CLEANUP_FREE = NULL;
+	CLEANUP(cleanup_store) struct store *store = calloc(1, sizeof(*store));
+	CLEANUP_FREE char *path = NULL;
 	int r;
 
 	if (!store)
@@ -247,14 +247,14 @@ void store_set_deadline(struct store *store, deadline_ms deadline)
 }
 
 /* What was learnt within a transaction holds no longer. */
-static void forget(struct store *store)
+static void forget_transaction(struct store *store)
 {
 	store->opened.len = store->closed.len = 0;
 	store->endpoint.sequence = 0;
 	store->classes = 0;
 }
 
-static int injected(struct store *store, int r, struct error *error)
+static int injected_error(struct store *store, int r, struct error *error)
 {
 	return error_set(error, r, BN_REASON_STATE, "the state in %s can't be written: %s",
 			 store->directory, strerrordesc_np(-r));
@@ -265,14 +265,14 @@ int store_begin(struct store *store, struct error *error)
 	int r = FAULT("store.begin");
 
 	if (r < 0)
-		return injected(store, r, error);
+		return injected_error(store, r, error);
 	if (store->read_only)
 		return error_set(error, -EROFS, BN_REASON_STATE,
 				 "the state in %s was opened for reading only", store->directory);
 	r = statement_run(store, STATEMENT_BEGIN, 0, NULL, error);
 	if (r < 0)
 		return r;
-	forget(store);
+	forget_transaction(store);
 	store->in_transaction = true;
 	return 0;
 }
@@ -285,7 +285,7 @@ int store_commit(struct store *store, struct error *error)
 		return r;
 	r = FAULT("store.commit");
 	if (r < 0)
-		r = injected(store, r, error);
+		r = injected_error(store, r, error);
 	else
 		r = statement_run(store, STATEMENT_COMMIT, 0, NULL, error);
 	if (r < 0) {
@@ -294,7 +294,7 @@ int store_commit(struct store *store, struct error *error)
 	}
 	/* Only now: whoever sees the row of an operation that is alive must see its lock. */
 	operations_unlock(store, &store->closed);
-	forget(store);
+	forget_transaction(store);
 	store->in_transaction = false;
 	return 0;
 }
@@ -307,7 +307,7 @@ void store_rollback(struct store *store)
 	if (!sqlite3_get_autocommit(store->database))
 		statement_run(store, STATEMENT_ROLLBACK, 0, NULL, NULL);
 	operations_unlock(store, &store->opened);
-	forget(store);
+	forget_transaction(store);
 	store->in_transaction = false;
 }
 
