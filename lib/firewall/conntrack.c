@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <unistd.h>
 
 #include "base/netlink.h"
 #include "firewall/firewall.h"
@@ -72,8 +71,9 @@ static bool filter_takes(const struct flow_search *search, const struct flow_fil
 
 	if (offset >= filter->count)
 		return false;
-	if (anywhere ? !is_local(search, &original->destination) :
-		       addr_compare(&filter->host_addr, &original->destination) != 0)
+	if (anywhere && !is_local(search, &original->destination))
+		return false;
+	if (!anywhere && addr_compare(&filter->host_addr, &original->destination) != 0)
 		return false;
 	endpoint = addr_compare(&reply->source, &filter->to) == 0 &&
 		   reply->source_port == filter->to_port + offset;

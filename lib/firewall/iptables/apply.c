@@ -4,8 +4,6 @@
  * has failed before the first commit; then each is committed, in an order in which nothing is open
  * that should not be, wherever the process dies.
  */
-#include <unistd.h>
-
 #include "firewall/iptables/iptables.h"
 
 #define ATTEMPTS 30 /* against programs that don't take the lock */
@@ -97,7 +95,7 @@ static int step_prepare(struct change *change, struct step *step, int family, en
 }
 
 /* So that the next change need not read it again to know that the base stands. */
-static void remember(struct iptables *iptables, const struct step *step)
+static void remember_table(struct iptables *iptables, const struct step *step)
 {
 	int family = step->table.family;
 	struct known_table *known = &iptables->known[FAMILY_INDEX(family)][step->table.id];
@@ -122,7 +120,7 @@ static int step_commit(struct change *change, struct step *step)
 	}
 	if (r < 0)
 		return iptables_commit_error(change->iptables, &step->table, r, change->error);
-	remember(change->iptables, step);
+	remember_table(change->iptables, step);
 	return 0;
 }
 
@@ -158,11 +156,11 @@ static bool is_concerned(const struct change *change, int family, enum table_id 
 static int lacks_family(struct change *change, int family)
 {
 	for (enum table_id id = 0; id < TABLE_COUNT; id++) {
-		if (has_rules(change->add, change->add_len, family, id))
-			return error_set(
-				change->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
-				"the kernel has no legacy xtables for IPv6: load the module "
-				"ip6_tables, use nftables, or leave IPv6 out");
+		if (!has_rules(change->add, change->add_len, family, id))
+			continue;
+		return error_set(change->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
+				 "the kernel has no legacy xtables for IPv6: load the module "
+				 "ip6_tables, use nftables, or leave IPv6 out");
 	}
 	return 0;
 }
@@ -174,7 +172,7 @@ static bool can_do_without(const struct change *change, int family, enum table_i
 	       !has_rules(change->add, change->add_len, family, id);
 }
 
-static int prepare_step(struct change *change, int family, enum table_id id)
+static int change_prepare_table(struct change *change, int family, enum table_id id)
 {
 	struct step *step = &change->steps[change->len];
 	int r;
@@ -194,7 +192,7 @@ static int prepare_step(struct change *change, int family, enum table_id id)
 }
 
 /* In the order of their commits. A mapping to an endpoint must not stand before the drops do. */
-static int prepare_steps(struct change *change)
+static int change_prepare(struct change *change)
 {
 	bool removes = !change->add_len && change->remove_len;
 	int r = 0;
@@ -203,7 +201,7 @@ static int prepare_steps(struct change *change)
 		enum table_id id = (enum table_id)(removes ? TABLE_COUNT - 1 - i : i);
 
 		for (int f = 0; f < FAMILY_COUNT && r == 0; f++)
-			r = prepare_step(change, FAMILY_OF(f), id);
+			r = change_prepare_table(change, FAMILY_OF(f), id);
 	}
 	return r;
 }
@@ -227,7 +225,7 @@ static int reverse_of(const struct edit *edit, rule_vector *add, rule_vector *re
 }
 
 /* Best effort: the lock is held, and what made the change fail is likely to be met elsewhere. */
-static void undo_step(struct change *change, struct step *step)
+static void step_undo(struct change *change, struct step *step)
 {
 	rule_vector add = { 0 }, remove = { 0 };
 	struct error ignored = { 0 };
@@ -254,7 +252,7 @@ static void undo_step(struct change *change, struct step *step)
 static int change_apply(struct change *change)
 {
 	size_t committed = change->len;
-	int r = prepare_steps(change);
+	int r = change_prepare(change);
 
 	while (r == 0 && committed < change->len) {
 		r = step_commit(change, &change->steps[committed]);
@@ -262,7 +260,7 @@ static int change_apply(struct change *change)
 		committed += r == 0 || change->steps[committed].tried;
 	}
 	while (r < 0 && committed > 0)
-		undo_step(change, &change->steps[--committed]);
+		step_undo(change, &change->steps[--committed]);
 	return r;
 }
 

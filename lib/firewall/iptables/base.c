@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Taking the base away. */
-#include <unistd.h>
-
 #include "firewall/iptables/iptables.h"
 
 /* What keeps a chain of ours: somebody's rule in it. */

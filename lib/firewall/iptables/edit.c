@@ -14,7 +14,7 @@ int item_add(item_vector *items, const struct rule *rule)
 }
 
 /* Jumps to the chains of two networks may differ in nothing but the chain. */
-static int compare_rules(const struct rule *a, const char *jump, const struct rule *b)
+static int compare_in_chain(const struct rule *a, const char *jump, const struct rule *b)
 {
 	int order = rule_compare_unowned(a, b);
 	char name[CHAIN_NAME_MAX];
@@ -34,7 +34,7 @@ static int compare_items(const void *left, const void *right)
 	if (order)
 		return order;
 	iptables_jump_name(a->rule, jump);
-	return compare_rules(a->rule, jump, b->rule);
+	return compare_in_chain(a->rule, jump, b->rule);
 }
 
 void items_sort(item_vector *items)
@@ -43,8 +43,7 @@ void items_sort(item_vector *items)
 		qsort(items->items, items->len, sizeof(*items->items), compare_items);
 }
 
-/* How many items from here on stand in the same chain. */
-static size_t run_length(const item_vector *items, size_t first)
+size_t items_run(const item_vector *items, size_t first)
 {
 	size_t len = 1;
 
@@ -87,7 +86,7 @@ static int compare_wanted(const void *key, const void *item)
 {
 	const struct wanted *wanted = key;
 
-	return compare_rules(wanted->rule, wanted->jump, ((const struct item *)item)->rule);
+	return compare_in_chain(wanted->rule, wanted->jump, ((const struct item *)item)->rule);
 }
 
 static int find_entry(const struct table *table, const struct table_entry *entry, void *data)
@@ -161,8 +160,8 @@ int base_check(struct table *table, const rule_vector *base, uint32_t flags, ite
 			r = item_add(&items, &base->items[i]);
 	}
 	items_sort(&items);
-	for (size_t i = 0; i < items.len && r == 0; i += run_length(&items, i))
-		r = chain_find(table, &items.items[i], run_length(&items, i),
+	for (size_t i = 0; i < items.len && r == 0; i += items_run(&items, i))
+		r = chain_find(table, &items.items[i], items_run(&items, i),
 			       flags & FIREWALL_BASE ? FIND_REVIVE : 0);
 	for (size_t i = 0; i < items.len && r == 0; i++) {
 		if (items.items[i].found)
@@ -172,7 +171,9 @@ int base_check(struct table *table, const rule_vector *base, uint32_t flags, ite
 			missing->items[missing->len - 1].moved = items.items[i].moved;
 	}
 	free(items.items);
-	return r < 0 ? r : missing->len ? FIREWALL_BASE_MISSING : 0;
+	if (r < 0)
+		return r;
+	return missing->len ? FIREWALL_BASE_MISSING : 0;
 }
 
 /* ---- taking out ---- */
@@ -238,7 +239,7 @@ static int remove_items(struct edit *edit, struct error *error)
 	for (size_t i = 0, len; i < items->len && r == 0; i += len) {
 		struct item *run = &items->items[i];
 
-		len = run_length(items, i);
+		len = items_run(items, i);
 		if (run->rule->kind == RULE_PORT_DNAT)
 			r = ports_remove(edit, run, len);
 		else
@@ -360,7 +361,7 @@ static int find_existing(struct edit *edit, struct error *error)
 	for (size_t i = 0, len; i < items->len && r == 0; i += len) {
 		struct item *run = &items->items[i];
 
-		len = run_length(items, i);
+		len = items_run(items, i);
 		if (run->rule->kind == RULE_PORT_DNAT)
 			continue;
 		r = chain_find(edit->table, run, len, 0);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The iptables-legacy backend as an object. */
-#include <unistd.h>
-
 #include "firewall/iptables/iptables.h"
 
 static void iptables_close(struct firewall *firewall)

@@ -219,6 +219,8 @@ typedef VECTOR(struct item) item_vector;
 /* To be sorted by chain, then rule_compare_unowned(). */
 int item_add(item_vector *items, const struct rule *rule);
 void items_sort(item_vector *items);
+/* How many of the sorted items, from that one on, are of its chain. */
+size_t items_run(const item_vector *items, size_t first);
 
 struct edit {
 	struct table *table;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The kernel's entries as rules of the plan. */
-#include <unistd.h>
-
 #include "firewall/iptables/iptables.h"
 
 struct listing {
@@ -79,9 +77,36 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 	return rule->kind == RULE_FOREIGN ? list_foreign_entry(table, entry, rule) : 0;
 }
 
-static int list_table(const struct table *table, rule_vector *rules)
+/* For each table that is there, until `fn` gives other than 0; asking for another would make it. */
+static int each_table(const struct iptables *iptables, int (*fn)(const struct table *, void *),
+		      void *data, struct error *error)
 {
-	struct listing listing = { .rules = rules, .label = "" };
+	struct table table;
+	int r = 0;
+
+	for (int f = 0; f < FAMILY_COUNT; f++) {
+		for (enum table_id id = 0; id < TABLE_COUNT && r == 0; id++) {
+			if (iptables->fd[f] < 0 || !iptables_table_exists(FAMILY_OF(f), id))
+				continue;
+			r = table_open(&iptables->iptc[f], FAMILY_OF(f), id, &table, error);
+			if (r < 0)
+				return r;
+			r = fn(&table, data);
+			table_close(&table);
+		}
+	}
+	if (r == -ENOMEM)
+		return error_oom(error);
+	if (r < 0)
+		return error_set(error, r, BN_REASON_KERNEL,
+				 "an entry of the xtables tables is malformed; see "
+				 "iptables-legacy-save");
+	return r;
+}
+
+static int list_table(const struct table *table, void *data)
+{
+	struct listing listing = { .rules = data, .label = "" };
 	char label[NETWORK_LABEL_MAX], chain[CHAIN_NAME_MAX];
 	int r = 0;
 
@@ -103,30 +128,9 @@ static int list_table(const struct table *table, rule_vector *rules)
 	return r;
 }
 
-/* Tables that are not there have no rules, and stay as they are. */
 int iptables_list_locked(struct iptables *iptables, rule_vector *rules, struct error *error)
 {
-	struct table table;
-	int r = 0;
-
-	for (int f = 0; f < FAMILY_COUNT; f++) {
-		for (enum table_id id = 0; id < TABLE_COUNT && r == 0; id++) {
-			if (iptables->fd[f] < 0 || !iptables_table_exists(FAMILY_OF(f), id))
-				continue;
-			r = table_open(&iptables->iptc[f], FAMILY_OF(f), id, &table, error);
-			if (r < 0)
-				return r;
-			r = list_table(&table, rules);
-			table_close(&table);
-		}
-	}
-	if (r == -ENOMEM)
-		return error_oom(error);
-	if (r < 0)
-		return error_set(
-			error, r, BN_REASON_KERNEL,
-			"an entry of the xtables tables is malformed; see iptables-legacy-save");
-	return 0;
+	return each_table(iptables, list_table, rules, error);
 }
 
 int iptables_list(struct firewall *firewall, const char *network, rule_vector *rules,
@@ -160,30 +164,25 @@ int iptables_present(struct firewall *firewall, struct error *error)
 	return r < 0 ? r : rules_have_network(&rules);
 }
 
-static int note_others(const struct table *table, const struct table_entry *entry, void *data)
+static int is_of_others(const struct table *table, const struct table_entry *entry, void *data)
 {
 	(void)table;
 	(void)data;
 	return strncmp(entry->target, "BRIDGENET", 9) != 0;
 }
 
-int iptables_in_use(struct firewall *firewall, struct error *error)
+static int table_in_use(const struct table *table, void *data)
 {
 	static const char hooks[][CHAIN_NAME_MAX] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT",
 						      "POSTROUTING" };
-	struct iptables *iptables = (struct iptables *)firewall;
-	struct table table;
 	int r = 0;
 
-	for (int f = 0; f < FAMILY_COUNT; f++) {
-		for (enum table_id id = 0; id < TABLE_COUNT && r == 0; id++) {
-			if (iptables->fd[f] < 0 || !iptables_table_exists(FAMILY_OF(f), id))
-				continue;
-			r = table_open(&iptables->iptc[f], FAMILY_OF(f), id, &table, error);
-			for (size_t i = 0; i < ARRAY_SIZE(hooks) && r == 0; i++)
-				r = table_walk(&table, hooks[i], note_others, NULL);
-			table_close(&table);
-		}
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(hooks) && r == 0; i++)
+		r = table_walk(table, hooks[i], is_of_others, data);
 	return r;
+}
+
+int iptables_in_use(struct firewall *firewall, struct error *error)
+{
+	return each_table((struct iptables *)firewall, table_in_use, NULL, error);
 }

@@ -8,7 +8,8 @@
 /* ---- taking out ---- */
 
 /* The chains above a leaf that has become empty go with it. */
-static int prune(struct table *table, const struct rule *rule, uint32_t span, const char *chain)
+static int prune_nodes(struct table *table, const struct rule *rule, uint32_t span,
+		       const char *chain)
 {
 	char node[CHAIN_NAME_MAX], parent[CHAIN_NAME_MAX];
 	unsigned int index;
@@ -53,13 +54,11 @@ int ports_remove(struct edit *edit, struct item *items, size_t len)
 	}
 	items_sort(&rest);
 	for (size_t i = 0, run; i < rest.len && r == 0; i += run) {
-		for (run = 1; i + run < rest.len &&
-			      strcmp(rest.items[i].chain, rest.items[i + run].chain) == 0;)
-			run++;
+		run = items_run(&rest, i);
 		r = chain_find(edit->table, &rest.items[i], run, FIND_DELETE);
 		if (r == 0)
-			r = prune(edit->table, rest.items[i].rule, node_span(rest.items[i].rule),
-				  chain);
+			r = prune_nodes(edit->table, rest.items[i].rule,
+					node_span(rest.items[i].rule), chain);
 	}
 	for (size_t i = 0; i < rest.len && r == 0; i++)
 		rest.items[i].origin->found = rest.items[i].found;
@@ -111,7 +110,7 @@ struct port_search {
 	struct error *error;
 };
 
-static bool overlap(const struct rule *a, const struct rule *b)
+static bool ports_overlap(const struct rule *a, const struct rule *b)
 {
 	return a->protocol == b->protocol && a->host_port < b->host_port + (uint32_t)b->count &&
 	       b->host_port < a->host_port + (uint32_t)a->count &&
@@ -189,7 +188,7 @@ static size_t first_by_port(const struct port_search *search, uint8_t protocol, 
 }
 
 /* An entry that has a port of one of those that are to be added, on an address of theirs. */
-static int check_holder(struct port_search *search, struct rule *holder)
+static int check_port_holder(struct port_search *search, struct rule *holder)
 {
 	uint32_t last = holder->host_port + holder->count - 1u;
 
@@ -200,7 +199,7 @@ static int check_holder(struct port_search *search, struct rule *holder)
 	     i++) {
 		struct item *item = search->by_port[i];
 
-		if (!overlap(item->rule, holder))
+		if (!ports_overlap(item->rule, holder))
 			continue;
 		if (!(search->edit->flags & FIREWALL_REPLACE) ||
 		    rule_compare_unowned(item->rule, holder) != 0)
@@ -226,7 +225,7 @@ static int check_entry(const struct table *table, const struct table_entry *entr
 	    entry_decode(table->family, entry->data, entry->len, entry->target, &rule) != 0 ||
 	    rule.target != TARGET_DNAT)
 		return 0;
-	return check_holder(search, &rule);
+	return check_port_holder(search, &rule);
 }
 
 /* Their own chains are looked at in any case: somebody may have taken the jumps to them away. */

@@ -21,10 +21,10 @@ static int ask_revision(int family, int fd, bool target, const char *name, uint8
 	struct xt_get_revision question = { .revision = revision };
 	socklen_t len = sizeof(question);
 	/* these two differ between the families */
-	int option = family == AF_INET ?
-			     (target ? IPT_SO_GET_REVISION_TARGET : IPT_SO_GET_REVISION_MATCH) :
-			     (target ? IP6T_SO_GET_REVISION_TARGET : IP6T_SO_GET_REVISION_MATCH);
+	int option = target ? IPT_SO_GET_REVISION_TARGET : IPT_SO_GET_REVISION_MATCH;
 
+	if (family == AF_INET6)
+		option = target ? IP6T_SO_GET_REVISION_TARGET : IP6T_SO_GET_REVISION_MATCH;
 	string_copy(question.name, sizeof(question.name), name);
 	return getsockopt(fd, level(family), option, &question, &len) < 0 ? -errno : 0;
 }
@@ -122,11 +122,10 @@ int iptables_commit_error(const struct iptables *iptables, const struct table *t
 	if (code == -ENOMEM)
 		return error_oom(error);
 	if (code == -EAGAIN)
-		return error_set(
-			error, code, BN_REASON_KERNEL,
-			"table %s (%s) kept changing while it was written, by a program that "
-			"does not take the xtables lock; try again",
-			table_name(table->id), family);
+		return error_set(error, code, BN_REASON_KERNEL,
+				 "table %s (%s) kept changing while it was written, by a program "
+				 "that does not take the xtables lock; try again",
+				 table_name(table->id), family);
 	if ((code == -ENOENT || code == -EINVAL || code == -EPROTONOSUPPORT) &&
 	    name_missing(iptables, table->family, missing, sizeof(missing)))
 		return error_set(error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,

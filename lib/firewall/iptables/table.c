@@ -30,11 +30,10 @@ static int table_open_error(int family, enum table_id id, int code, struct error
 		return error_oom(error);
 	case EPERM:
 	case EACCES:
-		return error_set(
-			error, -EPERM, BN_REASON_PRIVILEGE,
-			"reading table %s of %s needs CAP_NET_ADMIN and CAP_NET_RAW in this "
-			"network namespace; run as root",
-			table_name(id), tables);
+		return error_set(error, -EPERM, BN_REASON_PRIVILEGE,
+				 "reading table %s of %s needs CAP_NET_ADMIN and CAP_NET_RAW in "
+				 "this network namespace; run as root",
+				 table_name(id), tables);
 	default:
 		return error_set(error, -code, BN_REASON_KERNEL, "can't read table %s of %s: %s",
 				 table_name(id), tables, strerrordesc_np(code));
@@ -102,16 +101,18 @@ unsigned int table_references(const struct table *table, const char *chain)
 }
 
 /* libiptc's own functions give 1 for success. */
-static int done(int success)
+static int iptc_result(int success)
 {
-	return success ? 0 : errno ? -errno : -EIO;
+	if (success)
+		return 0;
+	return errno ? -errno : -EIO;
 }
 
 int table_create_chain(struct table *table, const char *chain)
 {
 	if (table_has_chain(table, chain))
 		return 0;
-	return done(table->iptc->create_chain(chain, table->handle));
+	return iptc_result(table->iptc->create_chain(chain, table->handle));
 }
 
 int table_drop_chain(struct table *table, const char *chain)
@@ -119,20 +120,20 @@ int table_drop_chain(struct table *table, const char *chain)
 	if (!table_has_chain(table, chain) || table->iptc->builtin(chain, table->handle) ||
 	    !table_chain_is_empty(table, chain) || table_references(table, chain))
 		return 0;
-	return done(table->iptc->delete_chain(chain, table->handle));
+	return iptc_result(table->iptc->delete_chain(chain, table->handle));
 }
 
 int table_insert(struct table *table, const char *chain, unsigned int index,
 		 const struct entry *entry)
 {
 	if (index == TABLE_END)
-		return done(table->iptc->append_entry(chain, entry->data, table->handle));
-	return done(table->iptc->insert_entry(chain, entry->data, index, table->handle));
+		return iptc_result(table->iptc->append_entry(chain, entry->data, table->handle));
+	return iptc_result(table->iptc->insert_entry(chain, entry->data, index, table->handle));
 }
 
 int table_delete(struct table *table, const char *chain, unsigned int index)
 {
-	return done(table->iptc->delete_num_entry(chain, index, table->handle));
+	return iptc_result(table->iptc->delete_num_entry(chain, index, table->handle));
 }
 
 struct search {
@@ -166,5 +167,5 @@ int table_commit(struct table *table)
 	if (r < 0)
 		return r;
 	errno = 0;
-	return done(table->iptc->commit(table->handle));
+	return iptc_result(table->iptc->commit(table->handle));
 }

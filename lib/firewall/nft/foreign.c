@@ -80,14 +80,22 @@ static enum subject meta_subject(const struct nftnl_expr *expression)
 
 static enum subject address_subject(const struct decoder *decoder, uint32_t offset, uint32_t len)
 {
-	if (decoder->rule->family == AF_INET && len <= 4)
-		return offset == 12 ? SUBJECT_SOURCE4 :
-		       offset == 16 ? SUBJECT_DESTINATION4 :
-				      SUBJECT_NONE;
-	if (decoder->rule->family == AF_INET6 && len <= 16)
-		return offset == 8  ? SUBJECT_SOURCE6 :
-		       offset == 24 ? SUBJECT_DESTINATION6 :
-				      SUBJECT_NONE;
+	static const struct {
+		int family;
+		uint32_t offset, size;
+		enum subject subject;
+	} addresses[] = {
+		{ AF_INET, 12, 4, SUBJECT_SOURCE4 },
+		{ AF_INET, 16, 4, SUBJECT_DESTINATION4 },
+		{ AF_INET6, 8, 16, SUBJECT_SOURCE6 },
+		{ AF_INET6, 24, 16, SUBJECT_DESTINATION6 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
+		if (decoder->rule->family == addresses[i].family && offset == addresses[i].offset &&
+		    len <= addresses[i].size)
+			return addresses[i].subject;
+	}
 	return SUBJECT_NONE;
 }
 
@@ -101,10 +109,10 @@ static enum subject payload_subject(struct decoder *decoder, const struct nftnl_
 	decoder->prefix_len = (uint8_t)(len * 8);
 	if (base == NFT_PAYLOAD_NETWORK_HEADER)
 		return address_subject(decoder, offset, len);
-	if (base == NFT_PAYLOAD_TRANSPORT_HEADER && len == 2)
-		return offset == 0 ? SUBJECT_SOURCE_PORT :
-		       offset == 2 ? SUBJECT_DESTINATION_PORT :
-				     SUBJECT_NONE;
+	if (base == NFT_PAYLOAD_TRANSPORT_HEADER && len == 2 && offset == 0)
+		return SUBJECT_SOURCE_PORT;
+	if (base == NFT_PAYLOAD_TRANSPORT_HEADER && len == 2 && offset == 2)
+		return SUBJECT_DESTINATION_PORT;
 	return SUBJECT_NONE;
 }
 
