@@ -8,7 +8,6 @@
 /* IFA_PROTO of an address that we gave to someone else's bridge (Linux 5.18; an older kernel drops
  * the mark, and then the address stays when the network goes). The kernel uses those up to 3. */
 #define ADDRESS_OURS 0xb2
-#define IPV6_MTU_MIN 1280 /* below it the kernel has no IPv6 on a device */
 
 /* An alternative name of someone else's bridge says that it was us who set route_localnet. */
 #define LOCALNET_MARK_MAX (IFNAMSIZ + 32)

@@ -5,8 +5,7 @@
 
 #include "link/private.h"
 
-#define LOOPBACK_INDEX 1  /* the kernel gives it to lo in every namespace */
-#define IPV6_MTU_MIN 1280 /* below it the kernel has no IPv6 on a device */
+#define LOOPBACK_INDEX 1 /* the kernel gives it to lo in every namespace */
 
 /* May the link be told about IPv6? A kernel, or a link, without it refuses the attribute. */
 static bool knows_ipv6(const struct link_handle *handle, const struct endpoint *endpoint)

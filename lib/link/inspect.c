@@ -6,7 +6,6 @@
 
 #include "link/private.h"
 
-#define IFA_PROTO_ATTRIBUTE 11 /* IFA_PROTO, which headers before 5.18 lack */
 #define DEFAULT_MTU 1500
 
 void interface_clear(struct interface *interface)
@@ -24,6 +23,105 @@ static bool attr_addr(const struct nlattr *attr, int family, struct addr *ret_ad
 	memcpy(addr.bytes, nla_data(attr), addr_size(family));
 	*ret_addr = addr;
 	return true;
+}
+
+/* ---- addresses ---- */
+
+struct addresses_query {
+	uint32_t index;
+	bool prefix;
+	address_vector *addresses;
+	size_t before; /* how many there were */
+};
+
+static int take_address(void *userdata, size_t request, const struct nlmsghdr *reply)
+{
+	struct addresses_query *query = userdata;
+	const struct ifaddrmsg *header;
+	struct nlattr *attrs[IFA_PROTO_ATTRIBUTE + 1];
+	struct address_info *info;
+	struct addr addr;
+
+	(void)request;
+	if (!reply) {
+		query->addresses->len = query->before;
+		return 0;
+	}
+	header = nlmsg_data(reply);
+	if (reply->nlmsg_type != RTM_NEWADDR ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*header), attrs, IFA_PROTO_ATTRIBUTE,
+			NULL) < 0)
+		return 0;
+	/* A kernel without strict checking ignores the filter. */
+	if (query->index && header->ifa_index != query->index)
+		return 0;
+	/* Between the ends of a point-to-point link IFA_ADDRESS is the other's; IPv6 gives
+	 * IFA_LOCAL only then. */
+	if (query->prefix || !attr_addr(attrs[IFA_LOCAL], header->ifa_family, &addr)) {
+		if (!attr_addr(attrs[IFA_ADDRESS], header->ifa_family, &addr))
+			return 0;
+	}
+	info = vector_push(query->addresses);
+	if (!info)
+		return -ENOMEM;
+	info->address = (struct prefix){ addr, header->ifa_prefixlen };
+	if (attrs[IFA_PROTO_ATTRIBUTE])
+		info->protocol = nla_get_u8(attrs[IFA_PROTO_ATTRIBUTE]);
+	return 0;
+}
+
+int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
+		   address_vector *addresses, struct error *error)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+		struct addresses_query query = { index, prefix, addresses, addresses->len };
+		struct ifaddrmsg header = { .ifa_family = families[i], .ifa_index = index };
+		CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_address,
+							  .userdata = &query };
+		int r;
+
+		if (families[i] == AF_INET6 && !handle->has_ipv6)
+			continue;
+		rtnl_add(&batch, RTM_GETADDR, 0, &header, sizeof(header));
+		r = rtnl_dump(handle, &batch);
+		if (r < 0)
+			return rtnl_failure(error, &batch, r, "list the addresses of the host");
+	}
+	return 0;
+}
+
+/* on_link: as prefixes of what is on the link. */
+static int append_addresses(struct link_handle *handle, uint32_t index, bool on_link,
+			    prefix_vector *prefixes, struct error *error)
+{
+	address_vector addresses = { 0 };
+	int r;
+
+	r = link_addresses(handle, index, on_link, &addresses, error);
+	if (r == 0 && vector_reserve(prefixes, addresses.len) < 0)
+		r = error_oom(error);
+	for (size_t i = 0; r == 0 && i < addresses.len; i++) {
+		const struct prefix *address = &addresses.items[i].address;
+
+		prefixes->items[prefixes->len++] = on_link ? prefix_mask(address) : *address;
+	}
+	free(addresses.items);
+	return r;
+}
+
+int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresses,
+			 struct error *error)
+{
+	prefix_vector addresses = { 0 };
+	int r = append_addresses(handle, 0, false, &addresses, error);
+
+	if (r < 0)
+		free(addresses.items);
+	else
+		*ret_addresses = addresses;
+	return r;
 }
 
 /* ---- links ---- */
@@ -131,21 +229,6 @@ static int take_interface(void *userdata, size_t request, const struct nlmsghdr 
 	return 0;
 }
 
-static int interface_addresses(struct link_handle *handle, struct interface *interface,
-			       struct error *error)
-{
-	address_vector addresses = { 0 };
-	int r;
-
-	r = link_addresses(handle, interface->index, false, &addresses, error);
-	if (r == 0 && vector_reserve(&interface->addresses, addresses.len) < 0)
-		r = error_oom(error);
-	for (size_t i = 0; r == 0 && i < addresses.len; i++)
-		interface->addresses.items[interface->addresses.len++] = addresses.items[i].address;
-	free(addresses.items);
-	return r;
-}
-
 int link_interface_get(struct link_handle *handle, const char *name,
 		       struct interface *ret_interface, struct error *error)
 {
@@ -160,7 +243,7 @@ int link_interface_get(struct link_handle *handle, const char *name,
 				 "interface %s does not exist; it was deleted by someone", name);
 	if (r < 0)
 		return rtnl_failure(error, &batch, r, "look up interface %s", name);
-	r = interface_addresses(handle, &interface, error);
+	r = append_addresses(handle, interface.index, false, &interface.addresses, error);
 	if (r < 0) {
 		interface_clear(&interface);
 		return r;
@@ -184,98 +267,16 @@ int link_exists(struct link_handle *handle, const char *name, struct error *erro
 	struct link_info info;
 	int r = link_info_get(handle, name, NULL, &info, error);
 
-	return r == 0 ? 1 : r == -ENODEV ? 0 : r;
-}
-
-/* ---- addresses ---- */
-
-struct addresses_query {
-	uint32_t index;
-	bool prefix;
-	address_vector *addresses;
-	size_t before;
-};
-
-static int take_address(void *userdata, size_t request, const struct nlmsghdr *reply)
-{
-	struct addresses_query *query = userdata;
-	const struct ifaddrmsg *header;
-	struct nlattr *attrs[IFA_PROTO_ATTRIBUTE + 1];
-	struct address_info *info;
-	struct addr addr;
-
-	(void)request;
-	if (!reply) {
-		query->addresses->len = query->before;
+	if (r == -ENODEV)
 		return 0;
-	}
-	header = nlmsg_data(reply);
-	if (reply->nlmsg_type != RTM_NEWADDR ||
-	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*header), attrs, IFA_PROTO_ATTRIBUTE,
-			NULL) < 0)
-		return 0;
-	/* A kernel without strict checking ignores the filter. */
-	if (query->index && header->ifa_index != query->index)
-		return 0;
-	/* Between the ends of a point-to-point link IFA_ADDRESS is the other's; IPv6 gives
-	 * IFA_LOCAL only then. */
-	if (query->prefix || !attr_addr(attrs[IFA_LOCAL], header->ifa_family, &addr)) {
-		if (!attr_addr(attrs[IFA_ADDRESS], header->ifa_family, &addr))
-			return 0;
-	}
-	info = vector_push(query->addresses);
-	if (!info)
-		return -ENOMEM;
-	info->address = (struct prefix){ addr, header->ifa_prefixlen };
-	if (attrs[IFA_PROTO_ATTRIBUTE])
-		info->protocol = nla_get_u8(attrs[IFA_PROTO_ATTRIBUTE]);
-	return 0;
-}
-
-int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
-		   address_vector *addresses, struct error *error)
-{
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-		struct addresses_query query = { index, prefix, addresses, addresses->len };
-		struct ifaddrmsg header = { .ifa_family = families[i], .ifa_index = index };
-		CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_address,
-							  .userdata = &query };
-		int r;
-
-		if (families[i] == AF_INET6 && !handle->has_ipv6)
-			continue;
-		rtnl_add(&batch, RTM_GETADDR, 0, &header, sizeof(header));
-		r = rtnl_dump(handle, &batch);
-		if (r < 0)
-			return rtnl_failure(error, &batch, r, "list the addresses of the host");
-	}
-	return 0;
-}
-
-int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresses,
-			 struct error *error)
-{
-	address_vector addresses = { 0 };
-	prefix_vector prefixes = { 0 };
-	int r;
-
-	r = link_addresses(handle, 0, false, &addresses, error);
-	if (r == 0 && vector_reserve(&prefixes, addresses.len) < 0)
-		r = error_oom(error);
-	for (size_t i = 0; r == 0 && i < addresses.len; i++)
-		prefixes.items[prefixes.len++] = addresses.items[i].address;
-	free(addresses.items);
-	if (r == 0)
-		*ret_addresses = prefixes;
-	return r;
+	return r < 0 ? r : 1;
 }
 
 /* ---- routes ---- */
 
 struct routes_query {
 	prefix_vector *prefixes;
+	size_t before; /* how many there were */
 	/* of the best default route */
 	uint32_t metric, interface;
 };
@@ -299,7 +300,7 @@ static int take_route(void *userdata, size_t request, const struct nlmsghdr *rep
 
 	(void)request;
 	if (!reply) {
-		query->prefixes->len = 0;
+		query->prefixes->len = query->before;
 		query->interface = 0;
 		return 0;
 	}
@@ -346,45 +347,17 @@ static int routes_each(struct link_handle *handle, uint8_t family, uint8_t table
 	return r < 0 ? rtnl_failure(error, &batch, r, "list the routes of the host") : 0;
 }
 
-static int append_masked(prefix_vector *prefixes, const prefix_vector *more)
-{
-	if (vector_reserve(prefixes, more->len) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < more->len; i++)
-		prefixes->items[prefixes->len++] = prefix_mask(&more->items[i]);
-	return 0;
-}
-
-static int append_address_prefixes(struct link_handle *handle, prefix_vector *prefixes,
-				   struct error *error)
-{
-	address_vector addresses = { 0 };
-	int r;
-
-	r = link_addresses(handle, 0, true, &addresses, error);
-	if (r == 0 && vector_reserve(prefixes, addresses.len) < 0)
-		r = error_oom(error);
-	for (size_t i = 0; r == 0 && i < addresses.len; i++)
-		prefixes->items[prefixes->len++] = prefix_mask(&addresses.items[i].address);
-	free(addresses.items);
-	return r;
-}
-
 int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
 			 struct error *error)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	prefix_vector prefixes = { 0 };
-	int r = append_address_prefixes(handle, &prefixes, error);
+	int r = append_addresses(handle, 0, true, &prefixes, error);
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
-		prefix_vector routes = { 0 };
-		struct routes_query query = { .prefixes = &routes };
+		struct routes_query query = { .prefixes = &prefixes, .before = prefixes.len };
 
 		r = routes_each(handle, families[i], 0, &query, error);
-		if (r == 0 && append_masked(&prefixes, &routes) < 0)
-			r = error_oom(error);
-		free(routes.items);
 	}
 	if (r < 0)
 		free(prefixes.items);

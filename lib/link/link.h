@@ -82,11 +82,13 @@ int link_set_default_route(const struct sandbox *sandbox, const char *interface,
 
 /* ---- inspect.c: what the kernel shows ---- */
 
+typedef VECTOR(struct prefix) prefix_vector;
+
 struct interface {
 	char name[IFNAMSIZ];
 	uint32_t index, mtu, flags;
 	uint8_t mac[MAC_LEN];
-	VECTOR(struct prefix) addresses;
+	prefix_vector addresses;
 	uint64_t rx_packets, rx_bytes, rx_errors, rx_dropped;
 	uint64_t tx_packets, tx_bytes, tx_errors, tx_dropped;
 };
@@ -98,7 +100,6 @@ int link_interface_get(struct link_handle *handle, const char *name,
 int sandbox_interface_get(const struct sandbox *sandbox, const char *name, deadline_ms deadline,
 			  struct interface *ret_interface, struct error *error);
 
-typedef VECTOR(struct prefix) prefix_vector;
 /* Destinations of every table's unicast routes and the prefixes of every address of the host. */
 int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
 			 struct error *error);

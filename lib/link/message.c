@@ -6,7 +6,6 @@
 #include "link/rtnl.h"
 
 #define MESSAGE_SIZE 1024
-#define IFA_PROTO_ATTRIBUTE 11 /* IFA_PROTO, which headers before 5.18 lack */
 
 void rtnl_batch_clear(struct rtnl_batch *batch)
 {

@@ -5,13 +5,15 @@
 
 #include <pthread.h>
 
-#include "link/rtnl.h"
 #include "base/fault.h"
+#include "link/rtnl.h"
 
 #define ALIAS_MARK "bridgenet:"
 /* An alias can't be given to a link at its birth, a group can: ours until the alias is there, so
  * that what a process leaves that dies in between is told from a stranger's link. "bnet". */
 #define LINK_GROUP_NEWBORN 0x626e6574u
+
+#define IPV6_MTU_MIN 1280 /* below it the kernel has no IPv6 on a device */
 
 /* ---- sandbox.c ---- */
 

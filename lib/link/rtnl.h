@@ -9,6 +9,8 @@
 
 #include "link/link.h"
 
+#define IFA_PROTO_ATTRIBUTE 11 /* IFA_PROTO, which headers before 5.18 lack */
+
 struct link_handle {
 	int fd;          /* -1 after a failure: reopened by the next call */
 	bool single_use; /* of another namespace or family: never reopened */
