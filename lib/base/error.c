@@ -77,3 +77,14 @@ void error_clear(struct error *error)
 	error->message[0] = '\0';
 	error->kernel[0] = '\0';
 }
+
+const char *errno_text(int number)
+{
+#ifdef HAVE_STRERRORDESC_NP
+	const char *text = strerrordesc_np(number);
+
+	return text ? text : "unknown error";
+#else
+	return strerror(number);
+#endif
+}

@@ -30,4 +30,7 @@ void error_set_kernel(struct error *error, const char *text);
 
 void error_clear(struct error *error);
 
+/* What the C library says of an errno, for a sentence. */
+const char *errno_text(int number);
+
 #endif

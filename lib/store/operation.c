@@ -45,7 +45,7 @@ static int lock_error(struct store *store, int r, struct error *error)
 {
 	return error_set(error, r, BN_REASON_STATE,
 			 "can't lock %s/" LOCK_FILE ": %s; is that file system able to lock?",
-			 store->directory, strerrordesc_np(-r));
+			 store->directory, errno_text(-r));
 }
 
 int migration_lock(struct store *store, struct error *error)

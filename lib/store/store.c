@@ -72,8 +72,7 @@ int store_error(struct store *store, struct error *error)
 	return error_set(error, -number, BN_REASON_STATE,
 			 "the state in %s can't be used: %s (%s); see that the directory can be "
 			 "written and has room, or name another",
-			 store->directory, strerrordesc_np(number),
-			 sqlite3_errmsg(store->database));
+			 store->directory, errno_text(number), sqlite3_errmsg(store->database));
 }
 
 static int directory_error(const char *directory, const char *what, struct error *error)
@@ -82,7 +81,7 @@ static int directory_error(const char *directory, const char *what, struct error
 
 	return error_set(error, -number, BN_REASON_STATE,
 			 "%s the state directory %s: %s; use a directory that this user can write",
-			 what, directory, strerrordesc_np(number));
+			 what, directory, errno_text(number));
 }
 
 /* Open to readers whatever the umask is, as their listings need no privilege. */
@@ -257,7 +256,7 @@ static void forget_transaction(struct store *store)
 static int injected_error(struct store *store, int r, struct error *error)
 {
 	return error_set(error, r, BN_REASON_STATE, "the state in %s can't be written: %s",
-			 store->directory, strerrordesc_np(-r));
+			 store->directory, errno_text(-r));
 }
 
 int store_begin(struct store *store, struct error *error)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* error.c and util.c. */
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -74,6 +75,14 @@ static void test_error_kernel_text(void **state)
 	text[sizeof(error.kernel) - 1] = '\0';
 	error_set_kernel(&error, text);
 	assert_string_equal(error.kernel, text);
+}
+
+static void test_errno_text(void **state)
+{
+	(void)state;
+	assert_string_equal(errno_text(ENOENT), "No such file or directory");
+	/* no errno of any kernel */
+	assert_string_equal(errno_text(4096), "unknown error");
 }
 
 static void test_string_copy(void **state)
@@ -152,6 +161,7 @@ int main(void)
 		cmocka_unit_test(test_error_is_cut_at_a_character),
 		cmocka_unit_test(test_error_of_full_length_is_not_cut),
 		cmocka_unit_test(test_error_kernel_text),
+		cmocka_unit_test(test_errno_text),
 		cmocka_unit_test(test_string_copy),
 		cmocka_unit_test(test_vector),
 		cmocka_unit_test(test_hash),

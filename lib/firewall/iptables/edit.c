@@ -424,6 +424,6 @@ int edit_table(struct edit *edit, struct error *error)
 		return error_set(error, r, BN_REASON_KERNEL,
 				 "table %s can't be changed: %s; see whether iptables-legacy-save "
 				 "can read it",
-				 table_name(edit->table->id), strerrordesc_np(-r));
+				 table_name(edit->table->id), errno_text(-r));
 	return r;
 }

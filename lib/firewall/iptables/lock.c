@@ -14,12 +14,12 @@ int xtables_lock(const char *path, deadline_ms deadline, int *ret_fd, struct err
 		return error_set(error, -errno, error_reason(errno, BN_REASON_KERNEL),
 				 "can't open the xtables lock %s: %s; run as root, or name a file "
 				 "that can be written with option iptables.lock-file",
-				 path, strerrordesc_np(errno));
+				 path, errno_text(errno));
 	for (unsigned int attempt = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; attempt++) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return error_set(error, -errno, BN_REASON_KERNEL,
 					 "can't lock %s: %s; is that file system able to lock?",
-					 path, strerrordesc_np(errno));
+					 path, errno_text(errno));
 		if (!deadline_pause(deadline, attempt))
 			return error_set(error, -ETIMEDOUT, BN_REASON_TIMEOUT,
 					 "another program held the xtables lock %s until the time "

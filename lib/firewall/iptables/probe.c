@@ -67,8 +67,7 @@ int iptables_probe(int family, int *ret_fd, struct error *error)
 				 "kernel that has it, or use nftables",
 				 family == AF_INET ? "IPv4" : "IPv6",
 				 family == AF_INET ? "ip_tables" : "ip6_tables");
-	return error_set(error, r, BN_REASON_KERNEL, "can't ask for xtables: %s",
-			 strerrordesc_np(-r));
+	return error_set(error, r, BN_REASON_KERNEL, "can't ask for xtables: %s", errno_text(-r));
 }
 
 int iptables_table_info(const struct iptables *iptables, int family, enum table_id id,
@@ -133,5 +132,5 @@ int iptables_commit_error(const struct iptables *iptables, const struct table *t
 				 "modules, or use nftables",
 				 family, missing);
 	return error_set(error, code, BN_REASON_KERNEL, "the kernel refuses table %s (%s): %s",
-			 table_name(table->id), family, strerrordesc_np(-code));
+			 table_name(table->id), family, errno_text(-code));
 }

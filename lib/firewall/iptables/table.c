@@ -36,7 +36,7 @@ static int table_open_error(int family, enum table_id id, int code, struct error
 				 table_name(id), tables);
 	default:
 		return error_set(error, -code, BN_REASON_KERNEL, "can't read table %s of %s: %s",
-				 table_name(id), tables, strerrordesc_np(code));
+				 table_name(id), tables, errno_text(code));
 	}
 }
 

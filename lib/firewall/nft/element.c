@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What comes and goes: set elements, one or two for a rule, and back. */
 #include <arpa/inet.h>
+#include <endian.h>
 
 #include "firewall/nft/nft.h"
 #include "model/port.h"
