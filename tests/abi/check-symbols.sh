@@ -49,7 +49,7 @@ needed()
 {
 	local unexpected
 	unexpected=$(readelf -d "$library" | sed -nE 's/.*NEEDED.*\[(.*)\]/\1/p' |
-		grep -vxE 'lib(c|mnl|nftnl|nl-3|nl-route-3|sqlite3)\.so\.[0-9]+|ld-linux.*')
+		grep -vxE 'lib(c|mnl|nftnl|nl-3|sqlite3)\.so\.[0-9]+|ld-linux.*')
 	[ -z "$unexpected" ] || { echo "$unexpected"; return 1; }
 }
 check symbols-needed needed
