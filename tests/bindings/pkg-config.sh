@@ -17,7 +17,8 @@ cd "$work" || exit 1
 prefix=$(sed -n 's/^prefix = //p' "$build_dir/Makefile")
 stage=$work/stage
 check install-destdir make -s -C "$build_dir" install "DESTDIR=$stage"
-export PKG_CONFIG_PATH=$stage$prefix/lib/pkgconfig LD_LIBRARY_PATH=$stage$prefix/lib
+# Alone: what the library is made with need not be there.
+export PKG_CONFIG_LIBDIR=$stage$prefix/lib/pkgconfig LD_LIBRARY_PATH=$stage$prefix/lib
 
 flags()
 {
@@ -37,6 +38,16 @@ libs()
 -lbridgenet"
 }
 check pkg-config-libs libs
+
+static_libs()
+{
+	local flag known
+	known=$(flags --static --libs | xargs -n 1)
+	for flag in -lbridgenet -lmnl -lnftnl -lnl-3 -lsqlite3 -pthread; do
+		grep -qxF -e "$flag" <<<"$known" || { echo "$flag is not in: $known"; return 1; }
+	done
+}
+check pkg-config-static-libs static_libs
 
 compiled()
 {
