@@ -74,7 +74,8 @@ void bn_ctx_free(bn_ctx *ctx);
 
 /* The settings below are taken before the first verb, afterwards they are -EBUSY. */
 
-/* Where the state is kept; default "/run/bridgenet". An absolute path. Since: 0.1 */
+/* Where the state is kept; default "/run/bridgenet", or what the library was configured
+ * with. An absolute path. Since: 0.1 */
 int bn_ctx_set_state_dir(bn_ctx *ctx, const char *path);
 
 /* "nftables", "iptables-legacy" or "auto" (default). -EINVAL for a name that this build does not

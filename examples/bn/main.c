@@ -89,7 +89,7 @@ _Noreturn void cli_help(const struct cli *cli)
 		printf("  %-16s %s\n", name, commands[i].summary);
 	}
 	printf("\nOptions, before or after the command:\n"
-	       "  --state-dir DIR  where the state is kept (/run/bridgenet)\n"
+	       "  --state-dir DIR  where the state is kept (" DEFAULT_STATE_DIR ")\n"
 	       "  --backend NAME   nftables, iptables-legacy or auto\n"
 	       "  --json           print JSON\n"
 	       "\nSPEC is [HOSTIP:][HOSTPORT[-LAST]:]PORT[-LAST][/tcp|udp|sctp].\n");

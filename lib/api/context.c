@@ -4,7 +4,6 @@
 
 #include "api/api.h"
 
-#define DEFAULT_STATE_DIR "/run/bridgenet"
 #define DEFAULT_TIMEOUT_MS 10000
 
 int bn_ctx_new(uint32_t flags, bn_ctx **ret_ctx)
@@ -18,6 +17,7 @@ int bn_ctx_new(uint32_t flags, bn_ctx **ret_ctx)
 		return -ENOMEM;
 	ctx->pid = getpid();
 	ctx->timeout_ms = DEFAULT_TIMEOUT_MS;
+	_Static_assert(sizeof(DEFAULT_STATE_DIR) <= sizeof(ctx->state_dir), "--with-state-dir");
 	string_copy(ctx->state_dir, sizeof(ctx->state_dir), DEFAULT_STATE_DIR);
 	*ret_ctx = ctx;
 	return 0;

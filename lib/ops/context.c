@@ -151,16 +151,12 @@ static int detect_backend(bn_ctx *ctx)
 		r = find_backend(ctx, false, "the host's own firewall uses it");
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = -EOPNOTSUPP;
 	for (backend = firewall_backends; *backend; backend++) {
 		error_clear(&ctx->error);
 		r = try_backend(ctx, *backend, "the first that this kernel has");
 		if (r >= 0)
 			return 0;
 	}
-	if (!firewall_backends[0])
-		return error_set(&ctx->error, r, BN_REASON_BACKEND_UNAVAILABLE,
-				 "this build of the library has no backend; build it with one");
 	return r;
 }
 
