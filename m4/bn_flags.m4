@@ -23,7 +23,7 @@ AC_DEFUN([BN_APPEND_LDFLAGS], [
 		AS_VAR_PUSHDEF([cached], [bn_cv_ldflag_$flag])
 		AC_CACHE_CHECK([whether the linker takes $flag], [cached], [
 			bn_save_LDFLAGS=$LDFLAGS
-			LDFLAGS="$LDFLAGS -Werror $flag"
+			LDFLAGS="$LDFLAGS $flag"
 			AC_LINK_IFELSE([AC_LANG_PROGRAM()],
 				[AS_VAR_SET([cached], [yes])], [AS_VAR_SET([cached], [no])])
 			LDFLAGS=$bn_save_LDFLAGS

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The other ways to build: what configure refuses, without a backend, without jansson and tests,
-# with clang, with musl, and from a tarball. BN_BUILD_DIR has the usual build.
+# static, with clang, with musl, and from a tarball. BN_BUILD_DIR has the usual build.
 # shellcheck disable=SC2317 # functions are called by name
 set -u
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
@@ -10,7 +10,7 @@ source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 
-# configured DIRECTORY ARGUMENT...: what one gcc has learned about itself, the next need not ask.
+# configured DIRECTORY ARGUMENT...
 configured()
 {
 	mkdir -p "$work/$1" && cd "$work/$1" || return
@@ -24,6 +24,7 @@ built()
 	configured "$@" && make -s -j"$(nproc)" CFLAGS='-O2 -Werror'
 }
 
+# What is known of gcc once need not be asked again.
 cache=--cache-file=$work/cache
 
 without_nftables()
@@ -34,20 +35,26 @@ without_nftables()
 }
 check build-without-nftables without_nftables
 
+# Two cases look at this build.
+build_without_iptables()
+{
+	cd "$work/without-iptables" 2>/dev/null && [ -f bn ] && return
+	built without-iptables "$cache" --disable-iptables-legacy --disable-tests \
+		--with-state-dir="$work/states" --prefix="$work/moved"
+}
+
 without_iptables()
 {
-	built without-iptables "$cache" --disable-iptables-legacy --disable-tests \
-		--with-state-dir="$work/states" --prefix="$work/moved" || return
+	build_without_iptables || return
 	! readelf -n .libs/libbridgenet.so | grep -F 0x407c0c0a || return
 	! ./bn --backend iptables-legacy rules 2>error && grep -F "unknown to this build" error
 }
 check build-without-iptables-legacy without_iptables
 
-# The build before has another default: the library's, that of the help, of the manual, and what
-# pkg-config tells.
+# It has another default: the library's, that of the help, of the manual, and what pkg-config tells.
 state_dir()
 {
-	cd "$work/without-iptables" && make -s install >install.log 2>&1 || return
+	build_without_iptables && make -s install >install.log 2>&1 || return
 	"$source_dir/tests/private.sh" ./bn network create one >/dev/null &&
 		[ -f "$work/states/state.db" ] || return
 	./bn --help | grep -F "($work/states)" || return
@@ -61,7 +68,8 @@ check build-with-state-dir state_dir
 # ---- What configure refuses, and the way out that it names ----
 
 # What is known already, but for what these lack.
-sed -e /pkg_cv_/d -e /ac_cv_env_/d "$work/cache" >"$work/cache-lacking"
+[ ! -f "$work/cache" ] ||
+	sed -e /pkg_cv_/d -e /OBJCOPY/d -e /ac_cv_env_/d "$work/cache" >"$work/cache-lacking"
 mkdir "$work/modules"
 pkg-config --variable pc_path pkg-config | tr : '\n' | while read -r directory; do
 	find "$directory" -name '*.pc' ! -name jansson.pc ! -name cmocka.pc \
@@ -87,7 +95,73 @@ check refuses-no-jansson refused '(Debian: libjansson-dev), or leave those out w
 	"${lacking[@]}"
 check refuses-no-cmocka refused '(Debian: libcmocka-dev), or leave those out with --disable-tests' \
 	"${lacking[@]}" --without-jansson
+check refuses-no-objcopy refused 'objcopy is missing' "${lacking[@]}" --enable-static \
+	ac_cv_prog_OBJCOPY= ac_cv_prog_ac_ct_OBJCOPY=
 check takes-no-bn configured no-bn "${lacking[@]}" --disable-bn --disable-tests
+
+# ---- The static library ----
+
+install_archive()
+{
+	cd "$work/archive" 2>/dev/null && [ -f install.log ] && return
+	built archive "$cache" --enable-static --disable-tests --without-jansson \
+		--prefix="$work/static" && make -s install >install.log 2>&1
+}
+
+exports()
+{
+	install_archive || return
+	same_lines bridgenet.map \
+		"$(grep -oE '\bbn_[a-z0-9_]+;' "$source_dir/lib/bridgenet.map" | tr -d ';')" \
+		libbridgenet.a "$(nm -g --defined-only "$work/static/lib/libbridgenet.a" |
+			awk 'NF == 3 { print $3 }')"
+}
+check static-exports-the-interface exports
+
+# A program that has a name of its own for each that is global in the library's objects.
+collides()
+{
+	local output
+	install_archive || return
+	find lib -name '*.o' ! -path '*/.libs/*' -exec nm -g --defined-only {} + |
+		awk 'NF == 3 && $3 !~ /^bn_/ { print "void " $3 "(void) { abort(); }" }' >names
+	[ "$(wc -l <names)" -gt 100 ] || return
+	(echo '#include <stdlib.h>' && cat names) >names.c
+	cat >program.c <<'END'
+#include <bridgenet.h>
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+	bn_ctx *ctx = NULL;
+	bn_network_list *networks = NULL;
+
+	if (argc != 2 || bn_ctx_new(0, &ctx) < 0 || bn_ctx_set_state_dir(ctx, "relative") == 0)
+		return 1;
+	puts(bn_error_message(ctx));
+	if (bn_ctx_set_state_dir(ctx, argv[1]) < 0 || bn_networks_list(ctx, 0, &networks) < 0) {
+		puts(bn_error_message(ctx));
+		return 1;
+	}
+	bn_network_list_free(networks);
+	bn_ctx_free(ctx);
+	return 0;
+}
+END
+	rm -f "$work/static/lib"/libbridgenet.so*
+	# shellcheck disable=SC2046 # flags are words
+	gcc -o program program.c names.c $(PKG_CONFIG_LIBDIR=$work/static/lib/pkgconfig \
+		pkg-config --static --cflags --libs bridgenet) || return
+	! readelf -d program | grep -F libbridgenet || return
+	output=$(./program "$work/none") && [[ $output == *'is not an absolute path'* ]]
+}
+check static-collides-with-nothing collides
+
+uninstalled()
+{
+	install_archive && make -s uninstall >uninstall.log 2>&1 &&
+		! find "$work/static" -type f | grep .
+}
+check static-uninstalls uninstalled
 
 # ---- The usual library ----
 
@@ -102,8 +176,14 @@ check build-notes-libiptc noted
 
 # ---- Other compilers and C libraries ----
 
+# Here without the shared library: bn is linked with the archive.
+with_clang()
+{
+	built clang CC=clang --enable-static --disable-shared --disable-tests &&
+		! readelf -d bn | grep -F libbridgenet && ./bn version
+}
 if have clang; then
-	check build-clang built clang CC=clang --disable-tests
+	check build-clang with_clang
 else
 	skip build-clang "no clang"
 fi
