@@ -86,7 +86,7 @@ static void fill_address(enum kind_address is, uint32_t traits, const struct rul
 	case ADDRESS_SUBNET_FOR_DEVICE:
 		if (traits & PLAN_POSTROUTING_IN)
 			break;
-		/* fall through */
+		__attribute__((fallthrough));
 	case ADDRESS_SUBNET:
 		*ret_prefix = network_subnet(subject->network, family)->prefix;
 		break;

@@ -61,7 +61,7 @@ static void fill_blank(const struct rule *rule, const struct blank *blank,
 			snprintf(text, BLANK_MAX, "this host");
 			break;
 		}
-		/* fall through */
+		__attribute__((fallthrough));
 	case BLANK_ADDRESS:
 		addr_format(field, text);
 		break;

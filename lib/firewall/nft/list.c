@@ -81,7 +81,7 @@ static bool in_both(enum rule_kind kind, enum nft_field field)
 
 	for (size_t i = NFT_FIXED_OF(kind); i < NFT_FIXED_OF(kind + 1) && nft_fixed_at(i); i++) {
 		sets++;
-		having += memchr(nft_fixed_at(i)->key, field, FIELDS_MAX) != NULL;
+		having += memchr(nft_fixed_at(i)->key, (int)field, FIELDS_MAX) != NULL;
 	}
 	return sets && having == sets;
 }
