@@ -118,7 +118,7 @@ static size_t option_position(const struct options *options, const char *key, bo
 
 int options_set(struct options *options, const char *key, const char *value)
 {
-	char *key_copy CLEANUP_FREE = NULL, *value_copy CLEANUP_FREE = NULL;
+	CLEANUP_FREE char *key_copy = NULL, *value_copy = NULL;
 	size_t position;
 	bool found;
 
@@ -300,7 +300,7 @@ static int options_parse_line(char *line, struct options *options)
 int options_parse(const char *text, struct options *ret_options)
 {
 	struct options options = { 0 };
-	char *copy CLEANUP_FREE = strdup(text ? text : "");
+	CLEANUP_FREE char *copy = strdup(text ? text : "");
 	int r = 0;
 
 	if (!copy)

@@ -69,7 +69,7 @@ static bool give(struct rule *rule, const holder_vector *holders, const struct h
 	return true;
 }
 
-static void find_network(struct rule *rule, const network_vector *networks)
+static void find_owner_network(struct rule *rule, const network_vector *networks)
 {
 	const char *bridge = rule->kind == RULE_FOREIGN ? "" : rule->in[0] ? rule->in : rule->out;
 	char label[NETWORK_LABEL_MAX];
@@ -155,7 +155,7 @@ int owners_find(rule_vector *rules, const network_vector *networks,
 		if (addr_is_set(&wanted.addr) && give(rule, &holders, &wanted))
 			continue;
 		if (rule->network[0] || rule->in[0] || rule->out[0])
-			find_network(rule, networks);
+			find_owner_network(rule, networks);
 	}
 	free(holders.items);
 	return r < 0 ? r : find_loopback_owners(rules);

@@ -25,7 +25,7 @@ static bool is_present(const struct rule_subject *subject, int family)
 	return !subject->network || network_subnet(subject->network, family);
 }
 
-static bool has_family(const struct kind *kind, const struct rule_subject *subject, int family)
+static bool kind_has_family(const struct kind *kind, const struct rule_subject *subject, int family)
 {
 	switch (kind->families) {
 	case FAMILIES_PRESENT:
@@ -165,7 +165,7 @@ static int plan_subject(const struct planner *planner, const struct rule_subject
 	if (!has_rule(planner->kind, subject))
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0; i++) {
-		if (!has_family(planner->kind, subject, families[i]))
+		if (!kind_has_family(planner->kind, subject, families[i]))
 			continue;
 		if (planner->kind->host_ports)
 			r = add_port_rules(planner, subject, families[i]);

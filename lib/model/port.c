@@ -189,7 +189,7 @@ static int host_span_apply(const struct port_text *pieces, const struct port_spa
 
 int port_parse(const char *text, struct port_request *ret_request, struct error *error)
 {
-	char *copy CLEANUP_FREE = strdup(text);
+	CLEANUP_FREE char *copy = strdup(text);
 	struct port_text pieces = { .whole = text };
 	struct port_request request = { 0 };
 	struct port_span container;

@@ -263,9 +263,9 @@ static void rules_move(rule_vector *rules, struct sort_key *keys)
  */
 static bool sort_by_keys(rule_vector *rules)
 {
-	struct sort_key *keys CLEANUP_FREE = malloc(rules->len * sizeof(*keys));
-	struct owner **owners CLEANUP_FREE = malloc(rules->len * sizeof(*owners));
-	struct owner *table CLEANUP_FREE = NULL;
+	CLEANUP_FREE struct sort_key *keys = malloc(rules->len * sizeof(*keys));
+	CLEANUP_FREE struct owner **owners = malloc(rules->len * sizeof(*owners));
+	CLEANUP_FREE struct owner *table = NULL;
 	size_t size = 2;
 
 	while (size < rules->len * 2)

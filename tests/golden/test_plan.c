@@ -147,8 +147,8 @@ static void print_missing(const char *text, const char *other, char mark)
 
 static void check_golden(const struct scenario *scenario, const struct firewall_backend *backend)
 {
-	char *planned CLEANUP_FREE = render(scenario, backend);
-	char *golden CLEANUP_FREE = NULL;
+	CLEANUP_FREE char *planned = render(scenario, backend);
+	CLEANUP_FREE char *golden = NULL;
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/%s.%s.plan", GOLDEN_DIR, scenario->name, backend->name);

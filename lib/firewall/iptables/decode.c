@@ -67,8 +67,8 @@ uint16_t entry_protocol(int family, const void *data)
 /* ---- the head ---- */
 
 /* False if the mask is not that of a prefix. */
-static bool read_prefix(int family, const uint8_t *addr, const uint8_t *mask, size_t size,
-			struct prefix *prefix)
+static bool decode_prefix(int family, const uint8_t *addr, const uint8_t *mask, size_t size,
+			  struct prefix *prefix)
 {
 	uint8_t len = 0;
 
@@ -87,7 +87,7 @@ static bool read_prefix(int family, const uint8_t *addr, const uint8_t *mask, si
 }
 
 /* False if it stands for more than one name. */
-static bool read_interface(const char *field, const unsigned char *mask, char *name)
+static bool decode_interface(const char *field, const unsigned char *mask, char *name)
 {
 	size_t len = strnlen(field, IFNAMSIZ);
 
@@ -117,12 +117,12 @@ static int read_head(int family, const void *data, const struct entry_head *head
 	rule->out_not = *head->inverted & IPT_INV_VIA_OUT;
 	rule->source_not = *head->inverted & IPT_INV_SRCIP;
 	rule->destination_not = *head->inverted & IPT_INV_DSTIP;
-	if (!read_prefix(family, head->source, head->source_mask, head->address_len,
-			 &rule->source) ||
-	    !read_prefix(family, head->destination, head->destination_mask, head->address_len,
-			 &rule->destination) ||
-	    !read_interface(head->in, head->in_mask, rule->in) ||
-	    !read_interface(head->out, head->out_mask, rule->out))
+	if (!decode_prefix(family, head->source, head->source_mask, head->address_len,
+			   &rule->source) ||
+	    !decode_prefix(family, head->destination, head->destination_mask, head->address_len,
+			   &rule->destination) ||
+	    !decode_interface(head->in, head->in_mask, rule->in) ||
+	    !decode_interface(head->out, head->out_mask, rule->out))
 		r = DECODED_FOREIGN;
 	if (*head->flags & head->goto_flag)
 		r |= DECODED_GOTO;
@@ -345,7 +345,7 @@ static void say_prefix(struct text *text, const char *flag, bool inverted, int f
 	struct prefix prefix = { 0 };
 	char buffer[PREFIX_TEXT_MAX];
 
-	if (!read_prefix(family, addr, mask, size, &prefix))
+	if (!decode_prefix(family, addr, mask, size, &prefix))
 		say(text, "[address with a mask]");
 	else if (prefix.addr.family)
 		say(text, "%s%s %s", inverted ? "! " : "", flag, prefix_format(&prefix, buffer));
