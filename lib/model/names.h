@@ -11,7 +11,6 @@
 #define ID_LEN 64           /* hex digits of a network's id */
 #define NETWORK_NAME_MAX 60 /* with an endpoint's id and '/', fits an nft comment */
 #define ENDPOINT_ID_MAX 64
-#define DEFAULT_BRIDGE "bn0"
 
 /* A letter or digit, then letters, digits, '_', '.', '-'. 0, -EINVAL or -ENAMETOOLONG in *error,
  * with a sentence that names the value. */

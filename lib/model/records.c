@@ -16,37 +16,6 @@ const char *driver_name(enum driver driver)
 	return "null";
 }
 
-static int items_copy(void **ret_items, size_t *ret_capacity, const void *items, size_t len,
-		      size_t size)
-{
-	void *copy = NULL;
-
-	if (len > 0) {
-		copy = malloc(len * size);
-		if (!copy)
-			return -ENOMEM;
-		memcpy(copy, items, len * size);
-	}
-	*ret_items = copy;
-	*ret_capacity = len;
-	return 0;
-}
-
-int network_copy(struct network *dst, const struct network *src)
-{
-	struct network copy = *src;
-
-	if (options_copy(&copy.options, &src->options) < 0)
-		return -ENOMEM;
-	if (items_copy((void **)&copy.reserved.items, &copy.reserved.capacity, src->reserved.items,
-		       src->reserved.len, sizeof(*src->reserved.items)) < 0) {
-		options_clear(&copy.options);
-		return -ENOMEM;
-	}
-	*dst = copy;
-	return 0;
-}
-
 void network_clear(struct network *network)
 {
 	options_clear(&network->options);
@@ -58,13 +27,15 @@ int endpoint_copy(struct endpoint *dst, const struct endpoint *src)
 {
 	struct endpoint copy = *src;
 
-	if (options_copy(&copy.options, &src->options) < 0)
+	memset(&copy.routes, 0, sizeof(copy.routes));
+	if (vector_reserve(&copy.routes, src->routes.len) < 0)
 		return -ENOMEM;
-	if (items_copy((void **)&copy.routes.items, &copy.routes.capacity, src->routes.items,
-		       src->routes.len, sizeof(*src->routes.items)) < 0) {
-		options_clear(&copy.options);
+	if (options_copy(&copy.options, &src->options) < 0) {
+		free(copy.routes.items);
 		return -ENOMEM;
 	}
+	for (size_t i = 0; i < src->routes.len; i++)
+		copy.routes.items[copy.routes.len++] = src->routes.items[i];
 	*dst = copy;
 	return 0;
 }

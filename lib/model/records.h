@@ -78,9 +78,8 @@ struct rows {
 	port_vector ports;
 };
 
-int network_copy(struct network *dst, const struct network *src); /* 0, -ENOMEM */
 void network_clear(struct network *network);
-int endpoint_copy(struct endpoint *dst, const struct endpoint *src);
+int endpoint_copy(struct endpoint *dst, const struct endpoint *src); /* 0, -ENOMEM */
 void endpoint_clear(struct endpoint *endpoint);
 void networks_clear(network_vector *networks);
 void endpoints_clear(endpoint_vector *endpoints);

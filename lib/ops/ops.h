@@ -50,7 +50,7 @@ int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, bool hold,
 	       struct endpoint *ret_endpoint, struct published *ret_published);
 int ops_detach(bn_ctx *ctx, const char *network, const char *const *ids, size_t len,
 	       uint32_t flags);
-/* An endpoint by the network's name or id; what host endpoints show as addresses is the host's. */
+/* An endpoint by the network's name or id. */
 int ops_endpoint_get(bn_ctx *ctx, const char *network, const char *id,
 		     struct endpoint *ret_endpoint);
 

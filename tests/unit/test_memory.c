@@ -62,18 +62,6 @@ static struct endpoint endpoint;
 static struct port port;
 static uint32_t traits;
 
-static int call_network_copy(void)
-{
-	struct network copy = { .mtu = 77 };
-	int ret = network_copy(&copy, &network);
-
-	if (ret < 0)
-		assert_int_equal(copy.mtu, 77);
-	else
-		network_clear(&copy);
-	return ret;
-}
-
 static int call_endpoint_copy(void)
 {
 	struct endpoint copy = { .mtu = 77 };
@@ -166,7 +154,6 @@ static void test_failures_of_memory(void **state)
 	assert_int_equal(options_set(&network.options, "label.a", "1"), 0);
 	assert_int_equal(options_set(&network.options, "label.b", "2"), 0);
 	assert_int_equal(options_set(&endpoint.options, "hostname", "web"), 0);
-	assert_int_equal(sweep(call_network_copy), 6);
 	assert_int_equal(sweep(call_endpoint_copy), 4);
 	assert_int_equal(sweep(call_options_replace), 4);
 	assert_int_equal(sweep(call_options_text), 7);

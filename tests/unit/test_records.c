@@ -9,34 +9,6 @@ static void test_driver_name(void **state)
 	assert_string_equal(driver_name(DRIVER_NONE), "null");
 }
 
-static void test_network_copy_shares_nothing(void **state)
-{
-	struct network network = network_of("172.17.0.0/16", "fd00::/64"), copy = { 0 };
-	network_vector networks = { 0 };
-
-	(void)state;
-	*vector_push(&network.reserved) = addr_of("172.17.0.9");
-	*vector_push(&network.reserved) = addr_of("fd00::9");
-	assert_int_equal(options_set(&network.options, "label.a", "1"), 0);
-	assert_int_equal(network_copy(&copy, &network), 0);
-	assert_ptr_not_equal(copy.reserved.items, network.reserved.items);
-	assert_int_equal(options_set(&network.options, "label.a", "2"), 0);
-	network.reserved.items[1] = addr_of("fd00::8");
-	network_clear(&network);
-	assert_string_equal(network.name, "");
-	assert_null(network.reserved.items);
-	assert_string_equal(copy.name, "bridge");
-	assert_int_equal(copy.reserved.len, 2);
-	assert_int_equal(copy.reserved.items[1].bytes[15], 9);
-	assert_string_equal(options_get(&copy.options, "label.a"), "1");
-	/* A copy grows like any other. */
-	assert_non_null(vector_push(&copy.reserved));
-	assert_int_equal(copy.reserved.items[0].bytes[3], 9);
-	*vector_push(&networks) = copy;
-	networks_clear(&networks);
-	assert_int_equal(networks.len, 0);
-}
-
 static void test_endpoint_copy_shares_nothing(void **state)
 {
 	struct endpoint endpoint = endpoint_of("172.17.0.2/16", NULL), copy = { 0 }, empty = { 0 };
@@ -91,7 +63,6 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_driver_name),
-		cmocka_unit_test(test_network_copy_shares_nothing),
 		cmocka_unit_test(test_endpoint_copy_shares_nothing),
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_ports_clear),
