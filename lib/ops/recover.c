@@ -63,18 +63,18 @@ static int demolish_ports(bn_ctx *ctx, const struct port *ports, size_t len)
 
 static int demolish_rows(bn_ctx *ctx, const struct operation *operation)
 {
-	CLEANUP(networks_clear) network_vector networks = { 0 };
-	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
-	CLEANUP(ports_clear) port_vector ports = { 0 };
+	CLEANUP(rows_clear) struct rows rows = { 0 };
+	const port_vector *ports = &rows.ports;
 	int r;
 
-	r = store_operation_rows(ctx->store, operation, &networks, &endpoints, &ports, &ctx->error);
-	for (size_t i = 0; i < endpoints.len && r >= 0; i++)
-		r = demolish_endpoint(ctx, &endpoints.items[i], &ports);
-	for (size_t i = 0; !endpoints.len && i < ports.len && r >= 0; i += run_length(&ports, i))
-		r = demolish_ports(ctx, &ports.items[i], run_length(&ports, i));
-	for (size_t i = 0; i < networks.len && r >= 0; i++)
-		r = network_demolish(ctx, &networks.items[i]);
+	r = store_operation_rows(ctx->store, operation, &rows, &ctx->error);
+	for (size_t i = 0; i < rows.endpoints.len && r >= 0; i++)
+		r = demolish_endpoint(ctx, &rows.endpoints.items[i], ports);
+	for (size_t i = 0; !rows.endpoints.len && i < ports->len && r >= 0;
+	     i += run_length(ports, i))
+		r = demolish_ports(ctx, &ports->items[i], run_length(ports, i));
+	for (size_t i = 0; i < rows.networks.len && r >= 0; i++)
+		r = network_demolish(ctx, &rows.networks.items[i]);
 	return r;
 }
 

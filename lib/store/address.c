@@ -20,8 +20,7 @@ static int address_statement(struct store *store, enum statement which, const ch
 		return r;
 	bind_text(*ret_statement, 1, network);
 	bind_int(*ret_statement, 2, family_number(addr->family));
-	bind_addr(*ret_statement, 3, addr);
-	return 0;
+	return bind_addr(*ret_statement, 3, addr) < 0 ? error_oom(error) : 0;
 }
 
 int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
@@ -69,11 +68,13 @@ static int read_highest(struct store *store, const char *network, int family, st
 			struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	struct addr addr = { .family = family };
-	int r = address_statement(store, STATEMENT_ADDRESS_HIGHEST, network, &addr, &row, error);
+	int r = statement_get(store, STATEMENT_ADDRESS_HIGHEST, &row, error);
 
-	if (r == 0)
-		r = statement_step(store, row, error);
+	if (r < 0)
+		return r;
+	bind_text(row, 1, network);
+	bind_int(row, 2, family_number(family));
+	r = statement_step(store, row, error);
 	if (r < 0)
 		return r;
 	if (r == 0)

@@ -242,7 +242,9 @@ static int insert_endpoint(struct store *store, int64_t operation, struct endpoi
 	if (r < 0)
 		return r;
 	if (format_route_lines(endpoint, &routes) < 0 ||
-	    options_serialize(&endpoint->options, &options) < 0)
+	    options_serialize(&endpoint->options, &options) < 0 ||
+	    bind_prefix(insert, 10, &endpoint->ipv4) < 0 ||
+	    bind_prefix(insert, 11, &endpoint->ipv6) < 0)
 		return error_oom(error);
 	bind_text(insert, 1, endpoint->network);
 	bind_text(insert, 2, endpoint->id);
@@ -255,8 +257,6 @@ static int insert_endpoint(struct store *store, int64_t operation, struct endpoi
 		mac_format(endpoint->mac, mac);
 	bind_text(insert, 8, mac);
 	bind_int(insert, 9, endpoint->mtu);
-	bind_prefix(insert, 10, &endpoint->ipv4);
-	bind_prefix(insert, 11, &endpoint->ipv6);
 	bind_int(insert, 12, endpoint->gateway_priority);
 	bind_text(insert, 13, routes);
 	bind_text(insert, 14, options);

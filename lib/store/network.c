@@ -291,11 +291,13 @@ static int check_network_holder(struct store *store, const struct network *netwo
 			 network->bridge, column_text(row, 0), network->name);
 }
 
-static void bind_subnet(sqlite3_stmt *statement, int index, const struct subnet *subnet)
+static int bind_subnet(sqlite3_stmt *statement, int index, const struct subnet *subnet)
 {
-	bind_prefix(statement, index, &subnet->prefix);
-	bind_addr(statement, index + 1, &subnet->gateway);
-	bind_prefix(statement, index + 2, &subnet->range);
+	int r = bind_prefix(statement, index, &subnet->prefix);
+
+	if (r == 0)
+		r = bind_addr(statement, index + 1, &subnet->gateway);
+	return r < 0 ? r : bind_prefix(statement, index + 2, &subnet->range);
 }
 
 static int insert_network(struct store *store, int64_t operation, const struct network *network,
@@ -308,7 +310,9 @@ static int insert_network(struct store *store, int64_t operation, const struct n
 	if (r < 0)
 		return r;
 	if (format_reserved_addresses(network, &reserved) < 0 ||
-	    options_serialize(&network->options, &options) < 0)
+	    options_serialize(&network->options, &options) < 0 ||
+	    bind_subnet(insert, 7, &network->ipv4) < 0 ||
+	    bind_subnet(insert, 10, &network->ipv6) < 0)
 		return error_oom(error);
 	bind_text(insert, 1, network->name);
 	bind_text(insert, 2, id);
@@ -316,8 +320,6 @@ static int insert_network(struct store *store, int64_t operation, const struct n
 	bind_text(insert, 4, network->bridge);
 	bind_int(insert, 5, network->bridge_adopted);
 	bind_int(insert, 6, network->mtu);
-	bind_subnet(insert, 7, &network->ipv4);
-	bind_subnet(insert, 10, &network->ipv6);
 	bind_text(insert, 13, reserved);
 	bind_text(insert, 14, options);
 	bind_int(insert, 15, 0);
@@ -404,4 +406,28 @@ int store_endpoint_count(struct store *store, const char *network, size_t *ret_c
 		return r;
 	*ret_count = (size_t)sqlite3_column_int64(row, 0);
 	return 0;
+}
+
+int store_endpoint_counts(struct store *store, const network_vector *networks, size_t *ret_counts,
+			  struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r;
+
+	for (size_t i = 0; i < networks->len; i++)
+		ret_counts[i] = 0;
+	if (networks->len == 1)
+		return store_endpoint_count(store, networks->items->name, ret_counts, error);
+	r = statement_get(store, STATEMENT_ENDPOINT_COUNTS, &row, error);
+	if (r < 0)
+		return r;
+	/* both come by name */
+	for (size_t i = 0; i < networks->len && (r = statement_step(store, row, error)) > 0;) {
+		while (i < networks->len &&
+		       strcmp(networks->items[i].name, column_text(row, 0)) < 0)
+			i++;
+		if (i < networks->len && strcmp(networks->items[i].name, column_text(row, 0)) == 0)
+			ret_counts[i] = (size_t)sqlite3_column_int64(row, 1);
+	}
+	return r < 0 ? r : 0;
 }

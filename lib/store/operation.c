@@ -272,15 +272,14 @@ int store_operation_pending(struct store *store, enum operation_kind kind, struc
 	return r;
 }
 
-int store_operation_rows(struct store *store, const struct operation *operation,
-			 network_vector *networks, endpoint_vector *endpoints, port_vector *ports,
+int store_operation_rows(struct store *store, const struct operation *operation, struct rows *rows,
 			 struct error *error)
 {
-	int r = networks_of_operation(store, operation->id, networks, error);
+	int r = networks_of_operation(store, operation->id, &rows->networks, error);
 
 	if (r == 0)
-		r = endpoints_of_operation(store, operation->id, endpoints, error);
+		r = endpoints_of_operation(store, operation->id, &rows->endpoints, error);
 	if (r == 0)
-		r = ports_of_operation(store, operation, ports, error);
+		r = ports_of_operation(store, operation, &rows->ports, error);
 	return r;
 }

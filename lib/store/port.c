@@ -258,7 +258,8 @@ int store_port_insert(struct store *store, const struct operation *operation,
 	if (r < 0)
 		return r;
 	bind_int(insert, 1, make_key(port->protocol, size_class, port->host_port, slot));
-	bind_addr(insert, 2, &port->host_addr);
+	if (bind_addr(insert, 2, &port->host_addr) < 0)
+		return error_oom(error);
 	bind_int(insert, 3, port->container_port);
 	bind_int(insert, 4, port->count);
 	bind_int(insert, 5, store->endpoint.sequence);

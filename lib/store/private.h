@@ -12,6 +12,7 @@
 
 enum statement {
 	STATEMENT_BEGIN,
+	STATEMENT_BEGIN_READ,
 	STATEMENT_COMMIT,
 	STATEMENT_ROLLBACK,
 	STATEMENT_OPERATION_LAST,
@@ -30,6 +31,7 @@ enum statement {
 	STATEMENT_NETWORK_UNMARK,
 	STATEMENT_NETWORK_DELETE,
 	STATEMENT_ENDPOINT_COUNT,
+	STATEMENT_ENDPOINT_COUNTS,
 	STATEMENT_ENDPOINT_GET,
 	STATEMENT_ENDPOINT_NAMES,
 	STATEMENT_ENDPOINT_LIST,
@@ -82,7 +84,7 @@ struct store {
 	int lock_fd;  /* holds the locks of our operations; -1 when read-only */
 	int probe_fd; /* a second description of the same file, which sees them held */
 	bool read_only;
-	bool in_transaction;
+	bool in_transaction; /* one that may write */
 	deadline_ms deadline;
 	/* of the transaction: locks to drop if it is rolled back, and once it is committed */
 	id_vector opened, closed;
@@ -122,8 +124,9 @@ int statement_mark(struct store *store, enum statement which, int64_t operation,
 /* The text must live until the statement has run. */
 void bind_text(sqlite3_stmt *statement, int index, const char *text);
 void bind_int(sqlite3_stmt *statement, int index, int64_t value);
-void bind_addr(sqlite3_stmt *statement, int index, const struct addr *addr);
-void bind_prefix(sqlite3_stmt *statement, int index, const struct prefix *prefix);
+/* 0, -ENOMEM: they copy. */
+int bind_addr(sqlite3_stmt *statement, int index, const struct addr *addr);
+int bind_prefix(sqlite3_stmt *statement, int index, const struct prefix *prefix);
 const char *column_text(sqlite3_stmt *statement, int column); /* never NULL */
 int column_addr(sqlite3_stmt *statement, int column, struct addr *ret_addr);
 int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix);

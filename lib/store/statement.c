@@ -29,6 +29,7 @@
 
 static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+	[STATEMENT_BEGIN_READ] = "BEGIN DEFERRED",
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
 
@@ -66,6 +67,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_NETWORK_DELETE] = "DELETE FROM networks WHERE operation = ?1 OR removal = ?1",
 
 	[STATEMENT_ENDPOINT_COUNT] = "SELECT count(*) FROM endpoints WHERE network = ?1",
+	[STATEMENT_ENDPOINT_COUNTS] = "SELECT network, count(*) FROM endpoints GROUP BY network "
+				      "ORDER BY network",
 	[STATEMENT_ENDPOINT_GET] = "SELECT " ENDPOINT_COLUMNS
 				   " FROM endpoints WHERE network = ?1 AND id = ?2",
 	[STATEMENT_ENDPOINT_NAMES] = "SELECT network, id FROM endpoints WHERE sequence = ?1",
@@ -208,7 +211,7 @@ int statement_mark(struct store *store, enum statement which, int64_t operation,
 	return statement_step(store, statement, error);
 }
 
-/* Binding copies nothing and checks an index that is right by construction: it can't fail. */
+/* Binding checks an index that is right by construction, so without copying it can't fail. */
 void bind_text(sqlite3_stmt *statement, int index, const char *text)
 {
 	sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
@@ -219,27 +222,27 @@ void bind_int(sqlite3_stmt *statement, int index, int64_t value)
 	sqlite3_bind_int64(statement, index, value);
 }
 
-/* These are short enough for SQLite's copy to be cheaper than keeping buffers in every caller; if
- * it fails for lack of memory, the column's NOT NULL refuses the row. */
-void bind_addr(sqlite3_stmt *statement, int index, const struct addr *addr)
+/* These are short enough for SQLite's copy to be cheaper than keeping buffers in every caller. */
+static int bind_copy(sqlite3_stmt *statement, int index, const char *text)
+{
+	return sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT) == SQLITE_OK ?
+		       0 :
+		       -ENOMEM;
+}
+
+int bind_addr(sqlite3_stmt *statement, int index, const struct addr *addr)
 {
 	char text[ADDR_TEXT_MAX];
 
-	if (!addr_is_set(addr))
-		bind_text(statement, index, "");
-	else
-		sqlite3_bind_text(statement, index, addr_format(addr, text), -1, SQLITE_TRANSIENT);
+	return bind_copy(statement, index, addr_is_set(addr) ? addr_format(addr, text) : "");
 }
 
-void bind_prefix(sqlite3_stmt *statement, int index, const struct prefix *prefix)
+int bind_prefix(sqlite3_stmt *statement, int index, const struct prefix *prefix)
 {
 	char text[PREFIX_TEXT_MAX];
 
-	if (!addr_is_set(&prefix->addr))
-		bind_text(statement, index, "");
-	else
-		sqlite3_bind_text(statement, index, prefix_format(prefix, text), -1,
-				  SQLITE_TRANSIENT);
+	return bind_copy(statement, index,
+			 addr_is_set(&prefix->addr) ? prefix_format(prefix, text) : "");
 }
 
 const char *column_text(sqlite3_stmt *statement, int column)

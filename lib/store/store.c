@@ -259,6 +259,16 @@ static int injected_error(struct store *store, int r, struct error *error)
 			 store->directory, errno_text(-r));
 }
 
+/* The way out is prepared before the way in is taken: for want of memory later there would be
+ * none. */
+static int begin(struct store *store, enum statement how, struct error *error)
+{
+	sqlite3_stmt *rollback;
+	int r = statement_get(store, STATEMENT_ROLLBACK, &rollback, error);
+
+	return r < 0 ? r : statement_run(store, how, 0, NULL, error);
+}
+
 int store_begin(struct store *store, struct error *error)
 {
 	int r = FAULT("store.begin");
@@ -268,7 +278,7 @@ int store_begin(struct store *store, struct error *error)
 	if (store->read_only)
 		return error_set(error, -EROFS, BN_REASON_STATE,
 				 "the state in %s was opened for reading only", store->directory);
-	r = statement_run(store, STATEMENT_BEGIN, 0, NULL, error);
+	r = begin(store, STATEMENT_BEGIN, error);
 	if (r < 0)
 		return r;
 	forget_transaction(store);
@@ -298,13 +308,18 @@ int store_commit(struct store *store, struct error *error)
 	return 0;
 }
 
+int store_begin_read(struct store *store, struct error *error)
+{
+	return begin(store, STATEMENT_BEGIN_READ, error);
+}
+
 void store_rollback(struct store *store)
 {
+	/* SQLite has rolled back by itself after some failures, and says so with an error. */
+	if (store->database && !sqlite3_get_autocommit(store->database))
+		statement_run(store, STATEMENT_ROLLBACK, 0, NULL, NULL);
 	if (!store->in_transaction)
 		return;
-	/* SQLite has rolled back by itself after some failures, and says so with an error. */
-	if (!sqlite3_get_autocommit(store->database))
-		statement_run(store, STATEMENT_ROLLBACK, 0, NULL, NULL);
 	operations_unlock(store, &store->opened);
 	forget_transaction(store);
 	store->in_transaction = false;

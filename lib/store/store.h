@@ -27,6 +27,8 @@ void store_set_deadline(struct store *store, deadline_ms deadline);
  * other writers until the deadline: -ETIMEDOUT. Reads outside see committed state. */
 int store_begin(struct store *store, struct error *error);
 int store_commit(struct store *store, struct error *error);
+/* One that only reads: until store_rollback() all queries see one state. */
+int store_begin_read(struct store *store, struct error *error);
 void store_rollback(struct store *store); /* no-op outside a transaction */
 
 /* ---- operations ---- */
@@ -70,8 +72,7 @@ int store_operation_is_alone(struct store *store, const struct operation *operat
 /* 1 if an operation of that kind is open, alive or dead, 0 if not. */
 int store_operation_pending(struct store *store, enum operation_kind kind, struct error *error);
 /* The rows of an operation, for undoing or finishing it. */
-int store_operation_rows(struct store *store, const struct operation *operation,
-			 network_vector *networks, endpoint_vector *endpoints, port_vector *ports,
+int store_operation_rows(struct store *store, const struct operation *operation, struct rows *rows,
 			 struct error *error);
 
 /* Listings and look-ups below give the rows that are settled and those of deletions under way, but
@@ -97,6 +98,9 @@ int store_networks(struct store *store, uint32_t flags, network_vector *networks
 /* Of settled and pending endpoints. */
 int store_endpoint_count(struct store *store, const char *network, size_t *ret_count,
 			 struct error *error);
+/* The same of many at once, sorted by name. */
+int store_endpoint_counts(struct store *store, const network_vector *networks, size_t *ret_counts,
+			  struct error *error);
 
 /* ---- endpoints and their addresses ---- */
 

@@ -165,9 +165,7 @@ static void test_bridge_definition(void **state)
 	struct fixture *f = *state;
 	struct network empty = { 0 }, found = { 0 };
 	struct network bridge = make_network("bridge", 'e', "172.17.0.0/16");
-	network_vector rows = { 0 };
-	endpoint_vector endpoints = { 0 };
-	port_vector ports = { 0 };
+	struct rows rows = { 0 };
 	struct operation operation;
 
 	assert_ok(store_network_get(f->store, "bridge", &empty, &f->error));
@@ -177,10 +175,10 @@ static void test_bridge_definition(void **state)
 	assert_ok(store_network_get(f->store, "bridge", &found, &f->error));
 	assert_string_equal(found.bridge, "");
 	assert_int_equal(count_networks(f, STORE_PENDING), 3);
-	assert_ok(store_operation_rows(f->store, &operation, &rows, &endpoints, &ports, &f->error));
-	assert_int_equal(rows.len, 1);
-	assert_string_equal(rows.items[0].bridge, "br-bridge");
-	networks_clear(&rows);
+	assert_ok(store_operation_rows(f->store, &operation, &rows, &f->error));
+	assert_int_equal(rows.networks.len, 1);
+	assert_string_equal(rows.networks.items[0].bridge, "br-bridge");
+	rows_clear(&rows);
 	give_up(f, operation);
 	assert_ok(store_network_get(f->store, "bridge", &found, &f->error));
 	assert_string_equal(found.bridge, "");
@@ -507,9 +505,7 @@ static void test_dead_in_order(void **state)
 	struct operation dead[2], alive, found;
 	struct endpoint web = make_endpoint("blue", "web", "10.1.0.2/16");
 	struct port port = make_port("web", IPPROTO_TCP, "", 80, 1);
-	network_vector networks = { 0 };
-	endpoint_vector endpoints = { 0 };
-	port_vector ports = { 0 };
+	struct rows rows = { 0 };
 
 	set_up_blue(f, "10.1.0.0/16");
 	add_endpoint(f, "blue", "db", "10.1.0.3/16");
@@ -528,16 +524,12 @@ static void test_dead_in_order(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(store_operation_take_dead(f->store, &found, &f->error), 1);
 		assert_int_equal(found.id, dead[i].id);
-		assert_ok(store_operation_rows(f->store, &found, &networks, &endpoints, &ports,
-					       &f->error));
-		assert_int_equal(networks.len, 0);
-		assert_int_equal(endpoints.len, 1);
-		assert_string_equal(endpoints.items[0].id, i ? "db" : "web");
-		assert_int_equal(ports.len, i ? 0 : 1);
-		endpoints_clear(&endpoints);
-		ports_clear(&ports);
-		memset(&ports, 0, sizeof(ports));
-		memset(&endpoints, 0, sizeof(endpoints));
+		assert_ok(store_operation_rows(f->store, &found, &rows, &f->error));
+		assert_int_equal(rows.networks.len, 0);
+		assert_int_equal(rows.endpoints.len, 1);
+		assert_string_equal(rows.endpoints.items[0].id, i ? "db" : "web");
+		assert_int_equal(rows.ports.len, i ? 0 : 1);
+		rows_clear(&rows);
 		if (i)
 			settle(f, found);
 		else
@@ -547,6 +539,38 @@ static void test_dead_in_order(void **state)
 	assert_int_equal(count_endpoints(f, NULL, STORE_PENDING), 0);
 	assert_int_equal(count_ports(f, NULL, NULL, STORE_PENDING), 0);
 	store_close(live);
+}
+
+/* What another store commits meanwhile is for the next to see. */
+static void test_reading_sees_one_state(void **state)
+{
+	struct fixture *f = *state;
+	struct store *reader;
+	network_vector networks = { 0 };
+	endpoint_vector endpoints = { 0 };
+	size_t counts[8];
+
+	set_up_blue(f, "10.1.0.0/16");
+	add_endpoint(f, "blue", "db", "10.1.0.3/16");
+	assert_ok(store_open(f->directory, false, 0, &reader, &f->error));
+	assert_ok(store_begin_read(reader, &f->error));
+	assert_ok(store_networks(reader, 0, &networks, &f->error));
+	add_endpoint(f, "blue", "web", "10.1.0.4/16");
+	assert_in_range(networks.len, 2, 8);
+	assert_ok(store_endpoint_counts(reader, &networks, counts, &f->error));
+	assert_ok(store_endpoints(reader, NULL, 0, &endpoints, &f->error));
+	assert_int_equal(endpoints.len, 1);
+	for (size_t i = 0; i < networks.len; i++)
+		assert_int_equal(counts[i], strcmp(networks.items[i].name, "blue") == 0);
+	/* nor may it write */
+	assert_int_equal(store_meta_set(reader, "key", "value", &f->error), -EINVAL);
+	store_rollback(reader);
+	endpoints_clear(&endpoints);
+	assert_ok(store_endpoint_counts(reader, &networks, counts, &f->error));
+	for (size_t i = 0; i < networks.len; i++)
+		assert_int_equal(counts[i], strcmp(networks.items[i].name, "blue") == 0 ? 2 : 0);
+	networks_clear(&networks);
+	store_close(reader);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -569,6 +593,7 @@ int main(void)
 		TEST(test_facts),
 		TEST(test_visibility_and_owners),
 		TEST(test_dead_in_order),
+		TEST(test_reading_sees_one_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
