@@ -4,7 +4,14 @@
 #define BN_API_API_H
 
 #include "bridgenet.h"
-#include "ops/ops.h"
+#include "ops/backend.h"
+#include "ops/detach.h"
+#include "ops/endpoint.h"
+#include "ops/list.h"
+#include "ops/network.h"
+#include "ops/publish.h"
+#include "ops/recover.h"
+#include "ops/rows.h"
 
 /* What is true of a call, or of several that are alike; it stands beside the function, and
  * man/errors.sh makes the ERRORS of the manual from it. */
@@ -97,14 +104,17 @@ struct bn_port {
 struct bn_port_list {
 	VECTOR(struct bn_port) ports;
 };
-/* Take the ports over into snapshots. */
-int port_list_fill(struct bn_port_list *list, struct published *published, struct error *error);
+/* Of ports without descriptors; held: those of each, which can't fail. */
+int port_list_fill(struct bn_port_list *list, const struct port *ports, size_t len,
+		   struct error *error);
+void port_list_hold(struct bn_port_list *list, held_vector *held);
 void port_list_clear(struct bn_port_list *list);
 
 struct bn_endpoint {
 	struct endpoint record;
 	char mac[MAC_TEXT_MAX];
-	VECTOR(char *) addresses;
+	char (*addresses)[PREFIX_TEXT_MAX];
+	size_t address_count;
 	char gateways[2][ADDR_TEXT_MAX];
 	size_t gateway_count;
 	struct bn_port_list ports;

@@ -71,7 +71,7 @@ int api_enter(bn_ctx *ctx, const struct api_call *call, uint32_t flags)
 	if (flags & ~call->flags)
 		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 				 "flags 0x%x are unknown to this call", flags & ~call->flags);
-	return ctx_start(ctx, need_of(call, flags));
+	return ops_begin(ctx, need_of(call, flags));
 }
 
 static bool has(const short *numbers, size_t len, int number)

@@ -6,123 +6,90 @@
 static void snapshot_clear(struct bn_endpoint *endpoint)
 {
 	endpoint_clear(&endpoint->record);
-	for (size_t i = 0; i < endpoint->addresses.len; i++)
-		free(endpoint->addresses.items[i]);
-	free(endpoint->addresses.items);
+	free(endpoint->addresses);
 	port_list_clear(&endpoint->ports);
 	interface_free(endpoint->interface);
 }
 
-static int add_address(bn_ctx *ctx, struct bn_endpoint *endpoint, const struct prefix *address)
-{
-	char text[PREFIX_TEXT_MAX];
-	char *copy;
-
-	if (!address->addr.family)
-		return 0;
-	copy = strdup(prefix_format(address, text));
-	if (!copy || vector_reserve(&endpoint->addresses, 1) < 0) {
-		free(copy);
-		return error_oom(&ctx->error);
-	}
-	endpoint->addresses.items[endpoint->addresses.len++] = copy;
-	return 0;
-}
-
-/* On the host network an endpoint has the host's addresses, whatever they are now. */
-static int add_host_addresses(bn_ctx *ctx, struct bn_endpoint *endpoint)
+static int add_addresses(bn_ctx *ctx, const struct network *network, const struct endpoint *record,
+			 struct bn_endpoint *endpoint)
 {
 	prefix_vector addresses = { 0 };
-	int r = 0;
+	int r;
 
-	if (!ctx->link) {
-		r = link_open(&ctx->link, &ctx->error);
-		if (r >= 0)
-			link_set_deadline(ctx->link, ctx->deadline);
+	r = list_addresses(ctx, network, record, &addresses);
+	if (r >= 0) {
+		endpoint->addresses = calloc(addresses.len + 1, sizeof(*endpoint->addresses));
+		r = endpoint->addresses ? 0 : error_oom(&ctx->error);
 	}
-	if (r >= 0)
-		r = link_local_addresses(ctx->link, &addresses, &ctx->error);
 	for (size_t i = 0; i < addresses.len && r >= 0; i++)
-		if (!addr_is_loopback(&addresses.items[i].addr))
-			r = add_address(ctx, endpoint, &addresses.items[i]);
+		prefix_format(&addresses.items[i], endpoint->addresses[endpoint->address_count++]);
 	free(addresses.items);
 	return r;
 }
 
-static int add_addresses(bn_ctx *ctx, struct bn_endpoint *endpoint)
+static void add_gateways(const struct network *network, struct bn_endpoint *endpoint)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
-	CLEANUP(network_clear) struct network network = { 0 };
 	const struct subnet *subnet;
+
+	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+		subnet = network_subnet(network, families[f]);
+		if (subnet)
+			addr_format(&subnet->gateway,
+				    endpoint->gateways[endpoint->gateway_count++]);
+	}
+}
+
+/* All but the record; the caller clears the snapshot. */
+static int snapshot_prepare(bn_ctx *ctx, const struct network *network,
+			    const struct endpoint *record, const struct port *ports,
+			    size_t ports_len, struct bn_endpoint *endpoint)
+{
 	int r;
 
-	r = store_network_get(ctx->store, endpoint->record.network, &network, &ctx->error);
-	if (r < 0)
-		return r;
-	if (network.driver == DRIVER_HOST)
-		return add_host_addresses(ctx, endpoint);
-	r = add_address(ctx, endpoint, &endpoint->record.ipv4);
+	r = port_list_fill(&endpoint->ports, ports, ports_len, &ctx->error);
 	if (r >= 0)
-		r = add_address(ctx, endpoint, &endpoint->record.ipv6);
-	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
-		subnet = network_subnet(&network, families[f]);
-		if (!subnet)
-			continue;
-		addr_format(&subnet->gateway, endpoint->gateways[endpoint->gateway_count]);
-		endpoint->gateway_count++;
-	}
-	if (network.driver == DRIVER_BRIDGE)
-		mac_format(endpoint->record.mac, endpoint->mac);
+		r = add_addresses(ctx, network, record, endpoint);
+	add_gateways(network, endpoint);
+	if (record->interface[0])
+		mac_format(record->mac, endpoint->mac);
 	return r;
+}
+
+static int prepare_attached(bn_ctx *ctx, const struct rows *rows, void *snapshot)
+{
+	struct bn_endpoint *endpoint = snapshot;
+
+	/* what another try has left */
+	snapshot_clear(endpoint);
+	*endpoint = (struct bn_endpoint){ 0 };
+	return snapshot_prepare(ctx, rows->networks.items, rows->endpoints.items, rows->ports.items,
+				rows->ports.len, endpoint);
 }
 
 /* What can't be read any more, because the namespace or the interface is gone, is no error. */
 static int read_interface(bn_ctx *ctx, struct bn_endpoint *endpoint)
 {
-	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
 	CLEANUP(interface_clear) struct interface data = { 0 };
-	int r;
+	int r = list_interface(ctx, &endpoint->record, &data);
 
-	if (!endpoint->record.interface[0])
-		return 0;
-	r = sandbox_reopen(&endpoint->record, &sandbox, &ctx->error);
-	if (r >= 0)
-		r = sandbox_interface_get(&sandbox, endpoint->record.interface, ctx->deadline,
-					  &data, &ctx->error);
-	if (r == -ENOENT || r == -ENODEV || r == -EINVAL) {
-		error_clear(&ctx->error);
-		return 0;
-	}
-	if (r < 0)
+	if (r <= 0)
 		return r;
 	endpoint->interface = interface_new(&data);
 	return endpoint->interface ? 0 : error_oom(&ctx->error);
 }
 
-/* Takes record and ports over, also on failure; the caller clears the snapshot. */
-static int snapshot_fill(bn_ctx *ctx, struct endpoint *record, struct published *published,
-			 uint32_t flags, struct bn_endpoint *endpoint)
+/* Takes the record over, also on failure. */
+static int snapshot_fill(bn_ctx *ctx, const struct network *network, struct endpoint *record,
+			 const struct port *ports, size_t ports_len, uint32_t flags,
+			 struct bn_endpoint *endpoint)
 {
-	int r;
+	int r = snapshot_prepare(ctx, network, record, ports, ports_len, endpoint);
 
 	endpoint->record = *record;
 	*record = (struct endpoint){ 0 };
-	r = port_list_fill(&endpoint->ports, published, &ctx->error);
-	if (r >= 0)
-		r = add_addresses(ctx, endpoint);
-	if (r >= 0 && (flags & BN_GET_INTERFACE))
-		r = read_interface(ctx, endpoint);
-	return r;
-}
-
-static int snapshot_read(bn_ctx *ctx, struct endpoint *record, uint32_t flags,
-			 struct bn_endpoint *endpoint)
-{
-	CLEANUP(published_clear) struct published published = { 0 };
-	int r;
-
-	r = store_ports(ctx->store, record->network, record->id, 0, &published.ports, &ctx->error);
-	return r < 0 ? r : snapshot_fill(ctx, record, &published, flags, endpoint);
+	return r < 0 || !(flags & BN_GET_INTERFACE) ? r : read_interface(ctx, endpoint);
 }
 
 /* ---- verbs ---- */
@@ -159,10 +126,11 @@ static const struct api_call endpoint_attach = {
 int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags,
 		       bn_endpoint **ret_endpoint)
 {
-	struct endpoint_request request = { 0 };
 	CLEANUP(endpoint_clear) struct endpoint record = { 0 };
-	CLEANUP(published_clear) struct published published = { 0 };
+	CLEANUP(held_clear) held_vector held = { 0 };
 	CLEANUP_FREE struct port_request *ports = NULL;
+	struct endpoint_request request = { 0 };
+	struct result result = { 0 };
 	bn_endpoint *endpoint = NULL;
 	int r;
 
@@ -176,15 +144,17 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 		r = endpoint_spec_parse(spec, &request, &ports, &ctx->error);
 	if (r >= 0 && ret_endpoint) {
 		endpoint = calloc(1, sizeof(*endpoint));
-		if (!endpoint)
-			r = error_oom(&ctx->error);
+		result = (struct result){ prepare_attached, endpoint };
+		r = endpoint ? 0 : error_oom(&ctx->error);
 	}
+	request.hold = flags & BN_ATTACH_HOLD_PORTS;
 	if (r >= 0)
-		r = ops_attach(ctx, &request, flags & BN_ATTACH_HOLD_PORTS, &record, &published);
+		r = ops_attach(ctx, &request, &result, &record, &held);
 	if (r >= 0 && endpoint) {
-		r = snapshot_fill(ctx, &record, &published, 0, endpoint);
-		if (r >= 0)
-			*ret_endpoint = TAKE_POINTER(endpoint);
+		endpoint->record = record;
+		record = (struct endpoint){ 0 };
+		port_list_hold(&endpoint->ports, &held);
+		*ret_endpoint = TAKE_POINTER(endpoint);
 	}
 	bn_endpoint_free(endpoint);
 	endpoint_clear(&request.endpoint);
@@ -230,6 +200,55 @@ int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *en
 		      endpoints->names.len, flags);
 }
 
+/* Rows are sorted: networks by name, endpoints and ports likewise below them. */
+static int fill_list(bn_ctx *ctx, struct rows *rows, uint32_t flags, bn_endpoint_list *list)
+{
+	const port_vector *ports = &rows->ports;
+	size_t network = 0, first = 0, next = 0;
+	int r = 0;
+
+	if (vector_reserve(&list->endpoints, rows->endpoints.len) < 0)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < rows->endpoints.len && r >= 0; i++, first = next) {
+		struct endpoint *record = &rows->endpoints.items[i];
+
+		while (network < rows->networks.len &&
+		       strcmp(rows->networks.items[network].name, record->network) != 0)
+			network++;
+		if (network == rows->networks.len)
+			return error_set(&ctx->error, -EBADMSG, BN_REASON_STATE,
+					 "the state in %s is damaged (endpoint %s has no network); "
+					 "detach everything and remove that directory",
+					 ctx->state_dir, record->id);
+		while (next < ports->len && port_is_of(&ports->items[next], record))
+			next++;
+		r = snapshot_fill(ctx, &rows->networks.items[network], record, ports->items + first,
+				  next - first, flags, vector_push(&list->endpoints));
+	}
+	return r;
+}
+
+/* One, or all of them. */
+static int list_new(bn_ctx *ctx, const struct api_call *call, const char *network, const char *id,
+		    uint32_t flags, bn_endpoint_list **ret_list)
+{
+	CLEANUP(rows_clear) struct rows rows = { 0 };
+	bn_endpoint_list *list;
+	int r;
+
+	r = api_enter(ctx, call, flags);
+	if (r >= 0)
+		r = rows_read(ctx, network, id, &rows);
+	if (r < 0)
+		return r;
+	list = calloc(1, sizeof(*list));
+	r = list ? fill_list(ctx, &rows, flags, list) : error_oom(&ctx->error);
+	if (r >= 0)
+		*ret_list = TAKE_POINTER(list);
+	bn_endpoint_list_free(list);
+	return r;
+}
+
 static const struct api_call endpoint_get = {
 	.names = "bn_endpoint_get",
 	.flags = BN_GET_INTERFACE,
@@ -241,44 +260,23 @@ static const struct api_call endpoint_get = {
 int bn_endpoint_get(bn_ctx *ctx, const char *network, const char *id, uint32_t flags,
 		    bn_endpoint **ret_endpoint)
 {
-	CLEANUP(endpoint_clear) struct endpoint record = { 0 };
-	bn_endpoint *endpoint = NULL;
+	bn_endpoint_list *list = NULL;
+	bn_endpoint *endpoint;
 	int r;
 
 	if (!network || !id || !ret_endpoint)
 		return api_missing(ctx, "the network, the endpoint or the result");
-	r = api_enter(ctx, &endpoint_get, flags);
-	if (r >= 0)
-		r = ops_endpoint_get(ctx, network, id, &record);
+	r = list_new(ctx, &endpoint_get, network, id, flags, &list);
 	if (r >= 0) {
-		endpoint = calloc(1, sizeof(*endpoint));
-		r = endpoint ? snapshot_read(ctx, &record, flags, endpoint) :
-			       error_oom(&ctx->error);
+		endpoint = malloc(sizeof(*endpoint));
+		r = endpoint ? 0 : error_oom(&ctx->error);
 	}
-	if (r >= 0)
-		*ret_endpoint = TAKE_POINTER(endpoint);
-	bn_endpoint_free(endpoint);
+	if (r >= 0) {
+		*endpoint = list->endpoints.items[--list->endpoints.len];
+		*ret_endpoint = endpoint;
+	}
+	bn_endpoint_list_free(list);
 	return api_leave(ctx, &endpoint_get, r);
-}
-
-static int fill_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpoint_list *list)
-{
-	CLEANUP(endpoints_clear) endpoint_vector records = { 0 };
-	CLEANUP(network_clear) struct network record = { 0 };
-	struct bn_endpoint *slot;
-	int r = 0;
-
-	if (network)
-		r = store_network_get(ctx->store, network, &record, &ctx->error);
-	if (r >= 0)
-		r = store_endpoints(ctx->store, network ? record.name : NULL, 0, &records,
-				    &ctx->error);
-	for (size_t i = 0; i < records.len && r >= 0; i++) {
-		slot = vector_push(&list->endpoints);
-		r = slot ? snapshot_read(ctx, &records.items[i], flags, slot) :
-			   error_oom(&ctx->error);
-	}
-	return r;
 }
 
 static const struct api_call endpoints_list = {
@@ -291,20 +289,10 @@ static const struct api_call endpoints_list = {
 
 int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpoint_list **ret_list)
 {
-	bn_endpoint_list *list = NULL;
-	int r;
-
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, &endpoints_list, flags);
-	if (r >= 0) {
-		list = calloc(1, sizeof(*list));
-		r = list ? fill_list(ctx, network, flags, list) : error_oom(&ctx->error);
-	}
-	if (r >= 0)
-		*ret_list = TAKE_POINTER(list);
-	bn_endpoint_list_free(list);
-	return api_leave(ctx, &endpoints_list, r);
+	return api_leave(ctx, &endpoints_list,
+			 list_new(ctx, &endpoints_list, network, NULL, flags, ret_list));
 }
 
 /* ---- snapshots ---- */
@@ -374,12 +362,12 @@ uint32_t bn_endpoint_mtu(const bn_endpoint *endpoint)
 
 size_t bn_endpoint_address_count(const bn_endpoint *endpoint)
 {
-	return endpoint ? endpoint->addresses.len : 0;
+	return endpoint ? endpoint->address_count : 0;
 }
 
 const char *bn_endpoint_address_at(const bn_endpoint *endpoint, size_t i)
 {
-	return i < bn_endpoint_address_count(endpoint) ? endpoint->addresses.items[i] : "";
+	return i < bn_endpoint_address_count(endpoint) ? endpoint->addresses[i] : "";
 }
 
 size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint)

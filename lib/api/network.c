@@ -26,58 +26,42 @@ static void add_subnet(struct bn_network *network, const struct subnet *subnet)
 static int read_interface(bn_ctx *ctx, struct bn_network *network)
 {
 	CLEANUP(interface_clear) struct interface data = { 0 };
-	int r;
+	int r = list_bridge(ctx, &network->record, &data);
 
-	if (!network->record.bridge[0])
-		return 0;
-	r = link_interface_get(ctx->link, network->record.bridge, &data, &ctx->error);
-	if (r == -ENODEV) {
-		error_clear(&ctx->error);
-		return 0;
-	}
-	if (r < 0)
+	if (r <= 0)
 		return r;
 	network->interface = interface_new(&data);
 	return network->interface ? 0 : error_oom(&ctx->error);
 }
 
-/* Takes the record over, also on failure; the caller clears the snapshot. */
-static int snapshot_fill(bn_ctx *ctx, struct network *record, uint32_t flags,
+/* All but the record; the caller clears the snapshot. */
+static int snapshot_prepare(bn_ctx *ctx, const struct network *record, struct bn_network *network)
+{
+	add_subnet(network, &record->ipv4);
+	add_subnet(network, &record->ipv6);
+	network->reserved = calloc(record->reserved.len + 1, sizeof(*network->reserved));
+	if (!network->reserved)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < record->reserved.len; i++)
+		addr_format(&record->reserved.items[i], network->reserved[i]);
+	return 0;
+}
+
+static int prepare_created(bn_ctx *ctx, const struct rows *rows, void *snapshot)
+{
+	return snapshot_prepare(ctx, rows->networks.items, snapshot);
+}
+
+/* Takes the record over, also on failure. */
+static int snapshot_fill(bn_ctx *ctx, struct network *record, size_t endpoint_count, uint32_t flags,
 			 struct bn_network *network)
 {
-	int r;
+	int r = snapshot_prepare(ctx, record, network);
 
 	network->record = *record;
 	*record = (struct network){ 0 };
-	add_subnet(network, &network->record.ipv4);
-	add_subnet(network, &network->record.ipv6);
-	network->reserved = calloc(network->record.reserved.len + 1, sizeof(*network->reserved));
-	if (!network->reserved)
-		return error_oom(&ctx->error);
-	for (size_t i = 0; i < network->record.reserved.len; i++)
-		addr_format(&network->record.reserved.items[i], network->reserved[i]);
-	r = store_endpoint_count(ctx->store, network->record.name, &network->endpoint_count,
-				 &ctx->error);
-	if (r < 0 || !(flags & BN_GET_INTERFACE))
-		return r;
-	return read_interface(ctx, network);
-}
-
-static int snapshot_new(bn_ctx *ctx, struct network *record, uint32_t flags,
-			bn_network **ret_network)
-{
-	bn_network *network = calloc(1, sizeof(*network));
-	int r;
-
-	if (!network)
-		return error_oom(&ctx->error);
-	r = snapshot_fill(ctx, record, flags, network);
-	if (r < 0) {
-		bn_network_free(network);
-		return r;
-	}
-	*ret_network = network;
-	return 0;
+	network->endpoint_count = endpoint_count;
+	return r < 0 || !(flags & BN_GET_INTERFACE) ? r : read_interface(ctx, network);
 }
 
 /* ---- verbs ---- */
@@ -111,6 +95,8 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 	CLEANUP(network_clear) struct network record = { 0 };
 	CLEANUP_FREE struct addr *reserved = NULL;
 	struct network_request request;
+	struct result result = { 0 };
+	bn_network *network = NULL;
 	int r;
 
 	if (!spec)
@@ -118,10 +104,19 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 	r = api_enter(ctx, &network_create, flags);
 	if (r >= 0)
 		r = network_spec_parse(spec, &request, &reserved, &ctx->error);
+	if (r >= 0 && ret_network) {
+		network = calloc(1, sizeof(*network));
+		result = (struct result){ prepare_created, network };
+		r = network ? 0 : error_oom(&ctx->error);
+	}
 	if (r >= 0)
-		r = ops_network_create(ctx, &request, &record);
-	if (r >= 0 && ret_network)
-		r = snapshot_new(ctx, &record, 0, ret_network);
+		r = ops_network_create(ctx, &request, &result, &record);
+	if (r >= 0 && network) {
+		network->record = record;
+		record = (struct network){ 0 };
+		*ret_network = TAKE_POINTER(network);
+	}
+	bn_network_free(network);
 	return api_leave(ctx, &network_create, r);
 }
 
@@ -149,6 +144,40 @@ int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags)
 	return api_leave(ctx, &network_delete, r);
 }
 
+/* One, or all of them. */
+static int read_list(bn_ctx *ctx, const char *name, uint32_t flags, bn_network_list *list)
+{
+	CLEANUP(networks_clear) network_vector records = { 0 };
+	count_vector counts = { 0 };
+	int r;
+
+	r = list_networks(ctx, name, &records, &counts);
+	if (r >= 0 && vector_reserve(&list->networks, records.len) < 0)
+		r = error_oom(&ctx->error);
+	for (size_t i = 0; i < records.len && r >= 0; i++)
+		r = snapshot_fill(ctx, &records.items[i], counts.items[i], flags,
+				  vector_push(&list->networks));
+	free(counts.items);
+	return r;
+}
+
+static int list_new(bn_ctx *ctx, const struct api_call *call, const char *name, uint32_t flags,
+		    bn_network_list **ret_list)
+{
+	bn_network_list *list;
+	int r;
+
+	r = api_enter(ctx, call, flags);
+	if (r < 0)
+		return r;
+	list = calloc(1, sizeof(*list));
+	r = list ? read_list(ctx, name, flags, list) : error_oom(&ctx->error);
+	if (r >= 0)
+		*ret_list = TAKE_POINTER(list);
+	bn_network_list_free(list);
+	return r;
+}
+
 static const struct api_call network_get = {
 	.names = "bn_network_get",
 	.flags = BN_GET_INTERFACE,
@@ -160,32 +189,23 @@ static const struct api_call network_get = {
 
 int bn_network_get(bn_ctx *ctx, const char *name, uint32_t flags, bn_network **ret_network)
 {
-	CLEANUP(network_clear) struct network record = { 0 };
+	bn_network_list *list = NULL;
+	bn_network *network;
 	int r;
 
 	if (!name || !ret_network)
 		return api_missing(ctx, "the network's name or the result");
-	r = api_enter(ctx, &network_get, flags);
-	if (r >= 0)
-		r = store_network_get(ctx->store, name, &record, &ctx->error);
-	if (r >= 0)
-		r = snapshot_new(ctx, &record, flags, ret_network);
-	return api_leave(ctx, &network_get, r);
-}
-
-static int fill_list(bn_ctx *ctx, uint32_t flags, bn_network_list *list)
-{
-	CLEANUP(networks_clear) network_vector records = { 0 };
-	struct bn_network *slot;
-	int r;
-
-	r = store_networks(ctx->store, 0, &records, &ctx->error);
-	for (size_t i = 0; i < records.len && r >= 0; i++) {
-		slot = vector_push(&list->networks);
-		r = slot ? snapshot_fill(ctx, &records.items[i], flags, slot) :
-			   error_oom(&ctx->error);
+	r = list_new(ctx, &network_get, name, flags, &list);
+	if (r >= 0) {
+		network = malloc(sizeof(*network));
+		r = network ? 0 : error_oom(&ctx->error);
 	}
-	return r;
+	if (r >= 0) {
+		*network = list->networks.items[--list->networks.len];
+		*ret_network = network;
+	}
+	bn_network_list_free(list);
+	return api_leave(ctx, &network_get, r);
 }
 
 static const struct api_call networks_list = {
@@ -196,20 +216,9 @@ static const struct api_call networks_list = {
 
 int bn_networks_list(bn_ctx *ctx, uint32_t flags, bn_network_list **ret_list)
 {
-	bn_network_list *list = NULL;
-	int r;
-
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	r = api_enter(ctx, &networks_list, flags);
-	if (r >= 0) {
-		list = calloc(1, sizeof(*list));
-		r = list ? fill_list(ctx, flags, list) : error_oom(&ctx->error);
-	}
-	if (r >= 0)
-		*ret_list = TAKE_POINTER(list);
-	bn_network_list_free(list);
-	return api_leave(ctx, &networks_list, r);
+	return api_leave(ctx, &networks_list, list_new(ctx, &networks_list, NULL, flags, ret_list));
 }
 
 /* ---- snapshots ---- */

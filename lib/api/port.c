@@ -10,24 +10,28 @@ static void snapshot_clear(struct bn_port *port)
 	free(port->fds.items);
 }
 
-int port_list_fill(struct bn_port_list *list, struct published *published, struct error *error)
+int port_list_fill(struct bn_port_list *list, const struct port *ports, size_t len,
+		   struct error *error)
 {
 	struct bn_port *port;
 
-	if (vector_reserve(&list->ports, published->ports.len) < 0)
+	if (vector_reserve(&list->ports, len) < 0)
 		return error_oom(error);
-	for (size_t i = 0; i < published->ports.len; i++) {
+	for (size_t i = 0; i < len; i++) {
 		port = vector_push(&list->ports);
-		port->record = published->ports.items[i];
+		port->record = ports[i];
 		if (addr_is_set(&port->record.host_addr))
 			addr_format(&port->record.host_addr, port->host_addr);
 		port_format(&port->record, port->text);
-		if (published->fds) {
-			port->fds = published->fds[i];
-			published->fds[i] = (fd_vector){ 0 };
-		}
 	}
 	return 0;
+}
+
+void port_list_hold(struct bn_port_list *list, held_vector *held)
+{
+	for (size_t i = 0; i < held->len; i++)
+		list->ports.items[i].fds = held->items[i];
+	held->len = 0;
 }
 
 void port_list_clear(struct bn_port_list *list)
@@ -59,12 +63,18 @@ static const struct api_call port_publish = {
 	},
 };
 
+static int prepare_published(bn_ctx *ctx, const struct rows *rows, void *snapshot)
+{
+	return port_list_fill(snapshot, rows->ports.items, rows->ports.len, &ctx->error);
+}
+
 static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		   const struct bn_port_spec *specs, size_t len, uint32_t flags,
 		   bn_port_list **ret_list)
 {
-	CLEANUP(published_clear) struct published published = { 0 };
+	CLEANUP(held_clear) held_vector held = { 0 };
 	CLEANUP_FREE struct port_request *requests = NULL;
+	struct result result = { 0 };
 	bn_port_list *list = NULL;
 	int r;
 
@@ -78,15 +88,14 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		r = port_specs_parse(specs, len, &requests, &ctx->error);
 	if (r >= 0 && ret_list) {
 		list = calloc(1, sizeof(*list));
-		if (!list || vector_reserve(&list->ports, len) < 0)
-			r = error_oom(&ctx->error);
+		result = (struct result){ prepare_published, list };
+		r = list ? 0 : error_oom(&ctx->error);
 	}
 	if (r >= 0)
 		r = ops_publish(ctx, network, endpoint, requests, len,
-				flags & BN_PUBLISH_HOLD_PORTS, &published);
+				flags & BN_PUBLISH_HOLD_PORTS, &result, &held);
 	if (r >= 0 && list) {
-		/* room was made above: it can't fail once the ports are published */
-		r = port_list_fill(list, &published, &ctx->error);
+		port_list_hold(list, &held);
 		*ret_list = TAKE_POINTER(list);
 	}
 	bn_port_list_free(list);
@@ -170,21 +179,6 @@ int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 	return unpublish(ctx, network, endpoint, specs->specs.items, specs->specs.len, flags);
 }
 
-/* An unknown network is an error; an endpoint that is not there has no ports. */
-static int list_ports(bn_ctx *ctx, const char *network, const char *endpoint, port_vector *ports)
-{
-	CLEANUP(network_clear) struct network record = { 0 };
-	int r;
-
-	if (network) {
-		r = store_network_get(ctx->store, network, &record, &ctx->error);
-		if (r < 0)
-			return r;
-		network = record.name;
-	}
-	return store_ports(ctx->store, network, endpoint, 0, ports, &ctx->error);
-}
-
 static const struct api_call ports_list = {
 	.names = "bn_ports_list",
 	.errnos = {
@@ -195,7 +189,7 @@ static const struct api_call ports_list = {
 int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
 		  bn_port_list **ret_list)
 {
-	CLEANUP(published_clear) struct published ports = { 0 };
+	CLEANUP(ports_clear) port_vector ports = { 0 };
 	bn_port_list *list = NULL;
 	int r;
 
@@ -203,10 +197,11 @@ int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32
 		return api_missing(ctx, "the result");
 	r = api_enter(ctx, &ports_list, flags);
 	if (r >= 0)
-		r = list_ports(ctx, network, endpoint, &ports.ports);
+		r = list_ports(ctx, network, endpoint, &ports);
 	if (r >= 0) {
 		list = calloc(1, sizeof(*list));
-		r = list ? port_list_fill(list, &ports, &ctx->error) : error_oom(&ctx->error);
+		r = list ? port_list_fill(list, ports.items, ports.len, &ctx->error) :
+			   error_oom(&ctx->error);
 	}
 	if (r >= 0)
 		*ret_list = TAKE_POINTER(list);

@@ -3,7 +3,6 @@
 #include <stdatomic.h>
 
 #include "api/api.h"
-#include "ops/rules.h"
 
 struct rule_text {
 	char source[PREFIX_TEXT_MAX + 1], destination[PREFIX_TEXT_MAX + 1];
@@ -50,19 +49,24 @@ static int fill_list(bn_ctx *ctx, const struct firewall_backend *backend, const 
 	return 0;
 }
 
-static int network_name(bn_ctx *ctx, const char *network, struct network *record,
-			const char **ret_name)
+typedef int (*list_fn)(bn_ctx *ctx, const char *network,
+		       const struct firewall_backend **ret_backend, rule_vector *rules);
+
+static int list_new(bn_ctx *ctx, const struct api_call *call, const char *network, uint32_t flags,
+		    list_fn list_them, bn_rule_list **ret_list)
 {
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	const struct firewall_backend *backend;
 	int r;
 
-	if (!network) {
-		*ret_name = NULL;
-		return 0;
-	}
-	r = store_network_get(ctx->store, network, record, &ctx->error);
+	if (!ret_list)
+		return api_missing(ctx, "the result");
+	r = api_enter(ctx, call, flags);
 	if (r >= 0)
-		*ret_name = record->name;
-	return r;
+		r = list_them(ctx, network, &backend, &rules);
+	if (r >= 0)
+		r = fill_list(ctx, backend, &rules, flags & BN_RULES_VERBOSE, ret_list);
+	return api_leave(ctx, call, r);
 }
 
 static const struct api_call list_call = {
@@ -78,57 +82,7 @@ static const struct api_call list_call = {
 
 int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list)
 {
-	CLEANUP(network_clear) struct network record = { 0 };
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	const char *name = NULL;
-	int r;
-
-	if (!ret_list)
-		return api_missing(ctx, "the result");
-	r = api_enter(ctx, &list_call, flags);
-	if (r < 0)
-		return api_leave(ctx, &list_call, r);
-	r = network_name(ctx, network, &record, &name);
-	if (r >= 0)
-		r = rules_list(ctx, name, &rules);
-	if (r >= 0)
-		r = fill_list(ctx, ctx->firewall->backend, &rules, flags & BN_RULES_VERBOSE,
-			      ret_list);
-	return api_leave(ctx, &list_call, r);
-}
-
-/* The backend that is open, or recorded, or asked for; without any, the one that would be used. */
-static int planning_backend(bn_ctx *ctx, const struct firewall_backend **ret_backend)
-{
-	char recorded[META_MAX];
-	int r;
-
-	r = store_meta_get(ctx->store, "backend", recorded, &ctx->error);
-	if (r < 0)
-		return r;
-	*ret_backend = ctx->firewall ? ctx->firewall->backend : NULL;
-	if (!*ret_backend && recorded[0])
-		*ret_backend = firewall_backend_by_name(recorded);
-	if (!*ret_backend && ctx->backend[0])
-		*ret_backend = firewall_backend_by_name(ctx->backend);
-	if (!*ret_backend)
-		*ret_backend = firewall_backends[0];
-	return 0;
-}
-
-static int plan(bn_ctx *ctx, const struct firewall_backend *backend, const char *network,
-		rule_vector *rules)
-{
-	int r;
-
-	r = rules_plan_state(ctx, backend->traits, network, rules);
-	/* the base is there as long as there is a network that it serves */
-	if (r >= 0 && !network && rules->len &&
-	    plan_rules(backend->traits, PLAN_BASE, NULL, rules) < 0)
-		r = error_oom(&ctx->error);
-	if (r >= 0)
-		rules_sort(rules);
-	return r;
+	return list_new(ctx, &list_call, network, flags, list_rules, ret_list);
 }
 
 static const struct api_call plan_call = {
@@ -141,24 +95,7 @@ static const struct api_call plan_call = {
 
 int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list)
 {
-	CLEANUP(network_clear) struct network record = { 0 };
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	const struct firewall_backend *backend;
-	const char *name = NULL;
-	int r;
-
-	if (!ret_list)
-		return api_missing(ctx, "the result");
-	r = api_enter(ctx, &plan_call, flags);
-	if (r >= 0)
-		r = planning_backend(ctx, &backend);
-	if (r >= 0)
-		r = network_name(ctx, network, &record, &name);
-	if (r >= 0)
-		r = plan(ctx, backend, name, &rules);
-	if (r >= 0)
-		r = fill_list(ctx, backend, &rules, flags & BN_RULES_VERBOSE, ret_list);
-	return api_leave(ctx, &plan_call, r);
+	return list_new(ctx, &plan_call, network, flags, list_plan, ret_list);
 }
 
 /* ---- snapshots ---- */

@@ -1,82 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Moving a state from one backend to another. */
+#include "ops/backend.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <syslog.h>
 
 #include "base/fault.h"
+#include "ops/base.h"
 #include "ops/operation.h"
-#include "ops/ops.h"
+#include "ops/recover.h"
+#include "ops/rows.h"
 #include "ops/rules.h"
-
-/* What the state says, as rules of that backend, in its tables or out of them. */
-static int put_rules(bn_ctx *ctx, struct firewall *firewall)
-{
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	struct firewall_change change = { .flags = FIREWALL_BASE | FIREWALL_REPLACE };
-	int r;
-
-	r = rules_plan_state(ctx, firewall->backend->traits, NULL, &rules);
-	if (r < 0)
-		return r;
-	change.add = rules.items;
-	change.add_len = rules.len;
-	r = firewall->backend->apply(firewall, &change, &ctx->error);
-	return r == -EEXIST && ctx->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
-}
-
-/* Take these rules out of a backend that is left, and its base. */
-static int take_rules(bn_ctx *ctx, struct firewall *firewall, const rule_vector *rules)
-{
-	const struct firewall_change change = {
-		.remove = rules->items,
-		.remove_len = rules->len,
-		.flags = FIREWALL_MISSING_OK,
-	};
-	int r;
-
-	r = firewall->backend->apply(firewall, &change, &ctx->error);
-	if (r >= 0 || r == FIREWALL_BASE_MISSING)
-		r = firewall->backend->remove_base(firewall, &ctx->error);
-	return r;
-}
-
-static int take_state(bn_ctx *ctx, struct firewall *firewall)
-{
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	int r;
-
-	r = rules_plan_state(ctx, firewall->backend->traits, NULL, &rules);
-	return r < 0 ? r : take_rules(ctx, firewall, &rules);
-}
-
-/*
- * Begin a transaction in which no other operation is under way: what that one is about to do would
- * be done in the backend that is left. The first time, the move's own operation is opened in it, so
- * no two moves ever wait for each other.
- */
-static int begin_alone(bn_ctx *ctx, struct operation *operation, bool open)
-{
-	int r;
-
-	for (unsigned int attempt = 0;; attempt++) {
-		r = open ? operation_begin(ctx, OPERATION_BACKEND_SWITCH, operation) :
-			   store_begin(ctx->store, &ctx->error);
-		if (r >= 0)
-			r = store_operation_is_alone(ctx->store, operation, &ctx->error);
-		if (r != 0)
-			return r < 0 ? r : 0;
-		store_rollback(ctx->store);
-		r = ops_recover(ctx);
-		if (r < 0)
-			return r;
-		if (!deadline_pause(ctx->deadline, attempt))
-			return error_set(&ctx->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
-					 "other calls on the state in %s did not end until the "
-					 "time limit; try again, or allow more time",
-					 ctx->state_dir);
-	}
-}
 
 /* 1 when the state has no network any more, and so is in no backend; else 0. */
 static int is_nowhere(bn_ctx *ctx)
@@ -91,12 +26,13 @@ static int is_nowhere(bn_ctx *ctx)
 /* The transaction is open while the kernel is at work, unlike any other: so the state can't change
  * meanwhile, and whoever comes next finds the new backend. ret_left: what is to be taken out of the
  * one that is left. 1 when there is nothing to move any more. */
-static int move(bn_ctx *ctx, struct firewall *target, struct operation *operation,
-		rule_vector *ret_left)
+static int move_state(bn_ctx *ctx, struct firewall *target, const struct operation *operation,
+		      rule_vector *ret_left)
 {
+	CLEANUP(rows_clear) struct rows rows = { 0 };
 	int r;
 
-	r = begin_alone(ctx, operation, false);
+	r = operation_begin_again(ctx, operation);
 	if (r >= 0)
 		r = is_nowhere(ctx);
 	if (r > 0) {
@@ -104,11 +40,13 @@ static int move(bn_ctx *ctx, struct firewall *target, struct operation *operatio
 		return r;
 	}
 	if (r >= 0)
-		r = rules_plan_state(ctx, ctx->firewall->backend->traits, NULL, ret_left);
+		r = rows_load(ctx, NULL, NULL, &rows);
+	if (r >= 0)
+		r = rules_plan(ctx, PLAN_ROWS, &rows, ret_left);
 	if (r >= 0)
 		r = FAULT("switch.put");
 	if (r >= 0)
-		r = put_rules(ctx, target);
+		r = base_put_state(ctx, target);
 	if (r >= 0)
 		r = store_meta_set(ctx->store, "backend", target->backend->name, &ctx->error);
 	if (r >= 0)
@@ -125,7 +63,7 @@ static void undo_move(bn_ctx *ctx, struct firewall *target)
 
 	ctx_undo_begin(ctx, &cause);
 	target->deadline = ctx->deadline;
-	ctx_undo_end(ctx, &cause, take_state(ctx, target));
+	ctx_undo_end(ctx, &cause, base_take_state(ctx, target));
 }
 
 /* 1 when the operation is open, 0 when another call has moved the state there meanwhile. */
@@ -133,7 +71,7 @@ static int open_operation(bn_ctx *ctx, const struct firewall *target, struct ope
 {
 	int r;
 
-	r = begin_alone(ctx, operation, true);
+	r = operation_begin(ctx, OPERATION_BACKEND_SWITCH, operation);
 	if (r >= 0 && ctx->firewall->backend == target->backend) {
 		store_rollback(ctx->store);
 		return 0;
@@ -155,7 +93,7 @@ static int switch_to(bn_ctx *ctx, struct firewall *target)
 	r = open_operation(ctx, target, &operation);
 	if (r <= 0)
 		return r;
-	r = move(ctx, target, &operation, &left);
+	r = move_state(ctx, target, &operation, &left);
 	if (r < 0) {
 		undo_move(ctx, target);
 		operation_abandon(ctx, &operation);
@@ -169,7 +107,7 @@ static int switch_to(bn_ctx *ctx, struct firewall *target)
 	ctx->firewall = target;
 	r = FAULT("switch.take");
 	if (r >= 0)
-		r = take_rules(ctx, old, &left);
+		r = base_take_rules(ctx, old, &left);
 	old->backend->close(old);
 	if (r >= 0)
 		r = operation_settle(ctx, &operation);
@@ -207,28 +145,4 @@ int ops_backend_switch(bn_ctx *ctx, const char *name)
 		snprintf(ctx->backend_reason, sizeof(ctx->backend_reason),
 			 "the state was moved to it");
 	return r < 0 ? r : 0;
-}
-
-int backend_clean(bn_ctx *ctx)
-{
-	const struct firewall_backend *const *backend;
-	struct firewall *other;
-	int r = 0;
-
-	for (backend = firewall_backends; *backend && r >= 0; backend++) {
-		if (*backend == ctx->firewall->backend)
-			continue;
-		r = ctx_try_backend(ctx, *backend, &other);
-		if (r == -EOPNOTSUPP) {
-			/* what this kernel lacks holds nothing of ours */
-			error_clear(&ctx->error);
-			r = 0;
-			continue;
-		}
-		if (r < 0)
-			return r;
-		r = take_state(ctx, other);
-		(*backend)->close(other);
-	}
-	return r;
 }

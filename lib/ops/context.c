@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <syslog.h>
 
-#include "ops/ops.h"
-#include "ops/rules.h"
-
 #define UNDO_MS 10000 /* undoing takes milliseconds, but must not hang */
 
 void ctx_log(bn_ctx *ctx, int level, const char *format, ...)
@@ -257,7 +254,18 @@ int ctx_release_state(bn_ctx *ctx)
 	return r < 0 ? r : store_meta_set(ctx->store, "backend", "", &ctx->error);
 }
 
-int ctx_start(bn_ctx *ctx, enum ctx_need need)
+int ctx_open_links(bn_ctx *ctx)
+{
+	int r = 0;
+
+	if (!ctx->link)
+		r = link_open(&ctx->link, &ctx->error);
+	if (r >= 0)
+		link_set_deadline(ctx->link, ctx->deadline);
+	return r;
+}
+
+int ctx_open(bn_ctx *ctx, enum ctx_need need)
 {
 	int r;
 
@@ -268,27 +276,16 @@ int ctx_start(bn_ctx *ctx, enum ctx_need need)
 	r = open_store(ctx, need == CTX_CHANGE);
 	if (r < 0)
 		return r;
-	if (need != CTX_READ) {
-		r = check_thread(ctx);
-		if (r >= 0)
-			r = check_state(ctx);
-		if (r < 0)
-			return r;
-	}
-	if ((need == CTX_LINKS || need == CTX_CHANGE) && !ctx->link) {
-		r = link_open(&ctx->link, &ctx->error);
-		if (r < 0)
-			return r;
-	}
 	set_deadline(ctx, ctx->deadline);
-
-	if (need == CTX_RULES || need == CTX_CHANGE) {
+	if (need != CTX_READ)
+		r = check_thread(ctx);
+	if (r >= 0 && need != CTX_READ)
+		r = check_state(ctx);
+	if (r >= 0 && (need == CTX_LINKS || need == CTX_CHANGE))
+		r = ctx_open_links(ctx);
+	if (r >= 0 && (need == CTX_RULES || need == CTX_CHANGE))
 		r = ctx_open_firewall(ctx);
-		if (r < 0)
-			return r;
-	}
-
-	return need == CTX_CHANGE ? ops_recover(ctx) : 0;
+	return r;
 }
 
 void ctx_close(bn_ctx *ctx)

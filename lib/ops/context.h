@@ -41,10 +41,13 @@ enum ctx_need {
 	CTX_READ,   /* the state, without privilege if need be */
 	CTX_LINKS,  /* and links, for reading */
 	CTX_RULES,  /* the state and the packet filter, for reading */
-	CTX_CHANGE, /* everything, and what dead processes left is cleaned up */
+	CTX_CHANGE, /* everything, for changing it */
 };
-int ctx_start(bn_ctx *ctx, enum ctx_need need);
+int ctx_open(bn_ctx *ctx, enum ctx_need need);
 void ctx_close(bn_ctx *ctx);
+
+/* Links, for a call that finds only on its way that it needs them. */
+int ctx_open_links(bn_ctx *ctx);
 
 /* The backend that the state was made with, or else asked for, or else detected. */
 int ctx_open_firewall(bn_ctx *ctx);

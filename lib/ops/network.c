@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/network.h"
+
 #include <errno.h>
 #include <syslog.h>
 
 #include "base/fault.h"
-#include "ops/design.h"
-#include "ops/operation.h"
-#include "ops/ops.h"
-#include "ops/rules.h"
+#include "ops/base.h"
+#include "ops/detach.h"
+#include "ops/recover.h"
+#include "ops/resolve.h"
 
 #define RESERVE_TRIES 16 /* against other processes that pick at the same time */
 
-struct bridge_config network_bridge_config(const struct network *network, const char *alias)
-{
-	return (struct bridge_config){
-		.name = network->bridge,
-		.alias = alias,
-		.mtu = network->mtu,
-		.ipv4 = network->ipv4,
-		.ipv6 = network->ipv6,
-		.adopt = network->bridge_adopted,
-	};
-}
-
-/* ---- reserve ---- */
+/* ---- create ---- */
 
 static int check_overlap(bn_ctx *ctx, const struct network *network)
 {
@@ -47,7 +37,7 @@ static int check_overlap(bn_ctx *ctx, const struct network *network)
 	return r;
 }
 
-static int reserve(bn_ctx *ctx, const struct network *network, struct operation *operation)
+static int reserve_network(bn_ctx *ctx, const struct network *network, struct operation *operation)
 {
 	int r;
 
@@ -66,8 +56,6 @@ static int reserve(bn_ctx *ctx, const struct network *network, struct operation 
 	return r;
 }
 
-/* ---- kernel ---- */
-
 /* What was turned on for a network, in case it comes to nothing. */
 struct forwarding {
 	bool ipv4, ipv6;
@@ -84,112 +72,20 @@ static int enable_forwarding(bn_ctx *ctx, const struct network *network, struct 
 	return r;
 }
 
-static bool any_network(const network_vector *networks, const struct network *but)
-{
-	for (size_t i = 0; i < networks->len; i++)
-		if (networks->items[i].bridge[0] &&
-		    (!but || strcmp(networks->items[i].id, but->id) != 0))
-			return true;
-	return false;
-}
-
 /* Unless another network has come to rely on it meanwhile. */
 static void restore_forwarding(bn_ctx *ctx, const struct network *network,
 			       const struct forwarding *changed)
 {
-	CLEANUP(networks_clear) network_vector networks = { 0 };
 	struct error cause;
 	int r;
 
 	ctx_undo_begin(ctx, &cause);
-	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
-	if (r >= 0 && !any_network(&networks, network)) {
+	r = base_is_needed(ctx, network);
+	if (r == 0) {
 		sysctl_forwarding_restore(AF_INET, changed->ipv4);
 		sysctl_forwarding_restore(AF_INET6, changed->ipv6);
 	}
 	ctx_undo_end(ctx, &cause, r);
-}
-
-/* The drops stand before there is a device that they are about. */
-static int build(bn_ctx *ctx, const struct network *network)
-{
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	char alias[ALIAS_MAX];
-	struct bridge_config config;
-	int r;
-
-	link_alias(network->id, NULL, alias);
-	config = network_bridge_config(network, alias);
-	r = rules_plan_network(ctx, network, &rules);
-	if (r >= 0)
-		r = FAULT("network.rules");
-	if (r >= 0)
-		r = rules_add(ctx, &rules);
-	if (r < 0)
-		return r;
-	r = FAULT("network.bridge");
-	if (r >= 0)
-		r = bridge_create(ctx->link, &config, &ctx->error);
-	if (r < 0)
-		rules_undo_add(ctx, &rules);
-	return r;
-}
-
-/* 1 when there is no network, but for the one that is being deleted, and so no base any more. */
-static int remove_rule_base(bn_ctx *ctx, const struct network *but)
-{
-	CLEANUP(networks_clear) network_vector networks = { 0 };
-	int r;
-
-	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
-	if (r < 0 || any_network(&networks, but))
-		return r < 0 ? r : 0;
-	r = ctx->firewall->backend->remove_base(ctx->firewall, &ctx->error);
-	return r < 0 ? r : 1;
-}
-
-static int remove_base(bn_ctx *ctx)
-{
-	CLEANUP(networks_clear) network_vector networks = { 0 };
-	int r;
-
-	r = remove_rule_base(ctx, NULL);
-	if (r <= 0)
-		return r;
-	r = store_begin(ctx->store, &ctx->error);
-	if (r >= 0)
-		r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
-	if (r >= 0 && !any_network(&networks, NULL))
-		r = ctx_release_state(ctx);
-	if (r >= 0)
-		r = store_commit(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
-	return r;
-}
-
-void remove_base_if_unused(bn_ctx *ctx)
-{
-	struct error cause = ctx->error;
-
-	if (remove_base(ctx) < 0)
-		ctx_log(ctx, LOG_WARNING, "the rule base stays: %s", ctx->error.message);
-	ctx->error = cause;
-}
-
-int network_demolish(bn_ctx *ctx, const struct network *network)
-{
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	char alias[ALIAS_MAX];
-	struct bridge_config config;
-	int r;
-
-	link_alias(network->id, NULL, alias);
-	config = network_bridge_config(network, alias);
-	r = bridge_delete(ctx->link, &config, &ctx->error);
-	if (r < 0)
-		return r;
-	r = rules_plan_network(ctx, network, &rules);
-	return r < 0 ? r : rules_remove(ctx, &rules);
 }
 
 static void undo_network(bn_ctx *ctx, const struct network *network)
@@ -197,17 +93,17 @@ static void undo_network(bn_ctx *ctx, const struct network *network)
 	struct error cause;
 
 	ctx_undo_begin(ctx, &cause);
-	ctx_undo_end(ctx, &cause, network_demolish(ctx, network));
+	ctx_undo_end(ctx, &cause, driver_of(network)->network_remove(ctx, network));
 }
 
-/* Between the transactions: the kernel, all of it or nothing. */
-static int build_and_settle(bn_ctx *ctx, const struct network *network,
-			    const struct operation *operation)
+/* In the kernel, and settled: all of it or nothing. */
+static int create_network(bn_ctx *ctx, const struct network *network,
+			  const struct operation *operation)
 {
 	struct forwarding forwarding = { 0 };
 	int r;
 
-	r = build(ctx, network);
+	r = driver_of(network)->network_create(ctx, network);
 	if (r < 0)
 		return r;
 	/* last, so that there is next to nothing left that could ask for turning it off again */
@@ -222,30 +118,33 @@ static int build_and_settle(bn_ctx *ctx, const struct network *network,
 }
 
 int ops_network_create(bn_ctx *ctx, const struct network_request *request,
-		       struct network *ret_network)
+		       const struct result *result, struct network *ret_network)
 {
 	CLEANUP(network_clear) struct network network = { 0 };
 	struct operation operation;
+	struct rows rows;
 	int r;
 
 	for (int tries = 0;; tries++) {
-		r = network_design(ctx, request, &network);
+		r = network_resolve(ctx, request, &network);
 		if (r < 0)
 			return r;
-		r = reserve(ctx, &network, &operation);
+		r = reserve_network(ctx, &network, &operation);
 		if (r >= 0)
 			break;
 		/* another process took the subnet that was picked meanwhile: pick again */
 		if (r != -EADDRINUSE || !network_picks_subnet(request) || tries == RESERVE_TRIES)
 			return r;
 		network_clear(&network);
-		network = (struct network){ 0 };
 		error_clear(&ctx->error);
 	}
-	r = build_and_settle(ctx, &network, &operation);
+	rows = rows_view(&network, NULL, NULL, 0);
+	r = result_prepare(ctx, result, &rows);
+	if (r >= 0)
+		r = create_network(ctx, &network, &operation);
 	if (r < 0) {
 		operation_abandon(ctx, &operation);
-		remove_base_if_unused(ctx);
+		base_remove_if_unused(ctx);
 		return r;
 	}
 	ctx_log(ctx, LOG_INFO, "network %s is on bridge %s", network.name, network.bridge);
@@ -263,12 +162,13 @@ static int wait_for_default(bn_ctx *ctx, unsigned int attempt)
 		return error_set(&ctx->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
 				 "network %s is still being made by another process; try again",
 				 DEFAULT_NETWORK);
-	return ops_recover(ctx);
+	return recover_dead(ctx);
 }
 
 int ops_network_ready(bn_ctx *ctx, const char *name, struct network *ret_network)
 {
 	static const struct options no_options;
+	static const struct result no_result;
 	const struct network_request request = {
 		.name = DEFAULT_NETWORK,
 		.want_ipv4 = true,
@@ -282,12 +182,12 @@ int ops_network_ready(bn_ctx *ctx, const char *name, struct network *ret_network
 		r = store_network_get(ctx->store, name, &network, &ctx->error);
 		if (r < 0)
 			return r;
-		if (network.driver != DRIVER_BRIDGE || network.bridge[0]) {
+		if (network_is_ready(&network)) {
 			*ret_network = network;
 			return 0;
 		}
 		network_clear(&network);
-		r = ops_network_create(ctx, &request, ret_network);
+		r = ops_network_create(ctx, &request, &no_result, ret_network);
 		if (r >= 0 || ctx->error.reason != BN_REASON_NETWORK_EXISTS)
 			return r;
 		r = wait_for_default(ctx, attempt);
@@ -335,61 +235,45 @@ static int reserve_delete(bn_ctx *ctx, const struct network *network, struct ope
 	return r;
 }
 
+static int check_deletable(bn_ctx *ctx, const struct network *network)
+{
+	if (!driver_of(network)->network_remove)
+		return error_set(&ctx->error, -EPERM, BN_REASON_NETWORK_BUILTIN,
+				 "network %s is built in and can't be deleted", network->name);
+	if (network_is_ready(network))
+		return 0;
+	return error_set(&ctx->error, -ENOENT, BN_REASON_NETWORK_BUILTIN,
+			 "network %s is built in and not in use; there is nothing to delete",
+			 network->name);
+}
+
 int ops_network_delete(bn_ctx *ctx, const char *name, uint32_t flags)
 {
 	CLEANUP(network_clear) struct network network = { 0 };
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	struct operation operation;
-	struct bridge_config config;
-	char alias[ALIAS_MAX];
 	int r;
 
 	r = store_network_get(ctx->store, name, &network, &ctx->error);
+	if (r >= 0)
+		r = check_deletable(ctx, &network);
 	if (r == -ENOENT && (flags & BN_DELETE_MISSING_OK)) {
 		error_clear(&ctx->error);
 		return 0;
 	}
-	if (r < 0)
-		return r;
-	if (network.driver != DRIVER_BRIDGE)
-		return error_set(&ctx->error, -EPERM, BN_REASON_NETWORK_BUILTIN,
-				 "network %s is built in and can't be deleted", network.name);
-	if (!network.bridge[0])
-		return flags & BN_DELETE_MISSING_OK ?
-			       0 :
-			       error_set(
-				       &ctx->error, -ENOENT, BN_REASON_NETWORK_BUILTIN,
-				       "network %s is built in and not in use; there is nothing to "
-				       "delete",
-				       network.name);
-	if (flags & BN_DELETE_ENDPOINTS) {
+	if (r >= 0 && (flags & BN_DELETE_ENDPOINTS))
 		r = detach_all(ctx, &network);
-		if (r < 0)
-			return r;
-	}
-
-	r = reserve_delete(ctx, &network, &operation);
+	if (r >= 0)
+		r = reserve_delete(ctx, &network, &operation);
 	if (r < 0)
 		return r;
-	link_alias(network.id, NULL, alias);
-	config = network_bridge_config(&network, alias);
-	r = rules_plan_network(ctx, &network, &rules);
-	if (r >= 0)
-		r = rules_remove(ctx, &rules);
-	if (r >= 0) {
-		r = bridge_delete(ctx->link, &config, &ctx->error);
-		if (r < 0)
-			rules_undo_remove(ctx, &rules);
-	}
+	r = driver_of(&network)->network_remove(ctx, &network);
 	if (r < 0) {
 		operation_abandon(ctx, &operation);
 		return r;
 	}
-	/* now, so that the base of the last network goes also if this process dies meanwhile */
-	if (remove_rule_base(ctx, &network) < 0)
-		error_clear(&ctx->error);
+	base_remove_rules_but(ctx, &network);
 	r = operation_settle(ctx, &operation);
 	if (r >= 0)
-		remove_base_if_unused(ctx);
+		base_remove_if_unused(ctx);
 	return r;
 }

@@ -4,49 +4,13 @@
 #include <errno.h>
 
 #include "base/fault.h"
-#include "ops/ops.h"
 
-/* While the state is being moved to another backend nothing else begins, nor before what a move
- * left half done is cleaned up: that goes by the state as it was then. */
-static int begin_unmoved(bn_ctx *ctx)
+int result_prepare(bn_ctx *ctx, const struct result *result, const struct rows *rows)
 {
-	int r;
-
-	for (unsigned int attempt = 0;; attempt++) {
-		r = store_begin(ctx->store, &ctx->error);
-		if (r >= 0)
-			r = store_operation_pending(ctx->store, OPERATION_BACKEND_SWITCH,
-						    &ctx->error);
-		if (r <= 0)
-			return r;
-		store_rollback(ctx->store);
-		r = ops_recover(ctx);
-		if (r < 0)
-			return r;
-		if (!deadline_pause(ctx->deadline, attempt))
-			return error_set(&ctx->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
-					 "the state in %s is being moved to another backend; try "
-					 "again, or allow more time",
-					 ctx->state_dir);
-	}
+	return result->prepare ? result->prepare(ctx, rows, result->snapshot) : 0;
 }
 
-int operation_begin(bn_ctx *ctx, enum operation_kind kind, struct operation *operation)
-{
-	int r;
-
-	if (kind == OPERATION_BACKEND_SWITCH)
-		r = store_begin(ctx->store, &ctx->error);
-	else
-		r = begin_unmoved(ctx);
-	if (r >= 0)
-		r = ctx_open_firewall(ctx);
-	if (r >= 0)
-		r = store_operation_open(ctx->store, kind, operation, &ctx->error);
-	return r;
-}
-
-static int settle(bn_ctx *ctx, const struct operation *operation, bool keep)
+static int settle_rows(bn_ctx *ctx, const struct operation *operation, bool keep)
 {
 	int r;
 
@@ -64,7 +28,7 @@ static int settle(bn_ctx *ctx, const struct operation *operation, bool keep)
 
 int operation_settle(bn_ctx *ctx, const struct operation *operation)
 {
-	int r = settle(ctx, operation, true);
+	int r = settle_rows(ctx, operation, true);
 
 	switch (operation->kind) {
 	case OPERATION_NETWORK_CREATE:
@@ -91,7 +55,7 @@ void operation_abandon(bn_ctx *ctx, const struct operation *operation)
 	ctx_undo_begin(ctx, &cause);
 	/* rows must outlive what they describe */
 	if (!ctx->undo_failed)
-		r = settle(ctx, operation, false);
+		r = settle_rows(ctx, operation, false);
 	if (r < 0)
 		store_operation_leave(ctx->store, operation);
 	ctx_undo_end(ctx, &cause, r);

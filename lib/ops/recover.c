@@ -3,79 +3,55 @@
  * What processes that died half way have left. Making is undone, deleting is finished: either way
  * the kernel objects of the operation's rows go, and then the rows.
  */
+#include "ops/recover.h"
+
 #include <errno.h>
 #include <syslog.h>
 
-#include "ops/detach.h"
+#include "ops/base.h"
+#include "ops/driver.h"
+#include "ops/flows.h"
 #include "ops/operation.h"
-#include "ops/ops.h"
+#include "ops/rows.h"
 #include "ops/rules.h"
 
-/* How many ports from here on have the same owner. */
-static size_t run_length(const port_vector *ports, size_t first)
-{
-	const struct port *owner = &ports->items[first];
-	size_t len = 1;
-
-	while (first + len < ports->len &&
-	       strcmp(ports->items[first + len].network, owner->network) == 0 &&
-	       strcmp(ports->items[first + len].endpoint, owner->endpoint) == 0)
-		len++;
-	return len;
-}
-
-static int demolish_endpoint(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector *ports)
-{
-	CLEANUP(network_clear) struct network network = { 0 };
-	endpoint_vector one = { .items = (struct endpoint *)endpoint, .len = 1 };
-	port_vector own = { 0 };
-	int r;
-
-	r = store_network_get(ctx->store, endpoint->network, &network, &ctx->error);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < ports->len; i++)
-		if (strcmp(ports->items[i].network, endpoint->network) == 0 &&
-		    strcmp(ports->items[i].endpoint, endpoint->id) == 0) {
-			own.items = ports->items + i;
-			own.len = run_length(ports, i);
-			break;
-		}
-	return endpoints_demolish(ctx, &network, &one, &own, false);
-}
-
 /* Ports of one endpoint that stays. */
-static int demolish_ports(bn_ctx *ctx, const struct port *ports, size_t len)
+static int remove_port_rules(bn_ctx *ctx, const struct rows *rows)
 {
-	CLEANUP(endpoint_clear) struct endpoint endpoint = { 0 };
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	int r;
 
-	r = store_endpoint_get(ctx->store, ports->network, ports->endpoint, &endpoint, &ctx->error);
-	if (r >= 0)
-		r = rules_plan_ports(ctx, &endpoint, ports, len, &rules);
+	r = rules_plan(ctx, PLAN_PORTS, rows, &rules);
 	if (r >= 0)
 		r = rules_remove(ctx, &rules);
-	if (r >= 0)
-		r = rules_drop_flows(ctx, &endpoint, 1, ports, len, false);
-	return r;
+	return r < 0 ? r : flows_drop(ctx, rows, false);
 }
 
-static int demolish_rows(bn_ctx *ctx, const struct operation *operation)
+static int remove_rows(bn_ctx *ctx, const struct operation *operation)
 {
 	CLEANUP(rows_clear) struct rows rows = { 0 };
-	const port_vector *ports = &rows.ports;
+	const struct driver_ops *driver;
 	int r;
 
-	r = store_operation_rows(ctx->store, operation, &rows, &ctx->error);
-	for (size_t i = 0; i < rows.endpoints.len && r >= 0; i++)
-		r = demolish_endpoint(ctx, &rows.endpoints.items[i], ports);
-	for (size_t i = 0; !rows.endpoints.len && i < ports->len && r >= 0;
-	     i += run_length(ports, i))
-		r = demolish_ports(ctx, &ports->items[i], run_length(ports, i));
-	for (size_t i = 0; i < rows.networks.len && r >= 0; i++)
-		r = network_demolish(ctx, &rows.networks.items[i]);
-	return r;
+	r = rows_load_operation(ctx, operation, &rows);
+	if (r < 0 || !rows.networks.len)
+		return r;
+	driver = driver_of(rows.networks.items);
+	switch (operation->kind) {
+	case OPERATION_NETWORK_CREATE:
+	case OPERATION_NETWORK_DELETE:
+		return driver->network_remove ? driver->network_remove(ctx, rows.networks.items) :
+						0;
+	case OPERATION_ATTACH:
+	case OPERATION_DETACH:
+		return driver->endpoints_remove ? driver->endpoints_remove(ctx, &rows, false) : 0;
+	case OPERATION_PUBLISH:
+	case OPERATION_UNPUBLISH:
+		return remove_port_rules(ctx, &rows);
+	case OPERATION_BACKEND_SWITCH:
+		break;
+	}
+	return 0;
 }
 
 /* Negative: it is left for the next call. */
@@ -87,7 +63,7 @@ static int recover_one(bn_ctx *ctx, const struct operation *operation)
 	/* it may have died after it had moved the state */
 	r = ctx_open_firewall(ctx);
 	if (r >= 0)
-		r = demolish_rows(ctx, operation);
+		r = remove_rows(ctx, operation);
 	if (r < 0) {
 		store_operation_leave(ctx->store, operation);
 		return r;
@@ -100,7 +76,7 @@ static int recover_one(bn_ctx *ctx, const struct operation *operation)
 		r = ctx->undo_failed ? -EIO : 0;
 		break;
 	case OPERATION_BACKEND_SWITCH:
-		r = backend_clean(ctx);
+		r = base_take_others(ctx);
 		if (r < 0)
 			store_operation_leave(ctx->store, operation);
 		else
@@ -113,11 +89,11 @@ static int recover_one(bn_ctx *ctx, const struct operation *operation)
 		break;
 	}
 	if (r >= 0)
-		remove_base_if_unused(ctx);
+		base_remove_if_unused(ctx);
 	return r;
 }
 
-int ops_recover(bn_ctx *ctx)
+int recover_dead(bn_ctx *ctx)
 {
 	struct operation operation;
 	int r;
@@ -136,4 +112,71 @@ int ops_recover(bn_ctx *ctx)
 		}
 	}
 	return r;
+}
+
+int ops_begin(bn_ctx *ctx, enum ctx_need need)
+{
+	int r = ctx_open(ctx, need);
+
+	return r >= 0 && need == CTX_CHANGE ? recover_dead(ctx) : r;
+}
+
+/*
+ * While the state is being moved to another backend nothing else begins, nor before what a move
+ * left half done is cleaned up: that goes by the state as it was then. And what another operation
+ * is about to do would be done in the backend that a move leaves.
+ */
+static int is_in_the_way(bn_ctx *ctx, enum operation_kind kind, const struct operation *own)
+{
+	int r;
+
+	if (kind != OPERATION_BACKEND_SWITCH)
+		return store_operation_pending(ctx->store, OPERATION_BACKEND_SWITCH, &ctx->error);
+	r = store_operation_is_alone(ctx->store, own, &ctx->error);
+	return r < 0 ? r : !r;
+}
+
+static int begin_when_free(bn_ctx *ctx, enum operation_kind kind, const struct operation *own)
+{
+	int r;
+
+	for (unsigned int attempt = 0;; attempt++) {
+		r = store_begin(ctx->store, &ctx->error);
+		if (r >= 0)
+			r = is_in_the_way(ctx, kind, own);
+		if (r <= 0)
+			return r;
+		store_rollback(ctx->store);
+		r = recover_dead(ctx);
+		if (r < 0)
+			return r;
+		if (!deadline_pause(ctx->deadline, attempt))
+			return error_set(&ctx->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
+					 kind == OPERATION_BACKEND_SWITCH ?
+						 "other calls on the state in %s did not end until "
+						 "the time limit; try again, or allow more time" :
+						 "the state in %s is being moved to another "
+						 "backend; try again, or allow more time",
+					 ctx->state_dir);
+	}
+}
+
+/* A move's operation is opened in the same transaction in which nothing else is under way, so no
+ * two moves ever wait for each other. */
+int operation_begin(bn_ctx *ctx, enum operation_kind kind, struct operation *ret_operation)
+{
+	static const struct operation none;
+	int r;
+
+	r = begin_when_free(ctx, kind, &none);
+	if (r >= 0)
+		r = ctx_open_firewall(ctx);
+	if (r >= 0)
+		r = store_operation_open(ctx->store, kind, ret_operation, &ctx->error);
+	return r;
+}
+
+int operation_begin_again(bn_ctx *ctx, const struct operation *operation)
+{
+	return begin_when_free(ctx, operation->kind, operation);
 }

@@ -22,7 +22,30 @@ check layer-store only store 'bridgenet\.h|(base|model|store)/[a-z_]+\.h'
 check layer-firewall only firewall \
 	'bridgenet\.h|(base|model|firewall)/[a-z_]+\.h|firewall/[a-z]+/[a-z_]+\.h'
 check layer-ops only ops 'bridgenet\.h|(base|model|link|store|firewall|ops)/[a-z_]+\.h'
-check layer-api only api 'bridgenet\.h|(base|model|link|store|firewall|ops|api)/[a-z_]+\.h'
+check layer-api only api 'bridgenet\.h|(base|model|ops|api)/[a-z_]+\.h'
+
+# What ops/ is made of, from the bottom up: each file includes headers of those before it alone.
+ops_order="context rows rules flows gateway ports base driver bridge operation recover resolve
+	backend detach network endpoint publish list"
+
+ops_top_to_bottom()
+{
+	local name before='context'
+	for name in $ops_order; do
+		before+="|$name"
+		! grep -nE '#[[:space:]]*include[[:space:]]+"ops/' "lib/ops/$name".[ch] /dev/null |
+			grep -vE "\"ops/($before)\.h\"\$" || return
+	done
+	same_lines 'the order' "$(tr -s ' \t\n' '\n' <<<"$ops_order")" lib/ops \
+		"$(basename -a lib/ops/*.c | sed 's/\.c$//')"
+}
+check layer-ops-top-to-bottom ops_top_to_bottom
+
+api_by_way_of_ops()
+{
+	! grep -nE '\<(store|link|sandbox|hostport|sysctl|conntrack)_[a-z_]+\(' lib/api/*.c
+}
+check layer-api-by-way-of-ops api_by_way_of_ops
 
 backends_apart()
 {

@@ -318,25 +318,26 @@ static void test_next_address_at_the_end_of_the_address_space(void **state)
 
 static void test_gateway_endpoint(void **state)
 {
+	struct endpoint items[] = { endpoint_of("10.2.0.2/16", NULL),
+				    endpoint_of("10.1.0.2/16", "fd00::2/64") };
 	struct endpoint first = endpoint_of("10.0.0.2/8", NULL);
-	struct endpoint second = endpoint_of("10.1.0.2/16", "fd00::2/64");
-	struct endpoint third = endpoint_of("10.2.0.2/16", NULL);
-	const struct endpoint *endpoints[] = { &third, &second, &first };
+	endpoint_vector endpoints = { .items = items, .len = 2 }, none = { 0 };
 
 	(void)state;
 	first.sequence = 1;
-	second.sequence = 2;
-	third.sequence = 3;
-	assert_ptr_equal(ipam_gateway_endpoint(endpoints, 3, AF_INET), &first);
-	assert_ptr_equal(ipam_gateway_endpoint(endpoints, 3, AF_INET6), &second);
-	third.gateway_priority = 5;
-	assert_ptr_equal(ipam_gateway_endpoint(endpoints, 3, AF_INET), &third);
+	items[1].sequence = 2;
+	items[0].sequence = 3;
+	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, &first, AF_INET), &first);
+	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, NULL, AF_INET), &items[1]);
+	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, &first, AF_INET6), &items[1]);
+	items[0].gateway_priority = 5;
+	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, &first, AF_INET), &items[0]);
 	first.gateway_priority = 5;
-	assert_ptr_equal(ipam_gateway_endpoint(endpoints, 3, AF_INET), &first);
-	second.gateway_priority = -9;
-	assert_ptr_equal(ipam_gateway_endpoint(endpoints, 3, AF_INET6), &second);
-	assert_null(ipam_gateway_endpoint(endpoints, 1, AF_INET6));
-	assert_null(ipam_gateway_endpoint(endpoints, 0, AF_INET));
+	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, &first, AF_INET), &first);
+	items[1].gateway_priority = -9;
+	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, &first, AF_INET6), &items[1]);
+	assert_null(ipam_gateway_endpoint(&none, &first, AF_INET6));
+	assert_null(ipam_gateway_endpoint(&none, NULL, AF_INET));
 }
 
 int main(void)

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The ports of an attach and of a publish. */
-#ifndef BN_OPS_PORT_H
-#define BN_OPS_PORT_H
+/* The ports of an attach and of a publish: which ports of the host, and that nobody has them. */
+#ifndef BN_OPS_PORTS_H
+#define BN_OPS_PORTS_H
 
-#include "ops/ops.h"
+#include "model/port.h"
+#include "ops/context.h"
+
+/* Descriptors that keep the host's own processes off ports: of each port some, or none at all. */
+typedef VECTOR(fd_vector) held_vector;
+void held_clear(held_vector *held);
 
 #define PICK_TRIES 16 /* of a whole request, against other processes that pick at the same time */
 
@@ -12,13 +17,15 @@
 int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
 		 size_t len, port_vector *ret_ports);
 bool ports_have_picks(const struct port_request *requests, size_t len);
+/* The mapping is the endpoint's. */
+void port_set_owner(struct port *port, const struct endpoint *endpoint);
 
 /* Inside a transaction. picked: the last one was picked, remember where the next search starts. */
 int ports_reserve(bn_ctx *ctx, const struct operation *operation, const port_vector *ports,
 		  bool picked);
 
-/* No process of the host uses them; with hold, sockets that keep it so. */
+/* No process of the host uses them; with hold, descriptors that keep it so. */
 int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector *ports, bool hold,
-		struct published *ret_published);
+		held_vector *ret_held);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From what is asked of a network to what it will be: subnets, gateways, bridge, MTU. */
-#include "ops/design.h"
+#include "ops/resolve.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -169,50 +168,22 @@ static int choose_id(bn_ctx *ctx, struct network *network)
 	return 0;
 }
 
-static bool has_bridge(const network_vector *networks, const char *bridge)
+/* What is as it was asked. */
+static int copy_request(bn_ctx *ctx, const struct network_request *request, struct network *network)
 {
-	for (size_t i = 0; i < networks->len; i++)
-		if (strcmp(networks->items[i].bridge, bridge) == 0)
-			return true;
-	return false;
+	string_copy(network->name, sizeof(network->name), request->name);
+	network->driver = request->driver;
+	network->mtu = request->mtu;
+	if (vector_reserve(&network->reserved, request->reserved_len) < 0 ||
+	    options_copy(&network->options, request->options) < 0)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < request->reserved_len; i++)
+		*vector_push(&network->reserved) = request->reserved[i];
+	return 0;
 }
 
-/* The device: the one named (adopted when it exists), bn0 or the next free for the default
- * network, else one that is named after the id. */
-static int choose_bridge(bn_ctx *ctx, const struct network_request *request,
-			 struct network *network)
+int network_resolve(bn_ctx *ctx, const struct network_request *request, struct network *network)
 {
-	CLEANUP(networks_clear) network_vector others = { 0 };
-	int r = 0;
-
-	if (request->bridge[0]) {
-		string_copy(network->bridge, sizeof(network->bridge), request->bridge);
-		r = link_exists(ctx->link, network->bridge, &ctx->error);
-		network->bridge_adopted = r == 1;
-		return r < 0 ? r : 0;
-	}
-	if (strcmp(network->name, DEFAULT_NETWORK) != 0) {
-		bridge_name(network->id, network->bridge);
-		return 0;
-	}
-	r = store_networks(ctx->store, STORE_PENDING, &others, &ctx->error);
-	for (unsigned int i = 0; i < 1000 && r >= 0; i++) {
-		snprintf(network->bridge, sizeof(network->bridge), "bn%u", i);
-		if (has_bridge(&others, network->bridge))
-			continue;
-		r = link_exists(ctx->link, network->bridge, &ctx->error);
-		if (r <= 0)
-			return r;
-	}
-	if (r < 0)
-		return r;
-	return error_set(&ctx->error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
-			 "bn0 to bn999 are all taken; name a bridge for network %s", network->name);
-}
-
-int network_design(bn_ctx *ctx, const struct network_request *request, struct network *network)
-{
-	struct addr *slot;
 	int r;
 
 	r = network_name_check(request->name, &ctx->error);
@@ -223,17 +194,9 @@ int network_design(bn_ctx *ctx, const struct network_request *request, struct ne
 		return error_set(&ctx->error, -EEXIST, BN_REASON_NETWORK_BUILTIN,
 				 "the name %s belongs to a built-in network; choose another",
 				 request->name);
-	string_copy(network->name, sizeof(network->name), request->name);
-	network->driver = DRIVER_BRIDGE;
-	for (size_t i = 0; i < request->reserved_len; i++) {
-		slot = vector_push(&network->reserved);
-		if (!slot)
-			return error_oom(&ctx->error);
-		*slot = request->reserved[i];
-	}
-	if (options_copy(&network->options, request->options) < 0)
-		return error_oom(&ctx->error);
-	r = options_check(&network->options, OPTION_NETWORK, &network->policy, &ctx->error);
+	r = copy_request(ctx, request, network);
+	if (r >= 0)
+		r = options_check(&network->options, OPTION_NETWORK, &network->policy, &ctx->error);
 	if (r >= 0)
 		r = choose_id(ctx, network);
 	if (r >= 0)
@@ -241,8 +204,7 @@ int network_design(bn_ctx *ctx, const struct network_request *request, struct ne
 	if (r >= 0)
 		r = check_reserved(ctx, network);
 	if (r >= 0)
-		r = choose_bridge(ctx, request, network);
-	network->mtu = request->mtu;
+		r = driver_of(network)->network_resolve(ctx, request, network);
 	if (r >= 0 && !network->mtu)
 		r = link_default_mtu(ctx->link, &network->mtu, &ctx->error);
 	return r;

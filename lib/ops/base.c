@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/base.h"
+
+#include <errno.h>
+#include <syslog.h>
+
+#include "ops/rows.h"
+#include "ops/rules.h"
+
+int base_is_needed(bn_ctx *ctx, const struct network *but)
+{
+	CLEANUP(networks_clear) network_vector networks = { 0 };
+	int r;
+
+	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
+	for (size_t i = 0; i < networks.len && r == 0; i++)
+		r = networks.items[i].bridge[0] &&
+		    (!but || strcmp(networks.items[i].id, but->id) != 0);
+	return r;
+}
+
+/* 1 when it is gone, 0 when it is needed. */
+static int remove_rules(bn_ctx *ctx, const struct network *but)
+{
+	int r = base_is_needed(ctx, but);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = ctx->firewall->backend->remove_base(ctx->firewall, &ctx->error);
+	return r < 0 ? r : 1;
+}
+
+static int remove_base(bn_ctx *ctx)
+{
+	int r;
+
+	r = remove_rules(ctx, NULL);
+	if (r <= 0)
+		return r;
+	r = store_begin(ctx->store, &ctx->error);
+	if (r >= 0)
+		r = base_is_needed(ctx, NULL);
+	if (r == 0)
+		r = ctx_release_state(ctx);
+	if (r >= 0)
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
+	return r;
+}
+
+void base_remove_if_unused(bn_ctx *ctx)
+{
+	struct error cause = ctx->error;
+
+	if (remove_base(ctx) < 0)
+		ctx_log(ctx, LOG_WARNING, "the rule base stays: %s", ctx->error.message);
+	ctx->error = cause;
+}
+
+void base_remove_rules_but(bn_ctx *ctx, const struct network *last)
+{
+	struct error cause = ctx->error;
+
+	remove_rules(ctx, last);
+	ctx->error = cause;
+}
+
+/* ---- moving between backends ---- */
+
+static int plan_state(bn_ctx *ctx, const struct firewall *firewall, rule_vector *rules)
+{
+	CLEANUP(rows_clear) struct rows rows = { 0 };
+	int r;
+
+	r = rows_load(ctx, NULL, NULL, &rows);
+	if (r >= 0 && plan_rules(firewall->backend->traits, PLAN_ROWS, &rows, rules) < 0)
+		r = error_oom(&ctx->error);
+	return r;
+}
+
+int base_put_state(bn_ctx *ctx, struct firewall *firewall)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	struct firewall_change change = { .flags = FIREWALL_BASE | FIREWALL_REPLACE };
+	int r;
+
+	r = plan_state(ctx, firewall, &rules);
+	if (r < 0)
+		return r;
+	change.add = rules.items;
+	change.add_len = rules.len;
+	r = firewall->backend->apply(firewall, &change, &ctx->error);
+	return r == -EEXIST && ctx->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
+}
+
+int base_take_rules(bn_ctx *ctx, struct firewall *firewall, const rule_vector *rules)
+{
+	const struct firewall_change change = {
+		.remove = rules->items,
+		.remove_len = rules->len,
+		.flags = FIREWALL_MISSING_OK,
+	};
+	int r;
+
+	r = firewall->backend->apply(firewall, &change, &ctx->error);
+	if (r >= 0 || r == FIREWALL_BASE_MISSING)
+		r = firewall->backend->remove_base(firewall, &ctx->error);
+	return r;
+}
+
+int base_take_state(bn_ctx *ctx, struct firewall *firewall)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	int r;
+
+	r = plan_state(ctx, firewall, &rules);
+	return r < 0 ? r : base_take_rules(ctx, firewall, &rules);
+}
+
+int base_take_others(bn_ctx *ctx)
+{
+	const struct firewall_backend *const *backend;
+	struct firewall *other;
+	int r = 0;
+
+	for (backend = firewall_backends; *backend && r >= 0; backend++) {
+		if (*backend == ctx->firewall->backend)
+			continue;
+		r = ctx_try_backend(ctx, *backend, &other);
+		if (r == -EOPNOTSUPP) {
+			/* what this kernel lacks holds nothing of ours */
+			error_clear(&ctx->error);
+			r = 0;
+			continue;
+		}
+		if (r < 0)
+			return r;
+		r = base_take_state(ctx, other);
+		(*backend)->close(other);
+	}
+	return r;
+}

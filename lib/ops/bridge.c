@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The driver of bridge networks: a bridge for each network, a veth pair for each endpoint. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <syslog.h>
+
+#include "base/fault.h"
+#include "model/ipam.h"
+#include "ops/driver.h"
+#include "ops/flows.h"
+#include "ops/gateway.h"
+#include "ops/rules.h"
+
+/* ---- networks ---- */
+
+static bool has_bridge(const network_vector *networks, const char *bridge)
+{
+	for (size_t i = 0; i < networks->len; i++)
+		if (strcmp(networks->items[i].bridge, bridge) == 0)
+			return true;
+	return false;
+}
+
+/* The device: the one named (adopted when it exists), bn0 or the next free for the default
+ * network, else one that is named after the id. */
+static int resolve_bridge(bn_ctx *ctx, const struct network_request *request,
+			  struct network *network)
+{
+	CLEANUP(networks_clear) network_vector others = { 0 };
+	int r = 0;
+
+	if (request->bridge[0]) {
+		string_copy(network->bridge, sizeof(network->bridge), request->bridge);
+		r = link_exists(ctx->link, network->bridge, &ctx->error);
+		network->bridge_adopted = r == 1;
+		return r < 0 ? r : 0;
+	}
+	if (strcmp(network->name, DEFAULT_NETWORK) != 0) {
+		bridge_name(network->id, network->bridge);
+		return 0;
+	}
+	r = store_networks(ctx->store, STORE_PENDING, &others, &ctx->error);
+	for (unsigned int i = 0; i < 1000 && r >= 0; i++) {
+		snprintf(network->bridge, sizeof(network->bridge), "bn%u", i);
+		if (has_bridge(&others, network->bridge))
+			continue;
+		r = link_exists(ctx->link, network->bridge, &ctx->error);
+		if (r <= 0)
+			return r;
+	}
+	if (r < 0)
+		return r;
+	return error_set(&ctx->error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
+			 "bn0 to bn999 are all taken; name a bridge for network %s", network->name);
+}
+
+/* What the network's bridge is asked to be. */
+static struct bridge_config bridge_config_of(const struct network *network,
+					     char alias[static ALIAS_MAX])
+{
+	link_alias(network->id, NULL, alias);
+	return (struct bridge_config){
+		.name = network->bridge,
+		.alias = alias,
+		.mtu = network->mtu,
+		.ipv4 = network->ipv4,
+		.ipv6 = network->ipv6,
+		.adopt = network->bridge_adopted,
+	};
+}
+
+static int plan_network(bn_ctx *ctx, const struct network *network, rule_vector *rules)
+{
+	const struct rows rows = rows_view(network, NULL, NULL, 0);
+
+	return rules_plan(ctx, PLAN_NETWORKS, &rows, rules);
+}
+
+/* The drops stand before there is a device that they are about. */
+static int create_bridge(bn_ctx *ctx, const struct network *network)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	char alias[ALIAS_MAX];
+	const struct bridge_config config = bridge_config_of(network, alias);
+	int r;
+
+	r = plan_network(ctx, network, &rules);
+	if (r >= 0)
+		r = FAULT("network.rules");
+	if (r >= 0)
+		r = rules_add(ctx, &rules);
+	if (r < 0)
+		return r;
+	r = FAULT("network.bridge");
+	if (r >= 0)
+		r = bridge_create(ctx->link, &config, &ctx->error);
+	if (r < 0)
+		rules_undo_add(ctx, &rules);
+	return r;
+}
+
+/* There is no endpoint any more that the rules could protect, and a bridge can't be put back as it
+ * was: so the rules go first. */
+static int remove_bridge(bn_ctx *ctx, const struct network *network)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	char alias[ALIAS_MAX];
+	const struct bridge_config config = bridge_config_of(network, alias);
+	int r;
+
+	r = plan_network(ctx, network, &rules);
+	if (r >= 0)
+		r = rules_remove(ctx, &rules);
+	if (r < 0)
+		return r;
+	r = bridge_delete(ctx->link, &config, &ctx->error);
+	if (r < 0)
+		rules_undo_remove(ctx, &rules);
+	return r;
+}
+
+/* ---- endpoints: what is asked ---- */
+
+static int check_address(bn_ctx *ctx, const struct network *network, struct prefix *address,
+			 int family)
+{
+	const struct subnet *subnet = network_subnet(network, family);
+	char text[ADDR_TEXT_MAX];
+
+	if (!address->addr.family)
+		return 0;
+	if (!subnet)
+		return error_set(&ctx->error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+				 "address %s: network %s has no %s subnet",
+				 addr_format(&address->addr, text), network->name,
+				 family == AF_INET ? "IPv4" : "IPv6");
+	address->len = subnet->prefix.len;
+	return ipam_check_address(network, &address->addr, &ctx->error);
+}
+
+static int check_routes(bn_ctx *ctx, const struct attach *attach)
+{
+	char gateway[ADDR_TEXT_MAX], destination[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; i < attach->endpoint.routes.len; i++) {
+		const struct route *route = &attach->endpoint.routes.items[i];
+		const struct subnet *subnet =
+			network_subnet(&attach->network, route->gateway.family);
+
+		if (!subnet || !prefix_contains(&subnet->prefix, &route->gateway))
+			return error_set(&ctx->error, -EINVAL, BN_REASON_ADDRESS_OUTSIDE,
+					 "the route to %s goes by way of %s, which is not in the "
+					 "subnet of network %s",
+					 prefix_format(&route->destination, destination),
+					 addr_format(&route->gateway, gateway),
+					 attach->network.name);
+	}
+	return 0;
+}
+
+static int check_bridged(bn_ctx *ctx, struct attach *attach)
+{
+	int r;
+
+	r = check_address(ctx, &attach->network, &attach->endpoint.ipv4, AF_INET);
+	if (r >= 0)
+		r = check_address(ctx, &attach->network, &attach->endpoint.ipv6, AF_INET6);
+	return r < 0 ? r : check_routes(ctx, attach);
+}
+
+/* ---- reserve ---- */
+
+/* Another name each time: after a quick detach the last one may live on for a while. */
+static int name_host_interface(bn_ctx *ctx, struct attach *attach)
+{
+	char salted[ENDPOINT_ID_MAX + 18];
+	uint64_t salt;
+
+	if (getrandom(&salt, sizeof(salt), 0) != (ssize_t)sizeof(salt))
+		return error_set(&ctx->error, -EIO, BN_REASON_KERNEL,
+				 "the kernel gives no random bytes for an interface name");
+	snprintf(salted, sizeof(salted), "%s/%016" PRIx64, attach->endpoint.id, salt);
+	host_interface_name(attach->network.id, salted, attach->endpoint.host_interface);
+	return 0;
+}
+
+static int prepare_bridged(bn_ctx *ctx, struct attach *attach)
+{
+	int r;
+
+	r = siblings_find(ctx, &attach->endpoint, &attach->siblings);
+	return r < 0 ? r : name_host_interface(ctx, attach);
+}
+
+static bool name_in_use(const struct attach *attach, const char *name)
+{
+	for (size_t i = 0; i < attach->siblings.len; i++)
+		if (strcmp(attach->siblings.items[i].interface, name) == 0)
+			return true;
+	return false;
+}
+
+static void choose_interface(struct attach *attach)
+{
+	struct endpoint *endpoint = &attach->endpoint;
+
+	for (unsigned int i = attach->first_interface;; i++) {
+		snprintf(endpoint->interface, sizeof(endpoint->interface), "eth%u", i);
+		if (!name_in_use(attach, endpoint->interface))
+			return;
+	}
+}
+
+static int pick_address(bn_ctx *ctx, const struct network *network, int family,
+			struct prefix *address)
+{
+	const struct subnet *subnet = network_subnet(network, family);
+
+	if (!subnet || address->addr.family)
+		return 0;
+	address->len = subnet->prefix.len;
+	return store_address_pick(ctx->store, network, family, &address->addr, &ctx->error);
+}
+
+/* The network was read before the transaction. */
+static int check_unchanged(bn_ctx *ctx, const struct network *network)
+{
+	CLEANUP(network_clear) struct network now = { 0 };
+	int r;
+
+	r = store_network_get(ctx->store, network->name, &now, &ctx->error);
+	if (r < 0)
+		return r;
+	if (strcmp(now.id, network->id) == 0 && strcmp(now.bridge, network->bridge) == 0 &&
+	    prefix_compare(&now.ipv4.prefix, &network->ipv4.prefix) == 0 &&
+	    prefix_compare(&now.ipv6.prefix, &network->ipv6.prefix) == 0)
+		return 0;
+	return error_set(&ctx->error, -ESTALE, BN_REASON_NETWORK_UNKNOWN,
+			 "network %s was deleted and made again meanwhile; try again",
+			 network->name);
+}
+
+static int reserve_bridged(bn_ctx *ctx, struct attach *attach)
+{
+	struct endpoint *endpoint = &attach->endpoint;
+	int r;
+
+	r = check_unchanged(ctx, &attach->network);
+	if (r >= 0)
+		r = pick_address(ctx, &attach->network, AF_INET, &endpoint->ipv4);
+	if (r >= 0)
+		r = pick_address(ctx, &attach->network, AF_INET6, &endpoint->ipv6);
+	if (r < 0)
+		return r;
+	if (!attach->request->endpoint.interface[0])
+		choose_interface(attach);
+	if (!attach->request->mac_given)
+		mac_from_addr(endpoint->ipv4.addr.family ? &endpoint->ipv4.addr :
+							   &endpoint->ipv6.addr,
+			      endpoint->mac);
+	endpoint->mtu = attach->network.mtu;
+	return 0;
+}
+
+/* ---- kernel ---- */
+
+static int create_link(bn_ctx *ctx, struct attach *attach)
+{
+	const struct network *network = &attach->network;
+	const struct endpoint *endpoint = &attach->endpoint;
+	char alias[ALIAS_MAX];
+	struct link_endpoint_config config = {
+		.endpoint = endpoint,
+		.bridge = network->bridge,
+		.alias = alias,
+	};
+
+	link_alias(network->id, endpoint->id, alias);
+	if (ipam_gateway_endpoint(&attach->siblings, endpoint, AF_INET) == endpoint)
+		config.gateway_ipv4 = network->ipv4.gateway;
+	if (ipam_gateway_endpoint(&attach->siblings, endpoint, AF_INET6) == endpoint)
+		config.gateway_ipv6 = network->ipv6.gateway;
+	return link_endpoint_create(ctx->link, &attach->sandbox, &config, &ctx->error);
+}
+
+/* The default route that the link took from a sibling goes back to it. */
+static void undo_link(bn_ctx *ctx, const struct attach *attach)
+{
+	const char *names[] = { attach->endpoint.host_interface };
+	struct error cause;
+	int r;
+
+	ctx_undo_begin(ctx, &cause);
+	r = link_endpoints_delete(ctx->link, names, 1, &ctx->error);
+	gateway_pass_on(ctx, &attach->endpoint);
+	ctx_undo_end(ctx, &cause, r);
+}
+
+static void undo_bridged(bn_ctx *ctx, struct attach *attach)
+{
+	undo_link(ctx, attach);
+	rules_undo_add(ctx, &attach->rules);
+}
+
+static int create_bridged(bn_ctx *ctx, struct attach *attach)
+{
+	const struct rows rows = rows_view(&attach->network, &attach->endpoint, attach->ports.items,
+					   attach->ports.len);
+	int r;
+
+	r = ports_probe(ctx, &attach->endpoint, &attach->ports, attach->request->hold,
+			&attach->held);
+	if (r >= 0)
+		r = rules_plan(ctx, PLAN_ENDPOINTS | PLAN_PORTS, &rows, &attach->rules);
+	if (r >= 0)
+		r = FAULT("attach.rules");
+	/* the drops stand before there is an interface that they are about */
+	if (r >= 0)
+		r = rules_add(ctx, &attach->rules);
+	if (r < 0)
+		return r;
+	r = FAULT("attach.link");
+	if (r >= 0)
+		r = create_link(ctx, attach);
+	if (r >= 0)
+		r = FAULT("attach.flows");
+	if (r >= 0)
+		r = flows_drop(ctx, &rows, true);
+	if (r < 0)
+		undo_bridged(ctx, attach);
+	return r;
+}
+
+/* ---- remove ---- */
+
+static int cut_links(bn_ctx *ctx, const endpoint_vector *endpoints, bool quick)
+{
+	CLEANUP_FREE const char **names = calloc(endpoints->len + 1, sizeof(*names));
+	size_t len = 0;
+	int r = 0;
+
+	if (!names)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < endpoints->len && r >= 0; i++) {
+		if (!endpoints->items[i].host_interface[0])
+			continue;
+		names[len++] = endpoints->items[i].host_interface;
+		if (quick)
+			r = link_endpoint_cut(ctx->link, endpoints->items[i].host_interface,
+					      &ctx->error);
+	}
+	if (r < 0 || quick || !len)
+		return r;
+	return link_endpoints_delete(ctx->link, names, len, &ctx->error);
+}
+
+static int remove_bridged(bn_ctx *ctx, const struct rows *rows, bool quick)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	int r;
+
+	r = rules_plan(ctx, PLAN_ENDPOINTS | PLAN_PORTS, rows, &rules);
+	if (r >= 0)
+		r = rules_remove(ctx, &rules);
+	if (r < 0)
+		return r;
+	r = FAULT("detach.link");
+	if (r >= 0)
+		r = cut_links(ctx, &rows->endpoints, quick);
+	if (r < 0) {
+		rules_undo_remove(ctx, &rules);
+		return r;
+	}
+	for (size_t i = 0; i < rows->endpoints.len; i++)
+		gateway_pass_on(ctx, &rows->endpoints.items[i]);
+	if (flows_drop(ctx, rows, false) < 0) {
+		ctx_log(ctx, LOG_WARNING, "stale flows: %s", ctx->error.message);
+		error_clear(&ctx->error);
+	}
+	return 0;
+}
+
+const struct driver_ops bridge_driver = {
+	.network_resolve = resolve_bridge,
+	.network_create = create_bridge,
+	.network_remove = remove_bridge,
+	.endpoint_check = check_bridged,
+	.endpoint_prepare = prepare_bridged,
+	.endpoint_reserve = reserve_bridged,
+	.endpoint_create = create_bridged,
+	.endpoint_undo = undo_bridged,
+	.endpoints_remove = remove_bridged,
+};

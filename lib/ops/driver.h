@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What differs from one driver of networks to another: a row of functions for each. Where there is
+ * nothing to do, there is no function.
+ */
+#ifndef BN_OPS_DRIVER_H
+#define BN_OPS_DRIVER_H
+
+#include "ops/ports.h"
+
+#define DEFAULT_NETWORK "bridge"
+
+struct network_request {
+	enum driver driver;
+	const char *name;
+	struct subnet ipv4, ipv6; /* prefix family 0 with want_*: pick one */
+	bool want_ipv4, want_ipv6;
+	uint32_t mtu;       /* 0: that of the default route */
+	const char *bridge; /* "": derive one */
+	const struct addr *reserved;
+	size_t reserved_len;
+	const struct options *options;
+};
+
+struct endpoint_request {
+	const char *network;      /* name or id */
+	struct endpoint endpoint; /* what the caller fixed; prefixes with any length */
+	bool mac_given;
+	const char *sandbox_path; /* one of these three; NULL, 0, -1 */
+	int sandbox_pid, sandbox_fd;
+	const struct port_request *ports;
+	size_t ports_len;
+	bool hold; /* keep descriptors of the ports */
+};
+
+/* One attach on its way. */
+struct attach {
+	const struct endpoint_request *request;
+	struct network network;
+	struct endpoint endpoint;
+	port_vector ports;
+	held_vector held;
+	struct sandbox sandbox;
+	endpoint_vector siblings;     /* other endpoints in the same namespace */
+	unsigned int first_interface; /* where the search for a free ethN starts */
+	struct operation operation;
+	rule_vector rules;
+};
+
+struct driver_ops {
+	bool in_host;      /* its endpoints live in the host's namespace */
+	bool no_interface; /* they get none, and so no address, route, MAC or port */
+
+	/* Networks. A driver without these has the networks that are built in. */
+	int (*network_resolve)(bn_ctx *ctx, const struct network_request *request,
+			       struct network *network);
+	/* In the kernel, all or nothing; what is gone already when it is removed is no error. */
+	int (*network_create)(bn_ctx *ctx, const struct network *network);
+	int (*network_remove)(bn_ctx *ctx, const struct network *network);
+
+	/* Endpoints: what is asked of one; what takes calls to the kernel, before the transaction;
+	 * in the transaction; in the kernel, all or nothing; and the way back. */
+	int (*endpoint_check)(bn_ctx *ctx, struct attach *attach);
+	int (*endpoint_prepare)(bn_ctx *ctx, struct attach *attach);
+	int (*endpoint_reserve)(bn_ctx *ctx, struct attach *attach);
+	int (*endpoint_create)(bn_ctx *ctx, struct attach *attach);
+	void (*endpoint_undo)(bn_ctx *ctx, struct attach *attach);
+	/* Endpoints of one network, with all their ports, out of the kernel. What is gone already
+	 * is no error; on failure the rules stand again. */
+	int (*endpoints_remove)(bn_ctx *ctx, const struct rows *rows, bool quick);
+	/* The addresses that an endpoint has, if they are not those of its record. */
+	int (*endpoint_addresses)(bn_ctx *ctx, prefix_vector *ret_addresses);
+};
+
+extern const struct driver_ops bridge_driver; /* bridge.c */
+const struct driver_ops *driver_of(const struct network *network);
+
+/* Of a driver that makes networks: is it made? `bridge` is on first use. */
+bool network_is_ready(const struct network *network);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What there is, but for rows (rows.h). Each call sees one state of it. */
+#ifndef BN_OPS_LIST_H
+#define BN_OPS_LIST_H
+
+#include "ops/context.h"
+
+typedef VECTOR(size_t) count_vector;
+
+/* The network of that name or id, or all; and of each how many endpoints it has. */
+int list_networks(bn_ctx *ctx, const char *network, network_vector *networks,
+		  count_vector *endpoint_counts);
+/* network, endpoint: of that one alone. An unknown network is an error; an endpoint that is not
+ * there has no ports. */
+int list_ports(bn_ctx *ctx, const char *network, const char *endpoint, port_vector *ports);
+
+/* The rules in the kernel, or those that should be there; network: of that one alone, without the
+ * base. */
+int list_rules(bn_ctx *ctx, const char *network, const struct firewall_backend **ret_backend,
+	       rule_vector *rules);
+int list_plan(bn_ctx *ctx, const char *network, const struct firewall_backend **ret_backend,
+	      rule_vector *rules);
+
+/* What the kernel shows of a network's bridge, or inside an endpoint's namespace: 1, or 0 if there
+ * is no such interface, or none any more. */
+int list_bridge(bn_ctx *ctx, const struct network *network, struct interface *ret_interface);
+int list_interface(bn_ctx *ctx, const struct endpoint *endpoint, struct interface *ret_interface);
+/* The addresses that an endpoint of the network has now. Appends. */
+int list_addresses(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+		   prefix_vector *addresses);
+
+#endif

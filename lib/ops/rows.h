@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Rows of the state, together with those that they belong to. */
+#ifndef BN_OPS_ROWS_H
+#define BN_OPS_ROWS_H
+
+#include "ops/context.h"
+
+/* Each of these appends. network: by name or id. */
+int rows_load_network(bn_ctx *ctx, const char *network, struct rows *rows);
+/* An endpoint of the network that was loaded last, without its ports. */
+int rows_load_endpoint(bn_ctx *ctx, const char *id, struct rows *rows);
+/* Settled networks with their endpoints and ports; of one network, or of one endpoint in it, unless
+ * NULL. */
+int rows_load(bn_ctx *ctx, const char *network, const char *endpoint, struct rows *rows);
+/* The same outside a transaction: all of one state. */
+int rows_read(bn_ctx *ctx, const char *network, const char *endpoint, struct rows *rows);
+/* What an operation makes or removes, with its network and, for ports, the endpoint. */
+int rows_load_operation(bn_ctx *ctx, const struct operation *operation, struct rows *rows);
+
+#endif
