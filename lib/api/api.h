@@ -124,4 +124,19 @@ struct bn_endpoint_list {
 	VECTOR(struct bn_endpoint) endpoints;
 };
 
+/*
+ * Getters: what a snapshot says, with `self` for it; and what is said of NULL, or past the end.
+ * Each is declared, and described, in bridgenet.h.
+ */
+#define GETTER(type, name, object, value, none) \
+	type name(const object *self)           \
+	{                                       \
+		return self ? (value) : (none); \
+	}
+#define GETTER_AT(type, name, object, count, value, none)  \
+	type name(const object *self, size_t i)            \
+	{                                                  \
+		return i < count(self) ? (value) : (none); \
+	}
+
 #endif

@@ -174,25 +174,10 @@ int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags)
 
 /* ---- errors ---- */
 
-const char *bn_error_message(const bn_ctx *ctx)
-{
-	return ctx ? ctx->error.message : "";
-}
-
-int bn_error_reason(const bn_ctx *ctx)
-{
-	return ctx ? ctx->error.reason : BN_REASON_NONE;
-}
-
-int bn_error_errno(const bn_ctx *ctx)
-{
-	return ctx ? -ctx->error.code : 0;
-}
-
-const char *bn_error_kernel_message(const bn_ctx *ctx)
-{
-	return ctx ? ctx->error.kernel : "";
-}
+GETTER(const char *, bn_error_message, bn_ctx, self->error.message, "")
+GETTER(int, bn_error_reason, bn_ctx, self->error.reason, BN_REASON_NONE)
+GETTER(int, bn_error_errno, bn_ctx, -self->error.code, 0)
+GETTER(const char *, bn_error_kernel_message, bn_ctx, self->error.kernel, "")
 
 const char *bn_reason_name(int reason)
 {

@@ -297,15 +297,9 @@ int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpo
 
 /* ---- snapshots ---- */
 
-size_t bn_endpoint_list_len(const bn_endpoint_list *list)
-{
-	return list ? list->endpoints.len : 0;
-}
-
-const bn_endpoint *bn_endpoint_list_at(const bn_endpoint_list *list, size_t i)
-{
-	return i < bn_endpoint_list_len(list) ? &list->endpoints.items[i] : NULL;
-}
+GETTER(size_t, bn_endpoint_list_len, bn_endpoint_list, self->endpoints.len, 0)
+GETTER_AT(const bn_endpoint *, bn_endpoint_list_at, bn_endpoint_list, bn_endpoint_list_len,
+	  &self->endpoints.items[i], NULL)
 
 void bn_endpoint_list_free(bn_endpoint_list *list)
 {
@@ -325,88 +319,24 @@ void bn_endpoint_free(bn_endpoint *endpoint)
 	free(endpoint);
 }
 
-const char *bn_endpoint_network(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->record.network : "";
-}
-
-const char *bn_endpoint_id(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->record.id : "";
-}
-
-const char *bn_endpoint_sandbox(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->record.sandbox : "";
-}
-
-const char *bn_endpoint_interface_name(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->record.interface : "";
-}
-
-const char *bn_endpoint_host_interface_name(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->record.host_interface : "";
-}
-
-const char *bn_endpoint_mac(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->mac : "";
-}
-
-uint32_t bn_endpoint_mtu(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->record.mtu : 0;
-}
-
-size_t bn_endpoint_address_count(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->address_count : 0;
-}
-
-const char *bn_endpoint_address_at(const bn_endpoint *endpoint, size_t i)
-{
-	return i < bn_endpoint_address_count(endpoint) ? endpoint->addresses[i] : "";
-}
-
-size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->gateway_count : 0;
-}
-
-const char *bn_endpoint_gateway_at(const bn_endpoint *endpoint, size_t i)
-{
-	return i < bn_endpoint_gateway_count(endpoint) ? endpoint->gateways[i] : "";
-}
-
-int bn_endpoint_gateway_priority(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->record.gateway_priority : 0;
-}
-
-size_t bn_endpoint_option_count(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->record.options.len : 0;
-}
-
-const char *bn_endpoint_option_key_at(const bn_endpoint *endpoint, size_t i)
-{
-	return i < bn_endpoint_option_count(endpoint) ? endpoint->record.options.items[i].key : "";
-}
-
-const char *bn_endpoint_option_value_at(const bn_endpoint *endpoint, size_t i)
-{
-	return i < bn_endpoint_option_count(endpoint) ? endpoint->record.options.items[i].value :
-							"";
-}
-
-const bn_port_list *bn_endpoint_ports(const bn_endpoint *endpoint)
-{
-	return endpoint ? &endpoint->ports : NULL;
-}
-
-const bn_interface *bn_endpoint_interface(const bn_endpoint *endpoint)
-{
-	return endpoint ? endpoint->interface : NULL;
-}
+GETTER(const char *, bn_endpoint_network, bn_endpoint, self->record.network, "")
+GETTER(const char *, bn_endpoint_id, bn_endpoint, self->record.id, "")
+GETTER(const char *, bn_endpoint_sandbox, bn_endpoint, self->record.sandbox, "")
+GETTER(const char *, bn_endpoint_interface_name, bn_endpoint, self->record.interface, "")
+GETTER(const char *, bn_endpoint_host_interface_name, bn_endpoint, self->record.host_interface, "")
+GETTER(const char *, bn_endpoint_mac, bn_endpoint, self->mac, "")
+GETTER(uint32_t, bn_endpoint_mtu, bn_endpoint, self->record.mtu, 0)
+GETTER(size_t, bn_endpoint_address_count, bn_endpoint, self->address_count, 0)
+GETTER_AT(const char *, bn_endpoint_address_at, bn_endpoint, bn_endpoint_address_count,
+	  self->addresses[i], "")
+GETTER(size_t, bn_endpoint_gateway_count, bn_endpoint, self->gateway_count, 0)
+GETTER_AT(const char *, bn_endpoint_gateway_at, bn_endpoint, bn_endpoint_gateway_count,
+	  self->gateways[i], "")
+GETTER(int, bn_endpoint_gateway_priority, bn_endpoint, self->record.gateway_priority, 0)
+GETTER(size_t, bn_endpoint_option_count, bn_endpoint, self->record.options.len, 0)
+GETTER_AT(const char *, bn_endpoint_option_key_at, bn_endpoint, bn_endpoint_option_count,
+	  self->record.options.items[i].key, "")
+GETTER_AT(const char *, bn_endpoint_option_value_at, bn_endpoint, bn_endpoint_option_count,
+	  self->record.options.items[i].value, "")
+GETTER(const bn_port_list *, bn_endpoint_ports, bn_endpoint, &self->ports, NULL)
+GETTER(const bn_interface *, bn_endpoint_interface, bn_endpoint, self->interface, NULL)

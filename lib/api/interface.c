@@ -55,82 +55,20 @@ void interface_free(struct bn_interface *interface_)
 	free(interface_);
 }
 
-const char *bn_interface_name(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.name : "";
-}
-
-uint32_t bn_interface_index(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.index : 0;
-}
-
-const char *bn_interface_mac(const bn_interface *interface_)
-{
-	return interface_ ? interface_->mac : "";
-}
-
-uint32_t bn_interface_mtu(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.mtu : 0;
-}
-
-uint32_t bn_interface_flags(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.flags : 0;
-}
-
-const char *bn_interface_flags_text(const bn_interface *interface_)
-{
-	return interface_ ? interface_->flags : "";
-}
-
-size_t bn_interface_address_count(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.addresses.len : 0;
-}
-
-const char *bn_interface_address_at(const bn_interface *interface_, size_t i)
-{
-	return i < bn_interface_address_count(interface_) ? interface_->addresses[i] : "";
-}
-
-uint64_t bn_interface_rx_packets(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.rx_packets : 0;
-}
-
-uint64_t bn_interface_rx_bytes(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.rx_bytes : 0;
-}
-
-uint64_t bn_interface_rx_errors(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.rx_errors : 0;
-}
-
-uint64_t bn_interface_rx_dropped(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.rx_dropped : 0;
-}
-
-uint64_t bn_interface_tx_packets(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.tx_packets : 0;
-}
-
-uint64_t bn_interface_tx_bytes(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.tx_bytes : 0;
-}
-
-uint64_t bn_interface_tx_errors(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.tx_errors : 0;
-}
-
-uint64_t bn_interface_tx_dropped(const bn_interface *interface_)
-{
-	return interface_ ? interface_->data.tx_dropped : 0;
-}
+GETTER(const char *, bn_interface_name, bn_interface, self->data.name, "")
+GETTER(uint32_t, bn_interface_index, bn_interface, self->data.index, 0)
+GETTER(const char *, bn_interface_mac, bn_interface, self->mac, "")
+GETTER(uint32_t, bn_interface_mtu, bn_interface, self->data.mtu, 0)
+GETTER(uint32_t, bn_interface_flags, bn_interface, self->data.flags, 0)
+GETTER(const char *, bn_interface_flags_text, bn_interface, self->flags, "")
+GETTER(size_t, bn_interface_address_count, bn_interface, self->data.addresses.len, 0)
+GETTER_AT(const char *, bn_interface_address_at, bn_interface, bn_interface_address_count,
+	  self->addresses[i], "")
+GETTER(uint64_t, bn_interface_rx_packets, bn_interface, self->data.rx_packets, 0)
+GETTER(uint64_t, bn_interface_rx_bytes, bn_interface, self->data.rx_bytes, 0)
+GETTER(uint64_t, bn_interface_rx_errors, bn_interface, self->data.rx_errors, 0)
+GETTER(uint64_t, bn_interface_rx_dropped, bn_interface, self->data.rx_dropped, 0)
+GETTER(uint64_t, bn_interface_tx_packets, bn_interface, self->data.tx_packets, 0)
+GETTER(uint64_t, bn_interface_tx_bytes, bn_interface, self->data.tx_bytes, 0)
+GETTER(uint64_t, bn_interface_tx_errors, bn_interface, self->data.tx_errors, 0)
+GETTER(uint64_t, bn_interface_tx_dropped, bn_interface, self->data.tx_dropped, 0)

@@ -223,15 +223,9 @@ int bn_networks_list(bn_ctx *ctx, uint32_t flags, bn_network_list **ret_list)
 
 /* ---- snapshots ---- */
 
-size_t bn_network_list_len(const bn_network_list *list)
-{
-	return list ? list->networks.len : 0;
-}
-
-const bn_network *bn_network_list_at(const bn_network_list *list, size_t i)
-{
-	return i < bn_network_list_len(list) ? &list->networks.items[i] : NULL;
-}
+GETTER(size_t, bn_network_list_len, bn_network_list, self->networks.len, 0)
+GETTER_AT(const bn_network *, bn_network_list_at, bn_network_list, bn_network_list_len,
+	  &self->networks.items[i], NULL)
 
 void bn_network_list_free(bn_network_list *list)
 {
@@ -251,82 +245,25 @@ void bn_network_free(bn_network *network)
 	free(network);
 }
 
-const char *bn_network_name(const bn_network *network)
-{
-	return network ? network->record.name : "";
-}
-
-const char *bn_network_id(const bn_network *network)
-{
-	return network ? network->record.id : "";
-}
-
-const char *bn_network_driver(const bn_network *network)
-{
-	return network ? driver_name(network->record.driver) : "";
-}
-
-const char *bn_network_bridge(const bn_network *network)
-{
-	return network ? network->record.bridge : "";
-}
-
-uint32_t bn_network_mtu(const bn_network *network)
-{
-	return network ? network->record.mtu : 0;
-}
-
-size_t bn_network_subnet_count(const bn_network *network)
-{
-	return network ? network->subnet_count : 0;
-}
-
-const char *bn_network_subnet_at(const bn_network *network, size_t i)
-{
-	return i < bn_network_subnet_count(network) ? network->subnets[i] : "";
-}
-
-const char *bn_network_gateway_at(const bn_network *network, size_t i)
-{
-	return i < bn_network_subnet_count(network) ? network->gateways[i] : "";
-}
-
-const char *bn_network_ip_range_at(const bn_network *network, size_t i)
-{
-	return i < bn_network_subnet_count(network) ? network->ranges[i] : "";
-}
-
-size_t bn_network_reserved_count(const bn_network *network)
-{
-	return network ? network->record.reserved.len : 0;
-}
-
-const char *bn_network_reserved_at(const bn_network *network, size_t i)
-{
-	return i < bn_network_reserved_count(network) ? network->reserved[i] : "";
-}
-
-size_t bn_network_option_count(const bn_network *network)
-{
-	return network ? network->record.options.len : 0;
-}
-
-const char *bn_network_option_key_at(const bn_network *network, size_t i)
-{
-	return i < bn_network_option_count(network) ? network->record.options.items[i].key : "";
-}
-
-const char *bn_network_option_value_at(const bn_network *network, size_t i)
-{
-	return i < bn_network_option_count(network) ? network->record.options.items[i].value : "";
-}
-
-size_t bn_network_endpoint_count(const bn_network *network)
-{
-	return network ? network->endpoint_count : 0;
-}
-
-const bn_interface *bn_network_interface(const bn_network *network)
-{
-	return network ? network->interface : NULL;
-}
+GETTER(const char *, bn_network_name, bn_network, self->record.name, "")
+GETTER(const char *, bn_network_id, bn_network, self->record.id, "")
+GETTER(const char *, bn_network_driver, bn_network, driver_name(self->record.driver), "")
+GETTER(const char *, bn_network_bridge, bn_network, self->record.bridge, "")
+GETTER(uint32_t, bn_network_mtu, bn_network, self->record.mtu, 0)
+GETTER(size_t, bn_network_subnet_count, bn_network, self->subnet_count, 0)
+GETTER_AT(const char *, bn_network_subnet_at, bn_network, bn_network_subnet_count, self->subnets[i],
+	  "")
+GETTER_AT(const char *, bn_network_gateway_at, bn_network, bn_network_subnet_count,
+	  self->gateways[i], "")
+GETTER_AT(const char *, bn_network_ip_range_at, bn_network, bn_network_subnet_count,
+	  self->ranges[i], "")
+GETTER(size_t, bn_network_reserved_count, bn_network, self->record.reserved.len, 0)
+GETTER_AT(const char *, bn_network_reserved_at, bn_network, bn_network_reserved_count,
+	  self->reserved[i], "")
+GETTER(size_t, bn_network_option_count, bn_network, self->record.options.len, 0)
+GETTER_AT(const char *, bn_network_option_key_at, bn_network, bn_network_option_count,
+	  self->record.options.items[i].key, "")
+GETTER_AT(const char *, bn_network_option_value_at, bn_network, bn_network_option_count,
+	  self->record.options.items[i].value, "")
+GETTER(size_t, bn_network_endpoint_count, bn_network, self->endpoint_count, 0)
+GETTER(const bn_interface *, bn_network_interface, bn_network, self->interface, NULL)

@@ -211,15 +211,9 @@ int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32
 
 /* ---- snapshots ---- */
 
-size_t bn_port_list_len(const bn_port_list *list)
-{
-	return list ? list->ports.len : 0;
-}
-
-const bn_port *bn_port_list_at(const bn_port_list *list, size_t i)
-{
-	return i < bn_port_list_len(list) ? &list->ports.items[i] : NULL;
-}
+GETTER(size_t, bn_port_list_len, bn_port_list, self->ports.len, 0)
+GETTER_AT(const bn_port *, bn_port_list_at, bn_port_list, bn_port_list_len, &self->ports.items[i],
+	  NULL)
 
 void bn_port_list_free(bn_port_list *list)
 {
@@ -237,52 +231,13 @@ void bn_port_free(bn_port *port)
 	free(port);
 }
 
-const char *bn_port_network(const bn_port *port)
-{
-	return port ? port->record.network : "";
-}
-
-const char *bn_port_endpoint(const bn_port *port)
-{
-	return port ? port->record.endpoint : "";
-}
-
-const char *bn_port_protocol(const bn_port *port)
-{
-	return port ? protocol_name(port->record.protocol) : "";
-}
-
-const char *bn_port_host_address(const bn_port *port)
-{
-	return port ? port->host_addr : "";
-}
-
-uint32_t bn_port_host_port(const bn_port *port)
-{
-	return port ? port->record.host_port : 0;
-}
-
-uint32_t bn_port_container_port(const bn_port *port)
-{
-	return port ? port->record.container_port : 0;
-}
-
-uint32_t bn_port_count(const bn_port *port)
-{
-	return port ? port->record.count : 0;
-}
-
-const char *bn_port_text(const bn_port *port)
-{
-	return port ? port->text : "";
-}
-
-size_t bn_port_fd_count(const bn_port *port)
-{
-	return port ? port->fds.len : 0;
-}
-
-int bn_port_fd_at(const bn_port *port, size_t i)
-{
-	return i < bn_port_fd_count(port) ? port->fds.items[i] : -1;
-}
+GETTER(const char *, bn_port_network, bn_port, self->record.network, "")
+GETTER(const char *, bn_port_endpoint, bn_port, self->record.endpoint, "")
+GETTER(const char *, bn_port_protocol, bn_port, protocol_name(self->record.protocol), "")
+GETTER(const char *, bn_port_host_address, bn_port, self->host_addr, "")
+GETTER(uint32_t, bn_port_host_port, bn_port, self->record.host_port, 0)
+GETTER(uint32_t, bn_port_container_port, bn_port, self->record.container_port, 0)
+GETTER(uint32_t, bn_port_count, bn_port, self->record.count, 0)
+GETTER(const char *, bn_port_text, bn_port, self->text, "")
+GETTER(size_t, bn_port_fd_count, bn_port, self->fds.len, 0)
+GETTER_AT(int, bn_port_fd_at, bn_port, bn_port_fd_count, self->fds.items[i], -1)

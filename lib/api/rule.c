@@ -100,15 +100,9 @@ int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list
 
 /* ---- snapshots ---- */
 
-size_t bn_rule_list_len(const bn_rule_list *list)
-{
-	return list ? list->rules.len : 0;
-}
-
-const bn_rule *bn_rule_list_at(const bn_rule_list *list, size_t i)
-{
-	return i < bn_rule_list_len(list) ? &list->rules.items[i] : NULL;
-}
+GETTER(size_t, bn_rule_list_len, bn_rule_list, self->rules.len, 0)
+GETTER_AT(const bn_rule *, bn_rule_list_at, bn_rule_list, bn_rule_list_len, &self->rules.items[i],
+	  NULL)
 
 void bn_rule_list_free(bn_rule_list *list)
 {
@@ -166,15 +160,8 @@ const char *bn_rule_family(const bn_rule *rule)
 	}
 }
 
-const char *bn_rule_table(const bn_rule *rule)
-{
-	return rule ? rule_table_name(rule->rule.chain) : "";
-}
-
-const char *bn_rule_chain(const bn_rule *rule)
-{
-	return text_of(rule)->chain;
-}
+GETTER(const char *, bn_rule_table, bn_rule, rule_table_name(self->rule.chain), "")
+GETTER(const char *, bn_rule_chain, bn_rule, text_of(self)->chain, "")
 
 const char *bn_rule_target(const bn_rule *rule)
 {
@@ -183,62 +170,20 @@ const char *bn_rule_target(const bn_rule *rule)
 	return text_of(rule)->jump;
 }
 
-const char *bn_rule_protocol(const bn_rule *rule)
-{
-	return rule ? protocol_name(rule->rule.protocol) : "";
-}
+GETTER(const char *, bn_rule_protocol, bn_rule, protocol_name(self->rule.protocol), "")
+GETTER(const char *, bn_rule_source, bn_rule, text_of(self)->source, "")
+GETTER(const char *, bn_rule_destination, bn_rule, text_of(self)->destination, "")
+GETTER(const char *, bn_rule_extra, bn_rule, text_of(self)->extra, "")
 
-const char *bn_rule_source(const bn_rule *rule)
-{
-	return text_of(rule)->source;
-}
+/* What only a verbose list says. */
+#define VERBOSE_GETTER(type, name, value, none) \
+	GETTER(type, name, bn_rule, self->verbose ? (value) : (none), none)
 
-const char *bn_rule_destination(const bn_rule *rule)
-{
-	return text_of(rule)->destination;
-}
-
-const char *bn_rule_extra(const bn_rule *rule)
-{
-	return text_of(rule)->extra;
-}
-
-uint64_t bn_rule_packets(const bn_rule *rule)
-{
-	return rule && rule->verbose ? rule->rule.packets : 0;
-}
-
-uint64_t bn_rule_bytes(const bn_rule *rule)
-{
-	return rule && rule->verbose ? rule->rule.bytes : 0;
-}
-
-const char *bn_rule_in_interface(const bn_rule *rule)
-{
-	return rule && rule->verbose ? text_of(rule)->in : "";
-}
-
-const char *bn_rule_out_interface(const bn_rule *rule)
-{
-	return rule && rule->verbose ? text_of(rule)->out : "";
-}
-
-uint64_t bn_rule_handle(const bn_rule *rule)
-{
-	return rule && rule->verbose ? rule->rule.handle : 0;
-}
-
-const char *bn_rule_network(const bn_rule *rule)
-{
-	return rule && rule->verbose ? rule->rule.network : "";
-}
-
-const char *bn_rule_endpoint(const bn_rule *rule)
-{
-	return rule && rule->verbose ? rule->rule.endpoint : "";
-}
-
-const char *bn_rule_purpose(const bn_rule *rule)
-{
-	return rule && rule->verbose ? text_of(rule)->purpose : "";
-}
+VERBOSE_GETTER(uint64_t, bn_rule_packets, self->rule.packets, 0)
+VERBOSE_GETTER(uint64_t, bn_rule_bytes, self->rule.bytes, 0)
+VERBOSE_GETTER(const char *, bn_rule_in_interface, text_of(self)->in, "")
+VERBOSE_GETTER(const char *, bn_rule_out_interface, text_of(self)->out, "")
+VERBOSE_GETTER(uint64_t, bn_rule_handle, self->rule.handle, 0)
+VERBOSE_GETTER(const char *, bn_rule_network, self->rule.network, "")
+VERBOSE_GETTER(const char *, bn_rule_endpoint, self->rule.endpoint, "")
+VERBOSE_GETTER(const char *, bn_rule_purpose, text_of(self)->purpose, "")
