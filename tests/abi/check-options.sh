@@ -217,8 +217,8 @@ fi
 
 tarball()
 {
-	mkdir -p "$work/tarball" && cd "$work/tarball" && "$source_dir/configure" -q &&
-		make -s -j"$(nproc)" distcheck
+	configured tarball "$cache" &&
+		make -s -j"$(nproc)" distcheck DISTCHECK_CONFIGURE_FLAGS="$cache"
 }
 check build-distcheck tarball
 
