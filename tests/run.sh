@@ -240,4 +240,4 @@ group fuzz fuzz/run.sh
 
 group bindings bindings/test_ctypes.py "$private"
 group pkg-config bindings/pkg-config.sh "$private"
-group build-options abi/check-options.sh
+limit=600 group build-options abi/check-options.sh
