@@ -18,8 +18,8 @@ static int settle_rows(bn_ctx *ctx, const struct operation *operation, bool keep
 	if (r >= 0)
 		r = keep ? store_operation_close(ctx->store, operation, &ctx->error) :
 			   store_operation_abandon(ctx->store, operation, &ctx->error);
-	if (r >= 0 && keep)
-		r = FAULT("settle");
+	if (r >= 0)
+		r = keep ? FAULT("settle") : FAULT("abandon");
 	if (r >= 0)
 		r = store_commit(ctx->store, &ctx->error);
 	store_rollback(ctx->store);
@@ -50,12 +50,15 @@ int operation_settle(bn_ctx *ctx, const struct operation *operation)
 void operation_abandon(bn_ctx *ctx, const struct operation *operation)
 {
 	struct error cause;
-	int r = -EUCLEAN;
+	int r;
 
-	ctx_undo_begin(ctx, &cause);
 	/* rows must outlive what they describe */
-	if (!ctx->undo_failed)
-		r = settle_rows(ctx, operation, false);
+	if (ctx->undo_failed) {
+		store_operation_leave(ctx->store, operation);
+		return;
+	}
+	ctx_undo_begin(ctx, &cause);
+	r = settle_rows(ctx, operation, false);
 	if (r < 0)
 		store_operation_leave(ctx->store, operation);
 	ctx_undo_end(ctx, &cause, r);

@@ -54,6 +54,18 @@ static int remove_rows(bn_ctx *ctx, const struct operation *operation)
 	return 0;
 }
 
+/* 0, or negative: it is left for the next call. */
+static int undo_dead(bn_ctx *ctx, const struct operation *operation)
+{
+	operation_abandon(ctx, operation);
+	return ctx->undo_failed ?
+		       error_set(&ctx->error, -EIO, BN_REASON_STATE,
+				 "what a process that died has left can't be taken out of the "
+				 "state in %s; is its file system full?",
+				 ctx->state_dir) :
+		       0;
+}
+
 /* Negative: it is left for the next call. */
 static int recover_one(bn_ctx *ctx, const struct operation *operation)
 {
@@ -72,15 +84,14 @@ static int recover_one(bn_ctx *ctx, const struct operation *operation)
 	case OPERATION_NETWORK_CREATE:
 	case OPERATION_ATTACH:
 	case OPERATION_PUBLISH:
-		operation_abandon(ctx, operation);
-		r = ctx->undo_failed ? -EIO : 0;
+		r = undo_dead(ctx, operation);
 		break;
 	case OPERATION_BACKEND_SWITCH:
 		r = base_take_others(ctx);
 		if (r < 0)
 			store_operation_leave(ctx->store, operation);
 		else
-			operation_abandon(ctx, operation);
+			r = undo_dead(ctx, operation);
 		break;
 	case OPERATION_NETWORK_DELETE:
 	case OPERATION_DETACH:

@@ -248,8 +248,90 @@ static void test_unpublish_dies(void **state)
 	run(delete);
 }
 
+/* ---- what a dead process left can't be undone either ---- */
+
+static const char *last_step; /* of the process that dies */
+
+static int die_at_last_step(const char *step)
+{
+	if (strcmp(step, last_step) == 0)
+		kill(getpid(), SIGKILL);
+	return 0;
+}
+
+static int fail_to_abandon(const char *step)
+{
+	return strcmp(step, "abandon") == 0 ? -EIO : 0;
+}
+
+static void die_at(const char *step, verb_fn verb)
+{
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		last_step = step;
+		fault_hook = die_at_last_step;
+		verb(new_context());
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+}
+
+/* The next call gets on with its own work, and the one after that finds it still to be done. */
+static void test_dead_create_stays(void **state)
+{
+	static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
+
+	(void)state;
+	run(create);
+	run(delete);
+	snapshot(before);
+	die_at("network.bridge", create);
+	fault_hook = fail_to_abandon;
+	touch();
+	fault_hook = fault_at_step;
+	touch();
+	snapshot(after);
+	assert_same(before, after);
+}
+
+static int move_away(bn_ctx *ctx)
+{
+	bool first = strcmp(backend, firewall_backends[0]->name) == 0;
+
+	return bn_backend_switch(ctx, firewall_backends[first]->name, 0);
+}
+
+/* A move that is half done must not be forgotten: calls say so, and end. */
+static void test_dead_move_stays(void **state)
+{
+	static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
+	bn_ctx *ctx;
+
+	(void)state;
+	if (!firewall_backends[1])
+		skip();
+	run(create);
+	snapshot(before);
+	die_at("switch.commit", move_away);
+	fault_hook = fail_to_abandon;
+	ctx = new_context();
+	assert_int_equal(bn_network_delete(ctx, "no-such-network", BN_DELETE_MISSING_OK), -EIO);
+	assert_string_not_equal(bn_error_message(ctx), "");
+	bn_ctx_free(ctx);
+	fault_hook = fault_at_step;
+	touch();
+	snapshot(after);
+	assert_same(before, after);
+	run(delete);
+}
+
 static int calm(void **state)
 {
+	fault_hook = fault_at_step;
 	steps_left = -1;
 	dawdle = false;
 	return tidy(state);
@@ -269,6 +351,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_publish_fails, calm),
 		cmocka_unit_test_teardown(test_publish_dies, calm),
 		cmocka_unit_test_teardown(test_unpublish_dies, calm),
+		cmocka_unit_test_teardown(test_dead_create_stays, calm),
+		cmocka_unit_test_teardown(test_dead_move_stays, calm),
 	};
 
 	steps_left = -1;
