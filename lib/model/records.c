@@ -5,15 +5,13 @@
 
 const char *driver_name(enum driver driver)
 {
-	switch (driver) {
-	case DRIVER_BRIDGE:
-		return "bridge";
-	case DRIVER_HOST:
-		return "host";
-	case DRIVER_NONE:
-		break;
-	}
-	return "null";
+	static const char *const names[DRIVER_COUNT] = {
+		[DRIVER_BRIDGE] = "bridge",
+		[DRIVER_HOST] = "host",
+		[DRIVER_NONE] = "null",
+	};
+
+	return names[driver];
 }
 
 void network_clear(struct network *network)

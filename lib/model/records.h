@@ -10,7 +10,7 @@
 #include "model/names.h"
 #include "model/options.h"
 
-enum driver { DRIVER_BRIDGE, DRIVER_HOST, DRIVER_NONE };
+enum driver { DRIVER_BRIDGE, DRIVER_HOST, DRIVER_NONE, DRIVER_COUNT };
 const char *driver_name(enum driver driver); /* "bridge", "host", "null" */
 
 struct subnet {

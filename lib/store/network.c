@@ -73,11 +73,9 @@ static int format_reserved_addresses(const struct network *network, char **ret_t
 
 static int parse_driver(const char *text, enum driver *ret_driver)
 {
-	static const enum driver drivers[] = { DRIVER_BRIDGE, DRIVER_HOST, DRIVER_NONE };
-
-	for (size_t i = 0; i < ARRAY_SIZE(drivers); i++) {
-		if (strcmp(text, driver_name(drivers[i])) == 0) {
-			*ret_driver = drivers[i];
+	for (enum driver i = 0; i < DRIVER_COUNT; i++) {
+		if (strcmp(text, driver_name(i)) == 0) {
+			*ret_driver = i;
 			return 0;
 		}
 	}
@@ -113,12 +111,7 @@ static int read_network_columns(sqlite3_stmt *row, struct network *network)
 		r = column_subnet(row, IPV6_SUBNET, &network->ipv6);
 	if (r == 0)
 		r = parse_reserved_addresses(column_text(row, RESERVED), network);
-	if (r == 0)
-		r = options_parse(column_text(row, OPTIONS), &network->options);
-	/* a value that a later release has written may be one that this one can't keep */
-	if (r == 0)
-		r = options_check(&network->options, OPTION_NETWORK, &network->policy, NULL);
-	return r;
+	return r == 0 ? options_parse(column_text(row, OPTIONS), &network->options) : r;
 }
 
 static int read_network(struct store *store, sqlite3_stmt *row, struct network *ret_network,
@@ -131,6 +124,11 @@ static int read_network(struct store *store, sqlite3_stmt *row, struct network *
 		return error_oom(error);
 	if (r < 0)
 		return store_damaged_error(store, "a network", error);
+	if (options_check(&network.options, OPTION_NETWORK, &network.policy, NULL) < 0)
+		return error_set(error, -ENOTSUP, BN_REASON_STATE,
+				 "network %s of the state in %s has an option that this version "
+				 "does not know; use the newer version that made it",
+				 network.name, store->directory);
 	*ret_network = network;
 	memset(&network, 0, sizeof(network));
 	return 0;
