@@ -106,7 +106,7 @@ static void check_failure(const struct api_call *call, const struct error *error
 	if ((error->message[0] || FAULTS) && (is_listed(call, -r) || is_of_system(error->reason)))
 		return;
 	dprintf(STDERR_FILENO, "%s: %s (%d) is not in its table, or has no sentence: '%s'\n",
-		call->names, strerror(-r), -r, error->message);
+		call->names, errno_text(-r), -r, error->message);
 	__builtin_trap();
 }
 #endif
@@ -126,7 +126,7 @@ int api_leave(bn_ctx *ctx, const struct api_call *call, int r)
 	check_failure(call, error, r);
 #endif
 	if (!error->message[0])
-		error_set(error, r, BN_REASON_KERNEL, "the call failed: %s", strerror(-r));
+		error_set(error, r, BN_REASON_KERNEL, "the call failed: %s", errno_text(-r));
 	/* no caller can be ready for what no page names */
 	error->code = is_listed(call, -r) ? r : -EIO;
 	return error->code;

@@ -3,7 +3,7 @@
 
 #include "api/api.h"
 
-static void snapshot_clear(struct bn_endpoint *endpoint)
+static void endpoint_snapshot_clear(struct bn_endpoint *endpoint)
 {
 	endpoint_clear(&endpoint->record);
 	free(endpoint->addresses);
@@ -12,12 +12,12 @@ static void snapshot_clear(struct bn_endpoint *endpoint)
 }
 
 static int add_addresses(bn_ctx *ctx, const struct network *network, const struct endpoint *record,
-			 struct bn_endpoint *endpoint)
+			 prefix_vector *shared, struct bn_endpoint *endpoint)
 {
 	prefix_vector addresses = { 0 };
 	int r;
 
-	r = list_addresses(ctx, network, record, &addresses);
+	r = list_addresses(ctx, network, record, shared, &addresses);
 	if (r >= 0) {
 		endpoint->addresses = calloc(addresses.len + 1, sizeof(*endpoint->addresses));
 		r = endpoint->addresses ? 0 : error_oom(&ctx->error);
@@ -30,10 +30,9 @@ static int add_addresses(bn_ctx *ctx, const struct network *network, const struc
 
 static void add_gateways(const struct network *network, struct bn_endpoint *endpoint)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
 	const struct subnet *subnet;
 
-	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+	for (size_t f = 0; f < FAMILIES; f++) {
 		subnet = network_subnet(network, families[f]);
 		if (subnet)
 			addr_format(&subnet->gateway,
@@ -42,15 +41,16 @@ static void add_gateways(const struct network *network, struct bn_endpoint *endp
 }
 
 /* All but the record; the caller clears the snapshot. */
-static int snapshot_prepare(bn_ctx *ctx, const struct network *network,
-			    const struct endpoint *record, const struct port *ports,
-			    size_t ports_len, struct bn_endpoint *endpoint)
+static int endpoint_snapshot_prepare(bn_ctx *ctx, const struct network *network,
+				     const struct endpoint *record, const struct port *ports,
+				     size_t ports_len, prefix_vector *shared,
+				     struct bn_endpoint *endpoint)
 {
 	int r;
 
 	r = port_list_fill(&endpoint->ports, ports, ports_len, &ctx->error);
 	if (r >= 0)
-		r = add_addresses(ctx, network, record, endpoint);
+		r = add_addresses(ctx, network, record, shared, endpoint);
 	add_gateways(network, endpoint);
 	if (record->interface[0])
 		mac_format(record->mac, endpoint->mac);
@@ -60,12 +60,16 @@ static int snapshot_prepare(bn_ctx *ctx, const struct network *network,
 static int prepare_attached(bn_ctx *ctx, const struct rows *rows, void *snapshot)
 {
 	struct bn_endpoint *endpoint = snapshot;
+	prefix_vector shared = { 0 };
+	int r;
 
 	/* what another try has left */
-	snapshot_clear(endpoint);
+	endpoint_snapshot_clear(endpoint);
 	*endpoint = (struct bn_endpoint){ 0 };
-	return snapshot_prepare(ctx, rows->networks.items, rows->endpoints.items, rows->ports.items,
-				rows->ports.len, endpoint);
+	r = endpoint_snapshot_prepare(ctx, rows->networks.items, rows->endpoints.items,
+				      rows->ports.items, rows->ports.len, &shared, endpoint);
+	free(shared.items);
+	return r;
 }
 
 /* What can't be read any more, because the namespace or the interface is gone, is no error. */
@@ -81,11 +85,12 @@ static int read_interface(bn_ctx *ctx, struct bn_endpoint *endpoint)
 }
 
 /* Takes the record over, also on failure. */
-static int snapshot_fill(bn_ctx *ctx, const struct network *network, struct endpoint *record,
-			 const struct port *ports, size_t ports_len, uint32_t flags,
-			 struct bn_endpoint *endpoint)
+static int endpoint_snapshot_fill(bn_ctx *ctx, const struct network *network,
+				  struct endpoint *record, const struct port *ports,
+				  size_t ports_len, prefix_vector *shared, uint32_t flags,
+				  struct bn_endpoint *endpoint)
 {
-	int r = snapshot_prepare(ctx, network, record, ports, ports_len, endpoint);
+	int r = endpoint_snapshot_prepare(ctx, network, record, ports, ports_len, shared, endpoint);
 
 	endpoint->record = *record;
 	*record = (struct endpoint){ 0 };
@@ -201,10 +206,12 @@ int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *en
 }
 
 /* Rows are sorted: networks by name, endpoints and ports likewise below them. */
-static int fill_list(bn_ctx *ctx, struct rows *rows, uint32_t flags, bn_endpoint_list *list)
+static int endpoint_list_fill(bn_ctx *ctx, struct rows *rows, uint32_t flags,
+			      bn_endpoint_list *list)
 {
 	const port_vector *ports = &rows->ports;
 	size_t network = 0, first = 0, next = 0;
+	prefix_vector shared = { 0 };
 	int r = 0;
 
 	if (vector_reserve(&list->endpoints, rows->endpoints.len) < 0)
@@ -215,22 +222,26 @@ static int fill_list(bn_ctx *ctx, struct rows *rows, uint32_t flags, bn_endpoint
 		while (network < rows->networks.len &&
 		       strcmp(rows->networks.items[network].name, record->network) != 0)
 			network++;
-		if (network == rows->networks.len)
-			return error_set(&ctx->error, -EBADMSG, BN_REASON_STATE,
-					 "the state in %s is damaged (endpoint %s has no network); "
-					 "detach everything and remove that directory",
-					 ctx->state_dir, record->id);
+		if (network == rows->networks.len) {
+			r = error_set(&ctx->error, -EBADMSG, BN_REASON_STATE,
+				      "the state in %s is damaged (endpoint %s has no network); "
+				      "detach everything and remove that directory",
+				      ctx->state_dir, record->id);
+			break;
+		}
 		while (next < ports->len && port_is_of(&ports->items[next], record))
 			next++;
-		r = snapshot_fill(ctx, &rows->networks.items[network], record, ports->items + first,
-				  next - first, flags, vector_push(&list->endpoints));
+		r = endpoint_snapshot_fill(ctx, &rows->networks.items[network], record,
+					   ports->items + first, next - first, &shared, flags,
+					   vector_push(&list->endpoints));
 	}
+	free(shared.items);
 	return r;
 }
 
 /* One, or all of them. */
-static int list_new(bn_ctx *ctx, const struct api_call *call, const char *network, const char *id,
-		    uint32_t flags, bn_endpoint_list **ret_list)
+static int endpoint_list_new(bn_ctx *ctx, const struct api_call *call, const char *network,
+			     const char *id, uint32_t flags, bn_endpoint_list **ret_list)
 {
 	CLEANUP(rows_clear) struct rows rows = { 0 };
 	bn_endpoint_list *list;
@@ -242,7 +253,7 @@ static int list_new(bn_ctx *ctx, const struct api_call *call, const char *networ
 	if (r < 0)
 		return r;
 	list = calloc(1, sizeof(*list));
-	r = list ? fill_list(ctx, &rows, flags, list) : error_oom(&ctx->error);
+	r = list ? endpoint_list_fill(ctx, &rows, flags, list) : error_oom(&ctx->error);
 	if (r >= 0)
 		*ret_list = TAKE_POINTER(list);
 	bn_endpoint_list_free(list);
@@ -266,7 +277,7 @@ int bn_endpoint_get(bn_ctx *ctx, const char *network, const char *id, uint32_t f
 
 	if (!network || !id || !ret_endpoint)
 		return api_missing(ctx, "the network, the endpoint or the result");
-	r = list_new(ctx, &endpoint_get, network, id, flags, &list);
+	r = endpoint_list_new(ctx, &endpoint_get, network, id, flags, &list);
 	if (r >= 0) {
 		endpoint = malloc(sizeof(*endpoint));
 		r = endpoint ? 0 : error_oom(&ctx->error);
@@ -292,7 +303,7 @@ int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpo
 	if (!ret_list)
 		return api_missing(ctx, "the result");
 	return api_leave(ctx, &endpoints_list,
-			 list_new(ctx, &endpoints_list, network, NULL, flags, ret_list));
+			 endpoint_list_new(ctx, &endpoints_list, network, NULL, flags, ret_list));
 }
 
 /* ---- snapshots ---- */
@@ -306,7 +317,7 @@ void bn_endpoint_list_free(bn_endpoint_list *list)
 	if (!list)
 		return;
 	for (size_t i = 0; i < list->endpoints.len; i++)
-		snapshot_clear(&list->endpoints.items[i]);
+		endpoint_snapshot_clear(&list->endpoints.items[i]);
 	free(list->endpoints.items);
 	free(list);
 }
@@ -315,7 +326,7 @@ void bn_endpoint_free(bn_endpoint *endpoint)
 {
 	if (!endpoint)
 		return;
-	snapshot_clear(endpoint);
+	endpoint_snapshot_clear(endpoint);
 	free(endpoint);
 }
 

@@ -3,7 +3,7 @@
 
 #include "api/api.h"
 
-static void snapshot_clear(struct bn_network *network)
+static void network_snapshot_clear(struct bn_network *network)
 {
 	network_clear(&network->record);
 	free(network->reserved);
@@ -23,7 +23,7 @@ static void add_subnet(struct bn_network *network, const struct subnet *subnet)
 	network->subnet_count++;
 }
 
-static int read_interface(bn_ctx *ctx, struct bn_network *network)
+static int read_bridge(bn_ctx *ctx, struct bn_network *network)
 {
 	CLEANUP(interface_clear) struct interface data = { 0 };
 	int r = list_bridge(ctx, &network->record, &data);
@@ -35,7 +35,8 @@ static int read_interface(bn_ctx *ctx, struct bn_network *network)
 }
 
 /* All but the record; the caller clears the snapshot. */
-static int snapshot_prepare(bn_ctx *ctx, const struct network *record, struct bn_network *network)
+static int network_snapshot_prepare(bn_ctx *ctx, const struct network *record,
+				    struct bn_network *network)
 {
 	add_subnet(network, &record->ipv4);
 	add_subnet(network, &record->ipv6);
@@ -49,19 +50,19 @@ static int snapshot_prepare(bn_ctx *ctx, const struct network *record, struct bn
 
 static int prepare_created(bn_ctx *ctx, const struct rows *rows, void *snapshot)
 {
-	return snapshot_prepare(ctx, rows->networks.items, snapshot);
+	return network_snapshot_prepare(ctx, rows->networks.items, snapshot);
 }
 
 /* Takes the record over, also on failure. */
-static int snapshot_fill(bn_ctx *ctx, struct network *record, size_t endpoint_count, uint32_t flags,
-			 struct bn_network *network)
+static int network_snapshot_fill(bn_ctx *ctx, struct network *record, size_t endpoint_count,
+				 uint32_t flags, struct bn_network *network)
 {
-	int r = snapshot_prepare(ctx, record, network);
+	int r = network_snapshot_prepare(ctx, record, network);
 
 	network->record = *record;
 	*record = (struct network){ 0 };
 	network->endpoint_count = endpoint_count;
-	return r < 0 || !(flags & BN_GET_INTERFACE) ? r : read_interface(ctx, network);
+	return r < 0 || !(flags & BN_GET_INTERFACE) ? r : read_bridge(ctx, network);
 }
 
 /* ---- verbs ---- */
@@ -155,14 +156,14 @@ static int read_list(bn_ctx *ctx, const char *name, uint32_t flags, bn_network_l
 	if (r >= 0 && vector_reserve(&list->networks, records.len) < 0)
 		r = error_oom(&ctx->error);
 	for (size_t i = 0; i < records.len && r >= 0; i++)
-		r = snapshot_fill(ctx, &records.items[i], counts.items[i], flags,
-				  vector_push(&list->networks));
+		r = network_snapshot_fill(ctx, &records.items[i], counts.items[i], flags,
+					  vector_push(&list->networks));
 	free(counts.items);
 	return r;
 }
 
-static int list_new(bn_ctx *ctx, const struct api_call *call, const char *name, uint32_t flags,
-		    bn_network_list **ret_list)
+static int network_list_new(bn_ctx *ctx, const struct api_call *call, const char *name,
+			    uint32_t flags, bn_network_list **ret_list)
 {
 	bn_network_list *list;
 	int r;
@@ -195,7 +196,7 @@ int bn_network_get(bn_ctx *ctx, const char *name, uint32_t flags, bn_network **r
 
 	if (!name || !ret_network)
 		return api_missing(ctx, "the network's name or the result");
-	r = list_new(ctx, &network_get, name, flags, &list);
+	r = network_list_new(ctx, &network_get, name, flags, &list);
 	if (r >= 0) {
 		network = malloc(sizeof(*network));
 		r = network ? 0 : error_oom(&ctx->error);
@@ -218,7 +219,8 @@ int bn_networks_list(bn_ctx *ctx, uint32_t flags, bn_network_list **ret_list)
 {
 	if (!ret_list)
 		return api_missing(ctx, "the result");
-	return api_leave(ctx, &networks_list, list_new(ctx, &networks_list, NULL, flags, ret_list));
+	return api_leave(ctx, &networks_list,
+			 network_list_new(ctx, &networks_list, NULL, flags, ret_list));
 }
 
 /* ---- snapshots ---- */
@@ -232,7 +234,7 @@ void bn_network_list_free(bn_network_list *list)
 	if (!list)
 		return;
 	for (size_t i = 0; i < list->networks.len; i++)
-		snapshot_clear(&list->networks.items[i]);
+		network_snapshot_clear(&list->networks.items[i]);
 	free(list->networks.items);
 	free(list);
 }
@@ -241,7 +243,7 @@ void bn_network_free(bn_network *network)
 {
 	if (!network)
 		return;
-	snapshot_clear(network);
+	network_snapshot_clear(network);
 	free(network);
 }
 

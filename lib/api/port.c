@@ -3,7 +3,7 @@
 
 #include "api/api.h"
 
-static void snapshot_clear(struct bn_port *port)
+static void port_snapshot_clear(struct bn_port *port)
 {
 	for (size_t i = 0; i < port->fds.len; i++)
 		cleanup_close(&port->fds.items[i]);
@@ -37,7 +37,7 @@ void port_list_hold(struct bn_port_list *list, held_vector *held)
 void port_list_clear(struct bn_port_list *list)
 {
 	for (size_t i = 0; i < list->ports.len; i++)
-		snapshot_clear(&list->ports.items[i]);
+		port_snapshot_clear(&list->ports.items[i]);
 	free(list->ports.items);
 }
 
@@ -227,7 +227,7 @@ void bn_port_free(bn_port *port)
 {
 	if (!port)
 		return;
-	snapshot_clear(port);
+	port_snapshot_clear(port);
 	free(port);
 }
 

@@ -27,8 +27,8 @@ struct bn_rule_list {
 
 /* ---- verbs ---- */
 
-static int fill_list(bn_ctx *ctx, const struct firewall_backend *backend, const rule_vector *rules,
-		     bool verbose, bn_rule_list **ret_list)
+static int rule_list_fill(bn_ctx *ctx, const struct firewall_backend *backend,
+			  const rule_vector *rules, bool verbose, bn_rule_list **ret_list)
 {
 	bn_rule_list *list = calloc(1, sizeof(*list));
 	struct bn_rule *slot;
@@ -52,8 +52,8 @@ static int fill_list(bn_ctx *ctx, const struct firewall_backend *backend, const 
 typedef int (*list_fn)(bn_ctx *ctx, const char *network,
 		       const struct firewall_backend **ret_backend, rule_vector *rules);
 
-static int list_new(bn_ctx *ctx, const struct api_call *call, const char *network, uint32_t flags,
-		    list_fn list_them, bn_rule_list **ret_list)
+static int rule_list_new(bn_ctx *ctx, const struct api_call *call, const char *network,
+			 uint32_t flags, list_fn list_them, bn_rule_list **ret_list)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	const struct firewall_backend *backend;
@@ -65,7 +65,7 @@ static int list_new(bn_ctx *ctx, const struct api_call *call, const char *networ
 	if (r >= 0)
 		r = list_them(ctx, network, &backend, &rules);
 	if (r >= 0)
-		r = fill_list(ctx, backend, &rules, flags & BN_RULES_VERBOSE, ret_list);
+		r = rule_list_fill(ctx, backend, &rules, flags & BN_RULES_VERBOSE, ret_list);
 	return api_leave(ctx, call, r);
 }
 
@@ -82,7 +82,7 @@ static const struct api_call list_call = {
 
 int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list)
 {
-	return list_new(ctx, &list_call, network, flags, list_rules, ret_list);
+	return rule_list_new(ctx, &list_call, network, flags, list_rules, ret_list);
 }
 
 static const struct api_call plan_call = {
@@ -95,7 +95,7 @@ static const struct api_call plan_call = {
 
 int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list)
 {
-	return list_new(ctx, &plan_call, network, flags, list_plan, ret_list);
+	return rule_list_new(ctx, &plan_call, network, flags, list_plan, ret_list);
 }
 
 /* ---- snapshots ---- */

@@ -373,6 +373,6 @@ int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const st
 				 "CAP_NET_ADMIN");
 	default:
 		return error_set(error, r, BN_REASON_KERNEL,
-				 "the kernel refused to drop stale UDP flows: %s", strerror(-r));
+				 "the kernel refused to drop stale UDP flows: %s", errno_text(-r));
 	}
 }

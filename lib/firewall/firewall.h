@@ -11,11 +11,7 @@
 
 struct firewall;
 
-typedef void (*firewall_log_fn)(void *userdata, int level, const char *message);
-
 struct firewall_config {
-	firewall_log_fn log; /* may be NULL */
-	void *userdata;
 	const char *lock_file; /* of the xtables tables; NULL: the usual one */
 	bool comments;         /* say in each rule whose it is, where that is a choice */
 };
@@ -76,7 +72,6 @@ struct firewall_backend {
 
 struct firewall {
 	const struct firewall_backend *backend;
-	struct firewall_config config;
 	deadline_ms deadline; /* set before each call; 0 for none */
 };
 

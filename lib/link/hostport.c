@@ -14,8 +14,6 @@
 #define PORT_RANGE "/proc/sys/net/ipv4/ip_local_port_range"
 #define PORTS_RESERVED "/proc/sys/net/ipv4/ip_local_reserved_ports"
 
-static const int families[] = { AF_INET, AF_INET6 };
-
 /* The address to bind for a family; false if the mapping is not for that family. */
 static bool bind_address(const struct port *port, int family, struct addr *ret_addr)
 {
@@ -114,7 +112,7 @@ static int port_error(const struct addr *addr, uint8_t protocol, uint16_t number
 	default:
 		return error_set(error, code, BN_REASON_KERNEL,
 				 "cannot try host port %u/%s on %s: %s", number, name, text,
-				 strerror(-code));
+				 errno_text(-code));
 	}
 }
 
@@ -155,7 +153,7 @@ static void list_suspects(uint8_t protocol, struct suspects *suspects)
 	if (take_port(&any, protocol, 0, true, &fd) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&own, &len) < 0)
 		return;
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+	for (size_t i = 0; i < FAMILIES; i++) {
 		int r = sockets_each(families[i], protocol, mark_suspect, suspects);
 
 		if (r < 0 && families[i] == AF_INET)
@@ -173,7 +171,7 @@ static bool is_clear(const struct suspects *suspects, const struct addr *addr, u
 
 static int check_mapping(const struct port *port, struct suspects *suspects, struct error *error)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+	for (size_t i = 0; i < FAMILIES; i++) {
 		struct addr addr;
 
 		if (!bind_address(port, families[i], &addr))
@@ -252,7 +250,7 @@ int hostport_hold(const struct port *port, fd_vector *fds, struct error *error)
 	size_t before = fds->len;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
+	for (size_t i = 0; r == 0 && i < FAMILIES; i++) {
 		struct addr addr;
 
 		if (!bind_address(port, families[i], &addr))
@@ -297,7 +295,7 @@ int hostport_ephemeral(struct ephemeral_ports *ret_ports, struct error *error)
 
 	if (!file)
 		return error_set(error, -errno, BN_REASON_KERNEL, "cannot read %s: %s", PORT_RANGE,
-				 strerror(errno));
+				 errno_text(errno));
 	fields = fscanf(file, "%5u %5u", &first, &last);
 	fclose(file);
 	if (fields != 2 || first == 0 || first > last || last > UINT16_MAX)

@@ -73,11 +73,10 @@ static int take_address(void *userdata, size_t request, const struct nlmsghdr *r
 int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
 		   address_vector *addresses, struct error *error)
 {
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+	for (size_t i = 0; i < FAMILIES; i++) {
 		struct addresses_query query = { index, prefix, addresses, addresses->len };
-		struct ifaddrmsg header = { .ifa_family = families[i], .ifa_index = index };
+		struct ifaddrmsg header = { .ifa_family = (uint8_t)families[i],
+					    .ifa_index = index };
 		CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_address,
 							  .userdata = &query };
 		int r;
@@ -350,14 +349,13 @@ static int routes_each(struct link_handle *handle, uint8_t family, uint8_t table
 int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
 			 struct error *error)
 {
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	prefix_vector prefixes = { 0 };
 	int r = append_addresses(handle, 0, true, &prefixes, error);
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(families); i++) {
+	for (size_t i = 0; r == 0 && i < FAMILIES; i++) {
 		struct routes_query query = { .prefixes = &prefixes, .before = prefixes.len };
 
-		r = routes_each(handle, families[i], 0, &query, error);
+		r = routes_each(handle, (uint8_t)families[i], 0, &query, error);
 	}
 	if (r < 0)
 		free(prefixes.items);
@@ -383,12 +381,10 @@ static int interface_mtu(struct link_handle *handle, uint32_t index, uint32_t *r
 
 int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error)
 {
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+	for (size_t i = 0; i < FAMILIES; i++) {
 		prefix_vector routes = { 0 };
 		struct routes_query query = { .prefixes = &routes };
-		int r = routes_each(handle, families[i], RT_TABLE_MAIN, &query, error);
+		int r = routes_each(handle, (uint8_t)families[i], RT_TABLE_MAIN, &query, error);
 
 		free(routes.items);
 		if (r < 0)

@@ -117,7 +117,7 @@ int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error
  * interfaces that learn routes from router advertisements (accept_ra 1) get accept_ra 2 first, or
  * the host would lose them. */
 int sysctl_forwarding_enable(int family, bool *ret_changed, struct error *error);
-int sysctl_forwarding_restore(int family, bool changed);
+void sysctl_forwarding_restore(int family, bool changed);
 
 /* ---- hostport.c: ports of the host's own sockets ---- */
 

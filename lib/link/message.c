@@ -116,12 +116,12 @@ void rtnl_nest_end(struct rtnl_batch *batch, struct nlattr *nest)
  * the others of its bridge. */
 void rtnl_put_no_addr_gen(struct rtnl_batch *batch)
 {
-	struct nlattr *families = rtnl_nest(batch, IFLA_AF_SPEC);
+	struct nlattr *spec = rtnl_nest(batch, IFLA_AF_SPEC);
 	struct nlattr *ipv6 = rtnl_nest(batch, AF_INET6);
 
 	rtnl_put_u8(batch, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
 	rtnl_nest_end(batch, ipv6);
-	rtnl_nest_end(batch, families);
+	rtnl_nest_end(batch, spec);
 }
 
 void rtnl_add_address(struct rtnl_batch *batch, int type, uint32_t index,

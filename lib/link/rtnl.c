@@ -33,7 +33,7 @@ int rtnl_open(struct link_handle *handle, struct error *error)
 
 	if (r < 0)
 		return error_set(error, r, BN_REASON_KERNEL,
-				 "cannot open a route netlink socket: %s", strerror(-r));
+				 "cannot open a route netlink socket: %s", errno_text(-r));
 	handle->has_ipv6 = access("/proc/sys/net/ipv6", F_OK) == 0;
 	return 0;
 }
@@ -288,8 +288,8 @@ int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code, 
 	}
 	if (batch && batch->kernel[0])
 		return error_set(error, code, reason, "cannot %s: %s (the kernel says: %s)%s", what,
-				 strerror(-code), batch->kernel, hint);
-	return error_set(error, code, reason, "cannot %s: %s%s", what, strerror(-code), hint);
+				 errno_text(-code), batch->kernel, hint);
+	return error_set(error, code, reason, "cannot %s: %s%s", what, errno_text(-code), hint);
 }
 
 uint32_t rtnl_link_index(struct link_handle *handle, const char *name)

@@ -22,7 +22,7 @@ int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *err
 	if (stat("/proc/thread-self/ns/net", &status) < 0)
 		return error_set(error, -errno, BN_REASON_KERNEL,
 				 "cannot examine /proc/thread-self/ns/net: %s; is /proc mounted?",
-				 strerror(errno));
+				 errno_text(errno));
 	*ret_device = status.st_dev;
 	*ret_inode = status.st_ino;
 	return 0;
@@ -36,7 +36,7 @@ static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, s
 
 	if (fstatfs(fd, &filesystem) < 0 || fstat(fd, &status) < 0)
 		return error_set(error, -errno, BN_REASON_SANDBOX_INVALID,
-				 "cannot examine namespace %s: %s", name, strerror(errno));
+				 "cannot examine namespace %s: %s", name, errno_text(errno));
 	if (filesystem.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
 		return error_set(error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 				 "%s is not a network namespace; give a file such as "
@@ -90,7 +90,7 @@ int sandbox_open_path(const char *path, struct sandbox *ret_sandbox, struct erro
 				 path);
 	if (fd < 0)
 		return error_set(error, -errno, error_reason(errno, BN_REASON_SANDBOX_INVALID),
-				 "cannot open network namespace %s: %s", path, strerror(errno));
+				 "cannot open network namespace %s: %s", path, errno_text(errno));
 	r = sandbox_identify(fd, path, &sandbox, error);
 	if (r < 0)
 		return r;
@@ -133,7 +133,8 @@ int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error)
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (copy < 0)
 		return error_set(error, -errno, BN_REASON_SANDBOX_INVALID,
-				 "cannot use %s as a network namespace: %s", name, strerror(errno));
+				 "cannot use %s as a network namespace: %s", name,
+				 errno_text(errno));
 	r = sandbox_identify(copy, name, &sandbox, error);
 	if (r < 0)
 		return r;
@@ -247,7 +248,7 @@ int sandbox_thread_start(struct sandbox_thread *thread, const struct sandbox *sa
 		return 0;
 	return error_set(error, -r, BN_REASON_KERNEL,
 			 "cannot start a thread to enter network namespace %s: %s", sandbox->path,
-			 strerror(r));
+			 errno_text(r));
 }
 
 int sandbox_thread_join(struct sandbox_thread *thread, struct link_handle *ret_handle,

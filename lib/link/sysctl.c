@@ -46,7 +46,7 @@ int sysctl_write(const char *path, int value, struct error *error)
 		return 0;
 	return error_set(error, -errno, error_reason(errno, BN_REASON_KERNEL),
 			 "cannot write %d to %s: %s; write it yourself or allow it", value, path,
-			 strerror(errno));
+			 errno_text(errno));
 }
 
 /* An interface that takes router advertisements stops taking them when it forwards, unless it is
@@ -59,7 +59,7 @@ static int keep_router_advertisements(struct error *error)
 
 	if (!directory)
 		return error_set(error, -errno, BN_REASON_KERNEL, "cannot read %s: %s", IPV6_CONF,
-				 strerror(errno));
+				 errno_text(errno));
 	while (r == 0 && (entry = readdir(directory))) {
 		char accept[SYSCTL_PATH_MAX], forwarding[SYSCTL_PATH_MAX];
 		const char *name = entry->d_name;
@@ -102,9 +102,8 @@ int sysctl_forwarding_enable(int family, bool *ret_changed, struct error *error)
 	return r;
 }
 
-int sysctl_forwarding_restore(int family, bool changed)
+void sysctl_forwarding_restore(int family, bool changed)
 {
-	if (!changed)
-		return 0;
-	return sysctl_write(family == AF_INET6 ? IPV6_FORWARD : IPV4_FORWARD, 0, NULL);
+	if (changed)
+		sysctl_write(family == AF_INET6 ? IPV6_FORWARD : IPV4_FORWARD, 0, NULL);
 }

@@ -24,6 +24,10 @@ struct prefix {
 	uint8_t len; /* prefix_len in bits */
 };
 
+/* AF_INET and AF_INET6, to go through both. */
+#define FAMILIES 2
+extern const int families[FAMILIES];
+
 size_t addr_size(int family);                            /* 4 or 16; 0 for another family */
 int addr_parse(const char *text, struct addr *ret_addr); /* 0, -EINVAL */
 const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_MAX]);

@@ -21,8 +21,8 @@ int ipam_pick_ipv6(const uint8_t global_id[static 5], const struct prefix *taken
 bool ipam_route_blocks(const struct prefix *destination);
 
 /* A subnet a user gave: masked (else the sentence says the right one), unicast, not loopback, at
- * least /30 or /126... whatever leaves room for a gateway and an endpoint; gateway, range and
- * reserved addresses inside. Picks the gateway when unset: the first of the range, or of the
+ * least /30 or /126... whatever leaves room for a gateway and an endpoint; gateway and range
+ * inside. Picks the gateway when unset: the first of the range, or of the
  * subnet. -EINVAL, or -ERANGE with BN_REASON_ADDRESS_OUTSIDE. */
 int ipam_complete_subnet(struct subnet *subnet, struct error *error);
 

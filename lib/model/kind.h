@@ -89,7 +89,6 @@ enum rule_target {
 #define PLAN_NETWORKS 0x2u
 #define PLAN_ENDPOINTS 0x4u
 #define PLAN_PORTS 0x8u
-#define PLAN_ALL (PLAN_BASE | PLAN_NETWORKS | PLAN_ENDPOINTS | PLAN_PORTS)
 
 /* For which families; a rule of the base for both. */
 enum kind_families {

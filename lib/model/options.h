@@ -21,8 +21,8 @@ struct options {
 };
 
 /*
- * What options decide, typed once, when a spec is judged or a row is read: nothing else looks at
- * their text. The first value of each is the default.
+ * What options decide, typed once, when a spec is judged or a row is read: what has a few values
+ * goes by these, and nothing looks at its text. The first value of each is the default.
  */
 enum internal { INTERNAL_NO };
 enum icc { ICC_YES };

@@ -34,14 +34,13 @@ static int holder_add(holder_vector *holders, const struct holder *holder)
 
 static int endpoint_holders(const endpoint_vector *endpoints, holder_vector *holders)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
 	int r = 0;
 
 	for (size_t i = 0; i < endpoints->len; i++) {
 		const struct endpoint *endpoint = &endpoints->items[i];
 		struct holder holder = { .network = endpoint->network, .endpoint = endpoint->id };
 
-		for (size_t f = 0; r == 0 && f < ARRAY_SIZE(families); f++) {
+		for (size_t f = 0; r == 0 && f < FAMILIES; f++) {
 			const struct prefix *prefix = endpoint_prefix(endpoint, families[f]);
 
 			if (!prefix)
@@ -99,7 +98,8 @@ static int loopback_holders(const rule_vector *rules, holder_vector *holders)
 					       .network = rule->network,
 					       .endpoint = rule->endpoint };
 
-		if (rule->kind == RULE_PORT_DNAT && addr_is_loopback(&rule->destination.addr))
+		if (rule->target == TARGET_DNAT && rule->kind != RULE_FOREIGN &&
+		    addr_is_loopback(&rule->destination.addr))
 			r = holder_add(holders, &holder);
 	}
 	if (holders->len)
@@ -118,7 +118,7 @@ static int find_loopback_owners(rule_vector *rules)
 					       .port = rule->host_port,
 					       .protocol = rule->protocol };
 
-		if (rule->kind == RULE_LOOPBACK_PORT_DROP)
+		if (kind_of(rule->kind)->scope == PLAN_PORTS && rule->target != TARGET_DNAT)
 			give(rule, &holders, &wanted);
 	}
 	free(holders.items);

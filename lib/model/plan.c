@@ -5,8 +5,6 @@
 
 #include "model/port.h"
 
-static const int families[] = { AF_INET, AF_INET6 };
-
 /* The rules of one kind on their way. */
 struct planner {
 	const struct kind *kind;
@@ -164,7 +162,7 @@ static int plan_subject(const struct planner *planner, const struct rule_subject
 
 	if (!has_rule(planner->kind, subject))
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(families) && r == 0; i++) {
+	for (size_t i = 0; i < FAMILIES && r == 0; i++) {
 		if (!kind_has_family(planner->kind, subject, families[i]))
 			continue;
 		if (planner->kind->host_ports)

@@ -74,8 +74,6 @@ int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
 		    struct firewall **ret_firewall)
 {
 	const struct firewall_config config = {
-		.log = ctx->log,
-		.userdata = ctx->log_userdata,
 		.lock_file = options_get(&ctx->options, "iptables.lock-file"),
 		.comments = ctx->policy.iptables_comments == COMMENTS_YES,
 	};

@@ -226,7 +226,7 @@ int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, const struct
 		if (ctx->error.reason != BN_REASON_INTERFACE_EXISTS ||
 		    request->endpoint.interface[0] || tries == INTERFACE_TRIES ||
 		    sscanf(attach.endpoint.interface, "eth%u", &first_interface) != 1)
-			return r == -ESTALE ? -EBUSY : r;
+			return r;
 		first_interface++;
 		error_clear(&ctx->error);
 	}

@@ -10,11 +10,10 @@ typedef VECTOR(struct flow_filter) filter_vector;
 static int add_filters(const struct port *port, const struct endpoint *endpoint, bool published,
 		       filter_vector *filters)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
 	struct flow_filter *filter;
 	const struct prefix *address;
 
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
+	for (size_t i = 0; i < FAMILIES; i++) {
 		address = endpoint_prefix(endpoint, families[i]);
 		if (!address || !port_has_family(port, families[i]))
 			continue;

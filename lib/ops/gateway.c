@@ -53,7 +53,6 @@ static void give_default_route(bn_ctx *ctx, const struct endpoint *endpoint, int
 
 void gateway_pass_on(bn_ctx *ctx, const struct endpoint *gone)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
 	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
 	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
 	const struct endpoint *next;
@@ -64,7 +63,7 @@ void gateway_pass_on(bn_ctx *ctx, const struct endpoint *gone)
 		ctx_log(ctx, LOG_WARNING, "default route: %s", ctx->error.message);
 		error_clear(&ctx->error);
 	}
-	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+	for (size_t f = 0; f < FAMILIES; f++) {
 		next = ipam_gateway_endpoint(&siblings, NULL, families[f]);
 		if (next && endpoint_prefix(gone, families[f]))
 			give_default_route(ctx, next, families[f], &sandbox);

@@ -189,18 +189,29 @@ int list_interface(bn_ctx *ctx, const struct endpoint *endpoint, struct interfac
 	return r < 0 ? r : 1;
 }
 
-int list_addresses(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
-		   prefix_vector *addresses)
+static int copy_addresses(bn_ctx *ctx, const prefix_vector *from, prefix_vector *to)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
+	if (vector_reserve(to, from->len) < 0)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < from->len; i++)
+		*vector_push(to) = from->items[i];
+	return 0;
+}
+
+int list_addresses(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+		   prefix_vector *shared, prefix_vector *addresses)
+{
 	const struct driver_ops *driver = driver_of(network);
 	const struct prefix *prefix;
+	int r = 0;
 
-	if (driver->endpoint_addresses)
-		return driver->endpoint_addresses(ctx, addresses);
-	if (vector_reserve(addresses, ARRAY_SIZE(families)) < 0)
+	if (driver->endpoint_addresses && !shared->len)
+		r = driver->endpoint_addresses(ctx, shared);
+	if (r < 0 || driver->endpoint_addresses)
+		return r < 0 ? r : copy_addresses(ctx, shared, addresses);
+	if (vector_reserve(addresses, FAMILIES) < 0)
 		return error_oom(&ctx->error);
-	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+	for (size_t f = 0; f < FAMILIES; f++) {
 		prefix = endpoint_prefix(endpoint, families[f]);
 		if (prefix)
 			*vector_push(addresses) = *prefix;

@@ -25,8 +25,9 @@ int list_plan(bn_ctx *ctx, const char *network, const struct firewall_backend **
  * is no such interface, or none any more. */
 int list_bridge(bn_ctx *ctx, const struct network *network, struct interface *ret_interface);
 int list_interface(bn_ctx *ctx, const struct endpoint *endpoint, struct interface *ret_interface);
-/* The addresses that an endpoint of the network has now. Appends. */
+/* The addresses that an endpoint of the network has now. Appends. *shared is what the endpoints of
+ * a listing have in common, read once: empty at first, for the caller to free. */
 int list_addresses(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
-		   prefix_vector *addresses);
+		   prefix_vector *shared, prefix_vector *addresses);
 
 #endif

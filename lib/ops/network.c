@@ -16,7 +16,6 @@
 
 static int check_overlap(bn_ctx *ctx, const struct network *network)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
 	CLEANUP(networks_clear) network_vector others = { 0 };
 	char mine[PREFIX_TEXT_MAX], theirs[PREFIX_TEXT_MAX];
 	const struct subnet *a, *b;
@@ -24,7 +23,7 @@ static int check_overlap(bn_ctx *ctx, const struct network *network)
 
 	r = store_networks(ctx->store, STORE_PENDING, &others, &ctx->error);
 	for (size_t i = 0; i < others.len && r >= 0; i++)
-		for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
+		for (size_t f = 0; f < FAMILIES; f++) {
 			a = network_subnet(network, families[f]);
 			b = network_subnet(&others.items[i], families[f]);
 			if (!a || !b || !prefix_overlaps(&a->prefix, &b->prefix))

@@ -43,9 +43,19 @@ check layer-ops-top-to-bottom ops_top_to_bottom
 
 api_by_way_of_ops()
 {
+	# It may ask what backends there are, and how a rule reads.
 	! grep -nE '\<(store|link|sandbox|hostport|sysctl|conntrack)_[a-z_]+\(' lib/api/*.c
 }
 check layer-api-by-way-of-ops api_by_way_of_ops
+
+private_headers()
+{
+	! grep -nE '"(link/(private|rtnl)|store/private)\.h"' lib/ops/*.[ch] lib/api/*.[ch] ||
+		return
+	! grep -n '"firewall/iptables/' lib/firewall/nft/*.[ch] || return
+	! grep -n '"firewall/nft/' lib/firewall/iptables/*.[ch]
+}
+check layer-private-headers private_headers
 
 backends_apart()
 {

@@ -101,11 +101,11 @@ static int attach_many(const char *directory, int number)
 	MUST(store_open(directory, false, 0, &store, NULL) == 0);
 	MUST(store_network_get(store, "blue", &network, NULL) == 0);
 	for (int i = 0; i < ENDPOINTS; i++) {
-		int rc;
+		int r;
 
 		snprintf(id, sizeof(id), "p%d-%d", number, i);
-		rc = attach_one(store, &network, id);
-		MUST(rc == 0);
+		r = attach_one(store, &network, id);
+		MUST(r == 0);
 	}
 	network_clear(&network);
 	store_close(store);
@@ -181,14 +181,14 @@ static int publish_many(const char *directory, int number)
 	MUST(store_open(directory, false, 0, &store, NULL) == 0);
 	for (int i = 0; i < PORTS; i++) {
 		struct operation operation;
-		int rc;
+		int r;
 
 		port.host_port = (uint16_t)(8000 + i);
 		MUST(store_begin(store, NULL) == 0);
 		MUST(store_operation_open(store, OPERATION_PUBLISH, &operation, NULL) == 0);
-		rc = store_port_insert(store, &operation, &port, NULL);
-		MUST(rc == 0 || rc == -EADDRINUSE);
-		if (rc < 0) {
+		r = store_port_insert(store, &operation, &port, NULL);
+		MUST(r == 0 || r == -EADDRINUSE);
+		if (r < 0) {
 			store_rollback(store);
 			continue;
 		}
@@ -220,18 +220,18 @@ static int create_same(const char *directory, int number)
 	struct network network = make_network("green", (char)('a' + number), "10.1.0.0/16");
 	struct operation operation;
 	struct store *store;
-	int rc;
+	int r;
 
 	MUST(store_open(directory, false, 0, &store, NULL) == 0);
 	MUST(store_begin(store, NULL) == 0);
 	MUST(store_operation_open(store, OPERATION_NETWORK_CREATE, &operation, NULL) == 0);
-	rc = store_network_insert(store, &operation, &network, NULL);
-	if (rc == 0) {
+	r = store_network_insert(store, &operation, &network, NULL);
+	if (r == 0) {
 		MUST(store_operation_close(store, &operation, NULL) == 0);
 		MUST(store_commit(store, NULL) == 0);
 	}
 	store_close(store);
-	return rc == 0 ? 0 : rc == -EEXIST ? 1 : 2;
+	return r == 0 ? 0 : r == -EEXIST ? 1 : 2;
 }
 
 /* In a directory that they all make, too. */
@@ -368,14 +368,14 @@ static int take_all(const char *directory, int number)
 {
 	struct operation operation;
 	struct store *store;
-	int rc, taken = 0;
+	int r, taken = 0;
 	char byte;
 
 	if (store_open(directory, false, 0, &store, NULL) < 0)
 		return 100;
-	while ((rc = store_operation_take_dead(store, &operation, NULL)) > 0)
+	while ((r = store_operation_take_dead(store, &operation, NULL)) > 0)
 		taken++;
-	if (rc < 0)
+	if (r < 0)
 		return 101;
 	/* The parent closes its end when all have said that they are done. */
 	if (write(number + 1, "x", 1) != 1 || read(number, &byte, 1) < 0)

@@ -135,8 +135,8 @@ static void test_descriptors(void **state)
 
 	(void)state;
 	{
-		int fd CLEANUP_CLOSE = open("/dev/null", O_RDONLY | O_CLOEXEC);
-		int none CLEANUP_CLOSE = -1;
+		CLEANUP_CLOSE int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		CLEANUP_CLOSE int none = -1;
 
 		assert_true(fd >= 0);
 		copy = fd;
@@ -145,7 +145,7 @@ static void test_descriptors(void **state)
 	assert_int_equal(kept, -1);
 	assert_int_equal(fcntl(copy, F_GETFD), -1);
 	{
-		int fd CLEANUP_CLOSE = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		CLEANUP_CLOSE int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 		kept = take_fd(&fd);
 		assert_int_equal(fd, -1);

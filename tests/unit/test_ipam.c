@@ -199,10 +199,10 @@ static void test_complete_subnet_refuses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-		int ret = complete(refused[i].prefix, refused[i].gateway, refused[i].range, &subnet,
-				   &error);
+		int r = complete(refused[i].prefix, refused[i].gateway, refused[i].range, &subnet,
+				 &error);
 
-		assert_error(ret, refused[i].code,
+		assert_error(r, refused[i].code,
 			     refused[i].code == -ERANGE ? BN_REASON_ADDRESS_OUTSIDE :
 							  BN_REASON_INVALID,
 			     error, refused[i].sentence);

@@ -3,6 +3,7 @@
  * in tests/golden/. */
 #include "fixture.h"
 
+#include "firewall/nft/nft.h"
 #include "model/plan.h"
 
 static void test_rows_are_in_the_order_of_their_kinds(void **state)
@@ -17,6 +18,25 @@ static void test_rows_are_in_the_order_of_their_kinds(void **state)
 		if (kind > 0 && kind < RULE_FOREIGN)
 			assert_true(row->chain >= kind_of(kind - 1)->chain);
 	}
+}
+
+/* Counted at compile time; in the right order? Each kind that needs no chains of our own is said. */
+static void test_nft_lines_are_in_the_order_of_their_kinds(void **state)
+{
+#ifdef HAVE_NFTABLES
+	for (enum rule_kind kind = 0; kind < RULE_FOREIGN; kind++) {
+		const struct nft_fixed *first = nft_fixed_at(NFT_FIXED_OF(kind));
+
+		assert_int_equal(nft_fixed_kind(NFT_FIXED_OF(kind)), kind);
+		assert_int_equal(first != NULL, !(kind_of(kind)->needs & ~NFT_TRAITS));
+		if (first)
+			assert_int_equal(first->set == NULL, kind_of(kind)->scope == PLAN_BASE);
+	}
+	(void)state;
+#else
+	(void)state;
+	skip();
+#endif
 }
 
 /* The longest names and addresses there are fit, to the last full stop, and no blank stays. */
@@ -195,6 +215,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_are_in_the_order_of_their_kinds),
+		cmocka_unit_test(test_nft_lines_are_in_the_order_of_their_kinds),
 		cmocka_unit_test(test_purposes_are_whole),
 		cmocka_unit_test(test_purpose_of_foreign_rules),
 		cmocka_unit_test(test_sources_and_negations),

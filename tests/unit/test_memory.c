@@ -44,15 +44,15 @@ char *__wrap_strdup(const char *text)
 static unsigned int sweep(int (*call)(void))
 {
 	unsigned int failures = 0;
-	int ret;
+	int r;
 
 	for (;;) {
 		allocations_left = (int)failures;
-		ret = call();
+		r = call();
 		allocations_left = -1;
-		if (ret == 0)
+		if (r == 0)
 			return failures;
-		assert_int_equal(ret, -ENOMEM);
+		assert_int_equal(r, -ENOMEM);
 		failures++;
 	}
 }
@@ -65,73 +65,73 @@ static uint32_t traits;
 static int call_endpoint_copy(void)
 {
 	struct endpoint copy = { .mtu = 77 };
-	int ret = endpoint_copy(&copy, &endpoint);
+	int r = endpoint_copy(&copy, &endpoint);
 
-	if (ret < 0)
+	if (r < 0)
 		assert_int_equal(copy.mtu, 77);
 	else
 		endpoint_clear(&copy);
-	return ret;
+	return r;
 }
 
 static int call_options_replace(void)
 {
 	struct options options = { 0 };
-	int ret = options_set(&options, "label.a", "1");
+	int r = options_set(&options, "label.a", "1");
 
-	if (ret == 0)
-		ret = options_set(&options, "label.a", "2");
-	if (ret < 0 && options.len > 0)
+	if (r == 0)
+		r = options_set(&options, "label.a", "2");
+	if (r < 0 && options.len > 0)
 		assert_string_equal(options_get(&options, "label.a"), "1");
 	options_clear(&options);
-	return ret;
+	return r;
 }
 
 static int call_options_text(void)
 {
 	struct options parsed = { .len = 77 };
 	char *text = NULL;
-	int ret = options_serialize(&network.options, &text);
+	int r = options_serialize(&network.options, &text);
 
-	if (ret < 0) {
+	if (r < 0) {
 		assert_null(text);
-		return ret;
+		return r;
 	}
-	ret = options_parse(text, &parsed);
+	r = options_parse(text, &parsed);
 	free(text);
-	if (ret < 0)
+	if (r < 0)
 		assert_int_equal(parsed.len, 77);
 	else
 		options_clear(&parsed);
-	return ret;
+	return r;
 }
 
 static int call_port_parse(void)
 {
 	struct port_request request = { .host_range_last = 77 };
 	struct error error = { 0 };
-	int ret = port_parse("127.0.0.1:8000-8010:80", &request, &error);
+	int r = port_parse("127.0.0.1:8000-8010:80", &request, &error);
 
-	if (ret < 0) {
+	if (r < 0) {
 		assert_int_equal(request.host_range_last, 77);
 		assert_int_equal(error.code, -ENOMEM);
 	}
-	return ret;
+	return r;
 }
 
 static int call_plan(void)
 {
 	rule_vector rules = { 0 };
-	int ret = plan_parts(traits, PLAN_BASE, NULL, NULL, NULL, &rules);
+	int r = plan_parts(traits, PLAN_BASE, NULL, NULL, NULL, &rules);
 
-	if (ret == 0)
-		ret = plan_parts(traits, PLAN_NETWORKS, &network, NULL, NULL, &rules);
-	if (ret == 0)
-		ret = plan_parts(traits, PLAN_ENDPOINTS, &network, &endpoint, NULL, &rules);
-	if (ret == 0)
-		ret = plan_parts(traits, PLAN_PORTS, NULL, &endpoint, &port, &rules);
+	if (r == 0)
+		r = plan_parts(traits, PLAN_NETWORKS, &network, NULL, NULL, &rules);
+	if (r == 0)
+		r = plan_parts(traits, PLAN_ENDPOINTS, &network, &endpoint, NULL, &rules);
+	if (r == 0)
+		r = plan_parts(traits, PLAN_PORTS, NULL, &endpoint, &port, &rules);
 	rules_clear(&rules);
-	return ret;
+	return r;
 }
 
 static rule_vector read_rules;

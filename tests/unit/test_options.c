@@ -84,12 +84,12 @@ static int check_one(enum option_scope scope, const char *key, const char *value
 {
 	struct network_policy policy = { 0 };
 	struct options options = { 0 };
-	int ret;
+	int r;
 
 	assert_int_equal(options_set(&options, key, value), 0);
-	ret = options_check(&options, scope, &policy, error);
+	r = options_check(&options, scope, &policy, error);
 	options_clear(&options);
-	return ret;
+	return r;
 }
 
 static void test_options_table(void **state)

@@ -205,7 +205,7 @@ static void test_sort_of_anything(void **state)
 {
 	static const char *const prefixes[] = { "10.0.0.1/32", "10.0.0.1/31",    "10.0.0.2/32",
 						"fd00::1/128", "fd00:0:1::/128", "fe00::/16" };
-	static const int families[] = { AF_UNSPEC, AF_INET, AF_INET6 };
+	static const int any_family[] = { AF_UNSPEC, AF_INET, AF_INET6 };
 	rule_vector rules = { 0 }, expected = { 0 };
 	uint32_t random = 7;
 
@@ -217,7 +217,7 @@ static void test_sort_of_anything(void **state)
 		*rule = sample();
 		rule->chain = next_random(&random) % CHAIN_COUNT;
 		rule->kind = next_random(&random) % RULE_FOREIGN;
-		rule->family = families[next_random(&random) % 3];
+		rule->family = any_family[next_random(&random) % 3];
 		rule->network[0] = (char)('a' + next_random(&random) % 3);
 		rule->endpoint[1] = next_random(&random) % 2 ? 'x' : '\0';
 		rule->protocol = (uint8_t)(next_random(&random) % 3);

@@ -217,24 +217,24 @@ static int fill_up(const char *directory)
 	struct error error = { 0 };
 	struct store *store;
 	struct operation operation;
-	int rc = 0;
+	int r = 0;
 
 	signal(SIGXFSZ, SIG_IGN);
 	if (store_open(directory, false, 0, &store, &error) < 0 ||
 	    setrlimit(RLIMIT_FSIZE, &limit) < 0)
 		return 1;
 	memset(value, 'x', sizeof(value) - 1);
-	for (int i = 0; i < 1000 && rc == 0; i++) {
-		snprintf(key, sizeof(key), "fact %d", i);
+	for (int i = 0; i < 1000 && r == 0; i++) {
+		snprintf(key, sizeof(key), "key %d", i);
 		if (store_begin(store, &error) < 0)
 			return 2;
 		if (store_operation_open(store, OPERATION_ATTACH, &operation, &error) < 0 ||
 		    store_meta_set(store, key, value, &error) < 0 ||
 		    store_operation_close(store, &operation, &error) < 0)
 			return 3;
-		rc = store_commit(store, &error);
+		r = store_commit(store, &error);
 	}
-	if (rc >= 0 || error.reason != BN_REASON_STATE || !strstr(error.message, directory))
+	if (r >= 0 || error.reason != BN_REASON_STATE || !strstr(error.message, directory))
 		return 4;
 	if (store_meta_get(store, key, value, &error) < 0 || *value)
 		return 5;

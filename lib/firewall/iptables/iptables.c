@@ -41,10 +41,7 @@ static int iptables_open(const struct firewall_config *config, struct firewall *
 		return error_oom(error);
 	iptables->base.backend = &iptables_backend;
 	iptables->fd[FAMILY_IPV4] = iptables->fd[FAMILY_IPV6] = -1;
-	if (config) {
-		iptables->base.config = *config;
-		iptables->comments = config->comments;
-	}
+	iptables->comments = config && config->comments;
 	iptables->lock_file = strdup(lock_file);
 	if (!iptables->lock_file)
 		r = error_oom(error);

@@ -149,7 +149,7 @@ bool entry_is_unconditional(int family, const void *data, size_t len);
 void entry_text(int family, const void *data, size_t len, const char *target,
 		char text[static ENTRY_TEXT_MAX]);
 
-/* What both families' entries have in common; internal to encode.c and decode.c. */
+/* What both families' entries have in common. */
 struct entry_head {
 	uint8_t *source, *source_mask, *destination, *destination_mask;
 	char *in, *out;

@@ -42,24 +42,25 @@ static const struct {
 
 /* What arrives for or from 127.0.0.0/8 by another interface than lo has a chain of its own, so that
  * other packets meet one rule a network and not one for each loopback port. */
-static bool is_about_loopback(enum rule_kind kind)
+static bool is_about_loopback(const struct kind *kind)
 {
-	return kind == RULE_LOOPBACK_PORT_DROP || kind == RULE_LOOPBACK_DROP ||
-	       kind == RULE_LOOPBACK_SOURCE_DROP;
+	return kind->chain == CHAIN_RAW_PREROUTING &&
+	       (addr_is_loopback(&kind->source.fixed.addr) ||
+		addr_is_loopback(&kind->destination.fixed.addr) ||
+		kind->destination.is == ADDRESS_HOST);
 }
 
-/* The jump to the chain of a network; RULE_FOREIGN if there is none. */
-static enum rule_kind network_jump(enum rule_chain chain)
+/* The jump to the chain of a network; NULL if there is none. */
+static const struct kind *network_jump(enum rule_chain chain)
 {
-	static const enum rule_kind jumps[] = { RULE_NETWORK_RAW_JUMP, RULE_NETWORK_PORTS_JUMP,
-						RULE_NETWORK_FORWARD_JUMP,
-						RULE_NETWORK_POSTROUTING_JUMP };
+	for (enum rule_kind i = 0; i < RULE_FOREIGN; i++) {
+		const struct kind *kind = kind_of(i);
 
-	for (size_t i = 0; i < ARRAY_SIZE(jumps); i++) {
-		if (kind_of(jumps[i])->chain == chain)
-			return jumps[i];
+		if (kind->chain == chain && kind->scope == PLAN_NETWORKS &&
+		    kind->target == TARGET_JUMP)
+			return kind;
 	}
-	return RULE_FOREIGN;
+	return NULL;
 }
 
 /* Does the jump to a network's chain let in all that rules of this kind match? */
@@ -78,29 +79,24 @@ static bool lets_in(const struct kind *jump, const struct kind *kind)
 
 /* A rule about a network stands in the network's chain, if the jump there lets in what it is about;
  * any other in ours. From the kernel's chains only jumps of the base lead on. */
-static enum place kind_place(enum rule_kind id)
+static enum place kind_place(const struct kind *kind)
 {
-	const struct kind *kind = kind_of(id);
-	enum rule_kind jump;
+	const struct kind *jump;
 
-	if (is_about_loopback(id))
-		return PLACE_LOOPBACK;
-	if (id == RULE_LOOPBACK_JUMP || id == RULE_LOOPBACK_SOURCE_JUMP)
-		return PLACE_RAW;
+	if (is_about_loopback(kind))
+		return kind->target == TARGET_JUMP ? PLACE_RAW : PLACE_LOOPBACK;
 	if (kind->scope == PLAN_BASE && kind->target == TARGET_JUMP)
 		return chain_places[kind->chain].builtin;
-	jump = network_jump(kind->chain);
-	if (kind->scope == PLAN_BASE || kind->target == TARGET_JUMP || jump == RULE_FOREIGN ||
-	    !lets_in(kind_of(jump), kind))
+	if (kind->scope == PLAN_BASE || kind->target == TARGET_JUMP)
 		return chain_places[kind->chain].own;
-	return chain_places[kind->chain].network;
+	jump = network_jump(kind->chain);
+	return jump && lets_in(jump, kind) ? chain_places[kind->chain].network :
+					     chain_places[kind->chain].own;
 }
 
-static enum place kind_jump(enum rule_kind id)
+static enum place kind_jump(const struct kind *kind)
 {
-	const struct kind *kind = kind_of(id);
-
-	if (id == RULE_LOOPBACK_JUMP || id == RULE_LOOPBACK_SOURCE_JUMP)
+	if (is_about_loopback(kind))
 		return PLACE_LOOPBACK;
 	return kind->scope == PLAN_BASE ? chain_places[kind->jump].own :
 					  chain_places[kind->jump].network;
@@ -118,12 +114,16 @@ static enum place foreign_place(const struct rule *rule)
 
 enum place rule_place(const struct rule *rule)
 {
-	return rule->kind == RULE_FOREIGN ? foreign_place(rule) : kind_place(rule->kind);
+	return rule->kind == RULE_FOREIGN ? foreign_place(rule) : kind_place(kind_of(rule->kind));
 }
 
 bool rule_in_any_order(const struct rule *rule)
 {
-	return rule->kind == RULE_DIRECT_DROP || rule->kind == RULE_LOOPBACK_PORT_DROP;
+	const struct kind *kind = kind_of(rule->kind);
+
+	/* that of each endpoint and port there only drops, and no rule behind it accepts */
+	return kind->chain == CHAIN_RAW_PREROUTING && kind->target == TARGET_DROP &&
+	       kind->scope & (PLAN_ENDPOINTS | PLAN_PORTS);
 }
 
 enum table_id rule_table(const struct rule *rule)
@@ -160,12 +160,12 @@ void iptables_jump_name(const struct rule *rule, char name[static CHAIN_NAME_MAX
 	if (rule->target != TARGET_JUMP || rule->kind == RULE_FOREIGN)
 		return;
 	network_label(rule->network, label);
-	place_chain(kind_jump(rule->kind), label, name);
+	place_chain(kind_jump(kind_of(rule->kind)), label, name);
 }
 
 /* ---- reading ---- */
 
-static bool jumps_there(enum rule_kind kind, const char *jump)
+static bool jumps_there(const struct kind *kind, const char *jump)
 {
 	const struct place_info *target = &places[kind_jump(kind)];
 
@@ -178,13 +178,15 @@ void place_classify(enum place place, const char *jump, struct rule *rule)
 {
 	rule->chain = places[place].chain;
 	rule->kind = RULE_FOREIGN;
-	for (enum rule_kind kind = 0; kind < RULE_FOREIGN; kind++) {
-		if (kind_of(kind)->chain != rule->chain || kind_place(kind) != place ||
-		    !rule_fits(rule, kind_of(kind), IPTABLES_TRAITS) ||
+	for (enum rule_kind i = 0; i < RULE_FOREIGN; i++) {
+		const struct kind *kind = kind_of(i);
+
+		if (kind->chain != rule->chain || !rule_fits(rule, kind, IPTABLES_TRAITS) ||
+		    kind_place(kind) != place ||
 		    (rule->target == TARGET_JUMP && !jumps_there(kind, jump)))
 			continue;
-		rule->kind = kind;
-		rule->jump = kind_of(kind)->jump;
+		rule->kind = i;
+		rule->jump = kind->jump;
 		return;
 	}
 }

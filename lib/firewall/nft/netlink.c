@@ -246,7 +246,7 @@ int nft_error(struct error *error, int r, const struct nft_reply *reply, const c
 		error_set(error, r, reason,
 			  "could not %s: other programs kept changing the rules; try again", what);
 	else
-		error_set(error, r, reason, "the kernel refused to %s: %s", what, strerror(-r));
+		error_set(error, r, reason, "the kernel refused to %s: %s", what, errno_text(-r));
 	if (reply->text[0])
 		error_set_kernel(error, reply->text);
 	return r == -EACCES ? -EPERM : r;

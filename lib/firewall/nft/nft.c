@@ -37,9 +37,8 @@ static int nft_open(const struct firewall_config *config, struct firewall **ret_
 
 	if (!nft)
 		return error_oom(error);
+	(void)config;
 	nft->base.backend = &nft_backend;
-	if (config)
-		nft->base.config = *config;
 	r = nft_socket_open(nft);
 	/* Loads the module where that is allowed, and tells at once what is missing. */
 	if (r == 0)

@@ -70,7 +70,7 @@ int nft_generation(struct nft *nft, uint32_t *ret_generation, struct nft_reply *
 /* *error from a failed exchange; `what` says what was tried: "read the nftables rules". */
 int nft_error(struct error *error, int r, const struct nft_reply *reply, const char *what);
 
-/* ---- rules.c: how each kind of rule is said ---- */
+/* ---- fixed.c: how each kind of rule is said ---- */
 
 /* What a key or a value is made of; each field starts on a boundary of four bytes. */
 enum nft_field {
@@ -109,6 +109,7 @@ struct nft_fixed {
 /* By number, in the order of their chains and within them. */
 #define NFT_FIXED_PER_KIND 4
 #define NFT_FIXED (RULE_FOREIGN * NFT_FIXED_PER_KIND)
+_Static_assert(NFT_FIXED <= UINT8_MAX, "struct nft_element keeps the number in a byte");
 #define NFT_FIXED_OF(kind) ((kind)*NFT_FIXED_PER_KIND) /* the first of a kind */
 const struct nft_fixed *nft_fixed_at(size_t id);       /* NULL: no rule has that number */
 enum rule_kind nft_fixed_kind(size_t id);
@@ -134,7 +135,7 @@ uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX]);
 
 struct nft_element {
 	const struct rule *rule;
-	uint8_t set;  /* number of the nft_rule that looks there */
+	uint8_t set;  /* number of the fixed rule that looks there */
 	bool skip;    /* nothing to do about it */
 	bool replace; /* delete the one that is there first */
 	uint8_t key[KEY_MAX];

@@ -309,10 +309,17 @@ int nft_present(struct firewall *firewall, struct error *error)
 	struct nft *nft = (struct nft *)firewall;
 	struct nft_reply reply;
 	bool found = false;
-	int r = nft_set_dump(nft, NFT_FIXED_OF(RULE_BRIDGED_ACCEPT), element_found, &found, &reply);
+	int r = 0;
 
-	if (r < 0 && r != -ENOENT)
-		return nft_error(error, r, &reply, "read the nftables rules");
+	for (size_t i = 0; i < NFT_FIXED && !found; i++) {
+		if (!has_set(i) || kind_of(nft_fixed_kind(i))->scope != PLAN_NETWORKS)
+			continue;
+		r = nft_set_dump(nft, i, element_found, &found, &reply);
+		if (r == -ENOENT)
+			return 0;
+		if (r < 0)
+			return nft_error(error, r, &reply, "read the nftables rules");
+	}
 	return found;
 }
 
