@@ -61,6 +61,20 @@ static void test_network_round_trip(void **state)
 	network_clear(&network);
 }
 
+/* Which rules such a network has, only the version that made it can say. */
+static void test_network_of_a_newer_version(void **state)
+{
+	struct network network = make_network("blue", 'b', "10.1.0.0/16"), found = { 0 };
+	struct fixture *f = *state;
+
+	assert_ok(options_set(&network.options, "icc", "some-day"));
+	add_network(f, &network);
+	assert_int_equal(store_network_get(f->store, "blue", &found, &f->error), -ENOTSUP);
+	assert_int_equal(f->error.reason, BN_REASON_STATE);
+	assert_non_null(strstr(f->error.message, "network blue of the state in"));
+	network_clear(&network);
+}
+
 static void test_network_get_by_id(void **state)
 {
 	struct fixture *f = *state;
@@ -407,7 +421,7 @@ static void test_transactions(void **state)
 	store_rollback(f->store);
 }
 
-static void test_facts(void **state)
+static void test_meta(void **state)
 {
 	struct fixture *f = *state;
 	char value[META_MAX], large[META_MAX + 1] = "";
@@ -580,6 +594,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_builtins),
 		TEST(test_network_round_trip),
+		TEST(test_network_of_a_newer_version),
 		TEST(test_network_get_by_id),
 		TEST(test_network_conflicts),
 		TEST(test_network_removal),
@@ -590,7 +605,7 @@ int main(void)
 		TEST(test_thousand_endpoints),
 		TEST(test_transactions),
 		TEST(test_operation_numbers),
-		TEST(test_facts),
+		TEST(test_meta),
 		TEST(test_visibility_and_owners),
 		TEST(test_dead_in_order),
 		TEST(test_reading_sees_one_state),
