@@ -10,32 +10,20 @@ static int family_number(int family)
 	return family == AF_INET ? 4 : 6;
 }
 
-static int address_statement(struct store *store, enum statement which, const char *network,
-			     const struct addr *addr, sqlite3_stmt **ret_statement,
-			     struct error *error)
-{
-	int r = statement_get(store, which, ret_statement, error);
-
-	if (r < 0)
-		return r;
-	bind_text(*ret_statement, 1, network);
-	bind_int(*ret_statement, 2, family_number(addr->family));
-	return bind_addr(*ret_statement, 3, addr) < 0 ? error_oom(error) : 0;
-}
+/* The key of `addresses`. */
+#define ADDRESS(network, addr) TEXT(network), INT(family_number((addr)->family)), ADDR(addr)
 
 int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
 		 struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *holder = NULL, *take = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *holder = NULL;
 	char text[ADDR_TEXT_MAX];
 	int r;
 
 	if (!addr_is_set(addr))
 		return 0;
-	r = address_statement(store, STATEMENT_ADDRESS_HOLDER, endpoint->network, addr, &holder,
-			      error);
-	if (r == 0)
-		r = statement_step(store, holder, error);
+	r = statement_look_up(store, STATEMENT_ADDRESS_HOLDER,
+			      VALUES(ADDRESS(endpoint->network, addr)), &holder, error);
 	if (r < 0)
 		return r;
 	if (r > 0 && !sqlite3_column_int(holder, 0))
@@ -44,23 +32,18 @@ int address_take(struct store *store, const struct endpoint *endpoint, const str
 				 "that one or choose another address",
 				 addr_format(addr, text), endpoint->network,
 				 column_text(holder, 1));
-	r = address_statement(store, STATEMENT_ADDRESS_TAKE, endpoint->network, addr, &take, error);
-	if (r < 0)
-		return r;
-	bind_int(take, 4, (int64_t)endpoint->sequence);
-	return statement_step(store, take, error);
+	return statement_run(store, STATEMENT_ADDRESS_TAKE,
+			     VALUES(ADDRESS(endpoint->network, addr), INT(endpoint->sequence)),
+			     error);
 }
 
 int address_release(struct store *store, const char *network, const struct addr *addr,
 		    struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
-	int r;
-
 	if (!addr_is_set(addr))
 		return 0;
-	r = address_statement(store, STATEMENT_ADDRESS_RELEASE, network, addr, &statement, error);
-	return r < 0 ? r : statement_step(store, statement, error);
+	return statement_run(store, STATEMENT_ADDRESS_RELEASE, VALUES(ADDRESS(network, addr)),
+			     error);
 }
 
 /* How far the addresses that we chose have come; family 0 before the first. */
@@ -68,13 +51,9 @@ static int read_highest(struct store *store, const char *network, int family, st
 			struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_get(store, STATEMENT_ADDRESS_HIGHEST, &row, error);
+	int r = statement_look_up(store, STATEMENT_ADDRESS_HIGHEST,
+				  VALUES(TEXT(network), INT(family_number(family))), &row, error);
 
-	if (r < 0)
-		return r;
-	bind_text(row, 1, network);
-	bind_int(row, 2, family_number(family));
-	r = statement_step(store, row, error);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -88,9 +67,9 @@ static int is_known(struct store *store, const char *network, const struct addr 
 		    struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = address_statement(store, STATEMENT_ADDRESS_HOLDER, network, addr, &row, error);
 
-	return r < 0 ? r : statement_step(store, row, error);
+	return statement_look_up(store, STATEMENT_ADDRESS_HOLDER, VALUES(ADDRESS(network, addr)),
+				 &row, error);
 }
 
 /*
@@ -101,7 +80,6 @@ static int is_known(struct store *store, const char *network, const struct addr 
 static int pick_new(struct store *store, const struct network *network, int family,
 		    struct addr *ret_addr, struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *set = NULL;
 	struct addr from, addr;
 	int known, r = read_highest(store, network->name, family, &from, error);
 
@@ -116,10 +94,8 @@ static int pick_new(struct store *store, const struct network *network, int fami
 	} while (known && addr_add(&addr, 1, &from));
 	if (known)
 		return 0;
-	r = address_statement(store, STATEMENT_ADDRESS_SET_HIGHEST, network->name, &addr, &set,
-			      error);
-	if (r == 0)
-		r = statement_step(store, set, error);
+	r = statement_run(store, STATEMENT_ADDRESS_SET_HIGHEST,
+			  VALUES(ADDRESS(network->name, &addr)), error);
 	if (r < 0)
 		return r;
 	*ret_addr = addr;
@@ -143,24 +119,19 @@ static int pick_released(struct store *store, const struct network *network, int
 	int r;
 
 	for (;;) {
-		CLEANUP_STATEMENT sqlite3_stmt *oldest = NULL, *forget = NULL;
+		CLEANUP_STATEMENT sqlite3_stmt *oldest = NULL;
 
-		r = statement_get(store, STATEMENT_ADDRESS_OLDEST, &oldest, error);
-		if (r < 0)
-			return r;
-		bind_text(oldest, 1, network->name);
-		bind_int(oldest, 2, family_number(family));
-		r = statement_step(store, oldest, error);
+		r = statement_look_up(store, STATEMENT_ADDRESS_OLDEST,
+				      VALUES(TEXT(network->name), INT(family_number(family))),
+				      &oldest, error);
 		if (r <= 0)
 			return r;
 		if (column_addr(oldest, 0, &addr) < 0)
 			return store_damaged_error(store, "an address", error);
 		if (is_dynamic(network, &addr))
 			break;
-		r = address_statement(store, STATEMENT_ADDRESS_FORGET, network->name, &addr,
-				      &forget, error);
-		if (r == 0)
-			r = statement_step(store, forget, error);
+		r = statement_run(store, STATEMENT_ADDRESS_FORGET,
+				  VALUES(ADDRESS(network->name, &addr)), error);
 		if (r < 0)
 			return r;
 	}

@@ -83,20 +83,17 @@ static int format_route_lines(const struct endpoint *endpoint, char **ret_text)
 
 static int read_names(sqlite3_stmt *row, struct endpoint *endpoint)
 {
-	int r = string_copy(endpoint->network, sizeof(endpoint->network),
-			    column_text(row, NETWORK));
+	int r = column_copy(row, NETWORK, endpoint->network, sizeof(endpoint->network));
 
 	if (r == 0)
-		r = string_copy(endpoint->id, sizeof(endpoint->id), column_text(row, ID));
+		r = column_copy(row, ID, endpoint->id, sizeof(endpoint->id));
 	if (r == 0)
-		r = string_copy(endpoint->sandbox, sizeof(endpoint->sandbox),
-				column_text(row, SANDBOX));
+		r = column_copy(row, SANDBOX, endpoint->sandbox, sizeof(endpoint->sandbox));
 	if (r == 0)
-		r = string_copy(endpoint->interface, sizeof(endpoint->interface),
-				column_text(row, INTERFACE));
+		r = column_copy(row, INTERFACE, endpoint->interface, sizeof(endpoint->interface));
 	if (r == 0)
-		r = string_copy(endpoint->host_interface, sizeof(endpoint->host_interface),
-				column_text(row, HOST_INTERFACE));
+		r = column_copy(row, HOST_INTERFACE, endpoint->host_interface,
+				sizeof(endpoint->host_interface));
 	return r;
 }
 
@@ -167,45 +164,37 @@ int store_endpoints(struct store *store, const char *network, uint32_t flags,
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_get(store,
 			      network ? STATEMENT_ENDPOINT_LIST_NETWORK : STATEMENT_ENDPOINT_LIST,
-			      &row, error);
+			      VALUES(TEXT(network)), &row, error);
 
-	if (r < 0)
-		return r;
-	if (network)
-		bind_text(row, 1, network);
-	return append_endpoints(store, row, flags, endpoints, error);
+	return r < 0 ? r : append_endpoints(store, row, flags, endpoints, error);
 }
 
 int store_endpoints_in_sandbox(struct store *store, uint64_t device, uint64_t inode,
 			       endpoint_vector *endpoints, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_get(store, STATEMENT_ENDPOINT_LIST_SANDBOX, &row, error);
+	int r = statement_get(store, STATEMENT_ENDPOINT_LIST_SANDBOX,
+			      VALUES(INT(inode), INT(device)), &row, error);
 
-	if (r < 0)
-		return r;
-	bind_int(row, 1, (int64_t)inode);
-	bind_int(row, 2, (int64_t)device);
-	return append_endpoints(store, row, STORE_PENDING, endpoints, error);
+	return r < 0 ? r : append_endpoints(store, row, STORE_PENDING, endpoints, error);
 }
 
 int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vector *endpoints,
 			   struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_get(store, STATEMENT_ENDPOINT_OF_OPERATION, &row, error);
+	int r = statement_get(store, STATEMENT_ENDPOINT_OF_OPERATION, VALUES(INT(operation)), &row,
+			      error);
 
-	if (r < 0)
-		return r;
-	bind_int(row, 1, operation);
-	return append_endpoints(store, row, STORE_PENDING, endpoints, error);
+	return r < 0 ? r : append_endpoints(store, row, STORE_PENDING, endpoints, error);
 }
 
 int store_endpoint_get(struct store *store, const char *network, const char *id,
 		       struct endpoint *ret_endpoint, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_look_up(store, STATEMENT_ENDPOINT_GET, network, id, &row, error);
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_GET, VALUES(TEXT(network), TEXT(id)),
+				  &row, error);
 
 	if (r < 0)
 		return r;
@@ -218,7 +207,8 @@ int endpoint_find(struct store *store, const char *network, const char *id,
 		  struct endpoint_row *ret_row, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_look_up(store, STATEMENT_ENDPOINT_GET, network, id, &row, error);
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_GET, VALUES(TEXT(network), TEXT(id)),
+				  &row, error);
 
 	if (r <= 0)
 		return r;
@@ -233,35 +223,25 @@ int endpoint_find(struct store *store, const char *network, const char *id,
 static int insert_endpoint(struct store *store, int64_t operation, struct endpoint *endpoint,
 			   struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *insert = NULL;
 	CLEANUP_FREE char *routes = NULL, *options = NULL;
 	static const uint8_t no_mac[MAC_LEN];
 	char mac[MAC_TEXT_MAX] = "";
-	int r = statement_get(store, STATEMENT_ENDPOINT_INSERT, &insert, error);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (format_route_lines(endpoint, &routes) < 0 ||
-	    options_serialize(&endpoint->options, &options) < 0 ||
-	    bind_prefix(insert, 10, &endpoint->ipv4) < 0 ||
-	    bind_prefix(insert, 11, &endpoint->ipv6) < 0)
+	    options_serialize(&endpoint->options, &options) < 0)
 		return error_oom(error);
-	bind_text(insert, 1, endpoint->network);
-	bind_text(insert, 2, endpoint->id);
-	bind_text(insert, 3, endpoint->sandbox);
-	bind_int(insert, 4, (int64_t)endpoint->sandbox_device);
-	bind_int(insert, 5, (int64_t)endpoint->sandbox_inode);
-	bind_text(insert, 6, endpoint->interface);
-	bind_text(insert, 7, endpoint->host_interface);
 	if (memcmp(endpoint->mac, no_mac, MAC_LEN) != 0)
 		mac_format(endpoint->mac, mac);
-	bind_text(insert, 8, mac);
-	bind_int(insert, 9, endpoint->mtu);
-	bind_int(insert, 12, endpoint->gateway_priority);
-	bind_text(insert, 13, routes);
-	bind_text(insert, 14, options);
-	bind_int(insert, 15, operation);
-	r = statement_step(store, insert, error);
+	r = statement_run(store, STATEMENT_ENDPOINT_INSERT,
+			  VALUES(TEXT(endpoint->network), TEXT(endpoint->id),
+				 TEXT(endpoint->sandbox), INT(endpoint->sandbox_device),
+				 INT(endpoint->sandbox_inode), TEXT(endpoint->interface),
+				 TEXT(endpoint->host_interface), TEXT(mac), INT(endpoint->mtu),
+				 PREFIX(&endpoint->ipv4), PREFIX(&endpoint->ipv6),
+				 INT(endpoint->gateway_priority), TEXT(routes), TEXT(options),
+				 INT(operation)),
+			  error);
 	if (r == 0)
 		endpoint->sequence = (uint64_t)sqlite3_last_insert_rowid(store->database);
 	return r;
@@ -309,12 +289,8 @@ static int check_idle(struct store *store, int64_t operation, const struct endpo
 
 	if (endpoint->operation || (endpoint->removal && endpoint->removal != operation))
 		return endpoint_busy_error(network, id, error);
-	r = statement_get(store, STATEMENT_PORT_BUSY, &row, error);
-	if (r < 0)
-		return r;
-	bind_int(row, 1, endpoint->sequence);
-	bind_int(row, 2, operation);
-	r = statement_step(store, row, error);
+	r = statement_look_up(store, STATEMENT_PORT_BUSY,
+			      VALUES(INT(endpoint->sequence), INT(operation)), &row, error);
 	return r > 0 ? endpoint_busy_error(network, id, error) : r;
 }
 
@@ -332,11 +308,11 @@ int store_endpoint_mark(struct store *store, const struct operation *operation, 
 		return endpoint_unknown_error(network, endpoint, error);
 	r = check_idle(store, operation->id, &row, network, endpoint, error);
 	if (r == 0)
-		r = statement_mark(store, STATEMENT_ENDPOINT_MARK, operation->id, row.sequence,
-				   error);
+		r = statement_run(store, STATEMENT_ENDPOINT_MARK,
+				  VALUES(INT(operation->id), INT(row.sequence)), error);
 	if (r == 0)
-		r = statement_mark(store, STATEMENT_PORT_MARK_ENDPOINT, operation->id, row.sequence,
-				   error);
+		r = statement_run(store, STATEMENT_PORT_MARK_ENDPOINT,
+				  VALUES(INT(operation->id), INT(row.sequence)), error);
 	return r;
 }
 
@@ -352,5 +328,7 @@ int endpoints_delete(struct store *store, int64_t operation, struct error *error
 		if (r == 0)
 			r = address_release(store, endpoint->network, &endpoint->ipv6.addr, error);
 	}
-	return r < 0 ? r : statement_run(store, STATEMENT_ENDPOINT_DELETE, operation, NULL, error);
+	if (r < 0)
+		return r;
+	return statement_run(store, STATEMENT_ENDPOINT_DELETE, VALUES(INT(operation)), error);
 }

@@ -8,7 +8,7 @@ int store_meta_get(struct store *store, const char *key, char ret_value[static M
 		   struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_look_up(store, STATEMENT_META_GET, key, NULL, &row, error);
+	int r = statement_look_up(store, STATEMENT_META_GET, VALUES(TEXT(key)), &row, error);
 
 	if (r < 0)
 		return r;
@@ -20,7 +20,6 @@ int store_meta_get(struct store *store, const char *key, char ret_value[static M
 
 int store_meta_set(struct store *store, const char *key, const char *value, struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
 	int r = transaction_check(store, error);
 
 	if (r < 0)
@@ -29,10 +28,5 @@ int store_meta_set(struct store *store, const char *key, const char *value, stru
 		return error_set(error, -ENAMETOOLONG, BN_REASON_STATE,
 				 "the value of %s is longer than %d bytes: %s", key, META_MAX - 1,
 				 value);
-	r = statement_get(store, STATEMENT_META_SET, &statement, error);
-	if (r < 0)
-		return r;
-	bind_text(statement, 1, key);
-	bind_text(statement, 2, value);
-	return statement_step(store, statement, error);
+	return statement_run(store, STATEMENT_META_SET, VALUES(TEXT(key), TEXT(value)), error);
 }

@@ -95,14 +95,14 @@ static int column_subnet(sqlite3_stmt *statement, int column, struct subnet *ret
 
 static int read_network_columns(sqlite3_stmt *row, struct network *network)
 {
-	int r = string_copy(network->name, sizeof(network->name), column_text(row, NAME));
+	int r = column_copy(row, NAME, network->name, sizeof(network->name));
 
 	if (r == 0)
-		r = string_copy(network->id, sizeof(network->id), column_text(row, ID));
+		r = column_copy(row, ID, network->id, sizeof(network->id));
 	if (r == 0)
 		r = parse_driver(column_text(row, DRIVER), &network->driver);
 	if (r == 0)
-		r = string_copy(network->bridge, sizeof(network->bridge), column_text(row, BRIDGE));
+		r = column_copy(row, BRIDGE, network->bridge, sizeof(network->bridge));
 	network->bridge_adopted = sqlite3_column_int(row, BRIDGE_ADOPTED) != 0;
 	network->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
 	if (r == 0)
@@ -134,19 +134,6 @@ static int read_network(struct store *store, sqlite3_stmt *row, struct network *
 	return 0;
 }
 
-static int append_network(struct store *store, sqlite3_stmt *row, network_vector *networks,
-			  struct error *error)
-{
-	int r;
-
-	if (vector_reserve(networks, 1) < 0)
-		return error_oom(error);
-	r = read_network(store, row, &networks->items[networks->len], error);
-	if (r == 0)
-		networks->len++;
-	return r;
-}
-
 /* Rows come with what was made of `bridge` before what is built in: the first one counts. */
 static bool is_hidden(const network_vector *networks, size_t first, sqlite3_stmt *row)
 {
@@ -154,41 +141,43 @@ static bool is_hidden(const network_vector *networks, size_t first, sqlite3_stmt
 	       strcmp(networks->items[networks->len - 1].name, column_text(row, NAME)) == 0;
 }
 
-int store_networks(struct store *store, uint32_t flags, network_vector *networks,
-		   struct error *error)
+static int append_networks(struct store *store, sqlite3_stmt *row, uint32_t flags,
+			   network_vector *networks, struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	size_t first = networks->len;
-	int r = statement_get(store, STATEMENT_NETWORK_LIST, &row, error);
+	int r;
 
-	if (r < 0)
-		return r;
 	while ((r = statement_step(store, row, error)) > 0) {
 		if (is_hidden(networks, first, row) ||
 		    (sqlite3_column_int(row, PENDING) && !(flags & STORE_PENDING)))
 			continue;
-		r = append_network(store, row, networks, error);
+		if (vector_reserve(networks, 1) < 0)
+			return error_oom(error);
+		r = read_network(store, row, &networks->items[networks->len], error);
 		if (r < 0)
 			return r;
+		networks->len++;
 	}
 	return r;
+}
+
+int store_networks(struct store *store, uint32_t flags, network_vector *networks,
+		   struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_get(store, STATEMENT_NETWORK_LIST, NULL, &row, error);
+
+	return r < 0 ? r : append_networks(store, row, flags, networks, error);
 }
 
 int networks_of_operation(struct store *store, int64_t operation, network_vector *networks,
 			  struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_get(store, STATEMENT_NETWORK_OF_OPERATION, &row, error);
+	int r = statement_get(store, STATEMENT_NETWORK_OF_OPERATION, VALUES(INT(operation)), &row,
+			      error);
 
-	if (r < 0)
-		return r;
-	bind_int(row, 1, operation);
-	while ((r = statement_step(store, row, error)) > 0) {
-		r = append_network(store, row, networks, error);
-		if (r < 0)
-			return r;
-	}
-	return r;
+	return r < 0 ? r : append_networks(store, row, STORE_PENDING, networks, error);
 }
 
 /* Those of the rows that count: 1 and the network, 0 for none, -EINVAL for two networks. */
@@ -196,11 +185,10 @@ static int find_network_row(struct store *store, enum statement which, const cha
 			    struct network *network, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int found = 0, r = statement_get(store, which, &row, error);
+	int found = 0, r = statement_get(store, which, VALUES(TEXT(text)), &row, error);
 
 	if (r < 0)
 		return r;
-	bind_text(row, 1, text);
 	while ((r = statement_step(store, row, error)) > 0) {
 		if (sqlite3_column_int(row, PENDING) ||
 		    (found && strcmp(network->name, column_text(row, NAME)) == 0))
@@ -247,7 +235,8 @@ static int check_name(struct store *store, const char *name, char ret_id[static 
 		      struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, name, NULL, &row, error);
+	int r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, VALUES(TEXT(name)), &row,
+				  error);
 
 	if (r <= 0)
 		return r;
@@ -270,14 +259,10 @@ static int check_network_holder(struct store *store, const struct network *netwo
 				struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_get(store, STATEMENT_NETWORK_HOLDER, &row, error);
+	int r = statement_look_up(
+		store, STATEMENT_NETWORK_HOLDER,
+		VALUES(TEXT(network->name), TEXT(network->id), TEXT(network->bridge)), &row, error);
 
-	if (r < 0)
-		return r;
-	bind_text(row, 1, network->name);
-	bind_text(row, 2, network->id);
-	bind_text(row, 3, network->bridge);
-	r = statement_step(store, row, error);
 	if (r <= 0)
 		return r;
 	if (sqlite3_column_int(row, 1))
@@ -289,40 +274,23 @@ static int check_network_holder(struct store *store, const struct network *netwo
 			 network->bridge, column_text(row, 0), network->name);
 }
 
-static int bind_subnet(sqlite3_stmt *statement, int index, const struct subnet *subnet)
-{
-	int r = bind_prefix(statement, index, &subnet->prefix);
-
-	if (r == 0)
-		r = bind_addr(statement, index + 1, &subnet->gateway);
-	return r < 0 ? r : bind_prefix(statement, index + 2, &subnet->range);
-}
+#define SUBNET(subnet) PREFIX(&(subnet)->prefix), ADDR(&(subnet)->gateway), PREFIX(&(subnet)->range)
 
 static int insert_network(struct store *store, int64_t operation, const struct network *network,
 			  const char *id, struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *insert = NULL;
 	CLEANUP_FREE char *reserved = NULL, *options = NULL;
-	int r = statement_get(store, STATEMENT_NETWORK_INSERT, &insert, error);
 
-	if (r < 0)
-		return r;
 	if (format_reserved_addresses(network, &reserved) < 0 ||
-	    options_serialize(&network->options, &options) < 0 ||
-	    bind_subnet(insert, 7, &network->ipv4) < 0 ||
-	    bind_subnet(insert, 10, &network->ipv6) < 0)
+	    options_serialize(&network->options, &options) < 0)
 		return error_oom(error);
-	bind_text(insert, 1, network->name);
-	bind_text(insert, 2, id);
-	bind_text(insert, 3, driver_name(network->driver));
-	bind_text(insert, 4, network->bridge);
-	bind_int(insert, 5, network->bridge_adopted);
-	bind_int(insert, 6, network->mtu);
-	bind_text(insert, 13, reserved);
-	bind_text(insert, 14, options);
-	bind_int(insert, 15, 0);
-	bind_int(insert, 16, operation);
-	return statement_step(store, insert, error);
+	return statement_run(store, STATEMENT_NETWORK_INSERT,
+			     VALUES(TEXT(network->name), TEXT(id),
+				    TEXT(driver_name(network->driver)), TEXT(network->bridge),
+				    INT(network->bridge_adopted), INT(network->mtu),
+				    SUBNET(&network->ipv4), SUBNET(&network->ipv6), TEXT(reserved),
+				    TEXT(options), INT(false), INT(operation)),
+			     error);
 }
 
 int store_network_insert(struct store *store, const struct operation *operation,
@@ -340,6 +308,12 @@ int store_network_insert(struct store *store, const struct operation *operation,
 	return insert_network(store, operation->id, network, *id ? id : network->id, error);
 }
 
+static int network_busy_error(const char *name, const char *what, struct error *error)
+{
+	return error_set(error, -EBUSY, BN_REASON_NETWORK_IN_USE,
+			 "network %s is just being %s by another process; try again", name, what);
+}
+
 int store_network_mark(struct store *store, const struct operation *operation, const char *name,
 		       struct error *error)
 {
@@ -349,7 +323,7 @@ int store_network_mark(struct store *store, const struct operation *operation, c
 
 	if (r < 0)
 		return r;
-	r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, name, NULL, &row, error);
+	r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, VALUES(TEXT(name)), &row, error);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -359,18 +333,18 @@ int store_network_mark(struct store *store, const struct operation *operation, c
 				 "network %s is built in and can't be deleted", name);
 	removal = sqlite3_column_int64(row, REMOVAL);
 	if (sqlite3_column_int(row, PENDING) || (removal && removal != operation->id))
-		return error_set(error, -EBUSY, BN_REASON_NETWORK_IN_USE,
-				 "network %s is just being %s by another process; try again", name,
-				 removal ? "deleted" : "created");
-	return statement_run(store, STATEMENT_NETWORK_MARK, operation->id, name, error);
+		return network_busy_error(name, removal ? "deleted" : "created", error);
+	return statement_run(store, STATEMENT_NETWORK_MARK, VALUES(INT(operation->id), TEXT(name)),
+			     error);
 }
 
 int networks_delete(struct store *store, int64_t operation, struct error *error)
 {
-	int r = statement_run(store, STATEMENT_ADDRESS_FORGET_NETWORK, operation, NULL, error);
+	int r = statement_run(store, STATEMENT_ADDRESS_FORGET_NETWORK, VALUES(INT(operation)),
+			      error);
 
 	if (r == 0)
-		r = statement_run(store, STATEMENT_NETWORK_DELETE, operation, NULL, error);
+		r = statement_run(store, STATEMENT_NETWORK_DELETE, VALUES(INT(operation)), error);
 	return r;
 }
 
@@ -379,7 +353,8 @@ int network_check_usable(struct store *store, int64_t operation, const char *nam
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	bool pending;
-	int r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, name, NULL, &row, error);
+	int r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, VALUES(TEXT(name)), &row,
+				  error);
 
 	if (r < 0)
 		return r;
@@ -388,9 +363,7 @@ int network_check_usable(struct store *store, int64_t operation, const char *nam
 	pending = sqlite3_column_int(row, PENDING) &&
 		  sqlite3_column_int64(row, OPERATION) != operation;
 	if (pending || sqlite3_column_int64(row, REMOVAL))
-		return error_set(error, -EBUSY, BN_REASON_NETWORK_IN_USE,
-				 "network %s is just being %s by another process; try again", name,
-				 pending ? "created" : "deleted");
+		return network_busy_error(name, pending ? "created" : "deleted", error);
 	return 0;
 }
 
@@ -398,7 +371,8 @@ int store_endpoint_count(struct store *store, const char *network, size_t *ret_c
 			 struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_look_up(store, STATEMENT_ENDPOINT_COUNT, network, NULL, &row, error);
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_COUNT, VALUES(TEXT(network)), &row,
+				  error);
 
 	if (r <= 0)
 		return r;
@@ -416,7 +390,7 @@ int store_endpoint_counts(struct store *store, const network_vector *networks, s
 		ret_counts[i] = 0;
 	if (networks->len == 1)
 		return store_endpoint_count(store, networks->items->name, ret_counts, error);
-	r = statement_get(store, STATEMENT_ENDPOINT_COUNTS, &row, error);
+	r = statement_get(store, STATEMENT_ENDPOINT_COUNTS, NULL, &row, error);
 	if (r < 0)
 		return r;
 	/* both come by name */

@@ -84,16 +84,13 @@ static int remember_id(id_vector *ids, int64_t id, struct error *error)
 int store_operation_open(struct store *store, enum operation_kind kind,
 			 struct operation *ret_operation, struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *last = NULL, *insert = NULL;
+	CLEANUP_STATEMENT sqlite3_stmt *last = NULL;
 	int64_t id;
 	int r = transaction_check(store, error);
 
-	if (r == 0)
-		r = statement_get(store, STATEMENT_OPERATION_LAST, &last, error);
-	if (r == 0)
-		r = statement_get(store, STATEMENT_OPERATION_INSERT, &insert, error);
-	if (r == 0)
-		r = statement_step(store, last, error);
+	if (r < 0)
+		return r;
+	r = statement_look_up(store, STATEMENT_OPERATION_LAST, NULL, &last, error);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -110,9 +107,7 @@ int store_operation_open(struct store *store, enum operation_kind kind,
 		lock_operation(store->lock_fd, id, F_UNLCK);
 		return r;
 	}
-	bind_int(insert, 1, id);
-	bind_int(insert, 2, kind);
-	r = statement_step(store, insert, error);
+	r = statement_run(store, STATEMENT_OPERATION_INSERT, VALUES(INT(id), INT(kind)), error);
 	if (r < 0)
 		return r;
 	*ret_operation = (struct operation){ .id = id, .kind = kind };
@@ -128,7 +123,8 @@ static int settle_operation(struct store *store, const struct operation *operati
 	if (r == 0)
 		r = remember_id(&store->closed, operation->id, error);
 	if (r == 0)
-		r = statement_run(store, STATEMENT_OPERATION_DELETE, operation->id, NULL, error);
+		r = statement_run(store, STATEMENT_OPERATION_DELETE, VALUES(INT(operation->id)),
+				  error);
 	return r;
 }
 
@@ -139,7 +135,7 @@ int store_operation_close(struct store *store, const struct operation *operation
 
 	if (r < 0 || !operation_removes(operation->kind))
 		return r;
-	r = statement_run(store, STATEMENT_PORT_DELETE_MARKED, operation->id, NULL, error);
+	r = statement_run(store, STATEMENT_PORT_DELETE_MARKED, VALUES(INT(operation->id)), error);
 	/* Networks first: what their endpoints release need not be remembered then. */
 	if (r == 0 && operation->kind == OPERATION_NETWORK_DELETE)
 		r = networks_delete(store, operation->id, error);
@@ -155,12 +151,12 @@ void store_operation_leave(struct store *store, const struct operation *operatio
 
 static int unmark_rows(struct store *store, int64_t id, struct error *error)
 {
-	int r = statement_run(store, STATEMENT_PORT_UNMARK, id, NULL, error);
+	int r = statement_run(store, STATEMENT_PORT_UNMARK, VALUES(INT(id)), error);
 
 	if (r == 0)
-		r = statement_run(store, STATEMENT_ENDPOINT_UNMARK, id, NULL, error);
+		r = statement_run(store, STATEMENT_ENDPOINT_UNMARK, VALUES(INT(id)), error);
 	if (r == 0)
-		r = statement_run(store, STATEMENT_NETWORK_UNMARK, id, NULL, error);
+		r = statement_run(store, STATEMENT_NETWORK_UNMARK, VALUES(INT(id)), error);
 	return r;
 }
 
@@ -173,7 +169,7 @@ int store_operation_abandon(struct store *store, const struct operation *operati
 		return r;
 	if (operation_removes(operation->kind))
 		return unmark_rows(store, operation->id, error);
-	r = statement_run(store, STATEMENT_PORT_DELETE_INSERTED, operation->id, NULL, error);
+	r = statement_run(store, STATEMENT_PORT_DELETE_INSERTED, VALUES(INT(operation->id)), error);
 	if (r == 0)
 		r = networks_delete(store, operation->id, error);
 	if (r == 0)
@@ -186,12 +182,9 @@ static int next_operation(struct store *store, int64_t after, struct operation *
 			  struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
-	int r = statement_get(store, STATEMENT_OPERATION_LIST, &statement, error);
+	int r = statement_look_up(store, STATEMENT_OPERATION_LIST, VALUES(INT(after)), &statement,
+				  error);
 
-	if (r < 0)
-		return r;
-	bind_int(statement, 1, after);
-	r = statement_step(store, statement, error);
 	if (r > 0) {
 		ret_operation->id = sqlite3_column_int64(statement, 0);
 		ret_operation->kind = (enum operation_kind)sqlite3_column_int(statement, 1);

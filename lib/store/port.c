@@ -71,12 +71,10 @@ static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_cla
 		CLEANUP_STATEMENT sqlite3_stmt *next = NULL;
 		int64_t key;
 
-		r = statement_get(store, STATEMENT_PORT_NEXT, &next, error);
-		if (r < 0)
-			return r;
-		bind_int(next, 1, make_key(protocol, size_class, 0, 0));
-		bind_int(next, 2, make_key(protocol, CLASS_COUNT, 0, 0));
-		r = statement_step(store, next, error);
+		r = statement_look_up(store, STATEMENT_PORT_NEXT,
+				      VALUES(INT(make_key(protocol, size_class, 0, 0)),
+					     INT(make_key(protocol, CLASS_COUNT, 0, 0))),
+				      &next, error);
 		if (r < 0)
 			return r;
 		if (r == 0)
@@ -93,18 +91,15 @@ static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_cla
 	return 0;
 }
 
-static int open_window(struct store *store, const struct port *port, unsigned int size_class,
-		       sqlite3_stmt **ret_statement, struct error *error)
+/* The ports of a class that begin in the range. */
+static int get_window(struct store *store, uint8_t protocol, unsigned int size_class,
+		      unsigned int first, unsigned int last, sqlite3_stmt **ret_statement,
+		      struct error *error)
 {
-	unsigned int reach = (1U << size_class) - 1, last = port->host_port + port->count - 1U;
-	unsigned int first = port->host_port > reach ? port->host_port - reach : 0;
-	int r = statement_get(store, STATEMENT_PORT_WINDOW, ret_statement, error);
-
-	if (r < 0)
-		return r;
-	bind_int(*ret_statement, 1, make_key(port->protocol, size_class, first, 0));
-	bind_int(*ret_statement, 2, make_key(port->protocol, size_class, last, SLOT_MAX));
-	return 0;
+	return statement_get(store, STATEMENT_PORT_WINDOW,
+			     VALUES(INT(make_key(protocol, size_class, first, 0)),
+				    INT(make_key(protocol, size_class, last, SLOT_MAX))),
+			     ret_statement, error);
 }
 
 /*
@@ -116,8 +111,10 @@ static int find_in_class(struct store *store, const struct port *port, unsigned 
 			 struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	unsigned int reach = (1U << size_class) - 1, last = port->host_port + port->count - 1U;
+	unsigned int first = port->host_port > reach ? port->host_port - reach : 0;
 	struct port found = { 0 };
-	int r = open_window(store, port, size_class, &row, error);
+	int r = get_window(store, port->protocol, size_class, first, last, &row, error);
 
 	if (r < 0)
 		return r;
@@ -165,12 +162,9 @@ static int port_in_use_error(struct store *store, const struct port *port,
 	CLEANUP_STATEMENT sqlite3_stmt *names = NULL;
 	char host[16], container[16], addr[ADDR_TEXT_MAX] = "0.0.0.0";
 	const char *left = "", *right = "";
-	int r = statement_get(store, STATEMENT_ENDPOINT_NAMES, &names, error);
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_NAMES, VALUES(INT(endpoint)), &names,
+				  error);
 
-	if (r < 0)
-		return r;
-	bind_int(names, 1, endpoint);
-	r = statement_step(store, names, error);
 	if (r < 0)
 		return r;
 	format_range(holder->host_port, holder->count, host, sizeof(host));
@@ -233,7 +227,6 @@ static int find_port_endpoint(struct store *store, int64_t operation, const stru
 int store_port_insert(struct store *store, const struct operation *operation,
 		      const struct port *port, struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *insert = NULL;
 	unsigned int slot = 0, size_class = class_of(port->count);
 	struct port holder;
 	int64_t endpoint;
@@ -254,18 +247,13 @@ int store_port_insert(struct store *store, const struct operation *operation,
 				 "host port %u/%s is published on %d addresses; publish it on "
 				 "every address instead",
 				 port->host_port, protocol_name(port->protocol), SLOT_MAX + 1);
-	r = statement_get(store, STATEMENT_PORT_INSERT, &insert, error);
-	if (r < 0)
-		return r;
-	bind_int(insert, 1, make_key(port->protocol, size_class, port->host_port, slot));
-	if (bind_addr(insert, 2, &port->host_addr) < 0)
-		return error_oom(error);
-	bind_int(insert, 3, port->container_port);
-	bind_int(insert, 4, port->count);
-	bind_int(insert, 5, store->endpoint.sequence);
-	bind_int(insert, 6, operation->id);
 	store->classes |= UINT32_C(1) << size_class;
-	return statement_step(store, insert, error);
+	return statement_run(
+		store, STATEMENT_PORT_INSERT,
+		VALUES(INT(make_key(port->protocol, size_class, port->host_port, slot)),
+		       ADDR(&port->host_addr), INT(port->container_port), INT(port->count),
+		       INT(store->endpoint.sequence), INT(operation->id)),
+		error);
 }
 
 int store_port_taken(struct store *store, const struct port *port, struct error *error)
@@ -299,15 +287,13 @@ static int find_port_row(struct store *store, int64_t operation, int64_t endpoin
 			 const struct port *port, int64_t *ret_key, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	unsigned int size_class = class_of(port->count);
 	struct port found = { 0 };
 	int64_t removal;
-	int r = statement_get(store, STATEMENT_PORT_WINDOW, &row, error);
+	int r = get_window(store, port->protocol, class_of(port->count), port->host_port,
+			   port->host_port, &row, error);
 
 	if (r < 0)
 		return r;
-	bind_int(row, 1, make_key(port->protocol, size_class, port->host_port, 0));
-	bind_int(row, 2, make_key(port->protocol, size_class, port->host_port, SLOT_MAX));
 	while ((r = statement_step(store, row, error)) > 0) {
 		r = read_port_columns(store, row, KEY, &found, error);
 		if (r < 0)
@@ -340,7 +326,8 @@ int store_port_mark(struct store *store, const struct operation *operation, cons
 		return r;
 	if (r == 0)
 		return port_unknown_error(port, error);
-	return statement_mark(store, STATEMENT_PORT_MARK, operation->id, key, error);
+	return statement_run(store, STATEMENT_PORT_MARK, VALUES(INT(operation->id), INT(key)),
+			     error);
 }
 
 /* Of one endpoint. */
@@ -383,10 +370,8 @@ static int append_ports(struct store *store, sqlite3_stmt *row, port_vector *por
 		r = read_port_columns(store, row, LIST_KEY, port, error);
 		if (r < 0)
 			return r;
-		if (string_copy(port->network, sizeof(port->network),
-				column_text(row, LIST_NETWORK)) < 0 ||
-		    string_copy(port->endpoint, sizeof(port->endpoint),
-				column_text(row, LIST_ENDPOINT)) < 0)
+		if (column_copy(row, LIST_NETWORK, port->network, sizeof(port->network)) < 0 ||
+		    column_copy(row, LIST_ENDPOINT, port->endpoint, sizeof(port->endpoint)) < 0)
 			return store_damaged_error(store, "a port", error);
 	}
 	if (r == 0 && ports->len > first)
@@ -405,15 +390,10 @@ int store_ports(struct store *store, const char *network, const char *endpoint, 
 		which = endpoint ? STATEMENT_PORT_LIST_ENDPOINT : STATEMENT_PORT_LIST_NETWORK;
 	else if (endpoint)
 		which = STATEMENT_PORT_LIST_ID;
-	r = statement_get(store, which, &row, error);
-	if (r < 0)
-		return r;
-	bind_int(row, 1, (flags & STORE_PENDING) != 0);
-	if (network)
-		bind_text(row, 2, network);
-	if (endpoint)
-		bind_text(row, 3, endpoint);
-	return append_ports(store, row, ports, error);
+	r = statement_get(store, which,
+			  VALUES(INT((flags & STORE_PENDING) != 0), TEXT(network), TEXT(endpoint)),
+			  &row, error);
+	return r < 0 ? r : append_ports(store, row, ports, error);
 }
 
 int ports_of_operation(struct store *store, const struct operation *operation, port_vector *ports,
@@ -422,10 +402,7 @@ int ports_of_operation(struct store *store, const struct operation *operation, p
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	bool removes = operation_removes(operation->kind);
 	int r = statement_get(store, removes ? STATEMENT_PORT_MARKED : STATEMENT_PORT_INSERTED,
-			      &row, error);
+			      VALUES(INT(operation->id)), &row, error);
 
-	if (r < 0)
-		return r;
-	bind_int(row, 1, operation->id);
-	return append_ports(store, row, ports, error);
+	return r < 0 ? r : append_ports(store, row, ports, error);
 }

@@ -105,29 +105,41 @@ int store_busy_error(struct store *store, struct error *error);
 
 /* ---- statements ---- */
 
-/* Prepared once per store, reset when it leaves the scope of a CLEANUP_STATEMENT variable. */
-int statement_get(struct store *store, enum statement which, sqlite3_stmt **ret_statement,
-		  struct error *error);
+/* What is bound to a statement, in the order of its parameters: VALUES(TEXT(name), INT(id)). A text
+ * must live until the statement has run; NULL is passed over, for one without that parameter. */
+struct value {
+	enum { VALUE_END, VALUE_INT, VALUE_TEXT, VALUE_ADDR, VALUE_PREFIX } type;
+	union {
+		int64_t number;
+		const char *text;
+		const struct addr *addr;
+		const struct prefix *prefix;
+	};
+};
+/* clang-format off */
+#define INT(value) { VALUE_INT, .number = (int64_t)(value) }
+#define TEXT(value) { VALUE_TEXT, .text = (value) }
+#define ADDR(value) { VALUE_ADDR, .addr = (value) }
+#define PREFIX(value) { VALUE_PREFIX, .prefix = (value) }
+#define VALUES(...) ((const struct value[]){ __VA_ARGS__, { VALUE_END } })
+/* clang-format on */
+
+/* Prepared once per store, bound, reset when it leaves the scope of a CLEANUP_STATEMENT variable.
+ * values: NULL for none. */
+int statement_get(struct store *store, enum statement which, const struct value *values,
+		  sqlite3_stmt **ret_statement, struct error *error);
 void cleanup_statement(sqlite3_stmt **statement);
 #define CLEANUP_STATEMENT CLEANUP(cleanup_statement)
 /* 1 for a row, 0 at the end, or a negative errno. */
 int statement_step(struct store *store, sqlite3_stmt *statement, struct error *error);
-/* For one that gives a row at most: get, bind one or two texts (the second may be NULL), step. */
-int statement_look_up(struct store *store, enum statement which, const char *first,
-		      const char *second, sqlite3_stmt **ret_statement, struct error *error);
-/* For one that gives no rows: get, bind up to two parameters, step. text may be NULL. */
-int statement_run(struct store *store, enum statement which, int64_t first, const char *text,
+/* For one that gives a row at most: get and step. */
+int statement_look_up(struct store *store, enum statement which, const struct value *values,
+		      sqlite3_stmt **ret_statement, struct error *error);
+/* For one that gives no rows: get, step and reset. */
+int statement_run(struct store *store, enum statement which, const struct value *values,
 		  struct error *error);
-/* The same for one that marks a row, by its key, as the operation's. */
-int statement_mark(struct store *store, enum statement which, int64_t operation, int64_t key,
-		   struct error *error);
-/* The text must live until the statement has run. */
-void bind_text(sqlite3_stmt *statement, int index, const char *text);
-void bind_int(sqlite3_stmt *statement, int index, int64_t value);
-/* 0, -ENOMEM: they copy. */
-int bind_addr(sqlite3_stmt *statement, int index, const struct addr *addr);
-int bind_prefix(sqlite3_stmt *statement, int index, const struct prefix *prefix);
 const char *column_text(sqlite3_stmt *statement, int column); /* never NULL */
+int column_copy(sqlite3_stmt *statement, int column, char *text, size_t size);
 int column_addr(sqlite3_stmt *statement, int column, struct addr *ret_addr);
 int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix);
 /* A value in the database that can't be understood. */

@@ -7,24 +7,25 @@
 /* Does the operation that inserts the row still stand open? */
 #define PENDING "operation IN (SELECT id FROM operations)"
 
-#define NETWORK_COLUMNS                                                                          \
+#define NETWORK_VALUES                                                                           \
 	"name, id, driver, bridge, bridge_adopted, mtu, ipv4_subnet, ipv4_gateway, ipv4_range, " \
-	"ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, builtin, " PENDING ", "       \
-	"operation, removal"
+	"ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, builtin"
+#define NETWORK_COLUMNS NETWORK_VALUES ", " PENDING ", operation, removal"
 
-#define ENDPOINT_COLUMNS                                                                         \
-	"sequence, network, id, sandbox, sandbox_device, sandbox_inode, interface, "             \
-	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, " PENDING ", " \
-	"operation, removal"
+#define ENDPOINT_VALUES                                                    \
+	"network, id, sandbox, sandbox_device, sandbox_inode, interface, " \
+	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options"
+#define ENDPOINT_COLUMNS "sequence, " ENDPOINT_VALUES ", " PENDING ", operation, removal"
 
 /* Endpoints outside, ports inside: both indexes then give the order of the listing. */
+#define PORT_COLUMNS "e.network, e.id, p.key, p.host_addr, p.container_port, p.count"
 #define PORT_LIST                                                                \
-	"SELECT e.network, e.id, p.key, p.host_addr, p.container_port, p.count " \
-	"FROM endpoints AS e CROSS JOIN ports AS p ON p.endpoint = e.sequence "  \
+	"SELECT " PORT_COLUMNS                                                   \
+	" FROM endpoints AS e CROSS JOIN ports AS p ON p.endpoint = e.sequence " \
 	"WHERE (?1 OR p.operation NOT IN (SELECT id FROM operations)) "
-#define PORT_OF                                                                  \
-	"SELECT e.network, e.id, p.key, p.host_addr, p.container_port, p.count " \
-	"FROM ports AS p JOIN endpoints AS e ON e.sequence = p.endpoint WHERE "
+#define PORT_OF                \
+	"SELECT " PORT_COLUMNS \
+	" FROM ports AS p JOIN endpoints AS e ON e.sequence = p.endpoint WHERE "
 #define PORT_ORDER "ORDER BY e.network, e.id, p.key"
 
 static const char *const texts[STATEMENT_COUNT] = {
@@ -56,10 +57,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_NETWORK_HOLDER] = "SELECT name, id = ?2 FROM networks WHERE name <> ?1 AND "
 				     "(id = ?2 OR (bridge = ?3 AND bridge <> ''))",
 	[STATEMENT_NETWORK_INSERT] =
-		"INSERT INTO networks (name, id, driver, bridge, bridge_adopted, mtu, ipv4_subnet, "
-		"ipv4_gateway, ipv4_range, ipv6_subnet, ipv6_gateway, ipv6_range, reserved, "
-		"options, "
-		"builtin, operation) "
+		"INSERT INTO networks (" NETWORK_VALUES ", operation) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 	[STATEMENT_NETWORK_MARK] =
 		"UPDATE networks SET removal = ?1 WHERE name = ?2 AND NOT builtin",
@@ -83,11 +81,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 					    " FROM endpoints WHERE operation = ?1 OR removal = ?1 "
 					    "ORDER BY network, id",
 	[STATEMENT_ENDPOINT_INSERT] =
-		"INSERT INTO endpoints (network, id, sandbox, sandbox_device, sandbox_inode, "
-		"interface, host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, "
-		"options, "
-		"operation) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
-		"?15)",
+		"INSERT INTO endpoints (" ENDPOINT_VALUES ", operation) "
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
 	[STATEMENT_ENDPOINT_MARK] = "UPDATE endpoints SET removal = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE operation = ?1 OR removal = ?1",
@@ -141,14 +136,42 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_PORT_INSERTED] = PORT_OF "p.operation = ?1 " PORT_ORDER,
 };
 
-int statement_get(struct store *store, enum statement which, sqlite3_stmt **ret_statement,
-		  struct error *error)
+static int bind_value(sqlite3_stmt *statement, int index, const struct value *value)
+{
+	char text[PREFIX_TEXT_MAX] = "";
+
+	switch (value->type) {
+	case VALUE_END:
+		break;
+	case VALUE_INT:
+		return sqlite3_bind_int64(statement, index, value->number);
+	case VALUE_TEXT:
+		if (!value->text)
+			return SQLITE_OK;
+		return sqlite3_bind_text(statement, index, value->text, -1, SQLITE_STATIC);
+	case VALUE_ADDR:
+		addr_format(value->addr, text);
+		break;
+	case VALUE_PREFIX:
+		prefix_format(value->prefix, text);
+		break;
+	}
+	/* Short enough for SQLite's copy to be cheaper than keeping buffers in every caller. */
+	return sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
+}
+
+int statement_get(struct store *store, enum statement which, const struct value *values,
+		  sqlite3_stmt **ret_statement, struct error *error)
 {
 	sqlite3_stmt **slot = &store->statements[which];
 
 	if (!*slot && sqlite3_prepare_v3(store->database, texts[which], -1,
 					 SQLITE_PREPARE_PERSISTENT, slot, NULL) != SQLITE_OK)
 		return store_error(store, error);
+	for (int i = 0; values && values[i].type != VALUE_END; i++) {
+		if (bind_value(*slot, i + 1, &values[i]) != SQLITE_OK)
+			return store_error(store, error);
+	}
 	*ret_statement = *slot;
 	return 0;
 }
@@ -170,79 +193,20 @@ int statement_step(struct store *store, sqlite3_stmt *statement, struct error *e
 	return store_error(store, error);
 }
 
-int statement_look_up(struct store *store, enum statement which, const char *first,
-		      const char *second, sqlite3_stmt **ret_statement, struct error *error)
+int statement_look_up(struct store *store, enum statement which, const struct value *values,
+		      sqlite3_stmt **ret_statement, struct error *error)
 {
-	int r = statement_get(store, which, ret_statement, error);
+	int r = statement_get(store, which, values, ret_statement, error);
 
-	if (r < 0)
-		return r;
-	bind_text(*ret_statement, 1, first);
-	if (second)
-		bind_text(*ret_statement, 2, second);
-	return statement_step(store, *ret_statement, error);
+	return r < 0 ? r : statement_step(store, *ret_statement, error);
 }
 
-int statement_run(struct store *store, enum statement which, int64_t first, const char *text,
+int statement_run(struct store *store, enum statement which, const struct value *values,
 		  struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
-	int r = statement_get(store, which, &statement, error);
 
-	if (r < 0)
-		return r;
-	if (sqlite3_bind_parameter_count(statement) > 0)
-		bind_int(statement, 1, first);
-	if (text)
-		bind_text(statement, 2, text);
-	return statement_step(store, statement, error);
-}
-
-int statement_mark(struct store *store, enum statement which, int64_t operation, int64_t key,
-		   struct error *error)
-{
-	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
-	int r = statement_get(store, which, &statement, error);
-
-	if (r < 0)
-		return r;
-	bind_int(statement, 1, operation);
-	bind_int(statement, 2, key);
-	return statement_step(store, statement, error);
-}
-
-/* Binding checks an index that is right by construction, so without copying it can't fail. */
-void bind_text(sqlite3_stmt *statement, int index, const char *text)
-{
-	sqlite3_bind_text(statement, index, text, -1, SQLITE_STATIC);
-}
-
-void bind_int(sqlite3_stmt *statement, int index, int64_t value)
-{
-	sqlite3_bind_int64(statement, index, value);
-}
-
-/* These are short enough for SQLite's copy to be cheaper than keeping buffers in every caller. */
-static int bind_copy(sqlite3_stmt *statement, int index, const char *text)
-{
-	return sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT) == SQLITE_OK ?
-		       0 :
-		       -ENOMEM;
-}
-
-int bind_addr(sqlite3_stmt *statement, int index, const struct addr *addr)
-{
-	char text[ADDR_TEXT_MAX];
-
-	return bind_copy(statement, index, addr_is_set(addr) ? addr_format(addr, text) : "");
-}
-
-int bind_prefix(sqlite3_stmt *statement, int index, const struct prefix *prefix)
-{
-	char text[PREFIX_TEXT_MAX];
-
-	return bind_copy(statement, index,
-			 addr_is_set(&prefix->addr) ? prefix_format(prefix, text) : "");
+	return statement_look_up(store, which, values, &statement, error);
 }
 
 const char *column_text(sqlite3_stmt *statement, int column)
@@ -250,6 +214,11 @@ const char *column_text(sqlite3_stmt *statement, int column)
 	const unsigned char *text = sqlite3_column_text(statement, column);
 
 	return text ? (const char *)text : "";
+}
+
+int column_copy(sqlite3_stmt *statement, int column, char *text, size_t size)
+{
+	return string_copy(text, size, column_text(statement, column));
 }
 
 int column_addr(sqlite3_stmt *statement, int column, struct addr *ret_addr)

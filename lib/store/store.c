@@ -264,9 +264,9 @@ static int injected_error(struct store *store, int r, struct error *error)
 static int begin(struct store *store, enum statement how, struct error *error)
 {
 	sqlite3_stmt *rollback;
-	int r = statement_get(store, STATEMENT_ROLLBACK, &rollback, error);
+	int r = statement_get(store, STATEMENT_ROLLBACK, NULL, &rollback, error);
 
-	return r < 0 ? r : statement_run(store, how, 0, NULL, error);
+	return r < 0 ? r : statement_run(store, how, NULL, error);
 }
 
 int store_begin(struct store *store, struct error *error)
@@ -296,7 +296,7 @@ int store_commit(struct store *store, struct error *error)
 	if (r < 0)
 		r = injected_error(store, r, error);
 	else
-		r = statement_run(store, STATEMENT_COMMIT, 0, NULL, error);
+		r = statement_run(store, STATEMENT_COMMIT, NULL, error);
 	if (r < 0) {
 		store_rollback(store);
 		return r;
@@ -317,7 +317,7 @@ void store_rollback(struct store *store)
 {
 	/* SQLite has rolled back by itself after some failures, and says so with an error. */
 	if (store->database && !sqlite3_get_autocommit(store->database))
-		statement_run(store, STATEMENT_ROLLBACK, 0, NULL, NULL);
+		statement_run(store, STATEMENT_ROLLBACK, NULL, NULL);
 	if (!store->in_transaction)
 		return;
 	operations_unlock(store, &store->opened);
