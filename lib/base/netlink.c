@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 /* The kernel makes the parts of a dump as large as the largest buffer that the socket was ever read
@@ -115,10 +116,38 @@ int netlink_result(const struct nlmsghdr *message)
 	return *code;
 }
 
+static void keep_attribute(const struct nlattr *attribute, const struct nlattr **ret_attributes,
+			   uint16_t max)
+{
+	if (mnl_attr_get_type(attribute) <= max)
+		ret_attributes[mnl_attr_get_type(attribute)] = attribute;
+}
+
+void netlink_attributes(const struct nlmsghdr *message, size_t skip,
+			const struct nlattr **ret_attributes, uint16_t max)
+{
+	const struct nlattr *attribute;
+
+	memset(ret_attributes, 0, (max + 1u) * sizeof(*ret_attributes));
+	for_each_attribute(attribute, message, skip)
+		keep_attribute(attribute, ret_attributes, max);
+}
+
+void netlink_nested(const struct nlattr *nest, const struct nlattr **ret_attributes, uint16_t max)
+{
+	const struct nlattr *attribute;
+
+	memset(ret_attributes, 0, (max + 1u) * sizeof(*ret_attributes));
+	if (!nest)
+		return;
+	for_each_nested(attribute, nest)
+		keep_attribute(attribute, ret_attributes, max);
+}
+
 void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_MAX])
 {
 	const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);
-	const struct nlattr *attribute;
+	const struct nlattr *attributes[NLMSGERR_ATTR_MSG + 1];
 	size_t skip = sizeof(*error);
 
 	text[0] = '\0';
@@ -127,10 +156,9 @@ void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_M
 	/* Unless it was left out, the request stands between its header and the attributes. */
 	if (!(message->nlmsg_flags & NLM_F_CAPPED))
 		skip += NLMSG_ALIGN(error->msg.nlmsg_len) - sizeof(error->msg);
-	for_each_attribute(attribute, message, skip) {
-		if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG)
-			snprintf(text, KERNEL_TEXT_MAX, "%.*s",
-				 (int)mnl_attr_get_payload_len(attribute),
-				 mnl_attr_get_str(attribute));
-	}
+	netlink_attributes(message, skip, attributes, NLMSGERR_ATTR_MSG);
+	if (attributes[NLMSGERR_ATTR_MSG])
+		snprintf(text, KERNEL_TEXT_MAX, "%.*s",
+			 (int)mnl_attr_get_payload_len(attributes[NLMSGERR_ATTR_MSG]),
+			 mnl_attr_get_str(attributes[NLMSGERR_ATTR_MSG]));
 }

@@ -30,6 +30,12 @@ int netlink_result(const struct nlmsghdr *message);
 /* The kernel's own words (extended ack) in an NLMSG_ERROR, "" if there are none. */
 void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_MAX]);
 
+/* The attributes of a message, behind `skip` bytes of its payload, or of a nest, by their types up
+ * to `max`; NULL for what is not there, and for everything of a nest that is not. */
+void netlink_attributes(const struct nlmsghdr *message, size_t skip,
+			const struct nlattr **ret_attributes, uint16_t max);
+void netlink_nested(const struct nlattr *nest, const struct nlattr **ret_attributes, uint16_t max);
+
 /* Walking through attributes: libmnl's own loops convert lengths without saying so. */
 #define for_each_between(attribute, first, end)                                                \
 	for ((attribute) = (first);                                                            \

@@ -32,10 +32,10 @@ static int element_writer_open(struct element_writer *writer, size_t set)
 	struct nlmsghdr *message;
 	struct nlattr *nest;
 
-	message = nft_batch_message(writer->nft, writer->type, writer->flags, ELEMENT_ROOM);
+	message = nft_object_message(writer->nft, writer->type, writer->flags,
+				     NFTA_SET_ELEM_LIST_TABLE, ELEMENT_ROOM);
 	if (!message)
 		return -ENOMEM;
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, nft_fixed_at(set)->set);
 	nest = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
 	writer->nest = (size_t)((char *)nest - (char *)message);
@@ -97,32 +97,29 @@ struct lookup {
 	nft_element_vector *elements;
 	size_t start, len;
 	uint32_t first; /* sequence number of the first request */
+	size_t index;   /* of the request that is being answered */
 	bool seen[LOOKUPS];
 	found_fn found;
 	void *data;
 };
 
+static int lookup_element(const struct nft_element_view *view, void *data)
+{
+	struct lookup *lookup = data;
+
+	lookup->seen[lookup->index] = true;
+	lookup->found(&lookup->elements->items[lookup->start + lookup->index], view, lookup->data);
+	return 0;
+}
+
 static int lookup_message(const struct nlmsghdr *message, void *data)
 {
 	struct lookup *lookup = data;
-	size_t index = message->nlmsg_seq - lookup->first;
-	const struct nlattr *attribute, *element;
-	struct nft_element_view view;
 
-	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWSETELEM || index >= lookup->len)
+	lookup->index = message->nlmsg_seq - lookup->first;
+	if (lookup->index >= lookup->len)
 		return 0;
-	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
-			continue;
-		for_each_nested(element, attribute) {
-			if (nft_element_view(element, &view) < 0)
-				continue;
-			lookup->seen[index] = true;
-			lookup->found(&lookup->elements->items[lookup->start + index], &view,
-				      lookup->data);
-		}
-	}
-	return 0;
+	return nft_message_elements(message, lookup_element, lookup);
 }
 
 static int lookup_some(struct nft *nft, struct lookup *lookup, struct nft_reply *reply)
@@ -361,10 +358,9 @@ static bool base_is_missing(struct change *change)
 	size_t set = change->remove.items[0].set;
 
 	nft_requests_begin(change->nft);
-	message = nft_batch_message(change->nft, NFT_MSG_GETSET, 0, ELEMENT_ROOM);
+	message = nft_object_message(change->nft, NFT_MSG_GETSET, 0, NFTA_SET_TABLE, ELEMENT_ROOM);
 	if (!message)
 		return false;
-	mnl_attr_put_strz(message, NFTA_SET_TABLE, NFT_TABLE);
 	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(set)->set);
 	return nft_batch_send(change->nft, NULL, NULL, &reply) == -ENOENT;
 }
@@ -393,8 +389,6 @@ static int change_error(struct change *change, int r, const struct nft_reply *re
 
 	if (r == FIREWALL_BASE_MISSING)
 		return r;
-	if (r == -ERESTART)
-		return nft_error(error, -EAGAIN, reply, "change the nftables rules");
 	if (r == -EEXIST && of_elements)
 		return element_exists_error(change, error);
 	if (r == -ENOENT && of_elements)

@@ -53,41 +53,33 @@ static void decode_owner(const struct nft_element_view *view, struct rule *rule)
 
 /* ---- encoding ---- */
 
+_Static_assert(offsetof(struct prefix, addr) == 0, "a prefix begins with its address");
+
 static void field_encode(enum nft_field field, const struct rule *rule, uint8_t *data)
 {
+	const struct nft_field_type *type = &nft_fields[field];
+	const void *member = (const char *)rule + type->member;
 	uint16_t port;
 
-	switch (field) {
-	case FIELD_SOURCE4:
-	case FIELD_SOURCE6:
-		memcpy(data, rule->source.addr.bytes, nft_fields[field].size);
+	switch ((enum nft_form)type->form) {
+	case FORM_NONE:
 		break;
-	case FIELD_DESTINATION4:
-	case FIELD_DESTINATION6:
-		memcpy(data, rule->destination.addr.bytes, nft_fields[field].size);
+	case FORM_ADDR:
+	case FORM_PREFIX:
+		memcpy(data, ((const struct addr *)member)->bytes, type->size);
 		break;
-	case FIELD_TO4:
-	case FIELD_TO6:
-		memcpy(data, rule->to.bytes, nft_fields[field].size);
+	case FORM_NAME:
+		memcpy(data, member, strnlen(member, IFNAMSIZ - 1));
 		break;
-	case FIELD_PROTOCOL:
-		*data = rule->protocol;
-		break;
-	case FIELD_FAMILY:
-		*data = (uint8_t)rule->family;
-		break;
-	case FIELD_PORT:
-	case FIELD_TO_PORT:
-		port = htons(field == FIELD_PORT ? rule->host_port : rule->to_port);
+	case FORM_PORT:
+		port = htons(*(const uint16_t *)member);
 		memcpy(data, &port, sizeof(port));
 		break;
-	case FIELD_IN:
-	case FIELD_OUT:
-		memcpy(data, field == FIELD_IN ? rule->in : rule->out,
-		       strnlen(field == FIELD_IN ? rule->in : rule->out, IFNAMSIZ - 1));
+	case FORM_BYTE:
+		*data = *(const uint8_t *)member;
 		break;
-	case FIELD_NONE:
-	case FIELD_COUNT:
+	case FORM_FAMILY:
+		*data = (uint8_t)rule->family;
 		break;
 	}
 }
@@ -103,30 +95,12 @@ static void fields_encode(const uint8_t fields[static FIELDS_MAX], const struct 
 
 static bool field_is_set(enum nft_field field, const struct rule *rule)
 {
-	switch (field) {
-	case FIELD_SOURCE4:
-	case FIELD_SOURCE6:
-		return rule->source.addr.family == nft_fields[field].family;
-	case FIELD_DESTINATION4:
-	case FIELD_DESTINATION6:
-		return rule->destination.addr.family == nft_fields[field].family;
-	case FIELD_IN:
-		return rule->in[0];
-	case FIELD_OUT:
-		return rule->out[0];
-	case FIELD_TO4:
-	case FIELD_TO6:
-		return rule->to.family == nft_fields[field].family;
-	case FIELD_PROTOCOL:
-	case FIELD_PORT:
-	case FIELD_FAMILY:
-	case FIELD_TO_PORT:
-		return true;
-	case FIELD_NONE:
-	case FIELD_COUNT:
-		break;
-	}
-	return false;
+	const struct nft_field_type *type = &nft_fields[field];
+	const void *member = (const char *)rule + type->member;
+
+	if (type->form == FORM_ADDR || type->form == FORM_PREFIX)
+		return ((const struct addr *)member)->family == type->family;
+	return type->form != FORM_NAME || *(const char *)member;
 }
 
 static bool has_destination(const struct nft_fixed *fixed)
@@ -210,66 +184,73 @@ int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector
 
 /* ---- decoding ---- */
 
-static void view_expression(const struct nlattr *expression, struct nft_element_view *view)
+static void view_bytes(const struct nlattr *attribute, const uint8_t **ret_bytes, size_t *ret_len)
 {
-	const struct nlattr *attribute, *counter;
-
-	for_each_nested(attribute, expression) {
-		/* Other expressions have other attributes under these numbers, but our sets clone
-		 * counters alone. */
-		if (mnl_attr_get_type(attribute) != NFTA_EXPR_DATA)
-			continue;
-		for_each_nested(counter, attribute) {
-			uint64_t value;
-
-			if (mnl_attr_get_payload_len(counter) != sizeof(value))
-				continue;
-			memcpy(&value, mnl_attr_get_payload(counter), sizeof(value));
-			if (mnl_attr_get_type(counter) == NFTA_COUNTER_PACKETS)
-				view->packets = be64toh(value);
-			else if (mnl_attr_get_type(counter) == NFTA_COUNTER_BYTES)
-				view->bytes = be64toh(value);
-		}
-	}
+	if (!attribute)
+		return;
+	*ret_bytes = mnl_attr_get_payload(attribute);
+	*ret_len = mnl_attr_get_payload_len(attribute);
 }
 
-static void view_data(const struct nlattr *data, const uint8_t **ret_bytes, size_t *ret_len)
+static uint64_t counter_value(const struct nlattr *attribute)
 {
-	const struct nlattr *attribute;
+	if (!attribute || mnl_attr_validate(attribute, MNL_TYPE_U64) < 0)
+		return 0;
+	return be64toh(mnl_attr_get_u64(attribute));
+}
 
-	for_each_nested(attribute, data) {
-		if (mnl_attr_get_type(attribute) != NFTA_DATA_VALUE)
-			continue;
-		*ret_bytes = mnl_attr_get_payload(attribute);
-		*ret_len = mnl_attr_get_payload_len(attribute);
-	}
+/* Other expressions have other attributes under these numbers, but our sets clone counters alone. */
+static void view_counter(const struct nlattr *expression, struct nft_element_view *view)
+{
+	const struct nlattr *data[NFTA_EXPR_MAX + 1], *counter[NFTA_COUNTER_MAX + 1];
+
+	netlink_nested(expression, data, NFTA_EXPR_MAX);
+	netlink_nested(data[NFTA_EXPR_DATA], counter, NFTA_COUNTER_MAX);
+	view->packets = counter_value(counter[NFTA_COUNTER_PACKETS]);
+	view->bytes = counter_value(counter[NFTA_COUNTER_BYTES]);
+}
+
+static void view_data(const struct nlattr *nest, const uint8_t **ret_bytes, size_t *ret_len)
+{
+	const struct nlattr *data[NFTA_DATA_MAX + 1];
+
+	netlink_nested(nest, data, NFTA_DATA_MAX);
+	view_bytes(data[NFTA_DATA_VALUE], ret_bytes, ret_len);
 }
 
 int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_view)
 {
-	const struct nlattr *attribute;
+	const struct nlattr *attributes[NFTA_SET_ELEM_MAX + 1];
 
 	memset(ret_view, 0, sizeof(*ret_view));
-	for_each_nested(attribute, element) {
-		switch (mnl_attr_get_type(attribute)) {
-		case NFTA_SET_ELEM_KEY:
-			view_data(attribute, &ret_view->key, &ret_view->key_len);
-			break;
-		case NFTA_SET_ELEM_DATA:
-			view_data(attribute, &ret_view->value, &ret_view->value_len);
-			break;
-		case NFTA_SET_ELEM_USERDATA:
-			ret_view->userdata = mnl_attr_get_payload(attribute);
-			ret_view->userdata_len = mnl_attr_get_payload_len(attribute);
-			break;
-		case NFTA_SET_ELEM_EXPR:
-			view_expression(attribute, ret_view);
-			break;
-		default:
-			break;
-		}
-	}
+	netlink_nested(element, attributes, NFTA_SET_ELEM_MAX);
+	view_data(attributes[NFTA_SET_ELEM_KEY], &ret_view->key, &ret_view->key_len);
+	view_data(attributes[NFTA_SET_ELEM_DATA], &ret_view->value, &ret_view->value_len);
+	view_bytes(attributes[NFTA_SET_ELEM_USERDATA], &ret_view->userdata,
+		   &ret_view->userdata_len);
+	view_counter(attributes[NFTA_SET_ELEM_EXPR], ret_view);
 	return ret_view->key ? 0 : -EBADMSG;
+}
+
+int nft_message_elements(const struct nlmsghdr *message, nft_element_fn element, void *data)
+{
+	const struct nlattr *attributes[NFTA_SET_ELEM_LIST_MAX + 1], *attribute;
+	struct nft_element_view view;
+	int r = 0;
+
+	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWSETELEM)
+		return 0;
+	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_ELEM_LIST_MAX);
+	if (!attributes[NFTA_SET_ELEM_LIST_ELEMENTS])
+		return 0;
+	for_each_nested(attribute, attributes[NFTA_SET_ELEM_LIST_ELEMENTS]) {
+		r = nft_element_view(attribute, &view);
+		if (r == 0)
+			r = element(&view, data);
+		if (r < 0)
+			break;
+	}
+	return r;
 }
 
 bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view)
@@ -287,57 +268,36 @@ bool nft_element_matches(const struct nft_element *element, const struct nft_ele
 	       (!comment.len || memcmp(view->userdata, comment.data, comment.len) == 0);
 }
 
-static void decode_address(enum nft_field field, const uint8_t *data, struct addr *ret_addr)
-{
-	memset(ret_addr, 0, sizeof(*ret_addr));
-	ret_addr->family = nft_fields[field].family;
-	memcpy(ret_addr->bytes, data, nft_fields[field].size);
-}
-
-static uint16_t decode_port(const uint8_t *data)
-{
-	return (uint16_t)(data[0] << 8 | data[1]);
-}
-
 static bool field_decode(enum nft_field field, const uint8_t *data, struct rule *rule)
 {
-	switch (field) {
-	case FIELD_SOURCE4:
-	case FIELD_SOURCE6:
-		decode_address(field, data, &rule->source.addr);
-		rule->source.len = (uint8_t)(nft_fields[field].size * 8);
-		return true;
-	case FIELD_DESTINATION4:
-	case FIELD_DESTINATION6:
-		decode_address(field, data, &rule->destination.addr);
-		rule->destination.len = (uint8_t)(nft_fields[field].size * 8);
-		return true;
-	case FIELD_TO4:
-	case FIELD_TO6:
-		decode_address(field, data, &rule->to);
-		return true;
-	case FIELD_PROTOCOL:
-		rule->protocol = *data;
-		return true;
-	case FIELD_FAMILY:
+	const struct nft_field_type *type = &nft_fields[field];
+	void *member = (char *)rule + type->member;
+
+	switch ((enum nft_form)type->form) {
+	case FORM_NONE:
+		return false;
+	case FORM_PREFIX:
+		((struct prefix *)member)->len = (uint8_t)(type->size * 8);
+		__attribute__((fallthrough));
+	case FORM_ADDR:
+		*(struct addr *)member = (struct addr){ .family = type->family };
+		memcpy(((struct addr *)member)->bytes, data, type->size);
+		break;
+	case FORM_NAME:
+		memcpy(member, data, IFNAMSIZ);
+		return data[IFNAMSIZ - 1] == '\0';
+	case FORM_PORT:
+		*(uint16_t *)member = (uint16_t)(data[0] << 8 | data[1]);
+		rule->count = 1;
+		break;
+	case FORM_BYTE:
+		*(uint8_t *)member = *data;
+		break;
+	case FORM_FAMILY:
 		rule->family = *data;
 		return rule->family == AF_INET || rule->family == AF_INET6;
-	case FIELD_PORT:
-		rule->host_port = decode_port(data);
-		rule->count = 1;
-		return true;
-	case FIELD_TO_PORT:
-		rule->to_port = decode_port(data);
-		return true;
-	case FIELD_IN:
-	case FIELD_OUT:
-		memcpy(field == FIELD_IN ? rule->in : rule->out, data, IFNAMSIZ);
-		return data[IFNAMSIZ - 1] == '\0';
-	case FIELD_NONE:
-	case FIELD_COUNT:
-		break;
 	}
-	return false;
+	return true;
 }
 
 static bool fields_decode(const uint8_t fields[static FIELDS_MAX], const uint8_t *data, size_t len,

@@ -19,66 +19,69 @@ struct builder {
 	bool failed; /* out of memory */
 };
 
-static struct nftnl_expr *add(struct builder *builder, const char *name)
+/* What an expression is told in numbers: NUMBERS({ attribute, number }, ...). */
+struct number {
+	uint16_t attribute;
+	uint32_t value;
+};
+#define NUMBERS(...) ((const struct number[]){ __VA_ARGS__, { NFTNL_EXPR_NAME, 0 } })
+
+static struct nftnl_expr *add(struct builder *builder, const char *name,
+			      const struct number *numbers)
 {
 	struct nftnl_expr *expression = nftnl_expr_alloc(name);
 
-	if (expression)
-		nftnl_rule_add_expr(builder->rule, expression);
-	else
+	if (!expression) {
 		builder->failed = true;
+		return NULL;
+	}
+	for (; numbers && numbers->attribute != NFTNL_EXPR_NAME; numbers++)
+		nftnl_expr_set_u32(expression, numbers->attribute, numbers->value);
+	nftnl_rule_add_expr(builder->rule, expression);
 	return expression;
+}
+
+/* What is no number; expression: NULL for one that could not be added. */
+static void put(struct builder *builder, struct nftnl_expr *expression, uint16_t attribute,
+		const void *data, uint32_t len)
+{
+	if (expression && nftnl_expr_set(expression, attribute, data, len) < 0)
+		builder->failed = true;
 }
 
 static void load_meta(struct builder *builder, uint32_t key, uint32_t reg)
 {
-	struct nftnl_expr *expression = add(builder, "meta");
-
-	if (!expression)
-		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_META_DREG, reg);
+	add(builder, "meta", NUMBERS({ NFTNL_EXPR_META_KEY, key }, { NFTNL_EXPR_META_DREG, reg }));
 }
 
 static void load_payload(struct builder *builder, uint32_t base, uint32_t offset, uint32_t len,
 			 uint32_t reg)
 {
-	struct nftnl_expr *expression = add(builder, "payload");
-
-	if (!expression)
-		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_BASE, base);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_LEN, len);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_PAYLOAD_DREG, reg);
+	add(builder, "payload",
+	    NUMBERS({ NFTNL_EXPR_PAYLOAD_BASE, base }, { NFTNL_EXPR_PAYLOAD_OFFSET, offset },
+		    { NFTNL_EXPR_PAYLOAD_LEN, len }, { NFTNL_EXPR_PAYLOAD_DREG, reg }));
 }
 
 static void compare(struct builder *builder, uint32_t relation, const void *data, uint32_t len)
 {
-	struct nftnl_expr *expression = add(builder, "cmp");
+	struct nftnl_expr *expression =
+		add(builder, "cmp",
+		    NUMBERS({ NFTNL_EXPR_CMP_SREG, NFT_REG_1 }, { NFTNL_EXPR_CMP_OP, relation }));
 
-	if (!expression)
-		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_CMP_OP, relation);
-	if (nftnl_expr_set(expression, NFTNL_EXPR_CMP_DATA, data, len) < 0)
-		builder->failed = true;
+	put(builder, expression, NFTNL_EXPR_CMP_DATA, data, len);
 }
 
 static void mask_bits(struct builder *builder, const void *mask, uint32_t len)
 {
 	static const uint8_t zero[16];
-	struct nftnl_expr *expression = add(builder, "bitwise");
+	struct nftnl_expr *expression = add(builder, "bitwise",
+					    NUMBERS({ NFTNL_EXPR_BITWISE_SREG, NFT_REG_1 },
+						    { NFTNL_EXPR_BITWISE_DREG, NFT_REG_1 },
+						    { NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL },
+						    { NFTNL_EXPR_BITWISE_LEN, len }));
 
-	if (!expression)
-		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_BITWISE_LEN, len);
-	if (nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_MASK, mask, len) < 0 ||
-	    nftnl_expr_set(expression, NFTNL_EXPR_BITWISE_XOR, zero, len) < 0)
-		builder->failed = true;
+	put(builder, expression, NFTNL_EXPR_BITWISE_MASK, mask, len);
+	put(builder, expression, NFTNL_EXPR_BITWISE_XOR, zero, len);
 }
 
 static void match_family(struct builder *builder, uint8_t family)
@@ -117,13 +120,11 @@ static void match_device(struct builder *builder, uint32_t key, const char *name
 static void match_local(struct builder *builder, uint32_t address, uint32_t relation)
 {
 	static const uint32_t local = RTN_LOCAL;
-	struct nftnl_expr *expression = add(builder, "fib");
 
-	if (!expression)
-		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_FLAGS, address);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
+	add(builder, "fib",
+	    NUMBERS({ NFTNL_EXPR_FIB_FLAGS, address },
+		    { NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE },
+		    { NFTNL_EXPR_FIB_DREG, NFT_REG_1 }));
 	compare(builder, relation, &local, sizeof(local));
 }
 
@@ -139,12 +140,8 @@ static void match_no_interface(struct builder *builder)
 static void match_conntrack(struct builder *builder, uint32_t key, uint32_t bits)
 {
 	static const uint32_t zero;
-	struct nftnl_expr *expression = add(builder, "ct");
 
-	if (!expression)
-		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_CT_KEY, key);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_CT_DREG, NFT_REG_1);
+	add(builder, "ct", NUMBERS({ NFTNL_EXPR_CT_KEY, key }, { NFTNL_EXPR_CT_DREG, NFT_REG_1 }));
 	mask_bits(builder, &bits, sizeof(bits));
 	compare(builder, NFT_CMP_NEQ, &zero, sizeof(zero));
 }
@@ -160,41 +157,12 @@ static uint32_t word_register(size_t offset)
 
 static void load_field(struct builder *builder, enum nft_field field, uint32_t reg)
 {
-	switch (field) {
-	case FIELD_SOURCE4:
-		load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, 12, 4, reg);
-		break;
-	case FIELD_SOURCE6:
-		load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, 8, 16, reg);
-		break;
-	case FIELD_DESTINATION4:
-		load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, 16, 4, reg);
-		break;
-	case FIELD_DESTINATION6:
-		load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, 24, 16, reg);
-		break;
-	case FIELD_PROTOCOL:
-		load_meta(builder, NFT_META_L4PROTO, reg);
-		break;
-	case FIELD_PORT:
-		load_payload(builder, NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2, reg);
-		break;
-	case FIELD_FAMILY:
-		load_meta(builder, NFT_META_NFPROTO, reg);
-		break;
-	case FIELD_IN:
-		load_meta(builder, NFT_META_IIFNAME, reg);
-		break;
-	case FIELD_OUT:
-		load_meta(builder, NFT_META_OIFNAME, reg);
-		break;
-	case FIELD_NONE:
-	case FIELD_TO4: /* those of values are looked up, not with */
-	case FIELD_TO6:
-	case FIELD_TO_PORT:
-	case FIELD_COUNT:
-		break;
-	}
+	const struct nft_field_type *type = &nft_fields[field];
+
+	if (type->header)
+		load_payload(builder, type->header, type->place, type->size, reg);
+	else
+		load_meta(builder, type->place, reg);
 }
 
 static void lookup(struct builder *builder, const struct nft_fixed *fixed)
@@ -206,56 +174,38 @@ static void lookup(struct builder *builder, const struct nft_fixed *fixed)
 		load_field(builder, fixed->key[i], word_register(offset));
 		offset += FIELD_SPACE(fixed->key[i]);
 	}
-	expression = add(builder, "lookup");
-	if (!expression)
-		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_FLAGS, 0);
-	if (fixed->value[0])
+	expression =
+		add(builder, "lookup",
+		    NUMBERS({ NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1 }, { NFTNL_EXPR_LOOKUP_FLAGS, 0 }));
+	if (expression && fixed->value[0])
 		nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_1);
-	if (nftnl_expr_set_str(expression, NFTNL_EXPR_LOOKUP_SET, fixed->set) < 0)
-		builder->failed = true;
-}
-
-static void counter(struct builder *builder)
-{
-	struct nftnl_expr *expression = add(builder, "counter");
-
-	if (!expression)
-		return;
-	nftnl_expr_set_u64(expression, NFTNL_EXPR_CTR_PACKETS, 0);
-	nftnl_expr_set_u64(expression, NFTNL_EXPR_CTR_BYTES, 0);
+	put(builder, expression, NFTNL_EXPR_LOOKUP_SET, fixed->set,
+	    (uint32_t)strlen(fixed->set) + 1);
 }
 
 static void verdict(struct builder *builder, int r, const char *chain)
 {
-	struct nftnl_expr *expression = add(builder, "immediate");
+	struct nftnl_expr *expression = add(builder, "immediate",
+					    NUMBERS({ NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT },
+						    { NFTNL_EXPR_IMM_VERDICT, (uint32_t)r }));
 
-	if (!expression)
-		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_IMM_VERDICT, (uint32_t)r);
-	if (chain && nftnl_expr_set_str(expression, NFTNL_EXPR_IMM_CHAIN, chain) < 0)
-		builder->failed = true;
+	if (chain)
+		put(builder, expression, NFTNL_EXPR_IMM_CHAIN, chain, (uint32_t)strlen(chain) + 1);
 }
 
 /* To what the lookup left in the registers: address, port. */
 static void dnat(struct builder *builder, uint32_t family)
 {
-	struct nftnl_expr *expression = add(builder, "nat");
 	uint32_t port = word_register(family == NFPROTO_IPV4 ? 4 : 16);
 
-	if (!expression)
-		return;
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FAMILY, family);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_PROTO_MIN, port);
-	/* What the kernel would fill in, so that it shows the rule as it was written. */
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_ADDR_MAX, NFT_REG_1);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_REG_PROTO_MAX, port);
-	nftnl_expr_set_u32(expression, NFTNL_EXPR_NAT_FLAGS,
-			   NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED);
+	/* The kernel would fill in the ends of the ranges; it shows a rule as it was written. */
+	add(builder, "nat",
+	    NUMBERS({ NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT }, { NFTNL_EXPR_NAT_FAMILY, family },
+		    { NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1 },
+		    { NFTNL_EXPR_NAT_REG_PROTO_MIN, port },
+		    { NFTNL_EXPR_NAT_REG_ADDR_MAX, NFT_REG_1 },
+		    { NFTNL_EXPR_NAT_REG_PROTO_MAX, port },
+		    { NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED }));
 }
 
 /* ---- rules ---- */
@@ -298,7 +248,7 @@ static void add_action(struct builder *builder, const struct kind *kind, int fam
 		dnat(builder, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
 		break;
 	case TARGET_MASQUERADE:
-		add(builder, "masq");
+		add(builder, "masq", NULL);
 		break;
 	case TARGET_JUMP:
 		verdict(builder, NFT_JUMP, nft_chain_name(kind->jump));
@@ -319,7 +269,7 @@ static void add_expressions(struct builder *builder, const struct nft_fixed *fix
 	if (fixed->set)
 		lookup(builder, fixed);
 	else
-		counter(builder);
+		add(builder, "counter", NULL);
 	if (fixed->part == NFT_PART_EXCEPTION)
 		verdict(builder, NFT_RETURN, NULL);
 	else

@@ -5,20 +5,28 @@
  */
 #include "firewall/nft/nft.h"
 
+/* clang-format off */
+#define NETWORK(offset) NFT_PAYLOAD_NETWORK_HEADER, (offset)
+#define TRANSPORT(offset) NFT_PAYLOAD_TRANSPORT_HEADER, (offset)
+#define META(key) 0, NFT_META_##key
+#define VALUE 0, 0 /* looked up, not with */
+#define RULE(form, member) FORM_##form, offsetof(struct rule, member)
+/* clang-format on */
+
 /* nft's numbers of data types, from its TYPE_* */
 const struct nft_field_type nft_fields[FIELD_COUNT] = {
-	[FIELD_SOURCE4] = { 4, 7, false, AF_INET },
-	[FIELD_SOURCE6] = { 16, 8, false, AF_INET6 },
-	[FIELD_DESTINATION4] = { 4, 7, false, AF_INET },
-	[FIELD_DESTINATION6] = { 16, 8, false, AF_INET6 },
-	[FIELD_PROTOCOL] = { 1, 12, false, AF_UNSPEC },
-	[FIELD_PORT] = { 2, 13, false, AF_UNSPEC },
-	[FIELD_FAMILY] = { 1, 2, true, AF_UNSPEC },
-	[FIELD_IN] = { IFNAMSIZ, 41, true, AF_UNSPEC },
-	[FIELD_OUT] = { IFNAMSIZ, 41, true, AF_UNSPEC },
-	[FIELD_TO4] = { 4, 7, false, AF_INET },
-	[FIELD_TO6] = { 16, 8, false, AF_INET6 },
-	[FIELD_TO_PORT] = { 2, 13, false, AF_UNSPEC },
+	[FIELD_SOURCE4] = { 4, 7, false, AF_INET, NETWORK(12), RULE(PREFIX, source) },
+	[FIELD_SOURCE6] = { 16, 8, false, AF_INET6, NETWORK(8), RULE(PREFIX, source) },
+	[FIELD_DESTINATION4] = { 4, 7, false, AF_INET, NETWORK(16), RULE(PREFIX, destination) },
+	[FIELD_DESTINATION6] = { 16, 8, false, AF_INET6, NETWORK(24), RULE(PREFIX, destination) },
+	[FIELD_PROTOCOL] = { 1, 12, false, AF_UNSPEC, META(L4PROTO), RULE(BYTE, protocol) },
+	[FIELD_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(2), RULE(PORT, host_port) },
+	[FIELD_FAMILY] = { 1, 2, true, AF_UNSPEC, META(NFPROTO), RULE(FAMILY, family) },
+	[FIELD_IN] = { IFNAMSIZ, 41, true, AF_UNSPEC, META(IIFNAME), RULE(NAME, in) },
+	[FIELD_OUT] = { IFNAMSIZ, 41, true, AF_UNSPEC, META(OIFNAME), RULE(NAME, out) },
+	[FIELD_TO4] = { 4, 7, false, AF_INET, VALUE, RULE(ADDR, to) },
+	[FIELD_TO6] = { 16, 8, false, AF_INET6, VALUE, RULE(ADDR, to) },
+	[FIELD_TO_PORT] = { 2, 13, false, AF_UNSPEC, VALUE, RULE(PORT, to_port) },
 };
 
 /* clang-format off */

@@ -35,21 +35,24 @@ struct decoder {
 	bool full;
 };
 
-static void PRINTF(2, 3) append_text(struct decoder *decoder, const char *format, ...)
+/* With a space before all but the first; what doesn't fit is left out, and ends the text. */
+static void PRINTF(2, 3) append_words(struct decoder *decoder, const char *format, ...)
 {
-	size_t room = RULE_TEXT_MAX - decoder->len;
+	size_t space = decoder->len ? 1 : 0, room = RULE_TEXT_MAX - decoder->len;
+	char *end = decoder->text + decoder->len;
 	va_list arguments;
 	int len;
 
+	end[0] = ' ';
 	va_start(arguments, format);
-	len = vsnprintf(decoder->text + decoder->len, room, format, arguments);
+	len = vsnprintf(end + space, room - space, format, arguments);
 	va_end(arguments);
-	if (len < 0 || (size_t)len >= room) {
-		decoder->text[decoder->len] = '\0';
+	if (len < 0 || (size_t)len + space >= room) {
+		end[0] = '\0';
 		decoder->full = true;
 		return;
 	}
-	decoder->len += (size_t)len;
+	decoder->len += (size_t)len + space;
 }
 
 static void append_expression(struct decoder *decoder, const struct nftnl_expr *expression)
@@ -58,8 +61,7 @@ static void append_expression(struct decoder *decoder, const struct nftnl_expr *
 
 	if (nftnl_expr_snprintf(text, sizeof(text), expression, NFTNL_OUTPUT_DEFAULT, 0) < 0)
 		text[0] = '\0';
-	append_text(decoder, "%s[ %s %s]", decoder->len ? " " : "",
-		    nftnl_expr_get_str(expression, NFTNL_EXPR_NAME), text);
+	append_words(decoder, "[ %s %s]", nftnl_expr_get_str(expression, NFTNL_EXPR_NAME), text);
 }
 
 static enum subject meta_subject(const struct nftnl_expr *expression)
@@ -149,8 +151,8 @@ static bool compare_interface(struct decoder *decoder, const char *name, uint32_
 		return false;
 	memcpy(field, name, len);
 	*(in ? &decoder->rule->in_not : &decoder->rule->out_not) = negated;
-	append_text(decoder, "%s%s %s\"%s\"", decoder->len ? " " : "", in ? "iifname" : "oifname",
-		    negated ? "!= " : "", field);
+	append_words(decoder, "%s %s\"%s\"", in ? "iifname" : "oifname", negated ? "!= " : "",
+		     field);
 	return true;
 }
 
@@ -167,8 +169,8 @@ static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32
 	if (len > (ipv4 ? 4u : 16u))
 		return false;
 	memcpy(prefix.addr.bytes, data, len);
-	append_text(decoder, "%s%s %s %s%s", decoder->len ? " " : "", ipv4 ? "ip" : "ip6",
-		    source ? "saddr" : "daddr", negated ? "!= " : "", prefix_format(&prefix, text));
+	append_words(decoder, "%s %s %s%s", ipv4 ? "ip" : "ip6", source ? "saddr" : "daddr",
+		     negated ? "!= " : "", prefix_format(&prefix, text));
 	if (!field->addr.family) {
 		*field = prefix;
 		*(source ? &decoder->rule->source_not : &decoder->rule->destination_not) = negated;
@@ -178,7 +180,7 @@ static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32
 
 static bool compare_number(struct decoder *decoder, const uint8_t *data, uint32_t len, bool negated)
 {
-	const char *space = decoder->len ? " " : "", *negation = negated ? "!= " : "";
+	const char *negation = negated ? "!= " : "";
 
 	switch (decoder->subject) {
 	case SUBJECT_FAMILY:
@@ -188,7 +190,7 @@ static bool compare_number(struct decoder *decoder, const uint8_t *data, uint32_
 		decoder->rule->family = data[0];
 		return true;
 	case SUBJECT_PROTOCOL:
-		append_text(decoder, "%smeta l4proto %s%u", space, negation, (unsigned int)data[0]);
+		append_words(decoder, "meta l4proto %s%u", negation, (unsigned int)data[0]);
 		if (!negated)
 			decoder->rule->protocol = data[0];
 		return true;
@@ -196,9 +198,9 @@ static bool compare_number(struct decoder *decoder, const uint8_t *data, uint32_
 	case SUBJECT_DESTINATION_PORT:
 		if (len != 2)
 			return false;
-		append_text(decoder, "%sth %s %s%u", space,
-			    decoder->subject == SUBJECT_SOURCE_PORT ? "sport" : "dport", negation,
-			    (unsigned int)(data[0] << 8 | data[1]));
+		append_words(decoder, "th %s %s%u",
+			     decoder->subject == SUBJECT_SOURCE_PORT ? "sport" : "dport", negation,
+			     (unsigned int)(data[0] << 8 | data[1]));
 		return true;
 	default:
 		return false;
@@ -253,8 +255,8 @@ static void decode_immediate(struct decoder *decoder, const struct nftnl_expr *e
 		    (int)verdict != verdicts[i].verdict)
 			continue;
 		decoder->rule->target = verdicts[i].target;
-		append_text(decoder, "%s%s%s%s", decoder->len ? " " : "", verdicts[i].name,
-			    chain ? " " : "", chain ? chain : "");
+		append_words(decoder, "%s%s%s", verdicts[i].name, chain ? " " : "",
+			     chain ? chain : "");
 		return;
 	}
 	append_expression(decoder, expression);
@@ -266,7 +268,7 @@ static int decode_expression(struct nftnl_expr *expression, void *data)
 	struct decoder *decoder = data;
 
 	if (strcmp(name, "counter") == 0) {
-		append_text(decoder, "%scounter", decoder->len ? " " : "");
+		append_words(decoder, "counter");
 	} else if (strcmp(name, "meta") == 0) {
 		decode_load(decoder, meta_subject(expression), expression);
 	} else if (strcmp(name, "payload") == 0) {
@@ -279,7 +281,7 @@ static int decode_expression(struct nftnl_expr *expression, void *data)
 		decode_immediate(decoder, expression);
 	} else if (strcmp(name, "masq") == 0) {
 		decoder->rule->target = TARGET_MASQUERADE;
-		append_text(decoder, "%smasquerade", decoder->len ? " " : "");
+		append_words(decoder, "masquerade");
 	} else {
 		decoder->subject = SUBJECT_NONE;
 		append_expression(decoder, expression);

@@ -3,48 +3,31 @@
 #include "firewall/nft/nft.h"
 
 struct dump {
-	size_t set;
 	nft_element_fn element;
 	void *data;
 };
 
-static int elements_message(const struct nlmsghdr *message, void *data)
+static int dump_message(const struct nlmsghdr *message, void *data)
 {
-	const struct nlattr *attribute, *element;
-	struct nft_element_view view;
-	struct dump *dump = data;
-	int r;
+	const struct dump *dump = data;
 
-	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWSETELEM)
-		return 0;
-	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) != NFTA_SET_ELEM_LIST_ELEMENTS)
-			continue;
-		for_each_nested(element, attribute) {
-			r = nft_element_view(element, &view);
-			if (r == 0)
-				r = dump->element(dump->set, &view, dump->data);
-			if (r < 0)
-				return r;
-		}
-	}
-	return 0;
+	return nft_message_elements(message, dump->element, dump->data);
 }
 
 int nft_set_dump(struct nft *nft, size_t set, nft_element_fn element, void *data,
 		 struct nft_reply *reply)
 {
-	struct dump dump = { .set = set, .element = element, .data = data };
+	struct dump dump = { .element = element, .data = data };
 	struct nlmsghdr *message;
 
 	memset(reply, 0, sizeof(*reply));
 	nft_requests_begin(nft);
-	message = nft_batch_message(nft, NFT_MSG_GETSETELEM, NLM_F_DUMP, 256);
+	message = nft_object_message(nft, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFTA_SET_ELEM_LIST_TABLE,
+				     256);
 	if (!message)
 		return -ENOMEM;
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, nft_fixed_at(set)->set);
-	return nft_batch_send(nft, elements_message, &dump, reply);
+	return nft_batch_send(nft, dump_message, &dump, reply);
 }
 
 /* ---- listing ---- */
@@ -52,23 +35,24 @@ int nft_set_dump(struct nft *nft, size_t set, nft_element_fn element, void *data
 struct listing {
 	rule_vector *rules;
 	const char *network; /* NULL: all */
+	size_t set;          /* that is being read */
 	rule_vector parts;   /* elements that belong to the rule of another */
 };
 
-static int list_element(size_t set, const struct nft_element_view *view, void *data)
+static int list_element(const struct nft_element_view *view, void *data)
 {
 	struct listing *listing = data;
-	rule_vector *rules = nft_fixed_at(set)->part ? &listing->parts : listing->rules;
+	bool is_part = nft_fixed_at(listing->set)->part;
+	rule_vector *rules = is_part ? &listing->parts : listing->rules;
 	struct rule *rule;
 
 	if (vector_reserve(rules, 1) < 0)
 		return -ENOMEM;
 	rule = &rules->items[rules->len];
 	/* An element of another form is no rule of ours. */
-	if (!nft_element_decode(set, view, rule))
+	if (!nft_element_decode(listing->set, view, rule))
 		return 0;
-	if (listing->network && !nft_fixed_at(set)->part &&
-	    strcmp(rule->network, listing->network) != 0)
+	if (listing->network && !is_part && strcmp(rule->network, listing->network) != 0)
 		return 0;
 	rules->len++;
 	return 0;
@@ -182,6 +166,7 @@ static int list_elements(struct nft *nft, const struct nft_base_state *state,
 	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
 		if (!state->handle[i] || !nft_fixed_at(i)->set)
 			continue;
+		listing->set = i;
 		r = nft_set_dump(nft, i, list_element, listing, reply);
 		/* Gone since: the generation tells. */
 		if (r == -ENOENT)
@@ -240,5 +225,5 @@ int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
 		return 0;
 	}
 	rules_clear(&found);
-	return nft_error(error, r == -ERESTART ? -EAGAIN : r, &reply, "read the nftables rules");
+	return nft_error(error, r, &reply, "read the nftables rules");
 }

@@ -2,29 +2,10 @@
 /* Transport: one netlink socket, messages gathered in one buffer, one send for a transaction. */
 #include <arpa/inet.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "firewall/nft/nft.h"
 
-#define SEND_DEFAULT 65536
 #define BATCH_INITIAL 4096
-
-int nft_socket_open(struct nft *nft)
-{
-	nft->send_limit = SEND_DEFAULT;
-	nft->fd = netlink_open(NETLINK_NETFILTER);
-	return nft->fd < 0 ? nft->fd : 0;
-}
-
-void nft_socket_close(struct nft *nft)
-{
-	if (nft->fd >= 0)
-		close(nft->fd);
-	nft->fd = -1;
-	free(nft->batch);
-	nft->batch = NULL;
-	nft->batch_capacity = 0;
-}
 
 /* ---- gathering ---- */
 
@@ -103,6 +84,16 @@ struct nlmsghdr *nft_batch_message(struct nft *nft, uint16_t type, uint16_t flag
 {
 	return message_open(nft, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, NFPROTO_INET,
 			    0, room);
+}
+
+struct nlmsghdr *nft_object_message(struct nft *nft, uint16_t type, uint16_t flags, uint16_t table,
+				    size_t room)
+{
+	struct nlmsghdr *message = nft_batch_message(nft, type, flags, room);
+
+	if (message)
+		mnl_attr_put_strz(message, table, NFT_TABLE);
+	return message;
 }
 
 struct nlmsghdr *nft_batch_room(struct nft *nft, size_t room)
@@ -211,13 +202,12 @@ int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct n
 
 static int generation_message(const struct nlmsghdr *message, void *data)
 {
-	const struct nlattr *attribute;
+	const struct nlattr *attributes[NFTA_GEN_MAX + 1];
 
-	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) == NFTA_GEN_ID &&
-		    mnl_attr_validate(attribute, MNL_TYPE_U32) == 0)
-			*(uint32_t *)data = ntohl(mnl_attr_get_u32(attribute));
-	}
+	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_GEN_MAX);
+	if (attributes[NFTA_GEN_ID] &&
+	    mnl_attr_validate(attributes[NFTA_GEN_ID], MNL_TYPE_U32) == 0)
+		*(uint32_t *)data = ntohl(mnl_attr_get_u32(attributes[NFTA_GEN_ID]));
 	return 0;
 }
 
@@ -240,14 +230,15 @@ int nft_error(struct error *error, int r, const struct nft_reply *reply, const c
 				 "the time for the call was over before it could %s; allow it more",
 				 what);
 	if (r == -EPERM || r == -EACCES)
-		error_set(error, -EPERM, BN_REASON_PRIVILEGE,
-			  "no privilege to %s: run as root or with CAP_NET_ADMIN", what);
-	else if (r == -EAGAIN)
-		error_set(error, r, reason,
-			  "could not %s: other programs kept changing the rules; try again", what);
+		r = error_set(error, -EPERM, BN_REASON_PRIVILEGE,
+			      "no privilege to %s: run as root or with CAP_NET_ADMIN", what);
+	else if (r == -ERESTART || r == -EAGAIN)
+		r = error_set(error, -EAGAIN, reason,
+			      "could not %s: other programs kept changing the rules; try again",
+			      what);
 	else
-		error_set(error, r, reason, "the kernel refused to %s: %s", what, errno_text(-r));
+		r = error_set(error, r, reason, "the kernel refused to %s: %s", what, errno_text(-r));
 	if (reply->text[0])
 		error_set_kernel(error, reply->text);
-	return r == -EACCES ? -EPERM : r;
+	return r;
 }

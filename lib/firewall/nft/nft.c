@@ -8,7 +8,8 @@ static void nft_close(struct firewall *firewall)
 
 	if (!nft)
 		return;
-	nft_socket_close(nft);
+	cleanup_close(&nft->fd);
+	free(nft->batch);
 	free(nft);
 }
 
@@ -39,10 +40,10 @@ static int nft_open(const struct firewall_config *config, struct firewall **ret_
 		return error_oom(error);
 	(void)config;
 	nft->base.backend = &nft_backend;
-	r = nft_socket_open(nft);
+	nft->send_limit = NFT_SEND_LIMIT;
+	nft->fd = netlink_open(NETLINK_NETFILTER);
 	/* Loads the module where that is allowed, and tells at once what is missing. */
-	if (r == 0)
-		r = nft_generation(nft, &generation, &reply);
+	r = nft->fd < 0 ? nft->fd : nft_generation(nft, &generation, &reply);
 	if (r < 0) {
 		nft_close(&nft->base);
 		return nft_open_error(error, r, &reply);

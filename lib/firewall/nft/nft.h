@@ -44,11 +44,10 @@ struct nft_reply {
 	char text[KERNEL_TEXT_MAX]; /* extended ack, "" for none */
 };
 
+#define NFT_SEND_LIMIT 65536 /* of a socket as it is opened */
+
 /* One message of the answer; non-zero ends the exchange with that code. */
 typedef int (*nft_message_fn)(const struct nlmsghdr *message, void *data);
-
-int nft_socket_open(struct nft *nft);
-void nft_socket_close(struct nft *nft);
 
 /* Start collecting messages; commit with nft_batch_commit(). generation: the commit is refused with
  * -ERESTART unless it is still the rule set's; 0 for any. 0, -ENOMEM */
@@ -57,6 +56,9 @@ int nft_batch_begin(struct nft *nft, uint32_t generation);
 void nft_requests_begin(struct nft *nft);
 /* A new message with the given room for its attributes; NULL for -ENOMEM. Valid until the next. */
 struct nlmsghdr *nft_batch_message(struct nft *nft, uint16_t type, uint16_t flags, size_t room);
+/* The same for one about an object of our table, which that attribute names. */
+struct nlmsghdr *nft_object_message(struct nft *nft, uint16_t type, uint16_t flags, uint16_t table,
+				    size_t room);
 /* Make room for more attributes in the open message, which may move. */
 struct nlmsghdr *nft_batch_room(struct nft *nft, size_t room);
 /* The transaction. 0 or reply->code, or an error of the transport (reply->code is 0 then). */
@@ -67,7 +69,8 @@ int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct n
 /* The number of the current rule set of the namespace. */
 int nft_generation(struct nft *nft, uint32_t *ret_generation, struct nft_reply *reply);
 
-/* *error from a failed exchange; `what` says what was tried: "read the nftables rules". */
+/* *error from a failed exchange, -ERESTART if it came to nothing each time; `what` says what was
+ * tried: "read the nftables rules". */
 int nft_error(struct error *error, int r, const struct nft_reply *reply, const char *what);
 
 /* ---- fixed.c: how each kind of rule is said ---- */
@@ -116,11 +119,17 @@ enum rule_kind nft_fixed_kind(size_t id);
 /* Of the packets that it looks at; AF_UNSPEC: both, and the family is part of the key. */
 int nft_fixed_family(size_t id);
 
+/* How a rule has it. */
+enum nft_form { FORM_NONE, FORM_ADDR, FORM_PREFIX, FORM_NAME, FORM_PORT, FORM_BYTE, FORM_FAMILY };
+
 struct nft_field_type {
 	uint8_t size;
 	uint8_t type; /* nft's number for it */
 	bool host_order;
-	uint8_t family; /* of the rules that have it; AF_UNSPEC: both */
+	uint8_t family;        /* of the rules that have it; AF_UNSPEC: both */
+	uint8_t header, place; /* NFT_PAYLOAD_* and the offset in it; 0 and NFT_META_* */
+	uint8_t form;
+	size_t member; /* of struct rule */
 };
 extern const struct nft_field_type nft_fields[FIELD_COUNT];
 
@@ -164,7 +173,8 @@ struct nft_element_view {
 	size_t key_len, value_len, userdata_len;
 	uint64_t packets, bytes;
 };
-int nft_element_view(const struct nlattr *attribute, struct nft_element_view *ret_view);
+/* 0, -EBADMSG */
+int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_view);
 bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view);
 /* False if it is not of the set's form. The owner is "" where the element does not say. */
 bool nft_element_decode(size_t set, const struct nft_element_view *view, struct rule *rule);
@@ -212,9 +222,12 @@ int nft_apply(struct firewall *firewall, const struct firewall_change *change, s
 int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
 	     struct error *error);
 
+/* A negative return ends the walk. */
+typedef int (*nft_element_fn)(const struct nft_element_view *view, void *data);
+/* Each element that a message of the kernel has. */
+int nft_message_elements(const struct nlmsghdr *message, nft_element_fn element, void *data);
 /* Each element of one set; -ENOENT without the set. The rule set may change meanwhile: compare
  * nft_generation() from before and after. */
-typedef int (*nft_element_fn)(size_t set, const struct nft_element_view *view, void *data);
 int nft_set_dump(struct nft *nft, size_t set, nft_element_fn element, void *data,
 		 struct nft_reply *reply);
 

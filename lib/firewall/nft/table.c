@@ -51,11 +51,11 @@ static int table_add(struct nft *nft)
 	struct nlmsghdr *message;
 	struct nft_comment comment;
 
-	message = nft_batch_message(nft, NFT_MSG_NEWTABLE, NLM_F_CREATE, OBJECT_ROOM);
+	message = nft_object_message(nft, NFT_MSG_NEWTABLE, NLM_F_CREATE, NFTA_TABLE_NAME,
+				     OBJECT_ROOM);
 	if (!message)
 		return -ENOMEM;
 	nft_comment_text("bridgenet: networks, endpoints and published ports", &comment);
-	mnl_attr_put_strz(message, NFTA_TABLE_NAME, NFT_TABLE);
 	mnl_attr_put(message, NFTA_TABLE_USERDATA, comment.len, comment.data);
 	return 0;
 }
@@ -65,10 +65,10 @@ static int chain_add(struct nft *nft, enum rule_chain chain)
 	struct nlmsghdr *message;
 	struct nlattr *hook;
 
-	message = nft_batch_message(nft, NFT_MSG_NEWCHAIN, NLM_F_CREATE, OBJECT_ROOM);
+	message = nft_object_message(nft, NFT_MSG_NEWCHAIN, NLM_F_CREATE, NFTA_CHAIN_TABLE,
+				     OBJECT_ROOM);
 	if (!message)
 		return -ENOMEM;
-	mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, NFT_TABLE);
 	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chains[chain].name);
 	if (!chains[chain].type)
 		return 0;
@@ -281,24 +281,20 @@ int nft_base_state_read(struct nft *nft, struct nft_base_state *state, struct nf
 {
 	CLEANUP_FREE char(*expected)[RULE_TEXT_MAX] = calloc(NFT_FIXED, sizeof(*expected));
 	struct reader reader = { .state = state, .expected = expected };
-	struct nlmsghdr *message;
 
 	memset(reply, 0, sizeof(*reply));
 	if (!expected || expected_texts(expected) < 0)
 		return -ENOMEM;
 	nft_requests_begin(nft);
-	message = nft_batch_message(nft, NFT_MSG_GETRULE, NLM_F_DUMP, OBJECT_ROOM);
-	if (!message)
+	if (!nft_object_message(nft, NFT_MSG_GETRULE, NLM_F_DUMP, NFTA_RULE_TABLE, OBJECT_ROOM))
 		return -ENOMEM;
-	mnl_attr_put_strz(message, NFTA_RULE_TABLE, NFT_TABLE);
 	return nft_batch_send(nft, rule_message, &reader, reply);
 }
 
 /* ---- asking ---- */
 
-static int element_found(size_t set, const struct nft_element_view *view, void *data)
+static int element_found(const struct nft_element_view *view, void *data)
 {
-	(void)set;
 	(void)view;
 	*(bool *)data = true;
 	return 0;
@@ -325,13 +321,12 @@ int nft_present(struct firewall *firewall, struct error *error)
 
 static int table_message(const struct nlmsghdr *message, void *data)
 {
-	const struct nlattr *attribute;
+	const struct nlattr *attributes[NFTA_TABLE_NAME + 1];
 
-	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) == NFTA_TABLE_NAME &&
-		    strcmp(mnl_attr_get_str(attribute), NFT_TABLE) != 0)
-			*(bool *)data = true;
-	}
+	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_TABLE_NAME);
+	if (attributes[NFTA_TABLE_NAME] &&
+	    strcmp(mnl_attr_get_str(attributes[NFTA_TABLE_NAME]), NFT_TABLE) != 0)
+		*(bool *)data = true;
 	return 0;
 }
 
@@ -353,27 +348,26 @@ int nft_in_use(struct firewall *firewall, struct error *error)
 
 struct base {
 	struct nft_base_state state;
-	bool chain[CHAIN_COUNT], set[NFT_FIXED]; /* it exists */
+	bool chain[CHAIN_COUNT], set[NFT_FIXED]; /* to be deleted */
 	bool keep[CHAIN_COUNT];                  /* it holds somebody's rule */
 	bool in_use;                             /* a set has an element */
 	bool foreign;
+	bool found; /* a chain or a set to be deleted */
 };
 
 static int chain_message(const struct nlmsghdr *message, void *data)
 {
-	const struct nlattr *attribute;
-	const char *table = "", *name = "";
+	const struct nlattr *attributes[NFTA_CHAIN_MAX + 1];
+	struct base *base = data;
 	enum rule_chain chain;
 
-	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
-		if (mnl_attr_get_type(attribute) == NFTA_CHAIN_TABLE)
-			table = mnl_attr_get_str(attribute);
-		else if (mnl_attr_get_type(attribute) == NFTA_CHAIN_NAME)
-			name = mnl_attr_get_str(attribute);
-	}
-	chain = strcmp(table, NFT_TABLE) == 0 ? nft_chain_by_name(name) : CHAIN_COUNT;
-	if (chain < CHAIN_COUNT)
-		((struct base *)data)->chain[chain] = true;
+	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_CHAIN_MAX);
+	if (!attributes[NFTA_CHAIN_TABLE] || !attributes[NFTA_CHAIN_NAME] ||
+	    strcmp(mnl_attr_get_str(attributes[NFTA_CHAIN_TABLE]), NFT_TABLE) != 0)
+		return 0;
+	chain = nft_chain_by_name(mnl_attr_get_str(attributes[NFTA_CHAIN_NAME]));
+	if (chain < CHAIN_COUNT && !base->keep[chain])
+		base->chain[chain] = base->found = true;
 	return 0;
 }
 
@@ -391,6 +385,7 @@ static int base_read(struct nft *nft, struct base *base, struct nft_reply *reply
 			continue;
 		r = nft_set_dump(nft, i, element_found, &base->in_use, reply);
 		base->set[i] = r == 0;
+		base->found |= base->set[i];
 		if (r == -ENOENT)
 			r = 0;
 	}
@@ -402,15 +397,6 @@ static int base_read(struct nft *nft, struct base *base, struct nft_reply *reply
 	return nft_batch_send(nft, chain_message, base, reply);
 }
 
-static struct nlmsghdr *delete_message(struct nft *nft, uint16_t type, uint16_t table)
-{
-	struct nlmsghdr *message = nft_batch_message(nft, type, 0, OBJECT_ROOM);
-
-	if (message)
-		mnl_attr_put_strz(message, table, NFT_TABLE);
-	return message;
-}
-
 /* Rules before the chains they jump to and the sets they look into. */
 static int parts_delete(struct nft *nft, const struct base *base)
 {
@@ -420,7 +406,7 @@ static int parts_delete(struct nft *nft, const struct base *base)
 		if (!base->state.handle[i] ||
 		    (nft_fixed_kind(i) == RULE_USER_JUMP && base->keep[CHAIN_FILTER_USER]))
 			continue;
-		message = delete_message(nft, NFT_MSG_DELRULE, NFTA_RULE_TABLE);
+		message = nft_object_message(nft, NFT_MSG_DELRULE, 0, NFTA_RULE_TABLE, OBJECT_ROOM);
 		if (!message)
 			return -ENOMEM;
 		mnl_attr_put_strz(message, NFTA_RULE_CHAIN,
@@ -428,9 +414,10 @@ static int parts_delete(struct nft *nft, const struct base *base)
 		mnl_attr_put_u64(message, NFTA_RULE_HANDLE, htobe64(base->state.handle[i]));
 	}
 	for (size_t i = 0; i < CHAIN_COUNT; i++) {
-		if (!base->chain[i] || base->keep[i])
+		if (!base->chain[i])
 			continue;
-		message = delete_message(nft, NFT_MSG_DELCHAIN, NFTA_CHAIN_TABLE);
+		message =
+			nft_object_message(nft, NFT_MSG_DELCHAIN, 0, NFTA_CHAIN_TABLE, OBJECT_ROOM);
 		if (!message)
 			return -ENOMEM;
 		mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chains[i].name);
@@ -438,25 +425,12 @@ static int parts_delete(struct nft *nft, const struct base *base)
 	for (size_t i = 0; i < NFT_FIXED; i++) {
 		if (!base->set[i])
 			continue;
-		message = delete_message(nft, NFT_MSG_DELSET, NFTA_SET_TABLE);
+		message = nft_object_message(nft, NFT_MSG_DELSET, 0, NFTA_SET_TABLE, OBJECT_ROOM);
 		if (!message)
 			return -ENOMEM;
 		mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(i)->set);
 	}
 	return 0;
-}
-
-static bool nothing_to_delete(const struct base *base)
-{
-	for (size_t i = 0; i < CHAIN_COUNT; i++) {
-		if (base->chain[i] && !base->keep[i])
-			return false;
-	}
-	for (size_t i = 0; i < NFT_FIXED; i++) {
-		if (base->set[i])
-			return false;
-	}
-	return true;
 }
 
 static int base_delete(struct nft *nft, struct nft_reply *reply)
@@ -467,13 +441,14 @@ static int base_delete(struct nft *nft, struct nft_reply *reply)
 
 	if (r == 0)
 		r = base_read(nft, &base, reply);
-	if (r < 0 || base.in_use || nothing_to_delete(&base))
+	if (r < 0 || base.in_use || !base.found)
 		goto out;
 	/* Whatever is decided here holds only for the rule set that was read. */
 	r = nft_batch_begin(nft, generation);
 	if (r == 0 && base.foreign)
 		r = parts_delete(nft, &base);
-	else if (r == 0 && !delete_message(nft, NFT_MSG_DELTABLE, NFTA_TABLE_NAME))
+	else if (r == 0 &&
+		 !nft_object_message(nft, NFT_MSG_DELTABLE, 0, NFTA_TABLE_NAME, OBJECT_ROOM))
 		r = -ENOMEM;
 	if (r == 0)
 		r = nft_batch_commit(nft, reply);
@@ -490,7 +465,5 @@ int nft_remove_base(struct firewall *firewall, struct error *error)
 
 	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++)
 		r = base_delete(nft, &reply);
-	if (r == -ERESTART)
-		r = -EAGAIN;
 	return r < 0 ? nft_error(error, r, &reply, "remove the nftables base") : 0;
 }
