@@ -106,49 +106,38 @@ static bool flow_is_stale(const struct flow_search *search, const struct tuple *
 
 /* ---- reading flows ---- */
 
-static void read_address(const struct nlattr *attribute, int family, struct addr *ret_addr)
+static void read_address(const struct nlattr *attribute, int family, struct addr *addr)
 {
-	if (mnl_attr_get_payload_len(attribute) != addr_size(family))
+	if (!attribute || mnl_attr_get_payload_len(attribute) != addr_size(family))
 		return;
-	ret_addr->family = family;
-	memcpy(ret_addr->bytes, mnl_attr_get_payload(attribute), addr_size(family));
+	addr->family = family;
+	memcpy(addr->bytes, mnl_attr_get_payload(attribute), addr_size(family));
 }
 
 static uint16_t read_port(const struct nlattr *attribute)
 {
-	return mnl_attr_get_payload_len(attribute) == 2 ? ntohs(mnl_attr_get_u16(attribute)) : 0;
-}
-
-static void read_part(const struct nlattr *attribute, bool addresses, struct tuple *tuple)
-{
-	uint16_t type = mnl_attr_get_type(attribute);
-
-	if (addresses && (type == CTA_IP_V4_SRC || type == CTA_IP_V6_SRC))
-		read_address(attribute, type == CTA_IP_V4_SRC ? AF_INET : AF_INET6, &tuple->source);
-	else if (addresses && (type == CTA_IP_V4_DST || type == CTA_IP_V6_DST))
-		read_address(attribute, type == CTA_IP_V4_DST ? AF_INET : AF_INET6,
-			     &tuple->destination);
-	else if (!addresses && type == CTA_PROTO_NUM)
-		tuple->protocol = mnl_attr_get_u8(attribute);
-	else if (!addresses && type == CTA_PROTO_SRC_PORT)
-		tuple->source_port = read_port(attribute);
-	else if (!addresses && type == CTA_PROTO_DST_PORT)
-		tuple->destination_port = read_port(attribute);
+	if (!attribute || mnl_attr_get_payload_len(attribute) != 2)
+		return 0;
+	return ntohs(mnl_attr_get_u16(attribute));
 }
 
 static void read_tuple(const struct nlattr *nest, struct tuple *ret_tuple)
 {
-	const struct nlattr *part, *attribute;
+	const struct nlattr *parts[CTA_TUPLE_MAX + 1], *ip[CTA_IP_MAX + 1];
+	const struct nlattr *protocol[CTA_PROTO_MAX + 1];
 
+	netlink_nested(nest, parts, CTA_TUPLE_MAX);
+	netlink_nested(parts[CTA_TUPLE_IP], ip, CTA_IP_MAX);
+	netlink_nested(parts[CTA_TUPLE_PROTO], protocol, CTA_PROTO_MAX);
 	memset(ret_tuple, 0, sizeof(*ret_tuple));
-	for_each_nested(part, nest) {
-		uint16_t type = mnl_attr_get_type(part);
-
-		if (type != CTA_TUPLE_IP && type != CTA_TUPLE_PROTO)
-			continue;
-		for_each_nested(attribute, part)
-			read_part(attribute, type == CTA_TUPLE_IP, ret_tuple);
-	}
+	read_address(ip[CTA_IP_V4_SRC], AF_INET, &ret_tuple->source);
+	read_address(ip[CTA_IP_V6_SRC], AF_INET6, &ret_tuple->source);
+	read_address(ip[CTA_IP_V4_DST], AF_INET, &ret_tuple->destination);
+	read_address(ip[CTA_IP_V6_DST], AF_INET6, &ret_tuple->destination);
+	if (protocol[CTA_PROTO_NUM])
+		ret_tuple->protocol = mnl_attr_get_u8(protocol[CTA_PROTO_NUM]);
+	ret_tuple->source_port = read_port(protocol[CTA_PROTO_SRC_PORT]);
+	ret_tuple->destination_port = read_port(protocol[CTA_PROTO_DST_PORT]);
 }
 
 static struct nlmsghdr *conntrack_request(const struct flow_search *search, void *buffer,
@@ -165,55 +154,43 @@ static struct nlmsghdr *conntrack_request(const struct flow_search *search, void
 	return message;
 }
 
-/* Its id makes sure that no later flow with the same tuple goes. */
-static int delete_later(struct flow_search *search, const struct nlattr *original,
-			const struct nlattr *id, const struct nlattr *zone)
+static void copy_attribute(struct nlmsghdr *message, uint16_t type, const struct nlattr *attribute)
+{
+	if (attribute)
+		mnl_attr_put(message, type, mnl_attr_get_payload_len(attribute),
+			     mnl_attr_get_payload(attribute));
+}
+
+static int delete_later(struct flow_search *search, const struct nlattr *const *flow)
 {
 	struct nlmsghdr *message;
 
 	if (vector_reserve(&search->deletes, DELETE_ROOM) < 0)
 		return -ENOMEM;
-	if (mnl_attr_get_payload_len(original) > DELETE_ROOM - 64)
+	if (mnl_attr_get_payload_len(flow[CTA_TUPLE_ORIG]) > DELETE_ROOM - 64)
 		return 0;
 	memset(search->deletes.items + search->deletes.len, 0, DELETE_ROOM);
 	message = conntrack_request(search, search->deletes.items + search->deletes.len,
 				    IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
-	mnl_attr_put(message, CTA_TUPLE_ORIG | NLA_F_NESTED, mnl_attr_get_payload_len(original),
-		     mnl_attr_get_payload(original));
-	if (id)
-		mnl_attr_put(message, CTA_ID, mnl_attr_get_payload_len(id),
-			     mnl_attr_get_payload(id));
-	if (zone)
-		mnl_attr_put(message, CTA_ZONE, mnl_attr_get_payload_len(zone),
-			     mnl_attr_get_payload(zone));
+	copy_attribute(message, CTA_TUPLE_ORIG | NLA_F_NESTED, flow[CTA_TUPLE_ORIG]);
+	/* makes sure that no later flow with the same tuple goes */
+	copy_attribute(message, CTA_ID, flow[CTA_ID]);
+	copy_attribute(message, CTA_ZONE, flow[CTA_ZONE]);
 	search->deletes.len += DELETE_ROOM;
 	return 0;
 }
 
 static int take_flow(struct flow_search *search, const struct nlmsghdr *message)
 {
-	const struct nlattr *attribute, *original = NULL, *reply = NULL, *id = NULL, *zone = NULL;
-	struct tuple original_tuple, reply_tuple;
+	const struct nlattr *flow[CTA_MAX + 1];
+	struct tuple original, reply;
 
-	for_each_attribute(attribute, message, sizeof(struct nfgenmsg)) {
-		uint16_t type = mnl_attr_get_type(attribute);
-
-		if (type == CTA_TUPLE_ORIG)
-			original = attribute;
-		else if (type == CTA_TUPLE_REPLY)
-			reply = attribute;
-		else if (type == CTA_ID)
-			id = attribute;
-		else if (type == CTA_ZONE)
-			zone = attribute;
-	}
-	if (!original || !reply)
+	netlink_attributes(message, sizeof(struct nfgenmsg), flow, CTA_MAX);
+	if (!flow[CTA_TUPLE_ORIG] || !flow[CTA_TUPLE_REPLY])
 		return 0;
-	read_tuple(original, &original_tuple);
-	read_tuple(reply, &reply_tuple);
-	if (!flow_is_stale(search, &original_tuple, &reply_tuple))
-		return 0;
-	return delete_later(search, original, id, zone);
+	read_tuple(flow[CTA_TUPLE_ORIG], &original);
+	read_tuple(flow[CTA_TUPLE_REPLY], &reply);
+	return flow_is_stale(search, &original, &reply) ? delete_later(search, flow) : 0;
 }
 
 /* ---- talking ---- */
