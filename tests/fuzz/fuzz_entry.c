@@ -42,16 +42,17 @@ static void demand(bool condition, const char *what)
 static void check_round_trip(int family, const char *target, int flags, const struct rule *rule)
 {
 	struct entry entry;
+	struct table_entry written = { .family = family, .data = entry.data, .target = target };
 	struct rule again;
 
 	encode_as_read(rule, target, flags & DECODED_GOTO ? ENTRY_GOTO : 0, &entry);
 	demand(entry.len <= sizeof(entry.data), "an entry fits its buffer");
-	demand(entry_decode(family, entry.data, entry.len, target, &again) == flags,
-	       "what was encoded is understood");
+	written.len = entry.len;
+	demand(entry_decode(&written, &again) == flags, "what was encoded is understood");
 	demand(rule_compare_unowned(rule, &again) == 0, "what was encoded is the same rule");
 }
 
-static void check_entry(int family, const void *entry, size_t len, const char *target)
+static void check_entry(const struct table_entry *entry)
 {
 	uint16_t first = 1, last = 0;
 	char text[ENTRY_TEXT_MAX];
@@ -59,19 +60,19 @@ static void check_entry(int family, const void *entry, size_t len, const char *t
 	struct rule rule;
 	int flags;
 
-	flags = entry_decode(family, entry, len, target, &rule);
+	flags = entry_decode(entry, &rule);
 	demand(flags == -EBADMSG || (flags >= 0 && flags <= (DECODED_FOREIGN | DECODED_GOTO)),
 	       "entry_decode() gives bits or -EBADMSG");
-	if (entry_ports(family, entry, len, &protocol, &first, &last))
+	if (entry_ports(entry, &protocol, &first, &last))
 		demand(first <= last, "a range of ports goes up");
-	if (entry_is_unconditional(family, entry, len))
+	if (entry_is_unconditional(entry))
 		demand(!rule.in[0] && !rule.out[0] && !rule.count && !rule.match,
 		       "what matches every packet has no match");
 	memset(text, 'x', sizeof(text));
-	entry_text(family, entry, len, target, text);
+	entry_text(entry, text);
 	demand(memchr(text, '\0', sizeof(text)) != NULL, "a text has an end");
 	if (flags >= 0 && !(flags & DECODED_FOREIGN))
-		check_round_trip(family, target, flags, &rule);
+		check_round_trip(entry->family, entry->target, flags, &rule);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -92,7 +93,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!entry)
 		return 0;
 	memcpy(entry, data + 2 + name_len, size);
-	check_entry(data[0] % 2 ? AF_INET6 : AF_INET, entry, size, target);
+	check_entry(&(struct table_entry){ .family = data[0] % 2 ? AF_INET6 : AF_INET,
+					   .data = entry,
+					   .len = size,
+					   .target = target });
 	free(entry);
 	return 0;
 }

@@ -46,20 +46,20 @@ static bool is_extension(const struct extension *extension, const char *name, ui
 }
 
 /* Where the matches begin, the target begins and all ends: false if they don't fit. */
-static bool layout(int family, const void *data, size_t len, struct entry_head *head)
+static bool layout(const struct table_entry *entry, struct entry_head *head)
 {
-	entry_head(family, (void *)data, head);
-	return len >= head->len && (uintptr_t)data % _Alignof(uint64_t) == 0 &&
-	       *head->next_offset <= len && *head->target_offset >= head->len &&
+	entry_head(entry->family, (void *)entry->data, head);
+	return entry->len >= head->len && (uintptr_t)entry->data % _Alignof(uint64_t) == 0 &&
+	       *head->next_offset <= entry->len && *head->target_offset >= head->len &&
 	       *head->target_offset + sizeof(struct xt_entry_target) <= *head->next_offset;
 }
 
-uint16_t entry_protocol(int family, const void *data)
+static uint16_t entry_protocol(const struct table_entry *entry)
 {
-	const struct ipt_entry *ipv4 = data;
-	const struct ip6t_entry *ipv6 = data;
+	const struct ipt_entry *ipv4 = entry->data;
+	const struct ip6t_entry *ipv6 = entry->data;
 
-	if (family == AF_INET)
+	if (entry->family == AF_INET)
 		return ipv4->ip.proto;
 	return ipv6->ipv6.flags & IP6T_F_PROTO ? ipv6->ipv6.proto : 0;
 }
@@ -67,9 +67,10 @@ uint16_t entry_protocol(int family, const void *data)
 /* ---- the head ---- */
 
 /* False if the mask is not that of a prefix. */
-static bool decode_prefix(int family, const uint8_t *addr, const uint8_t *mask, size_t size,
+static bool decode_prefix(int family, const uint8_t *addr, const uint8_t *mask,
 			  struct prefix *prefix)
 {
+	size_t size = addr_size(family);
 	uint8_t len = 0;
 
 	while (len < size * 8 && mask[len / 8] & 0x80 >> len % 8)
@@ -101,13 +102,14 @@ static bool decode_interface(const char *field, const unsigned char *mask, char 
 	return true;
 }
 
-static int read_head(int family, const void *data, const struct entry_head *head, struct rule *rule)
+static int read_head(const struct table_entry *entry, const struct entry_head *head,
+		     struct rule *rule)
 {
 	static const uint8_t known = IPT_INV_VIA_IN | IPT_INV_VIA_OUT | IPT_INV_SRCIP |
 				     IPT_INV_DSTIP;
-	uint8_t known_flags = family == AF_INET6 ? IP6T_F_PROTO | IP6T_F_GOTO : IPT_F_GOTO;
-	uint16_t protocol = entry_protocol(family, data);
-	int r = 0;
+	uint8_t known_flags = head->goto_flag | (entry->family == AF_INET6 ? IP6T_F_PROTO : 0);
+	uint16_t protocol = entry_protocol(entry);
+	int family = entry->family, r = 0;
 
 	rule->family = family;
 	if (*head->inverted & ~known || *head->flags & ~known_flags || protocol > 255)
@@ -117,10 +119,8 @@ static int read_head(int family, const void *data, const struct entry_head *head
 	rule->out_not = *head->inverted & IPT_INV_VIA_OUT;
 	rule->source_not = *head->inverted & IPT_INV_SRCIP;
 	rule->destination_not = *head->inverted & IPT_INV_DSTIP;
-	if (!decode_prefix(family, head->source, head->source_mask, head->address_len,
-			   &rule->source) ||
-	    !decode_prefix(family, head->destination, head->destination_mask, head->address_len,
-			   &rule->destination) ||
+	if (!decode_prefix(family, head->source, head->source_mask, &rule->source) ||
+	    !decode_prefix(family, head->destination, head->destination_mask, &rule->destination) ||
 	    !decode_interface(head->in, head->in_mask, rule->in) ||
 	    !decode_interface(head->out, head->out_mask, rule->out))
 		r = DECODED_FOREIGN;
@@ -261,7 +261,7 @@ static bool read_target(const struct extension *target, const char *name, struct
 	return true;
 }
 
-int entry_decode(int family, const void *data, size_t len, const char *target, struct rule *rule)
+int entry_decode(const struct table_entry *entry, struct rule *rule)
 {
 	struct extension extension = { 0 };
 	struct entry_head head;
@@ -269,19 +269,19 @@ int entry_decode(int family, const void *data, size_t len, const char *target, s
 	int r;
 
 	*rule = (struct rule){ 0 };
-	if (!layout(family, data, len, &head))
+	if (!layout(entry, &head))
 		return -EBADMSG;
-	r = read_head(family, data, &head, rule);
+	r = read_head(entry, &head, rule);
 	for (offset = head.len; offset < *head.target_offset;) {
-		offset = extension_read(data, offset, *head.target_offset, &extension);
+		offset = extension_read(entry->data, offset, *head.target_offset, &extension);
 		if (!offset)
 			return -EBADMSG;
 		if (!read_match(&extension, rule))
 			r |= DECODED_FOREIGN;
 	}
-	if (!extension_read(data, offset, *head.next_offset, &extension))
+	if (!extension_read(entry->data, offset, *head.next_offset, &extension))
 		return -EBADMSG;
-	if (!read_target(&extension, target, rule))
+	if (!read_target(&extension, entry->target, rule))
 		r |= DECODED_FOREIGN;
 	/* Ports without a protocol, or a protocol without ports, are not what we write. */
 	if (!rule->count != !rule->protocol)
@@ -291,26 +291,26 @@ int entry_decode(int family, const void *data, size_t len, const char *target, s
 	return r;
 }
 
-bool entry_ports(int family, const void *data, size_t len, uint8_t *ret_protocol,
-		 uint16_t *ret_first, uint16_t *ret_last)
+bool entry_ports(const struct table_entry *entry, uint8_t *ret_protocol, uint16_t *ret_first,
+		 uint16_t *ret_last)
 {
 	struct extension extension;
 	struct entry_head head;
 
-	if (!layout(family, data, len, &head) || head.len == *head.target_offset ||
-	    !extension_read(data, head.len, *head.target_offset, &extension))
+	if (!layout(entry, &head) || head.len == *head.target_offset ||
+	    !extension_read(entry->data, head.len, *head.target_offset, &extension))
 		return false;
-	*ret_protocol = (uint8_t)entry_protocol(family, data);
+	*ret_protocol = (uint8_t)entry_protocol(entry);
 	return read_ports(&extension, ret_first, ret_last);
 }
 
-bool entry_is_unconditional(int family, const void *data, size_t len)
+bool entry_is_unconditional(const struct table_entry *entry)
 {
 	struct rule rule = { 0 };
 	struct entry_head head;
 
-	return layout(family, data, len, &head) && head.len == *head.target_offset &&
-	       !(read_head(family, data, &head, &rule) & DECODED_FOREIGN) && !rule.protocol &&
+	return layout(entry, &head) && head.len == *head.target_offset &&
+	       !(read_head(entry, &head, &rule) & DECODED_FOREIGN) && !rule.protocol &&
 	       !rule.in[0] && !rule.out[0] && !rule.source.addr.family &&
 	       !rule.destination.addr.family;
 }
@@ -340,12 +340,12 @@ static void PRINTF(2, 3) say(struct text *text, const char *format, ...)
 }
 
 static void say_prefix(struct text *text, const char *flag, bool inverted, int family,
-		       const uint8_t *addr, const uint8_t *mask, size_t size)
+		       const uint8_t *addr, const uint8_t *mask)
 {
 	struct prefix prefix = { 0 };
 	char buffer[PREFIX_TEXT_MAX];
 
-	if (!decode_prefix(family, addr, mask, size, &prefix))
+	if (!decode_prefix(family, addr, mask, &prefix))
 		say(text, "[address with a mask]");
 	else if (prefix.addr.family)
 		say(text, "%s%s %s", inverted ? "! " : "", flag, prefix_format(&prefix, buffer));
@@ -383,33 +383,34 @@ static void say_match(struct text *text, const struct extension *match)
 		say(text, "[match %s]", match->name);
 }
 
-void entry_text(int family, const void *data, size_t len, const char *target,
-		char text[static ENTRY_TEXT_MAX])
+void entry_text(const struct table_entry *entry, char text[static ENTRY_TEXT_MAX])
 {
 	struct text out = { .data = text };
+	uint16_t protocol;
 	struct extension match;
 	struct entry_head head;
 	size_t offset;
 
 	text[0] = '\0';
-	if (!layout(family, data, len, &head)) {
+	if (!layout(entry, &head)) {
 		say(&out, "[malformed]");
 		return;
 	}
-	say_prefix(&out, "-s", *head.inverted & IPT_INV_SRCIP, family, head.source,
-		   head.source_mask, head.address_len);
-	say_prefix(&out, "-d", *head.inverted & IPT_INV_DSTIP, family, head.destination,
-		   head.destination_mask, head.address_len);
+	say_prefix(&out, "-s", *head.inverted & IPT_INV_SRCIP, entry->family, head.source,
+		   head.source_mask);
+	say_prefix(&out, "-d", *head.inverted & IPT_INV_DSTIP, entry->family, head.destination,
+		   head.destination_mask);
 	say_interface(&out, "-i", *head.inverted & IPT_INV_VIA_IN, head.in, head.in_mask);
 	say_interface(&out, "-o", *head.inverted & IPT_INV_VIA_OUT, head.out, head.out_mask);
-	if (entry_protocol(family, data))
+	protocol = entry_protocol(entry);
+	if (protocol)
 		say(&out, "%s-p %s", *head.inverted & XT_INV_PROTO ? "! " : "",
-		    protocol_name((uint8_t)entry_protocol(family, data)));
+		    protocol_name((uint8_t)protocol));
 	for (offset = head.len; offset && offset < *head.target_offset;) {
-		offset = extension_read(data, offset, *head.target_offset, &match);
+		offset = extension_read(entry->data, offset, *head.target_offset, &match);
 		if (offset)
 			say_match(&out, &match);
 	}
-	if (target[0])
-		say(&out, "-%c %s", *head.flags & head.goto_flag ? 'g' : 'j', target);
+	if (entry->target[0])
+		say(&out, "-%c %s", *head.flags & head.goto_flag ? 'g' : 'j', entry->target);
 }

@@ -64,11 +64,11 @@ struct chain_search {
 };
 
 /* Takes every packet and gives none back. */
-static bool is_dead_end(const struct table *table, const struct table_entry *entry)
+static bool is_dead_end(const struct table_entry *entry)
 {
 	static const char *const ends[] = { "ACCEPT", "DROP", "REJECT" };
 
-	if (!entry_is_unconditional(table->family, entry->data, entry->len))
+	if (!entry_is_unconditional(entry))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
 		if (strcmp(entry->target, ends[i]) == 0)
@@ -97,15 +97,11 @@ static int find_entry(const struct table *table, const struct table_entry *entry
 	struct item *item;
 	struct rule rule;
 	const struct wanted wanted = { &rule, entry->target };
-	int decoded = entry_decode(table->family, entry->data, entry->len, entry->target, &rule);
 
+	(void)table;
 	/* What others wrote is none of ours, whatever it is. */
-	if (decoded >= 0 && !(decoded & (DECODED_FOREIGN | DECODED_GOTO)))
-		place_classify(place, entry->target, &rule);
-	else
-		rule.kind = RULE_FOREIGN;
-	if (rule.kind == RULE_FOREIGN) {
-		search->dead |= places[place].type == PLACE_BUILTIN && is_dead_end(table, entry);
+	if (place_read(place, entry, &rule) != 0 || rule.kind == RULE_FOREIGN) {
+		search->dead |= places[place].type == PLACE_BUILTIN && is_dead_end(entry);
 		return 0;
 	}
 	item = bsearch(&wanted, search->items, search->len, sizeof(*item), compare_wanted);
@@ -136,12 +132,11 @@ int chain_find(struct table *table, struct item *items, size_t len, uint32_t fla
 	return r < 0 ? r : 0;
 }
 
-int chain_note(const struct table *table, item_vector *chains, const char *chain)
+int chain_note(item_vector *chains, const char *chain, bool may_be_known)
 {
 	struct item *item;
 
-	/* Mostly one jump leads to each; who adds another must not have it looked at twice. */
-	for (size_t i = 0; i < chains->len && table_references(table, chain) > 1; i++) {
+	for (size_t i = 0; may_be_known && i < chains->len; i++) {
 		if (strcmp(chains->items[i].chain, chain) == 0)
 			return 0;
 	}
@@ -178,24 +173,13 @@ int base_check(struct table *table, const rule_vector *base, uint32_t flags, ite
 
 /* ---- taking out ---- */
 
-static int entry_missing_error(const struct rule *rule, const char *chain, struct error *error)
-{
-	return error_set(error, -ENOENT, BN_REASON_KERNEL,
-			 "a rule to remove is not in chain %s of table %s any more: someone else "
-			 "removed it",
-			 chain, rule_table_name(rule->chain));
-}
-
 static int entry_is_ours(const struct table *table, const struct table_entry *entry, void *data)
 {
-	enum place place = *(enum place *)data;
 	struct rule rule;
-	int decoded = entry_decode(table->family, entry->data, entry->len, entry->target, &rule);
+	int decoded = place_read(*(const enum place *)data, entry, &rule);
 
-	if (decoded < 0)
-		return 0;
-	place_classify(place, entry->target, &rule);
-	return decoded & DECODED_GOTO || rule.kind != RULE_FOREIGN;
+	(void)table;
+	return decoded >= 0 && (decoded & DECODED_GOTO || rule.kind != RULE_FOREIGN);
 }
 
 /* Networks of one name, of two state directories, share a chain: the jump to it stays as long as
@@ -246,7 +230,10 @@ static int remove_items(struct edit *edit, struct error *error)
 			r = remove_run(edit, run, len);
 		for (size_t j = 0; j < len && r == 0 && !(edit->flags & FIREWALL_MISSING_OK); j++) {
 			if (!run[j].found)
-				r = entry_missing_error(run[j].rule, run[j].chain, error);
+				r = error_set(error, -ENOENT, BN_REASON_KERNEL,
+					      "a rule to remove is not in chain %s of table %s any "
+					      "more: someone else removed it",
+					      run[j].chain, rule_table_name(run[j].rule->chain));
 		}
 	}
 	return r;
@@ -283,9 +270,8 @@ static int comes_before(const struct table *table, const struct table_entry *ent
 	struct position *position = data;
 	struct rule rule;
 
-	if (entry_decode(table->family, entry->data, entry->len, entry->target, &rule) < 0)
-		return 0;
-	place_classify(position->place, entry->target, &rule);
+	(void)table;
+	place_read(position->place, entry, &rule);
 	if (rule.kind == RULE_FOREIGN || rule.kind <= position->item->rule->kind)
 		return 0;
 	position->index = entry->index;
@@ -297,10 +283,8 @@ static int is_user_jump(const struct table *table, const struct table_entry *ent
 	struct position *position = data;
 	struct rule rule;
 
-	if (entry_decode(table->family, entry->data, entry->len, entry->target, &rule) != 0)
-		return 0;
-	place_classify(PLACE_FORWARD, entry->target, &rule);
-	if (rule.kind != RULE_USER_JUMP)
+	(void)table;
+	if (place_read(PLACE_FORWARD, entry, &rule) != 0 || rule.kind != RULE_USER_JUMP)
 		return 0;
 	position->index = entry->index + 1;
 	return 1;
@@ -346,13 +330,6 @@ static int insert_item(struct edit *edit, const struct item *item)
 	return table_insert(edit->table, item->chain, position_of(edit, item), &entry);
 }
 
-static int entry_exists_error(const struct item *item, struct error *error)
-{
-	return error_set(error, -EEXIST, BN_REASON_KERNEL,
-			 "a rule to add is in chain %s of table %s already; try again", item->chain,
-			 rule_table_name(item->rule->chain));
-}
-
 static int find_existing(struct edit *edit, struct error *error)
 {
 	item_vector *items = &edit->add;
@@ -368,7 +345,10 @@ static int find_existing(struct edit *edit, struct error *error)
 		for (size_t j = 0; j < len && r == 0 && !(edit->flags & FIREWALL_REPLACE); j++) {
 			if (run[j].found && run[j].rule->kind != RULE_NETWORK_PORTS_JUMP &&
 			    run[j].rule->kind != RULE_NETWORK_POSTROUTING_JUMP)
-				r = entry_exists_error(&run[j], error);
+				r = error_set(error, -EEXIST, BN_REASON_KERNEL,
+					      "a rule to add is in chain %s of table %s already; "
+					      "try again",
+					      run[j].chain, rule_table_name(run[j].rule->chain));
 		}
 	}
 	return r;

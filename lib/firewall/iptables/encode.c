@@ -14,60 +14,40 @@ static void *put(struct entry *entry, size_t size)
 	return data;
 }
 
-static void *put_match(struct entry *entry, const char *name, uint8_t revision, size_t size)
+/* A match or a target: their headers are the same. */
+static void *put_extension(struct entry *entry, const char *name, uint8_t revision, size_t size)
 {
-	struct xt_entry_match *match = put(entry, sizeof(*match) + size);
+	struct xt_entry_match *extension = put(entry, sizeof(*extension) + size);
 
-	match->u.user.match_size = (uint16_t)XT_ALIGN(sizeof(*match) + size);
-	string_copy(match->u.user.name, sizeof(match->u.user.name), name);
-	match->u.user.revision = revision;
-	return match->data;
+	extension->u.user.match_size = (uint16_t)XT_ALIGN(sizeof(*extension) + size);
+	string_copy(extension->u.user.name, sizeof(extension->u.user.name), name);
+	extension->u.user.revision = revision;
+	return extension->data;
 }
-
-static void *put_target(struct entry *entry, const char *name, uint8_t revision, size_t size)
-{
-	struct xt_entry_target *target = put(entry, sizeof(*target) + size);
-
-	target->u.user.target_size = (uint16_t)XT_ALIGN(sizeof(*target) + size);
-	string_copy(target->u.user.name, sizeof(target->u.user.name), name);
-	target->u.user.revision = revision;
-	return target->data;
-}
+_Static_assert(sizeof(struct xt_entry_match) == sizeof(struct xt_entry_target),
+	       "a match and a target have the same header");
 
 /* ---- the head ---- */
+
+/* clang-format off */
+#define HEAD(entry, ip, flag) { \
+	(uint8_t *)&(entry)->ip.src, (uint8_t *)&(entry)->ip.smsk, (uint8_t *)&(entry)->ip.dst, \
+	(uint8_t *)&(entry)->ip.dmsk, (entry)->ip.iniface, (entry)->ip.outiface, \
+	(entry)->ip.iniface_mask, (entry)->ip.outiface_mask, &(entry)->ip.flags, \
+	&(entry)->ip.invflags, &(entry)->target_offset, &(entry)->next_offset, \
+	&(entry)->counters, sizeof(*(entry)), (flag) \
+}
+/* clang-format on */
 
 void entry_head(int family, void *data, struct entry_head *ret_head)
 {
 	struct ipt_entry *ipv4 = data;
 	struct ip6t_entry *ipv6 = data;
 
-	if (family == AF_INET) {
-		*ret_head = (struct entry_head){ (uint8_t *)&ipv4->ip.src,
-						 (uint8_t *)&ipv4->ip.smsk,
-						 (uint8_t *)&ipv4->ip.dst,
-						 (uint8_t *)&ipv4->ip.dmsk,
-						 ipv4->ip.iniface,
-						 ipv4->ip.outiface,
-						 ipv4->ip.iniface_mask,
-						 ipv4->ip.outiface_mask,
-						 &ipv4->ip.flags,
-						 &ipv4->ip.invflags,
-						 &ipv4->target_offset,
-						 &ipv4->next_offset,
-						 &ipv4->counters,
-						 4,
-						 sizeof(*ipv4),
-						 IPT_F_GOTO };
-		return;
-	}
-	*ret_head = (struct entry_head){ ipv6->ipv6.src.s6_addr,  ipv6->ipv6.smsk.s6_addr,
-					 ipv6->ipv6.dst.s6_addr,  ipv6->ipv6.dmsk.s6_addr,
-					 ipv6->ipv6.iniface,      ipv6->ipv6.outiface,
-					 ipv6->ipv6.iniface_mask, ipv6->ipv6.outiface_mask,
-					 &ipv6->ipv6.flags,       &ipv6->ipv6.invflags,
-					 &ipv6->target_offset,    &ipv6->next_offset,
-					 &ipv6->counters,         16,
-					 sizeof(*ipv6),           IP6T_F_GOTO };
+	if (family == AF_INET)
+		*ret_head = (struct entry_head)HEAD(ipv4, ip, IPT_F_GOTO);
+	else
+		*ret_head = (struct entry_head)HEAD(ipv6, ipv6, IP6T_F_GOTO);
 }
 
 static void put_prefix(const struct prefix *prefix, uint8_t *addr, uint8_t *mask)
@@ -119,13 +99,14 @@ static void put_ports(struct entry *entry, const struct rule *rule)
 	uint16_t first = rule->host_port, last = (uint16_t)(rule->host_port + rule->count - 1u);
 
 	if (rule->protocol == IPPROTO_TCP) {
-		*(struct xt_tcp *)put_match(entry, "tcp", 0, sizeof(struct xt_tcp)) =
+		*(struct xt_tcp *)put_extension(entry, "tcp", 0, sizeof(struct xt_tcp)) =
 			(struct xt_tcp){ .spts = { 0, 0xffff }, .dpts = { first, last } };
 	} else if (rule->protocol == IPPROTO_UDP) {
-		*(struct xt_udp *)put_match(entry, "udp", 0, sizeof(struct xt_udp)) =
+		*(struct xt_udp *)put_extension(entry, "udp", 0, sizeof(struct xt_udp)) =
 			(struct xt_udp){ .spts = { 0, 0xffff }, .dpts = { first, last } };
 	} else {
-		*(struct xt_sctp_info *)put_match(entry, "sctp", 0, sizeof(struct xt_sctp_info)) =
+		*(struct xt_sctp_info *)put_extension(entry, "sctp", 0,
+						      sizeof(struct xt_sctp_info)) =
 			(struct xt_sctp_info){ .spts = { 0, 0xffff },
 					       .dpts = { first, last },
 					       .flags = XT_SCTP_DEST_PORTS };
@@ -134,7 +115,7 @@ static void put_ports(struct entry *entry, const struct rule *rule)
 
 static void put_comment(struct entry *entry, const struct rule *rule)
 {
-	struct xt_comment_info *info = put_match(entry, "comment", 0, sizeof(*info));
+	struct xt_comment_info *info = put_extension(entry, "comment", 0, sizeof(*info));
 
 	snprintf(info->comment, sizeof(info->comment), "%s%s%s",
 		 rule->network[0] ? rule->network : "bridgenet", rule->endpoint[0] ? "/" : "",
@@ -143,7 +124,7 @@ static void put_comment(struct entry *entry, const struct rule *rule)
 
 static void put_state(struct entry *entry, uint16_t state)
 {
-	struct xt_conntrack_mtinfo3 *info = put_match(entry, "conntrack", 3, sizeof(*info));
+	struct xt_conntrack_mtinfo3 *info = put_extension(entry, "conntrack", 3, sizeof(*info));
 
 	info->match_flags = XT_CONNTRACK_STATE;
 	info->state_mask = state;
@@ -156,7 +137,7 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 	if (rule->count)
 		put_ports(entry, rule);
 	if (rule->match & RULE_LOCAL_DESTINATION) {
-		type = put_match(entry, "addrtype", 1, sizeof(*type));
+		type = put_extension(entry, "addrtype", 1, sizeof(*type));
 		type->dest = XT_ADDRTYPE_LOCAL;
 	}
 	if (rule->match & RULE_STATE_ESTABLISHED)
@@ -173,7 +154,7 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 
 static void put_dnat(struct entry *entry, const struct rule *rule)
 {
-	struct nf_nat_range2 *range = put_target(entry, "DNAT", 2, sizeof(*range));
+	struct nf_nat_range2 *range = put_extension(entry, "DNAT", 2, sizeof(*range));
 
 	range->flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED;
 	memcpy(&range->min_addr, rule->to.bytes, addr_size(rule->to.family));
@@ -197,21 +178,21 @@ static void put_action(struct entry *entry, const struct rule *rule, const char 
 		break;
 	case TARGET_MASQUERADE:
 		if (rule->family == AF_INET6) {
-			put_target(entry, "MASQUERADE", 0, sizeof(struct nf_nat_range));
+			put_extension(entry, "MASQUERADE", 0, sizeof(struct nf_nat_range));
 			break;
 		}
-		ranges = put_target(entry, "MASQUERADE", 0, sizeof(*ranges));
+		ranges = put_extension(entry, "MASQUERADE", 0, sizeof(*ranges));
 		ranges->rangesize = 1;
 		break;
 	case TARGET_ACCEPT:
-		put_target(entry, "ACCEPT", 0, sizeof(int));
+		put_extension(entry, "ACCEPT", 0, sizeof(int));
 		break;
 	case TARGET_DROP:
-		put_target(entry, "DROP", 0, sizeof(int));
+		put_extension(entry, "DROP", 0, sizeof(int));
 		break;
 	case TARGET_JUMP:
 	case TARGET_OTHER:
-		put_target(entry, jump, 0, sizeof(int));
+		put_extension(entry, jump, 0, sizeof(int));
 		break;
 	}
 }

@@ -56,6 +56,15 @@ void iptc_unload(struct iptc *iptc);
 /* *ret_fd holds it until it is closed. -ETIMEDOUT */
 int xtables_lock(const char *path, deadline_ms deadline, int *ret_fd, struct error *error);
 
+/* An entry of a chain. */
+struct table_entry {
+	int family;
+	const void *data;
+	size_t len;
+	const char *target; /* as libiptc names it, "" for none */
+	unsigned int index;
+};
+
 /* ---- place.c: where rules stand ---- */
 
 enum place {
@@ -99,9 +108,9 @@ void place_chain(enum place place, const char *label, char name[static CHAIN_NAM
 void iptables_chain_name(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 void iptables_jump_name(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 
-/* Chain, kind and jump of a rule that was read in that place; RULE_FOREIGN if it is none of ours.
- * jump: the name of the chain that it jumps to. */
-void place_classify(enum place place, const char *jump, struct rule *rule);
+/* As entry_decode(), of an entry that stands in that place: with chain, kind and jump. RULE_FOREIGN
+ * for what is like no rule of ours there. */
+int place_read(enum place place, const struct table_entry *entry, struct rule *rule);
 
 /*
  * The tree. The first DNAT rules stand in their network's chain, flat; what comes when FLAT_MAX are
@@ -136,18 +145,17 @@ void entry_encode(const struct rule *rule, const char *jump, uint32_t flags, str
 /* What an entry says, as far as a rule can say it. */
 #define DECODED_FOREIGN 0x1 /* it says more than *rule does */
 #define DECODED_GOTO 0x2
-/* target: as libiptc names it, "" for none. rule->kind and rule->chain are left to the caller.
- * DECODED_* bits, or -EBADMSG for what is malformed. */
-int entry_decode(int family, const void *data, size_t len, const char *target, struct rule *rule);
+/* rule->kind and rule->chain are left to the caller. DECODED_* bits, or -EBADMSG for what is
+ * malformed. */
+int entry_decode(const struct table_entry *entry, struct rule *rule);
 /* The ports alone, and fast: false if the entry does not match ports of a protocol. */
-bool entry_ports(int family, const void *data, size_t len, uint8_t *ret_protocol,
-		 uint16_t *ret_first, uint16_t *ret_last);
+bool entry_ports(const struct table_entry *entry, uint8_t *ret_protocol, uint16_t *ret_first,
+		 uint16_t *ret_last);
 /* It matches every packet. */
-bool entry_is_unconditional(int family, const void *data, size_t len);
+bool entry_is_unconditional(const struct table_entry *entry);
 /* In the words of iptables-save(8), and what has none as "[match NAME]". */
 #define ENTRY_TEXT_MAX 512
-void entry_text(int family, const void *data, size_t len, const char *target,
-		char text[static ENTRY_TEXT_MAX]);
+void entry_text(const struct table_entry *entry, char text[static ENTRY_TEXT_MAX]);
 
 /* What both families' entries have in common. */
 struct entry_head {
@@ -157,11 +165,10 @@ struct entry_head {
 	uint8_t *flags, *inverted;
 	uint16_t *target_offset, *next_offset;
 	struct xt_counters *counters;
-	size_t address_len, len;
+	size_t len;
 	uint8_t goto_flag;
 };
 void entry_head(int family, void *data, struct entry_head *ret_head);
-uint16_t entry_protocol(int family, const void *data);
 
 /* ---- table.c: one table of one family ---- */
 
@@ -178,12 +185,6 @@ int table_open(const struct iptc *iptc, int family, enum table_id id, struct tab
 	       struct error *error);
 void table_close(struct table *table);
 
-struct table_entry {
-	const void *data;
-	size_t len;
-	const char *target;
-	unsigned int index;
-};
 /* Each entry of a chain, none if there is no such chain. Non-zero ends the walk with it. The walk
  * must neither change the table nor start another. */
 typedef int (*table_fn)(const struct table *table, const struct table_entry *entry, void *data);
@@ -233,8 +234,9 @@ struct edit {
 #define FIND_DELETE 0x1u /* take them out */
 #define FIND_REVIVE 0x2u /* take out those that no packet gets to, to be put in again */
 int chain_find(struct table *table, struct item *items, size_t len, uint32_t flags);
-/* Add a chain of a network or of the tree to those to be looked at, once. 0, -ENOMEM */
-int chain_note(const struct table *table, item_vector *chains, const char *chain);
+/* Add a chain of a network or of the tree to those to be looked at; once, where others may have
+ * added it. 0, -ENOMEM */
+int chain_note(item_vector *chains, const char *chain, bool may_be_known);
 /* -EEXIST, -ENOENT, FIREWALL_BASE_MISSING as firewall.h has it. */
 int edit_table(struct edit *edit, struct error *error);
 /* 0, or FIREWALL_BASE_MISSING; *missing gets the items of the base that are. */

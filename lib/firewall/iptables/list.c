@@ -31,12 +31,11 @@ static void label_of(const char *chain, char label[static NETWORK_LABEL_MAX])
 	label[len] = '\0';
 }
 
-static int list_foreign_entry(const struct table *table, const struct table_entry *entry,
-			      struct rule *rule)
+static int list_foreign_entry(const struct table_entry *entry, struct rule *rule)
 {
 	char text[ENTRY_TEXT_MAX];
 
-	entry_text(table->family, entry->data, entry->len, entry->target, text);
+	entry_text(entry, text);
 	rule->kind = RULE_FOREIGN;
 	if (rule->target == TARGET_JUMP)
 		rule->target = TARGET_OTHER;
@@ -54,14 +53,14 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 
 	if (!rule)
 		return -ENOMEM;
-	decoded = entry_decode(table->family, entry->data, entry->len, entry->target, rule);
-	place_classify(listing->place, entry->target, rule);
+	decoded = place_read(listing->place, entry, rule);
 	if (decoded != 0)
 		rule->kind = RULE_FOREIGN;
 	/* By a jump of ours, or through the tree: others may jump to where they like. */
 	leads_on = leads_on && (rule->kind != RULE_FOREIGN ||
 				(place->type == PLACE_NETWORK && decoded == DECODED_GOTO));
-	if (leads_on && chain_note(table, &listing->chains, entry->target) < 0)
+	if (leads_on && chain_note(&listing->chains, entry->target,
+				   table_references(table, entry->target) > 1) < 0)
 		return -ENOMEM;
 	/* What leads through the tree is no rule of the plan, nor are others' in the kernel's
 	 * chains. */
@@ -74,7 +73,7 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 		label_of(entry->target, rule->network);
 	else
 		string_copy(rule->network, sizeof(rule->network), listing->label);
-	return rule->kind == RULE_FOREIGN ? list_foreign_entry(table, entry, rule) : 0;
+	return rule->kind == RULE_FOREIGN ? list_foreign_entry(entry, rule) : 0;
 }
 
 /* For each table that is there, until `fn` gives other than 0; asking for another would make it. */

@@ -174,21 +174,24 @@ static bool jumps_there(const struct kind *kind, const char *jump)
 	return strncmp(jump, "BN-", 3) == 0;
 }
 
-void place_classify(enum place place, const char *jump, struct rule *rule)
+int place_read(enum place place, const struct table_entry *entry, struct rule *rule)
 {
+	int decoded = entry_decode(entry, rule);
+
 	rule->chain = places[place].chain;
 	rule->kind = RULE_FOREIGN;
-	for (enum rule_kind i = 0; i < RULE_FOREIGN; i++) {
+	for (enum rule_kind i = 0; decoded >= 0 && i < RULE_FOREIGN; i++) {
 		const struct kind *kind = kind_of(i);
 
 		if (kind->chain != rule->chain || !rule_fits(rule, kind, IPTABLES_TRAITS) ||
 		    kind_place(kind) != place ||
-		    (rule->target == TARGET_JUMP && !jumps_there(kind, jump)))
+		    (rule->target == TARGET_JUMP && !jumps_there(kind, entry->target)))
 			continue;
 		rule->kind = i;
 		rule->jump = kind->jump;
-		return;
+		break;
 	}
+	return decoded;
 }
 
 /* ---- the tree ---- */

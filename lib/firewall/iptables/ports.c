@@ -216,13 +216,14 @@ static int check_entry(const struct table *table, const struct table_entry *entr
 	uint8_t protocol;
 	struct rule rule;
 
+	/* Mostly one jump leads to each; who adds another must not have it looked at twice. */
 	if (strncmp(entry->target, "BN-", 3) == 0)
-		return chain_note(table, &search->chains, entry->target);
+		return chain_note(&search->chains, entry->target,
+				  table_references(table, entry->target) > 1);
 	if (!strchr(search->chain, ':'))
 		search->flat++;
-	if (!entry_ports(table->family, entry->data, entry->len, &protocol, &first, &last) ||
-	    !map_has(&search->map, protocol, first, last) ||
-	    entry_decode(table->family, entry->data, entry->len, entry->target, &rule) != 0 ||
+	if (!entry_ports(entry, &protocol, &first, &last) ||
+	    !map_has(&search->map, protocol, first, last) || entry_decode(entry, &rule) != 0 ||
 	    rule.target != TARGET_DNAT)
 		return 0;
 	return check_port_holder(search, &rule);
@@ -232,23 +233,16 @@ static int check_entry(const struct table *table, const struct table_entry *entr
 static int add_own_chains(struct port_search *search)
 {
 	const char *last = "";
+	int r = 0;
 
-	for (size_t i = 0; i < search->len; i++) {
+	for (size_t i = 0; i < search->len && r == 0; i++) {
 		const char *chain = search->by_port[i]->chain;
-		struct item *item;
-		bool known = strcmp(chain, last) == 0;
 
-		for (size_t j = 0; j < search->chains.len && !known; j++)
-			known = strcmp(search->chains.items[j].chain, chain) == 0;
+		if (strcmp(chain, last) != 0)
+			r = chain_note(&search->chains, chain, true);
 		last = chain;
-		if (known)
-			continue;
-		item = vector_push(&search->chains);
-		if (!item)
-			return -ENOMEM;
-		string_copy(item->chain, sizeof(item->chain), chain);
 	}
-	return 0;
+	return r;
 }
 
 /* Breadth first: the walk through one chain can't be interrupted by another. */

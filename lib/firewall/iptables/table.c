@@ -56,14 +56,6 @@ void table_close(struct table *table)
 	table->handle = NULL;
 }
 
-static size_t entry_len(int family, const void *data)
-{
-	struct entry_head head;
-
-	entry_head(family, (void *)data, &head);
-	return *head.next_offset;
-}
-
 bool table_has_chain(const struct table *table, const char *chain)
 {
 	return table->iptc->is_chain(chain, table->handle);
@@ -71,14 +63,16 @@ bool table_has_chain(const struct table *table, const char *chain)
 
 int table_walk(const struct table *table, const char *chain, table_fn fn, void *data)
 {
-	struct table_entry entry = { 0 };
+	struct table_entry entry = { .family = table->family };
+	struct entry_head head;
 	int r = 0;
 
 	if (!table_has_chain(table, chain))
 		return 0;
 	for (entry.data = table->iptc->first_rule(chain, table->handle); entry.data && r == 0;
 	     entry.data = table->iptc->next_rule(entry.data, table->handle)) {
-		entry.len = entry_len(table->family, entry.data);
+		entry_head(table->family, (void *)entry.data, &head);
+		entry.len = *head.next_offset;
 		entry.target = table->iptc->get_target(entry.data, table->handle);
 		if (!entry.target)
 			return -EBADMSG;
