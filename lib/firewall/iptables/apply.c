@@ -17,9 +17,7 @@ struct step {
 
 struct change {
 	struct iptables *iptables;
-	uint32_t flags;
-	const struct rule *add, *remove;
-	size_t add_len, remove_len;
+	struct firewall_change what;
 	rule_vector base;
 	/* of two rounds, where things come and go */
 	struct step steps[2 * TABLE_COUNT * FAMILY_COUNT];
@@ -51,22 +49,14 @@ static void step_clear(struct step *step)
 /* The base of this table: whole, or to be added with the change. */
 static int step_base(struct change *change, struct step *step)
 {
-	item_vector missing = { 0 };
-	int r = base_check(&step->table, &change->base, change->flags, &missing);
+	uint32_t flags = change->what.flags;
+	int r = base_check(&step->table, &change->base, flags, &step->edit.add);
 
 	/* with FIREWALL_MISSING_OK the base itself may be what is taken out */
 	step->whole = r == 0 && change->base.len &&
-		      (change->flags & FIREWALL_BASE || !(change->flags & FIREWALL_MISSING_OK));
-	if (r == FIREWALL_BASE_MISSING && change->flags & FIREWALL_BASE) {
-		r = vector_reserve(&step->edit.add, missing.len);
-		for (size_t i = 0; i < missing.len && r == 0; i++)
-			step->edit.add.items[step->edit.add.len++] = missing.items[i];
-		step->whole = true;
-	} else if (r == FIREWALL_BASE_MISSING && change->flags & FIREWALL_MISSING_OK) {
-		r = 0; /* taking out what is left takes no base */
-	}
-	free(missing.items);
-	return r;
+		      (flags & FIREWALL_BASE || !(flags & FIREWALL_MISSING_OK));
+	/* taking out what is left takes no base */
+	return r == FIREWALL_BASE_MISSING && flags & FIREWALL_MISSING_OK ? 0 : r;
 }
 
 /* Read and edit, from the beginning. */
@@ -82,11 +72,12 @@ static int step_prepare(struct change *change, struct step *step, int family, en
 	if (r < 0)
 		return r;
 	*edit = (struct edit){ .table = &step->table,
-			       .flags = change->flags,
+			       .flags = change->what.flags,
 			       .comments = iptables->comments };
-	r = pick_rules(change->add, change->add_len, family, id, &edit->add);
+	r = pick_rules(change->what.add, change->what.add_len, family, id, &edit->add);
 	if (r == 0)
-		r = pick_rules(change->remove, change->remove_len, family, id, &edit->remove);
+		r = pick_rules(change->what.remove, change->what.remove_len, family, id,
+			       &edit->remove);
 	if (r == 0)
 		r = step_base(change, step);
 	if (r == -ENOMEM)
@@ -141,13 +132,13 @@ static bool is_concerned(const struct change *change, int family, enum table_id 
 	const struct known_table *known = &change->iptables->known[FAMILY_INDEX(family)][id];
 	struct known_table now;
 
-	if (has_rules(change->add, change->add_len, family, id) ||
-	    has_rules(change->remove, change->remove_len, family, id))
+	if (has_rules(change->what.add, change->what.add_len, family, id) ||
+	    has_rules(change->what.remove, change->what.remove_len, family, id))
 		return true;
-	if (change->flags & FIREWALL_BASE)
+	if (change->what.flags & FIREWALL_BASE)
 		return true;
 	/* what is taken out with some of it missing has no need of a base */
-	if (change->flags & FIREWALL_MISSING_OK)
+	if (change->what.flags & FIREWALL_MISSING_OK)
 		return false;
 	return iptables_table_info(change->iptables, family, id, &now) < 0 ||
 	       now.entries != known->entries || now.size != known->size;
@@ -156,7 +147,7 @@ static bool is_concerned(const struct change *change, int family, enum table_id 
 static int lacks_family(struct change *change, int family)
 {
 	for (enum table_id id = 0; id < TABLE_COUNT; id++) {
-		if (!has_rules(change->add, change->add_len, family, id))
+		if (!has_rules(change->what.add, change->what.add_len, family, id))
 			continue;
 		return error_set(change->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
 				 "the kernel has no legacy xtables for IPv6: load the module "
@@ -169,7 +160,7 @@ static int lacks_family(struct change *change, int family)
 static bool can_do_without(const struct change *change, int family, enum table_id id, int r)
 {
 	return r == -EOPNOTSUPP && family == AF_INET6 &&
-	       !has_rules(change->add, change->add_len, family, id);
+	       !has_rules(change->what.add, change->what.add_len, family, id);
 }
 
 static int change_prepare_table(struct change *change, int family, enum table_id id)
@@ -194,7 +185,7 @@ static int change_prepare_table(struct change *change, int family, enum table_id
 /* In the order of their commits. A mapping to an endpoint must not stand before the drops do. */
 static int change_prepare(struct change *change)
 {
-	bool removes = !change->add_len && change->remove_len;
+	bool removes = !change->what.add_len && change->what.remove_len;
 	int r = 0;
 
 	for (int i = 0; i < TABLE_COUNT && r == 0; i++) {
@@ -229,17 +220,11 @@ static void step_undo(struct change *change, struct step *step)
 {
 	rule_vector add = { 0 }, remove = { 0 };
 	struct error ignored = { 0 };
-	struct change reverse = {
-		.iptables = change->iptables,
-		.flags = FIREWALL_MISSING_OK | FIREWALL_REPLACE,
-		.error = &ignored,
-	};
+	struct change reverse = { .iptables = change->iptables, .error = &ignored };
 	int r = reverse_of(&step->edit, &add, &remove);
 
-	reverse.add = add.items;
-	reverse.add_len = add.len;
-	reverse.remove = remove.items;
-	reverse.remove_len = remove.len;
+	reverse.what = (struct firewall_change){ add.items, add.len, remove.items, remove.len,
+						 FIREWALL_MISSING_OK | FIREWALL_REPLACE };
 	if (r == 0)
 		r = step_prepare(&reverse, step, step->table.family, step->table.id);
 	if (r == 0)
@@ -275,8 +260,8 @@ static void steps_clear(struct change *change)
  * ports; then the rest of what goes. */
 static int change_both(struct change *change)
 {
-	const struct rule *remove = change->remove;
-	size_t len = change->remove_len;
+	const struct rule *remove = change->what.remove;
+	size_t len = change->what.remove_len;
 	rule_vector first = { 0 }, rest = { 0 };
 	int r = 0;
 
@@ -289,14 +274,14 @@ static int change_both(struct change *change)
 		else
 			r = error_oom(change->error);
 	}
-	change->remove = first.items;
-	change->remove_len = first.len;
+	change->what.remove = first.items;
+	change->what.remove_len = first.len;
 	if (r == 0)
 		r = change_apply(change);
-	change->add_len = 0;
-	change->remove = rest.items;
-	change->remove_len = rest.len;
-	change->flags &= ~FIREWALL_BASE;
+	change->what.add_len = 0;
+	change->what.remove = rest.items;
+	change->what.remove_len = rest.len;
+	change->what.flags &= ~FIREWALL_BASE;
 	if (r == 0 && rest.len)
 		r = change_apply(change);
 	/* they point to the rules */
@@ -310,21 +295,13 @@ int iptables_apply_locked(struct iptables *iptables, const struct firewall_chang
 			  struct error *error)
 {
 	CLEANUP(rules_clear) rule_vector base = { 0 };
-	struct change work = {
-		.iptables = iptables,
-		.flags = change->flags,
-		.add = change->add,
-		.add_len = change->add_len,
-		.remove = change->remove,
-		.remove_len = change->remove_len,
-		.error = error,
-	};
+	struct change work = { .iptables = iptables, .what = *change, .error = error };
 	int r;
 
 	if (plan_rules(IPTABLES_TRAITS, PLAN_BASE, NULL, &base) < 0)
 		return error_oom(error);
 	work.base = base;
-	r = work.add_len && work.remove_len ? change_both(&work) : change_apply(&work);
+	r = change->add_len && change->remove_len ? change_both(&work) : change_apply(&work);
 	steps_clear(&work);
 	return r;
 }

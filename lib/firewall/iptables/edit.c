@@ -144,7 +144,7 @@ int chain_note(item_vector *chains, const char *chain, bool may_be_known)
 	return !item ? -ENOMEM : string_copy(item->chain, sizeof(item->chain), chain);
 }
 
-int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *missing)
+int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *add)
 {
 	item_vector items = { 0 };
 	int r = 0;
@@ -161,14 +161,13 @@ int base_check(struct table *table, const rule_vector *base, uint32_t flags, ite
 	for (size_t i = 0; i < items.len && r == 0; i++) {
 		if (items.items[i].found)
 			continue;
-		r = item_add(missing, items.items[i].rule);
+		r = flags & FIREWALL_BASE ? item_add(add, items.items[i].rule) :
+					    FIREWALL_BASE_MISSING;
 		if (r == 0)
-			missing->items[missing->len - 1].moved = items.items[i].moved;
+			add->items[add->len - 1].moved = items.items[i].moved;
 	}
 	free(items.items);
-	if (r < 0)
-		return r;
-	return missing->len ? FIREWALL_BASE_MISSING : 0;
+	return r;
 }
 
 /* ---- taking out ---- */

@@ -239,8 +239,9 @@ int chain_find(struct table *table, struct item *items, size_t len, uint32_t fla
 int chain_note(item_vector *chains, const char *chain, bool may_be_known);
 /* -EEXIST, -ENOENT, FIREWALL_BASE_MISSING as firewall.h has it. */
 int edit_table(struct edit *edit, struct error *error);
-/* 0, or FIREWALL_BASE_MISSING; *missing gets the items of the base that are. */
-int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *missing);
+/* Does the base stand? What is missing is added to *add with FIREWALL_BASE, else
+ * FIREWALL_BASE_MISSING. */
+int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *add);
 
 /* DNAT rules: out of the tree; and whether they may come, and where to. */
 int ports_remove(struct edit *edit, struct item *items, size_t len);
