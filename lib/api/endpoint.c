@@ -32,8 +32,8 @@ static void add_gateways(const struct network *network, struct bn_endpoint *endp
 {
 	const struct subnet *subnet;
 
-	for (size_t f = 0; f < FAMILIES; f++) {
-		subnet = network_subnet(network, families[f]);
+	for_each_family(family) {
+		subnet = network_subnet(network, family);
 		if (subnet)
 			addr_format(&subnet->gateway,
 				    endpoint->gateways[endpoint->gateway_count++]);

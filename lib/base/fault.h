@@ -9,7 +9,7 @@ extern int (*fault_hook)(const char *step);
 #define FAULT(step) (fault_hook ? fault_hook(step) : 0)
 #define FAULTS (fault_hook != NULL)
 #else
-#define FAULT(step) 0
+#define FAULT(step) ((void)(step), 0)
 #define FAULTS 0
 #endif
 

@@ -27,12 +27,6 @@ static bool has_family(const struct subnet *subnet)
 	return subnet->prefix.addr.family != 0;
 }
 
-static void add_bridge_delete(struct rtnl_batch *batch, const char *name)
-{
-	rtnl_add_link(batch, RTM_DELLINK, 0, 0);
-	rtnl_put_string(batch, IFLA_IFNAME, name);
-}
-
 /* ---- a bridge of our own ---- */
 
 /* An address of its own: else it would change as ports with lower ones come and go. */
@@ -66,8 +60,7 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	int r;
 
 	bridge_mac(config, mac);
-	rtnl_add_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
-	rtnl_put_string(&batch, IFLA_IFNAME, config->name);
+	rtnl_add_named(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, config->name);
 	rtnl_put(&batch, IFLA_ADDRESS, mac, sizeof(mac));
 	rtnl_put_u32(&batch, IFLA_GROUP, LINK_GROUP_NEWBORN);
 	info = rtnl_nest(&batch, IFLA_LINKINFO);
@@ -76,9 +69,7 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	rtnl_put_u32(&batch, IFLA_BR_STP_STATE, 0);
 	rtnl_nest_end(&batch, data);
 	rtnl_nest_end(&batch, info);
-	r = FAULT("link.bridge.create");
-	if (r == 0)
-		r = rtnl_run(handle, &batch);
+	r = rtnl_run_step(handle, &batch, "link.bridge.create");
 	if (r == -EEXIST)
 		return error_set(error, r, BN_REASON_INTERFACE_EXISTS,
 				 "the host has an interface %s already; choose another bridge name "
@@ -90,19 +81,15 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 static int set_bridge_sysctls(const struct bridge_config *config, bool has_ipv6,
 			      struct error *error)
 {
-	char path[SYSCTL_PATH_MAX];
 	int r = FAULT("link.bridge.sysctl");
 
 	if (r == 0 && has_ipv6)
-		r = sysctl_write(sysctl_interface_path(path, "ipv6", config->name, "disable_ipv6"),
-				 !has_family(&config->ipv6), error);
+		r = sysctl_interface_write("ipv6", config->name, "disable_ipv6",
+					   !has_family(&config->ipv6), error);
 	if (r == 0 && has_ipv6)
-		r = sysctl_write(sysctl_interface_path(path, "ipv6", config->name, "accept_ra"), 0,
-				 error);
+		r = sysctl_interface_write("ipv6", config->name, "accept_ra", 0, error);
 	if (r == 0 && has_family(&config->ipv4))
-		r = sysctl_write(sysctl_interface_path(path, "ipv4", config->name,
-						       "route_localnet"),
-				 1, error);
+		r = sysctl_interface_write("ipv4", config->name, "route_localnet", 1, error);
 	return r;
 }
 
@@ -114,16 +101,13 @@ static int mark_bridge(struct link_handle *handle, const struct bridge_config *c
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
-	rtnl_add_link(&batch, RTM_NEWLINK, 0, 0);
-	rtnl_put_string(&batch, IFLA_IFNAME, config->name);
+	rtnl_add_named(&batch, RTM_NEWLINK, 0, config->name);
 	rtnl_put_string(&batch, IFLA_IFALIAS, config->alias);
 	rtnl_put_u32(&batch, IFLA_GROUP, 0);
 	rtnl_put_u32(&batch, IFLA_MTU, config->mtu);
 	if (has_ipv6)
 		rtnl_put_no_addr_gen(&batch);
-	r = FAULT("link.bridge.mark");
-	if (r == 0)
-		r = rtnl_run(handle, &batch);
+	r = rtnl_run_step(handle, &batch, "link.bridge.mark");
 	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "set the alias, and the MTU %u, of bridge %s",
@@ -149,13 +133,10 @@ static int address_bridge(struct link_handle *handle, const struct bridge_config
 	 * and the kernel's own would be tentative for a second. */
 	if (has_family(&config->ipv6))
 		rtnl_add_address(&batch, RTM_NEWADDR, index, &local, ADDRESS_OURS);
-	rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
-	rtnl_put_flags(&batch, IFF_UP, IFF_UP);
+	rtnl_add_link_up(&batch, index);
 	if (has_family(&config->ipv6))
 		rtnl_watch_address(handle, index, &config->ipv6.gateway);
-	r = FAULT("link.bridge.address");
-	if (r == 0)
-		r = rtnl_run(handle, &batch);
+	r = rtnl_run_step(handle, &batch, "link.bridge.address");
 	if (r == 0 && has_family(&config->ipv6))
 		rtnl_await_address(handle);
 	if (r == 0)
@@ -188,15 +169,8 @@ static int create_own_bridge(struct link_handle *handle, const struct bridge_con
 		r = mark_bridge(handle, config, has_ipv6, error);
 	if (r == 0)
 		r = address_bridge(handle, config, error);
-	if (r < 0) {
-		CLEANUP_BATCH struct rtnl_batch undo = { 0 };
-		deadline_ms deadline = handle->deadline;
-
-		handle->deadline = 0;
-		add_bridge_delete(&undo, config->name);
-		rtnl_run(handle, &undo);
-		handle->deadline = deadline;
-	}
+	if (r < 0)
+		rtnl_delete_link(handle, config->name);
 	return r;
 }
 
@@ -216,12 +190,11 @@ static int set_localnet(struct link_handle *handle, const struct bridge_config *
 			uint32_t index, bool on, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-	char path[SYSCTL_PATH_MAX], mark[LOCALNET_MARK_MAX];
+	char mark[LOCALNET_MARK_MAX];
 	struct nlattr *list;
 	int r;
 
-	sysctl_interface_path(path, "ipv4", config->name, "route_localnet");
-	if (on && sysctl_read(path) == 1)
+	if (on && sysctl_interface_read("ipv4", config->name, "route_localnet") == 1)
 		return 0;
 	rtnl_add_link(&batch, on ? RTM_NEWLINKPROP : RTM_DELLINKPROP,
 		      on ? NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND : 0, index);
@@ -230,7 +203,7 @@ static int set_localnet(struct link_handle *handle, const struct bridge_config *
 	rtnl_nest_end(&batch, list);
 	/* The mark goes first and comes last, so that what we set is never without it. */
 	if (!on) {
-		r = sysctl_write(path, 0, error);
+		r = sysctl_interface_write("ipv4", config->name, "route_localnet", 0, error);
 		if (r < 0)
 			return r;
 	}
@@ -239,14 +212,14 @@ static int set_localnet(struct link_handle *handle, const struct bridge_config *
 	if (r < 0 && r != -EOPNOTSUPP && r != -EEXIST)
 		return rtnl_failure(error, &batch, r, "mark bridge %s with the name %s",
 				    config->name, mark);
-	return on ? sysctl_write(path, 1, error) : 0;
+	if (!on)
+		return 0;
+	return sysctl_interface_write("ipv4", config->name, "route_localnet", 1, error);
 }
 
 static int check_adopted(const struct bridge_config *config, struct link_info *info, int found,
 			 struct error *error)
 {
-	char path[SYSCTL_PATH_MAX];
-
 	if (found == -ENODEV)
 		return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
 				 "bridge %s does not exist; create it first or leave the bridge "
@@ -259,7 +232,7 @@ static int check_adopted(const struct bridge_config *config, struct link_info *i
 				 "interface %s is not a bridge (%s); give another bridge name",
 				 config->name, info->kind[0] ? info->kind : "a device");
 	if (has_family(&config->ipv6) &&
-	    sysctl_read(sysctl_interface_path(path, "ipv6", config->name, "disable_ipv6")) != 0)
+	    sysctl_interface_read("ipv6", config->name, "disable_ipv6") != 0)
 		return error_set(error, -EOPNOTSUPP, BN_REASON_BRIDGE_INVALID,
 				 "bridge %s has no IPv6; turn it on with "
 				 "net.ipv6.conf.%s.disable_ipv6=0 or leave the IPv6 subnet out",
@@ -279,7 +252,7 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 	r = link_info_get(handle, config->name, NULL, &info, error);
 	r = check_adopted(config, &info, r, error);
 	if (r == 0)
-		r = link_addresses(handle, info.index, false, &addresses, error);
+		r = link_addresses(handle, info.interface.index, false, &addresses, error);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++) {
@@ -287,14 +260,13 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 
 		if (!has_family(subnets[i]) || find_address(&addresses, &address))
 			continue;
-		rtnl_add_address(&batch, RTM_NEWADDR, info.index, &address, ADDRESS_OURS);
+		rtnl_add_address(&batch, RTM_NEWADDR, info.interface.index, &address, ADDRESS_OURS);
 		if (address.addr.family == AF_INET6)
-			rtnl_watch_address(handle, info.index, &address.addr);
+			rtnl_watch_address(handle, info.interface.index, &address.addr);
 	}
 	free(addresses.items);
-	if (!(info.flags & IFF_UP)) {
-		rtnl_add_link(&batch, RTM_NEWLINK, 0, info.index);
-		rtnl_put_flags(&batch, IFF_UP, IFF_UP);
+	if (!(info.interface.flags & IFF_UP)) {
+		rtnl_add_link_up(&batch, info.interface.index);
 	}
 	r = FAULT("link.bridge.adopt");
 	if (r == 0 && (batch.len || batch.error))
@@ -306,7 +278,7 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 		rtnl_await_address(handle);
 	}
 	if (r == 0 && has_family(&config->ipv4))
-		r = set_localnet(handle, config, info.index, true, error);
+		r = set_localnet(handle, config, info.interface.index, true, error);
 	if (r < 0)
 		bridge_delete(handle, config, NULL);
 	return r;
@@ -321,18 +293,18 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 	int r;
 
 	if (info->has_altname) {
-		r = set_localnet(handle, config, info->index, false, error);
+		r = set_localnet(handle, config, info->interface.index, false, error);
 		if (r < 0)
 			return r;
 	}
-	r = link_addresses(handle, info->index, false, &addresses, error);
+	r = link_addresses(handle, info->interface.index, false, &addresses, error);
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subnets); i++) {
 		struct prefix address = gateway_prefix(subnets[i]);
 		const struct address_info *found =
 			has_family(subnets[i]) ? find_address(&addresses, &address) : NULL;
 
 		if (found && found->protocol == ADDRESS_OURS)
-			rtnl_add_address(&batch, RTM_DELADDR, info->index, &address, 0);
+			rtnl_add_address(&batch, RTM_DELADDR, info->interface.index, &address, 0);
 	}
 	free(addresses.items);
 	if (r == 0 && (batch.len || batch.error))
@@ -367,10 +339,8 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 	/* Someone else's by now. */
 	if (strcmp(info.alias, config->alias) != 0 && info.group != LINK_GROUP_NEWBORN)
 		return 0;
-	rtnl_add_link(&batch, RTM_DELLINK, 0, info.index);
-	r = FAULT("link.bridge.delete");
-	if (r == 0)
-		r = rtnl_run(handle, &batch);
+	rtnl_add_link(&batch, RTM_DELLINK, 0, info.interface.index);
+	r = rtnl_run_step(handle, &batch, "link.bridge.delete");
 	if (r == 0 || r == -ENODEV)
 		return 0;
 	return rtnl_failure(error, &batch, r, "delete bridge %s", config->name);

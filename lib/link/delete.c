@@ -59,8 +59,7 @@ static int find_ours(struct link_handle *handle, const char *const *names, size_
 		int r;
 
 		for (size_t i = 0; i < some; i++) {
-			rtnl_add_link(&batch, RTM_GETLINK, 0, 0);
-			rtnl_put_string(&batch, IFLA_IFNAME, names[i]);
+			rtnl_add_named(&batch, RTM_GETLINK, 0, names[i]);
 			rtnl_put_u32(&batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 		}
 		r = run_passing_missing(handle, &batch);

@@ -67,11 +67,10 @@ static bool needs_hairpin(const struct endpoint *endpoint)
 static void put_hairpin(struct rtnl_batch *batch)
 {
 	struct nlattr *info = rtnl_nest(batch, IFLA_LINKINFO), *data;
-	const uint8_t on = 1;
 
 	rtnl_put_string(batch, IFLA_INFO_SLAVE_KIND, "bridge");
 	data = rtnl_nest(batch, IFLA_INFO_SLAVE_DATA);
-	rtnl_put(batch, IFLA_BRPORT_MODE, &on, sizeof(on));
+	rtnl_put_u8(batch, IFLA_BRPORT_MODE, 1);
 	rtnl_nest_end(batch, data);
 	rtnl_nest_end(batch, info);
 }
@@ -130,9 +129,7 @@ static int create_pair(struct link_handle *handle, const struct sandbox *sandbox
 	int r;
 
 	add_pair(&batch, config->endpoint, bridge, sandbox->fd);
-	r = FAULT("link.endpoint.create");
-	if (r == 0)
-		r = rtnl_run(handle, &batch);
+	r = rtnl_run_step(handle, &batch, "link.endpoint.create");
 	*ret_made = r == 0 || (batch.sent && batch.failed == batch.len);
 	if (r == -EEXIST)
 		return name_taken_error(handle, sandbox, config->endpoint, error);
@@ -149,27 +146,18 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
-	rtnl_add_link(&batch, RTM_NEWLINK, 0, 0);
-	rtnl_put_string(&batch, IFLA_IFNAME, endpoint->host_interface);
+	rtnl_add_named(&batch, RTM_NEWLINK, 0, endpoint->host_interface);
 	rtnl_put_string(&batch, IFLA_IFALIAS, config->alias);
 	rtnl_put_u32(&batch, IFLA_GROUP, 0);
 	if (needs_hairpin(endpoint))
 		put_hairpin(&batch);
 	if (knows_ipv6(handle, endpoint))
 		rtnl_put_no_addr_gen(&batch);
-	r = FAULT("link.endpoint.mark");
-	if (r == 0)
-		r = rtnl_run(handle, &batch);
+	r = rtnl_run_step(handle, &batch, "link.endpoint.mark");
 	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "mark interface %s of endpoint %s",
 			    endpoint->host_interface, endpoint->id);
-}
-
-static void add_loopback_up(struct rtnl_batch *batch)
-{
-	rtnl_add_link(batch, RTM_NEWLINK, 0, LOOPBACK_INDEX);
-	rtnl_put_flags(batch, IFF_UP, IFF_UP);
 }
 
 static int address_interface(struct link_handle *inside, const struct endpoint *endpoint,
@@ -178,7 +166,7 @@ static int address_interface(struct link_handle *inside, const struct endpoint *
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
-	add_loopback_up(&batch);
+	rtnl_add_link_up(&batch, LOOPBACK_INDEX);
 	/* By itself, as the kernel would look at IFF_UP before it. */
 	if (!endpoint->ipv6.addr.family && knows_ipv6(inside, endpoint)) {
 		rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
@@ -188,11 +176,8 @@ static int address_interface(struct link_handle *inside, const struct endpoint *
 		rtnl_add_address(&batch, RTM_NEWADDR, index, &endpoint->ipv4, 0);
 	if (endpoint->ipv6.addr.family)
 		rtnl_add_address(&batch, RTM_NEWADDR, index, &endpoint->ipv6, 0);
-	rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
-	rtnl_put_flags(&batch, IFF_UP, IFF_UP);
-	r = FAULT("link.endpoint.address");
-	if (r == 0)
-		r = rtnl_run(inside, &batch);
+	rtnl_add_link_up(&batch, index);
+	r = rtnl_run_step(inside, &batch, "link.endpoint.address");
 	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "set up interface %s of endpoint %s",
@@ -246,9 +231,7 @@ static int replace_default_routes(struct link_handle *inside, const char *interf
 		rtnl_add_route(&batch, NLM_F_REPLACE, index, NULL, ipv6);
 	if (!batch.len && !batch.error)
 		return 0;
-	r = FAULT("link.route.default");
-	if (r == 0)
-		r = rtnl_run(inside, &batch);
+	r = rtnl_run_step(inside, &batch, "link.route.default");
 	if (r == 0)
 		return 0;
 	addr_format(ipv4->family && batch.failed == 0 ? ipv4 : ipv6, gateway);
@@ -261,11 +244,8 @@ static int enable_ipv6(const struct sandbox *sandbox, const struct endpoint *end
 		       struct link_handle *inside, struct error *error)
 {
 	CLEANUP_RTNL struct link_handle second = { .fd = -1 };
-	struct sandbox_thread thread;
-	int r;
 
-	r = sandbox_thread_start(&thread, sandbox, endpoint->interface, inside->deadline, error);
-	return r < 0 ? r : sandbox_thread_join(&thread, &second, error);
+	return sandbox_link_open(sandbox, endpoint->interface, inside->deadline, &second, error);
 }
 
 static int configure_sandbox(struct link_handle *inside, const struct link_endpoint_config *config,
@@ -294,19 +274,6 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 	if (endpoint->ipv6.addr.family)
 		rtnl_await_address(inside);
 	return 0;
-}
-
-static void delete_pair(struct link_handle *handle, const char *host_interface)
-{
-	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-	deadline_ms deadline = handle->deadline;
-
-	/* Also when the time is up: the kernel answers at once. */
-	handle->deadline = 0;
-	rtnl_add_link(&batch, RTM_DELLINK, 0, 0);
-	rtnl_put_string(&batch, IFLA_IFNAME, host_interface);
-	rtnl_run(handle, &batch);
-	handle->deadline = deadline;
 }
 
 /* A thread gets the socket of the sandbox while the host's end is made, so that nobody waits for
@@ -352,7 +319,7 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 	r = create_endpoint(handle, sandbox, config, bridge, &made, error);
 	if (r < 0) {
 		if (made)
-			delete_pair(handle, endpoint->host_interface);
+			rtnl_delete_link(handle, endpoint->host_interface);
 		return r;
 	}
 	/* The port first, then the bridge: its own carrier comes with its first port. */
@@ -366,13 +333,10 @@ int link_endpoint_cut(struct link_handle *handle, const char *host_interface, st
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
-	rtnl_add_link(&batch, RTM_NEWLINK, 0, 0);
-	rtnl_put_string(&batch, IFLA_IFNAME, host_interface);
+	rtnl_add_named(&batch, RTM_NEWLINK, 0, host_interface);
 	rtnl_put_u32(&batch, IFLA_MASTER, 0);
 	rtnl_put_flags(&batch, 0, IFF_UP);
-	r = FAULT("link.endpoint.cut");
-	if (r == 0)
-		r = rtnl_run(handle, &batch);
+	r = rtnl_run_step(handle, &batch, "link.endpoint.cut");
 	if (r == 0 || r == -ENODEV)
 		return 0;
 	return rtnl_failure(error, &batch, r, "cut interface %s off its bridge", host_interface);
@@ -382,12 +346,11 @@ int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
-	int r;
+	int r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
 
-	r = sandbox_link_open(sandbox, deadline, &inside, error);
 	if (r < 0)
 		return r;
-	add_loopback_up(&batch);
+	rtnl_add_link_up(&batch, LOOPBACK_INDEX);
 	r = rtnl_run(&inside, &batch);
 	if (r == 0)
 		return 0;
@@ -400,9 +363,8 @@ int link_set_default_route(const struct sandbox *sandbox, const char *interface,
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
 	const struct addr none = { 0 };
 	uint32_t index;
-	int r;
+	int r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
 
-	r = sandbox_link_open(sandbox, deadline, &inside, error);
 	if (r < 0)
 		return r;
 	index = rtnl_link_index(&inside, interface);

@@ -153,12 +153,9 @@ static void list_suspects(uint8_t protocol, struct suspects *suspects)
 	if (take_port(&any, protocol, 0, true, &fd) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&own, &len) < 0)
 		return;
-	for (size_t i = 0; i < FAMILIES; i++) {
-		int r = sockets_each(families[i], protocol, mark_suspect, suspects);
-
-		if (r < 0 && families[i] == AF_INET)
-			return;
-	}
+	if (sockets_each(AF_INET, protocol, mark_suspect, suspects) < 0)
+		return;
+	sockets_each(AF_INET6, protocol, mark_suspect, suspects);
 	suspects->listed = bit_is_set(suspects->bits, ntohs(own.sin_port));
 }
 
@@ -171,10 +168,10 @@ static bool is_clear(const struct suspects *suspects, const struct addr *addr, u
 
 static int check_mapping(const struct port *port, struct suspects *suspects, struct error *error)
 {
-	for (size_t i = 0; i < FAMILIES; i++) {
+	for_each_family(family) {
 		struct addr addr;
 
-		if (!bind_address(port, families[i], &addr))
+		if (!bind_address(port, family, &addr))
 			continue;
 		for (uint32_t n = 0; n < port->count; n++) {
 			uint16_t number = (uint16_t)(port->host_port + n);
@@ -250,10 +247,10 @@ int hostport_hold(const struct port *port, fd_vector *fds, struct error *error)
 	size_t before = fds->len;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < FAMILIES; i++) {
+	for_each_family(family) {
 		struct addr addr;
 
-		if (!bind_address(port, families[i], &addr))
+		if (!bind_address(port, family, &addr))
 			continue;
 		for (uint32_t n = 0; r == 0 && n < port->count; n++)
 			r = hold_port(&addr, port->protocol, (uint16_t)(port->host_port + n), fds,

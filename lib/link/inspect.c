@@ -73,15 +73,14 @@ static int take_address(void *userdata, size_t request, const struct nlmsghdr *r
 int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
 		   address_vector *addresses, struct error *error)
 {
-	for (size_t i = 0; i < FAMILIES; i++) {
+	for_each_family(family) {
 		struct addresses_query query = { index, prefix, addresses, addresses->len };
-		struct ifaddrmsg header = { .ifa_family = (uint8_t)families[i],
-					    .ifa_index = index };
+		struct ifaddrmsg header = { .ifa_family = (uint8_t)family, .ifa_index = index };
 		CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_address,
 							  .userdata = &query };
 		int r;
 
-		if (families[i] == AF_INET6 && !handle->has_ipv6)
+		if (family == AF_INET6 && !handle->has_ipv6)
 			continue;
 		rtnl_add(&batch, RTM_GETADDR, 0, &header, sizeof(header));
 		r = rtnl_dump(handle, &batch);
@@ -125,16 +124,9 @@ int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresse
 
 /* ---- links ---- */
 
-static void add_get_link(struct rtnl_batch *batch, const char *name, uint32_t filter)
-{
-	rtnl_add_link(batch, RTM_GETLINK, 0, 0);
-	rtnl_put_string(batch, IFLA_IFNAME, name);
-	rtnl_put_u32(batch, IFLA_EXT_MASK, filter);
-}
-
-struct link_info_query {
+struct link_query {
 	const char *altname;
-	struct link_info *info;
+	struct link_info info;
 };
 
 static bool has_altname(const struct nlattr *list, const char *altname)
@@ -153,70 +145,12 @@ static bool has_altname(const struct nlattr *list, const char *altname)
 	return false;
 }
 
-static int take_link_info(void *userdata, size_t request, const struct nlmsghdr *reply)
+static void read_stats(const struct nlattr *attr, struct interface *interface)
 {
-	struct link_info_query *query = userdata;
-	struct nlattr *attrs[IFLA_MAX + 1], *kind = NULL;
-	const struct ifinfomsg *link = nlmsg_data(reply);
-
-	(void)request;
-	if (reply->nlmsg_type != RTM_NEWLINK ||
-	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
-		return 0;
-	query->info->index = (uint32_t)link->ifi_index;
-	query->info->flags = link->ifi_flags;
-	if (attrs[IFLA_LINKINFO])
-		kind = nla_find(nla_data(attrs[IFLA_LINKINFO]), nla_len(attrs[IFLA_LINKINFO]),
-				IFLA_INFO_KIND);
-	if (kind)
-		nla_strlcpy(query->info->kind, kind, sizeof(query->info->kind));
-	if (attrs[IFLA_GROUP])
-		query->info->group = nla_get_u32(attrs[IFLA_GROUP]);
-	if (attrs[IFLA_IFALIAS])
-		nla_strlcpy(query->info->alias, attrs[IFLA_IFALIAS], sizeof(query->info->alias));
-	query->info->has_altname = has_altname(attrs[IFLA_PROP_LIST], query->altname);
-	return 0;
-}
-
-int link_info_get(struct link_handle *handle, const char *name, const char *altname,
-		  struct link_info *ret_info, struct error *error)
-{
-	struct link_info info = { 0 };
-	struct link_info_query query = { altname, &info };
-	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_link_info, .userdata = &query };
-	int r;
-
-	add_get_link(&batch, name, RTEXT_FILTER_SKIP_STATS);
-	r = rtnl_run(handle, &batch);
-	if (r == -ENODEV)
-		return r;
-	if (r < 0)
-		return rtnl_failure(error, &batch, r, "look up interface %s", name);
-	*ret_info = info;
-	return 0;
-}
-
-static int take_interface(void *userdata, size_t request, const struct nlmsghdr *reply)
-{
-	struct interface *interface = userdata;
-	const struct ifinfomsg *link = nlmsg_data(reply);
-	struct nlattr *attrs[IFLA_MAX + 1];
 	struct rtnl_link_stats64 stats = { 0 };
 
-	(void)request;
-	if (reply->nlmsg_type != RTM_NEWLINK ||
-	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
-		return 0;
-	interface->index = (uint32_t)link->ifi_index;
-	interface->flags = link->ifi_flags;
-	if (attrs[IFLA_IFNAME])
-		nla_strlcpy(interface->name, attrs[IFLA_IFNAME], sizeof(interface->name));
-	if (attrs[IFLA_MTU])
-		interface->mtu = nla_get_u32(attrs[IFLA_MTU]);
-	if (attrs[IFLA_ADDRESS])
-		nla_memcpy(interface->mac, attrs[IFLA_ADDRESS], MAC_LEN);
-	if (attrs[IFLA_STATS64])
-		nla_memcpy(&stats, attrs[IFLA_STATS64], sizeof(stats));
+	if (attr)
+		nla_memcpy(&stats, attr, sizeof(stats));
 	interface->rx_packets = stats.rx_packets;
 	interface->rx_bytes = stats.rx_bytes;
 	interface->rx_errors = stats.rx_errors;
@@ -225,39 +159,95 @@ static int take_interface(void *userdata, size_t request, const struct nlmsghdr 
 	interface->tx_bytes = stats.tx_bytes;
 	interface->tx_errors = stats.tx_errors;
 	interface->tx_dropped = stats.tx_dropped;
+}
+
+static void read_string(const struct nlattr *attr, char *text, size_t size)
+{
+	if (attr)
+		nla_strlcpy(text, attr, size);
+}
+
+static int take_link(void *userdata, size_t request, const struct nlmsghdr *reply)
+{
+	struct link_query *query = userdata;
+	struct link_info *info = &query->info;
+	struct interface *interface = &info->interface;
+	struct nlattr *attrs[IFLA_MAX + 1];
+	const struct ifinfomsg *link = nlmsg_data(reply);
+
+	(void)request;
+	if (reply->nlmsg_type != RTM_NEWLINK ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
+		return 0;
+	interface->index = (uint32_t)link->ifi_index;
+	interface->flags = link->ifi_flags;
+	read_string(attrs[IFLA_IFNAME], interface->name, sizeof(interface->name));
+	if (attrs[IFLA_MTU])
+		interface->mtu = nla_get_u32(attrs[IFLA_MTU]);
+	if (attrs[IFLA_ADDRESS])
+		nla_memcpy(interface->mac, attrs[IFLA_ADDRESS], MAC_LEN);
+	read_stats(attrs[IFLA_STATS64], interface);
+	if (attrs[IFLA_LINKINFO])
+		read_string(nla_find(nla_data(attrs[IFLA_LINKINFO]), nla_len(attrs[IFLA_LINKINFO]),
+				     IFLA_INFO_KIND),
+			    info->kind, sizeof(info->kind));
+	if (attrs[IFLA_GROUP])
+		info->group = nla_get_u32(attrs[IFLA_GROUP]);
+	read_string(attrs[IFLA_IFALIAS], info->alias, sizeof(info->alias));
+	info->has_altname = has_altname(attrs[IFLA_PROP_LIST], query->altname);
 	return 0;
+}
+
+static int look_up_link(struct link_handle *handle, const char *name, uint32_t filter,
+			struct link_query *query, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_link, .userdata = query };
+	int r;
+
+	rtnl_add_named(&batch, RTM_GETLINK, 0, name);
+	rtnl_put_u32(&batch, IFLA_EXT_MASK, filter);
+	r = rtnl_run(handle, &batch);
+	if (r == 0 || r == -ENODEV)
+		return r;
+	return rtnl_failure(error, &batch, r, "look up interface %s", name);
+}
+
+int link_info_get(struct link_handle *handle, const char *name, const char *altname,
+		  struct link_info *ret_info, struct error *error)
+{
+	struct link_query query = { .altname = altname };
+	int r = look_up_link(handle, name, RTEXT_FILTER_SKIP_STATS, &query, error);
+
+	if (r == 0)
+		*ret_info = query.info;
+	return r;
 }
 
 int link_interface_get(struct link_handle *handle, const char *name,
 		       struct interface *ret_interface, struct error *error)
 {
-	struct interface interface = { 0 };
-	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_interface, .userdata = &interface };
-	int r;
+	struct link_query query = { 0 };
+	struct interface *interface = &query.info.interface;
+	int r = look_up_link(handle, name, 0, &query, error);
 
-	add_get_link(&batch, name, 0);
-	r = rtnl_run(handle, &batch);
 	if (r == -ENODEV)
 		return error_set(error, r, BN_REASON_KERNEL,
 				 "interface %s does not exist; it was deleted by someone", name);
+	if (r == 0)
+		r = append_addresses(handle, interface->index, false, &interface->addresses, error);
 	if (r < 0)
-		return rtnl_failure(error, &batch, r, "look up interface %s", name);
-	r = append_addresses(handle, interface.index, false, &interface.addresses, error);
-	if (r < 0) {
-		interface_clear(&interface);
-		return r;
-	}
-	*ret_interface = interface;
-	return 0;
+		interface_clear(interface);
+	else
+		*ret_interface = *interface;
+	return r;
 }
 
 int sandbox_interface_get(const struct sandbox *sandbox, const char *name, deadline_ms deadline,
 			  struct interface *ret_interface, struct error *error)
 {
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
-	int r;
+	int r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
 
-	r = sandbox_link_open(sandbox, deadline, &inside, error);
 	return r < 0 ? r : link_interface_get(&inside, name, ret_interface, error);
 }
 
@@ -329,10 +319,10 @@ static int take_route(void *userdata, size_t request, const struct nlmsghdr *rep
 }
 
 /* table 0: all */
-static int routes_each(struct link_handle *handle, uint8_t family, uint8_t table,
+static int routes_each(struct link_handle *handle, int family, uint8_t table,
 		       struct routes_query *query, struct error *error)
 {
-	struct rtmsg header = { .rtm_family = family, .rtm_table = table };
+	struct rtmsg header = { .rtm_family = (uint8_t)family, .rtm_table = table };
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_route, .userdata = query };
 	int r;
 
@@ -352,10 +342,11 @@ int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes
 	prefix_vector prefixes = { 0 };
 	int r = append_addresses(handle, 0, true, &prefixes, error);
 
-	for (size_t i = 0; r == 0 && i < FAMILIES; i++) {
+	for_each_family(family) {
 		struct routes_query query = { .prefixes = &prefixes, .before = prefixes.len };
 
-		r = routes_each(handle, (uint8_t)families[i], 0, &query, error);
+		if (r == 0)
+			r = routes_each(handle, family, 0, &query, error);
 	}
 	if (r < 0)
 		free(prefixes.items);
@@ -367,24 +358,24 @@ int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes
 static int interface_mtu(struct link_handle *handle, uint32_t index, uint32_t *ret_mtu,
 			 struct error *error)
 {
-	struct interface interface = { 0 };
-	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_interface, .userdata = &interface };
+	struct link_query query = { 0 };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_link, .userdata = &query };
 	int r;
 
 	rtnl_add_link(&batch, RTM_GETLINK, 0, index);
 	r = rtnl_run(handle, &batch);
 	if (r < 0)
 		return rtnl_failure(error, &batch, r, "look up the interface of the default route");
-	*ret_mtu = interface.mtu;
+	*ret_mtu = query.info.interface.mtu;
 	return 0;
 }
 
 int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error)
 {
-	for (size_t i = 0; i < FAMILIES; i++) {
+	for_each_family(family) {
 		prefix_vector routes = { 0 };
 		struct routes_query query = { .prefixes = &routes };
-		int r = routes_each(handle, (uint8_t)families[i], RT_TABLE_MAIN, &query, error);
+		int r = routes_each(handle, family, RT_TABLE_MAIN, &query, error);
 
 		free(routes.items);
 		if (r < 0)

@@ -46,6 +46,18 @@ void rtnl_add_link(struct rtnl_batch *batch, int type, int flags, uint32_t index
 	rtnl_add(batch, type, flags, &header, sizeof(header));
 }
 
+void rtnl_add_named(struct rtnl_batch *batch, int type, int flags, const char *name)
+{
+	rtnl_add_link(batch, type, flags, 0);
+	rtnl_put_string(batch, IFLA_IFNAME, name);
+}
+
+void rtnl_add_link_up(struct rtnl_batch *batch, uint32_t index)
+{
+	rtnl_add_link(batch, RTM_NEWLINK, 0, index);
+	rtnl_put_flags(batch, IFF_UP, IFF_UP);
+}
+
 void rtnl_append(struct rtnl_batch *batch, const void *data, size_t len)
 {
 	struct nl_msg *message = last_message(batch);

@@ -33,24 +33,24 @@ int sandbox_thread_start(struct sandbox_thread *thread, const struct sandbox *sa
 int sandbox_thread_join(struct sandbox_thread *thread, struct link_handle *ret_handle,
 			struct error *error);
 /* Both at once. */
-int sandbox_link_open(const struct sandbox *sandbox, deadline_ms deadline,
+int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6, deadline_ms deadline,
 		      struct link_handle *ret_handle, struct error *error);
 
 /* ---- sysctl.c ---- */
 
-/* "/proc/sys/net/<family>/conf/<interface>/<key>"; a path, as an interface's name may hold dots. */
-#define SYSCTL_PATH_MAX 96
-const char *sysctl_interface_path(char path[static SYSCTL_PATH_MAX], const char *family,
-				  const char *interface, const char *key);
 /* The value, negative on failure. */
 int sysctl_read(const char *path);
 /* Written only if it has another value. */
 int sysctl_write(const char *path, int value, struct error *error);
+/* The same of net.<family>.conf.<interface>.<key>; family: "ipv4" or "ipv6". */
+int sysctl_interface_read(const char *family, const char *interface, const char *key);
+int sysctl_interface_write(const char *family, const char *interface, const char *key, int value,
+			   struct error *error);
 
 /* ---- inspect.c ---- */
 
 struct link_info {
-	uint32_t index, flags;
+	struct interface interface; /* without addresses and counters */
 	uint32_t group;
 	char kind[16];
 	char alias[ALIAS_MAX];

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/netlink.h"
 
 #define DUMP_TRIES 8
@@ -205,6 +206,24 @@ int rtnl_run(struct link_handle *handle, struct rtnl_batch *batch)
 	if (r < 0)
 		return r;
 	return batch->failed < batch->len ? batch->results[batch->failed] : 0;
+}
+
+int rtnl_run_step(struct link_handle *handle, struct rtnl_batch *batch, const char *step)
+{
+	int r = FAULT(step);
+
+	return r < 0 ? r : rtnl_run(handle, batch);
+}
+
+void rtnl_delete_link(struct link_handle *handle, const char *name)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	deadline_ms deadline = handle->deadline;
+
+	handle->deadline = 0;
+	rtnl_add_named(&batch, RTM_DELLINK, 0, name);
+	rtnl_run(handle, &batch);
+	handle->deadline = deadline;
 }
 
 int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch)

@@ -55,6 +55,9 @@ void rtnl_batch_clear(struct rtnl_batch *batch);
 /* Begin a message; what is put afterwards goes into it. A failure is kept in batch->error. */
 void rtnl_add(struct rtnl_batch *batch, int type, int flags, const void *header, size_t len);
 void rtnl_add_link(struct rtnl_batch *batch, int type, int flags, uint32_t index);
+/* The same about a link of that name. */
+void rtnl_add_named(struct rtnl_batch *batch, int type, int flags, const char *name);
+void rtnl_add_link_up(struct rtnl_batch *batch, uint32_t index);
 void rtnl_append(struct rtnl_batch *batch, const void *data, size_t len);
 void rtnl_put(struct rtnl_batch *batch, int attribute, const void *data, size_t len);
 void rtnl_put_u8(struct rtnl_batch *batch, int attribute, uint8_t value);
@@ -76,6 +79,10 @@ void rtnl_add_route(struct rtnl_batch *batch, int flags, uint32_t index,
 
 /* Send and wait for every answer. 0, or the first failure (batch->failed), or the transport's. */
 int rtnl_run(struct link_handle *handle, struct rtnl_batch *batch);
+/* The same, a step that fails where a test wants it to. */
+int rtnl_run_step(struct link_handle *handle, struct rtnl_batch *batch, const char *step);
+/* To undo its creation; also when the time is up, as the kernel answers at once. */
+void rtnl_delete_link(struct link_handle *handle, const char *name);
 /* The only message of the batch asks for a dump. -EAGAIN when it kept changing. */
 int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch);
 

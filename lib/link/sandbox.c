@@ -186,7 +186,6 @@ void sandbox_close(struct sandbox *sandbox)
 
 static int sandbox_thread_work(struct sandbox_thread *thread)
 {
-	char path[SYSCTL_PATH_MAX];
 	int r;
 
 	if (setns(thread->sandbox->fd, CLONE_NEWNET) < 0)
@@ -197,8 +196,7 @@ static int sandbox_thread_work(struct sandbox_thread *thread)
 	thread->ipv6_off = sysctl_read("/proc/sys/net/ipv6/conf/default/disable_ipv6") == 1;
 	if (r < 0 || !thread->enable_ipv6)
 		return r;
-	sysctl_interface_path(path, "ipv6", thread->enable_ipv6, "disable_ipv6");
-	r = sysctl_write(path, 0, &thread->error);
+	r = sysctl_interface_write("ipv6", thread->enable_ipv6, "disable_ipv6", 0, &thread->error);
 	if (r < 0)
 		rtnl_close(&thread->handle);
 	return r;
@@ -216,9 +214,8 @@ static int sandbox_thread_create(struct sandbox_thread *thread)
 {
 	pthread_attr_t attributes;
 	sigset_t all, before;
-	int r;
+	int r = pthread_attr_init(&attributes);
 
-	r = pthread_attr_init(&attributes);
 	if (r != 0)
 		return r;
 	pthread_attr_setstacksize(&attributes, THREAD_STACK);
@@ -264,11 +261,11 @@ int sandbox_thread_join(struct sandbox_thread *thread, struct link_handle *ret_h
 	return 0;
 }
 
-int sandbox_link_open(const struct sandbox *sandbox, deadline_ms deadline,
+int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6, deadline_ms deadline,
 		      struct link_handle *ret_handle, struct error *error)
 {
 	struct sandbox_thread thread;
-	int r = sandbox_thread_start(&thread, sandbox, NULL, deadline, error);
+	int r = sandbox_thread_start(&thread, sandbox, enable_ipv6, deadline, error);
 
 	return r < 0 ? r : sandbox_thread_join(&thread, ret_handle, error);
 }

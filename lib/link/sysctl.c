@@ -10,14 +10,7 @@
 #define IPV4_FORWARD "/proc/sys/net/ipv4/ip_forward"
 #define IPV6_CONF "/proc/sys/net/ipv6/conf"
 #define IPV6_FORWARD IPV6_CONF "/all/forwarding"
-
-/* Dotted names would take the dots of an interface's name (eth0.10) for separators. */
-const char *sysctl_interface_path(char path[static SYSCTL_PATH_MAX], const char *family,
-				  const char *interface, const char *key)
-{
-	snprintf(path, SYSCTL_PATH_MAX, "/proc/sys/net/%s/conf/%s/%s", family, interface, key);
-	return path;
-}
+#define SYSCTL_PATH_MAX 96
 
 int sysctl_read(const char *path)
 {
@@ -49,6 +42,29 @@ int sysctl_write(const char *path, int value, struct error *error)
 			 errno_text(errno));
 }
 
+/* Dotted names would take the dots of an interface's name (eth0.10) for separators. */
+static const char *interface_path(char path[static SYSCTL_PATH_MAX], const char *family,
+				  const char *interface, const char *key)
+{
+	snprintf(path, SYSCTL_PATH_MAX, "/proc/sys/net/%s/conf/%s/%s", family, interface, key);
+	return path;
+}
+
+int sysctl_interface_read(const char *family, const char *interface, const char *key)
+{
+	char path[SYSCTL_PATH_MAX];
+
+	return sysctl_read(interface_path(path, family, interface, key));
+}
+
+int sysctl_interface_write(const char *family, const char *interface, const char *key, int value,
+			   struct error *error)
+{
+	char path[SYSCTL_PATH_MAX];
+
+	return sysctl_write(interface_path(path, family, interface, key), value, error);
+}
+
 /* An interface that takes router advertisements stops taking them when it forwards, unless it is
  * told to (2), and the host would lose its default route. 2 means the same as 1 otherwise. */
 static int keep_router_advertisements(struct error *error)
@@ -61,16 +77,14 @@ static int keep_router_advertisements(struct error *error)
 		return error_set(error, -errno, BN_REASON_KERNEL, "cannot read %s: %s", IPV6_CONF,
 				 errno_text(errno));
 	while (r == 0 && (entry = readdir(directory))) {
-		char accept[SYSCTL_PATH_MAX], forwarding[SYSCTL_PATH_MAX];
 		const char *name = entry->d_name;
 
 		if (name[0] == '.' || strlen(name) >= IFNAMSIZ || strcmp(name, "all") == 0 ||
 		    strcmp(name, "default") == 0 || strcmp(name, "lo") == 0)
 			continue;
-		sysctl_interface_path(accept, "ipv6", name, "accept_ra");
-		sysctl_interface_path(forwarding, "ipv6", name, "forwarding");
-		if (sysctl_read(accept) == 1 && sysctl_read(forwarding) == 0)
-			r = sysctl_write(accept, 2, error);
+		if (sysctl_interface_read("ipv6", name, "accept_ra") == 1 &&
+		    sysctl_interface_read("ipv6", name, "forwarding") == 0)
+			r = sysctl_interface_write("ipv6", name, "accept_ra", 2, error);
 		if (r == -ENOENT) /* the interface went away meanwhile */
 			r = 0;
 	}

@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-const int families[FAMILIES] = { AF_INET, AF_INET6 };
-
 size_t addr_size(int family)
 {
 	if (family == AF_INET)

@@ -24,9 +24,9 @@ struct prefix {
 	uint8_t len; /* prefix_len in bits */
 };
 
-/* AF_INET and AF_INET6, to go through both. */
-#define FAMILIES 2
-extern const int families[FAMILIES];
+/* AF_INET, then AF_INET6. */
+#define for_each_family(family) \
+	for (int family = AF_INET; family; family = family == AF_INET ? AF_INET6 : 0)
 
 size_t addr_size(int family);                            /* 4 or 16; 0 for another family */
 int addr_parse(const char *text, struct addr *ret_addr); /* 0, -EINVAL */

@@ -40,10 +40,10 @@ static int endpoint_holders(const endpoint_vector *endpoints, holder_vector *hol
 		const struct endpoint *endpoint = &endpoints->items[i];
 		struct holder holder = { .network = endpoint->network, .endpoint = endpoint->id };
 
-		for (size_t f = 0; r == 0 && f < FAMILIES; f++) {
-			const struct prefix *prefix = endpoint_prefix(endpoint, families[f]);
+		for_each_family(family) {
+			const struct prefix *prefix = endpoint_prefix(endpoint, family);
 
-			if (!prefix)
+			if (!prefix || r < 0)
 				continue;
 			holder.addr = prefix->addr;
 			r = holder_add(holders, &holder);

@@ -162,12 +162,12 @@ static int plan_subject(const struct planner *planner, const struct rule_subject
 
 	if (!has_rule(planner->kind, subject))
 		return 0;
-	for (size_t i = 0; i < FAMILIES && r == 0; i++) {
-		if (!kind_has_family(planner->kind, subject, families[i]))
+	for_each_family(family) {
+		if (r < 0 || !kind_has_family(planner->kind, subject, family))
 			continue;
 		if (planner->kind->host_ports)
-			r = add_port_rules(planner, subject, families[i]);
-		else if (!add_rule(planner, subject, families[i]))
+			r = add_port_rules(planner, subject, family);
+		else if (!add_rule(planner, subject, family))
 			r = -ENOMEM;
 	}
 	return r;

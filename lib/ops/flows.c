@@ -13,9 +13,9 @@ static int add_filters(const struct port *port, const struct endpoint *endpoint,
 	struct flow_filter *filter;
 	const struct prefix *address;
 
-	for (size_t i = 0; i < FAMILIES; i++) {
-		address = endpoint_prefix(endpoint, families[i]);
-		if (!address || !port_has_family(port, families[i]))
+	for_each_family(family) {
+		address = endpoint_prefix(endpoint, family);
+		if (!address || !port_has_family(port, family))
 			continue;
 		filter = vector_push(filters);
 		if (!filter)

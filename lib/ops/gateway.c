@@ -63,9 +63,9 @@ void gateway_pass_on(bn_ctx *ctx, const struct endpoint *gone)
 		ctx_log(ctx, LOG_WARNING, "default route: %s", ctx->error.message);
 		error_clear(&ctx->error);
 	}
-	for (size_t f = 0; f < FAMILIES; f++) {
-		next = ipam_gateway_endpoint(&siblings, NULL, families[f]);
-		if (next && endpoint_prefix(gone, families[f]))
-			give_default_route(ctx, next, families[f], &sandbox);
+	for_each_family(family) {
+		next = ipam_gateway_endpoint(&siblings, NULL, family);
+		if (next && endpoint_prefix(gone, family))
+			give_default_route(ctx, next, family, &sandbox);
 	}
 }

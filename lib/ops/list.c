@@ -209,10 +209,10 @@ int list_addresses(bn_ctx *ctx, const struct network *network, const struct endp
 		r = driver->endpoint_addresses(ctx, shared);
 	if (r < 0 || driver->endpoint_addresses)
 		return r < 0 ? r : copy_addresses(ctx, shared, addresses);
-	if (vector_reserve(addresses, FAMILIES) < 0)
+	if (vector_reserve(addresses, 2) < 0)
 		return error_oom(&ctx->error);
-	for (size_t f = 0; f < FAMILIES; f++) {
-		prefix = endpoint_prefix(endpoint, families[f]);
+	for_each_family(family) {
+		prefix = endpoint_prefix(endpoint, family);
 		if (prefix)
 			*vector_push(addresses) = *prefix;
 	}

@@ -23,9 +23,9 @@ static int check_overlap(bn_ctx *ctx, const struct network *network)
 
 	r = store_networks(ctx->store, STORE_PENDING, &others, &ctx->error);
 	for (size_t i = 0; i < others.len && r >= 0; i++)
-		for (size_t f = 0; f < FAMILIES; f++) {
-			a = network_subnet(network, families[f]);
-			b = network_subnet(&others.items[i], families[f]);
+		for_each_family(family) {
+			a = network_subnet(network, family);
+			b = network_subnet(&others.items[i], family);
 			if (!a || !b || !prefix_overlaps(&a->prefix, &b->prefix))
 				continue;
 			return error_set(&ctx->error, -EADDRINUSE, BN_REASON_SUBNET_OVERLAP,

@@ -151,19 +151,20 @@ static void test_forwarding(void **state)
 
 	(void)state;
 	IP_RUN(host_ns, "link", "add", "lk.ra", "type", "bridge");
-	for (size_t i = 0; i < FAMILIES; i++) {
+	for_each_family(family) {
+		const char *path = paths[family == AF_INET6];
 		bool changed = false, again = true;
 
-		write_number(paths[i], 0);
-		assert_int_equal(sysctl_forwarding_enable(families[i], &changed, &error), 0);
+		write_number(path, 0);
+		assert_int_equal(sysctl_forwarding_enable(family, &changed, &error), 0);
 		assert_true(changed);
-		assert_int_equal(read_number(paths[i]), 1);
-		assert_int_equal(sysctl_forwarding_enable(families[i], &again, &error), 0);
+		assert_int_equal(read_number(path), 1);
+		assert_int_equal(sysctl_forwarding_enable(family, &again, &error), 0);
 		assert_false(again);
-		sysctl_forwarding_restore(families[i], again);
-		assert_int_equal(read_number(paths[i]), 1);
-		sysctl_forwarding_restore(families[i], changed);
-		assert_int_equal(read_number(paths[i]), 0);
+		sysctl_forwarding_restore(family, again);
+		assert_int_equal(read_number(path), 1);
+		sysctl_forwarding_restore(family, changed);
+		assert_int_equal(read_number(path), 0);
 	}
 	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/lk.ra/accept_ra"), 2);
 	IP_RUN(host_ns, "link", "del", "lk.ra");

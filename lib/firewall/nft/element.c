@@ -199,7 +199,7 @@ static uint64_t counter_value(const struct nlattr *attribute)
 	return be64toh(mnl_attr_get_u64(attribute));
 }
 
-/* Other expressions have other attributes under these numbers, but our sets clone counters alone. */
+/* Other expressions have other attributes under these numbers; our sets clone counters alone. */
 static void view_counter(const struct nlattr *expression, struct nft_element_view *view)
 {
 	const struct nlattr *data[NFTA_EXPR_MAX + 1], *counter[NFTA_COUNTER_MAX + 1];

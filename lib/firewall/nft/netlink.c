@@ -237,7 +237,8 @@ int nft_error(struct error *error, int r, const struct nft_reply *reply, const c
 			      "could not %s: other programs kept changing the rules; try again",
 			      what);
 	else
-		r = error_set(error, r, reason, "the kernel refused to %s: %s", what, errno_text(-r));
+		r = error_set(error, r, reason, "the kernel refused to %s: %s", what,
+			      errno_text(-r));
 	if (reply->text[0])
 		error_set_kernel(error, reply->text);
 	return r;
