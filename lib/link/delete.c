@@ -19,13 +19,12 @@ static bool link_is_ours(struct nlmsghdr *reply)
 	       memcmp(nla_data(alias), ALIAS_MARK, strlen(ALIAS_MARK)) == 0;
 }
 
-static int take_ours(void *userdata, size_t request, const struct nlmsghdr *reply)
+static int take_ours(void *userdata, const struct nlmsghdr *reply)
 {
 	index_vector *indexes = userdata;
 	const struct ifinfomsg *link = nlmsg_data(reply);
 	uint32_t *index;
 
-	(void)request;
 	if (reply->nlmsg_type != RTM_NEWLINK || !link_is_ours((struct nlmsghdr *)reply))
 		return 0;
 	index = vector_push(indexes);

@@ -34,7 +34,7 @@ struct addresses_query {
 	size_t before; /* how many there were */
 };
 
-static int take_address(void *userdata, size_t request, const struct nlmsghdr *reply)
+static int take_address(void *userdata, const struct nlmsghdr *reply)
 {
 	struct addresses_query *query = userdata;
 	const struct ifaddrmsg *header;
@@ -42,7 +42,6 @@ static int take_address(void *userdata, size_t request, const struct nlmsghdr *r
 	struct address_info *info;
 	struct addr addr;
 
-	(void)request;
 	if (!reply) {
 		query->addresses->len = query->before;
 		return 0;
@@ -167,7 +166,7 @@ static void read_string(const struct nlattr *attr, char *text, size_t size)
 		nla_strlcpy(text, attr, size);
 }
 
-static int take_link(void *userdata, size_t request, const struct nlmsghdr *reply)
+static int take_link(void *userdata, const struct nlmsghdr *reply)
 {
 	struct link_query *query = userdata;
 	struct link_info *info = &query->info;
@@ -175,7 +174,6 @@ static int take_link(void *userdata, size_t request, const struct nlmsghdr *repl
 	struct nlattr *attrs[IFLA_MAX + 1];
 	const struct ifinfomsg *link = nlmsg_data(reply);
 
-	(void)request;
 	if (reply->nlmsg_type != RTM_NEWLINK ||
 	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
 		return 0;
@@ -279,7 +277,7 @@ static uint32_t route_interface(struct nlattr *const *attrs)
 	return 0;
 }
 
-static int take_route(void *userdata, size_t request, const struct nlmsghdr *reply)
+static int take_route(void *userdata, const struct nlmsghdr *reply)
 {
 	struct routes_query *query = userdata;
 	struct nlattr *attrs[RTA_MAX + 1];
@@ -287,7 +285,6 @@ static int take_route(void *userdata, size_t request, const struct nlmsghdr *rep
 	struct prefix *prefix, destination;
 	uint32_t metric;
 
-	(void)request;
 	if (!reply) {
 		query->prefixes->len = query->before;
 		query->interface = 0;

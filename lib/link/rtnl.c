@@ -163,7 +163,7 @@ static int rtnl_take_answer(const struct nlmsghdr *header, void *userdata)
 	if (header->nlmsg_type == NLMSG_ERROR)
 		rtnl_take_result(exchange, request, header);
 	else if (batch->reply)
-		r = batch->reply(batch->userdata, request, header);
+		r = batch->reply(batch->userdata, header);
 	return r < 0 ? r : exchange->open == 0;
 }
 
@@ -180,7 +180,7 @@ static int rtnl_take_dump_part(const struct nlmsghdr *header, void *userdata)
 		rtnl_take_result(exchange, 0, header);
 		return batch->results[0] < 0 ? batch->results[0] : 1;
 	}
-	return batch->reply(batch->userdata, 0, header);
+	return batch->reply(batch->userdata, header);
 }
 
 static int rtnl_receive(struct exchange *exchange, netlink_message_fn message)
@@ -232,7 +232,7 @@ int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch)
 		struct exchange exchange = { .handle = handle, .batch = batch };
 		int r;
 
-		r = batch->reply(batch->userdata, 0, NULL);
+		r = batch->reply(batch->userdata, NULL);
 		if (r == 0)
 			r = rtnl_send(&exchange, NLM_F_DUMP);
 		if (r == 0)

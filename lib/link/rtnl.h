@@ -29,7 +29,7 @@ void rtnl_close(struct link_handle *handle);
 
 /* Called for each message that answers a request; NULL when a dump starts anew. A negative return
  * makes the call fail. */
-typedef int (*rtnl_reply_fn)(void *userdata, size_t request, const struct nlmsghdr *reply);
+typedef int (*rtnl_reply_fn)(void *userdata, const struct nlmsghdr *reply);
 
 /* More acknowledgements than this may not fit the socket's buffer (256 do in the default one). */
 #define RTNL_BATCH_MAX 128

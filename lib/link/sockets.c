@@ -25,13 +25,12 @@ struct socket_walk {
 	void *userdata;
 };
 
-static int take_socket(void *userdata, size_t request, const struct nlmsghdr *reply)
+static int take_socket(void *userdata, const struct nlmsghdr *reply)
 {
 	const struct socket_walk *walk = userdata;
 	const struct inet_diag_msg *message;
 	struct socket_info info = { 0 };
 
-	(void)request;
 	if (!reply || reply->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    reply->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
 		return 0;
