@@ -28,70 +28,68 @@ static struct subnet *subnet_of(struct network_request *request, int family)
 	return family == AF_INET ? &request->ipv4 : &request->ipv6;
 }
 
-static int parse_subnets(const struct bn_name_list *texts, struct network_request *request,
-			 struct error *error)
+static int parse_subnet(const char *text, struct network_request *request, struct error *error)
 {
 	struct prefix prefix;
 	struct subnet *subnet;
-	int r;
+	int r = parse_prefix(text, "subnet", &prefix, error);
 
-	for (size_t i = 0; i < texts->names.len; i++) {
-		r = parse_prefix(texts->names.items[i], "subnet", &prefix, error);
-		if (r < 0)
-			return r;
-		subnet = subnet_of(request, prefix.addr.family);
-		if (subnet->prefix.addr.family)
-			return error_set(error, -EINVAL, BN_REASON_INVALID,
-					 "subnet %s is the second of its family; a network takes "
-					 "one IPv4 and one IPv6 subnet",
-					 texts->names.items[i]);
-		subnet->prefix = prefix;
-	}
+	if (r < 0)
+		return r;
+	subnet = subnet_of(request, prefix.addr.family);
+	if (subnet->prefix.addr.family)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "subnet %s is the second of its family; a network takes one IPv4 "
+				 "and one IPv6 subnet",
+				 text);
+	subnet->prefix = prefix;
 	return 0;
 }
 
-static int parse_gateways(const struct bn_name_list *texts, struct network_request *request,
-			  struct error *error)
+static int parse_gateway(const char *text, struct network_request *request, struct error *error)
 {
 	struct addr addr;
 	struct subnet *subnet;
-	int r;
+	int r = parse_address(text, "gateway", &addr, error);
 
-	for (size_t i = 0; i < texts->names.len; i++) {
-		r = parse_address(texts->names.items[i], "gateway", &addr, error);
-		if (r < 0)
-			return r;
-		subnet = subnet_of(request, addr.family);
-		if (!subnet->prefix.addr.family || addr_is_set(&subnet->gateway))
-			return error_set(error, -EINVAL, BN_REASON_INVALID,
-					 "gateway %s needs one subnet of its family that has no "
-					 "gateway yet",
-					 texts->names.items[i]);
-		subnet->gateway = addr;
-	}
+	if (r < 0)
+		return r;
+	subnet = subnet_of(request, addr.family);
+	if (!subnet->prefix.addr.family || addr_is_set(&subnet->gateway))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "gateway %s needs one subnet of its family that has no gateway "
+				 "yet",
+				 text);
+	subnet->gateway = addr;
 	return 0;
 }
 
-static int parse_ranges(const struct bn_name_list *texts, struct network_request *request,
-			struct error *error)
+static int parse_range(const char *text, struct network_request *request, struct error *error)
 {
 	struct prefix range;
 	struct subnet *subnet;
-	int r;
+	int r = parse_prefix(text, "ip range", &range, error);
 
-	for (size_t i = 0; i < texts->names.len; i++) {
-		r = parse_prefix(texts->names.items[i], "ip range", &range, error);
-		if (r < 0)
-			return r;
-		subnet = subnet_of(request, range.addr.family);
-		if (!subnet->prefix.addr.family || subnet->range.addr.family)
-			return error_set(error, -EINVAL, BN_REASON_INVALID,
-					 "ip range %s needs one subnet of its family that has no "
-					 "range yet",
-					 texts->names.items[i]);
-		subnet->range = range;
-	}
+	if (r < 0)
+		return r;
+	subnet = subnet_of(request, range.addr.family);
+	if (!subnet->prefix.addr.family || subnet->range.addr.family)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "ip range %s needs one subnet of its family that has no range yet",
+				 text);
+	subnet->range = range;
 	return 0;
+}
+
+static int parse_each(const struct bn_name_list *texts, struct network_request *request,
+		      int (*parse)(const char *, struct network_request *, struct error *),
+		      struct error *error)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < texts->names.len && r >= 0; i++)
+		r = parse(texts->names.items[i], request, error);
+	return r;
 }
 
 static int parse_families(const struct bn_network_spec *spec, struct network_request *request,
@@ -155,11 +153,11 @@ int network_spec_parse(const struct bn_network_spec *spec, struct network_reques
 	if (r >= 0 && spec->bridge[0])
 		r = interface_name_check(spec->bridge, error);
 	if (r >= 0)
-		r = parse_subnets(&spec->subnets, request, error);
+		r = parse_each(&spec->subnets, request, parse_subnet, error);
 	if (r >= 0)
-		r = parse_gateways(&spec->gateways, request, error);
+		r = parse_each(&spec->gateways, request, parse_gateway, error);
 	if (r >= 0)
-		r = parse_ranges(&spec->ranges, request, error);
+		r = parse_each(&spec->ranges, request, parse_range, error);
 	if (r >= 0)
 		r = parse_families(spec, request, error);
 	if (r >= 0)

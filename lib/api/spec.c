@@ -19,6 +19,22 @@ static int set_string(char **slot, const char *value)
 	return 0;
 }
 
+/* Setters: what is done with `spec`, or what its member becomes. Each is declared, and described,
+ * in bridgenet.h. */
+#define SETTER(name, object, parameter, set)   \
+	int name(object *spec, parameter)      \
+	{                                      \
+		return spec ? (set) : -EINVAL; \
+	}
+#define NUMBER_SETTER(name, object, parameter, member, value) \
+	int name(object *spec, parameter)                     \
+	{                                                     \
+		if (!spec)                                    \
+			return -EINVAL;                       \
+		spec->member = (value);                       \
+		return 0;                                     \
+	}
+
 /* ---- names ---- */
 
 static void names_clear(struct bn_name_list *list)
@@ -99,54 +115,19 @@ void bn_network_spec_free(bn_network_spec *spec)
 	free(spec);
 }
 
-int bn_network_spec_add_subnet(bn_network_spec *spec, const char *cidr)
-{
-	return spec ? bn_name_list_add(&spec->subnets, cidr) : -EINVAL;
-}
-
-int bn_network_spec_set_ipv4(bn_network_spec *spec, int enable)
-{
-	if (!spec)
-		return -EINVAL;
-	spec->ipv4 = enable != 0;
-	return 0;
-}
-
-int bn_network_spec_set_ipv6(bn_network_spec *spec, int enable)
-{
-	if (!spec)
-		return -EINVAL;
-	spec->ipv6 = enable != 0;
-	return 0;
-}
-
-int bn_network_spec_add_gateway(bn_network_spec *spec, const char *address)
-{
-	return spec ? bn_name_list_add(&spec->gateways, address) : -EINVAL;
-}
-
-int bn_network_spec_add_ip_range(bn_network_spec *spec, const char *cidr)
-{
-	return spec ? bn_name_list_add(&spec->ranges, cidr) : -EINVAL;
-}
-
-int bn_network_spec_add_reserved(bn_network_spec *spec, const char *address)
-{
-	return spec ? bn_name_list_add(&spec->reserved, address) : -EINVAL;
-}
-
-int bn_network_spec_set_mtu(bn_network_spec *spec, uint32_t mtu)
-{
-	if (!spec)
-		return -EINVAL;
-	spec->mtu = mtu;
-	return 0;
-}
-
-int bn_network_spec_set_bridge(bn_network_spec *spec, const char *interface_name)
-{
-	return spec ? set_string(&spec->bridge, interface_name) : -EINVAL;
-}
+SETTER(bn_network_spec_add_subnet, bn_network_spec, const char *cidr,
+       bn_name_list_add(&spec->subnets, cidr))
+NUMBER_SETTER(bn_network_spec_set_ipv4, bn_network_spec, int enable, ipv4, enable != 0)
+NUMBER_SETTER(bn_network_spec_set_ipv6, bn_network_spec, int enable, ipv6, enable != 0)
+SETTER(bn_network_spec_add_gateway, bn_network_spec, const char *address,
+       bn_name_list_add(&spec->gateways, address))
+SETTER(bn_network_spec_add_ip_range, bn_network_spec, const char *cidr,
+       bn_name_list_add(&spec->ranges, cidr))
+SETTER(bn_network_spec_add_reserved, bn_network_spec, const char *address,
+       bn_name_list_add(&spec->reserved, address))
+NUMBER_SETTER(bn_network_spec_set_mtu, bn_network_spec, uint32_t mtu, mtu, mtu)
+SETTER(bn_network_spec_set_bridge, bn_network_spec, const char *interface_name,
+       set_string(&spec->bridge, interface_name))
 
 int bn_network_spec_set_option(bn_network_spec *spec, const char *key, const char *value)
 {
@@ -306,20 +287,11 @@ int bn_endpoint_spec_set_sandbox_fd(bn_endpoint_spec *spec, int fd)
 	return 0;
 }
 
-int bn_endpoint_spec_set_interface_name(bn_endpoint_spec *spec, const char *name)
-{
-	return spec ? set_string(&spec->interface, name) : -EINVAL;
-}
-
-int bn_endpoint_spec_add_address(bn_endpoint_spec *spec, const char *address)
-{
-	return spec ? bn_name_list_add(&spec->addresses, address) : -EINVAL;
-}
-
-int bn_endpoint_spec_set_mac(bn_endpoint_spec *spec, const char *mac)
-{
-	return spec ? set_string(&spec->mac, mac) : -EINVAL;
-}
+SETTER(bn_endpoint_spec_set_interface_name, bn_endpoint_spec, const char *name,
+       set_string(&spec->interface, name))
+SETTER(bn_endpoint_spec_add_address, bn_endpoint_spec, const char *address,
+       bn_name_list_add(&spec->addresses, address))
+SETTER(bn_endpoint_spec_set_mac, bn_endpoint_spec, const char *mac, set_string(&spec->mac, mac))
 
 int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination, const char *gateway)
 {
@@ -336,20 +308,13 @@ int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination, 
 	return r;
 }
 
-int bn_endpoint_spec_set_gateway_priority(bn_endpoint_spec *spec, int priority)
-{
-	if (!spec)
-		return -EINVAL;
-	spec->gateway_priority = priority;
-	return 0;
-}
+NUMBER_SETTER(bn_endpoint_spec_set_gateway_priority, bn_endpoint_spec, int priority,
+	      gateway_priority, priority)
 
 int bn_endpoint_spec_set_option(bn_endpoint_spec *spec, const char *key, const char *value)
 {
 	return spec && key && value ? options_set(&spec->options, key, value) : -EINVAL;
 }
 
-int bn_endpoint_spec_add_port(bn_endpoint_spec *spec, const bn_port_spec *port)
-{
-	return spec ? bn_port_spec_list_add(&spec->ports, port) : -EINVAL;
-}
+SETTER(bn_endpoint_spec_add_port, bn_endpoint_spec, const bn_port_spec *port,
+       bn_port_spec_list_add(&spec->ports, port))
