@@ -21,6 +21,8 @@ static const short common_errnos[][16] = {
 		API_ERRNO(ENOENT, "The directory that the state directory would be made in does "
 				  "not exist."),
 		API_ERRNO(ENOTDIR, "The path of the state directory leads through a file."),
+		API_ERRNO(ENAMETOOLONG, "The path of the state directory, or a part of it, is too "
+					"long."),
 		API_ERRNO(ENOSPC, "The file system of the state is full."),
 		API_ERRNO(EMFILE, "The process has no descriptor left."),
 		API_ERRNO(ENFILE, "The system has no descriptor left."),
