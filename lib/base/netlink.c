@@ -116,32 +116,31 @@ int netlink_result(const struct nlmsghdr *message)
 	return *code;
 }
 
-static void keep_attribute(const struct nlattr *attribute, const struct nlattr **ret_attributes,
-			   uint16_t max)
+static void attributes_between(const void *first, const void *end,
+			       const struct nlattr **ret_attributes, uint16_t max)
 {
-	if (mnl_attr_get_type(attribute) <= max)
-		ret_attributes[mnl_attr_get_type(attribute)] = attribute;
+	const struct nlattr *attribute;
+
+	memset(ret_attributes, 0, (max + 1u) * sizeof(*ret_attributes));
+	for_each_between(attribute, first, end) {
+		if (mnl_attr_get_type(attribute) <= max)
+			ret_attributes[mnl_attr_get_type(attribute)] = attribute;
+	}
 }
 
 void netlink_attributes(const struct nlmsghdr *message, size_t skip,
 			const struct nlattr **ret_attributes, uint16_t max)
 {
-	const struct nlattr *attribute;
-
-	memset(ret_attributes, 0, (max + 1u) * sizeof(*ret_attributes));
-	for_each_attribute(attribute, message, skip)
-		keep_attribute(attribute, ret_attributes, max);
+	attributes_between(mnl_nlmsg_get_payload_offset(message, skip),
+			   mnl_nlmsg_get_payload_tail(message), ret_attributes, max);
 }
 
 void netlink_nested(const struct nlattr *nest, const struct nlattr **ret_attributes, uint16_t max)
 {
-	const struct nlattr *attribute;
+	const char *first = nest ? mnl_attr_get_payload(nest) : NULL;
 
-	memset(ret_attributes, 0, (max + 1u) * sizeof(*ret_attributes));
-	if (!nest)
-		return;
-	for_each_nested(attribute, nest)
-		keep_attribute(attribute, ret_attributes, max);
+	attributes_between(first, nest ? first + mnl_attr_get_payload_len(nest) : NULL,
+			   ret_attributes, max);
 }
 
 void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_MAX])

@@ -45,9 +45,5 @@ void netlink_nested(const struct nlattr *nest, const struct nlattr **ret_attribu
 	for_each_between(attribute, mnl_attr_get_payload(nest),     \
 			 (const char *)mnl_attr_get_payload(nest) + \
 				 mnl_attr_get_payload_len(nest))
-/* The attributes of a message, behind `skip` bytes of its payload. */
-#define for_each_attribute(attribute, message, skip)                             \
-	for_each_between(attribute, mnl_nlmsg_get_payload_offset(message, skip), \
-			 mnl_nlmsg_get_payload_tail(message))
 
 #endif

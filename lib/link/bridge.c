@@ -245,7 +245,7 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
-	address_vector addresses = { 0 };
+	CLEANUP_VECTOR address_vector addresses = { 0 };
 	struct link_info info;
 	int r;
 
@@ -264,7 +264,6 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 		if (address.addr.family == AF_INET6)
 			rtnl_watch_address(handle, info.interface.index, &address.addr);
 	}
-	free(addresses.items);
 	if (!(info.interface.flags & IFF_UP)) {
 		rtnl_add_link_up(&batch, info.interface.index);
 	}
@@ -289,7 +288,7 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
-	address_vector addresses = { 0 };
+	CLEANUP_VECTOR address_vector addresses = { 0 };
 	int r;
 
 	if (info->has_altname) {
@@ -306,7 +305,6 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 		if (found && found->protocol == ADDRESS_OURS)
 			rtnl_add_address(&batch, RTM_DELADDR, info->interface.index, &address, 0);
 	}
-	free(addresses.items);
 	if (r == 0 && (batch.len || batch.error))
 		r = rtnl_run(handle, &batch);
 	if (r == 0 || r == -EADDRNOTAVAIL || r == -ENODEV)

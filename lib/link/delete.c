@@ -23,15 +23,10 @@ static int take_ours(void *userdata, const struct nlmsghdr *reply)
 {
 	index_vector *indexes = userdata;
 	const struct ifinfomsg *link = nlmsg_data(reply);
-	uint32_t *index;
 
 	if (reply->nlmsg_type != RTM_NEWLINK || !link_is_ours((struct nlmsghdr *)reply))
 		return 0;
-	index = vector_push(indexes);
-	if (!index)
-		return -ENOMEM;
-	*index = (uint32_t)link->ifi_index;
-	return 0;
+	return vector_append(indexes, (uint32_t)link->ifi_index);
 }
 
 /* Links that went meanwhile are no failure. */
@@ -117,16 +112,14 @@ static int delete_indexes(struct link_handle *handle, const index_vector *indexe
 int link_endpoints_delete(struct link_handle *handle, const char *const *host_interfaces,
 			  size_t len, struct error *error)
 {
-	index_vector indexes = { 0 };
-	int r;
+	CLEANUP_VECTOR index_vector indexes = { 0 };
+	int r = find_ours(handle, host_interfaces, len, &indexes, error);
 
-	r = find_ours(handle, host_interfaces, len, &indexes, error);
-	if (r == 0 && indexes.len > 0) {
-		r = delete_indexes(handle, &indexes);
-		if (r < 0)
-			rtnl_failure(error, NULL, r, "delete the %zu interfaces %s%s", indexes.len,
-				     host_interfaces[0], len > 1 ? ", ..." : "");
-	}
-	free(indexes.items);
+	if (r < 0 || !indexes.len)
+		return r;
+	r = delete_indexes(handle, &indexes);
+	if (r < 0)
+		rtnl_failure(error, NULL, r, "delete the %zu interfaces %s%s", indexes.len,
+			     host_interfaces[0], len > 1 ? ", ..." : "");
 	return r;
 }

@@ -39,8 +39,7 @@ static int take_address(void *userdata, const struct nlmsghdr *reply)
 	struct addresses_query *query = userdata;
 	const struct ifaddrmsg *header;
 	struct nlattr *attrs[IFA_PROTO_ATTRIBUTE + 1];
-	struct address_info *info;
-	struct addr addr;
+	struct address_info info = { 0 };
 
 	if (!reply) {
 		query->addresses->len = query->before;
@@ -56,17 +55,14 @@ static int take_address(void *userdata, const struct nlmsghdr *reply)
 		return 0;
 	/* Between the ends of a point-to-point link IFA_ADDRESS is the other's; IPv6 gives
 	 * IFA_LOCAL only then. */
-	if (query->prefix || !attr_addr(attrs[IFA_LOCAL], header->ifa_family, &addr)) {
-		if (!attr_addr(attrs[IFA_ADDRESS], header->ifa_family, &addr))
+	if (query->prefix || !attr_addr(attrs[IFA_LOCAL], header->ifa_family, &info.address.addr)) {
+		if (!attr_addr(attrs[IFA_ADDRESS], header->ifa_family, &info.address.addr))
 			return 0;
 	}
-	info = vector_push(query->addresses);
-	if (!info)
-		return -ENOMEM;
-	info->address = (struct prefix){ addr, header->ifa_prefixlen };
+	info.address.len = header->ifa_prefixlen;
 	if (attrs[IFA_PROTO_ATTRIBUTE])
-		info->protocol = nla_get_u8(attrs[IFA_PROTO_ATTRIBUTE]);
-	return 0;
+		info.protocol = nla_get_u8(attrs[IFA_PROTO_ATTRIBUTE]);
+	return vector_append(query->addresses, info);
 }
 
 int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
@@ -93,19 +89,15 @@ int link_addresses(struct link_handle *handle, uint32_t index, bool prefix,
 static int append_addresses(struct link_handle *handle, uint32_t index, bool on_link,
 			    prefix_vector *prefixes, struct error *error)
 {
-	address_vector addresses = { 0 };
-	int r;
+	CLEANUP_VECTOR address_vector addresses = { 0 };
+	int r = link_addresses(handle, index, on_link, &addresses, error);
 
-	r = link_addresses(handle, index, on_link, &addresses, error);
-	if (r == 0 && vector_reserve(prefixes, addresses.len) < 0)
-		r = error_oom(error);
 	for (size_t i = 0; r == 0 && i < addresses.len; i++) {
 		const struct prefix *address = &addresses.items[i].address;
 
-		prefixes->items[prefixes->len++] = on_link ? prefix_mask(address) : *address;
+		r = vector_append(prefixes, on_link ? prefix_mask(address) : *address);
 	}
-	free(addresses.items);
-	return r;
+	return r == -ENOMEM ? error_oom(error) : r;
 }
 
 int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresses,
@@ -282,7 +274,7 @@ static int take_route(void *userdata, const struct nlmsghdr *reply)
 	struct routes_query *query = userdata;
 	struct nlattr *attrs[RTA_MAX + 1];
 	const struct rtmsg *route;
-	struct prefix *prefix, destination;
+	struct prefix destination;
 	uint32_t metric;
 
 	if (!reply) {
@@ -300,17 +292,15 @@ static int take_route(void *userdata, const struct nlmsghdr *reply)
 		    route->rtm_type == RTN_ANYCAST || route->rtm_type == RTN_MULTICAST)
 			return 0;
 		destination.len = route->rtm_dst_len;
-		prefix = vector_push(query->prefixes);
-		if (!prefix)
-			return -ENOMEM;
-		*prefix = prefix_mask(&destination);
-	} else if (route->rtm_dst_len == 0 && route->rtm_type == RTN_UNICAST &&
-		   route->rtm_table == RT_TABLE_MAIN) {
-		metric = attrs[RTA_PRIORITY] ? nla_get_u32(attrs[RTA_PRIORITY]) : 0;
-		if (!query->interface || metric < query->metric) {
-			query->interface = route_interface(attrs);
-			query->metric = metric;
-		}
+		return vector_append(query->prefixes, prefix_mask(&destination));
+	}
+	if (route->rtm_dst_len || route->rtm_type != RTN_UNICAST ||
+	    route->rtm_table != RT_TABLE_MAIN)
+		return 0;
+	metric = attrs[RTA_PRIORITY] ? nla_get_u32(attrs[RTA_PRIORITY]) : 0;
+	if (!query->interface || metric < query->metric) {
+		query->interface = route_interface(attrs);
+		query->metric = metric;
 	}
 	return 0;
 }
@@ -370,11 +360,10 @@ static int interface_mtu(struct link_handle *handle, uint32_t index, uint32_t *r
 int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error)
 {
 	for_each_family(family) {
-		prefix_vector routes = { 0 };
+		CLEANUP_VECTOR prefix_vector routes = { 0 };
 		struct routes_query query = { .prefixes = &routes };
 		int r = routes_each(handle, family, RT_TABLE_MAIN, &query, error);
 
-		free(routes.items);
 		if (r < 0)
 			return r;
 		if (query.interface)

@@ -71,16 +71,6 @@ void operations_unlock(struct store *store, id_vector *ids)
 		lock_operation(store->lock_fd, ids->items[i], F_UNLCK);
 }
 
-static int remember_id(id_vector *ids, int64_t id, struct error *error)
-{
-	int64_t *item = vector_push(ids);
-
-	if (!item)
-		return error_oom(error);
-	*item = id;
-	return 0;
-}
-
 int store_operation_open(struct store *store, enum operation_kind kind,
 			 struct operation *ret_operation, struct error *error)
 {
@@ -102,10 +92,9 @@ int store_operation_open(struct store *store, enum operation_kind kind,
 	} while (r == -EAGAIN);
 	if (r < 0)
 		return lock_error(store, r, error);
-	r = remember_id(&store->opened, id, error);
-	if (r < 0) {
+	if (vector_append(&store->opened, id) < 0) {
 		lock_operation(store->lock_fd, id, F_UNLCK);
-		return r;
+		return error_oom(error);
 	}
 	r = statement_run(store, STATEMENT_OPERATION_INSERT, VALUES(INT(id), INT(kind)), error);
 	if (r < 0)
@@ -120,12 +109,11 @@ static int settle_operation(struct store *store, const struct operation *operati
 {
 	int r = transaction_check(store, error);
 
-	if (r == 0)
-		r = remember_id(&store->closed, operation->id, error);
-	if (r == 0)
-		r = statement_run(store, STATEMENT_OPERATION_DELETE, VALUES(INT(operation->id)),
-				  error);
-	return r;
+	if (r < 0)
+		return r;
+	if (vector_append(&store->closed, operation->id) < 0)
+		return error_oom(error);
+	return statement_run(store, STATEMENT_OPERATION_DELETE, VALUES(INT(operation->id)), error);
 }
 
 int store_operation_close(struct store *store, const struct operation *operation,

@@ -63,12 +63,6 @@ static const char version_1[] =
 /* From each version to the next. */
 static const char *const migrations[] = { version_1 };
 
-#define BUILTIN                                                                                    \
-	"INSERT INTO networks (name, builtin, id, driver, bridge, bridge_adopted, mtu,"            \
-	" ipv4_subnet, ipv4_gateway, ipv4_range, ipv6_subnet, ipv6_gateway, ipv6_range, reserved," \
-	" options) "                                                                               \
-	"VALUES ('%s', 1, '%s', '%s', '', 0, 0, '', '', '', '', '', '', '', '')"
-
 static int execute(struct store *store, const char *text, struct error *error)
 {
 	if (sqlite3_exec(store->database, text, NULL, NULL, NULL) != SQLITE_OK)
@@ -86,7 +80,6 @@ static int insert_builtins(struct store *store, struct error *error)
 		{ "host", DRIVER_HOST },
 		{ "none", DRIVER_NONE },
 	};
-	char text[sizeof(BUILTIN) + ID_LEN + 32];
 
 	for (size_t i = 0; i < ARRAY_SIZE(builtins); i++) {
 		uint8_t bytes[32];
@@ -98,9 +91,12 @@ static int insert_builtins(struct store *store, struct error *error)
 					 "the kernel gave no random bytes for the id of network %s",
 					 builtins[i].name);
 		id_format(bytes, id);
-		snprintf(text, sizeof(text), BUILTIN, builtins[i].name, id,
-			 driver_name(builtins[i].driver));
-		r = execute(store, text, error);
+		r = statement_run(store, STATEMENT_NETWORK_INSERT,
+				  VALUES(TEXT(builtins[i].name), TEXT(id),
+					 TEXT(driver_name(builtins[i].driver)), TEXT(""), INT(0),
+					 INT(0), TEXT(""), TEXT(""), TEXT(""), TEXT(""), TEXT(""),
+					 TEXT(""), TEXT(""), TEXT(""), INT(true)),
+				  error);
 		if (r < 0)
 			return r;
 	}

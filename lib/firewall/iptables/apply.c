@@ -144,36 +144,21 @@ static bool is_concerned(const struct change *change, int family, enum table_id 
 	       now.entries != known->entries || now.size != known->size;
 }
 
-static int lacks_family(struct change *change, int family)
-{
-	for (enum table_id id = 0; id < TABLE_COUNT; id++) {
-		if (!has_rules(change->what.add, change->what.add_len, family, id))
-			continue;
-		return error_set(change->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
-				 "the kernel has no legacy xtables for IPv6: load the module "
-				 "ip6_tables, use nftables, or leave IPv6 out");
-	}
-	return 0;
-}
-
-/* A kernel may lack a table of IPv6 that is only looked at. */
-static bool can_do_without(const struct change *change, int family, enum table_id id, int r)
-{
-	return r == -EOPNOTSUPP && family == AF_INET6 &&
-	       !has_rules(change->what.add, change->what.add_len, family, id);
-}
-
 static int change_prepare_table(struct change *change, int family, enum table_id id)
 {
 	struct step *step = &change->steps[change->len];
+	bool adds = has_rules(change->what.add, change->what.add_len, family, id);
 	int r;
 
-	if (change->iptables->fd[FAMILY_INDEX(family)] < 0)
-		return lacks_family(change, family);
-	if (!is_concerned(change, family, id))
+	if (change->iptables->fd[FAMILY_INDEX(family)] < 0 && adds)
+		return error_set(change->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
+				 "the kernel has no legacy xtables for IPv6: load the module "
+				 "ip6_tables, use nftables, or leave IPv6 out");
+	if (change->iptables->fd[FAMILY_INDEX(family)] < 0 || !is_concerned(change, family, id))
 		return 0;
 	r = step_prepare(change, step, family, id);
-	if (can_do_without(change, family, id, r)) {
+	/* A kernel may lack a table of IPv6 that is only looked at. */
+	if (r == -EOPNOTSUPP && family == AF_INET6 && !adds) {
 		error_clear(change->error);
 		step_clear(step);
 		return 0;
@@ -201,24 +186,24 @@ static int change_prepare(struct change *change)
  * out, but nothing that stood before or was missing. */
 static int reverse_of(const struct edit *edit, rule_vector *add, rule_vector *remove)
 {
-	if (vector_reserve(add, edit->remove.len + 1) < 0 ||
-	    vector_reserve(remove, edit->add.len + 1) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < edit->remove.len; i++) {
+	int r = 0;
+
+	for (size_t i = 0; i < edit->remove.len && r == 0; i++) {
 		if (edit->remove.items[i].found)
-			add->items[add->len++] = *edit->remove.items[i].rule;
+			r = vector_append(add, *edit->remove.items[i].rule);
 	}
-	for (size_t i = 0; i < edit->add.len; i++) {
+	for (size_t i = 0; i < edit->add.len && r == 0; i++) {
 		if (!edit->add.items[i].found && !edit->add.items[i].moved)
-			remove->items[remove->len++] = *edit->add.items[i].rule;
+			r = vector_append(remove, *edit->add.items[i].rule);
 	}
-	return 0;
+	return r;
 }
 
 /* Best effort: the lock is held, and what made the change fail is likely to be met elsewhere. */
 static void step_undo(struct change *change, struct step *step)
 {
-	rule_vector add = { 0 }, remove = { 0 };
+	CLEANUP_VECTOR rule_vector add = { 0 };
+	CLEANUP_VECTOR rule_vector remove = { 0 };
 	struct error ignored = { 0 };
 	struct change reverse = { .iptables = change->iptables, .error = &ignored };
 	int r = reverse_of(&step->edit, &add, &remove);
@@ -229,8 +214,6 @@ static void step_undo(struct change *change, struct step *step)
 		r = step_prepare(&reverse, step, step->table.family, step->table.id);
 	if (r == 0)
 		step_commit(&reverse, step);
-	free(add.items);
-	free(remove.items);
 }
 
 /* Read, edit and commit; all that was committed before is undone on failure. */
@@ -262,22 +245,19 @@ static int change_both(struct change *change)
 {
 	const struct rule *remove = change->what.remove;
 	size_t len = change->what.remove_len;
-	rule_vector first = { 0 }, rest = { 0 };
-	int r = 0;
+	CLEANUP_VECTOR rule_vector first = { 0 };
+	CLEANUP_VECTOR rule_vector rest = { 0 };
+	int r;
 
-	for (size_t i = 0; i < len && r == 0; i++) {
+	for (size_t i = 0; i < len; i++) {
 		rule_vector *to = rule_table(&remove[i]) == TABLE_NAT ? &first : &rest;
-		struct rule *slot = vector_push(to);
 
-		if (slot)
-			*slot = remove[i];
-		else
-			r = error_oom(change->error);
+		if (vector_append(to, remove[i]) < 0)
+			return error_oom(change->error);
 	}
 	change->what.remove = first.items;
 	change->what.remove_len = first.len;
-	if (r == 0)
-		r = change_apply(change);
+	r = change_apply(change);
 	change->what.add_len = 0;
 	change->what.remove = rest.items;
 	change->what.remove_len = rest.len;
@@ -286,8 +266,6 @@ static int change_both(struct change *change)
 		r = change_apply(change);
 	/* they point to the rules */
 	steps_clear(change);
-	free(first.items);
-	free(rest.items);
 	return r;
 }
 

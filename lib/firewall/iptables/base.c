@@ -24,7 +24,7 @@ static bool holds_foreign(const rule_vector *rules, const struct rule *rule)
 int iptables_remove_base(struct firewall *firewall, struct error *error)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	CLEANUP(rules_clear) rule_vector gone = { 0 };
+	CLEANUP_VECTOR rule_vector gone = { 0 };
 	struct firewall_change change = { .flags = FIREWALL_MISSING_OK };
 	struct iptables *iptables = (struct iptables *)firewall;
 	CLEANUP_CLOSE int lock = -1;
@@ -37,14 +37,10 @@ int iptables_remove_base(struct firewall *firewall, struct error *error)
 	if (r < 0 || rules_have_network(&rules))
 		return r;
 	for (size_t i = 0; i < rules.len; i++) {
-		struct rule *slot;
-
 		if (rules.items[i].kind == RULE_FOREIGN || holds_foreign(&rules, &rules.items[i]))
 			continue;
-		slot = vector_push(&gone);
-		if (!slot)
+		if (vector_append(&gone, rules.items[i]) < 0)
 			return error_oom(error);
-		*slot = rules.items[i];
 	}
 	change.remove = gone.items;
 	change.remove_len = gone.len;

@@ -4,13 +4,10 @@
 
 int item_add(item_vector *items, const struct rule *rule)
 {
-	struct item *item = vector_push(items);
+	struct item item = { .rule = rule };
 
-	if (!item)
-		return -ENOMEM;
-	item->rule = rule;
-	iptables_chain_name(rule, item->chain);
-	return 0;
+	iptables_chain_name(rule, item.chain);
+	return vector_append(items, item);
 }
 
 /* Jumps to the chains of two networks may differ in nothing but the chain. */
@@ -93,7 +90,6 @@ static int find_entry(const struct table *table, const struct table_entry *entry
 {
 	struct chain_search *search = data;
 	enum place place = rule_place(search->items->rule);
-	unsigned int *index;
 	struct item *item;
 	struct rule rule;
 	const struct wanted wanted = { &rule, entry->target };
@@ -111,12 +107,9 @@ static int find_entry(const struct table *table, const struct table_entry *entry
 	item->found = !search->dead || search->flags & FIND_DELETE;
 	item->moved = !item->found && search->flags & FIND_REVIVE;
 	search->left -= item->found;
-	if (search->flags & FIND_DELETE || item->moved) {
-		index = vector_push(&search->indexes);
-		if (!index)
-			return -ENOMEM;
-		*index = entry->index;
-	}
+	if ((search->flags & FIND_DELETE || item->moved) &&
+	    vector_append(&search->indexes, entry->index) < 0)
+		return -ENOMEM;
 	return search->left ? 0 : 1;
 }
 
@@ -134,19 +127,19 @@ int chain_find(struct table *table, struct item *items, size_t len, uint32_t fla
 
 int chain_note(item_vector *chains, const char *chain, bool may_be_known)
 {
-	struct item *item;
+	struct item item = { 0 };
 
 	for (size_t i = 0; may_be_known && i < chains->len; i++) {
 		if (strcmp(chains->items[i].chain, chain) == 0)
 			return 0;
 	}
-	item = vector_push(chains);
-	return !item ? -ENOMEM : string_copy(item->chain, sizeof(item->chain), chain);
+	string_copy(item.chain, sizeof(item.chain), chain);
+	return vector_append(chains, item);
 }
 
 int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *add)
 {
-	item_vector items = { 0 };
+	CLEANUP_VECTOR item_vector items = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; i < base->len && r == 0; i++) {
@@ -166,7 +159,6 @@ int base_check(struct table *table, const rule_vector *base, uint32_t flags, ite
 		if (r == 0)
 			add->items[add->len - 1].moved = items.items[i].moved;
 	}
-	free(items.items);
 	return r;
 }
 

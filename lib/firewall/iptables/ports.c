@@ -37,7 +37,7 @@ static int prune_nodes(struct table *table, const struct rule *rule, uint32_t sp
 int ports_remove(struct edit *edit, struct item *items, size_t len)
 {
 	char chain[CHAIN_NAME_MAX];
-	item_vector rest = { 0 };
+	CLEANUP_VECTOR item_vector rest = { 0 };
 	int r = chain_find(edit->table, items, len, FIND_DELETE);
 
 	memcpy(chain, items->chain, sizeof(chain));
@@ -62,7 +62,6 @@ int ports_remove(struct edit *edit, struct item *items, size_t len)
 	}
 	for (size_t i = 0; i < rest.len && r == 0; i++)
 		rest.items[i].origin->found = rest.items[i].found;
-	free(rest.items);
 	return r;
 }
 

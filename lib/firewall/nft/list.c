@@ -146,11 +146,8 @@ static int list_base(const struct nft_base_state *state, struct listing *listing
 static int list_foreign_rules(struct nft_base_state *state, struct listing *listing)
 {
 	for (size_t i = 0; i < state->foreign.len; i++) {
-		struct rule *rule = vector_push(listing->rules);
-
-		if (!rule)
+		if (vector_append(listing->rules, state->foreign.items[i]) < 0)
 			return -ENOMEM;
-		*rule = state->foreign.items[i];
 		state->foreign.items[i].foreign = NULL;
 	}
 	return 0;

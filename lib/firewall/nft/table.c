@@ -220,7 +220,6 @@ static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
 	enum rule_chain chain = nft_chain_by_name(nftnl_rule_get_str(kernel, NFTNL_RULE_CHAIN));
 	struct rule read = { .kind = RULE_FOREIGN, .chain = chain };
 	char text[RULE_TEXT_MAX];
-	struct rule *foreign;
 
 	/* A chain that someone else made in our table has no place in the listing. */
 	if (chain == CHAIN_COUNT)
@@ -238,11 +237,9 @@ static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
 		reader->next[chain] = i + 1;
 		return 0;
 	}
-	foreign = vector_push(&state->foreign);
-	if (!foreign)
+	if (vector_append(&state->foreign, read) < 0)
 		return -ENOMEM;
-	*foreign = read;
-	return nft_foreign_decode(kernel, foreign);
+	return nft_foreign_decode(kernel, &state->foreign.items[state->foreign.len - 1]);
 }
 
 static int rule_message(const struct nlmsghdr *message, void *data)
