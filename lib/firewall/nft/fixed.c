@@ -20,6 +20,7 @@ const struct nft_field_type nft_fields[FIELD_COUNT] = {
 	[FIELD_DESTINATION4] = { 4, 7, false, AF_INET, NETWORK(16), RULE(PREFIX, destination) },
 	[FIELD_DESTINATION6] = { 16, 8, false, AF_INET6, NETWORK(24), RULE(PREFIX, destination) },
 	[FIELD_PROTOCOL] = { 1, 12, false, AF_UNSPEC, META(L4PROTO), RULE(BYTE, protocol) },
+	[FIELD_SOURCE_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(0), FORM_NONE, 0 },
 	[FIELD_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(2), RULE(PORT, host_port) },
 	[FIELD_FAMILY] = { 1, 2, true, AF_UNSPEC, META(NFPROTO), RULE(FAMILY, family) },
 	[FIELD_IN] = { IFNAMSIZ, 41, true, AF_UNSPEC, META(IIFNAME), RULE(NAME, in) },

@@ -10,27 +10,12 @@
 
 #include "firewall/nft/nft.h"
 
-/* What a comparison is about: loaded into a register by the expression before it. */
-enum subject {
-	SUBJECT_NONE,
-	SUBJECT_IN,
-	SUBJECT_OUT,
-	SUBJECT_FAMILY,
-	SUBJECT_PROTOCOL,
-	SUBJECT_SOURCE4,
-	SUBJECT_DESTINATION4,
-	SUBJECT_SOURCE6,
-	SUBJECT_DESTINATION6,
-	SUBJECT_SOURCE_PORT,
-	SUBJECT_DESTINATION_PORT
-};
-
 struct decoder {
 	struct rule *rule;
-	enum subject subject;
-	size_t pending;     /* where the text of the load stands, to be replaced */
-	uint8_t prefix_len; /* of a masked address, in bits */
-	char *text;         /* RULE_TEXT_MAX */
+	enum nft_field subject; /* of a comparison: what the expression before it loaded */
+	size_t pending;         /* where the text of the load stands, to be replaced */
+	uint8_t prefix_len;     /* of a masked address, in bits */
+	char *text;             /* RULE_TEXT_MAX */
 	size_t len;
 	bool full;
 };
@@ -64,66 +49,47 @@ static void append_expression(struct decoder *decoder, const struct nftnl_expr *
 	append_words(decoder, "[ %s %s]", nftnl_expr_get_str(expression, NFTNL_EXPR_NAME), text);
 }
 
-static enum subject meta_subject(const struct nftnl_expr *expression)
+/* header 0: of a packet's metadata, by the key. */
+static enum nft_field loaded_field(const struct decoder *decoder, uint32_t header, uint32_t place,
+				   uint32_t len)
 {
-	switch (nftnl_expr_get_u32(expression, NFTNL_EXPR_META_KEY)) {
-	case NFT_META_IIFNAME:
-		return SUBJECT_IN;
-	case NFT_META_OIFNAME:
-		return SUBJECT_OUT;
-	case NFT_META_NFPROTO:
-		return SUBJECT_FAMILY;
-	case NFT_META_L4PROTO:
-		return SUBJECT_PROTOCOL;
-	default:
-		return SUBJECT_NONE;
+	for (enum nft_field i = FIELD_NONE + 1; i < FIELD_TO4; i++) {
+		const struct nft_field_type *type = &nft_fields[i];
+
+		if (type->header == header && type->place == place && len <= type->size &&
+		    (!type->family || type->family == decoder->rule->family))
+			return i;
 	}
+	return FIELD_NONE;
 }
 
-static enum subject address_subject(const struct decoder *decoder, uint32_t offset, uint32_t len)
+static void decode_meta(struct decoder *decoder, const struct nftnl_expr *expression)
 {
-	static const struct {
-		int family;
-		uint32_t offset, size;
-		enum subject subject;
-	} addresses[] = {
-		{ AF_INET, 12, 4, SUBJECT_SOURCE4 },
-		{ AF_INET, 16, 4, SUBJECT_DESTINATION4 },
-		{ AF_INET6, 8, 16, SUBJECT_SOURCE6 },
-		{ AF_INET6, 24, 16, SUBJECT_DESTINATION6 },
-	};
+	uint32_t key = nftnl_expr_get_u32(expression, NFTNL_EXPR_META_KEY);
 
-	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++) {
-		if (decoder->rule->family == addresses[i].family && offset == addresses[i].offset &&
-		    len <= addresses[i].size)
-			return addresses[i].subject;
-	}
-	return SUBJECT_NONE;
+	decoder->subject = loaded_field(decoder, 0, key, 0);
+	decoder->pending = decoder->len;
+	append_expression(decoder, expression);
 }
 
-static enum subject payload_subject(struct decoder *decoder, const struct nftnl_expr *expression)
+static void decode_payload(struct decoder *decoder, const struct nftnl_expr *expression)
 {
-	uint32_t base = nftnl_expr_get_u32(expression, NFTNL_EXPR_PAYLOAD_BASE);
+	uint32_t header = nftnl_expr_get_u32(expression, NFTNL_EXPR_PAYLOAD_BASE);
 	uint32_t offset = nftnl_expr_get_u32(expression, NFTNL_EXPR_PAYLOAD_OFFSET);
 	uint32_t len = nftnl_expr_get_u32(expression, NFTNL_EXPR_PAYLOAD_LEN);
 
+	decoder->subject = header == NFT_PAYLOAD_LL_HEADER ?
+				   FIELD_NONE :
+				   loaded_field(decoder, header, offset, len);
 	/* nft loads only the bytes of a prefix that ends on a byte */
 	decoder->prefix_len = (uint8_t)(len * 8);
-	if (base == NFT_PAYLOAD_NETWORK_HEADER)
-		return address_subject(decoder, offset, len);
-	if (base == NFT_PAYLOAD_TRANSPORT_HEADER && len == 2 && offset == 0)
-		return SUBJECT_SOURCE_PORT;
-	if (base == NFT_PAYLOAD_TRANSPORT_HEADER && len == 2 && offset == 2)
-		return SUBJECT_DESTINATION_PORT;
-	return SUBJECT_NONE;
-}
-
-static void decode_load(struct decoder *decoder, enum subject subject,
-			const struct nftnl_expr *expression)
-{
-	decoder->subject = subject;
 	decoder->pending = decoder->len;
 	append_expression(decoder, expression);
+}
+
+static bool is_address(enum nft_field field)
+{
+	return nft_fields[field].form == FORM_PREFIX;
 }
 
 /* The mask of an address whose prefix ends within a byte. */
@@ -134,8 +100,8 @@ static void decode_mask(struct decoder *decoder, const struct nftnl_expr *expres
 	uint8_t prefix_len = 0;
 
 	append_expression(decoder, expression);
-	if (decoder->subject < SUBJECT_SOURCE4 || decoder->subject > SUBJECT_DESTINATION6 || !bits)
-		decoder->subject = SUBJECT_NONE;
+	if (!is_address(decoder->subject) || !bits)
+		decoder->subject = FIELD_NONE;
 	while (bits && prefix_len < len * 8 && bits[prefix_len / 8] & 0x80 >> prefix_len % 8)
 		prefix_len++;
 	decoder->prefix_len = prefix_len;
@@ -143,7 +109,7 @@ static void decode_mask(struct decoder *decoder, const struct nftnl_expr *expres
 
 static bool compare_interface(struct decoder *decoder, const char *name, uint32_t len, bool negated)
 {
-	bool in = decoder->subject == SUBJECT_IN;
+	bool in = decoder->subject == FIELD_IN;
 	char *field = in ? decoder->rule->in : decoder->rule->out;
 
 	/* A name without its NUL stands for all that begin so. */
@@ -159,8 +125,8 @@ static bool compare_interface(struct decoder *decoder, const char *name, uint32_
 static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32_t len,
 			    bool negated)
 {
-	bool ipv4 = decoder->subject <= SUBJECT_DESTINATION4;
-	bool source = decoder->subject == SUBJECT_SOURCE4 || decoder->subject == SUBJECT_SOURCE6;
+	bool ipv4 = nft_fields[decoder->subject].family == AF_INET;
+	bool source = decoder->subject == FIELD_SOURCE4 || decoder->subject == FIELD_SOURCE6;
 	struct prefix *field = source ? &decoder->rule->source : &decoder->rule->destination;
 	struct prefix prefix = { .addr.family = ipv4 ? AF_INET : AF_INET6,
 				 .len = decoder->prefix_len };
@@ -183,23 +149,23 @@ static bool compare_number(struct decoder *decoder, const uint8_t *data, uint32_
 	const char *negation = negated ? "!= " : "";
 
 	switch (decoder->subject) {
-	case SUBJECT_FAMILY:
+	case FIELD_FAMILY:
 		/* Said by "ip saddr" and the like, which follow. */
 		if (negated || (data[0] != AF_INET && data[0] != AF_INET6))
 			return false;
 		decoder->rule->family = data[0];
 		return true;
-	case SUBJECT_PROTOCOL:
+	case FIELD_PROTOCOL:
 		append_words(decoder, "meta l4proto %s%u", negation, (unsigned int)data[0]);
 		if (!negated)
 			decoder->rule->protocol = data[0];
 		return true;
-	case SUBJECT_SOURCE_PORT:
-	case SUBJECT_DESTINATION_PORT:
+	case FIELD_SOURCE_PORT:
+	case FIELD_PORT:
 		if (len != 2)
 			return false;
 		append_words(decoder, "th %s %s%u",
-			     decoder->subject == SUBJECT_SOURCE_PORT ? "sport" : "dport", negation,
+			     decoder->subject == FIELD_SOURCE_PORT ? "sport" : "dport", negation,
 			     (unsigned int)(data[0] << 8 | data[1]));
 		return true;
 	default:
@@ -211,24 +177,24 @@ static void decode_compare(struct decoder *decoder, const struct nftnl_expr *exp
 {
 	uint32_t relation = nftnl_expr_get_u32(expression, NFTNL_EXPR_CMP_OP), len = 0;
 	const uint8_t *data = nftnl_expr_get(expression, NFTNL_EXPR_CMP_DATA, &len);
-	enum subject subject = decoder->subject;
+	enum nft_field subject = decoder->subject;
 	size_t end = decoder->len;
 	char saved[RULE_TEXT_MAX];
 	bool known = false, negated = relation == NFT_CMP_NEQ;
 
 	memcpy(saved, decoder->text, end + 1);
-	if (subject != SUBJECT_NONE && data && len && (negated || relation == NFT_CMP_EQ)) {
+	if (subject != FIELD_NONE && data && len && (negated || relation == NFT_CMP_EQ)) {
 		/* The words of the comparison take the place of the load's. */
 		decoder->len = decoder->pending;
 		decoder->text[decoder->len] = '\0';
-		if (subject == SUBJECT_IN || subject == SUBJECT_OUT)
+		if (subject == FIELD_IN || subject == FIELD_OUT)
 			known = compare_interface(decoder, (const char *)data, len, negated);
-		else if (subject >= SUBJECT_SOURCE4 && subject <= SUBJECT_DESTINATION6)
+		else if (is_address(subject))
 			known = compare_address(decoder, data, len, negated);
 		else
 			known = compare_number(decoder, data, len, negated);
 	}
-	decoder->subject = SUBJECT_NONE;
+	decoder->subject = FIELD_NONE;
 	if (known)
 		return;
 	memcpy(decoder->text, saved, end + 1);
@@ -270,9 +236,9 @@ static int decode_expression(struct nftnl_expr *expression, void *data)
 	if (strcmp(name, "counter") == 0) {
 		append_words(decoder, "counter");
 	} else if (strcmp(name, "meta") == 0) {
-		decode_load(decoder, meta_subject(expression), expression);
+		decode_meta(decoder, expression);
 	} else if (strcmp(name, "payload") == 0) {
-		decode_load(decoder, payload_subject(decoder, expression), expression);
+		decode_payload(decoder, expression);
 	} else if (strcmp(name, "bitwise") == 0) {
 		decode_mask(decoder, expression);
 	} else if (strcmp(name, "cmp") == 0) {
@@ -283,7 +249,7 @@ static int decode_expression(struct nftnl_expr *expression, void *data)
 		decoder->rule->target = TARGET_MASQUERADE;
 		append_words(decoder, "masquerade");
 	} else {
-		decoder->subject = SUBJECT_NONE;
+		decoder->subject = FIELD_NONE;
 		append_expression(decoder, expression);
 	}
 	return decoder->full ? -1 : 0;
