@@ -89,7 +89,7 @@ void rtnl_put_string(struct rtnl_batch *batch, int attribute, const char *value)
 	rtnl_put(batch, attribute, value, strlen(value) + 1);
 }
 
-void rtnl_put_addr(struct rtnl_batch *batch, int attribute, const struct addr *addr)
+static void rtnl_put_addr(struct rtnl_batch *batch, int attribute, const struct addr *addr)
 {
 	rtnl_put(batch, attribute, addr->bytes, addr_size(addr->family));
 }

@@ -40,9 +40,8 @@ int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6, de
 
 /* The value, negative on failure. */
 int sysctl_read(const char *path);
-/* Written only if it has another value. */
-int sysctl_write(const char *path, int value, struct error *error);
-/* The same of net.<family>.conf.<interface>.<key>; family: "ipv4" or "ipv6". */
+/* The same of net.<family>.conf.<interface>.<key>; family: "ipv4" or "ipv6". Written only if it has
+ * another value. */
 int sysctl_interface_read(const char *family, const char *interface, const char *key);
 int sysctl_interface_write(const char *family, const char *interface, const char *key, int value,
 			   struct error *error);

@@ -63,7 +63,6 @@ void rtnl_put(struct rtnl_batch *batch, int attribute, const void *data, size_t 
 void rtnl_put_u8(struct rtnl_batch *batch, int attribute, uint8_t value);
 void rtnl_put_u32(struct rtnl_batch *batch, int attribute, uint32_t value);
 void rtnl_put_string(struct rtnl_batch *batch, int attribute, const char *value);
-void rtnl_put_addr(struct rtnl_batch *batch, int attribute, const struct addr *addr);
 /* Set (or, for the others, keep) flags of the link that the last message is about. */
 void rtnl_put_flags(struct rtnl_batch *batch, uint32_t flags, uint32_t change);
 void rtnl_put_no_addr_gen(struct rtnl_batch *batch);

@@ -24,7 +24,8 @@ int sysctl_read(const char *path)
 	return len < 0 ? -errno : atoi(text);
 }
 
-int sysctl_write(const char *path, int value, struct error *error)
+/* Only if it has another value. */
+static int sysctl_write(const char *path, int value, struct error *error)
 {
 	CLEANUP_CLOSE int fd = -1;
 	char text[16];

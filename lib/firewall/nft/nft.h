@@ -200,7 +200,6 @@ int nft_foreign_decode(struct nftnl_rule *kernel, struct rule *rule);
 /* ---- table.c: the base ---- */
 
 const char *nft_chain_name(enum rule_chain chain);
-enum rule_chain nft_chain_by_name(const char *name); /* CHAIN_COUNT: none of ours */
 
 /* Which of the fixed rules stand in the kernel, and what else there is. */
 struct nft_base_state {

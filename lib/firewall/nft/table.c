@@ -35,7 +35,8 @@ const char *nft_chain_name(enum rule_chain chain)
 	return chain < CHAIN_COUNT ? chains[chain].name : "";
 }
 
-enum rule_chain nft_chain_by_name(const char *name)
+/* CHAIN_COUNT: none of ours. */
+static enum rule_chain nft_chain_by_name(const char *name)
 {
 	enum rule_chain chain = 0;
 
