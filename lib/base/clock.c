@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "base/clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 #define SHORT_PAUSES 20
@@ -15,36 +16,47 @@ uint64_t clock_now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-deadline_ms deadline_after(uint32_t timeout_ms)
+struct deadline deadline_after(uint32_t timeout_ms)
 {
-	return timeout_ms ? clock_now_ms() + timeout_ms : 0;
+	return (struct deadline){ .end = timeout_ms ? clock_now_ms() + timeout_ms : 0 };
 }
 
-bool deadline_passed(deadline_ms deadline)
+struct deadline deadline_within(const struct deadline *deadline, uint32_t ms)
 {
-	return deadline && clock_now_ms() >= deadline;
+	struct deadline within = deadline_after(ms);
+
+	if (!deadline)
+		return within;
+	if (deadline->end && deadline->end < within.end)
+		within.end = deadline->end;
+	return within;
 }
 
-int deadline_left_ms(deadline_ms deadline)
+int deadline_check(const struct deadline *deadline)
+{
+	return deadline && deadline->end && clock_now_ms() >= deadline->end ? -ETIMEDOUT : 0;
+}
+
+int deadline_left_ms(const struct deadline *deadline)
 {
 	uint64_t now;
 
-	if (!deadline)
+	if (!deadline || !deadline->end)
 		return -1;
 	now = clock_now_ms();
-	if (now >= deadline)
+	if (now >= deadline->end)
 		return 0;
-	return deadline - now > INT32_MAX ? INT32_MAX : (int)(deadline - now);
+	return deadline->end - now > INT32_MAX ? INT32_MAX : (int)(deadline->end - now);
 }
 
-bool deadline_pause(deadline_ms deadline, unsigned int attempt)
+int deadline_pause(const struct deadline *deadline, unsigned int attempt)
 {
 	struct timespec pause = {
 		.tv_nsec = attempt < SHORT_PAUSES ? SHORT_PAUSE_NS : LONG_PAUSE_NS,
 	};
+	int r = deadline_check(deadline);
 
-	if (deadline_passed(deadline))
-		return false;
-	nanosleep(&pause, NULL);
-	return true;
+	if (r == 0)
+		nanosleep(&pause, NULL);
+	return r;
 }

@@ -3,23 +3,28 @@
 #ifndef BN_BASE_CLOCK_H
 #define BN_BASE_CLOCK_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-/* When a call must end; 0: never. */
-typedef uint64_t deadline_ms;
+/* When a call must end. The context owns one, and all that wait or loop for it point to that, so
+ * that whoever changes it changes it for all. NULL is one that never ends, as is { 0 }. */
+struct deadline {
+	uint64_t end; /* by clock_now_ms(); 0: never */
+};
 
 uint64_t clock_now_ms(void);
 /* That many milliseconds from now; of 0: never. */
-deadline_ms deadline_after(uint32_t timeout_ms);
-bool deadline_passed(deadline_ms deadline);
+struct deadline deadline_after(uint32_t timeout_ms);
+/* The same, or that many milliseconds from now, if that is sooner. */
+struct deadline deadline_within(const struct deadline *deadline, uint32_t ms);
+/* 0 to go on, -ETIMEDOUT once it has passed. */
+int deadline_check(const struct deadline *deadline);
 /* As poll(2) takes it: what is left, at least 0; -1 for no end. */
-int deadline_left_ms(deadline_ms deadline);
+int deadline_left_ms(const struct deadline *deadline);
 
 /*
  * A pause before another look at what somebody else is at: short for the first looks, as mostly it
- * takes microseconds, then longer. False, without a pause, once the deadline has passed.
+ * takes microseconds, then longer. 0, or, without a pause, what deadline_check() says.
  */
-bool deadline_pause(deadline_ms deadline, unsigned int attempt);
+int deadline_pause(const struct deadline *deadline, unsigned int attempt);
 
 #endif

@@ -75,7 +75,7 @@ static int walk_datagram(const void *buffer, ssize_t len, netlink_message_fn mes
 	return r;
 }
 
-static int wait_for_datagram(int fd, deadline_ms deadline)
+static int wait_for_datagram(int fd, const struct deadline *deadline)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
 	int ready = poll(&pollfd, 1, deadline_left_ms(deadline));
@@ -85,7 +85,8 @@ static int wait_for_datagram(int fd, deadline_ms deadline)
 	return ready == 0 ? -ETIMEDOUT : 0;
 }
 
-int netlink_receive(int fd, deadline_ms deadline, netlink_message_fn message, void *userdata)
+int netlink_receive(int fd, const struct deadline *deadline, netlink_message_fn message,
+		    void *userdata)
 {
 	_Alignas(struct nlmsghdr) char buffer[DATAGRAM_MAX];
 	int r = 0;

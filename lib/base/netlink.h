@@ -23,7 +23,8 @@ int netlink_send(int fd, struct iovec *parts, size_t len);
 typedef int (*netlink_message_fn)(const struct nlmsghdr *message, void *userdata);
 /* Until `message` ends it: 0, its errno, or one of the socket. The deadline is for waiting alone,
  * -ETIMEDOUT: what is there already is taken even later. */
-int netlink_receive(int fd, deadline_ms deadline, netlink_message_fn message, void *userdata);
+int netlink_receive(int fd, const struct deadline *deadline, netlink_message_fn message,
+		    void *userdata);
 
 /* Of an NLMSG_ERROR, which is also how success is told, or an NLMSG_DONE: 0 or a negative errno. */
 int netlink_result(const struct nlmsghdr *message);

@@ -33,7 +33,7 @@ struct sorted_filter {
 struct flow_search {
 	int fd;
 	uint32_t sequence; /* of the last request */
-	deadline_ms deadline;
+	const struct deadline *deadline;
 	struct sorted_filter *filters; /* of one family, by first port */
 	size_t filters_len;
 	struct addr *local; /* sorted */
@@ -198,11 +198,11 @@ static int take_flow(struct flow_search *search, const struct nlmsghdr *message)
 static int conntrack_take_answer(const struct nlmsghdr *message, void *userdata)
 {
 	struct flow_search *search = userdata;
-	int r;
+	int r = deadline_check(search->deadline);
 
 	/* Not only where it waits: a long dump always has its next part ready. */
-	if (deadline_passed(search->deadline))
-		return -ETIMEDOUT;
+	if (r < 0)
+		return r;
 	if (!message || message->nlmsg_seq != search->sequence)
 		return 0;
 	if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {
@@ -321,7 +321,7 @@ static void flow_search_close(struct flow_search *search)
 }
 
 int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const struct addr *local,
-			 size_t local_len, deadline_ms deadline, struct error *error)
+			 size_t local_len, const struct deadline *deadline, struct error *error)
 {
 	struct flow_search search = { .deadline = deadline };
 	int r;

@@ -72,7 +72,7 @@ struct firewall_backend {
 
 struct firewall {
 	const struct firewall_backend *backend;
-	deadline_ms deadline; /* set before each call; 0 for none */
+	const struct deadline *deadline; /* of its calls; set once it is open */
 };
 
 /* NULL-terminated, in order of preference. */
@@ -109,6 +109,6 @@ struct flow_filter {
  * One filtered dump for each family. A kernel without ctnetlink has nothing to drop: 0.
  */
 int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const struct addr *local,
-			 size_t local_len, deadline_ms deadline, struct error *error);
+			 size_t local_len, const struct deadline *deadline, struct error *error);
 
 #endif

@@ -342,7 +342,8 @@ int link_endpoint_cut(struct link_handle *handle, const char *host_interface, st
 	return rtnl_failure(error, &batch, r, "cut interface %s off its bridge", host_interface);
 }
 
-int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct error *error)
+int link_loopback_up(const struct sandbox *sandbox, const struct deadline *deadline,
+		     struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
@@ -358,7 +359,8 @@ int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct
 }
 
 int link_set_default_route(const struct sandbox *sandbox, const char *interface,
-			   const struct addr *gateway, deadline_ms deadline, struct error *error)
+			   const struct addr *gateway, const struct deadline *deadline,
+			   struct error *error)
 {
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
 	const struct addr none = { 0 };

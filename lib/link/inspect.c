@@ -232,8 +232,9 @@ int link_interface_get(struct link_handle *handle, const char *name,
 	return r;
 }
 
-int sandbox_interface_get(const struct sandbox *sandbox, const char *name, deadline_ms deadline,
-			  struct interface *ret_interface, struct error *error)
+int sandbox_interface_get(const struct sandbox *sandbox, const char *name,
+			  const struct deadline *deadline, struct interface *ret_interface,
+			  struct error *error)
 {
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
 	int r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);

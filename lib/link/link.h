@@ -6,11 +6,12 @@
 #include "base/clock.h"
 #include "model/records.h"
 
-/* A netlink socket in the namespace of the thread that opened it, and a deadline for its calls. */
+/* A netlink socket in the namespace of the thread that opened it; its calls end by the deadline,
+ * of which it keeps the pointer. */
 struct link_handle;
-int link_open(struct link_handle **ret_handle, struct error *error);
+int link_open(const struct deadline *deadline, struct link_handle **ret_handle,
+	      struct error *error);
 void link_close(struct link_handle *handle);
-void link_set_deadline(struct link_handle *handle, deadline_ms deadline);
 
 /* ---- sandbox.c: network namespaces ---- */
 
@@ -75,10 +76,12 @@ int link_endpoints_delete(struct link_handle *handle, const char *const *host_in
 /* Down and off the bridge: isolated at once. */
 int link_endpoint_cut(struct link_handle *handle, const char *host_interface, struct error *error);
 /* `none`: lo alone. */
-int link_loopback_up(const struct sandbox *sandbox, deadline_ms deadline, struct error *error);
+int link_loopback_up(const struct sandbox *sandbox, const struct deadline *deadline,
+		     struct error *error);
 /* Replace the default route of a family in the sandbox by one over `interface`. */
 int link_set_default_route(const struct sandbox *sandbox, const char *interface,
-			   const struct addr *gateway, deadline_ms deadline, struct error *error);
+			   const struct addr *gateway, const struct deadline *deadline,
+			   struct error *error);
 
 /* ---- inspect.c: what the kernel shows ---- */
 
@@ -97,8 +100,9 @@ void interface_clear(struct interface *interface);
 int link_interface_get(struct link_handle *handle, const char *name,
 		       struct interface *ret_interface, struct error *error);
 /* The same inside a sandbox. */
-int sandbox_interface_get(const struct sandbox *sandbox, const char *name, deadline_ms deadline,
-			  struct interface *ret_interface, struct error *error);
+int sandbox_interface_get(const struct sandbox *sandbox, const char *name,
+			  const struct deadline *deadline, struct interface *ret_interface,
+			  struct error *error);
 
 /* Destinations of every table's unicast routes and the prefixes of every address of the host. */
 int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,

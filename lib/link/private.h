@@ -28,13 +28,15 @@ struct sandbox_thread {
 	int result;
 };
 int sandbox_thread_start(struct sandbox_thread *thread, const struct sandbox *sandbox,
-			 const char *enable_ipv6, deadline_ms deadline, struct error *error);
+			 const char *enable_ipv6, const struct deadline *deadline,
+			 struct error *error);
 /* To be called once for each that was started. */
 int sandbox_thread_join(struct sandbox_thread *thread, struct link_handle *ret_handle,
 			struct error *error);
 /* Both at once. */
-int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6, deadline_ms deadline,
-		      struct link_handle *ret_handle, struct error *error);
+int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6,
+		      const struct deadline *deadline, struct link_handle *ret_handle,
+		      struct error *error);
 
 /* ---- sysctl.c ---- */
 

@@ -46,7 +46,7 @@ void rtnl_close(struct link_handle *handle)
 	handle->fd = -1;
 }
 
-int link_open(struct link_handle **ret_handle, struct error *error)
+int link_open(const struct deadline *deadline, struct link_handle **ret_handle, struct error *error)
 {
 	CLEANUP_FREE struct link_handle *handle = calloc(1, sizeof(*handle));
 	int r;
@@ -56,6 +56,7 @@ int link_open(struct link_handle **ret_handle, struct error *error)
 	r = rtnl_open(handle, error);
 	if (r < 0)
 		return r;
+	handle->deadline = deadline;
 	*ret_handle = TAKE_POINTER(handle);
 	return 0;
 }
@@ -66,11 +67,6 @@ void link_close(struct link_handle *handle)
 		return;
 	rtnl_close(handle);
 	free(handle);
-}
-
-void link_set_deadline(struct link_handle *handle, deadline_ms deadline)
-{
-	handle->deadline = deadline;
 }
 
 /* The requests of a batch, or one for a dump, and the answers to them. */
@@ -90,10 +86,9 @@ static int rtnl_send(struct exchange *exchange, int flags)
 	int r;
 
 	batch->failed = batch->len;
-	if (batch->error)
-		return batch->error;
-	if (deadline_passed(handle->deadline))
-		return -ETIMEDOUT;
+	r = batch->error ? batch->error : deadline_check(handle->deadline);
+	if (r < 0)
+		return r;
 	if (handle->fd < 0) {
 		if (handle->single_use)
 			return -EBADF;
@@ -218,9 +213,9 @@ int rtnl_run_step(struct link_handle *handle, struct rtnl_batch *batch, const ch
 void rtnl_delete_link(struct link_handle *handle, const char *name)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-	deadline_ms deadline = handle->deadline;
+	const struct deadline *deadline = handle->deadline;
 
-	handle->deadline = 0;
+	handle->deadline = NULL;
 	rtnl_add_named(&batch, RTM_DELLINK, 0, name);
 	rtnl_run(handle, &batch);
 	handle->deadline = deadline;
@@ -274,12 +269,10 @@ static int rtnl_take_watched(const struct nlmsghdr *header, void *userdata)
 
 void rtnl_await_address(struct link_handle *handle)
 {
-	deadline_ms deadline = deadline_after(AWAIT_MS);
+	struct deadline deadline = deadline_within(handle->deadline, AWAIT_MS);
 
-	if (handle->deadline && handle->deadline < deadline)
-		deadline = handle->deadline;
 	if (handle->watched_index)
-		netlink_receive(handle->fd, deadline, rtnl_take_watched, handle);
+		netlink_receive(handle->fd, &deadline, rtnl_take_watched, handle);
 	rtnl_unwatch_address(handle);
 }
 

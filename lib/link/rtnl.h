@@ -16,7 +16,7 @@ struct link_handle {
 	bool single_use; /* of another namespace or family: never reopened */
 	bool has_ipv6;
 	uint32_t sequence;
-	deadline_ms deadline;
+	const struct deadline *deadline;
 	/* what rtnl_watch_address() waits for */
 	uint32_t watched_index; /* 0: nothing */
 	struct addr watched;

@@ -231,7 +231,8 @@ static int sandbox_thread_create(struct sandbox_thread *thread)
 /* A socket stays in the namespace it was made in, so a thread that ends at once makes it: the
  * caller's thread is never in another namespace. */
 int sandbox_thread_start(struct sandbox_thread *thread, const struct sandbox *sandbox,
-			 const char *enable_ipv6, deadline_ms deadline, struct error *error)
+			 const char *enable_ipv6, const struct deadline *deadline,
+			 struct error *error)
 {
 	int r;
 
@@ -261,8 +262,9 @@ int sandbox_thread_join(struct sandbox_thread *thread, struct link_handle *ret_h
 	return 0;
 }
 
-int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6, deadline_ms deadline,
-		      struct link_handle *ret_handle, struct error *error)
+int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6,
+		      const struct deadline *deadline, struct link_handle *ret_handle,
+		      struct error *error)
 {
 	struct sandbox_thread thread;
 	int r = sandbox_thread_start(&thread, sandbox, enable_ipv6, deadline, error);

@@ -62,7 +62,6 @@ static void undo_move(bn_ctx *ctx, struct firewall *target)
 	struct error cause;
 
 	ctx_undo_begin(ctx, &cause);
-	target->deadline = ctx->deadline;
 	ctx_undo_end(ctx, &cause, base_take_state(ctx, target));
 }
 

@@ -22,21 +22,10 @@ void ctx_log(bn_ctx *ctx, int level, const char *format, ...)
 	ctx->log(ctx->log_userdata, level, message);
 }
 
-static void set_deadline(bn_ctx *ctx, deadline_ms deadline)
-{
-	ctx->deadline = deadline;
-	if (ctx->store)
-		store_set_deadline(ctx->store, deadline);
-	if (ctx->link)
-		link_set_deadline(ctx->link, deadline);
-	if (ctx->firewall)
-		ctx->firewall->deadline = deadline;
-}
-
 void ctx_undo_begin(bn_ctx *ctx, struct error *ret_cause)
 {
 	*ret_cause = ctx->error;
-	set_deadline(ctx, deadline_after(UNDO_MS));
+	ctx->deadline = deadline_after(UNDO_MS);
 }
 
 void ctx_undo_end(bn_ctx *ctx, const struct error *cause, int r)
@@ -60,11 +49,11 @@ static int open_store(bn_ctx *ctx, bool write)
 	if (ctx->store)
 		return 0;
 
-	r = store_open(ctx->state_dir, false, ctx->deadline, &ctx->store, &ctx->error);
+	r = store_open(ctx->state_dir, false, &ctx->deadline, &ctx->store, &ctx->error);
 	ctx->store_read_only = false;
 	if ((r == -EACCES || r == -EPERM || r == -EROFS) && !write) {
 		error_clear(&ctx->error);
-		r = store_open(ctx->state_dir, true, ctx->deadline, &ctx->store, &ctx->error);
+		r = store_open(ctx->state_dir, true, &ctx->deadline, &ctx->store, &ctx->error);
 		ctx->store_read_only = true;
 	}
 	return r;
@@ -81,7 +70,7 @@ int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
 
 	r = backend->open(&config, ret_firewall, &ctx->error);
 	if (r >= 0)
-		(*ret_firewall)->deadline = ctx->deadline;
+		(*ret_firewall)->deadline = &ctx->deadline;
 	return r;
 }
 
@@ -254,13 +243,7 @@ int ctx_release_state(bn_ctx *ctx)
 
 int ctx_open_links(bn_ctx *ctx)
 {
-	int r = 0;
-
-	if (!ctx->link)
-		r = link_open(&ctx->link, &ctx->error);
-	if (r >= 0)
-		link_set_deadline(ctx->link, ctx->deadline);
-	return r;
+	return ctx->link ? 0 : link_open(&ctx->deadline, &ctx->link, &ctx->error);
 }
 
 int ctx_open(bn_ctx *ctx, enum ctx_need need)
@@ -274,7 +257,6 @@ int ctx_open(bn_ctx *ctx, enum ctx_need need)
 	r = open_store(ctx, need == CTX_CHANGE);
 	if (r < 0)
 		return r;
-	set_deadline(ctx, ctx->deadline);
 	if (need != CTX_READ)
 		r = check_thread(ctx);
 	if (r >= 0 && need != CTX_READ)

@@ -31,8 +31,8 @@ struct bn_ctx {
 
 	uint64_t namespace_device, namespace_inode; /* where the sockets were opened; 0: none */
 
-	deadline_ms deadline; /* of the running call */
-	bool undo_failed;     /* something of the running call is still in the kernel */
+	struct deadline deadline; /* of the running call; store, link and firewall point to it */
+	bool undo_failed;         /* something of the running call is still in the kernel */
 	struct error error;
 };
 

@@ -47,7 +47,7 @@ static int drop_filtered(bn_ctx *ctx, const filter_vector *filters)
 		for (size_t i = 0; i < addresses.len; i++)
 			local[i] = addresses.items[i].addr;
 		r = conntrack_drop_flows(filters->items, filters->len, local, addresses.len,
-					 ctx->deadline, &ctx->error);
+					 &ctx->deadline, &ctx->error);
 	}
 	free(addresses.items);
 	return r;

@@ -45,7 +45,7 @@ static void give_default_route(bn_ctx *ctx, const struct endpoint *endpoint, int
 	if (r >= 0 && network_subnet(&network, family))
 		r = link_set_default_route(sandbox, endpoint->interface,
 					   &network_subnet(&network, family)->gateway,
-					   ctx->deadline, &ctx->error);
+					   &ctx->deadline, &ctx->error);
 	if (r < 0)
 		ctx_log(ctx, LOG_WARNING, "default route: %s", ctx->error.message);
 	error_clear(&ctx->error);

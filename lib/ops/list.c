@@ -180,7 +180,7 @@ int list_interface(bn_ctx *ctx, const struct endpoint *endpoint, struct interfac
 		return 0;
 	r = sandbox_reopen(endpoint, &sandbox, &ctx->error);
 	if (r >= 0)
-		r = sandbox_interface_get(&sandbox, endpoint->interface, ctx->deadline,
+		r = sandbox_interface_get(&sandbox, endpoint->interface, &ctx->deadline,
 					  ret_interface, &ctx->error);
 	if (r == -ENOENT || r == -ENODEV || r == -EINVAL) {
 		error_clear(&ctx->error);

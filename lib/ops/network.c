@@ -157,7 +157,7 @@ int ops_network_create(bn_ctx *ctx, const struct network_request *request,
 static int wait_for_default(bn_ctx *ctx, unsigned int attempt)
 {
 	error_clear(&ctx->error);
-	if (!deadline_pause(ctx->deadline, attempt))
+	if (deadline_pause(&ctx->deadline, attempt) < 0)
 		return error_set(&ctx->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
 				 "network %s is still being made by another process; try again",
 				 DEFAULT_NETWORK);

@@ -161,7 +161,7 @@ static int begin_when_free(bn_ctx *ctx, enum operation_kind kind, const struct o
 		r = recover_dead(ctx);
 		if (r < 0)
 			return r;
-		if (!deadline_pause(ctx->deadline, attempt))
+		if (deadline_pause(&ctx->deadline, attempt) < 0)
 			return error_set(&ctx->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
 					 kind == OPERATION_BACKEND_SWITCH ?
 						 "other calls on the state in %s did not end until "

@@ -54,7 +54,7 @@ int migration_lock(struct store *store, struct error *error)
 
 	for (unsigned int attempt = 0; (r = lock_operation(store->lock_fd, 0, F_WRLCK)) == -EAGAIN;
 	     attempt++)
-		if (!deadline_pause(store->deadline, attempt))
+		if (deadline_pause(store->deadline, attempt) < 0)
 			return store_busy_error(store, error);
 	return r < 0 ? lock_error(store, r, error) : 0;
 }

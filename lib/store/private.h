@@ -85,7 +85,7 @@ struct store {
 	int probe_fd; /* a second description of the same file, which sees them held */
 	bool read_only;
 	bool in_transaction; /* one that may write */
-	deadline_ms deadline;
+	const struct deadline *deadline;
 	/* of the transaction: locks to drop if it is rolled back, and once it is committed */
 	id_vector opened, closed;
 	/* Valid within the transaction: the endpoint that the last port was inserted for, and which

@@ -23,7 +23,7 @@ static int on_busy(void *data, int attempt)
 {
 	const struct store *store = data;
 
-	return deadline_pause(store->deadline, (unsigned int)attempt);
+	return deadline_pause(store->deadline, (unsigned int)attempt) == 0;
 }
 
 int store_busy_error(struct store *store, struct error *error)
@@ -198,7 +198,7 @@ static void cleanup_store(struct store **store)
 	store_close(*store);
 }
 
-int store_open(const char *directory, bool read_only, deadline_ms deadline,
+int store_open(const char *directory, bool read_only, const struct deadline *deadline,
 	       struct store **ret_store, struct error *error)
 {
 	CLEANUP(cleanup_store) struct store *store = calloc(1, sizeof(*store));
@@ -238,11 +238,6 @@ void store_close(struct store *store)
 	free(store->closed.items);
 	free(store->directory);
 	free(store);
-}
-
-void store_set_deadline(struct store *store, deadline_ms deadline)
-{
-	store->deadline = deadline;
 }
 
 /* What was learnt within a transaction holds no longer. */

@@ -16,12 +16,11 @@
 struct store;
 
 /* Makes the directory (0755) and the database when missing. read_only: needs no privilege, and a
- * missing state is an empty one. -EACCES/-EROFS/... BN_REASON_STATE with a sentence naming it. The
- * deadline holds until store_set_deadline() gives another. */
-int store_open(const char *directory, bool read_only, deadline_ms deadline,
+ * missing state is an empty one. -EACCES/-EROFS/... BN_REASON_STATE with a sentence naming it. It
+ * waits until the deadline, as do all calls on the store, which keeps the pointer. */
+int store_open(const char *directory, bool read_only, const struct deadline *deadline,
 	       struct store **ret_store, struct error *error);
 void store_close(struct store *store);
-void store_set_deadline(struct store *store, deadline_ms deadline);
 
 /* A short write transaction. Between begin and commit no call to the kernel's network. Waits for
  * other writers until the deadline: -ETIMEDOUT. Reads outside see committed state. */

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 struct link_handle *handle;
+struct deadline link_deadline;
 struct error error;
 int host_ns = -1;
 
@@ -266,7 +267,7 @@ int stage_setup(void **state)
 		return -1;
 	host_ns = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	IP_RUN(host_ns, "link", "set", "lo", "up");
-	return host_ns < 0 ? -1 : link_open(&handle, NULL);
+	return host_ns < 0 ? -1 : link_open(&link_deadline, &handle, NULL);
 }
 
 int stage_teardown(void **state)
@@ -284,7 +285,7 @@ int stage_setup_bridge(void **state)
 	(void)state;
 	error_clear(&error);
 	fault_hook = NULL;
-	link_set_deadline(handle, 0);
+	link_deadline = (struct deadline){ 0 };
 	return bridge_create(handle, &config, &error);
 }
 
@@ -294,6 +295,6 @@ int stage_teardown_bridge(void **state)
 
 	(void)state;
 	fault_hook = NULL;
-	link_set_deadline(handle, 0);
+	link_deadline = (struct deadline){ 0 };
 	return bridge_delete(handle, &config, &error);
 }

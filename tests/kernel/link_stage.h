@@ -19,6 +19,7 @@
 #define NUMBERED_MAX 1000
 
 extern struct link_handle *handle;
+extern struct deadline link_deadline; /* of it */
 extern struct error error;
 extern int host_ns;
 

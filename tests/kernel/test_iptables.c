@@ -328,6 +328,7 @@ static void test_comments(void **state)
 static void test_lock(void **state)
 {
 	rule_vector rules = { 0 }, read = { 0 };
+	struct deadline deadline;
 	int fd = open(XTABLES_LOCK, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	(void)state;
@@ -335,20 +336,23 @@ static void test_lock(void **state)
 	/* Two openings of a file exclude each other like two processes. */
 	assert_true(fd >= 0);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
-	firewall->deadline = deadline_after(50);
+	firewall->deadline = &deadline;
+	deadline = deadline_after(50);
 	assert_int_equal(apply(&rules, NULL, BASE), -ETIMEDOUT);
 	assert_int_equal(error.reason, BN_REASON_TIMEOUT);
 	assert_non_null(strstr(error.message, XTABLES_LOCK));
-	assert_true(clock_now_ms() >= firewall->deadline);
-	firewall->deadline = deadline_after(50);
+	assert_true(clock_now_ms() >= deadline.end);
+	deadline = deadline_after(50);
 	assert_int_equal(backend->list(firewall, NULL, &read, &error), -ETIMEDOUT);
 	/* It is about that file alone. */
 	open_with(&(struct firewall_config){ .lock_file = "/run/bn-test-other.lock" });
-	firewall->deadline = deadline_after(30000);
+	deadline = deadline_after(30000);
+	firewall->deadline = &deadline;
 	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	open_with(NULL);
 	close(fd);
-	firewall->deadline = deadline_after(30000);
+	deadline = deadline_after(30000);
+	firewall->deadline = &deadline;
 	assert_kernel_holds(&rules, NULL);
 	open_with(&(struct firewall_config){ .lock_file = "/no/such/directory/lock" });
 	assert_int_equal(apply(NULL, &rules, 0), -ENOENT);

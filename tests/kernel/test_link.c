@@ -254,10 +254,10 @@ static void test_endpoint_refused(void **state)
 	sandbox_close(&broken);
 	assert_nothing_left(&sandbox, "bv0");
 
-	link_set_deadline(handle, 1);
+	link_deadline = (struct deadline){ .end = 1 };
 	assert_int_equal(attach(&sandbox, &endpoint), -ETIMEDOUT);
 	assert_int_equal(error.reason, BN_REASON_TIMEOUT);
-	link_set_deadline(handle, 0);
+	link_deadline = (struct deadline){ 0 };
 	assert_nothing_left(&sandbox, "bv0");
 	sandbox_close(&sandbox);
 }

@@ -16,9 +16,10 @@
 
 #include "base/netlink.h"
 
-#define LONG_AGO 1 /* as a deadline */
 #define SOON_MS 2000
 #define WAIT_MS 40
+
+static const struct deadline long_ago = { .end = 1 };
 
 /* What a callback saw, and what it answers. */
 struct seen {
@@ -74,12 +75,12 @@ static void test_answer(void **state)
 	(void)state;
 	/* What is there is taken, even after the deadline. */
 	send_nonsense(fd, NLMSG_LENGTH(sizeof(struct rtgenmsg)));
-	assert_int_equal(netlink_receive(fd, LONG_AGO, see, &seen), 0);
+	assert_int_equal(netlink_receive(fd, &long_ago, see, &seen), 0);
 	assert_int_equal(seen.messages, 1);
 	assert_int_equal(seen.pauses, 0);
 	assert_int_equal(seen.code, -EOPNOTSUPP);
 	/* Nothing more is: an answer that the callback gave up for does not come again. */
-	assert_int_equal(netlink_receive(fd, LONG_AGO, see, &seen), -ETIMEDOUT);
+	assert_int_equal(netlink_receive(fd, &long_ago, see, &seen), -ETIMEDOUT);
 	assert_int_equal(seen.messages, 1);
 	assert_int_equal(seen.pauses, 1);
 	close(fd);
@@ -93,14 +94,19 @@ static void test_callback(void **state)
 	(void)state;
 	send_nonsense(fd, NLMSG_LENGTH(sizeof(struct rtgenmsg)));
 	send_nonsense(fd, NLMSG_LENGTH(sizeof(struct rtgenmsg)));
-	assert_int_equal(netlink_receive(fd, deadline_after(SOON_MS), see, &seen), -EXDEV);
+	assert_int_equal(netlink_receive(fd, &(struct deadline){ clock_now_ms() + SOON_MS }, see,
+					 &seen),
+			 -EXDEV);
 	assert_int_equal(seen.messages, 1);
 	seen.answer = 0;
-	assert_int_equal(netlink_receive(fd, deadline_after(SOON_MS), see, &seen), 0);
+	assert_int_equal(
+		netlink_receive(fd, &(struct deadline){ clock_now_ms() + SOON_MS }, see, &seen), 0);
 	assert_int_equal(seen.messages, 2);
 	assert_int_equal(seen.pauses, 1);
 	seen.answer_to_pause = -EXDEV;
-	assert_int_equal(netlink_receive(fd, deadline_after(SOON_MS), see, &seen), -EXDEV);
+	assert_int_equal(netlink_receive(fd, &(struct deadline){ clock_now_ms() + SOON_MS }, see,
+					 &seen),
+			 -EXDEV);
 	close(fd);
 }
 
@@ -117,7 +123,7 @@ static void test_dump(void **state)
 
 	(void)state;
 	assert_int_equal(netlink_send(fd, &part, 1), 0);
-	assert_int_equal(netlink_receive(fd, LONG_AGO, see, &seen), -ETIMEDOUT);
+	assert_int_equal(netlink_receive(fd, &long_ago, see, &seen), -ETIMEDOUT);
 	/* lo, and the end of the dump */
 	assert_true(seen.messages >= 2);
 	close(fd);
@@ -138,7 +144,9 @@ static void test_foreign_sender(void **state)
 	assert_int_equal(sendto(from, &message, sizeof(message), 0, (struct sockaddr *)&address,
 				sizeof(address)),
 			 sizeof(message));
-	assert_int_equal(netlink_receive(to, deadline_after(WAIT_MS), see, &seen), -ETIMEDOUT);
+	assert_int_equal(netlink_receive(to, &(struct deadline){ clock_now_ms() + WAIT_MS }, see,
+					 &seen),
+			 -ETIMEDOUT);
 	assert_int_equal(seen.messages, 0);
 	/* It was there, and was taken from the queue. */
 	assert_int_equal(recv(to, &message, sizeof(message), 0), -1);
@@ -156,7 +164,9 @@ static void test_truncation(void **state)
 	/* The kernel repeats the request in its error, more than any answer to us may hold. */
 	assert_int_equal(setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, &off, sizeof(off)), 0);
 	send_nonsense(fd, 40000);
-	assert_int_equal(netlink_receive(fd, deadline_after(SOON_MS), see, &seen), -EMSGSIZE);
+	assert_int_equal(netlink_receive(fd, &(struct deadline){ clock_now_ms() + SOON_MS }, see,
+					 &seen),
+			 -EMSGSIZE);
 	assert_int_equal(seen.messages, 0);
 	close(fd);
 }
@@ -180,7 +190,7 @@ static void test_waiting(void **state)
 	(void)state;
 	assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
 	assert_int_equal(setitimer(ITIMER_REAL, &timer, NULL), 0);
-	r = netlink_receive(fd, deadline_after(WAIT_MS), see, &seen);
+	r = netlink_receive(fd, &(struct deadline){ clock_now_ms() + WAIT_MS }, see, &seen);
 	setitimer(ITIMER_REAL, &none, NULL);
 	sigaction(SIGALRM, &before, NULL);
 	assert_int_equal(r, -ETIMEDOUT);

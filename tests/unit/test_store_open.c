@@ -8,12 +8,13 @@
 static void test_deadline(void **state)
 {
 	struct fixture *f = *state;
+	struct deadline deadline = { 0 };
 	struct store *other;
 	uint64_t start = clock_now_ms(), waited;
 
-	assert_ok(store_open(f->directory, false, 0, &other, &f->error));
+	assert_ok(store_open(f->directory, false, &deadline, &other, &f->error));
 	assert_ok(store_begin(f->store, &f->error));
-	store_set_deadline(other, start + 50);
+	deadline.end = start + 50;
 	assert_fails(store_begin(other, &f->error), -ETIMEDOUT, BN_REASON_TIMEOUT);
 	waited = clock_now_ms() - start;
 	assert_in_range(waited, 50, 1000);
@@ -32,6 +33,7 @@ static void test_open_deadline(void **state)
 	struct store *other = NULL;
 	char path[128];
 	sqlite3 *database;
+	struct deadline deadline;
 	uint64_t start;
 
 	store_close(f->store);
@@ -41,7 +43,8 @@ static void test_open_deadline(void **state)
 	assert_ok(sqlite3_exec(database, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;", NULL,
 			       NULL, NULL));
 	start = clock_now_ms();
-	assert_fails(store_open(f->directory, false, start + 50, &other, &f->error), -ETIMEDOUT,
+	deadline.end = start + 50;
+	assert_fails(store_open(f->directory, false, &deadline, &other, &f->error), -ETIMEDOUT,
 		     BN_REASON_TIMEOUT);
 	assert_in_range(clock_now_ms() - start, 50, 1000);
 	assert_null(other);

@@ -54,7 +54,8 @@ void iptc_unload(struct iptc *iptc);
 
 #define XTABLES_LOCK "/run/xtables.lock"
 /* *ret_fd holds it until it is closed. -ETIMEDOUT */
-int xtables_lock(const char *path, deadline_ms deadline, int *ret_fd, struct error *error);
+int xtables_lock(const char *path, const struct deadline *deadline, int *ret_fd,
+		 struct error *error);
 
 /* An entry of a chain. */
 struct table_entry {

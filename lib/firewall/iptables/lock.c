@@ -6,7 +6,8 @@
 
 /* The kernel only looks at the number of entries: of two programs that read a table, and write it
  * with as many, the second undoes what the first did. */
-int xtables_lock(const char *path, deadline_ms deadline, int *ret_fd, struct error *error)
+int xtables_lock(const char *path, const struct deadline *deadline, int *ret_fd,
+		 struct error *error)
 {
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
 
@@ -20,7 +21,7 @@ int xtables_lock(const char *path, deadline_ms deadline, int *ret_fd, struct err
 			return error_set(error, -errno, BN_REASON_KERNEL,
 					 "can't lock %s: %s; is that file system able to lock?",
 					 path, errno_text(errno));
-		if (!deadline_pause(deadline, attempt))
+		if (deadline_pause(deadline, attempt) < 0)
 			return error_set(error, -ETIMEDOUT, BN_REASON_TIMEOUT,
 					 "another program held the xtables lock %s until the time "
 					 "limit; end it, or allow more time",

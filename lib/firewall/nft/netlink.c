@@ -119,11 +119,13 @@ struct exchange {
 static int nft_send(struct nft *nft, struct exchange *exchange)
 {
 	struct iovec batch;
+	int r;
 
 	memset(exchange->reply, 0, sizeof(*exchange->reply));
 	message_close(nft);
-	if (deadline_passed(nft->base.deadline))
-		return -ETIMEDOUT;
+	r = deadline_check(nft->base.deadline);
+	if (r < 0)
+		return r;
 	exchange->first = ((struct nlmsghdr *)nft->batch)->nlmsg_seq;
 	if (nft->batch_len > nft->send_limit) {
 		int limit = (int)(nft->batch_len < INT32_MAX / 4 ? nft->batch_len * 2 : INT32_MAX);
