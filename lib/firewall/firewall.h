@@ -23,9 +23,11 @@ struct firewall_config {
 
 #define FIREWALL_BASE 0x1u       /* make the base first where it is missing, same commit */
 #define FIREWALL_MISSING_OK 0x2u /* a rule to remove that is not there is no error */
-#define FIREWALL_REPLACE 0x4u    /* a rule to add that is there already is no error */
+#define FIREWALL_REPLACE 0x4u /* another under the key of one to add goes; ports of iptables not */
 
-/* One change: all of it or nothing. Drops are in force before accepts and DNATs, and go after. */
+/* One change: all of it or nothing. Drops are in force before accepts and DNATs, and go after. A
+ * rule to add that is there already, equal and of the same owner, is no error and stays as it is.
+ */
 struct firewall_change {
 	const struct rule *add;
 	size_t add_len;
@@ -46,8 +48,8 @@ struct firewall_backend {
 	/* 1 if rules of ours are in the kernel, 0 if not, negative on error. */
 	int (*present)(struct firewall *firewall, struct error *error);
 
-	/* -EEXIST with BN_REASON_PORT_IN_USE when a host port is taken in the kernel itself (the
-	 * sentence names the port), FIREWALL_BASE_MISSING (no sentence), -ENOENT a rule to remove
+	/* -EEXIST with BN_REASON_PORT_IN_USE when a host port leads elsewhere in the kernel itself
+	 * (the sentence names the port), FIREWALL_BASE_MISSING (no sentence), -ENOENT a rule to remove
 	 * is missing, -ETIMEDOUT. */
 	int (*apply)(struct firewall *firewall, const struct firewall_change *change,
 		     struct error *error);

@@ -203,6 +203,7 @@ static void test_replace(void **state)
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &new);
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8800, 9999, 2, &new);
 	assert_int_equal(apply(&new, NULL, 0), -EEXIST);
+	assert_non_null(strstr(error.message, "8800/tcp"));
 	assert_int_equal(apply(&new, NULL, FIREWALL_REPLACE), 0);
 	assert_kernel_holds(&new, NULL);
 	list("blue", &read);
@@ -218,6 +219,50 @@ static void test_replace(void **state)
 	rules_clear(&old);
 	rules_clear(&new);
 	rules_clear(&read);
+}
+
+/* Some of what is added is there already, as somebody's mending of the base has put it: only the
+ * rest is added, and what was there counts on. */
+static void test_partly_there(void **state)
+{
+	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", NULL);
+	struct endpoint rival = endpoint_of("red", "web", "172.30.0.2/16", NULL);
+	rule_vector all = { 0 }, half = { 0 }, taken = { 0 }, none = { 0 };
+
+	(void)state;
+	plan_all(&all);
+	plan_mapping(&web, IPPROTO_UDP, NULL, 20000, 1, MANY, &all);
+	for (size_t i = 0; i < all.len; i += 2)
+		*vector_push(&half) = all.items[i];
+	assert_int_equal(apply(&half, NULL, FIREWALL_BASE), 0);
+	run("nft delete element inet bridgenet ports4 '{ udp . 20000 }';"
+	    "nft add element inet bridgenet ports4 "
+	    "'{ udp . 20000 counter packets 7 bytes 700 comment \"blue/web\" : "
+	    "172.30.0.2 . 1 }'");
+	assert_int_equal(apply(&all, NULL, 0), 0);
+	assert_kernel_holds(&all, NULL);
+	run("nft list map inet bridgenet ports4 | grep -q 'packets 7 bytes 700'");
+	assert_int_equal(apply(&all, NULL, 0), 0);
+	assert_kernel_holds(&all, NULL);
+	run("nft list map inet bridgenet ports4 | grep -q 'packets 7 bytes 700'");
+	/* The same value of another owner is another rule, and the one of many that is named. */
+	plan_mapping(&web, IPPROTO_UDP, NULL, 20000, 1, 10, &taken);
+	plan_mapping(&rival, IPPROTO_UDP, NULL, 20010, 11, 1, &taken);
+	assert_int_equal(apply(&taken, NULL, 0), -EEXIST);
+	assert_int_equal(error.reason, BN_REASON_PORT_IN_USE);
+	assert_non_null(strstr(error.message, "20010/udp"));
+	assert_non_null(strstr(error.message, "of network 'blue'"));
+	assert_kernel_holds(&all, NULL);
+	/* Twice in one change is a mistake, told at once. */
+	taken.len = 0;
+	plan_mapping(&web, IPPROTO_TCP, NULL, 30000, 1, 1, &taken);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 30000, 1, 1, &taken);
+	assert_int_equal(apply(&taken, NULL, 0), -EEXIST);
+	assert_int_equal(apply(NULL, &all, 0), 0);
+	assert_kernel_holds(&none, NULL);
+	rules_clear(&all);
+	rules_clear(&half);
+	rules_clear(&taken);
 }
 
 static void test_base_missing(void **state)
@@ -410,6 +455,7 @@ int main(void)
 		FIREWALL_TEST(test_base_order),        FIREWALL_TEST(test_remove_base),
 		FIREWALL_TEST(test_others_stay),       FIREWALL_TEST(test_many),
 		FIREWALL_TEST(test_privilege),         FIREWALL_TEST(test_deadline),
+		FIREWALL_TEST(test_partly_there),
 	};
 
 	return cmocka_run_group_tests_name("nftables backend", tests, NULL, NULL);

@@ -321,26 +321,16 @@ static int insert_item(struct edit *edit, const struct item *item)
 	return table_insert(edit->table, item->chain, position_of(edit, item), &entry);
 }
 
-static int find_existing(struct edit *edit, struct error *error)
+/* What is there already needs no adding; whose ports those are is looked at apart. */
+static int find_existing(struct edit *edit)
 {
 	item_vector *items = &edit->add;
 	int r = 0;
 
 	for (size_t i = 0, len; i < items->len && r == 0; i += len) {
-		struct item *run = &items->items[i];
-
 		len = items_run(items, i);
-		if (run->rule->kind == RULE_PORT_DNAT)
-			continue;
-		r = chain_find(edit->table, run, len, 0);
-		for (size_t j = 0; j < len && r == 0 && !(edit->flags & FIREWALL_REPLACE); j++) {
-			if (run[j].found && run[j].rule->kind != RULE_NETWORK_PORTS_JUMP &&
-			    run[j].rule->kind != RULE_NETWORK_POSTROUTING_JUMP)
-				r = error_set(error, -EEXIST, BN_REASON_KERNEL,
-					      "a rule to add is in chain %s of table %s already; "
-					      "try again",
-					      run[j].chain, rule_table_name(run[j].rule->chain));
-		}
+		if (items->items[i].rule->kind != RULE_PORT_DNAT)
+			r = chain_find(edit->table, &items->items[i], len, 0);
 	}
 	return r;
 }
@@ -367,7 +357,7 @@ static int check_reached(struct edit *edit)
 
 static int add_items(struct edit *edit, struct error *error)
 {
-	int r = find_existing(edit, error);
+	int r = find_existing(edit);
 
 	if (r == 0)
 		r = ports_place(edit, error);

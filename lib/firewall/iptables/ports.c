@@ -186,6 +186,14 @@ static size_t first_by_port(const struct port_search *search, uint8_t protocol, 
 	return first;
 }
 
+/* It stands in the chain of that network, or in the tree below. */
+static bool is_chain_of(const char *chain, const char *network)
+{
+	size_t len = strlen(network);
+
+	return strncmp(chain, network, len) == 0 && (!chain[len] || chain[len] == ':');
+}
+
 /* An entry that has a port of one of those that are to be added, on an address of theirs. */
 static int check_port_holder(struct port_search *search, struct rule *holder)
 {
@@ -200,8 +208,8 @@ static int check_port_holder(struct port_search *search, struct rule *holder)
 
 		if (!ports_overlap(item->rule, holder))
 			continue;
-		if (!(search->edit->flags & FIREWALL_REPLACE) ||
-		    rule_compare_unowned(item->rule, holder) != 0)
+		if (rule_compare_unowned(item->rule, holder) != 0 ||
+		    !is_chain_of(search->chain, item->chain))
 			return taken_error(search, item->rule, holder);
 		item->found = true;
 	}

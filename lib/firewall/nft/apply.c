@@ -15,6 +15,8 @@ struct change {
 	nft_element_vector add, remove;
 	uint32_t base_end, remove_end; /* the last sequence numbers of the batch's parts */
 	bool empty;
+	bool look;    /* at what stands where elements are to be added */
+	bool differs; /* found: another one is there, or the same key is to be added twice */
 };
 
 /* ---- writing ---- */
@@ -185,10 +187,14 @@ static bool is_removed(const struct change *change, const struct nft_element *el
 static void found_to_add(struct nft_element *element, const struct nft_element_view *view,
 			 void *data)
 {
-	bool there = view && !is_removed(data, element);
+	struct change *change = data;
+	bool there = view && !is_removed(change, element);
 
 	element->skip = there && nft_element_matches(element, view);
-	element->replace = there && !element->skip;
+	element->replace = there && !element->skip && change->flags & FIREWALL_REPLACE;
+	if ((there && !element->skip && !element->replace) ||
+	    (element > change->add.items && nft_element_order(element - 1, element) == 0))
+		change->differs = true;
 }
 
 static int change_look_up(struct change *change, struct nft_reply *reply)
@@ -197,7 +203,8 @@ static int change_look_up(struct change *change, struct nft_reply *reply)
 
 	if (change->flags & FIREWALL_MISSING_OK)
 		r = lookup_elements(change->nft, &change->remove, found_to_remove, NULL, reply);
-	if (r == 0 && change->flags & FIREWALL_REPLACE)
+	change->differs = false;
+	if (r == 0 && change->look)
 		r = lookup_elements(change->nft, &change->add, found_to_add, change, reply);
 	return r;
 }
@@ -257,11 +264,20 @@ static int write_elements(struct change *change)
 	return r;
 }
 
+/* Mostly nothing of what is added is there, so that is found out by trying. What is there and equal
+ * needs no adding; the kernel judges what differs once more. */
+static int exists_already(struct change *change)
+{
+	if (change->look && change->differs)
+		return -EEXIST;
+	change->look = true;
+	return -ERESTART;
+}
+
 /* -ERESTART: something changed between looking and committing; begin again. */
 static int change_try(struct change *change, struct nft_reply *reply)
 {
 	int r = change_look_up(change, reply);
-	bool looked = change->flags & (FIREWALL_MISSING_OK | FIREWALL_REPLACE);
 
 	change->empty = true;
 	if (r == 0)
@@ -275,7 +291,9 @@ static int change_try(struct change *change, struct nft_reply *reply)
 		return r;
 	if (r == -ENOENT && reply->sequence > change->remove_end)
 		return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
-	if (looked && (r == -ENOENT || (r == -EEXIST && change->flags & FIREWALL_REPLACE)))
+	if (r == -EEXIST)
+		return exists_already(change);
+	if (r == -ENOENT && change->flags & (FIREWALL_MISSING_OK | FIREWALL_REPLACE))
 		return -ERESTART;
 	return r;
 }
@@ -293,7 +311,8 @@ static void found_in_the_way(struct nft_element *element, const struct nft_eleme
 {
 	struct refused_element *refused = data;
 
-	if (refused->element || !view || is_removed(refused->change, element))
+	if (refused->element || !view || is_removed(refused->change, element) ||
+	    nft_element_matches(element, view))
 		return;
 	refused->element = element;
 	if (!nft_element_decode(element->set, view, &refused->holder))
@@ -398,7 +417,9 @@ static int change_error(struct change *change, int r, const struct nft_reply *re
 
 int nft_apply(struct firewall *firewall, const struct firewall_change *change, struct error *error)
 {
-	struct change work = { .nft = (struct nft *)firewall, .flags = change->flags };
+	struct change work = { .nft = (struct nft *)firewall,
+			       .flags = change->flags,
+			       .look = change->flags & FIREWALL_REPLACE };
 	struct nft_reply reply = { 0 };
 	int r;
 
