@@ -134,6 +134,10 @@ int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags);
 #define BN_REASON_OPTION_UNKNOWN 27
 #define BN_REASON_KERNEL 28             /* the kernel refused; see bn_error_kernel_message() */
 #define BN_REASON_UNSUPPORTED 29
+/* Since: 0.2 */
+#define BN_REASON_BUSY 30               /* another call is at it, or in the context; try again */
+#define BN_REASON_CANCELLED 33          /* by bn_ctx_cancel() */
+#define BN_REASON_UNKNOWN_OUTCOME 34    /* the kernel's answer is lost; the next call looks again */
 
 /* Of the last call on the context; a call that succeeds clears them. Since: 0.1 */
 const char *bn_error_message(const bn_ctx *ctx);
@@ -153,6 +157,7 @@ void bn_name_list_free(bn_name_list *list);
 
 /* ---- Networks ------------------------------------------------------------------------------- */
 
+#define BN_CREATE_EXISTING_OK 0x1u      /* one that is as the spec says is no error. Since: 0.2 */
 #define BN_DELETE_MISSING_OK 0x1u       /* an unknown network is no error */
 #define BN_DELETE_ENDPOINTS 0x2u        /* detach what is still attached */
 #define BN_GET_INTERFACE 0x1u           /* read the live interface, see bn_network_interface() */
@@ -189,9 +194,10 @@ int bn_network_spec_set_bridge(bn_network_spec *spec, const char *interface_name
 /* See bridgenet-options(7) for the keys; "label.NAME" takes any value. Since: 0.1 */
 int bn_network_spec_set_option(bn_network_spec *spec, const char *key, const char *value);
 
-/* Make the network and its bridge. flags: 0. ret_network may be NULL. Errors: -EEXIST name or
- * bridge taken, -EADDRINUSE subnet overlaps, -ENOSPC pools exhausted, -ERANGE an address is outside
- * the subnet, -EOPNOTSUPP unknown option. Since: 0.1 */
+/* Make the network and its bridge. ret_network may be NULL. flags: BN_CREATE_*; EXISTING_OK takes
+ * the one that is there, if it is equal in all that the spec sets. Errors: -EEXIST name or bridge
+ * taken, or what is there differs, -EADDRINUSE subnet overlaps, -ENOSPC pools exhausted, -ERANGE an
+ * address is outside the subnet, -EOPNOTSUPP unknown option. Since: 0.1 */
 int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		      bn_network **ret_network);
 
@@ -239,6 +245,7 @@ const bn_interface *bn_network_interface(const bn_network *network);
 #define BN_ATTACH_HOLD_PORTS 0x1u       /* as BN_PUBLISH_HOLD_PORTS */
 #define BN_DETACH_MISSING_OK 0x1u       /* an unknown network or endpoint is no error */
 #define BN_DETACH_QUICK 0x2u            /* cut off at once, the link dies with its namespace */
+#define BN_DETACH_DELETE_EMPTY 0x4u     /* and the network, if none is left in it. Since: 0.2 */
 
 /* An endpoint that is to be attached; endpoint: an id of the caller's choice, unique in the
  * network, of the form of a network's name, at most 64. Since: 0.1 */

@@ -212,9 +212,12 @@ const char *bn_reason_name(int reason)
 		[BN_REASON_OPTION_UNKNOWN] = "OPTION_UNKNOWN",
 		[BN_REASON_KERNEL] = "KERNEL",
 		[BN_REASON_UNSUPPORTED] = "UNSUPPORTED",
+		[BN_REASON_BUSY] = "BUSY",
+		[BN_REASON_CANCELLED] = "CANCELLED",
+		[BN_REASON_UNKNOWN_OUTCOME] = "UNKNOWN_OUTCOME",
 	};
 
-	if (reason < 0 || (size_t)reason >= ARRAY_SIZE(names))
+	if (reason < 0 || (size_t)reason >= ARRAY_SIZE(names) || !names[reason])
 		return "UNKNOWN";
 	return names[reason];
 }

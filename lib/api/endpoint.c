@@ -168,7 +168,7 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 
 static const struct api_call endpoint_detach = {
 	.names = "bn_endpoint_detach, bn_endpoints_detach",
-	.flags = BN_DETACH_MISSING_OK | BN_DETACH_QUICK,
+	.flags = BN_DETACH_MISSING_OK | BN_DETACH_QUICK | BN_DETACH_DELETE_EMPTY,
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network or endpoint."),

@@ -69,10 +69,12 @@ static int network_snapshot_fill(bn_ctx *ctx, struct network *record, size_t end
 
 static const struct api_call network_create = {
 	.names = "bn_network_create",
+	.flags = BN_CREATE_EXISTING_OK,
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(EEXIST, "The name, or the bridge, belongs to another network; or the "
-				  "name is that of a built-in one."),
+				  "name is that of a built-in one; with BN_CREATE_EXISTING_OK, the "
+				  "network is not as the spec says."),
 		API_ERRNO(EADDRINUSE, "A subnet overlaps that of another network."),
 		API_ERRNO(ENOSPC, "No subnet of the default pools is free, or every address of the "
 				  "subnet is reserved."),
@@ -110,6 +112,7 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		result = (struct result){ prepare_created, network };
 		r = network ? 0 : error_oom(&ctx->error);
 	}
+	request.existing_ok = flags & BN_CREATE_EXISTING_OK;
 	if (r >= 0)
 		r = ops_network_create(ctx, &request, &result, &record);
 	if (r >= 0 && network) {

@@ -101,6 +101,8 @@ static int parse_families(const struct bn_network_spec *spec, struct network_req
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
 				 "network %s is to do without IPv%d but is given such a subnet",
 				 spec->name, spec->ipv4 == 0 && ipv4 ? 4 : 6);
+	request->ipv4_given = spec->ipv4 != -1;
+	request->ipv6_given = spec->ipv6 != -1;
 	request->want_ipv6 = spec->ipv6 == 1 || ipv6;
 	request->want_ipv4 = spec->ipv4 == 1 || ipv4 || (spec->ipv4 == -1 && !ipv6);
 	if (!request->want_ipv4 && !request->want_ipv6)

@@ -20,6 +20,9 @@ struct network_request {
 	const struct addr *reserved;
 	size_t reserved_len;
 	const struct options *options;
+	bool existing_ok; /* BN_CREATE_EXISTING_OK: one is fine that is equal in what is given */
+	bool ipv4_given, ipv6_given; /* want_* was said, and is no default; of the others, what is
+				      * no default was */
 };
 
 struct endpoint_request {
