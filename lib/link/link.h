@@ -123,6 +123,30 @@ int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error
 int sysctl_forwarding_enable(int family, bool *ret_changed, struct error *error);
 void sysctl_forwarding_restore(int family, bool changed);
 
+/* ---- found.c: what is changed of the host's settings, and giving it back ---- */
+
+/*
+ * What making a network will change, as it is now: forwarding of a family where it is off (which
+ * writes every interface's own value), accept_ra of those that would stop taking router
+ * advertisements, and of a bridge to be adopted whether it is up and its route_localnet. *ret_found
+ * is "" when nothing will be changed, and is freed by the caller; adopted_bridge may be NULL.
+ * -EAFNOSUPPORT: the kernel lacks the family.
+ */
+int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *adopted_bridge,
+	       char **ret_found, struct error *error);
+/* Turn forwarding on where it is off. For IPv6 the interfaces that learn routes from router
+ * advertisements (accept_ra 1) get accept_ra 2 first, or the host would lose them. */
+int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6, struct error *error);
+/*
+ * Give back what was found, where it is still what we set: what someone has changed since stays, and
+ * what is gone is passed over. Forwarding, and accept_ra with it, only with forwarding_too: another
+ * network may rely on it by now. A bridge that was down goes down again unless it has more ports or
+ * addresses than it had; so after bridge_delete(). May be called again at any time after it failed
+ * or died. -EROFS, -EACCES and the like, after all else was tried.
+ */
+int host_give_back(struct link_handle *handle, const char *found, bool forwarding_too,
+		   struct error *error);
+
 /* ---- hostport.c: ports of the host's own sockets ---- */
 
 /*

@@ -48,6 +48,23 @@ int sysctl_interface_read(const char *family, const char *interface, const char 
 int sysctl_interface_write(const char *family, const char *interface, const char *key, int value,
 			   struct error *error);
 
+const char *sysctl_family(int family);
+/* The value of net.<family>.conf.all.forwarding. -EAFNOSUPPORT without the family. */
+int sysctl_forwarding_of_all(int family, struct error *error);
+/* As above, and what goes away meanwhile is passed over. */
+int conf_write(int family, const char *interface, const char *key, int value, struct error *error);
+
+/* What an interface, or "default", is set to. */
+struct conf {
+	char name[IFNAMSIZ];
+	int forwarding, accept_ra; /* accept_ra: of IPv6 */
+};
+typedef VECTOR(struct conf) conf_vector;
+/* Those that forward, or take router advertisements. */
+int confs_read(struct link_handle *handle, int family, conf_vector *confs, struct error *error);
+/* It would stop taking them when it forwards, unless it is told to. */
+bool conf_needs_accept_ra(const struct conf *conf);
+
 /* ---- inspect.c ---- */
 
 struct link_info {

@@ -170,6 +170,194 @@ static void test_forwarding(void **state)
 	IP_RUN(host_ns, "link", "del", "lk.ra");
 }
 
+/* ---- what is found, and given back ---- */
+
+#define CONF_MAX 4096
+
+/* Every value of the host that a network changes, by the files. */
+static void read_confs(char text[static CONF_MAX])
+{
+	static const char command[] =
+		"cd /proc/sys/net && for f in ipv4/conf/*/forwarding ipv4/conf/*/route_localnet "
+		"ipv6/conf/*/forwarding ipv6/conf/*/accept_ra; do echo $f $(cat $f); done; "
+		"ip -o link show up | cut -d' ' -f2";
+	FILE *pipe = popen(command, "re");
+	size_t len;
+
+	assert_non_null(pipe);
+	len = fread(text, 1, CONF_MAX - 1, pipe);
+	text[len] = '\0';
+	assert_int_equal(pclose(pipe), 0);
+	assert_in_range(len, 1, CONF_MAX - 2);
+}
+
+static char *found(const char *bridge)
+{
+	char *text = NULL;
+
+	if (host_found(handle, true, true, bridge, &text, &error) < 0)
+		fail_msg("%s", error.message);
+	return text;
+}
+
+#define CONF(family, interface, key) "/proc/sys/net/" family "/conf/" interface "/" key
+
+static int conf_setup(void **state)
+{
+	(void)state;
+	error_clear(&error);
+	fault_hook = NULL;
+	IP_RUN(host_ns, "link", "add", "lk.own", "type", "bridge");
+	IP_RUN(host_ns, "link", "add", "lk.off", "type", "bridge");
+	IP_RUN(host_ns, "link", "add", "lk-gone", "type", "bridge");
+	write_number(CONF("ipv4", "all", "forwarding"), 0);
+	write_number(CONF("ipv6", "all", "forwarding"), 0);
+	write_number(CONF("ipv4", "lk.own", "forwarding"), 1);
+	write_number(CONF("ipv4", "default", "forwarding"), 1);
+	write_number(CONF("ipv6", "lk.own", "forwarding"), 1);
+	write_number(CONF("ipv6", "lk.off", "accept_ra"), 1);
+	return 0;
+}
+
+static int conf_teardown(void **state)
+{
+	(void)state;
+	fault_hook = NULL;
+	write_number(CONF("ipv4", "all", "forwarding"), 0);
+	write_number(CONF("ipv6", "all", "forwarding"), 0);
+	write_number(CONF("ipv4", "default", "forwarding"), 0);
+	IP_RUN(host_ns, "link", "del", "lk.own");
+	IP_RUN(host_ns, "link", "del", "lk.off");
+	return 0;
+}
+#define CONF_TEST(test) cmocka_unit_test_setup_teardown(test, conf_setup, conf_teardown)
+
+static void test_forwarding_comes_back(void **state)
+{
+	static char before[CONF_MAX], on[CONF_MAX], after[CONF_MAX];
+	char *text, *none;
+
+	(void)state;
+	text = found(NULL);
+	read_confs(before);
+	assert_int_equal(host_forwarding_enable(handle, true, true, &error), 0);
+	assert_int_equal(read_number(CONF("ipv4", "lk.off", "forwarding")), 1);
+	assert_int_equal(read_number(CONF("ipv6", "lk.off", "forwarding")), 1);
+	assert_int_equal(read_number(CONF("ipv6", "lk.off", "accept_ra")), 2);
+	none = found(NULL);
+	assert_string_equal(none, "");
+	read_confs(on);
+	/* others rely on it */
+	assert_int_equal(host_give_back(handle, text, false, &error), 0);
+	read_confs(after);
+	assert_string_equal(after, on);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(host_give_back(handle, text, true, &error), 0);
+		read_confs(after);
+		assert_string_equal(after, before);
+	}
+	/* and nothing is given back of nothing */
+	assert_int_equal(host_give_back(handle, none, true, &error), 0);
+	read_confs(after);
+	assert_string_equal(after, before);
+	IP_RUN(host_ns, "link", "del", "lk-gone");
+	free(text);
+	free(none);
+}
+
+static void test_changed_since(void **state)
+{
+	char *text;
+
+	(void)state;
+	write_number(CONF("ipv4", "lk-gone", "forwarding"), 1);
+	write_number(CONF("ipv6", "lk-gone", "forwarding"), 1);
+	text = found(NULL);
+	assert_non_null(strstr(text, "net/ipv4/conf/lk-gone/forwarding 1\n"));
+	assert_int_equal(host_forwarding_enable(handle, true, true, &error), 0);
+	IP_RUN(host_ns, "link", "del", "lk-gone");
+	write_number(CONF("ipv4", "lk.own", "forwarding"), 0);
+	write_number(CONF("ipv6", "lk.own", "forwarding"), 2);
+	write_number(CONF("ipv6", "lk.off", "accept_ra"), 0);
+	assert_int_equal(host_give_back(handle, text, true, &error), 0);
+	assert_int_equal(read_number(CONF("ipv4", "all", "forwarding")), 0);
+	assert_int_equal(read_number(CONF("ipv6", "all", "forwarding")), 0);
+	assert_int_equal(read_number(CONF("ipv4", "lk.own", "forwarding")), 0);
+	assert_int_equal(read_number(CONF("ipv4", "lk.off", "forwarding")), 0);
+	assert_int_equal(read_number(CONF("ipv4", "default", "forwarding")), 1);
+	assert_int_equal(read_number(CONF("ipv6", "lk.own", "forwarding")), 2);
+	assert_int_equal(read_number(CONF("ipv6", "lk.off", "forwarding")), 0);
+	assert_int_equal(read_number(CONF("ipv6", "lk.off", "accept_ra")), 0);
+	free(text);
+}
+
+/* Who gave back died when `all` was written, which has cleared the interfaces' own. */
+static void test_give_back_dies(void **state)
+{
+	static char before[CONF_MAX], after[CONF_MAX];
+	char *text = found(NULL);
+
+	(void)state;
+	read_confs(before);
+	assert_int_equal(host_forwarding_enable(handle, true, true, &error), 0);
+	write_number(CONF("ipv4", "all", "forwarding"), 0);
+	write_number(CONF("ipv6", "all", "forwarding"), 0);
+	assert_int_equal(host_give_back(handle, text, true, &error), 0);
+	read_confs(after);
+	assert_string_equal(after, before);
+	IP_RUN(host_ns, "link", "del", "lk-gone");
+	free(text);
+}
+
+static int refuse(const char *step)
+{
+	return strcmp(step, "link.give-back") == 0 ? -EROFS : 0;
+}
+
+static void test_adopted_comes_back(void **state)
+{
+	static char before[CONF_MAX], after[CONF_MAX];
+	struct bridge_config config = bridge_config(true);
+	char *text;
+
+	(void)state;
+	config.adopt = true;
+	config.name = "lk.off";
+	IP_RUN(host_ns, "addr", "add", "192.0.2.1/24", "dev", "lk.off");
+	IP_RUN(host_ns, "link", "add", "lk-port", "type", "veth");
+	IP_RUN(host_ns, "link", "set", "lk-port", "master", "lk.off");
+	for (int added = 0; added < 3; added++) {
+		text = found("lk.off");
+		read_confs(before);
+		assert_int_equal(bridge_create(handle, &config, &error), 0);
+		assert_int_equal(host_forwarding_enable(handle, true, true, &error), 0);
+		if (added == 1)
+			IP_RUN(host_ns, "addr", "add", "192.0.2.2/24", "dev", "lk.off");
+		if (added == 2)
+			IP_RUN(host_ns, "link", "add", "lk-more", "master", "lk.off", "type",
+			       "veth");
+		assert_int_equal(bridge_delete(handle, &config, &error), 0);
+		/* what fails keeps nothing else, and is told */
+		fault_hook = refuse;
+		assert_int_equal(host_give_back(handle, text, true, &error), -EROFS);
+		fault_hook = NULL;
+		error_clear(&error);
+		assert_int_equal(host_give_back(handle, text, true, &error), 0);
+		read_confs(after);
+		if (!added)
+			assert_string_equal(after, before);
+		else
+			assert_non_null(strstr(after, "\nlk.off:"));
+		assert_int_equal(read_number(CONF("ipv4", "lk.off", "route_localnet")), 0);
+		assert_int_equal(read_number(CONF("ipv4", "all", "forwarding")), 0);
+		IP_RUN(host_ns, "link", "set", "lk.off", "down");
+		free(text);
+	}
+	IP_RUN(host_ns, "link", "del", "lk-port");
+	IP_RUN(host_ns, "link", "del", "lk-more");
+	IP_RUN(host_ns, "link", "del", "lk-gone");
+}
+
 /* ---- host ports ---- */
 
 static int listener(int family, const char *text, uint16_t port, int type, bool listening)
@@ -303,6 +491,10 @@ int main(void)
 		BRIDGE_TEST(test_inspect),
 		cmocka_unit_test(test_routes),
 		cmocka_unit_test(test_forwarding),
+		CONF_TEST(test_forwarding_comes_back),
+		CONF_TEST(test_changed_since),
+		CONF_TEST(test_give_back_dies),
+		CONF_TEST(test_adopted_comes_back),
 		cmocka_unit_test(test_hostport_check),
 		cmocka_unit_test(test_hostport_hold),
 		cmocka_unit_test(test_hostport_ephemeral),

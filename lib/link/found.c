@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What an operation finds of the host's settings before it changes them, as lines "KEY VALUE" that
+ * outlive the process, and giving back just that. A key is the path of a sysctl, or of a link:
+ *
+ *	net/ipv4/conf/all/forwarding 0    was off, and so was every interface without a line
+ *	net/ipv4/conf/eth1/forwarding 1
+ *	net/ipv6/conf/eth0/accept_ra 1
+ *	link/br0/ports 2                  of a bridge that was down: what was on it
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "link/private.h"
+
+#define KEY_MAX 64
+#define KEY_FORMAT "63"
+#define LINK_KEY "link/"
+
+/* ---- saying what is found ---- */
+
+typedef VECTOR(char) text_vector;
+
+static int put_line(text_vector *text, int value, const char *format, ...) PRINTF(3, 4);
+static int put_line(text_vector *text, int value, const char *format, ...)
+{
+	char line[KEY_MAX + 16];
+	va_list arguments;
+	int len;
+
+	va_start(arguments, format);
+	len = vsnprintf(line, KEY_MAX, format, arguments);
+	va_end(arguments);
+	len += snprintf(line + len, sizeof(line) - (size_t)len, " %d\n", value);
+	if (vector_reserve(text, (size_t)len) < 0)
+		return -ENOMEM;
+	memcpy(text->items + text->len, line, (size_t)len);
+	text->len += (size_t)len;
+	return 0;
+}
+
+static int put_conf(text_vector *text, int family, const char *interface, const char *key,
+		    int value)
+{
+	return put_line(text, value, "net/%s/conf/%s/%s", sysctl_family(family), interface, key);
+}
+
+static int found_forwarding(struct link_handle *handle, int family, text_vector *text,
+			    struct error *error)
+{
+	CLEANUP_VECTOR conf_vector confs = { 0 };
+	int r = sysctl_forwarding_of_all(family, error);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = confs_read(handle, family, &confs, error);
+	if (r < 0)
+		return r;
+	r = put_conf(text, family, "all", "forwarding", 0);
+	for (size_t i = 0; i < confs.len && r == 0; i++) {
+		const struct conf *conf = &confs.items[i];
+
+		if (conf->forwarding)
+			r = put_conf(text, family, conf->name, "forwarding", conf->forwarding);
+		else if (conf_needs_accept_ra(conf))
+			r = put_conf(text, family, conf->name, "accept_ra", 1);
+	}
+	return r < 0 ? error_oom(error) : 0;
+}
+
+struct ports_query {
+	uint32_t bridge;
+	int count;
+};
+
+static int count_port(void *userdata, const struct nlmsghdr *reply)
+{
+	struct ports_query *query = userdata;
+	struct nlattr *master;
+
+	if (!reply) {
+		query->count = 0;
+		return 0;
+	}
+	master = nlmsg_find_attr((struct nlmsghdr *)reply, sizeof(struct ifinfomsg), IFLA_MASTER);
+	query->count += master && nla_get_u32(master) == query->bridge;
+	return 0;
+}
+
+static int bridge_ports(struct link_handle *handle, uint32_t bridge, struct error *error)
+{
+	struct ports_query query = { bridge, 0 };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = count_port, .userdata = &query };
+	int r;
+
+	rtnl_add_link(&batch, RTM_GETLINK, 0, 0);
+	rtnl_put_u32(&batch, IFLA_MASTER, bridge);
+	rtnl_put_u32(&batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	r = rtnl_dump(handle, &batch);
+	return r < 0 ? rtnl_failure(error, &batch, r, "list the ports of a bridge") : query.count;
+}
+
+/* Without those of link-local scope, which the kernel gives to what comes up. */
+static int bridge_addresses(struct link_handle *handle, uint32_t bridge, struct error *error)
+{
+	static const uint8_t link_local[2] = { 0xfe, 0x80 };
+	CLEANUP_VECTOR address_vector addresses = { 0 };
+	int count = 0, r = link_addresses(handle, bridge, false, &addresses, error);
+
+	for (size_t i = 0; i < addresses.len; i++) {
+		const struct addr *addr = &addresses.items[i].address.addr;
+
+		count += addr->family == AF_INET || memcmp(addr->bytes, link_local, 2) != 0;
+	}
+	return r < 0 ? r : count;
+}
+
+static int found_bridge(struct link_handle *handle, const char *bridge, bool ipv4,
+			text_vector *text, struct error *error)
+{
+	int localnet = ipv4 ? sysctl_interface_read("ipv4", bridge, "route_localnet") : 1;
+	int ports, addresses, r = 0;
+	struct link_info info;
+
+	r = link_info_get(handle, bridge, NULL, &info, error);
+	if (r < 0)
+		return r == -ENODEV ? 0 : r; /* adopting it will say so */
+	if (localnet >= 0 && localnet != 1)
+		r = put_conf(text, AF_INET, bridge, "route_localnet", localnet);
+	if (r == 0 && !(info.interface.flags & IFF_UP)) {
+		ports = bridge_ports(handle, info.interface.index, error);
+		if (ports < 0)
+			return ports;
+		addresses = bridge_addresses(handle, info.interface.index, error);
+		if (addresses < 0)
+			return addresses;
+		r = put_line(text, ports, LINK_KEY "%s/ports", bridge);
+		if (r == 0)
+			r = put_line(text, addresses, LINK_KEY "%s/addresses", bridge);
+	}
+	return r < 0 ? error_oom(error) : 0;
+}
+
+int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *adopted_bridge,
+	       char **ret_found, struct error *error)
+{
+	CLEANUP_VECTOR text_vector text = { 0 };
+	int r = 0;
+
+	if (ipv4)
+		r = found_forwarding(handle, AF_INET, &text, error);
+	if (r == 0 && ipv6)
+		r = found_forwarding(handle, AF_INET6, &text, error);
+	if (r == 0 && adopted_bridge)
+		r = found_bridge(handle, adopted_bridge, ipv4, &text, error);
+	if (r == 0 && vector_append(&text, '\0') < 0)
+		r = error_oom(error);
+	if (r == 0)
+		*ret_found = TAKE_POINTER(text.items);
+	return r;
+}
+
+/* ---- giving back ---- */
+
+struct line {
+	char key[KEY_MAX];
+	int value;
+};
+typedef VECTOR(struct line) line_vector;
+
+static int lines_read(const char *found, line_vector *lines, struct error *error)
+{
+	while (*found) {
+		struct line line;
+
+		if (sscanf(found, "%" KEY_FORMAT "s %d", line.key, &line.value) == 2 &&
+		    vector_append(lines, line) < 0)
+			return error_oom(error);
+		found += strcspn(found, "\n");
+		found += *found == '\n';
+	}
+	return 0;
+}
+
+/* Is the line about that setting of a family's interfaces, and of which? */
+static bool line_is(const struct line *line, int family, const char *key,
+		    char interface[static IFNAMSIZ])
+{
+	char start[KEY_MAX], end[KEY_MAX];
+	size_t len = strlen(line->key), start_len, end_len;
+
+	start_len = (size_t)snprintf(start, sizeof(start), "net/%s/conf/", sysctl_family(family));
+	end_len = (size_t)snprintf(end, sizeof(end), "/%s", key);
+	if (len <= start_len + end_len || len - start_len - end_len >= IFNAMSIZ ||
+	    strncmp(line->key, start, start_len) != 0 ||
+	    strcmp(line->key + len - end_len, end) != 0)
+		return false;
+	memcpy(interface, line->key + start_len, len - start_len - end_len);
+	interface[len - start_len - end_len] = '\0';
+	return true;
+}
+
+static bool was_off(const line_vector *lines, int family)
+{
+	char interface[IFNAMSIZ];
+
+	for (size_t i = 0; i < lines->len; i++) {
+		if (line_is(&lines->items[i], family, "forwarding", interface) &&
+		    strcmp(interface, "all") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Of an interface that was found with a value of its own: what it has now, if that is not our 1 and
+ * so someone's, else what was found. */
+static int confs_plan(const line_vector *lines, int family, conf_vector *confs)
+{
+	struct conf conf = { 0 };
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < confs->len; i++) {
+		if (confs->items[i].forwarding && confs->items[i].forwarding != 1)
+			confs->items[kept++] = confs->items[i];
+	}
+	confs->len = kept;
+	for (size_t i = 0; i < lines->len && r == 0; i++) {
+		if (!line_is(&lines->items[i], family, "forwarding", conf.name) ||
+		    strcmp(conf.name, "all") == 0 ||
+		    sysctl_interface_read(sysctl_family(family), conf.name, "forwarding") != 1)
+			continue;
+		conf.forwarding = lines->items[i].value;
+		r = vector_append(confs, conf);
+	}
+	return r;
+}
+
+/* Writing 0 to `all` clears every interface's own value, so those are written after it. */
+static int forwarding_off(struct link_handle *handle, const line_vector *lines, int family,
+			  struct error *error)
+{
+	CLEANUP_VECTOR conf_vector confs = { 0 };
+	int r = confs_read(handle, family, &confs, error);
+
+	if (r == 0 && confs_plan(lines, family, &confs) < 0)
+		r = error_oom(error);
+	if (r == 0)
+		r = FAULT("link.give-back");
+	if (r == 0)
+		r = sysctl_interface_write(sysctl_family(family), "all", "forwarding", 0, error);
+	for (size_t i = 0; i < confs.len && r == 0; i++)
+		r = conf_write(family, confs.items[i].name, "forwarding", confs.items[i].forwarding,
+			       error);
+	return r;
+}
+
+/* It is off: by the one that gave it back and died on the way, so that it goes on here, or by
+ * someone else, who can't be told from it. What is set by now stays. */
+static int forwarding_finish(const line_vector *lines, int family, struct error *error)
+{
+	char interface[IFNAMSIZ];
+	int r = 0;
+
+	for (size_t i = 0; i < lines->len && r == 0; i++) {
+		if (line_is(&lines->items[i], family, "forwarding", interface) &&
+		    strcmp(interface, "all") != 0 &&
+		    sysctl_interface_read(sysctl_family(family), interface, "forwarding") == 0)
+			r = conf_write(family, interface, "forwarding", lines->items[i].value,
+				       error);
+	}
+	return r;
+}
+
+/* After forwarding is off again: until then, 1 would be to take none. */
+static int accept_ra_give_back(const line_vector *lines, struct error *error)
+{
+	char interface[IFNAMSIZ];
+	int r = 0;
+
+	for (size_t i = 0; i < lines->len && r == 0; i++) {
+		if (line_is(&lines->items[i], AF_INET6, "accept_ra", interface) &&
+		    sysctl_interface_read("ipv6", interface, "accept_ra") == 2 &&
+		    sysctl_interface_read("ipv6", interface, "forwarding") == 0)
+			r = conf_write(AF_INET6, interface, "accept_ra", lines->items[i].value,
+				       error);
+	}
+	return r;
+}
+
+static int forwarding_give_back(struct link_handle *handle, const line_vector *lines, int family,
+				struct error *error)
+{
+	int r;
+
+	if (!was_off(lines, family))
+		return 0;
+	r = sysctl_forwarding_of_all(family, error);
+	if (r == -EAFNOSUPPORT) {
+		error_clear(error);
+		return 0;
+	}
+	if (r == 1)
+		r = forwarding_off(handle, lines, family, error);
+	else if (r == 0)
+		r = forwarding_finish(lines, family, error);
+	if (r >= 0 && family == AF_INET6)
+		r = accept_ra_give_back(lines, error);
+	return r < 0 ? r : 0;
+}
+
+static int localnet_give_back(const line_vector *lines, struct error *error)
+{
+	char interface[IFNAMSIZ];
+	int r = 0;
+
+	for (size_t i = 0; i < lines->len && r == 0; i++) {
+		if (line_is(&lines->items[i], AF_INET, "route_localnet", interface) &&
+		    sysctl_interface_read("ipv4", interface, "route_localnet") == 1)
+			r = conf_write(AF_INET, interface, "route_localnet", lines->items[i].value,
+				       error);
+	}
+	return r;
+}
+
+/* Who gave it a port or an address since may need it up. What was on it when it was down needs
+ * that no more than before, and our own is gone by now. */
+static int bridge_is_used(struct link_handle *handle, const char *bridge, uint32_t index,
+			  const line_vector *lines, struct error *error)
+{
+	char ports_key[KEY_MAX], addresses_key[KEY_MAX];
+	int ports = bridge_ports(handle, index, error), addresses;
+
+	if (ports < 0)
+		return ports;
+	addresses = bridge_addresses(handle, index, error);
+	if (addresses < 0)
+		return addresses;
+	snprintf(ports_key, sizeof(ports_key), LINK_KEY "%s/ports", bridge);
+	snprintf(addresses_key, sizeof(addresses_key), LINK_KEY "%s/addresses", bridge);
+	for (size_t i = 0; i < lines->len; i++) {
+		const struct line *line = &lines->items[i];
+
+		if ((strcmp(line->key, ports_key) == 0 && ports > line->value) ||
+		    (strcmp(line->key, addresses_key) == 0 && addresses > line->value))
+			return 1;
+	}
+	return 0;
+}
+
+static int bridge_down(struct link_handle *handle, const char *bridge, const line_vector *lines,
+		       struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	struct link_info info;
+	int r = link_info_get(handle, bridge, NULL, &info, error);
+
+	if (r == -ENODEV ||
+	    (r == 0 && (strcmp(info.kind, "bridge") != 0 || !(info.interface.flags & IFF_UP))))
+		return 0;
+	if (r == 0)
+		r = bridge_is_used(handle, bridge, info.interface.index, lines, error);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	rtnl_add_link(&batch, RTM_NEWLINK, 0, info.interface.index);
+	rtnl_put_flags(&batch, 0, IFF_UP);
+	r = rtnl_run_step(handle, &batch, "link.give-back.bridge");
+	if (r == 0 || r == -ENODEV)
+		return 0;
+	return rtnl_failure(error, &batch, r, "take bridge %s down again", bridge);
+}
+
+static int bridges_give_back(struct link_handle *handle, const line_vector *lines,
+			     struct error *error)
+{
+	char bridge[IFNAMSIZ];
+	int r = 0;
+
+	for (size_t i = 0; i < lines->len && r == 0; i++) {
+		if (sscanf(lines->items[i].key, LINK_KEY "%15[^/]/ports", bridge) == 1 &&
+		    strcmp(strrchr(lines->items[i].key, '/'), "/ports") == 0)
+			r = bridge_down(handle, bridge, lines, error);
+	}
+	return r;
+}
+
+int host_give_back(struct link_handle *handle, const char *found, bool forwarding_too,
+		   struct error *error)
+{
+	CLEANUP_VECTOR line_vector lines = { 0 };
+	int first, r = lines_read(found, &lines, error);
+
+	if (r < 0)
+		return r;
+	/* What can't be given back keeps nothing else from it; the first failure is told. */
+	first = localnet_give_back(&lines, error);
+	r = bridges_give_back(handle, &lines, first ? NULL : error);
+	first = first ? first : r;
+	for_each_family(family) {
+		if (!forwarding_too)
+			break;
+		r = forwarding_give_back(handle, &lines, family, first ? NULL : error);
+		first = first ? first : r;
+	}
+	return first;
+}
