@@ -2,10 +2,15 @@
 #ifndef BN_BASE_ERROR_H
 #define BN_BASE_ERROR_H
 
+#include <errno.h>
+
 #include "bridgenet.h"
 #include "base/macro.h"
 
 #define KERNEL_TEXT_MAX 256
+
+/* The kernel's answer to a change is lost: it may have been made. */
+#define OUTCOME_UNKNOWN (-EILSEQ)
 
 /* Why a call failed: kept in the context, filled where the failure is met, read by bn_error_*(). */
 struct error {

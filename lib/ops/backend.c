@@ -57,28 +57,50 @@ static int move_state(bn_ctx *ctx, struct firewall *target, const struct operati
 	return r;
 }
 
-static void undo_move(bn_ctx *ctx, struct firewall *target)
+/* The move came to nothing: what it has put there goes, as it would had it died. */
+static int fail_move(bn_ctx *ctx, const struct operation *operation, int r)
 {
-	struct error cause;
+	struct aside aside;
+	int undone;
 
-	ctx_undo_begin(ctx, &cause);
-	ctx_undo_end(ctx, &cause, base_take_state(ctx, target));
+	ctx_aside_begin(ctx, UNDO_MS, &aside);
+	undone = base_take_others(ctx);
+	if (undone >= 0)
+		undone = operations_settle(ctx, operation, 1, false);
+	if (undone < 0)
+		ctx_log(ctx, LOG_ERR, "undo: %s", ctx->error.message);
+	ctx_aside_end(ctx, &aside);
+	if (undone < 0)
+		store_operation_leave(ctx->store, operation);
+	return r;
 }
 
-/* 1 when the operation is open, 0 when another call has moved the state there meanwhile. */
-static int open_operation(bn_ctx *ctx, const struct firewall *target, struct operation *operation)
+/* -EALREADY when another call has moved the state there meanwhile. */
+static int reserve_move(bn_ctx *ctx, const struct operation *operation, void *verb)
+{
+	const struct firewall *target = verb;
+
+	(void)operation;
+	return ctx->firewall->backend == target->backend ? -EALREADY : FAULT("switch.reserve");
+}
+
+/* The move itself is done: what is left of the old backend may go with the next call. */
+static void leave_old(bn_ctx *ctx, struct firewall *old, const struct operation *operation,
+		      const rule_vector *left)
 {
 	int r;
 
-	r = operation_begin(ctx, OPERATION_BACKEND_SWITCH, operation);
-	if (r >= 0 && ctx->firewall->backend == target->backend) {
-		store_rollback(ctx->store);
-		return 0;
-	}
+	r = FAULT("switch.take");
 	if (r >= 0)
-		r = store_commit(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
-	return r < 0 ? r : 1;
+		r = base_take_rules(ctx, old, left);
+	old->backend->close(old);
+	if (r >= 0)
+		r = operation_settle(ctx, operation);
+	if (r >= 0)
+		return;
+	ctx_log(ctx, LOG_WARNING, "rules of the old backend stay for now: %s", ctx->error.message);
+	store_operation_leave(ctx->store, operation);
+	error_clear(&ctx->error);
 }
 
 /* 1 when *target is in use now, 0 when there was nothing to do. */
@@ -89,34 +111,15 @@ static int switch_to(bn_ctx *ctx, struct firewall *target)
 	struct firewall *old;
 	int r;
 
-	r = open_operation(ctx, target, &operation);
-	if (r <= 0)
-		return r;
+	r = operation_reserve(ctx, OPERATION_BACKEND_SWITCH, reserve_move, target, &operation);
+	if (r < 0)
+		return r == -EALREADY ? 0 : r;
 	r = move_state(ctx, target, &operation, &left);
-	if (r < 0) {
-		undo_move(ctx, target);
-		operation_abandon(ctx, &operation);
-		return r;
-	}
-	if (r > 0) {
-		operation_abandon(ctx, &operation);
-		return 0;
-	}
+	if (r != 0)
+		return fail_move(ctx, &operation, r < 0 ? r : 0);
 	old = ctx->firewall;
 	ctx->firewall = target;
-	r = FAULT("switch.take");
-	if (r >= 0)
-		r = base_take_rules(ctx, old, &left);
-	old->backend->close(old);
-	if (r >= 0)
-		r = operation_settle(ctx, &operation);
-	/* the move itself is done: what is left of the old backend goes with the next call */
-	if (r < 0) {
-		ctx_log(ctx, LOG_WARNING, "rules of the old backend stay for now: %s",
-			ctx->error.message);
-		store_operation_leave(ctx->store, &operation);
-		error_clear(&ctx->error);
-	}
+	leave_old(ctx, old, &operation, &left);
 	return 1;
 }
 

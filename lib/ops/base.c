@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <syslog.h>
 
+#include "base/fault.h"
 #include "ops/rows.h"
 #include "ops/rules.h"
 
@@ -19,50 +20,16 @@ int base_is_needed(bn_ctx *ctx, const struct network *but)
 	return r;
 }
 
-/* 1 when it is gone, 0 when it is needed. */
-static int remove_rules(bn_ctx *ctx, const struct network *but)
+int base_leave(bn_ctx *ctx)
 {
-	int r = base_is_needed(ctx, but);
+	int r = base_is_needed(ctx, NULL);
 
 	if (r != 0)
 		return r < 0 ? r : 0;
-	r = ctx->firewall->backend->remove_base(ctx->firewall, &ctx->error);
-	return r < 0 ? r : 1;
-}
-
-static int remove_base(bn_ctx *ctx)
-{
-	int r;
-
-	r = remove_rules(ctx, NULL);
-	if (r <= 0)
-		return r;
-	r = store_begin(ctx->store, &ctx->error);
+	r = FAULT("base.remove");
 	if (r >= 0)
-		r = base_is_needed(ctx, NULL);
-	if (r == 0)
-		r = ctx_release_state(ctx);
-	if (r >= 0)
-		r = store_commit(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
-	return r;
-}
-
-void base_remove_if_unused(bn_ctx *ctx)
-{
-	struct error cause = ctx->error;
-
-	if (remove_base(ctx) < 0)
-		ctx_log(ctx, LOG_WARNING, "the rule base stays: %s", ctx->error.message);
-	ctx->error = cause;
-}
-
-void base_remove_rules_but(bn_ctx *ctx, const struct network *last)
-{
-	struct error cause = ctx->error;
-
-	remove_rules(ctx, last);
-	ctx->error = cause;
+		r = ctx->firewall->backend->remove_base(ctx->firewall, &ctx->error);
+	return r < 0 ? r : ctx_release_state(ctx);
 }
 
 /* ---- moving between backends ---- */

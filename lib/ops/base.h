@@ -9,12 +9,9 @@
  * serve? 1, 0, negative. */
 int base_is_needed(bn_ctx *ctx, const struct network *but);
 
-/* Once no network is left there is nothing that the rule base serves, and any backend may be chosen
- * for the next. A base that stays is harmless: the failure is only logged. */
-void base_remove_if_unused(bn_ctx *ctx);
-/* The same for the rules alone, before the last network's row goes: so they go also if this process
- * dies meanwhile. */
-void base_remove_rules_but(bn_ctx *ctx, const struct network *last);
+/* In the transaction in which networks go: when none is left there is nothing that the rule base
+ * serves, and the state is about no namespace and in no backend. */
+int base_leave(bn_ctx *ctx);
 
 /* ---- moving between backends ---- */
 

@@ -94,31 +94,19 @@ static int create_bridge(bn_ctx *ctx, const struct network *network)
 	if (r < 0)
 		return r;
 	r = FAULT("network.bridge");
-	if (r >= 0)
-		r = bridge_create(ctx->link, &config, &ctx->error);
-	if (r < 0)
-		rules_undo_add(ctx, &rules);
-	return r;
-}
-
-/* There is no endpoint any more that the rules could protect, and a bridge can't be put back as it
- * was: so the rules go first. */
-static int remove_bridge(bn_ctx *ctx, const struct network *network)
-{
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	char alias[ALIAS_MAX];
-	const struct bridge_config config = bridge_config_of(network, alias);
-	int r;
-
-	r = plan_network(ctx, network, &rules);
-	if (r >= 0)
-		r = rules_remove(ctx, &rules);
 	if (r < 0)
 		return r;
-	r = bridge_delete(ctx->link, &config, &ctx->error);
-	if (r < 0)
-		rules_undo_remove(ctx, &rules);
-	return r;
+	ctx->changed = true;
+	return bridge_create(ctx->link, &config, &ctx->error);
+}
+
+static int remove_bridge(bn_ctx *ctx, const struct network *network)
+{
+	char alias[ALIAS_MAX];
+	const struct bridge_config config = bridge_config_of(network, alias);
+
+	ctx->changed = true;
+	return bridge_delete(ctx->link, &config, &ctx->error);
 }
 
 /* ---- endpoints: what is asked ---- */
@@ -186,14 +174,6 @@ static int name_host_interface(bn_ctx *ctx, struct attach *attach)
 	return 0;
 }
 
-static int prepare_bridged(bn_ctx *ctx, struct attach *attach)
-{
-	int r;
-
-	r = siblings_find(ctx, &attach->endpoint, &attach->siblings);
-	return r < 0 ? r : name_host_interface(ctx, attach);
-}
-
 static bool name_in_use(const struct attach *attach, const char *name)
 {
 	for (size_t i = 0; i < attach->siblings.len; i++)
@@ -224,30 +204,14 @@ static int pick_address(bn_ctx *ctx, const struct network *network, int family,
 	return store_address_pick(ctx->store, network, family, &address->addr, &ctx->error);
 }
 
-/* The network was read before the transaction. */
-static int check_unchanged(bn_ctx *ctx, const struct network *network)
-{
-	CLEANUP(network_clear) struct network now = { 0 };
-	int r;
-
-	r = store_network_get(ctx->store, network->name, &now, &ctx->error);
-	if (r < 0)
-		return r;
-	if (strcmp(now.id, network->id) == 0 && strcmp(now.bridge, network->bridge) == 0 &&
-	    prefix_compare(&now.ipv4.prefix, &network->ipv4.prefix) == 0 &&
-	    prefix_compare(&now.ipv6.prefix, &network->ipv6.prefix) == 0)
-		return 0;
-	return error_set(&ctx->error, -ESTALE, BN_REASON_NETWORK_UNKNOWN,
-			 "network %s was deleted and made again meanwhile; try again",
-			 network->name);
-}
-
 static int reserve_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	struct endpoint *endpoint = &attach->endpoint;
 	int r;
 
-	r = check_unchanged(ctx, &attach->network);
+	r = siblings_find(ctx, endpoint, &attach->siblings);
+	if (r >= 0)
+		r = name_host_interface(ctx, attach);
 	if (r >= 0)
 		r = pick_address(ctx, &attach->network, AF_INET, &endpoint->ipv4);
 	if (r >= 0)
@@ -285,25 +249,6 @@ static int create_link(bn_ctx *ctx, struct attach *attach)
 	return link_endpoint_create(ctx->link, &attach->sandbox, &config, &ctx->error);
 }
 
-/* The default route that the link took from a sibling goes back to it. */
-static void undo_link(bn_ctx *ctx, const struct attach *attach)
-{
-	const char *names[] = { attach->endpoint.host_interface };
-	struct error cause;
-	int r;
-
-	ctx_undo_begin(ctx, &cause);
-	r = link_endpoints_delete(ctx->link, names, 1, &ctx->error);
-	gateway_pass_on(ctx, &attach->endpoint);
-	ctx_undo_end(ctx, &cause, r);
-}
-
-static void undo_bridged(bn_ctx *ctx, struct attach *attach)
-{
-	undo_link(ctx, attach);
-	rules_undo_add(ctx, &attach->rules);
-}
-
 static int create_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	const struct rows rows = rows_view(&attach->network, &attach->endpoint, attach->ports.items,
@@ -322,64 +267,13 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 	if (r < 0)
 		return r;
 	r = FAULT("attach.link");
-	if (r >= 0)
-		r = create_link(ctx, attach);
+	if (r < 0)
+		return r;
+	ctx->changed = true;
+	r = create_link(ctx, attach);
 	if (r >= 0)
 		r = FAULT("attach.flows");
-	if (r >= 0)
-		r = flows_drop(ctx, &rows, true);
-	if (r < 0)
-		undo_bridged(ctx, attach);
-	return r;
-}
-
-/* ---- remove ---- */
-
-static int cut_links(bn_ctx *ctx, const endpoint_vector *endpoints, bool quick)
-{
-	CLEANUP_FREE const char **names = calloc(endpoints->len + 1, sizeof(*names));
-	size_t len = 0;
-	int r = 0;
-
-	if (!names)
-		return error_oom(&ctx->error);
-	for (size_t i = 0; i < endpoints->len && r >= 0; i++) {
-		if (!endpoints->items[i].host_interface[0])
-			continue;
-		names[len++] = endpoints->items[i].host_interface;
-		if (quick)
-			r = link_endpoint_cut(ctx->link, endpoints->items[i].host_interface,
-					      &ctx->error);
-	}
-	if (r < 0 || quick || !len)
-		return r;
-	return link_endpoints_delete(ctx->link, names, len, &ctx->error);
-}
-
-static int remove_bridged(bn_ctx *ctx, const struct rows *rows, bool quick)
-{
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	int r;
-
-	r = rules_plan(ctx, PLAN_ENDPOINTS | PLAN_PORTS, rows, &rules);
-	if (r >= 0)
-		r = rules_remove(ctx, &rules);
-	if (r < 0)
-		return r;
-	r = FAULT("detach.link");
-	if (r >= 0)
-		r = cut_links(ctx, &rows->endpoints, quick);
-	if (r < 0) {
-		rules_undo_remove(ctx, &rules);
-		return r;
-	}
-	for (size_t i = 0; i < rows->endpoints.len; i++)
-		gateway_pass_on(ctx, &rows->endpoints.items[i]);
-	if (flows_drop(ctx, rows, false) < 0) {
-		ctx_log(ctx, LOG_WARNING, "stale flows: %s", ctx->error.message);
-		error_clear(&ctx->error);
-	}
-	return 0;
+	return r < 0 ? r : flows_drop(ctx, &rows, true);
 }
 
 const struct driver_ops bridge_driver = {
@@ -387,9 +281,6 @@ const struct driver_ops bridge_driver = {
 	.network_create = create_bridge,
 	.network_remove = remove_bridge,
 	.endpoint_check = check_bridged,
-	.endpoint_prepare = prepare_bridged,
 	.endpoint_reserve = reserve_bridged,
 	.endpoint_create = create_bridged,
-	.endpoint_undo = undo_bridged,
-	.endpoints_remove = remove_bridged,
 };

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <syslog.h>
 
-#define UNDO_MS 10000 /* undoing takes milliseconds, but must not hang */
-
 void ctx_log(bn_ctx *ctx, int level, const char *format, ...)
 {
 	char message[512];
@@ -22,19 +20,19 @@ void ctx_log(bn_ctx *ctx, int level, const char *format, ...)
 	ctx->log(ctx->log_userdata, level, message);
 }
 
-void ctx_undo_begin(bn_ctx *ctx, struct error *ret_cause)
+void ctx_aside_begin(bn_ctx *ctx, uint32_t ms, struct aside *ret_aside)
 {
-	*ret_cause = ctx->error;
-	ctx->deadline = deadline_after(UNDO_MS);
+	*ret_aside = (struct aside){ ctx->error, ctx->deadline, clock_now_ms() };
+	error_clear(&ctx->error);
+	ctx->deadline = deadline_after(ms);
 }
 
-void ctx_undo_end(bn_ctx *ctx, const struct error *cause, int r)
+void ctx_aside_end(bn_ctx *ctx, const struct aside *aside)
 {
-	if (r < 0) {
-		ctx->undo_failed = true;
-		ctx_log(ctx, LOG_ERR, "undo: %s", ctx->error.message);
-	}
-	ctx->error = *cause;
+	ctx->error = aside->error;
+	ctx->deadline = aside->deadline;
+	if (ctx->deadline.end)
+		ctx->deadline.end += clock_now_ms() - aside->begun;
 }
 
 static int open_store(bn_ctx *ctx, bool write)
@@ -251,7 +249,7 @@ int ctx_open(bn_ctx *ctx, enum ctx_need need)
 	int r;
 
 	error_clear(&ctx->error);
-	ctx->undo_failed = false;
+	ctx->changed = false;
 	ctx->deadline = deadline_after(ctx->timeout_ms);
 
 	r = open_store(ctx, need == CTX_CHANGE);

@@ -32,7 +32,8 @@ struct bn_ctx {
 	uint64_t namespace_device, namespace_inode; /* where the sockets were opened; 0: none */
 
 	struct deadline deadline; /* of the running call; store, link and firewall point to it */
-	bool undo_failed;         /* something of the running call is still in the kernel */
+	uint32_t recover_ms;      /* left to it for what dead processes left */
+	bool changed;             /* the running operation has, or may have, changed the kernel */
 	struct error error;
 };
 
@@ -61,10 +62,15 @@ int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
 int ctx_bind_state(bn_ctx *ctx);
 int ctx_release_state(bn_ctx *ctx);
 
-/* Undoing begins, and must not fail for want of time: that may be why it begins. Keeps the error
- * that led here in *ret_cause, for ctx_undo_end(), which puts it back. r: of the undoing. */
-void ctx_undo_begin(bn_ctx *ctx, struct error *ret_cause);
-void ctx_undo_end(bn_ctx *ctx, const struct error *cause, int r);
+/* Work that is not the call's own has time of its own, and its failures are not the call's:
+ * afterwards the error and the time that was left stand again. */
+struct aside {
+	struct error error;
+	struct deadline deadline;
+	uint64_t begun;
+};
+void ctx_aside_begin(bn_ctx *ctx, uint32_t ms, struct aside *ret_aside);
+void ctx_aside_end(bn_ctx *ctx, const struct aside *aside);
 void ctx_log(bn_ctx *ctx, int level, const char *format, ...) PRINTF(3, 4);
 
 #endif

@@ -4,72 +4,105 @@
 #include <errno.h>
 
 #include "base/fault.h"
-#include "ops/driver.h"
-#include "ops/operation.h"
+#include "ops/network.h"
 #include "ops/recover.h"
 #include "ops/rows.h"
 
-/* One named twice is meant once. */
-static int load_endpoint(bn_ctx *ctx, const char *id, struct rows *rows)
-{
-	int r;
+struct detachment {
+	const char *network;
+	const char *const *ids;
+	size_t len;
+	uint32_t flags;
+	struct removal removal;
+};
 
-	for (size_t i = 0; i < rows->endpoints.len; i++)
-		if (strcmp(rows->endpoints.items[i].id, id) == 0)
-			return 0;
-	r = rows_load_endpoint(ctx, id, rows);
-	return r < 0 ? r :
-		       store_ports(ctx->store, rows->networks.items->name, id, 0, &rows->ports,
-				   &ctx->error);
+static void detachment_clear(struct detachment *detachment)
+{
+	removal_clear(&detachment->removal);
 }
 
-static int reserve_detach(bn_ctx *ctx, const char *const *ids, size_t len, bool missing_ok,
-			  struct operation *operation, struct rows *rows)
+/* One named twice is meant once. */
+static bool has_endpoint(const struct rows *rows, const char *id)
 {
+	for (size_t i = 0; i < rows->endpoints.len; i++)
+		if (strcmp(rows->endpoints.items[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+static int mark_endpoint(bn_ctx *ctx, const struct operation *operation, const char *id,
+			 struct rows *rows)
+{
+	const char *network = rows->networks.items->name;
 	int r;
 
-	r = operation_begin(ctx, OPERATION_DETACH, operation);
-	for (size_t i = 0; i < len && r >= 0; i++) {
-		r = load_endpoint(ctx, ids[i], rows);
-		if (r >= 0)
-			r = store_endpoint_mark(ctx->store, operation, rows->networks.items->name,
-						ids[i], &ctx->error);
-		if (r == -ENOENT && missing_ok) {
+	if (has_endpoint(rows, id))
+		return 0;
+	r = rows_use_endpoint(ctx, id, rows);
+	if (r >= 0)
+		r = store_endpoint_mark(ctx->store, operation, network, id, &ctx->error);
+	return r < 0 ? r : store_ports(ctx->store, network, id, 0, &rows->ports, &ctx->error);
+}
+
+/* The network goes with its last endpoint, if it is one that can go. */
+static int mark_empty(bn_ctx *ctx, const struct operation *operation, struct removal *removal)
+{
+	const struct network *network = removal->rows.networks.items;
+	int r;
+
+	r = network_check_deletable(ctx, network);
+	if (r >= 0)
+		r = store_network_check_empty(ctx->store, operation, network->name, &ctx->error);
+	if (r >= 0)
+		r = store_network_mark(ctx->store, operation, network->name, &ctx->error);
+	if (r >= 0) {
+		removal->networks = true;
+		return 0;
+	}
+	if (r != -EPERM && r != -ENOENT && ctx->error.reason != BN_REASON_NETWORK_IN_USE)
+		return r;
+	error_clear(&ctx->error);
+	return 0;
+}
+
+static int reserve_detachment(bn_ctx *ctx, const struct operation *operation, void *verb)
+{
+	struct detachment *detachment = verb;
+	struct removal *removal = &detachment->removal;
+	int r;
+
+	removal_clear(removal);
+	removal->endpoints = true;
+	removal->quick = detachment->flags & BN_DETACH_QUICK;
+	r = rows_use_network(ctx, detachment->network, &removal->rows);
+	for (size_t i = 0; i < detachment->len && r >= 0; i++) {
+		r = mark_endpoint(ctx, operation, detachment->ids[i], &removal->rows);
+		if (r == -ENOENT && (detachment->flags & BN_DETACH_MISSING_OK)) {
 			error_clear(&ctx->error);
 			r = 0;
 		}
 	}
-	if (r >= 0)
-		r = FAULT("detach.reserve");
-	if (r >= 0)
-		r = store_commit(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
-	return r;
+	if (r >= 0 && (detachment->flags & BN_DETACH_DELETE_EMPTY))
+		r = mark_empty(ctx, operation, removal);
+	return r < 0 ? r : FAULT("detach.reserve");
 }
 
-int ops_detach(bn_ctx *ctx, const char *name, const char *const *ids, size_t len, uint32_t flags)
+int ops_detach(bn_ctx *ctx, const char *network, const char *const *ids, size_t len, uint32_t flags)
 {
-	CLEANUP(rows_clear) struct rows rows = { 0 };
-	bool missing_ok = flags & BN_DETACH_MISSING_OK;
-	const struct driver_ops *driver;
+	CLEANUP(detachment_clear)
+	struct detachment detachment = {
+		.network = network,
+		.ids = ids,
+		.len = len,
+		.flags = flags,
+	};
 	struct operation operation;
 	int r;
 
-	r = rows_load_network(ctx, name, &rows);
-	if (r == -ENOENT && missing_ok) {
+	r = operation_reserve(ctx, OPERATION_DETACH, reserve_detachment, &detachment, &operation);
+	if (r == -ENOENT && (flags & BN_DETACH_MISSING_OK)) {
 		error_clear(&ctx->error);
 		return 0;
 	}
-	if (r >= 0)
-		r = reserve_detach(ctx, ids, len, missing_ok, &operation, &rows);
-	if (r < 0)
-		return r;
-	driver = driver_of(rows.networks.items);
-	if (driver->endpoints_remove)
-		r = driver->endpoints_remove(ctx, &rows, flags & BN_DETACH_QUICK);
-	if (r < 0) {
-		operation_abandon(ctx, &operation);
-		return r;
-	}
-	return operation_settle(ctx, &operation);
+	return r < 0 ? r : operation_carry_out(ctx, &operation, &detachment.removal);
 }

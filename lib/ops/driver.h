@@ -25,6 +25,12 @@ struct network_request {
 				      * no default was */
 };
 
+/* What a network is chosen by of what the host shows. */
+struct host_view {
+	prefix_vector routed;
+	uint32_t mtu;
+};
+
 struct endpoint_request {
 	const char *network;      /* name or id */
 	struct endpoint endpoint; /* what the caller fixed; prefixes with any length */
@@ -48,29 +54,28 @@ struct attach {
 	unsigned int first_interface; /* where the search for a free ethN starts */
 	struct operation operation;
 	rule_vector rules;
+	/* `bridge` is made by the first who attaches to it */
+	bool has_view;
+	struct host_view view;
+	bool makes_network;
 };
 
 struct driver_ops {
 	bool in_host;      /* its endpoints live in the host's namespace */
 	bool no_interface; /* they get none, and so no address, route, MAC or port */
 
-	/* Networks. A driver without these has the networks that are built in. */
+	/* Networks. A driver without these has the networks that are built in. In the transaction;
+	 * in the kernel, rules and all; and the device alone out of the kernel, where what is gone
+	 * already is no error. Undoing is removing (removal.h). */
 	int (*network_resolve)(bn_ctx *ctx, const struct network_request *request,
 			       struct network *network);
-	/* In the kernel, all or nothing; what is gone already when it is removed is no error. */
 	int (*network_create)(bn_ctx *ctx, const struct network *network);
 	int (*network_remove)(bn_ctx *ctx, const struct network *network);
 
-	/* Endpoints: what is asked of one; what takes calls to the kernel, before the transaction;
-	 * in the transaction; in the kernel, all or nothing; and the way back. */
+	/* Endpoints: what is asked of one, and what it gets, in the transaction; in the kernel. */
 	int (*endpoint_check)(bn_ctx *ctx, struct attach *attach);
-	int (*endpoint_prepare)(bn_ctx *ctx, struct attach *attach);
 	int (*endpoint_reserve)(bn_ctx *ctx, struct attach *attach);
 	int (*endpoint_create)(bn_ctx *ctx, struct attach *attach);
-	void (*endpoint_undo)(bn_ctx *ctx, struct attach *attach);
-	/* Endpoints of one network, with all their ports, out of the kernel. What is gone already
-	 * is no error; on failure the rules stand again. */
-	int (*endpoints_remove)(bn_ctx *ctx, const struct rows *rows, bool quick);
 	/* The addresses that an endpoint has, if they are not those of its record. */
 	int (*endpoint_addresses)(bn_ctx *ctx, prefix_vector *ret_addresses);
 };

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "ops/network.h"
 #include "ops/recover.h"
+#include "ops/resolve.h"
 
 #define INTERFACE_TRIES 64
 
@@ -19,6 +20,7 @@ static void attach_clear(struct attach *attach)
 	held_clear(&attach->held);
 	endpoints_clear(&attach->siblings);
 	rules_clear(&attach->rules);
+	host_view_clear(&attach->view);
 }
 
 /* ---- what is asked ---- */
@@ -27,7 +29,6 @@ static int open_sandbox(bn_ctx *ctx, struct attach *attach)
 {
 	const struct endpoint_request *request = attach->request;
 	struct endpoint *endpoint = &attach->endpoint;
-	bool in_host = driver_of(&attach->network)->in_host;
 	int r;
 
 	if (request->sandbox_path)
@@ -36,23 +37,31 @@ static int open_sandbox(bn_ctx *ctx, struct attach *attach)
 		r = sandbox_open_pid(request->sandbox_pid, &attach->sandbox, &ctx->error);
 	else if (request->sandbox_fd >= 0)
 		r = sandbox_open_fd(request->sandbox_fd, &attach->sandbox, &ctx->error);
-	else if (in_host)
-		r = 0;
 	else
-		r = error_set(&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
-			      "endpoint %s names no network namespace; give a path, a process or "
-			      "a descriptor",
-			      endpoint->id);
-	if (r >= 0 && attach->sandbox.is_host && !in_host)
-		r = error_set(&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
-			      "namespace %s of endpoint %s is the host's own; give that of a "
-			      "container, or attach to network host",
-			      attach->sandbox.path, endpoint->id);
+		return 0;
 	if (r < 0)
 		return r;
 	string_copy(endpoint->sandbox, sizeof(endpoint->sandbox), attach->sandbox.path);
 	endpoint->sandbox_device = attach->sandbox.device;
 	endpoint->sandbox_inode = attach->sandbox.inode;
+	return 0;
+}
+
+static int check_sandbox(bn_ctx *ctx, const struct attach *attach)
+{
+	if (driver_of(&attach->network)->in_host)
+		return 0;
+	if (attach->sandbox.fd < 0)
+		return error_set(
+			&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
+			"endpoint %s names no network namespace; give a path, a process or "
+			"a descriptor",
+			attach->endpoint.id);
+	if (attach->sandbox.is_host)
+		return error_set(&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
+				 "namespace %s of endpoint %s is the host's own; give that of a "
+				 "container, or attach to network host",
+				 attach->sandbox.path, attach->endpoint.id);
 	return 0;
 }
 
@@ -62,7 +71,9 @@ static int check_request(bn_ctx *ctx, struct attach *attach)
 	struct endpoint *endpoint = &attach->endpoint;
 	int r;
 
-	r = endpoint_id_check(endpoint->id, &ctx->error);
+	r = check_sandbox(ctx, attach);
+	if (r >= 0)
+		r = endpoint_id_check(endpoint->id, &ctx->error);
 	if (r >= 0 && endpoint->interface[0])
 		r = interface_name_check(endpoint->interface, &ctx->error);
 	if (r >= 0)
@@ -82,83 +93,132 @@ static int check_request(bn_ctx *ctx, struct attach *attach)
 
 /* ---- reserve ---- */
 
-static int reserve_rows(bn_ctx *ctx, struct attach *attach, bool picks)
+/* What an earlier try has found. */
+static void forget(struct attach *attach)
 {
-	const struct driver_ops *driver = driver_of(&attach->network);
-	int r = 0;
+	const struct endpoint *asked = &attach->request->endpoint;
+	struct endpoint *endpoint = &attach->endpoint;
 
-	if (driver->endpoint_prepare)
-		r = driver->endpoint_prepare(ctx, attach);
-	if (r >= 0)
-		r = operation_begin(ctx, OPERATION_ATTACH, &attach->operation);
-	if (r >= 0 && driver->endpoint_reserve)
-		r = driver->endpoint_reserve(ctx, attach);
-	if (r >= 0)
-		r = store_endpoint_insert(ctx->store, &attach->operation, &attach->endpoint,
-					  &ctx->error);
-	if (r >= 0)
-		r = ports_reserve(ctx, &attach->operation, &attach->ports, picks);
-	if (r >= 0)
-		r = FAULT("attach.reserve");
-	if (r >= 0)
-		r = store_commit(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
-	return r;
+	network_clear(&attach->network);
+	endpoints_clear(&attach->siblings);
+	attach->makes_network = false;
+	endpoint->ipv4 = asked->ipv4;
+	endpoint->ipv6 = asked->ipv6;
+	memcpy(endpoint->interface, asked->interface, sizeof(endpoint->interface));
+	memcpy(endpoint->mac, asked->mac, sizeof(endpoint->mac));
 }
 
-/* Which ports are picked depends on the families, which are those of the network. */
-static struct endpoint with_families(const struct attach *attach)
+/* `bridge` is made on first use, by the same operation. -ESTALE: only now it turns out that it is to
+ * be made. */
+static int use_network(bn_ctx *ctx, const struct operation *operation, struct attach *attach)
 {
-	struct endpoint endpoint = attach->endpoint;
+	int r;
 
-	endpoint.ipv4.addr.family = attach->network.ipv4.prefix.addr.family;
-	endpoint.ipv6.addr.family = attach->network.ipv6.prefix.addr.family;
-	return endpoint;
+	r = store_network_use(ctx->store, attach->request->network, &attach->network, &ctx->error);
+	if (r < 0 || network_is_ready(&attach->network))
+		return r;
+	if (!attach->has_view)
+		return -ESTALE;
+	network_clear(&attach->network);
+	attach->makes_network = true;
+	return network_reserve(ctx, operation, &default_network_request, &attach->view,
+			       &attach->network);
+}
+
+static int reserve_rows(bn_ctx *ctx, const struct operation *operation, void *verb)
+{
+	struct attach *attach = verb;
+	const struct endpoint_request *request = attach->request;
+	bool picks = ports_have_picks(request->ports, request->ports_len);
+	int r;
+
+	forget(attach);
+	r = use_network(ctx, operation, attach);
+	if (r < 0)
+		return r;
+	string_copy(attach->endpoint.network, sizeof(attach->endpoint.network),
+		    attach->network.name);
+	r = check_request(ctx, attach);
+	if (r >= 0 && driver_of(&attach->network)->endpoint_reserve)
+		r = driver_of(&attach->network)->endpoint_reserve(ctx, attach);
+	if (r >= 0)
+		r = store_endpoint_insert(ctx->store, operation, &attach->endpoint, &ctx->error);
+	if (r >= 0 && !picks) {
+		attach->ports.len = 0;
+		r = ports_choose(ctx, &attach->endpoint, request->ports, request->ports_len,
+				 &attach->ports);
+	}
+	if (r >= 0)
+		r = ports_reserve(ctx, operation, &attach->ports, picks);
+	return r < 0 ? r : FAULT("attach.reserve");
+}
+
+/* Picking a port takes trial binds, which must not keep other writers waiting. Which ones are picked
+ * depends on the families, which are those of the network. */
+static int pick_ports(bn_ctx *ctx, struct attach *attach)
+{
+	CLEANUP(network_clear) struct network network = { 0 };
+	const struct endpoint_request *request = attach->request;
+	struct endpoint shape = attach->endpoint;
+	int r;
+
+	r = store_network_get(ctx->store, request->network, &network, &ctx->error);
+	if (r < 0)
+		return r;
+	string_copy(shape.network, sizeof(shape.network), network.name);
+	shape.ipv4.addr.family = network.ipv4.prefix.addr.family;
+	shape.ipv6.addr.family = network.ipv6.prefix.addr.family;
+	if (!network_is_ready(&network))
+		shape.ipv4.addr.family = AF_INET;
+	attach->ports.len = 0;
+	return ports_choose(ctx, &shape, request->ports, request->ports_len, &attach->ports);
+}
+
+static int reserve_once(bn_ctx *ctx, struct attach *attach, bool picks)
+{
+	int r = 0;
+
+	if (picks)
+		r = pick_ports(ctx, attach);
+	if (r >= 0)
+		r = operation_reserve(ctx, OPERATION_ATTACH, reserve_rows, attach,
+				      &attach->operation);
+	if (r != -ESTALE || attach->has_view)
+		return r;
+	r = host_view_read(ctx, &default_network_request, &attach->view);
+	attach->has_view = r >= 0;
+	return r < 0 ? r : reserve_once(ctx, attach, picks);
 }
 
 static int reserve_endpoint(bn_ctx *ctx, struct attach *attach)
 {
 	const struct endpoint_request *request = attach->request;
 	bool picks = ports_have_picks(request->ports, request->ports_len);
-	const struct endpoint shape = with_families(attach);
 	int r;
 
 	for (int tries = 0;; tries++) {
-		r = ports_choose(ctx, &shape, request->ports, request->ports_len, &attach->ports);
-		if (r < 0)
-			return r;
-		r = reserve_rows(ctx, attach, picks);
+		r = reserve_once(ctx, attach, picks);
 		if (r >= 0 || !picks || tries == PICK_TRIES ||
 		    ctx->error.reason != BN_REASON_PORT_IN_USE)
-			return r;
-		attach->ports.len = 0;
-		endpoints_clear(&attach->siblings);
-		attach->endpoint.ipv4 = request->endpoint.ipv4;
-		attach->endpoint.ipv6 = request->endpoint.ipv6;
-		r = check_request(ctx, attach);
-		if (r < 0)
 			return r;
 	}
 }
 
 /* ---- attach ---- */
 
-/* In the kernel, and settled: all of it or nothing. */
-static int create_endpoint(bn_ctx *ctx, struct attach *attach)
+static int make_endpoint(bn_ctx *ctx, struct attach *attach)
 {
 	const struct driver_ops *driver = driver_of(&attach->network);
 	int r = 0;
 
-	if (driver->endpoint_create)
+	if (attach->makes_network)
+		r = network_make(ctx, &attach->network);
+	if (r >= 0 && driver->endpoint_create)
 		r = driver->endpoint_create(ctx, attach);
-	if (r < 0)
-		return r;
-	r = operation_settle(ctx, &attach->operation);
-	if (r < 0 && driver->endpoint_undo)
-		driver->endpoint_undo(ctx, attach);
-	return r;
+	return r < 0 ? r : operation_settle(ctx, &attach->operation);
 }
 
+/* In the kernel, and settled: all of it or nothing. */
 static int attach_once(bn_ctx *ctx, struct attach *attach, const struct result *result)
 {
 	struct rows rows;
@@ -171,25 +231,15 @@ static int attach_once(bn_ctx *ctx, struct attach *attach, const struct result *
 			 attach->ports.len);
 	r = result_prepare(ctx, result, &rows);
 	if (r >= 0)
-		r = create_endpoint(ctx, attach);
-	if (r < 0)
-		operation_abandon(ctx, &attach->operation);
-	return r;
+		r = make_endpoint(ctx, attach);
+	return r < 0 ? operation_fail(ctx, &attach->operation, &rows, r) : 0;
 }
 
 static int begin_attach(bn_ctx *ctx, struct attach *attach)
 {
-	int r;
-
-	r = ops_network_ready(ctx, attach->request->network, &attach->network);
-	if (r >= 0 && endpoint_copy(&attach->endpoint, &attach->request->endpoint) < 0)
-		r = error_oom(&ctx->error);
-	if (r < 0)
-		return r;
-	string_copy(attach->endpoint.network, sizeof(attach->endpoint.network),
-		    attach->network.name);
-	r = check_request(ctx, attach);
-	return r < 0 ? r : open_sandbox(ctx, attach);
+	if (endpoint_copy(&attach->endpoint, &attach->request->endpoint) < 0)
+		return error_oom(&ctx->error);
+	return open_sandbox(ctx, attach);
 }
 
 int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, const struct result *result,
@@ -215,12 +265,6 @@ int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, const struct
 			attach.endpoint = (struct endpoint){ 0 };
 			attach.held = (held_vector){ 0 };
 			return 0;
-		}
-		if (r == -ESTALE && tries == INTERFACE_TRIES)
-			return -EBUSY;
-		if (r == -ESTALE) {
-			error_clear(&ctx->error);
-			continue;
 		}
 		/* somebody else's interface has the name that we picked: take the next */
 		if (ctx->error.reason != BN_REASON_INTERFACE_EXISTS ||

@@ -1,65 +1,202 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ops/operation.h"
 
-#include <errno.h>
+#include <syslog.h>
 
 #include "base/fault.h"
+#include "ops/base.h"
+
+#define IN_VAIN_MS 50 /* to forget what has waited for a lock in vain: not for that once more */
 
 int result_prepare(bn_ctx *ctx, const struct result *result, const struct rows *rows)
 {
 	return result->prepare ? result->prepare(ctx, rows, result->snapshot) : 0;
 }
 
-static int settle_rows(bn_ctx *ctx, const struct operation *operation, bool keep)
+int operation_settle(bn_ctx *ctx, const struct operation *operation)
 {
 	int r;
 
 	r = store_begin(ctx->store, &ctx->error);
 	if (r >= 0)
-		r = keep ? store_operation_close(ctx->store, operation, &ctx->error) :
-			   store_operation_abandon(ctx->store, operation, &ctx->error);
+		r = store_operation_close(ctx->store, operation, &ctx->error);
 	if (r >= 0)
-		r = keep ? FAULT("settle") : FAULT("abandon");
+		r = FAULT("settle");
 	if (r >= 0)
 		r = store_commit(ctx->store, &ctx->error);
 	store_rollback(ctx->store);
 	return r;
 }
 
-int operation_settle(bn_ctx *ctx, const struct operation *operation)
-{
-	int r = settle_rows(ctx, operation, true);
+/* ---- finishing ---- */
 
-	switch (operation->kind) {
-	case OPERATION_NETWORK_CREATE:
-	case OPERATION_ATTACH:
-	case OPERATION_PUBLISH:
-	case OPERATION_BACKEND_SWITCH:
-		break;
-	case OPERATION_NETWORK_DELETE:
-	case OPERATION_DETACH:
-	case OPERATION_UNPUBLISH:
-		/* the kernel objects are gone: the next call finishes it */
-		if (r < 0)
-			store_operation_leave(ctx->store, operation);
-		break;
-	}
+int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len, bool networks)
+{
+	int r;
+
+	r = store_begin(ctx->store, &ctx->error);
+	for (size_t i = 0; i < len && r >= 0; i++)
+		r = operation_removes(operations[i].kind) ?
+			    store_operation_close(ctx->store, &operations[i], &ctx->error) :
+			    store_operation_abandon(ctx->store, &operations[i], &ctx->error);
+	if (r >= 0)
+		r = FAULT("finish");
+	if (r >= 0 && networks)
+		r = base_leave(ctx);
+	if (r >= 0)
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
 	return r;
 }
 
-void operation_abandon(bn_ctx *ctx, const struct operation *operation)
+int operations_finish(bn_ctx *ctx, const struct operation *operations, size_t len,
+		      const struct removal *removal)
 {
-	struct error cause;
+	int r = removal_run(ctx, removal);
+
+	return r < 0 ? r : operations_settle(ctx, operations, len, removal->networks);
+}
+
+/* ---- what the caller is told ---- */
+
+/* The next call that changes something finds it, as if its owner had died. */
+static void leave(bn_ctx *ctx, const struct operation *operation)
+{
+	const struct error cause = ctx->error;
+
+	store_operation_leave(ctx->store, operation);
+	error_set(&ctx->error, cause.code, cause.reason,
+		  "%s; the next call that changes something in %s, of any process, %s",
+		  cause.message, ctx->state_dir,
+		  operation_removes(operation->kind) ? "will finish this" :
+						       "will take out what is left of this");
+}
+
+static int verb_result(bn_ctx *ctx, int r)
+{
+	if (r != OUTCOME_UNKNOWN && r != OPERATION_GONE)
+		return r;
+	ctx->error.code = -EIO;
+	return -EIO;
+}
+
+static uint32_t undo_ms(const bn_ctx *ctx, int r)
+{
+	return r == -ETIMEDOUT && !ctx->changed ? IN_VAIN_MS : UNDO_MS;
+}
+
+/* ---- a maker that failed ---- */
+
+static int turn_back(bn_ctx *ctx, const struct operation *operation)
+{
 	int r;
 
-	/* rows must outlive what they describe */
-	if (ctx->undo_failed) {
-		store_operation_leave(ctx->store, operation);
-		return;
+	r = store_begin(ctx->store, &ctx->error);
+	if (r >= 0)
+		r = store_operation_turn_back(ctx->store, operation, &ctx->error);
+	if (r >= 0)
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
+	return r;
+}
+
+static int undo(bn_ctx *ctx, const struct operation *operation)
+{
+	CLEANUP(removal_clear) struct removal removal = { 0 };
+	int r;
+
+	/* whoever makes the rule base again meanwhile leaves this out */
+	r = turn_back(ctx, operation);
+	if (r >= 0)
+		r = removal_load(ctx, operation, &removal);
+	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
+}
+
+/*
+ * Somebody has undone the operation while it was at work, so its rows are gone, and what the rows
+ * of others describe by now must stay. Only what nobody else can have made is looked for.
+ */
+static int remove_lost(bn_ctx *ctx, const struct rows *rows)
+{
+	int r;
+
+	r = store_begin(ctx->store, &ctx->error);
+	if (r >= 0)
+		r = removal_run_lost(ctx, rows);
+	if (r >= 0)
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
+	return r;
+}
+
+int operation_fail(bn_ctx *ctx, const struct operation *operation, const struct rows *rows, int r)
+{
+	struct aside aside;
+	int undone;
+
+	ctx_aside_begin(ctx, undo_ms(ctx, r), &aside);
+	if (r == OPERATION_GONE)
+		undone = remove_lost(ctx, rows);
+	else if (ctx->changed)
+		undone = undo(ctx, operation);
+	else
+		undone = operations_settle(ctx, operation, 1, rows->networks.len);
+	if (undone < 0)
+		ctx_log(ctx, LOG_ERR, "undo: %s", ctx->error.message);
+	ctx_aside_end(ctx, &aside);
+	if (undone < 0 && r != OPERATION_GONE)
+		leave(ctx, operation);
+	return verb_result(ctx, r);
+}
+
+/* ---- a remover ---- */
+
+static int unmark(bn_ctx *ctx, const struct operation *operation)
+{
+	int r;
+
+	r = store_begin(ctx->store, &ctx->error);
+	if (r >= 0)
+		r = store_operation_abandon(ctx->store, operation, &ctx->error);
+	if (r >= 0)
+		r = FAULT("abandon");
+	if (r >= 0)
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
+	return r;
+}
+
+/* Nothing was changed by us; nor did anybody make the rules again without those of our rows? */
+static bool is_untouched(bn_ctx *ctx, const struct operation *operation)
+{
+	return !ctx->changed && store_operation_is_rebuilt(ctx->store, operation, &ctx->error) == 0;
+}
+
+int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
+			const struct removal *removal)
+{
+	int r = operations_finish(ctx, operation, 1, removal);
+	struct aside aside;
+	bool untouched;
+	int again;
+
+	if (r >= 0)
+		return 0;
+	ctx_aside_begin(ctx, undo_ms(ctx, r), &aside);
+	untouched = is_untouched(ctx, operation);
+	if (r == OPERATION_GONE)
+		again = 0;
+	else if (untouched)
+		again = unmark(ctx, operation);
+	else
+		again = operations_finish(ctx, operation, 1, removal);
+	ctx_aside_end(ctx, &aside);
+	if (again >= 0 && !untouched && r != OPERATION_GONE) {
+		ctx_log(ctx, LOG_WARNING, "done at the second try: %s", ctx->error.message);
+		error_clear(&ctx->error);
+		return 0;
 	}
-	ctx_undo_begin(ctx, &cause);
-	r = settle_rows(ctx, operation, false);
-	if (r < 0)
-		store_operation_leave(ctx->store, operation);
-	ctx_undo_end(ctx, &cause, r);
+	if (again < 0)
+		leave(ctx, operation);
+	return verb_result(ctx, r);
 }

@@ -3,7 +3,10 @@
 #ifndef BN_OPS_OPERATION_H
 #define BN_OPS_OPERATION_H
 
-#include "ops/context.h"
+#include "ops/removal.h"
+
+/* Undoing has time of its own: it must not fail for want of it, which may be why it is needed. */
+#define UNDO_MS 2000
 
 /*
  * What a verb returns is made of the rows that it has reserved, before it changes the kernel: so
@@ -16,11 +19,26 @@ struct result {
 };
 int result_prepare(bn_ctx *ctx, const struct result *result, const struct rows *rows);
 
-/* The second transaction: what the operation reserved stands, what it marked is gone. */
+/* What an operation made is in the kernel: now it stands. */
 int operation_settle(bn_ctx *ctx, const struct operation *operation);
 
-/* As if it had never been; keeps the error that led here. Where the undoing failed it is left open
- * instead, for the next call to undo. */
-void operation_abandon(bn_ctx *ctx, const struct operation *operation);
+/* A verb that makes something has failed with r: undo all of it, as would be done had it died.
+ * Returns what the verb is to return. rows: what it has reserved. */
+int operation_fail(bn_ctx *ctx, const struct operation *operation, const struct rows *rows, int r);
+
+/*
+ * Take out what an operation has marked for removal, and settle. Where that fails before anything
+ * has changed, all stands as before; later there is no way back, only on: once more in the time of
+ * undoing, then it is left to the next call.
+ */
+int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
+			const struct removal *removal);
+
+/* The kernel's part, then the rows of all of them in one transaction, in which the rule base goes
+ * with the last network. Makers are undone, removers finished. */
+int operations_finish(bn_ctx *ctx, const struct operation *operations, size_t len,
+		      const struct removal *removal);
+/* The latter part alone. networks: there may be one less. */
+int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len, bool networks);
 
 #endif

@@ -10,11 +10,12 @@
 #include "ops/rows.h"
 #include "ops/rules.h"
 
-/* One publish, or its reverse, on its way. */
+/* One publish on its way. */
 struct publish {
 	const char *network, *id;
 	const struct port_request *requests;
 	size_t len;
+	bool picks;
 	struct rows rows; /* the network, the endpoint, the ports */
 	struct operation operation;
 };
@@ -26,55 +27,74 @@ static void publish_clear(struct publish *publish)
 
 /* ---- publish ---- */
 
-static int choose_ports(bn_ctx *ctx, struct publish *publish)
+/* Picking a port takes trial binds, which must not keep other writers waiting: so it goes by the
+ * endpoint as it is before the transaction. */
+static int pick_ports(bn_ctx *ctx, struct publish *publish)
 {
+	struct rows *rows = &publish->rows;
 	int r;
 
-	rows_clear(&publish->rows);
-	r = rows_load_network(ctx, publish->network, &publish->rows);
+	rows_clear(rows);
+	r = rows_load_network(ctx, publish->network, rows);
 	if (r >= 0)
-		r = rows_load_endpoint(ctx, publish->id, &publish->rows);
+		r = rows_load_endpoint(ctx, publish->id, rows);
 	if (r >= 0)
-		r = ports_choose(ctx, publish->rows.endpoints.items, publish->requests,
-				 publish->len, &publish->rows.ports);
+		r = ports_choose(ctx, rows->endpoints.items, publish->requests, publish->len,
+				 &rows->ports);
 	return r;
 }
 
-/* Picking a port takes trial binds, which must not keep other writers waiting; without any, all
- * that is read is read in the transaction, where it costs least. */
-static int reserve_once(bn_ctx *ctx, struct publish *publish, bool picks)
+static int use_endpoint(bn_ctx *ctx, const char *network, const char *id, struct rows *rows)
 {
 	int r;
 
-	r = picks ? choose_ports(ctx, publish) : 0;
+	networks_clear(&rows->networks);
+	endpoints_clear(&rows->endpoints);
+	r = rows_use_network(ctx, network, rows);
+	return r < 0 ? r : rows_use_endpoint(ctx, id, rows);
+}
+
+static int reserve_ports(bn_ctx *ctx, const struct operation *operation, void *verb)
+{
+	struct publish *publish = verb;
+	struct rows *rows = &publish->rows;
+	uint64_t picked_for = rows->endpoints.len ? rows->endpoints.items->sequence : 0;
+	int r;
+
+	r = use_endpoint(ctx, publish->network, publish->id, rows);
+	if (r < 0)
+		return r;
+	if (publish->picks && rows->endpoints.items->sequence != picked_for)
+		return error_set(&ctx->error, -ESTALE, BN_REASON_BUSY,
+				 "endpoint %s of network %s is detached and attached all the time; "
+				 "try again",
+				 publish->id, publish->network);
+	if (!publish->picks) {
+		rows->ports.len = 0;
+		r = ports_choose(ctx, rows->endpoints.items, publish->requests, publish->len,
+				 &rows->ports);
+	}
 	if (r >= 0)
-		r = operation_begin(ctx, OPERATION_PUBLISH, &publish->operation);
-	if (r >= 0 && !picks)
-		r = choose_ports(ctx, publish);
-	if (r >= 0)
-		r = ports_reserve(ctx, &publish->operation, &publish->rows.ports, picks);
-	if (r >= 0)
-		r = FAULT("publish.reserve");
-	if (r >= 0)
-		r = store_commit(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
-	return r;
+		r = ports_reserve(ctx, operation, &rows->ports, publish->picks);
+	return r < 0 ? r : FAULT("publish.reserve");
 }
 
 static int reserve_publish(bn_ctx *ctx, struct publish *publish)
 {
-	bool picks = ports_have_picks(publish->requests, publish->len);
-	int r;
+	int r = 0;
 
 	for (int tries = 0;; tries++) {
-		r = reserve_once(ctx, publish, picks);
-		if (r != -EADDRINUSE || !picks || tries == PICK_TRIES)
-			return r;
+		if (publish->picks)
+			r = pick_ports(ctx, publish);
+		if (r >= 0)
+			r = operation_reserve(ctx, OPERATION_PUBLISH, reserve_ports, publish,
+					      &publish->operation);
+		if (!publish->picks || tries == PICK_TRIES || (r != -EADDRINUSE && r != -ESTALE))
+			return r == -ESTALE ? -EBUSY : r;
 	}
 }
 
-/* In the kernel, and settled: all of it or nothing. */
-static int create_ports(bn_ctx *ctx, const struct publish *publish, bool hold, held_vector *held)
+static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, held_vector *held)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	const struct rows *rows = &publish->rows;
@@ -87,16 +107,11 @@ static int create_ports(bn_ctx *ctx, const struct publish *publish, bool hold, h
 		r = rules_plan(ctx, PLAN_PORTS, rows, &rules);
 	if (r >= 0)
 		r = rules_add(ctx, &rules);
-	if (r < 0)
-		return r;
-	r = FAULT("publish.flows");
+	if (r >= 0)
+		r = FAULT("publish.flows");
 	if (r >= 0)
 		r = flows_drop(ctx, rows, true);
-	if (r >= 0)
-		r = operation_settle(ctx, &publish->operation);
-	if (r < 0)
-		rules_undo_add(ctx, &rules);
-	return r;
+	return r < 0 ? r : operation_settle(ctx, &publish->operation);
 }
 
 int ops_publish(bn_ctx *ctx, const char *network, const char *id,
@@ -110,6 +125,7 @@ int ops_publish(bn_ctx *ctx, const char *network, const char *id,
 		.id = id,
 		.requests = requests,
 		.len = len,
+		.picks = ports_have_picks(requests, len),
 	};
 	int r;
 
@@ -118,11 +134,9 @@ int ops_publish(bn_ctx *ctx, const char *network, const char *id,
 		return r;
 	r = result_prepare(ctx, result, &publish.rows);
 	if (r >= 0)
-		r = create_ports(ctx, &publish, hold, &held);
-	if (r < 0) {
-		operation_abandon(ctx, &publish.operation);
-		return r;
-	}
+		r = make_ports(ctx, &publish, hold, &held);
+	if (r < 0)
+		return operation_fail(ctx, &publish.operation, &publish.rows, r);
 	*ret_held = held;
 	held = (held_vector){ 0 };
 	return 0;
@@ -180,27 +194,40 @@ static void drop_repeats(port_vector *ports)
 	ports->len = kept;
 }
 
-static int name_ports(bn_ctx *ctx, struct publish *publish, bool missing_ok)
+/* One unpublish on its way. */
+struct retraction {
+	const char *network, *id;
+	const struct port_request *requests;
+	size_t len;
+	bool missing_ok;
+	struct removal removal;
+};
+
+static void retraction_clear(struct retraction *retraction)
 {
-	port_vector *ret_ports = &publish->rows.ports;
+	removal_clear(&retraction->removal);
+}
+
+static int name_ports(bn_ctx *ctx, const struct retraction *retraction, struct rows *rows)
+{
 	struct port *port;
 	int r = 0;
 
-	if (vector_reserve(ret_ports, publish->len) < 0)
+	if (vector_reserve(&rows->ports, retraction->len) < 0)
 		return error_oom(&ctx->error);
-	for (size_t i = 0; i < publish->len && r >= 0; i++) {
-		port = vector_push(ret_ports);
-		*port = publish->requests[i].port;
-		port_set_owner(port, publish->rows.endpoints.items);
+	for (size_t i = 0; i < retraction->len && r >= 0; i++) {
+		port = vector_push(&rows->ports);
+		*port = retraction->requests[i].port;
+		port_set_owner(port, rows->endpoints.items);
 		if (!port->host_port)
-			r = find_port(ctx, publish->rows.endpoints.items, port);
-		if (r == -ENOENT && missing_ok) {
+			r = find_port(ctx, rows->endpoints.items, port);
+		if (r == -ENOENT && retraction->missing_ok) {
 			error_clear(&ctx->error);
-			ret_ports->len--;
+			rows->ports.len--;
 			r = 0;
 		}
 	}
-	drop_repeats(ret_ports);
+	drop_repeats(&rows->ports);
 	return r;
 }
 
@@ -224,63 +251,40 @@ static int mark_ports(bn_ctx *ctx, const struct operation *operation, bool missi
 	return r;
 }
 
-static int reserve_unpublish(bn_ctx *ctx, struct publish *publish, bool missing_ok)
+static int reserve_retraction(bn_ctx *ctx, const struct operation *operation, void *verb)
 {
+	struct retraction *retraction = verb;
+	struct rows *rows = &retraction->removal.rows;
 	int r;
 
-	r = operation_begin(ctx, OPERATION_UNPUBLISH, &publish->operation);
+	rows->ports.len = 0;
+	r = use_endpoint(ctx, retraction->network, retraction->id, rows);
 	if (r >= 0)
-		r = rows_load_network(ctx, publish->network, &publish->rows);
+		r = name_ports(ctx, retraction, rows);
 	if (r >= 0)
-		r = rows_load_endpoint(ctx, publish->id, &publish->rows);
-	if (r >= 0)
-		r = name_ports(ctx, publish, missing_ok);
-	if (r >= 0)
-		r = mark_ports(ctx, &publish->operation, missing_ok, &publish->rows.ports);
-	if (r >= 0)
-		r = store_commit(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
-	return r;
-}
-
-static int remove_ports(bn_ctx *ctx, const struct publish *publish)
-{
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	int r;
-
-	r = rules_plan(ctx, PLAN_PORTS, &publish->rows, &rules);
-	if (r >= 0)
-		r = rules_remove(ctx, &rules);
-	if (r >= 0) {
-		r = flows_drop(ctx, &publish->rows, false);
-		if (r < 0)
-			rules_undo_remove(ctx, &rules);
-	}
-	if (r < 0) {
-		operation_abandon(ctx, &publish->operation);
-		return r;
-	}
-	return operation_settle(ctx, &publish->operation);
+		r = mark_ports(ctx, operation, retraction->missing_ok, &rows->ports);
+	return r < 0 ? r : FAULT("unpublish.reserve");
 }
 
 int ops_unpublish(bn_ctx *ctx, const char *network, const char *id,
 		  const struct port_request *requests, size_t len, uint32_t flags)
 {
-	CLEANUP(publish_clear)
-	struct publish publish = {
+	CLEANUP(retraction_clear)
+	struct retraction retraction = {
 		.network = network,
 		.id = id,
 		.requests = requests,
 		.len = len,
+		.missing_ok = flags & BN_UNPUBLISH_MISSING_OK,
 	};
-	bool missing_ok = flags & BN_UNPUBLISH_MISSING_OK;
+	struct operation operation;
 	int r;
 
-	r = reserve_unpublish(ctx, &publish, missing_ok);
-	if (r >= 0)
-		return remove_ports(ctx, &publish);
-	if (r != -ENOENT || !missing_ok)
-		return r;
-	error_clear(&ctx->error);
-	return 0;
+	r = operation_reserve(ctx, OPERATION_UNPUBLISH, reserve_retraction, &retraction,
+			      &operation);
+	if (r == -ENOENT && retraction.missing_ok) {
+		error_clear(&ctx->error);
+		return 0;
+	}
+	return r < 0 ? r : operation_carry_out(ctx, &operation, &retraction.removal);
 }

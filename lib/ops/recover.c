@@ -9,185 +9,254 @@
 #include <syslog.h>
 
 #include "ops/base.h"
-#include "ops/driver.h"
-#include "ops/flows.h"
 #include "ops/operation.h"
 #include "ops/rows.h"
-#include "ops/rules.h"
 
-/* Ports of one endpoint that stays. */
-static int remove_port_rules(bn_ctx *ctx, const struct rows *rows)
+#define RECOVER_MS 2000
+#define DEAD_MAX 1024 /* of one call: the others are left to the next */
+
+typedef VECTOR(struct operation) operation_vector;
+
+/* ---- one, or many at once ---- */
+
+static int finish_move(bn_ctx *ctx, const struct operation *operation)
 {
-	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	int r;
+	int r = base_take_others(ctx);
 
-	r = rules_plan(ctx, PLAN_PORTS, rows, &rules);
-	if (r >= 0)
-		r = rules_remove(ctx, &rules);
-	return r < 0 ? r : flows_drop(ctx, rows, false);
+	return r < 0 ? r : operations_settle(ctx, operation, 1, false);
 }
 
-static int remove_rows(bn_ctx *ctx, const struct operation *operation)
+static int finish_one(bn_ctx *ctx, const struct operation *operation)
+{
+	CLEANUP(removal_clear) struct removal removal = { 0 };
+	int r;
+
+	if (operation->kind == OPERATION_BACKEND_SWITCH)
+		return finish_move(ctx, operation);
+	r = removal_load(ctx, operation, &removal);
+	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
+}
+
+/* One that can't be finished yet stays reserved, and keeps nobody else from working. */
+static void finish_singly(bn_ctx *ctx, const operation_vector *operations)
+{
+	for (size_t i = 0; i < operations->len; i++) {
+		error_clear(&ctx->error);
+		if (finish_one(ctx, &operations->items[i]) >= 0)
+			continue;
+		ctx_log(ctx, LOG_ERR, "can't clean up yet: %s", ctx->error.message);
+		store_operation_leave(ctx->store, &operations->items[i]);
+	}
+}
+
+static int finish_together(bn_ctx *ctx, const operation_vector *operations)
+{
+	CLEANUP(removal_clear) struct removal removal = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < operations->len && r >= 0; i++)
+		r = removal_load(ctx, &operations->items[i], &removal);
+	return r < 0 ? r : operations_finish(ctx, operations->items, operations->len, &removal);
+}
+
+static void finish(bn_ctx *ctx, const operation_vector *operations)
+{
+	/* deleting many interfaces takes hardly longer than deleting one */
+	if (operations->len > 1 && finish_together(ctx, operations) >= 0)
+		return;
+	finish_singly(ctx, operations);
+}
+
+/* ---- those that are found ---- */
+
+/* How they can be finished together: ports alone, endpoints, networks one by one; moves last, for
+ * what they left is told by what the state has. */
+enum batch { BATCH_PORTS, BATCH_ENDPOINTS, BATCH_SINGLE, BATCH_COUNT };
+
+static enum batch batch_of(const struct operation *operation, bool has_network)
+{
+	switch (operation->kind) {
+	case OPERATION_PUBLISH:
+	case OPERATION_UNPUBLISH:
+		return BATCH_PORTS;
+	case OPERATION_ATTACH:
+	case OPERATION_DETACH:
+		return has_network ? BATCH_SINGLE : BATCH_ENDPOINTS;
+	case OPERATION_NETWORK_CREATE:
+	case OPERATION_NETWORK_DELETE:
+	case OPERATION_BACKEND_SWITCH:
+		break;
+	}
+	return BATCH_SINGLE;
+}
+
+static int add_dead(bn_ctx *ctx, const struct operation *operation, operation_vector *batches)
 {
 	CLEANUP(rows_clear) struct rows rows = { 0 };
-	const struct driver_ops *driver;
 	int r;
 
-	r = rows_load_operation(ctx, operation, &rows);
-	if (r < 0 || !rows.networks.len)
+	r = store_operation_rows(ctx->store, operation, &rows, &ctx->error);
+	if (r < 0)
 		return r;
-	driver = driver_of(rows.networks.items);
-	switch (operation->kind) {
-	case OPERATION_NETWORK_CREATE:
-	case OPERATION_NETWORK_DELETE:
-		return driver->network_remove ? driver->network_remove(ctx, rows.networks.items) :
-						0;
-	case OPERATION_ATTACH:
-	case OPERATION_DETACH:
-		return driver->endpoints_remove ? driver->endpoints_remove(ctx, &rows, false) : 0;
-	case OPERATION_PUBLISH:
-	case OPERATION_UNPUBLISH:
-		return remove_port_rules(ctx, &rows);
-	case OPERATION_BACKEND_SWITCH:
-		break;
-	}
-	return 0;
+	return vector_append(&batches[batch_of(operation, rows.networks.len)], *operation);
 }
 
-/* 0, or negative: it is left for the next call. */
-static int undo_dead(bn_ctx *ctx, const struct operation *operation)
+static int take_dead(bn_ctx *ctx, operation_vector *batches)
 {
-	operation_abandon(ctx, operation);
-	return ctx->undo_failed ?
-		       error_set(&ctx->error, -EIO, BN_REASON_STATE,
-				 "what a process that died has left can't be taken out of the "
-				 "state in %s; is its file system full?",
-				 ctx->state_dir) :
-		       0;
-}
+	struct operation operation = { 0 };
+	int r = 0;
 
-/* Negative: it is left for the next call. */
-static int recover_one(bn_ctx *ctx, const struct operation *operation)
-{
-	int r;
-
-	ctx_log(ctx, LOG_NOTICE, "cleaning up after a process that died");
-	/* it may have died after it had moved the state */
-	r = ctx_open_firewall(ctx);
-	if (r >= 0)
-		r = remove_rows(ctx, operation);
-	if (r < 0) {
-		store_operation_leave(ctx->store, operation);
-		return r;
-	}
-	switch (operation->kind) {
-	case OPERATION_NETWORK_CREATE:
-	case OPERATION_ATTACH:
-	case OPERATION_PUBLISH:
-		r = undo_dead(ctx, operation);
-		break;
-	case OPERATION_BACKEND_SWITCH:
-		r = base_take_others(ctx);
-		if (r < 0)
-			store_operation_leave(ctx->store, operation);
-		else
-			r = undo_dead(ctx, operation);
-		break;
-	case OPERATION_NETWORK_DELETE:
-	case OPERATION_DETACH:
-	case OPERATION_UNPUBLISH:
-		r = operation_settle(ctx, operation);
-		break;
-	}
-	if (r >= 0)
-		base_remove_if_unused(ctx);
-	return r;
-}
-
-int recover_dead(bn_ctx *ctx)
-{
-	struct operation operation;
-	int r;
-
-	while ((r = store_operation_take_dead(ctx->store, &operation, &ctx->error)) > 0) {
-		r = recover_one(ctx, &operation);
-		/* rules in a backend that nobody looks at any more must not be forgotten */
-		if (r < 0 && operation.kind == OPERATION_BACKEND_SWITCH)
+	for (int taken = 0; taken < DEAD_MAX && r >= 0; taken++) {
+		r = store_operation_take_dead(ctx->store, operation.id, &operation, &ctx->error);
+		if (r <= 0)
 			return r;
-		if (r < 0) {
-			/* it stays reserved, and must not keep everything else from working */
-			ctx_log(ctx, LOG_ERR, "can't clean up yet: %s", ctx->error.message);
-			ctx->undo_failed = false;
-			error_clear(&ctx->error);
-			return 0;
-		}
+		r = add_dead(ctx, &operation, batches);
+		if (r < 0)
+			store_operation_leave(ctx->store, &operation);
 	}
 	return r;
+}
+
+static void recover(bn_ctx *ctx)
+{
+	operation_vector batches[BATCH_COUNT] = { 0 };
+	int r;
+
+	r = take_dead(ctx, batches);
+	/* they may have died after they had moved the state */
+	if (r >= 0)
+		r = ctx_open_firewall(ctx);
+	if (r < 0)
+		ctx_log(ctx, LOG_ERR, "can't clean up yet: %s", ctx->error.message);
+	for (enum batch i = 0; i < BATCH_COUNT; i++) {
+		if (batches[i].len)
+			ctx_log(ctx, LOG_NOTICE, "cleaning up after processes that died");
+		finish(ctx, &batches[i]);
+		free(batches[i].items);
+	}
+}
+
+/* Whatever comes of it is no failure of the call that found it. */
+static void recover_dead(bn_ctx *ctx)
+{
+	uint64_t begun = clock_now_ms(), spent;
+	struct aside aside;
+
+	if (!ctx->recover_ms)
+		return;
+	ctx_aside_begin(ctx, ctx->recover_ms, &aside);
+	recover(ctx);
+	ctx_aside_end(ctx, &aside);
+	spent = clock_now_ms() - begun;
+	ctx->recover_ms -= spent < ctx->recover_ms ? (uint32_t)spent : ctx->recover_ms;
 }
 
 int ops_begin(bn_ctx *ctx, enum ctx_need need)
 {
 	int r = ctx_open(ctx, need);
 
-	return r >= 0 && need == CTX_CHANGE ? recover_dead(ctx) : r;
+	ctx->recover_ms = RECOVER_MS;
+	if (r >= 0 && need == CTX_CHANGE)
+		recover_dead(ctx);
+	return r;
+}
+
+/* ---- beginning ---- */
+
+static int move_busy_error(bn_ctx *ctx, const char *why)
+{
+	return error_set(&ctx->error, -EBUSY, BN_REASON_BUSY, "%s (the state in %s); try again",
+			 why, ctx->state_dir);
 }
 
 /*
- * While the state is being moved to another backend nothing else begins, nor before what a move
- * left half done is cleaned up: that goes by the state as it was then. And what another operation
- * is about to do would be done in the backend that a move leaves.
+ * While the state is being moved to another backend nothing else begins: what another operation is
+ * about to do would be done in the backend that the move leaves.
  */
-static int is_in_the_way(bn_ctx *ctx, enum operation_kind kind, const struct operation *own)
+static int check_move(bn_ctx *ctx, enum operation_kind kind, const struct operation *own)
 {
+	bool alive = false;
 	int r;
 
-	if (kind != OPERATION_BACKEND_SWITCH)
-		return store_operation_pending(ctx->store, OPERATION_BACKEND_SWITCH, &ctx->error);
-	r = store_operation_is_alone(ctx->store, own, &ctx->error);
-	return r < 0 ? r : !r;
-}
-
-static int begin_when_free(bn_ctx *ctx, enum operation_kind kind, const struct operation *own)
-{
-	int r;
-
-	for (unsigned int attempt = 0;; attempt++) {
-		r = store_begin(ctx->store, &ctx->error);
-		if (r >= 0)
-			r = is_in_the_way(ctx, kind, own);
-		if (r <= 0)
-			return r;
-		store_rollback(ctx->store);
-		r = recover_dead(ctx);
-		if (r < 0)
-			return r;
-		if (deadline_pause(&ctx->deadline, attempt) < 0)
-			return error_set(&ctx->error, -ETIMEDOUT, BN_REASON_TIMEOUT,
-					 kind == OPERATION_BACKEND_SWITCH ?
-						 "other calls on the state in %s did not end until "
-						 "the time limit; try again, or allow more time" :
-						 "the state in %s is being moved to another "
-						 "backend; try again, or allow more time",
-					 ctx->state_dir);
+	if (kind == OPERATION_BACKEND_SWITCH) {
+		r = store_operation_is_alone(ctx->store, own, &ctx->error);
+		if (r == 0)
+			r = move_busy_error(ctx, "other calls are at work");
+		return r < 0 ? r : 0;
 	}
+	r = store_operation_pending(ctx->store, OPERATION_BACKEND_SWITCH, &alive, &ctx->error);
+	if (r > 0 && alive)
+		r = move_busy_error(ctx, "everything is being moved to another backend");
+	return r < 0 ? r : 0;
 }
 
-/* A move's operation is opened in the same transaction in which nothing else is under way, so no
- * two moves ever wait for each other. */
-int operation_begin(bn_ctx *ctx, enum operation_kind kind, struct operation *ret_operation)
+/* What a dead move has left, and could not be cleaned up, is told from what the state has: so
+ * nothing goes from there before it. */
+static int check_left_by_move(bn_ctx *ctx)
+{
+	bool alive = false;
+	int r;
+
+	r = store_operation_pending(ctx->store, OPERATION_BACKEND_SWITCH, &alive, &ctx->error);
+	if (r > 0)
+		r = move_busy_error(ctx, "rules that a process left when it died, while it moved "
+					 "them to another backend, can't be taken out yet");
+	return r < 0 ? r : 0;
+}
+
+/* Again until nobody else is at it, or the time is up. */
+static bool is_to_be_tried_again(bn_ctx *ctx, int r, unsigned int attempt, int *ret_r)
+{
+	*ret_r = r;
+	if (r != -EBUSY || ctx->error.reason != BN_REASON_BUSY)
+		return false;
+	recover_dead(ctx);
+	r = deadline_pause(&ctx->deadline, attempt);
+	if (r == 0)
+		return true;
+	return false;
+}
+
+int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve, void *verb,
+		      struct operation *ret_operation)
 {
 	static const struct operation none;
+	unsigned int attempt = 0;
 	int r;
 
-	r = begin_when_free(ctx, kind, &none);
-	if (r >= 0)
-		r = ctx_open_firewall(ctx);
-	if (r >= 0)
-		r = store_operation_open(ctx->store, kind, ret_operation, &ctx->error);
+	do {
+		error_clear(&ctx->error);
+		ctx->changed = false;
+		r = store_begin(ctx->store, &ctx->error);
+		if (r >= 0)
+			r = check_move(ctx, kind, &none);
+		if (r >= 0)
+			r = ctx_open_firewall(ctx);
+		if (r >= 0)
+			r = store_operation_open(ctx->store, kind, ret_operation, &ctx->error);
+		if (r >= 0)
+			r = reserve(ctx, ret_operation, verb);
+		if (r >= 0 && operation_removes(kind))
+			r = check_left_by_move(ctx);
+		if (r >= 0)
+			r = store_commit(ctx->store, &ctx->error);
+		store_rollback(ctx->store);
+	} while (is_to_be_tried_again(ctx, r, attempt++, &r));
 	return r;
 }
 
 int operation_begin_again(bn_ctx *ctx, const struct operation *operation)
 {
-	return begin_when_free(ctx, operation->kind, operation);
+	unsigned int attempt = 0;
+	int r;
+
+	do {
+		error_clear(&ctx->error);
+		r = store_begin(ctx->store, &ctx->error);
+		if (r >= 0)
+			r = check_move(ctx, operation->kind, operation);
+		if (r < 0)
+			store_rollback(ctx->store);
+	} while (is_to_be_tried_again(ctx, r, attempt++, &r));
+	return r;
 }

@@ -8,15 +8,17 @@
 /* Every call begins here: the context is opened, and before a change what dead processes left is
  * finished or undone. */
 int ops_begin(bn_ctx *ctx, enum ctx_need need);
-/* The latter again, by one that waits for another process. */
-int recover_dead(bn_ctx *ctx);
 
 /*
- * Begin the first transaction with an operation, in the backend that the state is in by now:
- * another process may have moved it. Waits while the state is being moved, and a move until nothing
- * else is under way.
+ * The first transaction: an operation of that kind, and what the verb reads, decides, inserts and
+ * marks, in the backend that the state is in by now (another process may have moved it). Waits while
+ * the state is being moved, and a move until nothing else is under way; and for whoever makes or
+ * removes what the verb is about, then -EBUSY BN_REASON_BUSY. So `reserve` may be called again, and
+ * must begin by forgetting what it found the time before.
  */
-int operation_begin(bn_ctx *ctx, enum operation_kind kind, struct operation *ret_operation);
+typedef int (*reserve_fn)(bn_ctx *ctx, const struct operation *operation, void *verb);
+int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve, void *verb,
+		      struct operation *ret_operation);
 /* Another transaction of a move. */
 int operation_begin_again(bn_ctx *ctx, const struct operation *operation);
 

@@ -7,10 +7,27 @@
 
 #include "model/ipam.h"
 
-bool network_picks_subnet(const struct network_request *request)
+static bool picks_subnet(const struct network_request *request)
 {
 	return (request->want_ipv4 && !request->ipv4.prefix.addr.family) ||
 	       (request->want_ipv6 && !request->ipv6.prefix.addr.family);
+}
+
+int host_view_read(bn_ctx *ctx, const struct network_request *request, struct host_view *view)
+{
+	int r = 0;
+
+	if (picks_subnet(request))
+		r = link_routed_prefixes(ctx->link, &view->routed, &ctx->error);
+	if (r >= 0 && !request->mtu)
+		r = link_default_mtu(ctx->link, &view->mtu, &ctx->error);
+	return r;
+}
+
+void host_view_clear(struct host_view *view)
+{
+	free(view->routed.items);
+	*view = (struct host_view){ 0 };
 }
 
 static int push_prefix(prefix_vector *prefixes, const struct prefix *prefix)
@@ -24,10 +41,9 @@ static int push_prefix(prefix_vector *prefixes, const struct prefix *prefix)
 }
 
 /* Subnets an automatic choice must keep away from: other networks' and what the host routes. */
-static int taken_prefixes(bn_ctx *ctx, prefix_vector *taken)
+static int taken_prefixes(bn_ctx *ctx, const struct host_view *view, prefix_vector *taken)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
-	prefix_vector routed = { 0 };
 	int r;
 
 	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
@@ -37,17 +53,14 @@ static int taken_prefixes(bn_ctx *ctx, prefix_vector *taken)
 		if (r >= 0 && networks.items[i].ipv6.prefix.addr.family)
 			r = push_prefix(taken, &networks.items[i].ipv6.prefix);
 	}
-	if (r >= 0)
-		r = link_routed_prefixes(ctx->link, &routed, &ctx->error);
-	for (size_t i = 0; i < routed.len && r >= 0; i++)
-		if (ipam_route_blocks(&routed.items[i]))
-			r = push_prefix(taken, &routed.items[i]);
-	free(routed.items);
+	for (size_t i = 0; i < view->routed.len && r >= 0; i++)
+		if (ipam_route_blocks(&view->routed.items[i]))
+			r = push_prefix(taken, &view->routed.items[i]);
 	return r == -ENOMEM ? error_oom(&ctx->error) : r;
 }
 
 /* The 40 random bits of this state's own fd00::/8 network (RFC 4193), chosen once. */
-static int global_id_in_transaction(bn_ctx *ctx, uint8_t ret_id[static 5])
+static int ipv6_global_id(bn_ctx *ctx, uint8_t ret_id[static 5])
 {
 	char text[META_MAX];
 	int r;
@@ -64,19 +77,6 @@ static int global_id_in_transaction(bn_ctx *ctx, uint8_t ret_id[static 5])
 	snprintf(text, sizeof(text), "%02x%02x%02x%02x%02x", ret_id[0], ret_id[1], ret_id[2],
 		 ret_id[3], ret_id[4]);
 	return store_meta_set(ctx->store, "ipv6.global-id", text, &ctx->error);
-}
-
-static int ipv6_global_id(bn_ctx *ctx, uint8_t ret_id[static 5])
-{
-	int r;
-
-	r = store_begin(ctx->store, &ctx->error);
-	if (r >= 0)
-		r = global_id_in_transaction(ctx, ret_id);
-	if (r >= 0)
-		r = store_commit(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
-	return r;
 }
 
 static bool is_reserved(const struct network *network, const struct addr *addr)
@@ -106,7 +106,8 @@ static int complete_subnet(bn_ctx *ctx, const struct network *network, struct su
 	return r;
 }
 
-static int pick_subnets(bn_ctx *ctx, const struct network_request *request, struct network *network)
+static int pick_subnets(bn_ctx *ctx, const struct network_request *request,
+			const struct host_view *view, struct network *network)
 {
 	prefix_vector taken = { 0 };
 	uint8_t global_id[5];
@@ -114,8 +115,8 @@ static int pick_subnets(bn_ctx *ctx, const struct network_request *request, stru
 
 	network->ipv4 = request->ipv4;
 	network->ipv6 = request->ipv6;
-	if (network_picks_subnet(request))
-		r = taken_prefixes(ctx, &taken);
+	if (picks_subnet(request))
+		r = taken_prefixes(ctx, view, &taken);
 	if (r >= 0 && request->want_ipv4 && !network->ipv4.prefix.addr.family)
 		r = ipam_pick_ipv4(taken.items, taken.len, &network->ipv4.prefix, &ctx->error);
 	if (r >= 0 && request->want_ipv6 && !network->ipv6.prefix.addr.family) {
@@ -148,24 +149,46 @@ static int check_reserved(bn_ctx *ctx, const struct network *network)
 	return 0;
 }
 
-/* The default network has its id before it has a bridge. */
+/* The name is free; the default network has its id before it has a bridge. */
 static int choose_id(bn_ctx *ctx, struct network *network)
 {
-	CLEANUP(network_clear) struct network builtin = { 0 };
 	uint8_t bytes[32];
 	int r;
 
-	if (strcmp(network->name, DEFAULT_NETWORK) == 0) {
-		r = store_network_get(ctx->store, DEFAULT_NETWORK, &builtin, &ctx->error);
-		if (r >= 0)
-			string_copy(network->id, sizeof(network->id), builtin.id);
+	r = store_network_check_name(ctx->store, network->name, network->id, &ctx->error);
+	if (r < 0 || network->id[0])
 		return r;
-	}
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
 		return error_set(&ctx->error, -EIO, BN_REASON_KERNEL,
 				 "the kernel gives no random bytes for an id");
 	id_format(bytes, network->id);
 	return 0;
+}
+
+static int check_overlap(bn_ctx *ctx, const struct network *network)
+{
+	CLEANUP(networks_clear) network_vector others = { 0 };
+	char mine[PREFIX_TEXT_MAX], theirs[PREFIX_TEXT_MAX];
+	const struct subnet *a, *b;
+	int r;
+
+	r = store_networks(ctx->store, STORE_PENDING, &others, &ctx->error);
+	for (size_t i = 0; i < others.len && r >= 0; i++)
+		for_each_family(family) {
+			a = network_subnet(network, family);
+			b = network_subnet(&others.items[i], family);
+			if (r < 0 || !a || !b || !prefix_overlaps(&a->prefix, &b->prefix))
+				continue;
+			/* one that is on its way, in or out, is waited for */
+			r = store_network_check_idle(ctx->store, others.items[i].name, &ctx->error);
+			if (r < 0)
+				continue;
+			r = error_set(&ctx->error, -EADDRINUSE, BN_REASON_SUBNET_OVERLAP,
+				      "subnet %s overlaps %s of network %s; choose another",
+				      prefix_format(&a->prefix, mine),
+				      prefix_format(&b->prefix, theirs), others.items[i].name);
+		}
+	return r;
 }
 
 /* What is as it was asked. */
@@ -182,30 +205,143 @@ static int copy_request(bn_ctx *ctx, const struct network_request *request, stru
 	return 0;
 }
 
-int network_resolve(bn_ctx *ctx, const struct network_request *request, struct network *network)
+static int check_builtin_name(bn_ctx *ctx, const char *name)
+{
+	if (strcmp(name, "host") != 0 && strcmp(name, "none") != 0 && strcmp(name, "default") != 0)
+		return 0;
+	return error_set(&ctx->error, -EEXIST, BN_REASON_NETWORK_BUILTIN,
+			 "the name %s belongs to a built-in network; choose another", name);
+}
+
+int network_resolve(bn_ctx *ctx, const struct network_request *request,
+		    const struct host_view *view, struct network *network)
 {
 	int r;
 
 	r = network_name_check(request->name, &ctx->error);
-	if (r < 0)
-		return r;
-	if (strcmp(request->name, "host") == 0 || strcmp(request->name, "none") == 0 ||
-	    strcmp(request->name, "default") == 0)
-		return error_set(&ctx->error, -EEXIST, BN_REASON_NETWORK_BUILTIN,
-				 "the name %s belongs to a built-in network; choose another",
-				 request->name);
-	r = copy_request(ctx, request, network);
+	if (r >= 0)
+		r = check_builtin_name(ctx, request->name);
+	if (r >= 0)
+		r = copy_request(ctx, request, network);
 	if (r >= 0)
 		r = options_check(&network->options, OPTION_NETWORK, &network->policy, &ctx->error);
+	/* by its name first: whoever makes one twice is to hear that, and not of its own subnet */
 	if (r >= 0)
 		r = choose_id(ctx, network);
 	if (r >= 0)
-		r = pick_subnets(ctx, request, network);
+		r = pick_subnets(ctx, request, view, network);
 	if (r >= 0)
 		r = check_reserved(ctx, network);
 	if (r >= 0)
+		r = check_overlap(ctx, network);
+	if (r >= 0)
 		r = driver_of(network)->network_resolve(ctx, request, network);
 	if (r >= 0 && !network->mtu)
-		r = link_default_mtu(ctx->link, &network->mtu, &ctx->error);
+		network->mtu = view->mtu;
 	return r;
+}
+
+/* ---- one that is there already ---- */
+
+static int difference(bn_ctx *ctx, const struct network *network, const char *what, const char *is,
+		      const char *asked)
+{
+	return error_set(
+		&ctx->error, -EEXIST, BN_REASON_NETWORK_EXISTS,
+		"there is a network %s already, and its %s is %s, not %s; delete it first, "
+		"or ask for what it is",
+		network->name, what, is[0] ? is : "not set", asked);
+}
+
+static int check_prefix(bn_ctx *ctx, const struct network *network, const char *what,
+			const struct prefix *is, const struct prefix *asked)
+{
+	char text[PREFIX_TEXT_MAX] = "", asked_text[PREFIX_TEXT_MAX];
+
+	if (!asked->addr.family || prefix_compare(is, asked) == 0)
+		return 0;
+	if (is->addr.family)
+		prefix_format(is, text);
+	return difference(ctx, network, what, text, prefix_format(asked, asked_text));
+}
+
+static int check_subnet(bn_ctx *ctx, const struct network *network, const struct subnet *is,
+			const struct subnet *asked)
+{
+	char text[ADDR_TEXT_MAX], asked_text[ADDR_TEXT_MAX];
+	int r;
+
+	r = check_prefix(ctx, network, "subnet", &is->prefix, &asked->prefix);
+	if (r >= 0)
+		r = check_prefix(ctx, network, "address range", &is->range, &asked->range);
+	if (r < 0 || !addr_is_set(&asked->gateway) ||
+	    addr_compare(&is->gateway, &asked->gateway) == 0)
+		return r;
+	return difference(ctx, network, "gateway", addr_format(&is->gateway, text),
+			  addr_format(&asked->gateway, asked_text));
+}
+
+static int check_family(bn_ctx *ctx, const struct network *network, int family, bool given,
+			bool wanted)
+{
+	static const char *const words[] = { "off", "on" };
+	bool has = network_subnet(network, family);
+
+	if (!given || has == wanted)
+		return 0;
+	return difference(ctx, network, family == AF_INET ? "IPv4" : "IPv6", words[has],
+			  words[wanted]);
+}
+
+static int check_options(bn_ctx *ctx, const struct network *network, const struct options *asked)
+{
+	const char *is;
+
+	for (size_t i = 0; i < asked->len; i++) {
+		is = options_get(&network->options, asked->items[i].key);
+		if (!is || strcmp(is, asked->items[i].value) != 0)
+			return difference(ctx, network, asked->items[i].key, is ? is : "",
+					  asked->items[i].value);
+	}
+	return 0;
+}
+
+static int check_reserved_equal(bn_ctx *ctx, const struct network *network,
+				const struct network_request *request)
+{
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = 0; i < request->reserved_len; i++)
+		if (!is_reserved(network, &request->reserved[i]))
+			return difference(ctx, network, "list of reserved addresses", "without it",
+					  addr_format(&request->reserved[i], text));
+	if (request->reserved_len && request->reserved_len != network->reserved.len)
+		return difference(ctx, network, "list of reserved addresses", "longer", "this one");
+	return 0;
+}
+
+int network_check_equal(bn_ctx *ctx, const struct network_request *request,
+			const struct network *network)
+{
+	char is[16], asked[16];
+	int r;
+
+	r = check_subnet(ctx, network, &network->ipv4, &request->ipv4);
+	if (r >= 0)
+		r = check_subnet(ctx, network, &network->ipv6, &request->ipv6);
+	if (r >= 0)
+		r = check_family(ctx, network, AF_INET, request->ipv4_given, request->want_ipv4);
+	if (r >= 0)
+		r = check_family(ctx, network, AF_INET6, request->ipv6_given, request->want_ipv6);
+	if (r >= 0)
+		r = check_options(ctx, network, request->options);
+	if (r >= 0)
+		r = check_reserved_equal(ctx, network, request);
+	if (r >= 0 && request->bridge[0] && strcmp(request->bridge, network->bridge) != 0)
+		r = difference(ctx, network, "bridge", network->bridge, request->bridge);
+	if (r < 0 || !request->mtu || request->mtu == network->mtu)
+		return r;
+	snprintf(is, sizeof(is), "%u", network->mtu);
+	snprintf(asked, sizeof(asked), "%u", request->mtu);
+	return difference(ctx, network, "MTU", is, asked);
 }

@@ -4,11 +4,18 @@
 
 #include "ops/driver.h"
 
-/* From what is asked of a network to what it will be: fill *network, for the caller to clear also
- * on failure. What is picked is free at the moment; reserving it may still fail when another
- * process was faster. */
-int network_resolve(bn_ctx *ctx, const struct network_request *request, struct network *network);
-/* Is there a subnet that nobody named? */
-bool network_picks_subnet(const struct network_request *request);
+/* Before the transaction, for it can be much. */
+int host_view_read(bn_ctx *ctx, const struct network_request *request, struct host_view *view);
+void host_view_clear(struct host_view *view);
+
+/* From what is asked of a network to what it will be, inside the transaction that inserts it: fill
+ * *network, for the caller to clear also on failure. -EEXIST when there is one. */
+int network_resolve(bn_ctx *ctx, const struct network_request *request,
+		    const struct host_view *view, struct network *network);
+
+/* Is the network that there is as is asked, in all that is said of it? 0, or -EEXIST naming the
+ * first difference. */
+int network_check_equal(bn_ctx *ctx, const struct network_request *request,
+			const struct network *network);
 
 #endif

@@ -9,12 +9,18 @@
 int rows_load_network(bn_ctx *ctx, const char *network, struct rows *rows);
 /* An endpoint of the network that was loaded last, without its ports. */
 int rows_load_endpoint(bn_ctx *ctx, const char *id, struct rows *rows);
+/* The same for a call that goes on to change them: -EBUSY while another makes or removes them.
+ * Inside a transaction. */
+int rows_use_network(bn_ctx *ctx, const char *network, struct rows *rows);
+int rows_use_endpoint(bn_ctx *ctx, const char *id, struct rows *rows);
 /* Settled networks with their endpoints and ports; of one network, or of one endpoint in it, unless
  * NULL. */
 int rows_load(bn_ctx *ctx, const char *network, const char *endpoint, struct rows *rows);
 /* The same outside a transaction: all of one state. */
 int rows_read(bn_ctx *ctx, const char *network, const char *endpoint, struct rows *rows);
-/* What an operation makes or removes, with its network and, for ports, the endpoint. */
-int rows_load_operation(bn_ctx *ctx, const struct operation *operation, struct rows *rows);
+/* Add the networks and endpoints that those of the rows belong to, where they are missing. */
+int rows_complete(bn_ctx *ctx, struct rows *rows);
+/* All of STORE_STANDING, inside a transaction. */
+int rows_load_standing(bn_ctx *ctx, struct rows *rows);
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <syslog.h>
 
+#include "base/fault.h"
 #include "ops/rows.h"
 
 int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules)
@@ -25,6 +26,8 @@ static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *r
 	};
 	int r = ctx->firewall->backend->apply(ctx->firewall, &change, &ctx->error);
 
+	if (r >= 0 || r == OUTCOME_UNKNOWN)
+		ctx->changed = true;
 	/* a port that only the kernel knows is taken, by another state directory */
 	return r == -EEXIST && ctx->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
 }
@@ -34,7 +37,7 @@ static int compare_rules(const void *a, const void *b)
 	return rule_compare(a, b);
 }
 
-/* all := all without those in gone; both sorted on the way. */
+/* all := all without those in gone, which is sorted on the way. */
 static void subtract(rule_vector *all, rule_vector *gone)
 {
 	size_t kept = 0;
@@ -51,47 +54,63 @@ static void subtract(rule_vector *all, rule_vector *gone)
 
 static int copy_rules(bn_ctx *ctx, const rule_vector *from, rule_vector *to)
 {
-	if (!from || !from->len)
+	if (!from->len)
 		return 0;
 	if (vector_reserve(to, from->len) < 0)
 		return error_oom(&ctx->error);
-	memcpy(to->items + to->len, from->items, from->len * sizeof(*from->items));
-	to->len += from->len;
+	memcpy(to->items, from->items, from->len * sizeof(*from->items));
+	to->len = from->len;
 	return 0;
 }
 
-/* The base and everything of the state, plus add, less remove. */
-static int rebuild(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove)
+/* All that stands, as rules; and out with what is gone of other rows. */
+static int apply_all(bn_ctx *ctx, rule_vector *gone)
 {
 	CLEANUP(rows_clear) struct rows rows = { 0 };
 	CLEANUP(rules_clear) rule_vector all = { 0 };
-	CLEANUP(rules_clear) rule_vector gone = { 0 };
 	int r;
 
-	r = rows_read(ctx, NULL, NULL, &rows);
+	r = rows_load_standing(ctx, &rows);
 	if (r >= 0)
 		r = rules_plan(ctx, PLAN_ROWS, &rows, &all);
-	if (r >= 0)
-		r = copy_rules(ctx, remove, &gone);
 	if (r < 0)
 		return r;
-	/* what is added may be in the state already (a deletion that is being undone) */
-	subtract(&all, &gone);
-	gone.len = 0;
-	r = copy_rules(ctx, add, &gone);
-	if (r < 0)
-		return r;
-	subtract(&all, &gone);
-	r = copy_rules(ctx, add, &all);
-	if (r < 0 || (!all.len && !remove))
-		return r;
+	subtract(gone, &all);
+	if (!all.len && !gone->len)
+		return 0;
 	ctx_log(ctx, LOG_INFO, "making the rule base and %zu rules", all.len);
 	/* only a part of the base may be gone, and what is to be removed still there */
-	r = apply_rules(ctx, &all, remove, FIREWALL_BASE | FIREWALL_REPLACE | FIREWALL_MISSING_OK);
+	r = apply_rules(ctx, &all, gone, FIREWALL_BASE | FIREWALL_REPLACE | FIREWALL_MISSING_OK);
 	if (r == FIREWALL_BASE_MISSING)
 		return error_set(&ctx->error, -EAGAIN, BN_REASON_KERNEL,
 				 "another program removes the rule base as fast as it is made; try "
 				 "again");
+	return r;
+}
+
+/*
+ * Make the base again, with the rules of all that the state has by now and of all that is on its
+ * way: alone, for what others are about to add is added here, and what they have taken out must not
+ * come back. They are told, by the mark on their operations.
+ */
+static int rebuild(bn_ctx *ctx, const rule_vector *remove)
+{
+	CLEANUP(rules_clear) rule_vector gone = { 0 };
+	int r = 0;
+
+	if (remove)
+		r = copy_rules(ctx, remove, &gone);
+	if (r >= 0)
+		r = store_begin(ctx->store, &ctx->error);
+	if (r >= 0)
+		r = store_operations_set_rebuilt(ctx->store, &ctx->error);
+	if (r >= 0)
+		r = FAULT("rules.rebuild");
+	if (r >= 0)
+		r = apply_all(ctx, &gone);
+	if (r >= 0)
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
 	return r;
 }
 
@@ -102,7 +121,7 @@ int rules_add(bn_ctx *ctx, const rule_vector *rules)
 	if (!rules->len)
 		return 0;
 	r = apply_rules(ctx, rules, NULL, 0);
-	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, rules, NULL) : r;
+	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, NULL) : r;
 }
 
 int rules_remove(bn_ctx *ctx, const rule_vector *rules)
@@ -117,29 +136,21 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules)
 		error_clear(&ctx->error);
 		r = apply_rules(ctx, NULL, rules, FIREWALL_MISSING_OK);
 	}
-	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, NULL, rules) : r;
+	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, rules) : r;
 }
 
-void rules_undo_add(bn_ctx *ctx, const rule_vector *rules)
+int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing)
 {
-	struct error cause;
-	int r = 0;
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	CLEANUP(rules_clear) rule_vector all = { 0 };
+	int r;
 
-	ctx_undo_begin(ctx, &cause);
-	if (rules->len)
-		r = apply_rules(ctx, NULL, rules, FIREWALL_MISSING_OK);
-	ctx_undo_end(ctx, &cause, r == FIREWALL_BASE_MISSING ? 0 : r);
-}
-
-void rules_undo_remove(bn_ctx *ctx, const rule_vector *rules)
-{
-	struct error cause;
-	int r = 0;
-
-	ctx_undo_begin(ctx, &cause);
-	if (rules->len)
-		r = apply_rules(ctx, rules, NULL, FIREWALL_REPLACE);
-	if (r == FIREWALL_BASE_MISSING)
-		r = rebuild(ctx, rules, NULL);
-	ctx_undo_end(ctx, &cause, r);
+	r = rules_plan(ctx, PLAN_ROWS, lost, &rules);
+	if (r >= 0)
+		r = rules_plan(ctx, PLAN_ROWS, standing, &all);
+	if (r < 0)
+		return r;
+	subtract(&rules, &all);
+	r = rules.len ? apply_rules(ctx, NULL, &rules, FIREWALL_MISSING_OK) : 0;
+	return r == FIREWALL_BASE_MISSING ? 0 : r;
 }

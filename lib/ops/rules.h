@@ -12,13 +12,12 @@
 int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules);
 
 /* One commit. When the base is gone (a first network, or somebody flushed it), it is made again
- * with the rules of everything in the state. */
+ * with the rules of everything in the state: rules to be added must belong to rows that are in it. */
 int rules_add(bn_ctx *ctx, const rule_vector *rules);
-/* Rules that are gone already are no error. */
+/* Rules that are gone already are no error. Their rows must be marked in the state, or on their way
+ * back. */
 int rules_remove(bn_ctx *ctx, const rule_vector *rules);
-/* Put back what rules_remove() took, or take what rules_add() put, on the way out of a failure:
- * keeps the error that led there. */
-void rules_undo_add(bn_ctx *ctx, const rule_vector *rules);
-void rules_undo_remove(bn_ctx *ctx, const rule_vector *rules);
+/* What rows had rules for that the state has no more, inside a transaction. */
+int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing);
 
 #endif

@@ -26,6 +26,12 @@ int address_take(struct store *store, const struct endpoint *endpoint, const str
 			      VALUES(ADDRESS(endpoint->network, addr)), &holder, error);
 	if (r < 0)
 		return r;
+	if (r > 0 && !sqlite3_column_int(holder, 0) &&
+	    (sqlite3_column_int64(holder, 2) || sqlite3_column_int(holder, 3)))
+		return error_set(error, -EBUSY, BN_REASON_BUSY,
+				 "address %s of network %s is just being taken or given up by "
+				 "another process; try again",
+				 addr_format(addr, text), endpoint->network);
 	if (r > 0 && !sqlite3_column_int(holder, 0))
 		return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
 				 "address %s of network %s is already used by endpoint %s; detach "

@@ -33,6 +33,13 @@ int endpoint_unknown_error(const char *network, const char *id, struct error *er
 			 id);
 }
 
+static int endpoint_busy_error(const char *network, const char *endpoint, struct error *error)
+{
+	return error_set(error, -EBUSY, BN_REASON_BUSY,
+			 "another process is just at work on endpoint %s of network %s; try again",
+			 endpoint, network);
+}
+
 /* One route to a line: destination, blank, gateway. */
 static int parse_route_lines(const char *text, struct endpoint *endpoint)
 {
@@ -146,7 +153,7 @@ static int append_endpoints(struct store *store, sqlite3_stmt *row, uint32_t fla
 	int r;
 
 	while ((r = statement_step(store, row, error)) > 0) {
-		if (sqlite3_column_int(row, PENDING) && !(flags & STORE_PENDING))
+		if (sqlite3_column_int(row, PENDING) && !(flags & (STORE_PENDING | STORE_STANDING)))
 			continue;
 		if (vector_reserve(endpoints, 1) < 0)
 			return error_oom(error);
@@ -162,9 +169,14 @@ int store_endpoints(struct store *store, const char *network, uint32_t flags,
 		    endpoint_vector *endpoints, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_get(store,
-			      network ? STATEMENT_ENDPOINT_LIST_NETWORK : STATEMENT_ENDPOINT_LIST,
-			      VALUES(TEXT(network)), &row, error);
+	enum statement which = STATEMENT_ENDPOINT_LIST;
+	int r;
+
+	if (flags & STORE_STANDING)
+		which = STATEMENT_ENDPOINT_STANDING;
+	else if (network)
+		which = STATEMENT_ENDPOINT_LIST_NETWORK;
+	r = statement_get(store, which, VALUES(TEXT(network)), &row, error);
 
 	return r < 0 ? r : append_endpoints(store, row, flags, endpoints, error);
 }
@@ -200,6 +212,22 @@ int store_endpoint_get(struct store *store, const char *network, const char *id,
 		return r;
 	if (r == 0 || sqlite3_column_int(row, PENDING))
 		return endpoint_unknown_error(network, id, error);
+	return read_endpoint(store, row, ret_endpoint, error);
+}
+
+int store_endpoint_use(struct store *store, const char *network, const char *id,
+		       struct endpoint *ret_endpoint, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_GET, VALUES(TEXT(network), TEXT(id)),
+				  &row, error);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return endpoint_unknown_error(network, id, error);
+	if (sqlite3_column_int(row, PENDING) || sqlite3_column_int64(row, REMOVAL))
+		return endpoint_busy_error(network, id, error);
 	return read_endpoint(store, row, ret_endpoint, error);
 }
 
@@ -259,25 +287,19 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 		r = endpoint_find(store, endpoint->network, endpoint->id, &row, error);
 	if (r < 0)
 		return r;
+	if (r > 0 && (row.removal || row.operation))
+		return endpoint_busy_error(endpoint->network, endpoint->id, error);
 	if (r > 0)
 		return error_set(error, -EEXIST, BN_REASON_ENDPOINT_EXISTS,
-				 "network %s has an endpoint %s already%s; detach it first, or "
+				 "network %s has an endpoint %s already; detach it first, or "
 				 "choose another id",
-				 endpoint->network, endpoint->id,
-				 row.removal ? " (being detached)" : "");
+				 endpoint->network, endpoint->id);
 	r = insert_endpoint(store, operation->id, endpoint, error);
 	if (r == 0)
 		r = address_take(store, endpoint, &endpoint->ipv4.addr, error);
 	if (r == 0)
 		r = address_take(store, endpoint, &endpoint->ipv6.addr, error);
 	return r;
-}
-
-static int endpoint_busy_error(const char *network, const char *endpoint, struct error *error)
-{
-	return error_set(error, -EBUSY, BN_REASON_ENDPOINT_EXISTS,
-			 "another process is just at work on endpoint %s of network %s; try again",
-			 endpoint, network);
 }
 
 /* Is another operation at the endpoint, or at one of its ports? */

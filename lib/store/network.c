@@ -32,6 +32,12 @@ int network_unknown_error(const char *name, struct error *error)
 			 "there is no network %s; list the networks, or create it", name);
 }
 
+static int network_busy_error(const char *name, const char *what, struct error *error)
+{
+	return error_set(error, -EBUSY, BN_REASON_BUSY,
+			 "network %s is just being %s by another process; try again", name, what);
+}
+
 /* Addresses of one text, separated by blanks. */
 static int parse_reserved_addresses(const char *text, struct network *network)
 {
@@ -149,7 +155,8 @@ static int append_networks(struct store *store, sqlite3_stmt *row, uint32_t flag
 
 	while ((r = statement_step(store, row, error)) > 0) {
 		if (is_hidden(networks, first, row) ||
-		    (sqlite3_column_int(row, PENDING) && !(flags & STORE_PENDING)))
+		    (sqlite3_column_int(row, PENDING) &&
+		     !(flags & (STORE_PENDING | STORE_STANDING))))
 			continue;
 		if (vector_reserve(networks, 1) < 0)
 			return error_oom(error);
@@ -165,7 +172,9 @@ int store_networks(struct store *store, uint32_t flags, network_vector *networks
 		   struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_get(store, STATEMENT_NETWORK_LIST, NULL, &row, error);
+	bool standing = flags & STORE_STANDING;
+	int r = statement_get(store, standing ? STATEMENT_NETWORK_STANDING : STATEMENT_NETWORK_LIST,
+			      NULL, &row, error);
 
 	return r < 0 ? r : append_networks(store, row, flags, networks, error);
 }
@@ -180,9 +189,15 @@ int networks_of_operation(struct store *store, int64_t operation, network_vector
 	return r < 0 ? r : append_networks(store, row, STORE_PENDING, networks, error);
 }
 
+/* What a look-up of one network makes of another operation's rows. */
+enum in_work {
+	PASS_OVER_NEW, /* what is being made is not there, what is being removed is */
+	REFUSE,        /* either is -EBUSY */
+};
+
 /* Those of the rows that count: 1 and the network, 0 for none, -EINVAL for two networks. */
 static int find_network_row(struct store *store, enum statement which, const char *text,
-			    struct network *network, struct error *error)
+			    enum in_work in_work, struct network *network, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int found = 0, r = statement_get(store, which, VALUES(TEXT(text)), &row, error);
@@ -190,8 +205,12 @@ static int find_network_row(struct store *store, enum statement which, const cha
 	if (r < 0)
 		return r;
 	while ((r = statement_step(store, row, error)) > 0) {
-		if (sqlite3_column_int(row, PENDING) ||
-		    (found && strcmp(network->name, column_text(row, NAME)) == 0))
+		bool pending = sqlite3_column_int(row, PENDING);
+
+		if (in_work == REFUSE && (pending || sqlite3_column_int64(row, REMOVAL)))
+			return network_busy_error(column_text(row, NAME),
+						  pending ? "created" : "deleted", error);
+		if (pending || (found && strcmp(network->name, column_text(row, NAME)) == 0))
 			continue;
 		if (found)
 			return error_set(error, -EINVAL, BN_REASON_INVALID,
@@ -213,14 +232,15 @@ static bool is_id_beginning(const char *text)
 	return len >= 4 && len <= ID_LEN && !text[len];
 }
 
-int store_network_get(struct store *store, const char *name, struct network *ret_network,
-		      struct error *error)
+static int find_network(struct store *store, const char *name, enum in_work in_work,
+			struct network *ret_network, struct error *error)
 {
 	CLEANUP(network_clear) struct network network = { 0 };
-	int r = find_network_row(store, STATEMENT_NETWORK_BY_NAME, name, &network, error);
+	int r = find_network_row(store, STATEMENT_NETWORK_BY_NAME, name, in_work, &network, error);
 
 	if (r == 0 && is_id_beginning(name))
-		r = find_network_row(store, STATEMENT_NETWORK_BY_ID, name, &network, error);
+		r = find_network_row(store, STATEMENT_NETWORK_BY_ID, name, in_work, &network,
+				     error);
 	if (r < 0)
 		return r;
 	if (r == 0)
@@ -230,19 +250,33 @@ int store_network_get(struct store *store, const char *name, struct network *ret
 	return 0;
 }
 
-/* May a network of that name be inserted? For `bridge` in its empty form, under the id it has. */
-static int check_name(struct store *store, const char *name, char ret_id[static ID_LEN + 1],
+int store_network_get(struct store *store, const char *name, struct network *ret_network,
 		      struct error *error)
+{
+	return find_network(store, name, PASS_OVER_NEW, ret_network, error);
+}
+
+int store_network_use(struct store *store, const char *name, struct network *ret_network,
+		      struct error *error)
+{
+	return find_network(store, name, REFUSE, ret_network, error);
+}
+
+/* May a network of that name be inserted? For `bridge` in its empty form, under the id it has. */
+int store_network_check_name(struct store *store, const char *name, char ret_id[static ID_LEN + 1],
+			     struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, VALUES(TEXT(name)), &row,
 				  error);
 
+	*ret_id = '\0';
 	if (r <= 0)
 		return r;
 	if (sqlite3_column_int(row, PENDING))
-		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
-				 "network %s is just being created by another process", name);
+		return network_busy_error(name, "created", error);
+	if (sqlite3_column_int64(row, REMOVAL))
+		return network_busy_error(name, "deleted", error);
 	if (!sqlite3_column_int(row, BUILTIN))
 		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
 				 "there is a network %s already; use it, or choose another name",
@@ -264,6 +298,9 @@ static int check_network_holder(struct store *store, const struct network *netwo
 		VALUES(TEXT(network->name), TEXT(network->id), TEXT(network->bridge)), &row, error);
 
 	if (r <= 0)
+		return r;
+	r = network_check_usable(store, 0, column_text(row, 0), error);
+	if (r < 0)
 		return r;
 	if (sqlite3_column_int(row, 1))
 		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
@@ -300,18 +337,12 @@ int store_network_insert(struct store *store, const struct operation *operation,
 	int r = operation_check(store, operation, false, error);
 
 	if (r == 0)
-		r = check_name(store, network->name, id, error);
+		r = store_network_check_name(store, network->name, id, error);
 	if (r == 0)
 		r = check_network_holder(store, network, error);
 	if (r < 0)
 		return r;
 	return insert_network(store, operation->id, network, *id ? id : network->id, error);
-}
-
-static int network_busy_error(const char *name, const char *what, struct error *error)
-{
-	return error_set(error, -EBUSY, BN_REASON_NETWORK_IN_USE,
-			 "network %s is just being %s by another process; try again", name, what);
 }
 
 int store_network_mark(struct store *store, const struct operation *operation, const char *name,
@@ -364,6 +395,35 @@ int network_check_usable(struct store *store, int64_t operation, const char *nam
 		  sqlite3_column_int64(row, OPERATION) != operation;
 	if (pending || sqlite3_column_int64(row, REMOVAL))
 		return network_busy_error(name, pending ? "created" : "deleted", error);
+	return 0;
+}
+
+int store_network_check_idle(struct store *store, const char *name, struct error *error)
+{
+	return network_check_usable(store, 0, name, error);
+}
+
+int store_network_check_empty(struct store *store, const struct operation *operation,
+			      const char *name, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	long long all, settled;
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_COUNT_OTHERS,
+				  VALUES(TEXT(name), INT(operation->id)), &row, error);
+
+	if (r <= 0)
+		return r;
+	all = sqlite3_column_int64(row, 0);
+	settled = sqlite3_column_int64(row, 1);
+	if (all > settled)
+		return error_set(error, -EBUSY, BN_REASON_BUSY,
+				 "another process is just attaching to network %s, or detaching "
+				 "from it; try again",
+				 name);
+	if (settled)
+		return error_set(error, -EBUSY, BN_REASON_NETWORK_IN_USE,
+				 "network %s still has %lld endpoint%s; detach %s first", name,
+				 settled, settled == 1 ? "" : "s", settled == 1 ? "it" : "them");
 	return 0;
 }
 

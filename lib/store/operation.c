@@ -2,14 +2,19 @@
 /*
  * Operations: what a call is about to do, so that another can undo or finish it.
  *
- * Operation n is owned by whoever locks byte n of the lock file. The lock belongs to the open file
- * description, not to the process: two stores of one process see each other's, and it goes with
- * the last descriptor, however the process ends.
+ * An operation is owned by whoever locks its byte of the lock file. The lock belongs to the open
+ * file description, not to the process: two stores of one process see each other's, and it goes
+ * with the last descriptor. A child that the owner has forked holds it too and may outlive the
+ * owner, so where the process can be seen it has to be alive as well.
  */
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/process.h"
 #include "store/private.h"
+
+/* STATEMENT_OPERATION_LIST */
+enum { ID, KIND, LOCK, PID, STARTED, PID_NAMESPACE, FOUND, REBUILT };
 
 bool operation_removes(enum operation_kind kind)
 {
@@ -71,36 +76,61 @@ void operations_unlock(struct store *store, id_vector *ids)
 		lock_operation(store->lock_fd, ids->items[i], F_UNLCK);
 }
 
-int store_operation_open(struct store *store, enum operation_kind kind,
-			 struct operation *ret_operation, struct error *error)
+/* A number that no operation has had, for it and for its lock. */
+static int next_number(struct store *store, int64_t *ret_number, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *last = NULL;
-	int64_t id;
-	int r = transaction_check(store, error);
+	int64_t number;
+	int r = statement_look_up(store, STATEMENT_OPERATION_LAST, NULL, &last, error);
 
-	if (r < 0)
-		return r;
-	r = statement_look_up(store, STATEMENT_OPERATION_LAST, NULL, &last, error);
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return store_damaged_error(store, "the last operation's number", error);
-	id = sqlite3_column_int64(last, 0);
+	number = sqlite3_column_int64(last, 0);
 	/* A number is locked for a moment after the transaction that had it was rolled back. */
 	do {
-		r = lock_operation(store->lock_fd, ++id, F_WRLCK);
+		r = lock_operation(store->lock_fd, ++number, F_WRLCK);
 	} while (r == -EAGAIN);
 	if (r < 0)
 		return lock_error(store, r, error);
-	if (vector_append(&store->opened, id) < 0) {
-		lock_operation(store->lock_fd, id, F_UNLCK);
+	if (vector_append(&store->opened, number) < 0) {
+		lock_operation(store->lock_fd, number, F_UNLCK);
 		return error_oom(error);
 	}
-	r = statement_run(store, STATEMENT_OPERATION_INSERT, VALUES(INT(id), INT(kind)), error);
+	*ret_number = number;
+	return statement_run(store, STATEMENT_OPERATION_SET_LAST, VALUES(INT(number)), error);
+}
+
+/* Of the row: which process it belongs to. */
+#define OWNER(process) INT((process)->pid), INT((process)->started), TEXT((process)->pid_namespace)
+
+int store_operation_open(struct store *store, enum operation_kind kind,
+			 struct operation *ret_operation, struct error *error)
+{
+	int64_t id = 0;
+	int r = transaction_check(store, error);
+
+	if (r == 0)
+		r = next_number(store, &id, error);
+	if (r == 0)
+		r = statement_run(store, STATEMENT_OPERATION_INSERT,
+				  VALUES(INT(id), INT(kind), OWNER(&store->self)), error);
 	if (r < 0)
 		return r;
-	*ret_operation = (struct operation){ .id = id, .kind = kind };
+	*ret_operation = (struct operation){ .id = id, .lock = id, .kind = kind };
 	return 0;
+}
+
+/* After a statement on the row of an operation that is still ours. */
+static int check_owned(struct store *store, const struct operation *operation, struct error *error)
+{
+	if (sqlite3_changes(store->database) == 1)
+		return 0;
+	return error_set(error, OPERATION_GONE, BN_REASON_STATE,
+			 "another process has taken operation %lld in %s for one of a process that "
+			 "died; was " LOCK_FILE " removed there?",
+			 (long long)operation->id, store->directory);
 }
 
 /* The operation's row goes, and its lock with the commit. */
@@ -111,9 +141,26 @@ static int settle_operation(struct store *store, const struct operation *operati
 
 	if (r < 0)
 		return r;
-	if (vector_append(&store->closed, operation->id) < 0)
+	if (vector_append(&store->closed, operation->lock) < 0)
 		return error_oom(error);
-	return statement_run(store, STATEMENT_OPERATION_DELETE, VALUES(INT(operation->id)), error);
+	r = statement_run(store, STATEMENT_OPERATION_DELETE,
+			  VALUES(INT(operation->id), INT(operation->lock)), error);
+	return r < 0 ? r : check_owned(store, operation, error);
+}
+
+static int delete_rows(struct store *store, const struct operation *operation,
+		       enum statement of_ports, struct error *error)
+{
+	bool ports_alone = operation->kind == OPERATION_PUBLISH ||
+			   operation->kind == OPERATION_UNPUBLISH;
+	int r = statement_run(store, of_ports, VALUES(INT(operation->id)), error);
+
+	/* Networks first: what their endpoints release need not be remembered then. */
+	if (r == 0 && !ports_alone)
+		r = networks_delete(store, operation->id, error);
+	if (r == 0 && !ports_alone)
+		r = endpoints_delete(store, operation->id, error);
+	return r;
 }
 
 int store_operation_close(struct store *store, const struct operation *operation,
@@ -123,18 +170,12 @@ int store_operation_close(struct store *store, const struct operation *operation
 
 	if (r < 0 || !operation_removes(operation->kind))
 		return r;
-	r = statement_run(store, STATEMENT_PORT_DELETE_MARKED, VALUES(INT(operation->id)), error);
-	/* Networks first: what their endpoints release need not be remembered then. */
-	if (r == 0 && operation->kind == OPERATION_NETWORK_DELETE)
-		r = networks_delete(store, operation->id, error);
-	if (r == 0 && operation->kind != OPERATION_UNPUBLISH)
-		r = endpoints_delete(store, operation->id, error);
-	return r;
+	return delete_rows(store, operation, STATEMENT_PORT_DELETE_MARKED, error);
 }
 
 void store_operation_leave(struct store *store, const struct operation *operation)
 {
-	lock_operation(store->lock_fd, operation->id, F_UNLCK);
+	lock_operation(store->lock_fd, operation->lock, F_UNLCK);
 }
 
 static int unmark_rows(struct store *store, int64_t id, struct error *error)
@@ -157,56 +198,127 @@ int store_operation_abandon(struct store *store, const struct operation *operati
 		return r;
 	if (operation_removes(operation->kind))
 		return unmark_rows(store, operation->id, error);
-	r = statement_run(store, STATEMENT_PORT_DELETE_INSERTED, VALUES(INT(operation->id)), error);
+	return delete_rows(store, operation, STATEMENT_PORT_DELETE_INSERTED, error);
+}
+
+int store_operation_set_found(struct store *store, const struct operation *operation,
+			      const char *found, struct error *error)
+{
+	int r = transaction_check(store, error);
+
+	return r < 0 ? r :
+		       statement_run(store, STATEMENT_OPERATION_SET_FOUND,
+				     VALUES(INT(operation->id), TEXT(found)), error);
+}
+
+int store_operation_turn_back(struct store *store, const struct operation *operation,
+			      struct error *error)
+{
+	int r = transaction_check(store, error);
+
 	if (r == 0)
-		r = networks_delete(store, operation->id, error);
-	if (r == 0)
-		r = endpoints_delete(store, operation->id, error);
-	return r;
+		r = statement_run(store, STATEMENT_OPERATION_TURN_BACK,
+				  VALUES(INT(operation->id), INT(operation->lock)), error);
+	return r < 0 ? r : check_owned(store, operation, error);
+}
+
+int store_operations_set_rebuilt(struct store *store, struct error *error)
+{
+	int r = transaction_check(store, error);
+
+	return r < 0 ? r : statement_run(store, STATEMENT_OPERATION_SET_REBUILT, NULL, error);
 }
 
 /* The oldest operation after that number: 1, or 0 if there is none. */
-static int next_operation(struct store *store, int64_t after, struct operation *ret_operation,
-			  struct error *error)
+static int next_operation(struct store *store, int64_t after, sqlite3_stmt **ret_row,
+			  struct operation *ret_operation, struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *statement = NULL;
-	int r = statement_look_up(store, STATEMENT_OPERATION_LIST, VALUES(INT(after)), &statement,
+	int r = statement_look_up(store, STATEMENT_OPERATION_LIST, VALUES(INT(after)), ret_row,
 				  error);
 
-	if (r > 0) {
-		ret_operation->id = sqlite3_column_int64(statement, 0);
-		ret_operation->kind = (enum operation_kind)sqlite3_column_int(statement, 1);
-	}
+	if (r > 0)
+		*ret_operation = (struct operation){
+			.id = sqlite3_column_int64(*ret_row, ID),
+			.lock = sqlite3_column_int64(*ret_row, LOCK),
+			.kind = (enum operation_kind)sqlite3_column_int(*ret_row, KIND),
+		};
 	return r;
 }
 
-/* 1 if it is ours now; 0 if its owner is alive, or had just settled it. */
-static int take_over(struct store *store, const struct operation *operation, struct error *error)
+/* That very one: 1, or 0 if it is gone. */
+static int find_operation(struct store *store, int64_t id, sqlite3_stmt **ret_row,
+			  struct error *error)
+{
+	struct operation found = { 0 };
+	int r = next_operation(store, id - 1, ret_row, &found, error);
+
+	return r > 0 ? found.id == id : r;
+}
+
+/* 1, 0, or negative. */
+static int is_alive(struct store *store, const struct operation *operation, sqlite3_stmt *row,
+		    struct error *error)
 {
 	struct flock range = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = operation->id, .l_len = 1
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = operation->lock, .l_len = 1
 	};
-	struct operation found = { 0 };
-	int r;
+	struct process owner = {
+		.pid = sqlite3_column_int64(row, PID),
+		.started = (uint64_t)sqlite3_column_int64(row, STARTED),
+	};
 
 	/* Asked of the other description: on our own, a lock that we hold is no obstacle. */
 	if (fcntl(store->probe_fd, F_OFD_GETLK, &range) < 0)
 		return lock_error(store, -errno, error);
-	if (range.l_type != F_UNLCK)
+	if (range.l_type == F_UNLCK)
 		return 0;
-	r = lock_operation(store->lock_fd, operation->id, F_WRLCK);
-	if (r == -EAGAIN)
-		return 0;
-	if (r < 0)
-		return lock_error(store, r, error);
-	r = next_operation(store, operation->id - 1, &found, error);
-	if (r > 0 && found.id == operation->id)
-		return 1;
-	lock_operation(store->lock_fd, operation->id, F_UNLCK);
-	return r < 0 ? r : 0;
+	if (column_copy(row, PID_NAMESPACE, owner.pid_namespace, sizeof(owner.pid_namespace)) < 0)
+		return store_damaged_error(store, "an operation", error);
+	return !process_is_gone(&store->self, &owner);
 }
 
-int store_operation_take_dead(struct store *store, struct operation *ret_operation,
+/* Within a transaction, so that of several who find it dead one gets it: 1, or 0 if it is alive or
+ * gone by now. With a lock of its own: a child of the owner may hold the old one for as long as it
+ * lives. */
+static int take_over(struct store *store, struct operation *operation, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	struct operation found = { 0 };
+	int r = next_operation(store, operation->id - 1, &row, &found, error);
+
+	if (r <= 0 || found.id != operation->id)
+		return r < 0 ? r : 0;
+	r = is_alive(store, &found, row, error);
+	if (r)
+		return r < 0 ? r : 0;
+	r = next_number(store, &operation->lock, error);
+	if (r == 0)
+		r = statement_run(store, STATEMENT_OPERATION_TAKE,
+				  VALUES(INT(found.id), INT(operation->lock), OWNER(&store->self)),
+				  error);
+	return r < 0 ? r : 1;
+}
+
+/* The oldest dead one after that number, by a look that costs no transaction. */
+static int find_dead(struct store *store, int64_t after, struct operation *ret_operation,
+		     struct error *error)
+{
+	int r;
+
+	ret_operation->id = after;
+	for (;;) {
+		CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+
+		r = next_operation(store, ret_operation->id, &row, ret_operation, error);
+		if (r <= 0)
+			return r;
+		r = is_alive(store, ret_operation, row, error);
+		if (r <= 0)
+			return r < 0 ? r : 1;
+	}
+}
+
+int store_operation_take_dead(struct store *store, int64_t after, struct operation *ret_operation,
 			      struct error *error)
 {
 	struct operation operation = { 0 };
@@ -217,13 +329,20 @@ int store_operation_take_dead(struct store *store, struct operation *ret_operati
 				 "dead operations in %s are looked for in a transaction or a store "
 				 "for reading",
 				 store->directory);
-	while ((r = next_operation(store, operation.id, &operation, error)) > 0) {
-		r = take_over(store, &operation, error);
+	while ((r = find_dead(store, after, &operation, error)) > 0) {
+		r = store_begin(store, error);
 		if (r == 0)
-			continue;
-		if (r > 0)
-			*ret_operation = operation;
-		return r;
+			r = take_over(store, &operation, error);
+		if (r > 0) {
+			r = store_commit(store, error);
+			if (r == 0)
+				*ret_operation = operation;
+			return r < 0 ? r : 1;
+		}
+		store_rollback(store);
+		if (r < 0)
+			return r;
+		after = operation.id;
 	}
 	return r;
 }
@@ -234,23 +353,57 @@ int store_operation_is_alone(struct store *store, const struct operation *operat
 	struct operation other = { 0 };
 	int r;
 
-	while ((r = next_operation(store, other.id, &other, error)) > 0) {
-		if (other.id != operation->id)
-			return 0;
-	}
-	return r < 0 ? r : 1;
+	do {
+		CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+
+		r = next_operation(store, other.id, &row, &other, error);
+	} while (r > 0 && other.id == operation->id);
+	return r < 0 ? r : r == 0;
 }
 
-int store_operation_pending(struct store *store, enum operation_kind kind, struct error *error)
+int store_operation_pending(struct store *store, enum operation_kind kind, bool *ret_alive,
+			    struct error *error)
 {
 	struct operation operation = { 0 };
 	int r;
 
-	while ((r = next_operation(store, operation.id, &operation, error)) > 0) {
-		if (operation.kind == kind)
-			return 1;
+	for (;;) {
+		CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+
+		r = next_operation(store, operation.id, &row, &operation, error);
+		if (r <= 0)
+			return r;
+		if (operation.kind != kind)
+			continue;
+		r = is_alive(store, &operation, row, error);
+		*ret_alive = r > 0;
+		return r < 0 ? r : 1;
 	}
-	return r;
+}
+
+int store_operation_found(struct store *store, const struct operation *operation, char **ret_found,
+			  struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	char *found;
+	int r = find_operation(store, operation->id, &row, error);
+
+	if (r < 0)
+		return r;
+	found = strdup(r > 0 ? column_text(row, FOUND) : "");
+	if (!found)
+		return error_oom(error);
+	*ret_found = found;
+	return 0;
+}
+
+int store_operation_is_rebuilt(struct store *store, const struct operation *operation,
+			       struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = find_operation(store, operation->id, &row, error);
+
+	return r > 0 ? sqlite3_column_int(row, REBUILT) : r;
 }
 
 int store_operation_rows(struct store *store, const struct operation *operation, struct rows *rows,

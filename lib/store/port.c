@@ -23,7 +23,7 @@
 #define CLASSES_KNOWN (UINT32_C(1) << 31)
 
 /* STATEMENT_PORT_WINDOW */
-enum { KEY, HOST_ADDR, CONTAINER_PORT, COUNT, ENDPOINT, PENDING, REMOVAL };
+enum { KEY, HOST_ADDR, CONTAINER_PORT, COUNT, ENDPOINT, PENDING, REMOVAL, OPERATION };
 
 /* STATEMENT_PORT_LIST and its like */
 enum { LIST_NETWORK, LIST_ENDPOINT, LIST_KEY, LIST_HOST_ADDR, LIST_CONTAINER_PORT, LIST_COUNT };
@@ -102,13 +102,19 @@ static int get_window(struct store *store, uint8_t protocol, unsigned int size_c
 			     ret_statement, error);
 }
 
+/* A port that is in the way. */
+struct holder {
+	struct port port;
+	int64_t endpoint;  /* the sequence of its endpoint */
+	int64_t operation; /* that makes or removes it, 0 for none */
+};
+
 /*
- * 1 and *ret_holder (with the sequence of its endpoint) if a port of the class collides, else 0.
- * *slot becomes the first that is free for a port that begins where this one does.
+ * 1 and *ret_holder if a port of the class collides, else 0. *slot becomes the first that is free
+ * for a port that begins where this one does.
  */
 static int find_in_class(struct store *store, const struct port *port, unsigned int size_class,
-			 struct port *ret_holder, int64_t *ret_endpoint, unsigned int *slot,
-			 struct error *error)
+			 struct holder *ret_holder, unsigned int *slot, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	unsigned int reach = (1U << size_class) - 1, last = port->host_port + port->count - 1U;
@@ -123,8 +129,13 @@ static int find_in_class(struct store *store, const struct port *port, unsigned 
 		if (r < 0)
 			return r;
 		if (port_collides(port, &found)) {
-			*ret_holder = found;
-			*ret_endpoint = sqlite3_column_int64(row, ENDPOINT);
+			*ret_holder = (struct holder){
+				.port = found,
+				.endpoint = sqlite3_column_int64(row, ENDPOINT),
+				.operation = sqlite3_column_int64(row, REMOVAL),
+			};
+			if (sqlite3_column_int(row, PENDING))
+				ret_holder->operation = sqlite3_column_int64(row, OPERATION);
 			return 1;
 		}
 		if (sqlite3_column_int64(row, KEY) ==
@@ -134,16 +145,15 @@ static int find_in_class(struct store *store, const struct port *port, unsigned 
 	return r;
 }
 
-static int find_collision(struct store *store, const struct port *port, struct port *ret_holder,
-			  int64_t *ret_endpoint, unsigned int *slot, struct error *error)
+static int find_collision(struct store *store, const struct port *port, struct holder *ret_holder,
+			  unsigned int *slot, struct error *error)
 {
 	uint32_t classes;
 	int r = find_classes(store, port->protocol, &classes, error);
 
 	for (unsigned int size_class = 0; size_class < CLASS_COUNT && r == 0; size_class++)
 		if (classes & UINT32_C(1) << size_class)
-			r = find_in_class(store, port, size_class, ret_holder, ret_endpoint, slot,
-					  error);
+			r = find_in_class(store, port, size_class, ret_holder, slot, error);
 	return r;
 }
 
@@ -157,13 +167,14 @@ static void format_range(unsigned int first, unsigned int count, char *text, siz
 }
 
 static int port_in_use_error(struct store *store, const struct port *port,
-			     const struct port *holder, int64_t endpoint, struct error *error)
+			     const struct holder *in_the_way, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *names = NULL;
 	char host[16], container[16], addr[ADDR_TEXT_MAX] = "0.0.0.0";
+	const struct port *holder = &in_the_way->port;
 	const char *left = "", *right = "";
-	int r = statement_look_up(store, STATEMENT_ENDPOINT_NAMES, VALUES(INT(endpoint)), &names,
-				  error);
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_NAMES,
+				  VALUES(INT(in_the_way->endpoint)), &names, error);
 
 	if (r < 0)
 		return r;
@@ -194,7 +205,7 @@ static int check_numbers(const struct port *port, struct error *error)
 
 static int port_busy_error(const struct port *port, struct error *error)
 {
-	return error_set(error, -EBUSY, BN_REASON_PORT_IN_USE,
+	return error_set(error, -EBUSY, BN_REASON_BUSY,
 			 "another process is just at work on endpoint %s of network %s or its port "
 			 "%u/%s; try again",
 			 port->endpoint, port->network, port->host_port,
@@ -228,8 +239,7 @@ int store_port_insert(struct store *store, const struct operation *operation,
 		      const struct port *port, struct error *error)
 {
 	unsigned int slot = 0, size_class = class_of(port->count);
-	struct port holder;
-	int64_t endpoint;
+	struct holder holder;
 	int r = operation_check(store, operation, false, error);
 
 	if (r == 0)
@@ -237,11 +247,16 @@ int store_port_insert(struct store *store, const struct operation *operation,
 	if (r == 0)
 		r = find_port_endpoint(store, operation->id, port, error);
 	if (r == 0)
-		r = find_collision(store, port, &holder, &endpoint, &slot, error);
+		r = find_collision(store, port, &holder, &slot, error);
 	if (r < 0)
 		return r;
+	if (r > 0 && holder.operation && holder.operation != operation->id)
+		return error_set(error, -EBUSY, BN_REASON_BUSY,
+				 "host port %u/%s is just being published or given up by another "
+				 "process; try again",
+				 port->host_port, protocol_name(port->protocol));
 	if (r > 0)
-		return port_in_use_error(store, port, &holder, endpoint, error);
+		return port_in_use_error(store, port, &holder, error);
 	if (slot > SLOT_MAX)
 		return error_set(error, -ENOSPC, BN_REASON_PORT_IN_USE,
 				 "host port %u/%s is published on %d addresses; publish it on "
@@ -259,11 +274,10 @@ int store_port_insert(struct store *store, const struct operation *operation,
 int store_port_taken(struct store *store, const struct port *port, struct error *error)
 {
 	unsigned int slot = 0;
-	struct port holder;
-	int64_t endpoint;
+	struct holder holder;
 	int r = check_numbers(port, error);
 
-	return r < 0 ? r : find_collision(store, port, &holder, &endpoint, &slot, error);
+	return r < 0 ? r : find_collision(store, port, &holder, &slot, error);
 }
 
 static int port_unknown_error(const struct port *port, struct error *error)
@@ -386,12 +400,13 @@ int store_ports(struct store *store, const char *network, const char *endpoint, 
 	enum statement which = STATEMENT_PORT_LIST;
 	int r;
 
-	if (network)
+	if (flags & STORE_STANDING)
+		which = STATEMENT_PORT_STANDING;
+	else if (network)
 		which = endpoint ? STATEMENT_PORT_LIST_ENDPOINT : STATEMENT_PORT_LIST_NETWORK;
 	else if (endpoint)
 		which = STATEMENT_PORT_LIST_ID;
-	r = statement_get(store, which,
-			  VALUES(INT((flags & STORE_PENDING) != 0), TEXT(network), TEXT(endpoint)),
+	r = statement_get(store, which, VALUES(INT(flags != 0), TEXT(network), TEXT(endpoint)),
 			  &row, error);
 	return r < 0 ? r : append_ports(store, row, ports, error);
 }

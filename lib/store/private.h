@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 
+#include "base/process.h"
 #include "store/store.h"
 
 #define DATABASE_FILE "state.db"
@@ -16,14 +17,20 @@ enum statement {
 	STATEMENT_COMMIT,
 	STATEMENT_ROLLBACK,
 	STATEMENT_OPERATION_LAST,
+	STATEMENT_OPERATION_SET_LAST,
 	STATEMENT_OPERATION_INSERT,
+	STATEMENT_OPERATION_SET_FOUND,
 	STATEMENT_OPERATION_DELETE,
 	STATEMENT_OPERATION_LIST,
+	STATEMENT_OPERATION_TAKE,
+	STATEMENT_OPERATION_TURN_BACK,
+	STATEMENT_OPERATION_SET_REBUILT,
 	STATEMENT_META_GET,
 	STATEMENT_META_SET,
 	STATEMENT_NETWORK_BY_NAME,
 	STATEMENT_NETWORK_BY_ID,
 	STATEMENT_NETWORK_LIST,
+	STATEMENT_NETWORK_STANDING,
 	STATEMENT_NETWORK_OF_OPERATION,
 	STATEMENT_NETWORK_HOLDER,
 	STATEMENT_NETWORK_INSERT,
@@ -31,10 +38,12 @@ enum statement {
 	STATEMENT_NETWORK_UNMARK,
 	STATEMENT_NETWORK_DELETE,
 	STATEMENT_ENDPOINT_COUNT,
+	STATEMENT_ENDPOINT_COUNT_OTHERS,
 	STATEMENT_ENDPOINT_COUNTS,
 	STATEMENT_ENDPOINT_GET,
 	STATEMENT_ENDPOINT_NAMES,
 	STATEMENT_ENDPOINT_LIST,
+	STATEMENT_ENDPOINT_STANDING,
 	STATEMENT_ENDPOINT_LIST_NETWORK,
 	STATEMENT_ENDPOINT_LIST_SANDBOX,
 	STATEMENT_ENDPOINT_OF_OPERATION,
@@ -60,6 +69,7 @@ enum statement {
 	STATEMENT_PORT_DELETE_MARKED,
 	STATEMENT_PORT_DELETE_INSERTED,
 	STATEMENT_PORT_LIST,
+	STATEMENT_PORT_STANDING,
 	STATEMENT_PORT_LIST_NETWORK,
 	STATEMENT_PORT_LIST_ID,
 	STATEMENT_PORT_LIST_ENDPOINT,
@@ -83,6 +93,7 @@ struct store {
 	char *directory;
 	int lock_fd;  /* holds the locks of our operations; -1 when read-only */
 	int probe_fd; /* a second description of the same file, which sees them held */
+	struct process self;
 	bool read_only;
 	bool in_transaction; /* one that may write */
 	const struct deadline *deadline;
@@ -155,8 +166,6 @@ int schema_version(struct store *store, int *ret_version, struct error *error);
 
 /* ---- operations ---- */
 
-/* Do rows go (true) or come (false) when such an operation is closed? */
-bool operation_removes(enum operation_kind kind);
 int operation_check(struct store *store, const struct operation *operation, bool removes,
 		    struct error *error);
 void operations_unlock(struct store *store, id_vector *ids);

@@ -60,8 +60,23 @@ static const char version_1[] =
 	"CREATE INDEX ports_endpoint ON ports (endpoint);"
 	"CREATE INDEX ports_removal ON ports (removal) WHERE removal IS NOT NULL;";
 
+/*
+ * An operation belongs to the process that holds the lock on byte `lock` of the lock file, and is
+ * the one that is named. `found` is what the host's settings were before it, `undoing` that it is on
+ * its way back, `rebuilt` that somebody has made the rule base again since it began.
+ */
+static const char version_2[] =
+	"ALTER TABLE operations ADD COLUMN lock INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE operations ADD COLUMN pid INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE operations ADD COLUMN started INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE operations ADD COLUMN pid_namespace TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE operations ADD COLUMN found TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE operations ADD COLUMN undoing INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE operations ADD COLUMN rebuilt INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE operations SET lock = id;";
+
 /* From each version to the next. */
-static const char *const migrations[] = { version_1 };
+static const char *const migrations[] = { version_1, version_2 };
 
 static int execute(struct store *store, const char *text, struct error *error)
 {

@@ -6,6 +6,9 @@
 
 /* Does the operation that inserts the row still stand open? */
 #define PENDING "operation IN (SELECT id FROM operations)"
+/* Will the row be there when all that is under way has come to its end? */
+#define STANDING(row) \
+	row "removal IS NULL AND " row "operation NOT IN (SELECT id FROM operations WHERE undoing)"
 
 #define NETWORK_VALUES                                                                           \
 	"name, id, driver, bridge, bridge_adopted, mtu, ipv4_subnet, ipv4_gateway, ipv4_range, " \
@@ -35,10 +38,20 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
 
 	[STATEMENT_OPERATION_LAST] = "SELECT kind FROM operations WHERE id = 0",
+	[STATEMENT_OPERATION_SET_LAST] = "UPDATE operations SET kind = ?1 WHERE id = 0",
 	[STATEMENT_OPERATION_INSERT] =
-		"REPLACE INTO operations (id, kind) VALUES (0, ?1), (?1, ?2)",
-	[STATEMENT_OPERATION_DELETE] = "DELETE FROM operations WHERE id = ?1",
-	[STATEMENT_OPERATION_LIST] = "SELECT id, kind FROM operations WHERE id > ?1 ORDER BY id",
+		"INSERT INTO operations (id, kind, lock, pid, started, pid_namespace) "
+		"VALUES (?1, ?2, ?1, ?3, ?4, ?5)",
+	[STATEMENT_OPERATION_SET_FOUND] = "UPDATE operations SET found = ?2 WHERE id = ?1",
+	[STATEMENT_OPERATION_DELETE] = "DELETE FROM operations WHERE id = ?1 AND lock = ?2",
+	[STATEMENT_OPERATION_LIST] =
+		"SELECT id, kind, lock, pid, started, pid_namespace, found, rebuilt "
+		"FROM operations WHERE id > ?1 ORDER BY id",
+	[STATEMENT_OPERATION_TAKE] = "UPDATE operations SET lock = ?2, pid = ?3, started = ?4, "
+				     "pid_namespace = ?5, undoing = 1 WHERE id = ?1",
+	[STATEMENT_OPERATION_TURN_BACK] =
+		"UPDATE operations SET undoing = 1 WHERE id = ?1 AND lock = ?2",
+	[STATEMENT_OPERATION_SET_REBUILT] = "UPDATE operations SET rebuilt = 1 WHERE id > 0",
 
 	[STATEMENT_META_GET] = "SELECT value FROM facts WHERE key = ?1",
 	[STATEMENT_META_SET] = "REPLACE INTO facts (key, value) VALUES (?1, ?2)",
@@ -51,6 +64,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 				    "ORDER BY id, builtin",
 	[STATEMENT_NETWORK_LIST] = "SELECT " NETWORK_COLUMNS
 				   " FROM networks ORDER BY name, builtin",
+	[STATEMENT_NETWORK_STANDING] =
+		"SELECT " NETWORK_COLUMNS
+		" FROM networks WHERE NOT builtin AND " STANDING("") " ORDER BY name",
 	[STATEMENT_NETWORK_OF_OPERATION] = "SELECT " NETWORK_COLUMNS
 					   " FROM networks WHERE operation = ?1 OR removal = ?1 "
 					   "ORDER BY name",
@@ -65,6 +81,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_NETWORK_DELETE] = "DELETE FROM networks WHERE operation = ?1 OR removal = ?1",
 
 	[STATEMENT_ENDPOINT_COUNT] = "SELECT count(*) FROM endpoints WHERE network = ?1",
+	/* in all, and settled ones; less those that ?2 removes */
+	[STATEMENT_ENDPOINT_COUNT_OTHERS] =
+		"SELECT count(*), count(*) FILTER (WHERE removal IS NULL AND NOT " PENDING ") "
+		"FROM endpoints WHERE network = ?1 AND removal IS NOT ?2",
 	[STATEMENT_ENDPOINT_COUNTS] = "SELECT network, count(*) FROM endpoints GROUP BY network "
 				      "ORDER BY network",
 	[STATEMENT_ENDPOINT_GET] = "SELECT " ENDPOINT_COLUMNS
@@ -72,6 +92,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ENDPOINT_NAMES] = "SELECT network, id FROM endpoints WHERE sequence = ?1",
 	[STATEMENT_ENDPOINT_LIST] = "SELECT " ENDPOINT_COLUMNS
 				    " FROM endpoints ORDER BY network, id",
+	[STATEMENT_ENDPOINT_STANDING] =
+		"SELECT " ENDPOINT_COLUMNS
+		" FROM endpoints WHERE " STANDING("") " ORDER BY network, id",
 	[STATEMENT_ENDPOINT_LIST_NETWORK] = "SELECT " ENDPOINT_COLUMNS
 					    " FROM endpoints WHERE network = ?1 ORDER BY id",
 	[STATEMENT_ENDPOINT_LIST_SANDBOX] =
@@ -87,9 +110,11 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE operation = ?1 OR removal = ?1",
 
-	[STATEMENT_ADDRESS_HOLDER] = "SELECT released IS NOT NULL, e.id FROM addresses AS a "
-				     "LEFT JOIN endpoints AS e ON e.sequence = a.endpoint "
-				     "WHERE a.network = ?1 AND a.family = ?2 AND a.address = ?3",
+	[STATEMENT_ADDRESS_HOLDER] =
+		"SELECT released IS NOT NULL, e.id, e.removal, "
+		"e.operation IN (SELECT id FROM operations) FROM addresses AS a "
+		"LEFT JOIN endpoints AS e ON e.sequence = a.endpoint "
+		"WHERE a.network = ?1 AND a.family = ?2 AND a.address = ?3",
 	[STATEMENT_ADDRESS_TAKE] = "REPLACE INTO addresses (network, family, address, endpoint) "
 				   "VALUES (?1, ?2, ?3, ?4)",
 	[STATEMENT_ADDRESS_RELEASE] =
@@ -114,7 +139,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"WHERE name = ?1 AND NOT builtin",
 
 	[STATEMENT_PORT_WINDOW] = "SELECT key, host_addr, container_port, count, endpoint, " PENDING
-				  ", removal "
+				  ", removal, operation "
 				  "FROM ports WHERE key BETWEEN ?1 AND ?2",
 	[STATEMENT_PORT_NEXT] =
 		"SELECT key FROM ports WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT 1",
@@ -129,6 +154,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_PORT_DELETE_MARKED] = "DELETE FROM ports WHERE removal = ?1",
 	[STATEMENT_PORT_DELETE_INSERTED] = "DELETE FROM ports WHERE operation = ?1",
 	[STATEMENT_PORT_LIST] = PORT_LIST PORT_ORDER,
+	/* ?1 is passed over: all of PORT_LIST */
+	[STATEMENT_PORT_STANDING] = PORT_LIST "AND " STANDING("p.") " " PORT_ORDER,
 	[STATEMENT_PORT_LIST_NETWORK] = PORT_LIST "AND e.network = ?2 " PORT_ORDER,
 	[STATEMENT_PORT_LIST_ID] = PORT_LIST "AND e.id = ?3 " PORT_ORDER,
 	[STATEMENT_PORT_LIST_ENDPOINT] = PORT_LIST "AND e.network = ?2 AND e.id = ?3 " PORT_ORDER,

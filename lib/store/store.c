@@ -210,6 +210,7 @@ int store_open(const char *directory, bool read_only, const struct deadline *dea
 	store->lock_fd = store->probe_fd = -1;
 	store->read_only = read_only;
 	store->deadline = deadline;
+	process_self(&store->self);
 	store->directory = strdup(directory);
 	if (!store->directory)
 		return error_oom(error);

@@ -10,6 +10,8 @@
 #ifndef BN_STORE_STORE_H
 #define BN_STORE_STORE_H
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "model/records.h"
 
@@ -41,42 +43,68 @@ enum operation_kind {
 	OPERATION_UNPUBLISH,          /* finished */
 	OPERATION_BACKEND_SWITCH,     /* has no rows; the other backends are emptied */
 };
+/* Do rows go (true) or come (false) when such an operation is closed? */
+bool operation_removes(enum operation_kind kind);
 
 struct operation {
 	int64_t id;
+	int64_t lock; /* which its owner holds */
 	enum operation_kind kind;
 };
+
+/* Settling an operation that another has taken over. */
+#define OPERATION_GONE (-EOWNERDEAD)
 
 /* Inside a transaction. Rows inserted or marked with this id belong to it until it is closed. A
  * kind that is undone when found dead inserts rows, one that is finished marks them. */
 int store_operation_open(struct store *store, enum operation_kind kind,
 			 struct operation *ret_operation, struct error *error);
+/* How the host was before it changes that; "" (until this is called) for nothing that changes. */
+int store_operation_set_found(struct store *store, const struct operation *operation,
+			      const char *found, struct error *error);
 /* Settle, inside a transaction: close keeps the rows it inserted and drops those it marked for
  * removal; abandon is the reverse: inserted rows go, marked ones stay. O(rows of the operation)
- * only for what goes. */
+ * only for what goes. OPERATION_GONE. */
 int store_operation_close(struct store *store, const struct operation *operation,
 			  struct error *error);
 int store_operation_abandon(struct store *store, const struct operation *operation,
 			    struct error *error);
+/* Inside a transaction: what it inserted is on its way out again, and is not STORE_STANDING any
+ * more. OPERATION_GONE. */
+int store_operation_turn_back(struct store *store, const struct operation *operation,
+			      struct error *error);
 /* Leave it as it is, open and without an owner, for the next call to undo or finish: when neither
  * of the above succeeded. Outside a transaction. */
 void store_operation_leave(struct store *store, const struct operation *operation);
-/* Take over the oldest operation whose owner is dead: 1 and *ret_operation (now locked by us), 0 if
- * there is none. Cheap when no operation is open. Outside a transaction. */
-int store_operation_take_dead(struct store *store, struct operation *ret_operation,
+/* Take over the oldest operation after that number (0: of all) whose owner is dead: 1 and
+ * *ret_operation (now ours, and turned back), 0 if there is none. Cheap when no operation is open.
+ * Outside a transaction. */
+int store_operation_take_dead(struct store *store, int64_t after, struct operation *ret_operation,
 			      struct error *error);
 /* 1 if no other operation is open, 0 if one is. Inside a transaction. */
 int store_operation_is_alone(struct store *store, const struct operation *operation,
 			     struct error *error);
-/* 1 if an operation of that kind is open, alive or dead, 0 if not. */
-int store_operation_pending(struct store *store, enum operation_kind kind, struct error *error);
+/* 1 if an operation of that kind is open, and whether its owner lives; 0 if none is. */
+int store_operation_pending(struct store *store, enum operation_kind kind, bool *ret_alive,
+			    struct error *error);
 /* The rows of an operation, for undoing or finishing it. */
 int store_operation_rows(struct store *store, const struct operation *operation, struct rows *rows,
 			 struct error *error);
+/* What was found, for the caller to free. */
+int store_operation_found(struct store *store, const struct operation *operation, char **ret_found,
+			  struct error *error);
+/* Somebody makes all rules of what is STORE_STANDING again, inside a transaction; and whether
+ * somebody did so since the operation was opened: 1 or 0. */
+int store_operations_set_rebuilt(struct store *store, struct error *error);
+int store_operation_is_rebuilt(struct store *store, const struct operation *operation,
+			       struct error *error);
 
 /* Listings and look-ups below give the rows that are settled and those of deletions under way, but
  * not what an open operation has yet to make, unless they take STORE_PENDING. */
 #define STORE_PENDING 0x1u
+/* What will be there when all that is under way has come to its end: with what is being made, less
+ * what is being removed or undone. Only of lists of everything. */
+#define STORE_STANDING 0x2u
 
 /* ---- networks ---- */
 
@@ -92,6 +120,20 @@ int store_network_mark(struct store *store, const struct operation *operation, c
  * BN_REASON_NETWORK_UNKNOWN with a sentence; -EINVAL for an ambiguous one. */
 int store_network_get(struct store *store, const char *name, struct network *ret_network,
 		      struct error *error);
+/* The same for a call that goes on to change it: -EBUSY BN_REASON_BUSY while another operation makes
+ * or removes it. Inside a transaction. */
+int store_network_use(struct store *store, const char *name, struct network *ret_network,
+		      struct error *error);
+/* May a network of that name be made? 0, -EEXIST, -EBUSY. ret_id: which it is to have, "" for a new
+ * one. */
+int store_network_check_name(struct store *store, const char *name, char ret_id[static ID_LEN + 1],
+			     struct error *error);
+/* -EBUSY BN_REASON_BUSY while another operation makes or removes it. */
+int store_network_check_idle(struct store *store, const char *name, struct error *error);
+/* May it go? Endpoints that the operation has marked don't count. -EBUSY: BN_REASON_NETWORK_IN_USE
+ * for endpoints that stay, BN_REASON_BUSY while others come and go. */
+int store_network_check_empty(struct store *store, const struct operation *operation,
+			      const char *name, struct error *error);
 int store_networks(struct store *store, uint32_t flags, network_vector *networks,
 		   struct error *error); /* sorted by name */
 /* Of settled and pending endpoints. */
@@ -113,6 +155,9 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 int store_endpoint_mark(struct store *store, const struct operation *operation, const char *network,
 			const char *endpoint, struct error *error);
 int store_endpoint_get(struct store *store, const char *network, const char *id,
+		       struct endpoint *ret_endpoint, struct error *error);
+/* For a call that goes on to change it, as store_network_use(). */
+int store_endpoint_use(struct store *store, const char *network, const char *id,
 		       struct endpoint *ret_endpoint, struct error *error);
 int store_endpoints(struct store *store, const char *network, uint32_t flags,
 		    endpoint_vector *endpoints, struct error *error); /* network NULL: all */

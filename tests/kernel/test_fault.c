@@ -115,9 +115,6 @@ static void test_create_fails(void **state)
 static void test_create_dies(void **state)
 {
 	(void)state;
-	/* Forwarding that a network has turned on stays on. */
-	run(create);
-	run(delete);
 	die_at_every_step(create, delete);
 }
 
@@ -259,9 +256,9 @@ static int die_at_last_step(const char *step)
 	return 0;
 }
 
-static int fail_to_abandon(const char *step)
+static int fail_to_finish(const char *step)
 {
-	return strcmp(step, "abandon") == 0 ? -EIO : 0;
+	return strcmp(step, "finish") == 0 ? -EIO : 0;
 }
 
 static void die_at(const char *step, verb_fn verb)
@@ -290,7 +287,7 @@ static void test_dead_create_stays(void **state)
 	run(delete);
 	snapshot(before);
 	die_at("network.bridge", create);
-	fault_hook = fail_to_abandon;
+	fault_hook = fail_to_finish;
 	touch();
 	fault_hook = fault_at_step;
 	touch();
@@ -305,7 +302,7 @@ static int move_away(bn_ctx *ctx)
 	return bn_backend_switch(ctx, firewall_backends[first]->name, 0);
 }
 
-/* A move that is half done must not be forgotten: calls say so, and end. */
+/* A move that is half done must not be forgotten: what goes by it waits, what does not goes on. */
 static void test_dead_move_stays(void **state)
 {
 	static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
@@ -317,13 +314,17 @@ static void test_dead_move_stays(void **state)
 	run(create);
 	snapshot(before);
 	die_at("switch.commit", move_away);
-	fault_hook = fail_to_abandon;
+	fault_hook = fail_to_finish;
+	touch();
 	ctx = new_context();
-	assert_int_equal(bn_network_delete(ctx, "no-such-network", BN_DELETE_MISSING_OK), -EIO);
-	assert_string_not_equal(bn_error_message(ctx), "");
+	assert_int_equal(bn_ctx_set_timeout_ms(ctx, TIMEOUT_MS), 0);
+	assert_int_equal(delete (ctx), -EBUSY);
+	assert_int_equal(bn_error_reason(ctx), BN_REASON_BUSY);
 	bn_ctx_free(ctx);
+	run(attach);
 	fault_hook = fault_at_step;
 	touch();
+	run(detach);
 	snapshot(after);
 	assert_same(before, after);
 	run(delete);

@@ -333,15 +333,15 @@ static void test_killed_after_reserving(void **state)
 
 	set_up_blue(f, "10.1.0.0/16");
 	child = start_and_wait(f, reserve_and_wait);
-	assert_int_equal(store_operation_take_dead(f->store, &operation, &f->error), 0);
+	assert_int_equal(store_operation_take_dead(f->store, 0, &operation, &f->error), 0);
 	assert_int_equal(store_port_taken(f->store, &port, &f->error), 1);
 	assert_int_equal(count_endpoints(f, "blue", 0), 0);
 	assert_int_equal(count_endpoints(f, "blue", STORE_PENDING), 1);
 	expect_killed(child);
-	assert_int_equal(store_operation_take_dead(f->store, &operation, &f->error), 1);
+	assert_int_equal(store_operation_take_dead(f->store, 0, &operation, &f->error), 1);
 	assert_int_equal(operation.kind, OPERATION_ATTACH);
 	give_up(f, operation);
-	assert_int_equal(store_operation_take_dead(f->store, &operation, &f->error), 0);
+	assert_int_equal(store_operation_take_dead(f->store, 0, &operation, &f->error), 0);
 	assert_int_equal(store_port_taken(f->store, &port, &f->error), 0);
 	assert_int_equal(count_endpoints(f, "blue", STORE_PENDING), 0);
 	/* Its address is not lost, but comes last. */
@@ -358,7 +358,7 @@ static void test_killed_in_transaction(void **state)
 	set_up_blue(f, "10.1.0.0/16");
 	child = start_and_wait(f, begin_and_wait);
 	expect_killed(child);
-	assert_int_equal(store_operation_take_dead(f->store, &operation, &f->error), 0);
+	assert_int_equal(store_operation_take_dead(f->store, 0, &operation, &f->error), 0);
 	assert_int_equal(count_endpoints(f, "blue", STORE_PENDING), 0);
 	add_endpoint(f, "blue", "web", "10.1.0.2/16");
 }
@@ -373,7 +373,7 @@ static int take_all(const char *directory, int number)
 
 	if (store_open(directory, false, 0, &store, NULL) < 0)
 		return 100;
-	while ((r = store_operation_take_dead(store, &operation, NULL)) > 0)
+	while ((r = store_operation_take_dead(store, 0, &operation, NULL)) > 0)
 		taken++;
 	if (r < 0)
 		return 101;
@@ -448,7 +448,7 @@ static void test_alive_not_taken(void **state)
 
 	open_again(f);
 	while (waitpid(child, &status, WNOHANG) == 0) {
-		assert_int_equal(store_operation_take_dead(f->store, &operation, &f->error), 0);
+		assert_int_equal(store_operation_take_dead(f->store, 0, &operation, &f->error), 0);
 		looks++;
 	}
 	assert_int_equal(status, 0);
@@ -499,7 +499,7 @@ static void clean_up(struct fixture *f, unsigned int *dead)
 {
 	struct operation operation;
 
-	while (store_operation_take_dead(f->store, &operation, &f->error) > 0) {
+	while (store_operation_take_dead(f->store, 0, &operation, &f->error) > 0) {
 		++*dead;
 		if (is_undone(operation.kind))
 			give_up(f, operation);

@@ -130,8 +130,8 @@ static void test_network_conflicts(void **state)
 	assert_int_equal(count_networks(f, 0), 4);
 	assert_int_equal(count_networks(f, STORE_PENDING), 5);
 	assert_ok(store_begin(f->store, &f->error));
-	assert_fails(store_network_insert(f->store, &operation, &other, &f->error), -EEXIST,
-		     BN_REASON_NETWORK_EXISTS);
+	assert_fails(store_network_insert(f->store, &operation, &other, &f->error), -EBUSY,
+		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	give_up(f, operation);
 	assert_int_equal(count_networks(f, STORE_PENDING), 4);
@@ -155,11 +155,11 @@ static void test_network_removal(void **state)
 	assert_int_equal(count_networks(f, 0), 4); /* on its way out, still listed */
 	second = begin(f, OPERATION_NETWORK_DELETE);
 	assert_fails(store_network_mark(f->store, &second, "blue", &f->error), -EBUSY,
-		     BN_REASON_NETWORK_IN_USE);
+		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	second = begin(f, OPERATION_ATTACH);
 	assert_fails(store_endpoint_insert(f->store, &second, &endpoint, &f->error), -EBUSY,
-		     BN_REASON_NETWORK_IN_USE);
+		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	give_up(f, first);
 	add_endpoint(f, "blue", "web", NULL);
@@ -289,11 +289,11 @@ static void test_endpoint_refusals(void **state)
 	commit(f);
 	other = begin(f, OPERATION_DETACH);
 	assert_fails(store_endpoint_mark(f->store, &other, "blue", "web", &f->error), -EBUSY,
-		     BN_REASON_ENDPOINT_EXISTS);
+		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	other = begin(f, OPERATION_PUBLISH);
 	assert_fails(store_port_insert(f->store, &other, &port, &f->error), -EBUSY,
-		     BN_REASON_PORT_IN_USE);
+		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	assert_ok(store_endpoint_get(f->store, "blue", "web", &found, &f->error));
 	settle(f, operation);
@@ -411,7 +411,7 @@ static void test_transactions(void **state)
 	assert_int_equal(wrong.id, operation.id);
 	assert_fails(store_network_insert(f->store, &wrong, &blue, &f->error), -EINVAL,
 		     BN_REASON_STATE);
-	assert_fails(store_operation_take_dead(f->store, &found, &f->error), -EINVAL,
+	assert_fails(store_operation_take_dead(f->store, 0, &found, &f->error), -EINVAL,
 		     BN_REASON_STATE);
 	finish(f, wrong);
 	operation = begin(f, OPERATION_ATTACH);
@@ -459,7 +459,7 @@ static void test_operation_numbers(void **state)
 	range.l_start = 2;
 	assert_int_equal(fcntl(fd, F_OFD_SETLK, &range), -1);
 	assert_ok(store_open(f->directory, false, 0, &other, &f->error));
-	assert_int_equal(store_operation_take_dead(other, &found, &f->error), 0);
+	assert_int_equal(store_operation_take_dead(other, 0, &found, &f->error), 0);
 	settle(f, operation);
 	assert_ok(fcntl(fd, F_OFD_SETLK, &range));
 	close(fd);
@@ -467,7 +467,7 @@ static void test_operation_numbers(void **state)
 	operation = begin(f, OPERATION_ATTACH);
 	commit(f);
 	store_operation_leave(f->store, &operation);
-	assert_int_equal(store_operation_take_dead(other, &found, &f->error), 1);
+	assert_int_equal(store_operation_take_dead(other, 0, &found, &f->error), 1);
 	assert_int_equal(found.id, operation.id);
 	store_close(other);
 }
@@ -494,19 +494,19 @@ static void test_visibility_and_owners(void **state)
 	assert_int_equal(endpoints.len, 1);
 	endpoints_clear(&endpoints);
 	/* Alive: for others, and for its own store. */
-	assert_int_equal(store_operation_take_dead(other, &found, &f->error), 0);
-	assert_int_equal(store_operation_take_dead(f->store, &found, &f->error), 0);
+	assert_int_equal(store_operation_take_dead(other, 0, &found, &f->error), 0);
+	assert_int_equal(store_operation_take_dead(f->store, 0, &found, &f->error), 0);
 
 	store_close(f->store);
 	f->store = other;
-	assert_int_equal(store_operation_take_dead(other, &found, &f->error), 1);
+	assert_int_equal(store_operation_take_dead(other, 0, &found, &f->error), 1);
 	assert_int_equal(found.id, operation.id);
 	assert_int_equal(found.kind, OPERATION_ATTACH);
 	/* Taken: nobody else gets it. */
 	assert_ok(store_open(f->directory, false, 0, &other, &f->error));
-	assert_int_equal(store_operation_take_dead(other, &operation, &f->error), 0);
+	assert_int_equal(store_operation_take_dead(other, 0, &operation, &f->error), 0);
 	give_up(f, found);
-	assert_int_equal(store_operation_take_dead(other, &operation, &f->error), 0);
+	assert_int_equal(store_operation_take_dead(other, 0, &operation, &f->error), 0);
 	assert_int_equal(count_endpoints(f, NULL, STORE_PENDING), 0);
 	store_close(other);
 }
@@ -536,7 +536,7 @@ static void test_dead_in_order(void **state)
 	commit(f);
 	reopen(f);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(store_operation_take_dead(f->store, &found, &f->error), 1);
+		assert_int_equal(store_operation_take_dead(f->store, 0, &found, &f->error), 1);
 		assert_int_equal(found.id, dead[i].id);
 		assert_ok(store_operation_rows(f->store, &found, &rows, &f->error));
 		assert_int_equal(rows.networks.len, 0);
@@ -549,7 +549,7 @@ static void test_dead_in_order(void **state)
 		else
 			give_up(f, found);
 	}
-	assert_int_equal(store_operation_take_dead(f->store, &found, &f->error), 0);
+	assert_int_equal(store_operation_take_dead(f->store, 0, &found, &f->error), 0);
 	assert_int_equal(count_endpoints(f, NULL, STORE_PENDING), 0);
 	assert_int_equal(count_ports(f, NULL, NULL, STORE_PENDING), 0);
 	store_close(live);

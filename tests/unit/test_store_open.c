@@ -261,7 +261,7 @@ static void test_no_room(void **state)
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
-	assert_int_equal(store_operation_take_dead(f->store, &operation, &f->error), 0);
+	assert_int_equal(store_operation_take_dead(f->store, 0, &operation, &f->error), 0);
 	set_up_blue(f, "10.1.0.0/16");
 }
 

@@ -309,7 +309,7 @@ static void test_port_life(void **state)
 	assert_int_equal(count_ports(f, NULL, NULL, 0), 0);
 	other = begin(f, OPERATION_UNPUBLISH);
 	assert_fails(store_port_mark(f->store, &other, &port, &f->error), -EBUSY,
-		     BN_REASON_PORT_IN_USE);
+		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	settle(f, operation);
 	operation = begin(f, OPERATION_UNPUBLISH);
@@ -318,7 +318,7 @@ static void test_port_life(void **state)
 	assert_int_equal(count_ports(f, NULL, NULL, 0), 1);
 	other = begin(f, OPERATION_UNPUBLISH);
 	assert_fails(store_port_mark(f->store, &other, &port, &f->error), -EBUSY,
-		     BN_REASON_PORT_IN_USE);
+		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	assert_int_equal(publish(f, &port), -EADDRINUSE);
 	assert_says("[::1]:443-445->80-82");

@@ -21,6 +21,15 @@ static bool holds_foreign(const rule_vector *rules, const struct rule *rule)
 	return false;
 }
 
+/* Anything of ours at all? A look takes no lock, which somebody may hold for long. */
+static int base_is_there(struct iptables *iptables, struct error *error)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	int r = iptables_list(&iptables->base, NULL, &rules, error);
+
+	return r < 0 ? r : rules.len > 0;
+}
+
 int iptables_remove_base(struct firewall *firewall, struct error *error)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
@@ -30,6 +39,9 @@ int iptables_remove_base(struct firewall *firewall, struct error *error)
 	CLEANUP_CLOSE int lock = -1;
 	int r;
 
+	r = base_is_there(iptables, error);
+	if (r <= 0)
+		return r;
 	/* one lock over both: nobody makes a network between the look and the removal */
 	r = xtables_lock(iptables->lock_file, firewall->deadline, &lock, error);
 	if (r == 0)

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/macro.h"
+
+#define STAT_MAX 1024
+
+struct status {
+	char state;
+	long threads;
+	uint64_t started;
+};
+
+/* Fields of proc(5): 3 is the state, 20 the number of threads, 22 the start. The name of the
+ * program, in brackets, may hold anything, brackets and blanks too. */
+static bool parse_status(const char *text, struct status *ret_status)
+{
+	const char *rest = strrchr(text, ')');
+
+	return rest && sscanf(rest,
+			      ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			      "%*s %ld %*s %" SCNu64,
+			      &ret_status->state, &ret_status->threads, &ret_status->started) == 3;
+}
+
+/* False where /proc does not say. */
+static bool read_status(int64_t pid, struct status *ret_status)
+{
+	CLEANUP_CLOSE int fd = -1;
+	char path[40], text[STAT_MAX];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%" PRId64 "/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (len <= 0)
+		return false;
+	text[len] = '\0';
+	return parse_status(text, ret_status);
+}
+
+void process_self(struct process *ret_self)
+{
+	struct status status;
+	struct stat file;
+
+	*ret_self = (struct process){ .pid = getpid() };
+	if (stat("/proc/self/ns/pid", &file) < 0 || !read_status(ret_self->pid, &status))
+		return;
+	ret_self->started = status.started;
+	snprintf(ret_self->pid_namespace, sizeof(ret_self->pid_namespace), "%ju:%ju",
+		 (uintmax_t)file.st_dev, (uintmax_t)file.st_ino);
+}
+
+/* One that has ended and was not waited for yet has an entry still, as has one whose first thread
+ * alone has ended. */
+static bool has_ended(const struct status *status)
+{
+	return (status->state == 'Z' || status->state == 'X') && status->threads <= 1;
+}
+
+bool process_is_gone(const struct process *self, const struct process *other)
+{
+	struct status status;
+
+	if (!other->pid_namespace[0] || strcmp(self->pid_namespace, other->pid_namespace) != 0)
+		return false;
+	if (kill((pid_t)other->pid, 0) < 0 && errno == ESRCH)
+		return true;
+	if (!read_status(other->pid, &status))
+		return false;
+	return has_ended(&status) || status.started != other->started;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/removal.h"
+
+#include <syslog.h>
+
+#include "base/fault.h"
+#include "ops/base.h"
+#include "ops/driver.h"
+#include "ops/flows.h"
+#include "ops/gateway.h"
+#include "ops/rows.h"
+#include "ops/rules.h"
+
+void removal_clear(struct removal *removal)
+{
+	rows_clear(&removal->rows);
+	free(removal->found);
+	*removal = (struct removal){ 0 };
+}
+
+int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal *removal)
+{
+	size_t networks = removal->rows.networks.len;
+	int r;
+
+	r = store_operation_rows(ctx->store, operation, &removal->rows, &ctx->error);
+	if (r < 0)
+		return r;
+	removal->networks = removal->rows.networks.len > networks;
+	removal->endpoints = operation->kind != OPERATION_PUBLISH &&
+			     operation->kind != OPERATION_UNPUBLISH;
+	if (removal->networks && !operation_removes(operation->kind)) {
+		r = store_operation_found(ctx->store, operation, &removal->found, &ctx->error);
+		if (r < 0)
+			return r;
+	}
+	return rows_complete(ctx, &removal->rows);
+}
+
+static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct rows *rows)
+{
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	int r;
+
+	r = rules_plan(ctx, scopes, rows, &rules);
+	return r < 0 ? r : rules_remove(ctx, &rules);
+}
+
+static int remove_ports(bn_ctx *ctx, const struct removal *removal)
+{
+	int r;
+
+	if (!removal->rows.ports.len)
+		return 0;
+	r = remove_rules(ctx, PLAN_PORTS, &removal->rows);
+	if (r >= 0)
+		r = FAULT("removal.flows");
+	return r < 0 ? r : flows_drop(ctx, &removal->rows, false);
+}
+
+static int remove_links(bn_ctx *ctx, const struct removal *removal)
+{
+	const endpoint_vector *endpoints = &removal->rows.endpoints;
+	CLEANUP_FREE const char **names = calloc(endpoints->len + 1, sizeof(*names));
+	size_t len = 0;
+	int r = 0;
+
+	if (!names)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < endpoints->len; i++)
+		if (endpoints->items[i].host_interface[0])
+			names[len++] = endpoints->items[i].host_interface;
+	if (!len)
+		return 0;
+	r = FAULT("removal.links");
+	if (r < 0)
+		return r;
+	ctx->changed = true;
+	if (!removal->quick)
+		return link_endpoints_delete(ctx->link, names, len, &ctx->error);
+	for (size_t i = 0; i < len && r >= 0; i++)
+		r = link_endpoint_cut(ctx->link, names[i], &ctx->error);
+	return r;
+}
+
+static int remove_endpoints(bn_ctx *ctx, const struct removal *removal)
+{
+	const struct rows *rows = &removal->rows;
+	int r;
+
+	if (!removal->endpoints || !rows->endpoints.len)
+		return 0;
+	r = remove_links(ctx, removal);
+	if (r >= 0)
+		r = FAULT("removal.endpoints");
+	if (r >= 0)
+		r = remove_rules(ctx, PLAN_ENDPOINTS, rows);
+	for (size_t i = 0; i < rows->endpoints.len && r >= 0; i++)
+		gateway_pass_on(ctx, &rows->endpoints.items[i]);
+	return r;
+}
+
+static int remove_networks(bn_ctx *ctx, const struct removal *removal)
+{
+	const network_vector *networks = &removal->rows.networks;
+	int r = 0;
+
+	if (!removal->networks)
+		return 0;
+	for (size_t i = 0; i < networks->len && r >= 0; i++) {
+		const struct driver_ops *driver = driver_of(&networks->items[i]);
+
+		if (driver->network_remove)
+			r = driver->network_remove(ctx, &networks->items[i]);
+	}
+	if (r >= 0)
+		r = FAULT("removal.networks");
+	return r < 0 ? r : remove_rules(ctx, PLAN_NETWORKS, &removal->rows);
+}
+
+/* What another network needs by now stays as we made it. */
+static int give_back(bn_ctx *ctx, const struct removal *removal)
+{
+	int needed;
+
+	if (!removal->found || !removal->found[0])
+		return 0;
+	needed = base_is_needed(ctx, removal->rows.networks.items);
+	if (needed < 0)
+		return needed;
+	return host_give_back(ctx->link, removal->found, !needed, &ctx->error);
+}
+
+int removal_run(bn_ctx *ctx, const struct removal *removal)
+{
+	int r;
+
+	r = remove_ports(ctx, removal);
+	if (r >= 0)
+		r = remove_endpoints(ctx, removal);
+	if (r >= 0)
+		r = remove_networks(ctx, removal);
+	return r < 0 ? r : give_back(ctx, removal);
+}
+
+/* ---- what nobody knows of any more ---- */
+
+static bool has_interface(const struct rows *rows, const char *host_interface)
+{
+	for (size_t i = 0; i < rows->endpoints.len; i++)
+		if (strcmp(rows->endpoints.items[i].host_interface, host_interface) == 0)
+			return true;
+	return false;
+}
+
+static bool has_bridge(const struct rows *rows, const char *bridge)
+{
+	for (size_t i = 0; i < rows->networks.len; i++)
+		if (strcmp(rows->networks.items[i].bridge, bridge) == 0)
+			return true;
+	return false;
+}
+
+static int remove_lost_links(bn_ctx *ctx, const struct rows *lost, const struct rows *standing)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < lost->endpoints.len && r >= 0; i++) {
+		const char *name = lost->endpoints.items[i].host_interface;
+
+		if (name[0] && !has_interface(standing, name))
+			r = link_endpoints_delete(ctx->link, &name, 1, &ctx->error);
+	}
+	for (size_t i = 0; i < lost->networks.len && r >= 0; i++) {
+		const struct network *network = &lost->networks.items[i];
+		const struct driver_ops *driver = driver_of(network);
+
+		if (driver->network_remove && !has_bridge(standing, network->bridge))
+			r = driver->network_remove(ctx, network);
+	}
+	return r;
+}
+
+int removal_run_lost(bn_ctx *ctx, const struct rows *lost)
+{
+	CLEANUP(rows_clear) struct rows standing = { 0 };
+	int r;
+
+	r = rows_load_standing(ctx, &standing);
+	if (r >= 0)
+		r = remove_lost_links(ctx, lost, &standing);
+	if (r >= 0)
+		r = rules_remove_lost(ctx, lost, &standing);
+	return r < 0 ? r : base_leave(ctx);
+}
