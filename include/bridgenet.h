@@ -17,7 +17,10 @@
  *    to the context and may be freed in any order. Freeing NULL does nothing.
  *  - flags is 0 or the flags named for that call; any other bit is -EINVAL.
  *  - A context is used by one thread at a time; different contexts are independent, in one process
- *    or many. A context made before fork() is refused in the child with -ECHILD.
+ *    or many. A call while another runs in the context is -EBUSY at once, and changes nothing in it:
+ *    as long as that one runs, bn_error_*() speak of the refusal, afterwards of its own result.
+ *    Only bn_ctx_cancel() is for other threads. A context made before fork() is refused in the child
+ *    with -ECHILD.
  */
 #ifndef BRIDGENET_H
 #define BRIDGENET_H
@@ -86,11 +89,19 @@ int bn_ctx_set_backend(bn_ctx *ctx, const char *name);
  * -EOPNOTSUPP. Since: 0.1 */
 int bn_ctx_set_option(bn_ctx *ctx, const char *key, const char *value);
 
-/* How long one call may take, in milliseconds; default 10000, 0 for no limit. Since: 0.1 */
+/* How long one call may take, in milliseconds; default 10000, 0 for no limit. It ends within 100 ms
+ * of that with -ETIMEDOUT, but for what the kernel won't break off, such as the deletion of a link.
+ * What it had begun is then undone, for which there are 2 s more; what is left after them is undone
+ * by the next call that changes something. Since: 0.1 */
 int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms);
 
 /* Where log lines go; NULL (default) for nowhere. May be set at any time. Since: 0.1 */
 int bn_ctx_set_log(bn_ctx *ctx, bn_log_fn log, void *userdata);
+
+/* The verb that runs on the context ends with -ECANCELED, BN_REASON_CANCELLED, as soon as it can;
+ * if none runs, the next one does. What it had begun is undone, which can't be cancelled; a verb
+ * that is done by then succeeds. From any thread, and from a signal handler. Since: 0.2 */
+void bn_ctx_cancel(bn_ctx *ctx);
 
 /* The backend in use, and why it was picked; "" before the first verb. Since: 0.1 */
 const char *bn_ctx_backend(const bn_ctx *ctx);
@@ -105,41 +116,42 @@ int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags);
 
 /* Why a call failed, finer than errno. New values may be added. */
 #define BN_REASON_NONE 0
-#define BN_REASON_INVALID 1             /* an argument is malformed */
+#define BN_REASON_INVALID 1 /* an argument is malformed */
 #define BN_REASON_NETWORK_UNKNOWN 2
 #define BN_REASON_NETWORK_EXISTS 3
-#define BN_REASON_NETWORK_IN_USE 4      /* it still has endpoints */
-#define BN_REASON_NETWORK_BUILTIN 5     /* host and none can't be made or deleted */
+#define BN_REASON_NETWORK_IN_USE 4  /* it still has endpoints */
+#define BN_REASON_NETWORK_BUILTIN 5 /* host and none can't be made or deleted */
 #define BN_REASON_ENDPOINT_UNKNOWN 6
 #define BN_REASON_ENDPOINT_EXISTS 7
 #define BN_REASON_PORT_UNKNOWN 8
-#define BN_REASON_PORT_IN_USE 9         /* published by another endpoint */
-#define BN_REASON_PORT_LISTENER 10      /* a process of the host uses it */
+#define BN_REASON_PORT_IN_USE 9    /* published by another endpoint */
+#define BN_REASON_PORT_LISTENER 10 /* a process of the host uses it */
 #define BN_REASON_PORT_NONE_FREE 11
 #define BN_REASON_SUBNET_OVERLAP 12
-#define BN_REASON_POOL_EXHAUSTED 13     /* no free subnet */
+#define BN_REASON_POOL_EXHAUSTED 13 /* no free subnet */
 #define BN_REASON_ADDRESS_IN_USE 14
 #define BN_REASON_ADDRESS_OUTSIDE 15
-#define BN_REASON_ADDRESS_EXHAUSTED 16  /* no free address in the subnet */
-#define BN_REASON_SANDBOX_GONE 17       /* no such namespace */
-#define BN_REASON_SANDBOX_INVALID 18    /* not a network namespace */
-#define BN_REASON_INTERFACE_EXISTS 19   /* the interface name is taken */
-#define BN_REASON_BRIDGE_INVALID 20     /* that device is not a bridge, or is another network's */
-#define BN_REASON_BRIDGE_FULL 21        /* the kernel takes 1023 ports on a bridge */
+#define BN_REASON_ADDRESS_EXHAUSTED 16 /* no free address in the subnet */
+#define BN_REASON_SANDBOX_GONE 17      /* no such namespace */
+#define BN_REASON_SANDBOX_INVALID 18   /* not a network namespace */
+#define BN_REASON_INTERFACE_EXISTS 19  /* the interface name is taken */
+#define BN_REASON_BRIDGE_INVALID 20    /* that device is not a bridge, or is another network's */
+#define BN_REASON_BRIDGE_FULL 21       /* the kernel takes 1023 ports on a bridge */
 #define BN_REASON_BACKEND_UNAVAILABLE 22
-#define BN_REASON_BACKEND_MISMATCH 23   /* the state was made with another backend */
+#define BN_REASON_BACKEND_MISMATCH 23 /* the state was made with another backend */
 #define BN_REASON_PRIVILEGE 24
-#define BN_REASON_STATE 25              /* the state directory can't be used */
+#define BN_REASON_STATE 25 /* the state directory can't be used */
 #define BN_REASON_TIMEOUT 26
 #define BN_REASON_OPTION_UNKNOWN 27
-#define BN_REASON_KERNEL 28             /* the kernel refused; see bn_error_kernel_message() */
+#define BN_REASON_KERNEL 28 /* the kernel refused; see bn_error_kernel_message() */
 #define BN_REASON_UNSUPPORTED 29
 /* Since: 0.2 */
-#define BN_REASON_BUSY 30               /* another call is at it, or in the context; try again */
-#define BN_REASON_CANCELLED 33          /* by bn_ctx_cancel() */
-#define BN_REASON_UNKNOWN_OUTCOME 34    /* the kernel's answer is lost; the next call looks again */
+#define BN_REASON_BUSY 30            /* another call is at it, or in the context; try again */
+#define BN_REASON_CANCELLED 33       /* by bn_ctx_cancel() */
+#define BN_REASON_UNKNOWN_OUTCOME 34 /* the kernel's answer is lost; the next call looks again */
 
-/* Of the last call on the context; a call that succeeds clears them. Since: 0.1 */
+/* Of the last call on the context; a call that succeeds clears them. For the thread that made it,
+ * before the next call: a text lasts until then. Since: 0.1 */
 const char *bn_error_message(const bn_ctx *ctx);
 int bn_error_reason(const bn_ctx *ctx);                 /* BN_REASON_* */
 int bn_error_errno(const bn_ctx *ctx);                  /* positive, as errno is */
@@ -157,10 +169,10 @@ void bn_name_list_free(bn_name_list *list);
 
 /* ---- Networks ------------------------------------------------------------------------------- */
 
-#define BN_CREATE_EXISTING_OK 0x1u      /* one that is as the spec says is no error. Since: 0.2 */
-#define BN_DELETE_MISSING_OK 0x1u       /* an unknown network is no error */
-#define BN_DELETE_ENDPOINTS 0x2u        /* detach what is still attached */
-#define BN_GET_INTERFACE 0x1u           /* read the live interface, see bn_network_interface() */
+#define BN_CREATE_EXISTING_OK 0x1u /* one that is as the spec says is no error. Since: 0.2 */
+#define BN_DELETE_MISSING_OK 0x1u  /* an unknown network is no error */
+#define BN_DELETE_ENDPOINTS 0x2u   /* detach what is still attached */
+#define BN_GET_INTERFACE 0x1u      /* read the live interface, see bn_network_interface() */
 
 /* A network that is to be made; name: a letter or digit, then letters, digits, '_', '.' and '-', at
  * most 60. Since: 0.1 */
@@ -221,20 +233,20 @@ void bn_network_free(bn_network *network);
 
 /* What a network says of itself. ..._at(i) is asked for i below the ..._count(). Since: 0.1 */
 const char *bn_network_name(const bn_network *network);
-const char *bn_network_id(const bn_network *network);           /* 64 hex digits */
-const char *bn_network_driver(const bn_network *network);       /* "bridge", "host", "null" */
-const char *bn_network_bridge(const bn_network *network);       /* "" if not made yet */
-uint32_t bn_network_mtu(const bn_network *network);             /* in bytes */
-size_t bn_network_subnet_count(const bn_network *network);      /* at most 2, IPv4 first */
-const char *bn_network_subnet_at(const bn_network *network, size_t i); /* "172.17.0.0/16" */
-const char *bn_network_gateway_at(const bn_network *network, size_t i); /* of the same subnet */
+const char *bn_network_id(const bn_network *network);      /* 64 hex digits */
+const char *bn_network_driver(const bn_network *network);  /* "bridge", "host", "null" */
+const char *bn_network_bridge(const bn_network *network);  /* "" if not made yet */
+uint32_t bn_network_mtu(const bn_network *network);        /* in bytes */
+size_t bn_network_subnet_count(const bn_network *network); /* at most 2, IPv4 first */
+const char *bn_network_subnet_at(const bn_network *network, size_t i);   /* "172.17.0.0/16" */
+const char *bn_network_gateway_at(const bn_network *network, size_t i);  /* of the same subnet */
 const char *bn_network_ip_range_at(const bn_network *network, size_t i); /* too; "" if none */
 size_t bn_network_reserved_count(const bn_network *network);
 const char *bn_network_reserved_at(const bn_network *network, size_t i); /* an address */
 size_t bn_network_option_count(const bn_network *network);
 const char *bn_network_option_key_at(const bn_network *network, size_t i);
 const char *bn_network_option_value_at(const bn_network *network, size_t i);
-size_t bn_network_endpoint_count(const bn_network *network);    /* attached at that time */
+size_t bn_network_endpoint_count(const bn_network *network); /* attached at that time */
 
 /* The bridge device as the kernel shows it, which belongs to the network; NULL without
  * BN_GET_INTERFACE or a device. Since: 0.1 */
@@ -242,10 +254,10 @@ const bn_interface *bn_network_interface(const bn_network *network);
 
 /* ---- Endpoints ------------------------------------------------------------------------------ */
 
-#define BN_ATTACH_HOLD_PORTS 0x1u       /* as BN_PUBLISH_HOLD_PORTS */
-#define BN_DETACH_MISSING_OK 0x1u       /* an unknown network or endpoint is no error */
-#define BN_DETACH_QUICK 0x2u            /* cut off at once, the link dies with its namespace */
-#define BN_DETACH_DELETE_EMPTY 0x4u     /* and the network, if none is left in it. Since: 0.2 */
+#define BN_ATTACH_HOLD_PORTS 0x1u   /* as BN_PUBLISH_HOLD_PORTS */
+#define BN_DETACH_MISSING_OK 0x1u   /* an unknown network or endpoint is no error */
+#define BN_DETACH_QUICK 0x2u        /* cut off at once, the link dies with its namespace */
+#define BN_DETACH_DELETE_EMPTY 0x4u /* and the network, if none is left in it. Since: 0.2 */
 
 /* An endpoint that is to be attached; endpoint: an id of the caller's choice, unique in the
  * network, of the form of a network's name, at most 64. Since: 0.1 */
@@ -310,16 +322,16 @@ void bn_endpoint_list_free(bn_endpoint_list *list);
 void bn_endpoint_free(bn_endpoint *endpoint);
 
 /* What an endpoint says of itself. ..._at(i) is asked for i below the ..._count(). Since: 0.1 */
-const char *bn_endpoint_network(const bn_endpoint *endpoint);   /* the network's name */
+const char *bn_endpoint_network(const bn_endpoint *endpoint); /* the network's name */
 const char *bn_endpoint_id(const bn_endpoint *endpoint);
-const char *bn_endpoint_sandbox(const bn_endpoint *endpoint);   /* a path, "" if not known */
+const char *bn_endpoint_sandbox(const bn_endpoint *endpoint);        /* a path, "" if not known */
 const char *bn_endpoint_interface_name(const bn_endpoint *endpoint); /* in the namespace */
-const char *bn_endpoint_host_interface_name(const bn_endpoint *endpoint); /* on the bridge */
-const char *bn_endpoint_mac(const bn_endpoint *endpoint);       /* "02:42:ac:11:00:02" */
-uint32_t bn_endpoint_mtu(const bn_endpoint *endpoint);          /* in bytes */
-size_t bn_endpoint_address_count(const bn_endpoint *endpoint);  /* IPv4 first */
+const char *bn_endpoint_host_interface_name(const bn_endpoint *endpoint);  /* on the bridge */
+const char *bn_endpoint_mac(const bn_endpoint *endpoint);                  /* "02:42:ac:11:00:02" */
+uint32_t bn_endpoint_mtu(const bn_endpoint *endpoint);                     /* in bytes */
+size_t bn_endpoint_address_count(const bn_endpoint *endpoint);             /* IPv4 first */
 const char *bn_endpoint_address_at(const bn_endpoint *endpoint, size_t i); /* "172.17.0.2/16" */
-size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint);  /* of the network, IPv4 first */
+size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint); /* of the network, IPv4 first */
 const char *bn_endpoint_gateway_at(const bn_endpoint *endpoint, size_t i);
 int bn_endpoint_gateway_priority(const bn_endpoint *endpoint);
 size_t bn_endpoint_option_count(const bn_endpoint *endpoint);
@@ -339,9 +351,9 @@ const bn_interface *bn_endpoint_interface(const bn_endpoint *endpoint);
  * itself: what an endpoint has received, its host end has sent. Since: 0.1 */
 const char *bn_interface_name(const bn_interface *interface_);
 uint32_t bn_interface_index(const bn_interface *interface_);
-const char *bn_interface_mac(const bn_interface *interface_);   /* "02:42:ac:11:00:02" */
-uint32_t bn_interface_mtu(const bn_interface *interface_);      /* in bytes */
-uint32_t bn_interface_flags(const bn_interface *interface_);    /* IFF_* of netdevice(7) */
+const char *bn_interface_mac(const bn_interface *interface_);        /* "02:42:ac:11:00:02" */
+uint32_t bn_interface_mtu(const bn_interface *interface_);           /* in bytes */
+uint32_t bn_interface_flags(const bn_interface *interface_);         /* IFF_* of netdevice(7) */
 const char *bn_interface_flags_text(const bn_interface *interface_); /* "UP BROADCAST RUNNING" */
 size_t bn_interface_address_count(const bn_interface *interface_);
 const char *bn_interface_address_at(const bn_interface *interface_, size_t i); /* with /len */
@@ -356,8 +368,8 @@ uint64_t bn_interface_tx_dropped(const bn_interface *interface_);
 
 /* ---- Published ports ------------------------------------------------------------------------ */
 
-#define BN_PUBLISH_HOLD_PORTS 0x1u      /* keep sockets bound to the host ports, see below */
-#define BN_UNPUBLISH_MISSING_OK 0x1u    /* a port that is not published is no error */
+#define BN_PUBLISH_HOLD_PORTS 0x1u   /* keep sockets bound to the host ports, see below */
+#define BN_UNPUBLISH_MISSING_OK 0x1u /* a port that is not published is no error */
 
 /* "[hostIP:][hostPort[-last]:]containerPort[-last][/tcp|udp|sctp]", as docker run -p takes it;
  * an IPv6 address stands in brackets. Malformed text is found by the call that takes the spec.
@@ -399,14 +411,14 @@ void bn_port_list_free(bn_port_list *list);
 void bn_port_free(bn_port *port);
 
 /* What a mapping says of itself. Since: 0.1 */
-const char *bn_port_network(const bn_port *port);       /* whose it is */
+const char *bn_port_network(const bn_port *port); /* whose it is */
 const char *bn_port_endpoint(const bn_port *port);
-const char *bn_port_protocol(const bn_port *port);      /* "tcp", "udp", "sctp" */
-const char *bn_port_host_address(const bn_port *port);  /* "" for every address of the host */
-uint32_t bn_port_host_port(const bn_port *port);        /* the first of count */
+const char *bn_port_protocol(const bn_port *port);     /* "tcp", "udp", "sctp" */
+const char *bn_port_host_address(const bn_port *port); /* "" for every address of the host */
+uint32_t bn_port_host_port(const bn_port *port);       /* the first of count */
 uint32_t bn_port_container_port(const bn_port *port);
 uint32_t bn_port_count(const bn_port *port);
-const char *bn_port_text(const bn_port *port);          /* in the form bn_port_spec_new() takes */
+const char *bn_port_text(const bn_port *port); /* in the form bn_port_spec_new() takes */
 
 /* With BN_PUBLISH_HOLD_PORTS: descriptors bound to the host ports, closed with the snapshot; dup()
  * those that are to live longer. -1 past the end. Since: 0.1 */
@@ -434,24 +446,24 @@ const bn_rule *bn_rule_list_at(const bn_rule_list *list, size_t i);
 void bn_rule_list_free(bn_rule_list *list);
 
 /* What a rule says of itself: where it stands, what it matches and what it does. Since: 0.1 */
-const char *bn_rule_family(const bn_rule *rule);        /* "ipv4", "ipv6", "any" */
-const char *bn_rule_table(const bn_rule *rule);         /* "raw", "nat", "filter" */
+const char *bn_rule_family(const bn_rule *rule); /* "ipv4", "ipv6", "any" */
+const char *bn_rule_table(const bn_rule *rule);  /* "raw", "nat", "filter" */
 const char *bn_rule_chain(const bn_rule *rule);
-const char *bn_rule_target(const bn_rule *rule);        /* "DNAT", "MASQUERADE", "DROP", ... */
-const char *bn_rule_protocol(const bn_rule *rule);      /* "all", "tcp", ... */
-const char *bn_rule_source(const bn_rule *rule);        /* "0.0.0.0/0" for anywhere */
+const char *bn_rule_target(const bn_rule *rule);   /* "DNAT", "MASQUERADE", "DROP", ... */
+const char *bn_rule_protocol(const bn_rule *rule); /* "all", "tcp", ... */
+const char *bn_rule_source(const bn_rule *rule);   /* "0.0.0.0/0" for anywhere */
 const char *bn_rule_destination(const bn_rule *rule);
-const char *bn_rule_extra(const bn_rule *rule);         /* "tcp dpt:8799 to:172.17.0.4:1337" */
+const char *bn_rule_extra(const bn_rule *rule); /* "tcp dpt:8799 to:172.17.0.4:1337" */
 
 /* The same with BN_RULES_VERBOSE: the kernel's own counters, and whose it is. Since: 0.1 */
 uint64_t bn_rule_packets(const bn_rule *rule);
 uint64_t bn_rule_bytes(const bn_rule *rule);
-const char *bn_rule_in_interface(const bn_rule *rule);  /* "*" for any, "!bn0" for any other */
+const char *bn_rule_in_interface(const bn_rule *rule); /* "*" for any, "!bn0" for any other */
 const char *bn_rule_out_interface(const bn_rule *rule);
-uint64_t bn_rule_handle(const bn_rule *rule);           /* 0 where the kernel gives none */
-const char *bn_rule_network(const bn_rule *rule);       /* the owner; "" for the library's own */
+uint64_t bn_rule_handle(const bn_rule *rule);     /* 0 where the kernel gives none */
+const char *bn_rule_network(const bn_rule *rule); /* the owner; "" for the library's own */
 const char *bn_rule_endpoint(const bn_rule *rule);
-const char *bn_rule_purpose(const bn_rule *rule);       /* one sentence */
+const char *bn_rule_purpose(const bn_rule *rule); /* one sentence */
 
 #ifdef __cplusplus
 }

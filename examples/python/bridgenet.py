@@ -141,6 +141,7 @@ PROTOTYPES = {
     "bn_ctx_set_timeout_ms": (c_int, [Ctx, c_uint32]),
     "bn_ctx_set_log": (c_int, [Ctx, LogFunction, c_void_p]),
     "bn_ctx_set_option": (c_int, [Ctx, Text, Text]),
+    "bn_ctx_cancel": (None, [Ctx]),
     "bn_ctx_backend": (Text, [Ctx]),
     "bn_ctx_backend_reason": (Text, [Ctx]),
     "bn_backend_switch": (c_int, [Ctx, Text, c_uint32]),

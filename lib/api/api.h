@@ -25,12 +25,21 @@ struct api_call {
 };
 #define API_ERRNO(number, when) number
 
-/* Every verb begins here: NULL and unknown flags are -EINVAL, a forked child -ECHILD. */
+/* Another call runs in the context, which must not be touched: the verb does nothing more with it
+ * than to pass this on to api_leave(). */
+#define API_REFUSED (-4096)
+/* Every call on a context begins here: it is its own until api_leave(). NULL and unknown flags are
+ * -EINVAL, a forked child -ECHILD. */
+int api_claim(bn_ctx *ctx, const struct api_call *call, uint32_t flags);
+/* The same for a verb: what it needs is opened. */
 int api_enter(bn_ctx *ctx, const struct api_call *call, uint32_t flags);
+/* The second half of that, for one that does something between. */
+int api_open(bn_ctx *ctx, const struct api_call *call, uint32_t flags);
 /* And ends here: a failure has a sentence, and a code that its page names. */
 int api_leave(bn_ctx *ctx, const struct api_call *call, int r);
-/* -EINVAL for a required argument that is NULL. */
+/* A call that ends before it began: -EINVAL for a required argument that is NULL, -ENOMEM. */
 int api_missing(bn_ctx *ctx, const char *what);
+int api_oom(bn_ctx *ctx);
 
 struct bn_name_list {
 	VECTOR(char *) names;

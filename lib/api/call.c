@@ -8,12 +8,18 @@
 #include "base/fault.h"
 
 /* What any verb may return; each need has those of the needs before it too. */
-static const short common_errnos[][16] = {
+static const short common_errnos[][20] = {
 	[CTX_READ] = {
 		API_ERRNO(EINVAL, "An argument is NULL or malformed, flags has a bit that the call "
 				  "does not know, or the beginning of an id fits more than one "
 				  "network."),
 		API_ERRNO(ECHILD, "The context was made before a fork; make one in the child."),
+		API_ERRNO(EBUSY, "With BN_REASON_BUSY: the context is in a call already, of "
+				 "another thread or the one that logs; or, from those that change "
+				 "something, another call was at the same thing until the time "
+				 "limit; try again."),
+		API_ERRNO(ECANCELED, "bn_ctx_cancel() ended the call, or was called when none ran; "
+				     "what the call had begun is undone."),
 		API_ERRNO(EPERM, "No privilege."),
 		API_ERRNO(EACCES, "No privilege for a file: of the state, of /proc/sys, or the "
 				  "xtables lock."),
@@ -33,7 +39,9 @@ static const short common_errnos[][16] = {
 		API_ERRNO(EAGAIN, "Other programs kept changing what was to be read or changed; "
 				  "try again."),
 		API_ERRNO(ETIMEDOUT, "The call took longer than the context allows, or another "
-				     "program held the xtables lock for that long."),
+				     "program held a lock for that long; what the call had begun "
+				     "is undone, which may take 2 s more and is then left to the "
+				     "next call."),
 		API_ERRNO(EIO, "The state is damaged, or the system refused with an errno that is "
 			       "in none of the lists; the message says which."),
 	},
@@ -49,8 +57,6 @@ static const short common_errnos[][16] = {
 				  "backend than the context asks for."),
 	},
 	[CTX_CHANGE] = {
-		API_ERRNO(EBUSY, "From those that change something: another process is at work on "
-				 "the same network or endpoint; try again."),
 		API_ERRNO(EADDRINUSE, "From those that change something: somebody had taken the "
 				      "library's rules out, and when they were put back, a rule of "
 				      "somebody else had one of the ports."),
@@ -62,18 +68,44 @@ static enum ctx_need need_of(const struct api_call *call, uint32_t flags)
 	return flags && call->flags_need > call->need ? call->flags_need : call->need;
 }
 
-int api_enter(bn_ctx *ctx, const struct api_call *call, uint32_t flags)
+/* False: another call has it. */
+static bool claim(bn_ctx *ctx)
+{
+	return !atomic_exchange(&ctx->busy, true);
+}
+
+int api_claim(bn_ctx *ctx, const struct api_call *call, uint32_t flags)
 {
 	if (!ctx)
 		return -EINVAL;
-	error_clear(&ctx->error);
+	/* Before the claim: a thread that the child does not have may be in a call. */
 	if (ctx->pid != getpid())
 		return error_set(&ctx->error, -ECHILD, BN_REASON_INVALID,
 				 "the context was made before a fork; make one in the child");
+	if (!claim(ctx))
+		return API_REFUSED;
+	error_clear(&ctx->error);
 	if (flags & ~call->flags)
 		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 				 "flags 0x%x are unknown to this call", flags & ~call->flags);
+	return 0;
+}
+
+int api_open(bn_ctx *ctx, const struct api_call *call, uint32_t flags)
+{
+	int r = cancel_open(&ctx->cancel);
+
+	if (r < 0)
+		return error_set(&ctx->error, r, BN_REASON_KERNEL,
+				 "cannot make an eventfd for the context: %s", errno_text(-r));
 	return ops_begin(ctx, need_of(call, flags));
+}
+
+int api_enter(bn_ctx *ctx, const struct api_call *call, uint32_t flags)
+{
+	int r = api_claim(ctx, call, flags);
+
+	return r < 0 ? r : api_open(ctx, call, flags);
 }
 
 static bool has(const short *numbers, size_t len, int number)
@@ -113,13 +145,23 @@ static void check_failure(const struct api_call *call, const struct error *error
 }
 #endif
 
-int api_leave(bn_ctx *ctx, const struct api_call *call, int r)
+/* What a caller who is short of time is to know. */
+static void say_limits(const bn_ctx *ctx, const struct api_call *call, struct error *error)
 {
-	struct error *error;
+	char before[sizeof(error->message)];
 
-	if (!ctx)
-		return r;
-	error = &ctx->error;
+	string_copy(before, sizeof(before), error->message);
+	error_set(error, error->code, error->reason, "%s; the limit was %u ms%s", before,
+		  ctx->timeout_ms,
+		  call->need == CTX_CHANGE ? ", undoing may take 2 s more, and what is left then "
+					     "is undone by the next call" :
+					     "");
+}
+
+static int finish(bn_ctx *ctx, const struct api_call *call, int r)
+{
+	struct error *error = &ctx->error;
+
 	if (r >= 0) {
 		error_clear(error);
 		return 0;
@@ -129,14 +171,46 @@ int api_leave(bn_ctx *ctx, const struct api_call *call, int r)
 #endif
 	if (!error->message[0])
 		error_set(error, r, BN_REASON_KERNEL, "the call failed: %s", errno_text(-r));
+	if (error->reason == BN_REASON_TIMEOUT)
+		say_limits(ctx, call, error);
 	/* no caller can be ready for what no page names */
 	error->code = is_listed(call, -r) ? r : -EIO;
 	return error->code;
 }
 
+int api_leave(bn_ctx *ctx, const struct api_call *call, int r)
+{
+	if (!ctx)
+		return r;
+	if (r == API_REFUSED)
+		return -EBUSY;
+	r = finish(ctx, call, r);
+	if (!call->setting)
+		cancel_forget(&ctx->cancel);
+	ctx->busy = false;
+	return r;
+}
+
 int api_missing(bn_ctx *ctx, const char *what)
 {
-	return ctx ? error_set(&ctx->error, -EINVAL, BN_REASON_INVALID, "%s is missing (NULL)",
-			       what) :
-		     -EINVAL;
+	if (!ctx)
+		return -EINVAL;
+	if (!claim(ctx))
+		return -EBUSY;
+	error_clear(&ctx->error);
+	error_set(&ctx->error, -EINVAL, BN_REASON_INVALID, "%s is missing (NULL)", what);
+	ctx->busy = false;
+	return -EINVAL;
+}
+
+int api_oom(bn_ctx *ctx)
+{
+	if (!ctx)
+		return -ENOMEM;
+	if (!claim(ctx))
+		return -EBUSY;
+	error_clear(&ctx->error);
+	error_oom(&ctx->error);
+	ctx->busy = false;
+	return -ENOMEM;
 }

@@ -16,6 +16,7 @@ int bn_ctx_new(uint32_t flags, bn_ctx **ret_ctx)
 	if (!ctx)
 		return -ENOMEM;
 	ctx->pid = getpid();
+	ctx->cancel = (struct cancel)CANCEL_NONE;
 	ctx->timeout_ms = DEFAULT_TIMEOUT_MS;
 	_Static_assert(sizeof(DEFAULT_STATE_DIR) <= sizeof(ctx->state_dir), "--with-state-dir");
 	string_copy(ctx->state_dir, sizeof(ctx->state_dir), DEFAULT_STATE_DIR);
@@ -30,6 +31,7 @@ void bn_ctx_free(bn_ctx *ctx)
 	/* SQLite must not be touched in a child: its locks are the parent's */
 	if (ctx->pid == getpid())
 		ctx_close(ctx);
+	cancel_close(&ctx->cancel);
 	options_clear(&ctx->options);
 	free(ctx);
 }
@@ -43,18 +45,28 @@ static const struct api_call setting = {
 				  "backend is not known to this build."),
 		API_ERRNO(EOPNOTSUPP, "The option is not known."),
 		API_ERRNO(ENOMEM, "Out of memory."),
-		API_ERRNO(EBUSY, "The setting comes after the first verb."),
+		API_ERRNO(EBUSY, "The setting comes after the first verb, or while another thread "
+				 "is in a call on the context."),
+		API_ERRNO(ECHILD, "The context was made before a fork."),
 	},
 };
+
+void bn_ctx_cancel(bn_ctx *ctx)
+{
+	if (ctx)
+		cancel_ask(&ctx->cancel);
+}
 
 /* Settings are for before the first verb. */
 static int check_setting(bn_ctx *ctx, const char *value)
 {
-	if (!ctx)
-		return -EINVAL;
-	error_clear(&ctx->error);
+	int r = api_claim(ctx, &setting, 0);
+
+	if (r < 0)
+		return r;
 	if (!value)
-		return api_missing(ctx, "the setting");
+		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
+				 "the setting is missing (NULL)");
 	if (ctx->store)
 		return error_set(&ctx->error, -EBUSY, BN_REASON_INVALID,
 				 "the context is in use already; set it up before its first call");
@@ -121,11 +133,13 @@ int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms)
 
 int bn_ctx_set_log(bn_ctx *ctx, bn_log_fn log, void *userdata)
 {
-	if (!ctx)
-		return -EINVAL;
-	ctx->log = log;
-	ctx->log_userdata = userdata;
-	return 0;
+	int r = api_claim(ctx, &setting, 0);
+
+	if (r >= 0) {
+		ctx->log = log;
+		ctx->log_userdata = userdata;
+	}
+	return api_leave(ctx, &setting, r);
 }
 
 const char *bn_ctx_backend(const bn_ctx *ctx)
@@ -158,11 +172,14 @@ int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags)
 	char asked[sizeof(ctx->backend)];
 	int r;
 
-	if (!ctx || !name)
+	if (!name)
 		return api_missing(ctx, "the name of the backend");
+	r = api_claim(ctx, &backend_switch, flags);
+	if (r < 0)
+		return api_leave(ctx, &backend_switch, r);
 	memcpy(asked, ctx->backend, sizeof(asked));
 	ctx->backend[0] = '\0';
-	r = api_enter(ctx, &backend_switch, flags);
+	r = api_open(ctx, &backend_switch, flags);
 	if (r >= 0)
 		r = ops_backend_switch(ctx, name);
 	memcpy(ctx->backend, asked, sizeof(asked));
@@ -174,10 +191,15 @@ int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags)
 
 /* ---- errors ---- */
 
-GETTER(const char *, bn_error_message, bn_ctx, self->error.message, "")
-GETTER(int, bn_error_reason, bn_ctx, self->error.reason, BN_REASON_NONE)
-GETTER(int, bn_error_errno, bn_ctx, -self->error.code, 0)
-GETTER(const char *, bn_error_kernel_message, bn_ctx, self->error.kernel, "")
+/* While a call runs its error is its own: who asks then was refused. */
+#define BUSY_OR(refused, value) (self->busy ? (refused) : (value))
+GETTER(const char *, bn_error_message, bn_ctx,
+       BUSY_OR("the context is in another call; use one context in each thread, or try again",
+	       self->error.message),
+       "")
+GETTER(int, bn_error_reason, bn_ctx, BUSY_OR(BN_REASON_BUSY, self->error.reason), BN_REASON_NONE)
+GETTER(int, bn_error_errno, bn_ctx, BUSY_OR(EBUSY, -self->error.code), 0)
+GETTER(const char *, bn_error_kernel_message, bn_ctx, BUSY_OR("", self->error.kernel), "")
 
 const char *bn_reason_name(int reason)
 {

@@ -114,7 +114,7 @@ int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 	if (ret_port) {
 		port = calloc(1, sizeof(*port));
 		if (!port)
-			return ctx ? error_oom(&ctx->error) : -ENOMEM;
+			return api_oom(ctx);
 	}
 	r = publish(ctx, network, endpoint, spec, 1, flags, ret_port ? &list : NULL);
 	if (r >= 0 && port) {

@@ -2,7 +2,6 @@
 #include "base/netlink.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,42 +63,40 @@ static ssize_t receive_datagram(int fd, void *buffer, size_t size)
 	return datagram.msg_flags & MSG_TRUNC ? -EMSGSIZE : len;
 }
 
+/* *ret_dump: it is a part of a dump, and more are to come. */
 static int walk_datagram(const void *buffer, ssize_t len, netlink_message_fn message,
-			 void *userdata)
+			 void *userdata, bool *ret_dump)
 {
 	const struct nlmsghdr *header = buffer;
 	int left = (int)len, r = 0;
 
-	for (; r == 0 && mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left))
+	*ret_dump = false;
+	for (; r == 0 && mnl_nlmsg_ok(header, left); header = mnl_nlmsg_next(header, &left)) {
+		*ret_dump = header->nlmsg_flags & NLM_F_MULTI;
 		r = message(header, userdata);
+	}
 	return r;
-}
-
-static int wait_for_datagram(int fd, const struct deadline *deadline)
-{
-	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
-	int ready = poll(&pollfd, 1, deadline_left_ms(deadline));
-
-	if (ready < 0)
-		return errno == EINTR ? 0 : -errno;
-	return ready == 0 ? -ETIMEDOUT : 0;
 }
 
 int netlink_receive(int fd, const struct deadline *deadline, netlink_message_fn message,
 		    void *userdata)
 {
 	_Alignas(struct nlmsghdr) char buffer[DATAGRAM_MAX];
+	bool dump;
 	int r = 0;
 
 	while (r == 0) {
 		ssize_t len = receive_datagram(fd, buffer, sizeof(buffer));
 
 		if (len >= 0) {
-			r = walk_datagram(buffer, len, message, userdata);
+			r = walk_datagram(buffer, len, message, userdata, &dump);
+			/* a long dump always has its next part ready: it would never wait */
+			if (r == 0 && dump)
+				r = deadline_check(deadline);
 		} else if (len == -EAGAIN) {
 			r = message(NULL, userdata);
 			if (r == 0)
-				r = wait_for_datagram(fd, deadline);
+				r = deadline_wait(deadline, fd);
 		} else {
 			r = (int)len;
 		}

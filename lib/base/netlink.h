@@ -21,8 +21,8 @@ int netlink_send(int fd, struct iovec *parts, size_t len);
 /* Each message from the kernel; NULL when no more is there yet, before it is waited for. 0 to go
  * on, 1 when it was the last, a negative errno to give up. */
 typedef int (*netlink_message_fn)(const struct nlmsghdr *message, void *userdata);
-/* Until `message` ends it: 0, its errno, or one of the socket. The deadline is for waiting alone,
- * -ETIMEDOUT: what is there already is taken even later. */
+/* Until `message` ends it: 0, its errno, or one of the socket. The deadline is for waiting, and
+ * between the parts of a dump: the answer to a change that is there already is taken even later. */
 int netlink_receive(int fd, const struct deadline *deadline, netlink_message_fn message,
 		    void *userdata);
 

@@ -198,11 +198,8 @@ static int take_flow(struct flow_search *search, const struct nlmsghdr *message)
 static int conntrack_take_answer(const struct nlmsghdr *message, void *userdata)
 {
 	struct flow_search *search = userdata;
-	int r = deadline_check(search->deadline);
+	int r;
 
-	/* Not only where it waits: a long dump always has its next part ready. */
-	if (r < 0)
-		return r;
 	if (!message || message->nlmsg_seq != search->sequence)
 		return 0;
 	if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {
@@ -216,8 +213,10 @@ static int conntrack_take_answer(const struct nlmsghdr *message, void *userdata)
 static int conntrack_exchange(struct flow_search *search, struct nlmsghdr *message)
 {
 	struct iovec part = { message, message->nlmsg_len };
-	int r;
+	int r = deadline_check(search->deadline);
 
+	if (r < 0)
+		return r;
 	message->nlmsg_seq = ++search->sequence;
 	r = netlink_send(search->fd, &part, 1);
 	if (r == 0)
@@ -341,9 +340,8 @@ int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const st
 	case -ENOMEM:
 		return error_oom(error);
 	case -ETIMEDOUT:
-		return error_set(error, r, BN_REASON_TIMEOUT,
-				 "the time for the call was over before stale UDP flows were "
-				 "dropped; allow it more");
+	case -ECANCELED:
+		return deadline_error(error, r, "before stale UDP flows were dropped");
 	case -EPERM:
 		return error_set(error, r, BN_REASON_PRIVILEGE,
 				 "no privilege to drop UDP flows: run as root or with "

@@ -80,7 +80,7 @@ static int take_port(const struct addr *addr, uint8_t protocol, uint16_t number,
 }
 
 static int port_error(const struct addr *addr, uint8_t protocol, uint16_t number, int code,
-		      struct error *error)
+		      const struct deadline *deadline, struct error *error)
 {
 	char text[ADDR_TEXT_MAX], owner[SOCKET_OWNER_MAX];
 	const char *name = protocol_name(protocol);
@@ -88,7 +88,7 @@ static int port_error(const struct addr *addr, uint8_t protocol, uint16_t number
 	addr_format(addr, text);
 	switch (code) {
 	case -EADDRINUSE:
-		socket_owner(addr, protocol, number, owner);
+		socket_owner(addr, protocol, number, deadline, owner);
 		return error_set(error, code, BN_REASON_PORT_LISTENER,
 				 "host port %u/%s is used by %s; stop it or choose another port",
 				 number, name, owner[0] ? owner : "a process of this host");
@@ -143,7 +143,8 @@ static void mark_suspect(void *userdata, const struct socket_info *info)
 
 /* Kernels before 6.8 don't list sockets of TCP that are bound and do not listen, and some list
  * none: a socket of our own shows it. */
-static void list_suspects(uint8_t protocol, struct suspects *suspects)
+static void list_suspects(uint8_t protocol, const struct deadline *deadline,
+			  struct suspects *suspects)
 {
 	const struct addr any = { .family = AF_INET };
 	struct sockaddr_in own = { 0 };
@@ -153,9 +154,9 @@ static void list_suspects(uint8_t protocol, struct suspects *suspects)
 	if (take_port(&any, protocol, 0, true, &fd) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&own, &len) < 0)
 		return;
-	if (sockets_each(AF_INET, protocol, mark_suspect, suspects) < 0)
+	if (sockets_each(AF_INET, protocol, deadline, mark_suspect, suspects) < 0)
 		return;
-	sockets_each(AF_INET6, protocol, mark_suspect, suspects);
+	sockets_each(AF_INET6, protocol, deadline, mark_suspect, suspects);
 	suspects->listed = bit_is_set(suspects->bits, ntohs(own.sin_port));
 }
 
@@ -166,7 +167,16 @@ static bool is_clear(const struct suspects *suspects, const struct addr *addr, u
 	       (addr_is_unspecified(addr) || addr_compare(&suspects->host, addr) == 0);
 }
 
-static int check_mapping(const struct port *port, struct suspects *suspects, struct error *error)
+/* Thousands may have to be tried. */
+static int check_time(const struct deadline *deadline, uint16_t number, struct error *error)
+{
+	int r = deadline_check(deadline);
+
+	return r < 0 ? deadline_error(error, r, "before host port %u was tried", number) : 0;
+}
+
+static int check_mapping(const struct port *port, struct suspects *suspects,
+			 const struct deadline *deadline, struct error *error)
 {
 	for_each_family(family) {
 		struct addr addr;
@@ -180,9 +190,13 @@ static int check_mapping(const struct port *port, struct suspects *suspects, str
 
 			if (is_clear(suspects, &addr, number))
 				continue;
+			r = check_time(deadline, number, error);
+			if (r < 0)
+				return r;
 			r = take_port(&addr, port->protocol, number, false, &fd);
 			if (r < 0)
-				return port_error(&addr, port->protocol, number, r, error);
+				return port_error(&addr, port->protocol, number, r, deadline,
+						  error);
 			if (r == 1)
 				break;
 			if (suspects)
@@ -193,7 +207,7 @@ static int check_mapping(const struct port *port, struct suspects *suspects, str
 }
 
 static int check_protocol(const struct port *ports, size_t len, uint8_t protocol,
-			  struct error *error)
+			  const struct deadline *deadline, struct error *error)
 {
 	CLEANUP_FREE struct suspects *suspects = NULL;
 	size_t total = 0;
@@ -207,42 +221,46 @@ static int check_protocol(const struct port *ports, size_t len, uint8_t protocol
 		suspects = calloc(1, sizeof(*suspects));
 		if (!suspects)
 			return error_oom(error);
-		list_suspects(protocol, suspects);
+		list_suspects(protocol, deadline, suspects);
 	}
 	for (size_t i = 0; r == 0 && i < len; i++) {
 		if (ports[i].protocol == protocol)
-			r = check_mapping(&ports[i], suspects, error);
+			r = check_mapping(&ports[i], suspects, deadline, error);
 	}
 	return r;
 }
 
-int hostport_check(const struct port *ports, size_t len, struct error *error)
+int hostport_check(const struct port *ports, size_t len, const struct deadline *deadline,
+		   struct error *error)
 {
 	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
 	int r = FAULT("link.hostport.check");
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(protocols); i++)
-		r = check_protocol(ports, len, protocols[i], error);
+		r = check_protocol(ports, len, protocols[i], deadline, error);
 	return r;
 }
 
-static int hold_port(const struct addr *addr, uint8_t protocol, uint16_t number, fd_vector *fds,
-		     struct error *error)
+static int hold_port(const struct addr *addr, uint8_t protocol, uint16_t number,
+		     const struct deadline *deadline, fd_vector *fds, struct error *error)
 {
 	CLEANUP_CLOSE int fd = -1;
-	int r;
+	int r = check_time(deadline, number, error);
 
+	if (r < 0)
+		return r;
 	if (vector_reserve(fds, 1) < 0)
 		return error_oom(error);
 	r = take_port(addr, protocol, number, true, &fd);
 	if (r < 0)
-		return port_error(addr, protocol, number, r, error);
+		return port_error(addr, protocol, number, r, deadline, error);
 	if (r == 0)
 		fds->items[fds->len++] = take_fd(&fd);
 	return 0;
 }
 
-int hostport_hold(const struct port *port, fd_vector *fds, struct error *error)
+int hostport_hold(const struct port *port, const struct deadline *deadline, fd_vector *fds,
+		  struct error *error)
 {
 	size_t before = fds->len;
 	int r = 0;
@@ -253,8 +271,8 @@ int hostport_hold(const struct port *port, fd_vector *fds, struct error *error)
 		if (!bind_address(port, family, &addr))
 			continue;
 		for (uint32_t n = 0; r == 0 && n < port->count; n++)
-			r = hold_port(&addr, port->protocol, (uint16_t)(port->host_port + n), fds,
-				      error);
+			r = hold_port(&addr, port->protocol, (uint16_t)(port->host_port + n),
+				      deadline, fds, error);
 	}
 	while (r < 0 && fds->len > before)
 		close(fds->items[--fds->len]);

@@ -155,12 +155,14 @@ int host_give_back(struct link_handle *handle, const char *found, bool forwardin
  * BN_REASON_PORT_LISTENER; the sentence names the process where /proc shows it. A protocol without
  * sockets in this kernel (SCTP) is passed over. Addresses not of this host: -EADDRNOTAVAIL.
  */
-int hostport_check(const struct port *ports, size_t len, struct error *error);
+int hostport_check(const struct port *ports, size_t len, const struct deadline *deadline,
+		   struct error *error);
 
 /* Sockets bound to every host port of the mapping, both families for no address. Appends to the
  * vector; on failure those appended are closed. */
 typedef VECTOR(int) fd_vector;
-int hostport_hold(const struct port *port, fd_vector *fds, struct error *error);
+int hostport_hold(const struct port *port, const struct deadline *deadline, fd_vector *fds,
+		  struct error *error);
 
 /* ip_local_port_range less ip_local_reserved_ports: is this port one to pick for port 0? */
 struct ephemeral_ports {

@@ -96,10 +96,11 @@ struct socket_info {
 };
 typedef void (*socket_fn)(void *userdata, const struct socket_info *socket);
 /* Every TCP or UDP socket that is bound, of a family. -EOPNOTSUPP where the kernel can't tell. */
-int sockets_each(int family, uint8_t protocol, socket_fn function, void *userdata);
-/* "process 1234 (nginx)" that has the port, or "" if it can't be found. */
+int sockets_each(int family, uint8_t protocol, const struct deadline *deadline, socket_fn function,
+		 void *userdata);
+/* "process 1234 (nginx)" that has the port, or "" if it can't be found in time. */
 #define SOCKET_OWNER_MAX 64
 void socket_owner(const struct addr *addr, uint8_t protocol, uint16_t port,
-		  char ret_owner[static SOCKET_OWNER_MAX]);
+		  const struct deadline *deadline, char ret_owner[static SOCKET_OWNER_MAX]);
 
 #endif

@@ -291,12 +291,11 @@ int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code, 
 		error_set_kernel(error, batch->kernel);
 	if (code == -ENOMEM)
 		return error_oom(error);
+	if (deadline_ended(code))
+		return deadline_error(error, code, "before it could %s", what);
 	if (code == -EPERM) {
 		reason = BN_REASON_PRIVILEGE;
 		hint = "; run as root or with CAP_NET_ADMIN and CAP_SYS_ADMIN";
-	} else if (code == -ETIMEDOUT) {
-		reason = BN_REASON_TIMEOUT;
-		hint = "; try again or allow the call more time";
 	}
 	if (batch && batch->kernel[0])
 		return error_set(error, code, reason, "cannot %s: %s (the kernel says: %s)%s", what,

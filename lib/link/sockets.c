@@ -43,7 +43,8 @@ static int take_socket(void *userdata, const struct nlmsghdr *reply)
 	return 0;
 }
 
-int sockets_each(int family, uint8_t protocol, socket_fn function, void *userdata)
+int sockets_each(int family, uint8_t protocol, const struct deadline *deadline, socket_fn function,
+		 void *userdata)
 {
 	struct inet_diag_req_v2 query = {
 		.sdiag_family = (uint8_t)family,
@@ -52,7 +53,9 @@ int sockets_each(int family, uint8_t protocol, socket_fn function, void *userdat
 	};
 	struct socket_walk walk = { function, userdata };
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_socket, .userdata = &walk };
-	CLEANUP_RTNL struct link_handle handle = { .fd = -1, .single_use = true };
+	CLEANUP_RTNL struct link_handle handle = { .fd = -1,
+						   .single_use = true,
+						   .deadline = deadline };
 	int r;
 
 	r = rtnl_open_family(&handle, NETLINK_SOCK_DIAG);
@@ -130,7 +133,8 @@ static void describe_process(int proc, const char *process, char owner[static SO
 	snprintf(owner, SOCKET_OWNER_MAX, "process %.20s (%s)", process, name);
 }
 
-static void find_process(uint32_t inode, char owner[static SOCKET_OWNER_MAX])
+static void find_process(uint32_t inode, const struct deadline *deadline,
+			 char owner[static SOCKET_OWNER_MAX])
 {
 	unsigned int links = LINKS_MAX;
 	struct dirent *entry;
@@ -140,7 +144,7 @@ static void find_process(uint32_t inode, char owner[static SOCKET_OWNER_MAX])
 	if (!proc)
 		return;
 	snprintf(target, sizeof(target), "socket:[%u]", inode);
-	while (links > 0 && (entry = readdir(proc))) {
+	while (links > 0 && deadline_check(deadline) == 0 && (entry = readdir(proc))) {
 		if (!isdigit((unsigned char)entry->d_name[0]) ||
 		    !process_has(dirfd(proc), entry->d_name, target, &links))
 			continue;
@@ -151,16 +155,16 @@ static void find_process(uint32_t inode, char owner[static SOCKET_OWNER_MAX])
 }
 
 void socket_owner(const struct addr *addr, uint8_t protocol, uint16_t port,
-		  char ret_owner[static SOCKET_OWNER_MAX])
+		  const struct deadline *deadline, char ret_owner[static SOCKET_OWNER_MAX])
 {
 	struct owner_query query = { .addr = addr, .port = port };
 
 	ret_owner[0] = '\0';
-	sockets_each(addr->family, protocol, match_owner, &query);
+	sockets_each(addr->family, protocol, deadline, match_owner, &query);
 	/* A socket of IPv6 may hold the port for IPv4 too. */
 	if (!query.inode)
-		sockets_each(addr->family == AF_INET ? AF_INET6 : AF_INET, protocol, match_owner,
-			     &query);
+		sockets_each(addr->family == AF_INET ? AF_INET6 : AF_INET, protocol, deadline,
+			     match_owner, &query);
 	if (query.inode)
-		find_process(query.inode, ret_owner);
+		find_process(query.inode, deadline, ret_owner);
 }

@@ -251,6 +251,10 @@ int ctx_open(bn_ctx *ctx, enum ctx_need need)
 	error_clear(&ctx->error);
 	ctx->changed = false;
 	ctx->deadline = deadline_after(ctx->timeout_ms);
+	ctx->deadline.cancel = &ctx->cancel;
+	r = deadline_check(&ctx->deadline);
+	if (r < 0)
+		return deadline_error(&ctx->error, r, "before it began");
 
 	r = open_store(ctx, need == CTX_CHANGE);
 	if (r < 0)

@@ -11,7 +11,8 @@
 #include "store/store.h"
 
 struct bn_ctx {
-	pid_t pid; /* a child must not use its parent's context */
+	pid_t pid;        /* a child must not use its parent's context */
+	atomic_bool busy; /* a call runs: all below is its own, but for `cancel` */
 
 	/* settings */
 	char state_dir[PATH_MAX];
@@ -31,6 +32,7 @@ struct bn_ctx {
 
 	uint64_t namespace_device, namespace_inode; /* where the sockets were opened; 0: none */
 
+	struct cancel cancel;
 	struct deadline deadline; /* of the running call; store, link and firewall point to it */
 	uint32_t recover_ms;      /* left to it for what dead processes left */
 	bool changed;             /* the running operation has, or may have, changed the kernel */

@@ -83,7 +83,7 @@ static int is_free(bn_ctx *ctx, const struct endpoint *endpoint, const struct po
 	r = store_port_taken(ctx->store, port, &ctx->error);
 	if (r)
 		return r < 0 ? r : 0;
-	r = hostport_check(&side, 1, &ctx->error);
+	r = hostport_check(&side, 1, &ctx->deadline, &ctx->error);
 	if (r == -EADDRINUSE) {
 		error_clear(&ctx->error);
 		return 0;
@@ -217,8 +217,8 @@ int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector 
 		return error_oom(&ctx->error);
 	for (size_t i = 0; i < ports->len; i++)
 		sides[i] = host_side(endpoint, &ports->items[i]);
-	r = ports->len ? hostport_check(sides, ports->len, &ctx->error) : 0;
+	r = ports->len ? hostport_check(sides, ports->len, &ctx->deadline, &ctx->error) : 0;
 	for (size_t i = 0; hold && i < ports->len && r >= 0; i++)
-		r = hostport_hold(&sides[i], vector_push(ret_held), &ctx->error);
+		r = hostport_hold(&sides[i], &ctx->deadline, vector_push(ret_held), &ctx->error);
 	return r;
 }

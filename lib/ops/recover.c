@@ -212,9 +212,9 @@ static bool is_to_be_tried_again(bn_ctx *ctx, int r, unsigned int attempt, int *
 		return false;
 	recover_dead(ctx);
 	r = deadline_pause(&ctx->deadline, attempt);
-	if (r == 0)
-		return true;
-	return false;
+	if (r == -ECANCELED)
+		*ret_r = deadline_error(&ctx->error, r, "while another call was at the same");
+	return r == 0;
 }
 
 int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve, void *verb,

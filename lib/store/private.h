@@ -96,6 +96,7 @@ struct store {
 	struct process self;
 	bool read_only;
 	bool in_transaction; /* one that may write */
+	bool is_ending;      /* it is being committed or rolled back, which nothing breaks off */
 	const struct deadline *deadline;
 	/* of the transaction: locks to drop if it is rolled back, and once it is committed */
 	id_vector opened, closed;

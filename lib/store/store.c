@@ -19,6 +19,8 @@ static const char make_settings[] = "PRAGMA page_size = 1024; PRAGMA journal_mod
 static const char open_settings[] =
 	"PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 1000;";
 
+#define PROGRESS_STEPS 1000 /* some 20 us */
+
 static int on_busy(void *data, int attempt)
 {
 	const struct store *store = data;
@@ -26,12 +28,23 @@ static int on_busy(void *data, int attempt)
 	return deadline_pause(store->deadline, (unsigned int)attempt) == 0;
 }
 
+/* Asked every so many steps of a statement: non-zero breaks it off. What ends a transaction must
+ * not be. */
+static int on_progress(void *data)
+{
+	const struct store *store = data;
+
+	return !store->is_ending && deadline_check(store->deadline) < 0;
+}
+
 int store_busy_error(struct store *store, struct error *error)
 {
-	return error_set(error, -ETIMEDOUT, BN_REASON_TIMEOUT,
-			 "the state in %s stayed locked by another process until the time limit; "
-			 "try again or allow more time",
-			 store->directory);
+	int r = deadline_check(store->deadline);
+
+	/* some locks SQLite does not wait for */
+	return deadline_error(error, r < 0 ? r : -ETIMEDOUT,
+			      "while the state in %s was locked by another process",
+			      store->directory);
 }
 
 static int errno_of(int code, int system)
@@ -62,6 +75,10 @@ int store_error(struct store *store, struct error *error)
 
 	if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_PROTOCOL)
 		return store_busy_error(store, error);
+	if ((code & 0xff) == SQLITE_INTERRUPT)
+		return deadline_error(error, deadline_check(store->deadline),
+				      "before the state in %s was read or written",
+				      store->directory);
 	if (number == ENOMEM)
 		return error_oom(error);
 	if (number == EBADMSG)
@@ -134,6 +151,7 @@ static int open_database(struct store *store, const char *path, int flags, struc
 	if (sqlite3_open_v2(path, &store->database, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
 		return store->database ? store_error(store, error) : error_oom(error);
 	sqlite3_busy_handler(store->database, on_busy, store);
+	sqlite3_progress_handler(store->database, PROGRESS_STEPS, on_progress, store);
 	/* Else the last to close would remove the journal, and without one a reader that may not
 	 * write in the directory can't open the database. */
 	sqlite3_db_config(store->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -274,12 +292,26 @@ int store_begin(struct store *store, struct error *error)
 	if (store->read_only)
 		return error_set(error, -EROFS, BN_REASON_STATE,
 				 "the state in %s was opened for reading only", store->directory);
+	r = deadline_check(store->deadline);
+	if (r < 0)
+		return deadline_error(error, r, "before the state in %s could be changed",
+				      store->directory);
 	r = begin(store, STATEMENT_BEGIN, error);
 	if (r < 0)
 		return r;
 	forget_transaction(store);
 	store->in_transaction = true;
 	return 0;
+}
+
+static int end_transaction(struct store *store, enum statement how, struct error *error)
+{
+	int r;
+
+	store->is_ending = true;
+	r = statement_run(store, how, NULL, error);
+	store->is_ending = false;
+	return r;
 }
 
 int store_commit(struct store *store, struct error *error)
@@ -292,7 +324,7 @@ int store_commit(struct store *store, struct error *error)
 	if (r < 0)
 		r = injected_error(store, r, error);
 	else
-		r = statement_run(store, STATEMENT_COMMIT, NULL, error);
+		r = end_transaction(store, STATEMENT_COMMIT, error);
 	if (r < 0) {
 		store_rollback(store);
 		return r;
@@ -313,7 +345,7 @@ void store_rollback(struct store *store)
 {
 	/* SQLite has rolled back by itself after some failures, and says so with an error. */
 	if (store->database && !sqlite3_get_autocommit(store->database))
-		statement_run(store, STATEMENT_ROLLBACK, NULL, NULL);
+		end_transaction(store, STATEMENT_ROLLBACK, NULL);
 	if (!store->in_transaction)
 		return;
 	operations_unlock(store, &store->opened);

@@ -28,7 +28,7 @@ check symbols-manual same_lines header "$header" man "$manual"
 
 versions()
 {
-	! nm -D --defined-only "$library" | grep ' bn_' | grep -v '@@LIBBRIDGENET_0\.1$'
+	! nm -D --defined-only "$library" | grep ' bn_' | grep -v '@@LIBBRIDGENET_0\.[12]$'
 }
 check symbols-versions versions
 

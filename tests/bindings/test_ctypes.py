@@ -258,6 +258,12 @@ class Context(Case):
         bn.call(bn.bn_network_delete, ctx, "logged", 0)
         bn.call(bn.bn_ctx_set_log, ctx, bn.LogFunction(), None)
 
+    def test_cancelled(self):
+        bn.bn_ctx_cancel(None)
+        bn.bn_ctx_cancel(self.ctx)
+        self.fails(errno.ECANCELED, bn.BN_REASON_CANCELLED, bn.bn_networks_list, self.ctx, 0)
+        self.keep(bn.new(bn.bn_networks_list, self.ctx, 0))
+
     def test_settings_are_refused_after_the_first_verb(self):
         self.keep(bn.new(bn.bn_networks_list, self.ctx, 0))
         for function, value in ((bn.bn_ctx_set_state_dir, "/x"),

@@ -385,7 +385,7 @@ static int check_port(const char *host, uint16_t first, uint16_t count, uint8_t 
 	if (host)
 		port.host_addr = address(host);
 	error_clear(&error);
-	return hostport_check(&port, 1, &error);
+	return hostport_check(&port, 1, NULL, &error);
 }
 
 /* The same verdict for one port, by bind, and for one of many, by listing. */
@@ -448,16 +448,16 @@ static void test_hostport_hold(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(hostport_hold(&port, &fds, &error), 0);
+	assert_int_equal(hostport_hold(&port, NULL, &fds, &error), 0);
 	assert_int_equal(fds.len, 6);
 	assert_taken(18092, IPPROTO_TCP);
-	assert_int_equal(hostport_hold(&port, &fds, &error), -EADDRINUSE);
+	assert_int_equal(hostport_hold(&port, NULL, &fds, &error), -EADDRINUSE);
 	assert_int_equal(fds.len, 6);
 	while (fds.len > 0)
 		close(fds.items[--fds.len]);
 	assert_free(18092, IPPROTO_TCP);
 	fd = listener(AF_INET, "0.0.0.0", 18092, SOCK_STREAM, true);
-	assert_int_equal(hostport_hold(&port, &fds, &error), -EADDRINUSE);
+	assert_int_equal(hostport_hold(&port, NULL, &fds, &error), -EADDRINUSE);
 	assert_int_equal(fds.len, 0);
 	close(fd);
 	assert_free(18091, IPPROTO_TCP);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define STATE_DIR "/tmp/bn-verbs-XXXXXX"
-static char state_dir[] = STATE_DIR;
+char state_dir[] = STATE_DIR;
 const char *backend;
 void (*verb_begins)(void);
 static pid_t sandbox_pid;

@@ -16,6 +16,7 @@
 typedef int (*verb_fn)(bn_ctx *ctx);
 
 extern const char *backend; /* of the contexts */
+extern char state_dir[];    /* theirs */
 
 /* NULL, or called when all is made up that a verb is asked for. */
 extern void (*verb_begins)(void);

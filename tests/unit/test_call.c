@@ -95,7 +95,7 @@ static void test_leaks_are_caught(void **state)
 	assert_caught(&changing, -ENOTCONN, BN_REASON_NONE, NULL);
 	assert_caught(&changing, -ERANGE, BN_REASON_NONE, NULL);
 	/* what looks at less may return less */
-	assert_caught(&reading, -EBUSY, BN_REASON_INVALID, "at work");
+	assert_caught(&reading, -EADDRINUSE, BN_REASON_PORT_IN_USE, "taken");
 	assert_caught(&setting, -EIO, BN_REASON_INVALID, "not of a verb");
 }
 

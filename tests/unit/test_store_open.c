@@ -20,6 +20,9 @@ static void test_deadline(void **state)
 	assert_in_range(waited, 50, 1000);
 	assert_says(f->directory);
 	store_rollback(f->store);
+	/* also without waiting */
+	assert_fails(store_begin(other, &f->error), -ETIMEDOUT, BN_REASON_TIMEOUT);
+	deadline.end = 0;
 	assert_ok(store_begin(other, &f->error));
 	store_close(other); /* rolls back */
 	assert_ok(store_begin(f->store, &f->error));
@@ -33,7 +36,7 @@ static void test_open_deadline(void **state)
 	struct store *other = NULL;
 	char path[128];
 	sqlite3 *database;
-	struct deadline deadline;
+	struct deadline deadline = { 0 };
 	uint64_t start;
 
 	store_close(f->store);

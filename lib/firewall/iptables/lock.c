@@ -10,6 +10,10 @@ int xtables_lock(const char *path, const struct deadline *deadline, int *ret_fd,
 		 struct error *error)
 {
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
+	int r = deadline_check(deadline);
+
+	if (r < 0)
+		return deadline_error(error, r, "before the xtables lock %s was taken", path);
 
 	if (fd < 0)
 		return error_set(error, -errno, error_reason(errno, BN_REASON_KERNEL),
@@ -21,11 +25,10 @@ int xtables_lock(const char *path, const struct deadline *deadline, int *ret_fd,
 			return error_set(error, -errno, BN_REASON_KERNEL,
 					 "can't lock %s: %s; is that file system able to lock?",
 					 path, errno_text(errno));
-		if (deadline_pause(deadline, attempt) < 0)
-			return error_set(error, -ETIMEDOUT, BN_REASON_TIMEOUT,
-					 "another program held the xtables lock %s until the time "
-					 "limit; end it, or allow more time",
-					 path);
+		r = deadline_pause(deadline, attempt);
+		if (r < 0)
+			return deadline_error(
+				error, r, "while another program held the xtables lock %s", path);
 	}
 	*ret_fd = take_fd(&fd);
 	return 0;

@@ -258,6 +258,8 @@ static int write_elements(struct change *change)
 	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
 		if (!change->add.items[i].skip)
 			r = element_writer_put(&add, &change->add.items[i]);
+		if (r == 0)
+			r = deadline_check(change->nft->base.deadline);
 	}
 	if (change->nft->sequence != change->base_end)
 		change->empty = false;
@@ -423,6 +425,10 @@ int nft_apply(struct firewall *firewall, const struct firewall_change *change, s
 	struct nft_reply reply = { 0 };
 	int r;
 
+	/* planning many ports took its time, and so does encoding them */
+	r = deadline_check(firewall->deadline);
+	if (r < 0)
+		return nft_error(error, r, &reply, "change the nftables rules");
 	r = nft_elements_encode(change->remove, change->remove_len, &work.remove, error);
 	if (r == 0)
 		r = nft_elements_encode(change->add, change->add_len, &work.add, error);

@@ -227,10 +227,8 @@ int nft_error(struct error *error, int r, const struct nft_reply *reply, const c
 
 	if (r == -ENOMEM)
 		return error_oom(error);
-	if (r == -ETIMEDOUT)
-		return error_set(error, r, BN_REASON_TIMEOUT,
-				 "the time for the call was over before it could %s; allow it more",
-				 what);
+	if (deadline_ended(r))
+		return deadline_error(error, r, "before it could %s", what);
 	if (r == -EPERM || r == -EACCES)
 		r = error_set(error, -EPERM, BN_REASON_PRIVILEGE,
 			      "no privilege to %s: run as root or with CAP_NET_ADMIN", what);
