@@ -12,7 +12,9 @@
  *  - Strings are UTF-8, ended by NUL. Setters copy what they are given. Getters return memory that
  *    belongs to the object asked and lives as long as it does; they never return NULL unless said.
  *    Of NULL, and past the end, they say "", 0 or NULL.
- *  - Specs are inputs, built with setters and judged as a whole by the call that takes them.
+ *  - Specs are inputs, built with setters and judged as a whole by the call that takes them. A spec
+ *    or list keeps the first failure of a setter, which that call then fails with, in words: who
+ *    does not look at what setters return misses nothing.
  *    Networks, endpoints, ports, rules and lists are snapshots: they never change, hold no pointer
  *    to the context and may be freed in any order. Freeing NULL does nothing.
  *  - flags is 0 or the flags named for that call; any other bit is -EINVAL.

@@ -41,8 +41,18 @@ int api_leave(bn_ctx *ctx, const struct api_call *call, int r);
 int api_missing(bn_ctx *ctx, const char *what);
 int api_oom(bn_ctx *ctx);
 
+/* The first setter that failed: its caller may not have looked, and the verb will say it. */
+struct spec_failure {
+	int code; /* negative errno, 0 for none */
+	const char *setter;
+	char value[64]; /* the beginning of what it was given, "" for NULL */
+};
+/* 0, or that code with its sentence. */
+int spec_failure_error(const struct spec_failure *failure, struct error *error);
+
 struct bn_name_list {
 	VECTOR(char *) names;
+	struct spec_failure failure;
 };
 
 /* Specs keep what they were given as text; the verb judges it. */
@@ -53,19 +63,22 @@ struct bn_network_spec {
 	uint32_t mtu;
 	char *bridge;
 	struct options options;
+	struct spec_failure failure;
 };
 /* The parsed form; *reserved is what request->reserved points to. */
-int network_spec_parse(const struct bn_network_spec *spec, struct network_request *request,
-		       struct addr **reserved, struct error *error);
+int network_spec_parse(const struct bn_network_spec *spec, const struct deadline *deadline,
+		       struct network_request *request, struct addr **reserved,
+		       struct error *error);
 
 struct bn_port_spec {
 	char *mapping;
 };
 struct bn_port_spec_list {
 	VECTOR(struct bn_port_spec) specs;
+	struct spec_failure failure;
 };
-int port_specs_parse(const struct bn_port_spec *specs, size_t len, struct port_request **requests,
-		     struct error *error);
+int port_specs_parse(const struct bn_port_spec *specs, size_t len, const struct deadline *deadline,
+		     struct port_request **requests, struct error *error);
 
 struct bn_endpoint_spec {
 	char *network, *endpoint;
@@ -77,10 +90,12 @@ struct bn_endpoint_spec {
 	int gateway_priority;
 	struct options options;
 	struct bn_port_spec_list ports;
+	struct spec_failure failure;
 };
 /* The caller clears request->endpoint and frees *ports. */
-int endpoint_spec_parse(const struct bn_endpoint_spec *spec, struct endpoint_request *request,
-			struct port_request **ports, struct error *error);
+int endpoint_spec_parse(const struct bn_endpoint_spec *spec, const struct deadline *deadline,
+			struct endpoint_request *request, struct port_request **ports,
+			struct error *error);
 
 struct bn_interface {
 	struct interface data;

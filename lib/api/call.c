@@ -10,7 +10,8 @@
 /* What any verb may return; each need has those of the needs before it too. */
 static const short common_errnos[][20] = {
 	[CTX_READ] = {
-		API_ERRNO(EINVAL, "An argument is NULL or malformed, flags has a bit that the call "
+		API_ERRNO(EINVAL, "An argument is NULL or malformed, as one of a spec's setters "
+				  "was given it, flags has a bit that the call "
 				  "does not know, or the beginning of an id fits more than one "
 				  "network."),
 		API_ERRNO(ECHILD, "The context was made before a fork; make one in the child."),

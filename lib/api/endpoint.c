@@ -117,6 +117,8 @@ static const struct api_call endpoint_attach = {
 				 "endpoint."),
 		API_ERRNO(EINVAL, "A name, address, MAC, route, port or option value is malformed, "
 				  "the file is no network namespace, or no namespace is named."),
+		API_ERRNO(EBADF, "bn_endpoint_spec_set_sandbox_fd() had been given no open "
+				 "descriptor."),
 		API_ERRNO(ENAMETOOLONG, "A name is longer than an endpoint's or an interface's can "
 					"be, or the path of the namespace too long."),
 		API_ERRNO(EOPNOTSUPP, "An option is not known, or a port can't be published "
@@ -146,7 +148,7 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 		r = error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 			      "holding ports needs a result that keeps the descriptors");
 	if (r >= 0)
-		r = endpoint_spec_parse(spec, &request, &ports, &ctx->error);
+		r = endpoint_spec_parse(spec, &ctx->deadline, &request, &ports, &ctx->error);
 	if (r >= 0 && ret_endpoint) {
 		endpoint = calloc(1, sizeof(*endpoint));
 		result = (struct result){ prepare_attached, endpoint };
@@ -176,8 +178,9 @@ static const struct api_call endpoint_detach = {
 	},
 };
 
+/* list_failure: of the list that the ids come from. */
 static int detach(bn_ctx *ctx, const char *network, const char *const *ids, size_t len,
-		  uint32_t flags)
+		  const struct spec_failure *list_failure, uint32_t flags)
 {
 	int r;
 
@@ -185,15 +188,19 @@ static int detach(bn_ctx *ctx, const char *network, const char *const *ids, size
 		return api_missing(ctx, "the network");
 	r = api_enter(ctx, &endpoint_detach, flags);
 	if (r >= 0)
+		r = spec_failure_error(list_failure, &ctx->error);
+	if (r >= 0)
 		r = ops_detach(ctx, network, ids, len, flags);
 	return api_leave(ctx, &endpoint_detach, r);
 }
+
+static const struct spec_failure no_failure;
 
 int bn_endpoint_detach(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags)
 {
 	if (!endpoint)
 		return api_missing(ctx, "the endpoint");
-	return detach(ctx, network, &endpoint, 1, flags);
+	return detach(ctx, network, &endpoint, 1, &no_failure, flags);
 }
 
 int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *endpoints,
@@ -202,7 +209,7 @@ int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *en
 	if (!endpoints)
 		return api_missing(ctx, "the list of endpoints");
 	return detach(ctx, network, (const char *const *)endpoints->names.items,
-		      endpoints->names.len, flags);
+		      endpoints->names.len, &endpoints->failure, flags);
 }
 
 /* Rows are sorted: networks by name, endpoints and ports likewise below them. */

@@ -106,7 +106,7 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		return api_missing(ctx, "the network spec");
 	r = api_enter(ctx, &network_create, flags);
 	if (r >= 0)
-		r = network_spec_parse(spec, &request, &reserved, &ctx->error);
+		r = network_spec_parse(spec, &ctx->deadline, &request, &reserved, &ctx->error);
 	if (r >= 0 && ret_network) {
 		network = calloc(1, sizeof(*network));
 		result = (struct result){ prepare_created, network };

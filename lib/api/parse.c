@@ -4,6 +4,14 @@
 
 #include "api/api.h"
 
+/* There may be any number of them. */
+static int parse_check(const struct deadline *deadline, size_t i, struct error *error)
+{
+	int r = i % 256 ? 0 : deadline_check(deadline);
+
+	return r < 0 ? deadline_error(error, r, "before the spec was read") : 0;
+}
+
 static int parse_address(const char *text, const char *what, struct addr *ret_addr,
 			 struct error *error)
 {
@@ -125,24 +133,28 @@ static int parse_mtu(const struct bn_network_spec *spec, struct network_request 
 	return 0;
 }
 
-static int parse_reserved(const struct bn_name_list *texts, struct network_request *request,
-			  struct addr **reserved, struct error *error)
+static int parse_reserved(const struct bn_name_list *texts, const struct deadline *deadline,
+			  struct network_request *request, struct addr **reserved,
+			  struct error *error)
 {
 	int r = 0;
 
 	*reserved = calloc(texts->names.len + 1, sizeof(**reserved));
 	if (!*reserved)
 		return error_oom(error);
-	for (size_t i = 0; i < texts->names.len && r >= 0; i++)
-		r = parse_address(texts->names.items[i], "reserved address", &(*reserved)[i],
-				  error);
+	for (size_t i = 0; i < texts->names.len && r >= 0; i++) {
+		r = parse_check(deadline, i, error);
+		if (r >= 0)
+			r = parse_address(texts->names.items[i], "reserved address",
+					  &(*reserved)[i], error);
+	}
 	request->reserved = *reserved;
 	request->reserved_len = texts->names.len;
 	return r;
 }
 
-int network_spec_parse(const struct bn_network_spec *spec, struct network_request *request,
-		       struct addr **reserved, struct error *error)
+int network_spec_parse(const struct bn_network_spec *spec, const struct deadline *deadline,
+		       struct network_request *request, struct addr **reserved, struct error *error)
 {
 	int r;
 
@@ -151,7 +163,9 @@ int network_spec_parse(const struct bn_network_spec *spec, struct network_reques
 		.bridge = spec->bridge,
 		.options = &spec->options,
 	};
-	r = network_name_check(spec->name, error);
+	r = spec_failure_error(&spec->failure, error);
+	if (r >= 0)
+		r = network_name_check(spec->name, error);
 	if (r >= 0 && spec->bridge[0])
 		r = interface_name_check(spec->bridge, error);
 	if (r >= 0)
@@ -164,19 +178,22 @@ int network_spec_parse(const struct bn_network_spec *spec, struct network_reques
 		r = parse_families(spec, request, error);
 	if (r >= 0)
 		r = parse_mtu(spec, request, error);
-	return r < 0 ? r : parse_reserved(&spec->reserved, request, reserved, error);
+	return r < 0 ? r : parse_reserved(&spec->reserved, deadline, request, reserved, error);
 }
 
-int port_specs_parse(const struct bn_port_spec *specs, size_t len, struct port_request **requests,
-		     struct error *error)
+int port_specs_parse(const struct bn_port_spec *specs, size_t len, const struct deadline *deadline,
+		     struct port_request **requests, struct error *error)
 {
 	int r = 0;
 
 	*requests = calloc(len + 1, sizeof(**requests));
 	if (!*requests)
 		return error_oom(error);
-	for (size_t i = 0; i < len && r >= 0; i++)
-		r = port_parse(specs[i].mapping, &(*requests)[i], error);
+	for (size_t i = 0; i < len && r >= 0; i++) {
+		r = parse_check(deadline, i, error);
+		if (r >= 0)
+			r = port_parse(specs[i].mapping, &(*requests)[i], error);
+	}
 	return r;
 }
 
@@ -202,8 +219,8 @@ static int parse_addresses(const struct bn_name_list *texts, struct endpoint *en
 	return 0;
 }
 
-static int parse_routes(const struct bn_endpoint_spec *spec, struct endpoint *endpoint,
-			struct error *error)
+static int parse_routes(const struct bn_endpoint_spec *spec, const struct deadline *deadline,
+			struct endpoint *endpoint, struct error *error)
 {
 	struct route *route;
 	char right[PREFIX_TEXT_MAX];
@@ -214,8 +231,10 @@ static int parse_routes(const struct bn_endpoint_spec *spec, struct endpoint *en
 		route = vector_push(&endpoint->routes);
 		if (!route)
 			return error_oom(error);
-		r = parse_prefix(spec->route_destinations.names.items[i], "route to",
-				 &route->destination, error);
+		r = parse_check(deadline, i, error);
+		if (r >= 0)
+			r = parse_prefix(spec->route_destinations.names.items[i], "route to",
+					 &route->destination, error);
 		if (r >= 0)
 			r = parse_address(spec->route_gateways.names.items[i], "route by way of",
 					  &route->gateway, error);
@@ -236,8 +255,9 @@ static int parse_routes(const struct bn_endpoint_spec *spec, struct endpoint *en
 	return 0;
 }
 
-int endpoint_spec_parse(const struct bn_endpoint_spec *spec, struct endpoint_request *request,
-			struct port_request **ports, struct error *error)
+int endpoint_spec_parse(const struct bn_endpoint_spec *spec, const struct deadline *deadline,
+			struct endpoint_request *request, struct port_request **ports,
+			struct error *error)
 {
 	struct endpoint *endpoint = &request->endpoint;
 	int r;
@@ -245,7 +265,9 @@ int endpoint_spec_parse(const struct bn_endpoint_spec *spec, struct endpoint_req
 	request->sandbox_path = spec->sandbox_path;
 	request->sandbox_pid = spec->sandbox_pid;
 	request->sandbox_fd = spec->sandbox_fd;
-	r = endpoint_id_check(spec->endpoint, error);
+	r = spec_failure_error(&spec->failure, error);
+	if (r >= 0)
+		r = endpoint_id_check(spec->endpoint, error);
 	if (r < 0)
 		return r;
 	string_copy(endpoint->id, sizeof(endpoint->id), spec->endpoint);
@@ -265,9 +287,10 @@ int endpoint_spec_parse(const struct bn_endpoint_spec *spec, struct endpoint_req
 		return error_oom(error);
 	r = parse_addresses(&spec->addresses, endpoint, error);
 	if (r >= 0)
-		r = parse_routes(spec, endpoint, error);
+		r = parse_routes(spec, deadline, endpoint, error);
 	if (r >= 0)
-		r = port_specs_parse(spec->ports.specs.items, spec->ports.specs.len, ports, error);
+		r = port_specs_parse(spec->ports.specs.items, spec->ports.specs.len, deadline,
+				     ports, error);
 	request->ports = *ports;
 	request->ports_len = spec->ports.specs.len;
 	return r;

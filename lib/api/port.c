@@ -43,6 +43,12 @@ void port_list_clear(struct bn_port_list *list)
 
 /* ---- verbs ---- */
 
+/* A view: it borrows the spec. */
+static struct bn_port_spec_list list_of_one(const bn_port_spec *spec)
+{
+	return (struct bn_port_spec_list){ .specs = { (struct bn_port_spec *)spec, 1, 0 } };
+}
+
 static const struct api_call port_publish = {
 	.names = "bn_port_publish, bn_ports_publish",
 	.flags = BN_PUBLISH_HOLD_PORTS,
@@ -69,8 +75,7 @@ static int prepare_published(bn_ctx *ctx, const struct rows *rows, void *snapsho
 }
 
 static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
-		   const struct bn_port_spec *specs, size_t len, uint32_t flags,
-		   bn_port_list **ret_list)
+		   const struct bn_port_spec_list *specs, uint32_t flags, bn_port_list **ret_list)
 {
 	CLEANUP(held_clear) held_vector held = { 0 };
 	CLEANUP_FREE struct port_request *requests = NULL;
@@ -85,14 +90,17 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		r = error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 			      "holding ports needs a result that keeps the descriptors");
 	if (r >= 0)
-		r = port_specs_parse(specs, len, &requests, &ctx->error);
+		r = spec_failure_error(&specs->failure, &ctx->error);
+	if (r >= 0)
+		r = port_specs_parse(specs->specs.items, specs->specs.len, &ctx->deadline,
+				     &requests, &ctx->error);
 	if (r >= 0 && ret_list) {
 		list = calloc(1, sizeof(*list));
 		result = (struct result){ prepare_published, list };
 		r = list ? 0 : error_oom(&ctx->error);
 	}
 	if (r >= 0)
-		r = ops_publish(ctx, network, endpoint, requests, len,
+		r = ops_publish(ctx, network, endpoint, requests, specs->specs.len,
 				flags & BN_PUBLISH_HOLD_PORTS, &result, &held);
 	if (r >= 0 && list) {
 		port_list_hold(list, &held);
@@ -105,6 +113,7 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		    const bn_port_spec *spec, uint32_t flags, bn_port **ret_port)
 {
+	struct bn_port_spec_list one;
 	bn_port_list *list = NULL;
 	bn_port *port = NULL;
 	int r;
@@ -116,7 +125,8 @@ int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		if (!port)
 			return api_oom(ctx);
 	}
-	r = publish(ctx, network, endpoint, spec, 1, flags, ret_port ? &list : NULL);
+	one = list_of_one(spec);
+	r = publish(ctx, network, endpoint, &one, flags, ret_port ? &list : NULL);
 	if (r >= 0 && port) {
 		*port = list->ports.items[0];
 		list->ports.items[0] = (struct bn_port){ 0 };
@@ -132,8 +142,7 @@ int bn_ports_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 {
 	if (!specs)
 		return api_missing(ctx, "the list of port specs");
-	return publish(ctx, network, endpoint, specs->specs.items, specs->specs.len, flags,
-		       ret_list);
+	return publish(ctx, network, endpoint, specs, flags, ret_list);
 }
 
 static const struct api_call port_unpublish = {
@@ -148,7 +157,7 @@ static const struct api_call port_unpublish = {
 };
 
 static int unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
-		     const struct bn_port_spec *specs, size_t len, uint32_t flags)
+		     const struct bn_port_spec_list *specs, uint32_t flags)
 {
 	CLEANUP_FREE struct port_request *requests = NULL;
 	int r;
@@ -157,18 +166,24 @@ static int unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 		return api_missing(ctx, "the network or the endpoint");
 	r = api_enter(ctx, &port_unpublish, flags);
 	if (r >= 0)
-		r = port_specs_parse(specs, len, &requests, &ctx->error);
+		r = spec_failure_error(&specs->failure, &ctx->error);
 	if (r >= 0)
-		r = ops_unpublish(ctx, network, endpoint, requests, len, flags);
+		r = port_specs_parse(specs->specs.items, specs->specs.len, &ctx->deadline,
+				     &requests, &ctx->error);
+	if (r >= 0)
+		r = ops_unpublish(ctx, network, endpoint, requests, specs->specs.len, flags);
 	return api_leave(ctx, &port_unpublish, r);
 }
 
 int bn_port_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 		      const bn_port_spec *spec, uint32_t flags)
 {
+	struct bn_port_spec_list one;
+
 	if (!spec)
 		return api_missing(ctx, "the port spec");
-	return unpublish(ctx, network, endpoint, spec, 1, flags);
+	one = list_of_one(spec);
+	return unpublish(ctx, network, endpoint, &one, flags);
 }
 
 int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
@@ -176,7 +191,7 @@ int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 {
 	if (!specs)
 		return api_missing(ctx, "the list of port specs");
-	return unpublish(ctx, network, endpoint, specs->specs.items, specs->specs.len, flags);
+	return unpublish(ctx, network, endpoint, specs, flags);
 }
 
 static const struct api_call ports_list = {

@@ -2,6 +2,7 @@
 /* The builders: they keep text, and judge nothing but NULL. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 
 #include "api/api.h"
 
@@ -19,12 +20,50 @@ static int set_string(char **slot, const char *value)
 	return 0;
 }
 
-/* Setters: what is done with `spec`, or what its member becomes. Each is declared, and described,
- * in bridgenet.h. */
-#define SETTER(name, object, parameter, set)   \
-	int name(object *spec, parameter)      \
-	{                                      \
-		return spec ? (set) : -EINVAL; \
+static int set_option(struct options *options, const char *key, const char *value)
+{
+	return key && value ? options_set(options, key, value) : -EINVAL;
+}
+
+/* ---- what a setter failed with ---- */
+
+/* Returns r. */
+static int keep_failure(struct spec_failure *failure, const char *setter, const char *value, int r)
+{
+	if (r >= 0 || failure->code)
+		return r;
+	failure->code = r;
+	failure->setter = setter;
+	if (value)
+		snprintf(failure->value, sizeof(failure->value), "%s", value);
+	return r;
+}
+
+static int keep_number_failure(struct spec_failure *failure, const char *setter, int value, int r)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", value);
+	return keep_failure(failure, setter, text, r);
+}
+
+int spec_failure_error(const struct spec_failure *failure, struct error *error)
+{
+	if (!failure->code)
+		return 0;
+	return error_set(error, failure->code,
+			 failure->code == -EINVAL ? BN_REASON_INVALID : BN_REASON_NONE,
+			 "%s() had failed for '%s': %s; make the spec anew, and look at what its "
+			 "setters return",
+			 failure->setter, failure->value, errno_text(-failure->code));
+}
+
+/* Setters: what is done with `spec`, which fails for a value that is NULL, or what its member
+ * becomes. Each is declared, and described, in bridgenet.h. */
+#define SETTER(name, object, parameter, value, set)                                          \
+	int name(object *spec, parameter)                                                    \
+	{                                                                                    \
+		return spec ? keep_failure(&spec->failure, #name, (value), (set)) : -EINVAL; \
 	}
 #define NUMBER_SETTER(name, object, parameter, member, value) \
 	int name(object *spec, parameter)                     \
@@ -57,11 +96,11 @@ int bn_name_list_new(bn_name_list **ret_list)
 	return 0;
 }
 
-int bn_name_list_add(bn_name_list *list, const char *name)
+static int names_add(struct bn_name_list *list, const char *name)
 {
 	char *copy;
 
-	if (!list || !name)
+	if (!name)
 		return -EINVAL;
 	copy = strdup(name);
 	if (!copy || vector_reserve(&list->names, 1) < 0) {
@@ -70,6 +109,11 @@ int bn_name_list_add(bn_name_list *list, const char *name)
 	}
 	list->names.items[list->names.len++] = copy;
 	return 0;
+}
+
+int bn_name_list_add(bn_name_list *list, const char *name)
+{
+	return list ? keep_failure(&list->failure, __func__, name, names_add(list, name)) : -EINVAL;
 }
 
 void bn_name_list_free(bn_name_list *list)
@@ -115,23 +159,25 @@ void bn_network_spec_free(bn_network_spec *spec)
 	free(spec);
 }
 
-SETTER(bn_network_spec_add_subnet, bn_network_spec, const char *cidr,
-       bn_name_list_add(&spec->subnets, cidr))
+SETTER(bn_network_spec_add_subnet, bn_network_spec, const char *cidr, cidr,
+       names_add(&spec->subnets, cidr))
 NUMBER_SETTER(bn_network_spec_set_ipv4, bn_network_spec, int enable, ipv4, enable != 0)
 NUMBER_SETTER(bn_network_spec_set_ipv6, bn_network_spec, int enable, ipv6, enable != 0)
-SETTER(bn_network_spec_add_gateway, bn_network_spec, const char *address,
-       bn_name_list_add(&spec->gateways, address))
-SETTER(bn_network_spec_add_ip_range, bn_network_spec, const char *cidr,
-       bn_name_list_add(&spec->ranges, cidr))
-SETTER(bn_network_spec_add_reserved, bn_network_spec, const char *address,
-       bn_name_list_add(&spec->reserved, address))
+SETTER(bn_network_spec_add_gateway, bn_network_spec, const char *address, address,
+       names_add(&spec->gateways, address))
+SETTER(bn_network_spec_add_ip_range, bn_network_spec, const char *cidr, cidr,
+       names_add(&spec->ranges, cidr))
+SETTER(bn_network_spec_add_reserved, bn_network_spec, const char *address, address,
+       names_add(&spec->reserved, address))
 NUMBER_SETTER(bn_network_spec_set_mtu, bn_network_spec, uint32_t mtu, mtu, mtu)
-SETTER(bn_network_spec_set_bridge, bn_network_spec, const char *interface_name,
+SETTER(bn_network_spec_set_bridge, bn_network_spec, const char *interface_name, interface_name,
        set_string(&spec->bridge, interface_name))
 
 int bn_network_spec_set_option(bn_network_spec *spec, const char *key, const char *value)
 {
-	return spec && key && value ? options_set(&spec->options, key, value) : -EINVAL;
+	return spec ? keep_failure(&spec->failure, __func__, key,
+				   set_option(&spec->options, key, value)) :
+		      -EINVAL;
 }
 
 /* ---- ports ---- */
@@ -179,11 +225,11 @@ int bn_port_spec_list_new(bn_port_spec_list **ret_list)
 	return 0;
 }
 
-int bn_port_spec_list_add(bn_port_spec_list *list, const bn_port_spec *spec)
+static int ports_add(struct bn_port_spec_list *list, const struct bn_port_spec *spec)
 {
 	char *copy;
 
-	if (!list || !spec)
+	if (!spec)
 		return -EINVAL;
 	copy = strdup(spec->mapping);
 	if (!copy || vector_reserve(&list->specs, 1) < 0) {
@@ -192,6 +238,13 @@ int bn_port_spec_list_add(bn_port_spec_list *list, const bn_port_spec *spec)
 	}
 	list->specs.items[list->specs.len++].mapping = copy;
 	return 0;
+}
+
+int bn_port_spec_list_add(bn_port_spec_list *list, const bn_port_spec *spec)
+{
+	return list ? keep_failure(&list->failure, __func__, spec ? spec->mapping : NULL,
+				   ports_add(list, spec)) :
+		      -EINVAL;
 }
 
 void bn_port_spec_list_free(bn_port_spec_list *list)
@@ -250,34 +303,37 @@ static void forget_sandbox(bn_endpoint_spec *spec)
 	spec->sandbox_fd = -1;
 }
 
-int bn_endpoint_spec_set_sandbox_path(bn_endpoint_spec *spec, const char *path)
+static int set_sandbox_path(bn_endpoint_spec *spec, const char *path)
 {
-	char *copy;
+	char *copy = NULL;
+	int r = set_string(&copy, path);
 
-	if (!spec || !path)
-		return -EINVAL;
-	copy = strdup(path);
-	if (!copy)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	forget_sandbox(spec);
 	spec->sandbox_path = copy;
 	return 0;
 }
 
+SETTER(bn_endpoint_spec_set_sandbox_path, bn_endpoint_spec, const char *path, path,
+       set_sandbox_path(spec, path))
+
 int bn_endpoint_spec_set_sandbox_pid(bn_endpoint_spec *spec, int pid)
 {
-	if (!spec || pid <= 0)
+	if (!spec)
 		return -EINVAL;
+	if (pid <= 0)
+		return keep_number_failure(&spec->failure, __func__, pid, -EINVAL);
 	forget_sandbox(spec);
 	spec->sandbox_pid = pid;
 	return 0;
 }
 
-int bn_endpoint_spec_set_sandbox_fd(bn_endpoint_spec *spec, int fd)
+static int set_sandbox_fd(bn_endpoint_spec *spec, int fd)
 {
 	int copy;
 
-	if (!spec || fd < 0)
+	if (fd < 0)
 		return -EINVAL;
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (copy < 0)
@@ -287,25 +343,39 @@ int bn_endpoint_spec_set_sandbox_fd(bn_endpoint_spec *spec, int fd)
 	return 0;
 }
 
-SETTER(bn_endpoint_spec_set_interface_name, bn_endpoint_spec, const char *name,
-       set_string(&spec->interface, name))
-SETTER(bn_endpoint_spec_add_address, bn_endpoint_spec, const char *address,
-       bn_name_list_add(&spec->addresses, address))
-SETTER(bn_endpoint_spec_set_mac, bn_endpoint_spec, const char *mac, set_string(&spec->mac, mac))
+int bn_endpoint_spec_set_sandbox_fd(bn_endpoint_spec *spec, int fd)
+{
+	return spec ? keep_number_failure(&spec->failure, __func__, fd, set_sandbox_fd(spec, fd)) :
+		      -EINVAL;
+}
 
-int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination, const char *gateway)
+SETTER(bn_endpoint_spec_set_interface_name, bn_endpoint_spec, const char *name, name,
+       set_string(&spec->interface, name))
+SETTER(bn_endpoint_spec_add_address, bn_endpoint_spec, const char *address, address,
+       names_add(&spec->addresses, address))
+SETTER(bn_endpoint_spec_set_mac, bn_endpoint_spec, const char *mac, mac,
+       set_string(&spec->mac, mac))
+
+static int add_route(bn_endpoint_spec *spec, const char *destination, const char *gateway)
 {
 	int r;
 
-	if (!spec || !destination || !gateway)
+	if (!destination || !gateway)
 		return -EINVAL;
-	r = bn_name_list_add(&spec->route_destinations, destination);
+	r = names_add(&spec->route_destinations, destination);
 	if (r < 0)
 		return r;
-	r = bn_name_list_add(&spec->route_gateways, gateway);
+	r = names_add(&spec->route_gateways, gateway);
 	if (r < 0)
 		free(spec->route_destinations.names.items[--spec->route_destinations.names.len]);
 	return r;
+}
+
+int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination, const char *gateway)
+{
+	return spec ? keep_failure(&spec->failure, __func__, destination,
+				   add_route(spec, destination, gateway)) :
+		      -EINVAL;
 }
 
 NUMBER_SETTER(bn_endpoint_spec_set_gateway_priority, bn_endpoint_spec, int priority,
@@ -313,8 +383,10 @@ NUMBER_SETTER(bn_endpoint_spec_set_gateway_priority, bn_endpoint_spec, int prior
 
 int bn_endpoint_spec_set_option(bn_endpoint_spec *spec, const char *key, const char *value)
 {
-	return spec && key && value ? options_set(&spec->options, key, value) : -EINVAL;
+	return spec ? keep_failure(&spec->failure, __func__, key,
+				   set_option(&spec->options, key, value)) :
+		      -EINVAL;
 }
 
 SETTER(bn_endpoint_spec_add_port, bn_endpoint_spec, const bn_port_spec *port,
-       bn_port_spec_list_add(&spec->ports, port))
+       port ? port->mapping : NULL, ports_add(&spec->ports, port))

@@ -346,6 +346,55 @@ class Context(Case):
 
 
 class Networks(Case):
+    def test_setters_that_were_refused_are_told_by_the_verb(self):
+        def network():
+            return self.keep(bn.new(bn.bn_network_spec_new, "never"))
+
+        def endpoint():
+            return self.keep(bn.new(bn.bn_endpoint_spec_new, "never", "mind"))
+
+        def told(made, setter, values, shown, code, verb, *arguments):
+            name = setter.name
+            with self.subTest(name):
+                self.assertEqual(setter(made, *values), -code)
+                # the first is kept, whatever comes after it
+                setter(made, *(None if value is None or isinstance(value, bn.Handle) else value
+                               for value in values))
+                message = self.fails(code, bn.BN_REASON_INVALID if code == errno.EINVAL else
+                                     bn.BN_REASON_NONE, verb, self.ctx, *arguments)
+                self.assertIn(name, message)
+                self.assertIn(f"'{shown}'", message)
+
+        for setter, values, shown in (
+                (bn.bn_network_spec_add_subnet, [None], ""),
+                (bn.bn_network_spec_add_gateway, [None], ""),
+                (bn.bn_network_spec_add_ip_range, [None], ""),
+                (bn.bn_network_spec_add_reserved, [None], ""),
+                (bn.bn_network_spec_set_bridge, [None], ""),
+                (bn.bn_network_spec_set_option, ["label.a", None], "label.a"),
+                (bn.bn_network_spec_set_option, ["a=b", "c"], "a=b")):
+            spec = network()
+            told(spec, setter, values, shown, errno.EINVAL, bn.bn_network_create, spec, 0)
+        for setter, values, shown, code in (
+                (bn.bn_endpoint_spec_set_sandbox_path, [None], "", errno.EINVAL),
+                (bn.bn_endpoint_spec_set_sandbox_pid, [-3], "-3", errno.EINVAL),
+                (bn.bn_endpoint_spec_set_sandbox_fd, [99999], "99999", errno.EBADF),
+                (bn.bn_endpoint_spec_set_interface_name, [None], "", errno.EINVAL),
+                (bn.bn_endpoint_spec_add_address, [None], "", errno.EINVAL),
+                (bn.bn_endpoint_spec_set_mac, [None], "", errno.EINVAL),
+                (bn.bn_endpoint_spec_add_route, ["10.0.0.0/8", None], "10.0.0.0/8", errno.EINVAL),
+                (bn.bn_endpoint_spec_set_option, [None, "b"], "", errno.EINVAL),
+                (bn.bn_endpoint_spec_add_port, [None], "", errno.EINVAL)):
+            spec = endpoint()
+            told(spec, setter, values, shown, code, bn.bn_endpoint_attach, spec, 0)
+        for verb in (bn.bn_ports_publish, bn.bn_ports_unpublish):
+            ports = self.keep(bn.new(bn.bn_port_spec_list_new))
+            told(ports, bn.bn_port_spec_list_add, [None], "", errno.EINVAL, verb, "never", "mind",
+                 ports, 0)
+        names = self.keep(bn.new(bn.bn_name_list_new))
+        told(names, bn.bn_name_list_add, [None], "", errno.EINVAL, bn.bn_endpoints_detach, "never",
+             names, 0)
+
     def test_the_three_are_there(self):
         networks = self.keep(bn.new(bn.bn_networks_list, self.ctx, 0))
         self.assertEqual(bn.bn_network_list_len(networks), 3)
