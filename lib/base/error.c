@@ -48,6 +48,15 @@ int error_reason(int number, int other)
 	return number == EPERM || number == EACCES ? BN_REASON_PRIVILEGE : other;
 }
 
+int error_unknown_outcome(struct error *error, const char *what)
+{
+	return error_set(
+		error, OUTCOME_UNKNOWN, BN_REASON_UNKNOWN_OUTCOME,
+		"could not %s, or could: the kernel's answer was lost and what stands can't "
+		"be seen; the next call looks again",
+		what);
+}
+
 int error_oom(struct error *error)
 {
 	return error_set(error, -ENOMEM, BN_REASON_NONE,

@@ -9,8 +9,12 @@
 
 #define KERNEL_TEXT_MAX 256
 
-/* The kernel's answer to a change is lost: it may have been made. */
+/* The kernel's answer is lost, and whether it did what it was asked can't be seen. Between link/ or
+ * firewall/ and ops/ alone, which leaves the operation to the next look. */
 #define OUTCOME_UNKNOWN (-EILSEQ)
+/* How often it is looked at, and how long that may take beyond the end of the call. */
+#define OUTCOME_LOOKS 3
+#define OUTCOME_LOOK_MS 500
 
 /* Why a call failed: kept in the context, filled where the failure is met, read by bn_error_*(). */
 struct error {
@@ -26,6 +30,9 @@ int error_set(struct error *error, int code, int reason, const char *format, ...
 
 /* BN_REASON_PRIVILEGE for EPERM and EACCES, else the other. */
 int error_reason(int number, int other);
+
+/* OUTCOME_UNKNOWN with its sentence; `what`: "create bridge bn0". */
+int error_unknown_outcome(struct error *error, const char *what);
 
 /* -ENOMEM with its sentence. */
 int error_oom(struct error *error);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/fault.h"
+
 /* The kernel makes the parts of a dump as large as the largest buffer that the socket was ever read
  * with, 32 KiB at most; no other answer to what we ask is larger. */
 #define DATAGRAM_MAX 32768
@@ -35,7 +37,10 @@ int netlink_send(int fd, struct iovec *parts, size_t len)
 		.msg_iov = parts,
 		.msg_iovlen = len,
 	};
+	int r = FAULT("netlink.send");
 
+	if (r < 0)
+		return r;
 	while (sendmsg(fd, &datagram, 0) < 0) {
 		if (errno != EINTR)
 			return -errno;
@@ -83,7 +88,8 @@ int netlink_receive(int fd, const struct deadline *deadline, netlink_message_fn 
 {
 	_Alignas(struct nlmsghdr) char buffer[DATAGRAM_MAX];
 	bool dump;
-	int r = 0;
+	/* The kernel has done the work, but what it answers is not heard. */
+	int r = FAULT("netlink.receive");
 
 	while (r == 0) {
 		ssize_t len = receive_datagram(fd, buffer, sizeof(buffer));

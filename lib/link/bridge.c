@@ -70,6 +70,8 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	rtnl_nest_end(&batch, data);
 	rtnl_nest_end(&batch, info);
 	r = rtnl_run_step(handle, &batch, "link.bridge.create");
+	if (batch.lost)
+		r = link_was_made(handle, config->name, r);
 	if (r == -EEXIST)
 		return error_set(error, r, BN_REASON_INTERFACE_EXISTS,
 				 "the host has an interface %s already; choose another bridge name "
@@ -107,7 +109,7 @@ static int mark_bridge(struct link_handle *handle, const struct bridge_config *c
 	rtnl_put_u32(&batch, IFLA_MTU, config->mtu);
 	if (has_ipv6)
 		rtnl_put_no_addr_gen(&batch);
-	r = rtnl_run_step(handle, &batch, "link.bridge.mark");
+	r = rtnl_run_surely(handle, &batch, 0, "link.bridge.mark");
 	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "set the alias, and the MTU %u, of bridge %s",
@@ -136,7 +138,7 @@ static int address_bridge(struct link_handle *handle, const struct bridge_config
 	rtnl_add_link_up(&batch, index);
 	if (has_family(&config->ipv6))
 		rtnl_watch_address(handle, index, &config->ipv6.gateway);
-	r = rtnl_run_step(handle, &batch, "link.bridge.address");
+	r = rtnl_run_surely(handle, &batch, -EEXIST, "link.bridge.address");
 	if (r == 0 && has_family(&config->ipv6))
 		rtnl_await_address(handle);
 	if (r == 0)
@@ -207,9 +209,9 @@ static int set_localnet(struct link_handle *handle, const struct bridge_config *
 		if (r < 0)
 			return r;
 	}
-	r = rtnl_run(handle, &batch);
+	r = rtnl_run_surely(handle, &batch, on ? -EEXIST : -ENOENT, "link.bridge.localnet");
 	/* Before Linux 5.5 there is no mark, and the setting stays when the network goes. */
-	if (r < 0 && r != -EOPNOTSUPP && r != -EEXIST)
+	if (r < 0 && r != -EOPNOTSUPP)
 		return rtnl_failure(error, &batch, r, "mark bridge %s with the name %s",
 				    config->name, mark);
 	if (!on)
@@ -267,9 +269,7 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 	if (!(info.interface.flags & IFF_UP)) {
 		rtnl_add_link_up(&batch, info.interface.index);
 	}
-	r = FAULT("link.bridge.adopt");
-	if (r == 0 && (batch.len || batch.error))
-		r = rtnl_run(handle, &batch);
+	r = rtnl_run_surely(handle, &batch, -EEXIST, "link.bridge.adopt");
 	if (r < 0) {
 		rtnl_unwatch_address(handle);
 		rtnl_failure(error, &batch, r, "give bridge %s its addresses", config->name);
@@ -279,12 +279,12 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 	if (r == 0 && has_family(&config->ipv4))
 		r = set_localnet(handle, config, info.interface.index, true, error);
 	if (r < 0)
-		bridge_delete(handle, config, NULL);
+		bridge_delete(handle, config, NULL, NULL);
 	return r;
 }
 
 static int release_bridge(struct link_handle *handle, const struct bridge_config *config,
-			  const struct link_info *info, struct error *error)
+			  const struct link_info *info, bool *changed, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
@@ -292,6 +292,7 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 	int r;
 
 	if (info->has_altname) {
+		*changed = true;
 		r = set_localnet(handle, config, info->interface.index, false, error);
 		if (r < 0)
 			return r;
@@ -305,9 +306,10 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 		if (found && found->protocol == ADDRESS_OURS)
 			rtnl_add_address(&batch, RTM_DELADDR, info->interface.index, &address, 0);
 	}
-	if (r == 0 && (batch.len || batch.error))
-		r = rtnl_run(handle, &batch);
-	if (r == 0 || r == -EADDRNOTAVAIL || r == -ENODEV)
+	*changed |= batch.len > 0;
+	if (r == 0)
+		r = rtnl_run_surely(handle, &batch, -EADDRNOTAVAIL, "link.bridge.release");
+	if (r == 0 || r == -ENODEV)
 		return 0;
 	return rtnl_failure(error, &batch, r, "take the addresses of network bridge %s away",
 			    config->name);
@@ -321,25 +323,30 @@ int bridge_create(struct link_handle *handle, const struct bridge_config *config
 	return create_own_bridge(handle, config, error);
 }
 
-int bridge_delete(struct link_handle *handle, const struct bridge_config *config,
+int bridge_delete(struct link_handle *handle, const struct bridge_config *config, bool *ret_changed,
 		  struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	char mark[LOCALNET_MARK_MAX];
 	struct link_info info;
+	bool ignored;
 	int r;
 
+	if (!ret_changed)
+		ret_changed = &ignored;
+	*ret_changed = false;
 	r = link_info_get(handle, config->name, localnet_mark(config->name, mark), &info, error);
 	if (r < 0)
 		return r == -ENODEV ? 0 : r;
 	if (config->adopt)
-		return release_bridge(handle, config, &info, error);
+		return release_bridge(handle, config, &info, ret_changed, error);
 	/* Someone else's by now. */
 	if (strcmp(info.alias, config->alias) != 0 && info.group != LINK_GROUP_NEWBORN)
 		return 0;
 	rtnl_add_link(&batch, RTM_DELLINK, 0, info.interface.index);
-	r = rtnl_run_step(handle, &batch, "link.bridge.delete");
-	if (r == 0 || r == -ENODEV)
+	r = rtnl_run_surely(handle, &batch, -ENODEV, "link.bridge.delete");
+	*ret_changed = r == 0 || batch.lost;
+	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "delete bridge %s", config->name);
 }

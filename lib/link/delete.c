@@ -29,21 +29,6 @@ static int take_ours(void *userdata, const struct nlmsghdr *reply)
 	return vector_append(indexes, (uint32_t)link->ifi_index);
 }
 
-/* Links that went meanwhile are no failure. */
-static int run_passing_missing(struct link_handle *handle, struct rtnl_batch *batch)
-{
-	int r = rtnl_run(handle, batch);
-
-	if (r == 0 || batch->failed == batch->len)
-		return r;
-	for (batch->failed = 0; batch->failed < batch->len; batch->failed++) {
-		r = batch->results[batch->failed];
-		if (r < 0 && r != -ENODEV)
-			return r;
-	}
-	return 0;
-}
-
 static int find_ours(struct link_handle *handle, const char *const *names, size_t len,
 		     index_vector *indexes, struct error *error)
 {
@@ -56,7 +41,8 @@ static int find_ours(struct link_handle *handle, const char *const *names, size_
 			rtnl_add_named(&batch, RTM_GETLINK, 0, names[i]);
 			rtnl_put_u32(&batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 		}
-		r = run_passing_missing(handle, &batch);
+		/* Links that went meanwhile are no failure. */
+		r = rtnl_run_passing(handle, &batch, -ENODEV);
 		if (r < 0)
 			return rtnl_failure(error, &batch, r, "look up interface %s",
 					    names[batch.failed < some ? batch.failed : 0]);
@@ -76,9 +62,7 @@ static int set_group(struct link_handle *handle, const index_vector *indexes, ui
 			rtnl_add_link(&batch, RTM_SETLINK, 0, indexes->items[done]);
 			rtnl_put_u32(&batch, IFLA_GROUP, group);
 		}
-		r = FAULT("link.delete.group");
-		if (r == 0)
-			r = run_passing_missing(handle, &batch);
+		r = rtnl_run_surely(handle, &batch, -ENODEV, "link.delete.group");
 		if (r < 0)
 			return r;
 	}
@@ -105,8 +89,19 @@ static int delete_indexes(struct link_handle *handle, const index_vector *indexe
 	rtnl_add_link(&batch, RTM_DELLINK, 0, group ? 0 : indexes->items[0]);
 	if (group)
 		rtnl_put_u32(&batch, IFLA_GROUP, group);
-	r = FAULT("link.delete");
-	return r < 0 ? r : run_passing_missing(handle, &batch);
+	return rtnl_run_surely(handle, &batch, -ENODEV, "link.delete");
+}
+
+/* What the kernel is at it does not break off, so what is begun goes on past the end of the call. */
+static int delete_to_the_end(struct link_handle *handle, const index_vector *indexes)
+{
+	const struct deadline *deadline = handle->deadline;
+	int r;
+
+	handle->deadline = NULL;
+	r = delete_indexes(handle, indexes);
+	handle->deadline = deadline;
+	return r;
 }
 
 int link_endpoints_delete(struct link_handle *handle, const char *const *host_interfaces,
@@ -117,9 +112,26 @@ int link_endpoints_delete(struct link_handle *handle, const char *const *host_in
 
 	if (r < 0 || !indexes.len)
 		return r;
-	r = delete_indexes(handle, &indexes);
+	r = delete_to_the_end(handle, &indexes);
 	if (r < 0)
 		rtnl_failure(error, NULL, r, "delete the %zu interfaces %s%s", indexes.len,
 			     host_interfaces[0], len > 1 ? ", ..." : "");
 	return r;
+}
+
+int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,
+			       const char *alias, struct error *error)
+{
+	struct link_info info;
+	index_vector indexes = { .items = &info.interface.index, .len = 1 };
+	int r = link_info_get(handle, host_interface, NULL, &info, error);
+
+	if (r == -ENODEV)
+		return 0;
+	if (r < 0)
+		return r;
+	if (strcmp(info.alias, alias) != 0 && info.group != LINK_GROUP_NEWBORN)
+		return 0;
+	r = delete_to_the_end(handle, &indexes);
+	return r < 0 ? rtnl_failure(error, NULL, r, "delete interface %s", host_interface) : 1;
 }

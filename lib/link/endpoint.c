@@ -120,7 +120,25 @@ static int pair_error(const struct sandbox *sandbox, const struct link_endpoint_
 	}
 }
 
-/* *ret_made: there is, or may be, a pair to delete. */
+int link_was_made(struct link_handle *handle, const char *name, int lost)
+{
+	const struct deadline *deadline = handle->deadline;
+	const struct deadline look = deadline_after(OUTCOME_LOOK_MS);
+	struct link_info info;
+	int r = lost;
+
+	handle->deadline = &look;
+	for (int i = 0; i < OUTCOME_LOOKS && r != 0 && r != -ENODEV; i++)
+		r = link_info_get(handle, name, NULL, &info, NULL);
+	handle->deadline = deadline;
+	if (r == -ENODEV)
+		return lost;
+	if (r < 0)
+		return OUTCOME_UNKNOWN;
+	return info.group == LINK_GROUP_NEWBORN ? 0 : lost;
+}
+
+/* *ret_made: there is a pair to delete. */
 static int create_pair(struct link_handle *handle, const struct sandbox *sandbox,
 		       const struct link_endpoint_config *config, uint32_t bridge, bool *ret_made,
 		       struct error *error)
@@ -130,7 +148,9 @@ static int create_pair(struct link_handle *handle, const struct sandbox *sandbox
 
 	add_pair(&batch, config->endpoint, bridge, sandbox->fd);
 	r = rtnl_run_step(handle, &batch, "link.endpoint.create");
-	*ret_made = r == 0 || (batch.sent && batch.failed == batch.len);
+	if (batch.lost)
+		r = link_was_made(handle, config->endpoint->host_interface, r);
+	*ret_made = r == 0;
 	if (r == -EEXIST)
 		return name_taken_error(handle, sandbox, config->endpoint, error);
 	return r < 0 ? pair_error(sandbox, config, &batch, r, error) : 0;
@@ -153,15 +173,16 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 		put_hairpin(&batch);
 	if (knows_ipv6(handle, endpoint))
 		rtnl_put_no_addr_gen(&batch);
-	r = rtnl_run_step(handle, &batch, "link.endpoint.mark");
+	r = rtnl_run_surely(handle, &batch, 0, "link.endpoint.mark");
 	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "mark interface %s of endpoint %s",
 			    endpoint->host_interface, endpoint->id);
 }
 
+/* Here and in what follows: `passed` is -EEXIST when all is done once more, as an answer was lost. */
 static int address_interface(struct link_handle *inside, const struct endpoint *endpoint,
-			     uint32_t index, struct error *error)
+			     uint32_t index, int passed, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
@@ -177,7 +198,9 @@ static int address_interface(struct link_handle *inside, const struct endpoint *
 	if (endpoint->ipv6.addr.family)
 		rtnl_add_address(&batch, RTM_NEWADDR, index, &endpoint->ipv6, 0);
 	rtnl_add_link_up(&batch, index);
-	r = rtnl_run_step(inside, &batch, "link.endpoint.address");
+	r = FAULT("link.endpoint.address");
+	if (r == 0)
+		r = rtnl_run_passing(inside, &batch, passed);
 	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "set up interface %s of endpoint %s",
@@ -185,7 +208,7 @@ static int address_interface(struct link_handle *inside, const struct endpoint *
 }
 
 static int add_static_routes(struct link_handle *inside, const struct endpoint *endpoint,
-			     uint32_t index, struct error *error)
+			     uint32_t index, int passed, struct error *error)
 {
 	char destination[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX];
 	size_t done = 0;
@@ -201,7 +224,7 @@ static int add_static_routes(struct link_handle *inside, const struct endpoint *
 		for (size_t i = 0; i < len; i++)
 			rtnl_add_route(&batch, NLM_F_EXCL, index, &routes[i].destination,
 				       &routes[i].gateway);
-		r = rtnl_run(inside, &batch);
+		r = rtnl_run_passing(inside, &batch, passed);
 		if (r < 0 && batch.failed == batch.len)
 			return rtnl_failure(error, &batch, r, "set the routes of endpoint %s",
 					    endpoint->id);
@@ -249,7 +272,7 @@ static int enable_ipv6(const struct sandbox *sandbox, const struct endpoint *end
 }
 
 static int configure_sandbox(struct link_handle *inside, const struct link_endpoint_config *config,
-			     struct error *error)
+			     int passed, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
 	uint32_t index = rtnl_link_index(inside, endpoint->interface);
@@ -261,9 +284,9 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 				 endpoint->interface, endpoint->id);
 	if (endpoint->ipv6.addr.family)
 		rtnl_watch_address(inside, index, &endpoint->ipv6.addr);
-	r = address_interface(inside, endpoint, index, error);
+	r = address_interface(inside, endpoint, index, passed, error);
 	if (r == 0)
-		r = add_static_routes(inside, endpoint, index, error);
+		r = add_static_routes(inside, endpoint, index, passed, error);
 	/* Last, since it takes the place of a route that deleting the link won't bring back. */
 	if (r == 0)
 		r = replace_default_routes(inside, endpoint->interface, index,
@@ -276,8 +299,24 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 	return 0;
 }
 
+/* The socket is closed when an answer on it is lost: all is done once more by another. What fails in
+ * the end goes with the pair. */
+static int configure_surely(const struct sandbox *sandbox, struct link_handle *inside,
+			    const struct link_endpoint_config *config, struct error *error)
+{
+	int r = configure_sandbox(inside, config, 0, error);
+
+	for (int i = 1; i < OUTCOME_LOOKS && r < 0 && inside->fd < 0; i++) {
+		error_clear(error);
+		r = sandbox_link_open(sandbox, NULL, inside->deadline, inside, error);
+		if (r == 0)
+			r = configure_sandbox(inside, config, -EEXIST, error);
+	}
+	return r;
+}
+
 /* A thread gets the socket of the sandbox while the host's end is made, so that nobody waits for
- * it. *ret_made: there is, or may be, a pair to delete. */
+ * it. *ret_made: there is a pair to delete. */
 static int create_endpoint(struct link_handle *handle, const struct sandbox *sandbox,
 			   const struct link_endpoint_config *config, uint32_t bridge,
 			   bool *ret_made, struct error *error)
@@ -300,7 +339,7 @@ static int create_endpoint(struct link_handle *handle, const struct sandbox *san
 		r = FAULT("link.endpoint.enter");
 	if (r == 0 && endpoint->ipv6.addr.family && thread.ipv6_off)
 		r = enable_ipv6(sandbox, endpoint, &inside, error);
-	return r == 0 ? configure_sandbox(&inside, config, error) : r;
+	return r == 0 ? configure_surely(sandbox, &inside, config, error) : r;
 }
 
 int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandbox,
@@ -336,7 +375,7 @@ int link_endpoint_cut(struct link_handle *handle, const char *host_interface, st
 	rtnl_add_named(&batch, RTM_NEWLINK, 0, host_interface);
 	rtnl_put_u32(&batch, IFLA_MASTER, 0);
 	rtnl_put_flags(&batch, 0, IFF_UP);
-	r = rtnl_run_step(handle, &batch, "link.endpoint.cut");
+	r = rtnl_run_surely(handle, &batch, 0, "link.endpoint.cut");
 	if (r == 0 || r == -ENODEV)
 		return 0;
 	return rtnl_failure(error, &batch, r, "cut interface %s off its bridge", host_interface);
@@ -365,14 +404,20 @@ int link_set_default_route(const struct sandbox *sandbox, const char *interface,
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
 	const struct addr none = { 0 };
 	uint32_t index;
-	int r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
+	int r = -ENOBUFS;
 
-	if (r < 0)
-		return r;
-	index = rtnl_link_index(&inside, interface);
-	if (!index)
-		return error_set(error, -ENODEV, BN_REASON_SANDBOX_INVALID,
-				 "namespace %s has no interface %s any more", sandbox_name(sandbox),
-				 interface);
-	return replace_default_routes(&inside, interface, index, gateway, &none, error);
+	/* An answer on it was lost, where it is closed: the same once more does no harm. */
+	for (int i = 0; i < OUTCOME_LOOKS && r < 0 && inside.fd < 0; i++) {
+		error_clear(error);
+		r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
+		if (r < 0)
+			return r;
+		index = rtnl_link_index(&inside, interface);
+		if (!index)
+			return error_set(error, -ENODEV, BN_REASON_SANDBOX_INVALID,
+					 "namespace %s has no interface %s any more",
+					 sandbox_name(sandbox), interface);
+		r = replace_default_routes(&inside, interface, index, gateway, &none, error);
+	}
+	return r;
 }

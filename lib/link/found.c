@@ -365,8 +365,8 @@ static int bridge_down(struct link_handle *handle, const char *bridge, const lin
 		return r < 0 ? r : 0;
 	rtnl_add_link(&batch, RTM_NEWLINK, 0, info.interface.index);
 	rtnl_put_flags(&batch, 0, IFF_UP);
-	r = rtnl_run_step(handle, &batch, "link.give-back.bridge");
-	if (r == 0 || r == -ENODEV)
+	r = rtnl_run_surely(handle, &batch, -ENODEV, "link.give-back.bridge");
+	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "take bridge %s down again", bridge);
 }

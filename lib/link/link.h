@@ -12,6 +12,8 @@ struct link_handle;
 int link_open(const struct deadline *deadline, struct link_handle **ret_handle,
 	      struct error *error);
 void link_close(struct link_handle *handle);
+/* Of each function that changes something: OUTCOME_UNKNOWN (base/error.h), if an answer of the kernel
+ * was lost, and what stands could not be seen in OUTCOME_LOOKS looks. */
 
 /* ---- sandbox.c: network namespaces ---- */
 
@@ -50,8 +52,9 @@ struct bridge_config {
 int bridge_create(struct link_handle *handle, const struct bridge_config *config,
 		  struct error *error);
 /* Delete it if its alias is ours; of an adopted one only take back the addresses we added and the
- * sysctls. A bridge that is gone is no error. */
-int bridge_delete(struct link_handle *handle, const struct bridge_config *config,
+ * sysctls. A bridge that is gone is no error. *ret_changed, which may be NULL: whether anything was
+ * changed, also on failure. */
+int bridge_delete(struct link_handle *handle, const struct bridge_config *config, bool *ret_changed,
 		  struct error *error);
 
 /* ---- endpoint.c: the veth pair ---- */
@@ -73,6 +76,10 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
  * does not say "bridgenet:", are passed over. */
 int link_endpoints_delete(struct link_handle *handle, const char *const *host_interfaces,
 			  size_t len, struct error *error);
+/* One of them, and only if the alias is just this, or not given yet: 1 if it was deleted, 0 if there
+ * is none, or it is another's. */
+int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,
+			       const char *alias, struct error *error);
 /* Down and off the bridge: isolated at once. */
 int link_endpoint_cut(struct link_handle *handle, const char *host_interface, struct error *error);
 /* `none`: lo alone. */

@@ -15,6 +15,12 @@
 
 #define IPV6_MTU_MIN 1280 /* below it the kernel has no IPv6 on a device */
 
+/* ---- endpoint.c ---- */
+
+/* The answer to a link's creation was lost: 0 if it was made, `lost` (the error) if not, or
+ * OUTCOME_UNKNOWN. Nobody else makes one in the group of ours. */
+int link_was_made(struct link_handle *handle, const char *name, int lost);
+
 /* ---- sandbox.c ---- */
 
 /* A thread that goes into the sandbox, opens a netlink socket there and ends. */

@@ -44,6 +44,7 @@ void rtnl_close(struct link_handle *handle)
 	if (handle->fd >= 0)
 		close(handle->fd);
 	handle->fd = -1;
+	handle->watched_index = 0;
 }
 
 int link_open(const struct deadline *deadline, struct link_handle **ret_handle, struct error *error)
@@ -106,10 +107,10 @@ static int rtnl_send(struct exchange *exchange, int flags)
 		header->nlmsg_pid = 0;
 		parts[i] = (struct iovec){ header, header->nlmsg_len };
 		batch->results[i] = 1;
+		/* each kind of object has four types: new, delete, get, set */
+		batch->changes |= (header->nlmsg_type & 3) != 2;
 	}
-	r = netlink_send(handle->fd, parts, batch->len);
-	batch->sent = r == 0;
-	return r;
+	return netlink_send(handle->fd, parts, batch->len);
 }
 
 /* The acknowledgement of a request, or why it failed. */
@@ -194,10 +195,16 @@ static int rtnl_receive(struct exchange *exchange, netlink_message_fn message)
 int rtnl_run(struct link_handle *handle, struct rtnl_batch *batch)
 {
 	struct exchange exchange = { .handle = handle, .batch = batch };
-	int r = rtnl_send(&exchange, NLM_F_ACK);
+	int r;
 
-	if (r == 0 && batch->len)
+	batch->failed = batch->len;
+	if (!batch->len && !batch->error)
+		return 0;
+	r = rtnl_send(&exchange, NLM_F_ACK);
+	if (r == 0) {
 		r = rtnl_receive(&exchange, rtnl_take_answer);
+		batch->lost = r < 0 && batch->changes;
+	}
 	if (r < 0)
 		return r;
 	return batch->failed < batch->len ? batch->results[batch->failed] : 0;
@@ -210,15 +217,50 @@ int rtnl_run_step(struct link_handle *handle, struct rtnl_batch *batch, const ch
 	return r < 0 ? r : rtnl_run(handle, batch);
 }
 
-void rtnl_delete_link(struct link_handle *handle, const char *name)
+int rtnl_run_passing(struct link_handle *handle, struct rtnl_batch *batch, int passed)
+{
+	int r = rtnl_run(handle, batch);
+
+	if (!passed || batch->failed == batch->len)
+		return r;
+	for (; batch->failed < batch->len; batch->failed++) {
+		r = batch->results[batch->failed];
+		if (r < 0 && r != passed)
+			return r;
+	}
+	return 0;
+}
+
+int rtnl_run_surely(struct link_handle *handle, struct rtnl_batch *batch, int passed,
+		    const char *step)
+{
+	const struct deadline *deadline = handle->deadline;
+	struct deadline look;
+	int r = FAULT(step);
+
+	if (r == 0)
+		r = rtnl_run_passing(handle, batch, passed);
+	if (!batch->lost)
+		return r;
+	look = deadline_after(OUTCOME_LOOK_MS);
+	handle->deadline = &look;
+	for (int i = 1; i < OUTCOME_LOOKS && batch->lost; i++)
+		r = rtnl_run_passing(handle, batch, passed);
+	handle->deadline = deadline;
+	return batch->lost ? OUTCOME_UNKNOWN : r;
+}
+
+int rtnl_delete_link(struct link_handle *handle, const char *name)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	const struct deadline *deadline = handle->deadline;
+	int r;
 
 	handle->deadline = NULL;
 	rtnl_add_named(&batch, RTM_DELLINK, 0, name);
-	rtnl_run(handle, &batch);
+	r = rtnl_run_surely(handle, &batch, -ENODEV, "link.delete.undo");
 	handle->deadline = deadline;
+	return r;
 }
 
 int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch)
@@ -293,6 +335,8 @@ int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code, 
 		return error_oom(error);
 	if (deadline_ended(code))
 		return deadline_error(error, code, "before it could %s", what);
+	if (code == OUTCOME_UNKNOWN)
+		return error_unknown_outcome(error, what);
 	if (code == -EPERM) {
 		reason = BN_REASON_PRIVILEGE;
 		hint = "; run as root or with CAP_NET_ADMIN and CAP_SYS_ADMIN";

@@ -43,7 +43,8 @@ struct rtnl_batch {
 	int results[RTNL_BATCH_MAX];
 	size_t len;
 	size_t failed; /* the first that failed; len: the transport did */
-	bool sent;     /* the kernel has got it */
+	bool changes;  /* it asks for more than to be told */
+	bool lost;     /* the kernel has got the changes, and its answer was not heard */
 	int error;     /* met while building; rtnl_run() returns it */
 	rtnl_reply_fn reply;
 	void *userdata;
@@ -80,8 +81,15 @@ void rtnl_add_route(struct rtnl_batch *batch, int flags, uint32_t index,
 int rtnl_run(struct link_handle *handle, struct rtnl_batch *batch);
 /* The same, a step that fails where a test wants it to. */
 int rtnl_run_step(struct link_handle *handle, struct rtnl_batch *batch, const char *step);
+/* The same, where one errno is no failure of any of the requests: -EEXIST of what is there, -ENODEV
+ * of what is gone; 0 for none. */
+int rtnl_run_passing(struct link_handle *handle, struct rtnl_batch *batch, int passed);
+/* The same for what may be done twice: as long as the answer is lost it is sent again, at most
+ * OUTCOME_LOOKS times in all, then OUTCOME_UNKNOWN. */
+int rtnl_run_surely(struct link_handle *handle, struct rtnl_batch *batch, int passed,
+		    const char *step);
 /* To undo its creation; also when the time is up, as the kernel answers at once. */
-void rtnl_delete_link(struct link_handle *handle, const char *name);
+int rtnl_delete_link(struct link_handle *handle, const char *name);
 /* The only message of the batch asks for a dump. -EAGAIN when it kept changing. */
 int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch);
 

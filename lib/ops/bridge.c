@@ -104,9 +104,12 @@ static int remove_bridge(bn_ctx *ctx, const struct network *network)
 {
 	char alias[ALIAS_MAX];
 	const struct bridge_config config = bridge_config_of(network, alias);
+	bool changed = false;
+	int r;
 
-	ctx->changed = true;
-	return bridge_delete(ctx->link, &config, &ctx->error);
+	r = bridge_delete(ctx->link, &config, &changed, &ctx->error);
+	ctx->changed |= changed || r == OUTCOME_UNKNOWN;
+	return r;
 }
 
 /* ---- endpoints: what is asked ---- */

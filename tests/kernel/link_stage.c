@@ -296,5 +296,5 @@ int stage_teardown_bridge(void **state)
 	(void)state;
 	fault_hook = NULL;
 	link_deadline = (struct deadline){ 0 };
-	return bridge_delete(handle, &config, &error);
+	return bridge_delete(handle, &config, NULL, &error);
 }

@@ -25,7 +25,9 @@ static bool dawdle; /* until the call's time is up, rather than fail */
 
 static int fault_at_step(const char *step)
 {
-	(void)step;
+	/* of each exchange: what is heard of it is another matter */
+	if (strncmp(step, "netlink.", 8) == 0)
+		return 0;
 	if (steps_left < 0 || steps_left-- > 0)
 		return 0;
 	if (die)

@@ -9,13 +9,15 @@ const struct firewall_backend *const backend = &iptables_backend;
 
 static int commits;           /* seen so far */
 static int at;                /* the one that something happens at */
+static bool from_then_on;     /* at all that follow, too */
 static int refusal;           /* negative errno, 0 for none */
 static const char *meanwhile; /* a command, NULL for none */
 
 /* Called before each commit. */
 static int at_commit(const char *step)
 {
-	if (strcmp(step, "iptables.commit") != 0 || commits++ != at)
+	if (strcmp(step, "iptables.commit") != 0 ||
+	    (from_then_on ? commits++ < at : commits++ != at))
 		return 0;
 	/* a program that does not wait for the lock which we hold */
 	if (meanwhile && system(meanwhile) != 0)
@@ -35,6 +37,7 @@ static void at_commit_number(int number, int code, const char *command)
 static int teardown_hook(void **state)
 {
 	fault_hook = NULL;
+	from_then_on = false;
 	return stage_teardown(state);
 }
 
@@ -158,15 +161,43 @@ static void test_one_name_twice(void **state)
 	rules_clear(&second);
 }
 
+/* Nor can it be taken back: a half is never called a failure that left all as it was. */
+static void test_refused_for_good(void **state)
+{
+	rule_vector rules = { 0 }, more = { 0 };
+	struct endpoint web;
+	char *before;
+
+	(void)state;
+	web = plan_pair("blue", "ip-blue", "172.30.0.0/16", "fd30::/64", &rules);
+	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
+	plan_mapping(&web, IPPROTO_TCP, "127.0.0.1", 8799, 1337, 1, &more);
+	before = output_of(SAVE_ALL);
+	from_then_on = true;
+	for (int tries = 0; tries < 2; tries++) {
+		at_commit_number(tries, -EIO, NULL);
+		assert_int_equal(apply(&more, NULL, 0), tries ? OUTCOME_UNKNOWN : -EIO);
+		assert_int_equal(error.reason,
+				 tries ? BN_REASON_UNKNOWN_OUTCOME : BN_REASON_KERNEL);
+		assert_non_null(strstr(error.message, "table "));
+		fault_hook = NULL;
+		/* taken out as what is found later is */
+		assert_int_equal(apply(NULL, &more, FIREWALL_MISSING_OK), 0);
+		assert_output_is(SAVE_ALL, before);
+	}
+	free(before);
+	rules_clear(&rules);
+	rules_clear(&more);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, stage_setup, teardown_hook)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_changed_meanwhile),
-		CASE(test_refused),
-		CASE(test_refused_rebuild),
-		CASE(test_one_name_twice),
+		CASE(test_changed_meanwhile), CASE(test_refused),
+		CASE(test_refused_rebuild),   CASE(test_one_name_twice),
+		CASE(test_refused_for_good),
 	};
 
 	return cmocka_run_group_tests_name("iptables-legacy and others", tests, NULL, NULL);

@@ -34,9 +34,9 @@ static void test_bridge(void **state)
 	assert_non_null(strstr(error.message, BRIDGE));
 	assert_true(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
 
-	assert_int_equal(bridge_delete(handle, &config, &error), 0);
+	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 	assert_false(link_is_there(host_ns, BRIDGE));
-	assert_int_equal(bridge_delete(handle, &config, &error), 0);
+	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 }
 
 static void test_bridge_ipv4_only(void **state)
@@ -48,7 +48,7 @@ static void test_bridge_ipv4_only(void **state)
 	assert_int_equal(bridge_create(handle, &config, &error), 0);
 	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/lk.dot.10/disable_ipv6"), 1);
 	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/lk.dot.10/route_localnet"), 1);
-	assert_int_equal(bridge_delete(handle, &config, &error), 0);
+	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 }
 
 /* The MTU stays when ports with another come and go, and below 1280 there is no IPv6 at all. */
@@ -73,7 +73,7 @@ static void test_bridge_mtu(void **state)
 		assert_int_equal(link_interface_get(handle, BRIDGE, &interface, &error), 0);
 		assert_int_equal(interface.mtu, sizes[i]);
 		interface_clear(&interface);
-		assert_int_equal(bridge_delete(handle, &config, &error), 0);
+		assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 	}
 	sandbox_close(&sandbox);
 }
@@ -85,7 +85,7 @@ static void test_bridge_of_a_stranger(void **state)
 
 	(void)state;
 	IP_RUN(host_ns, "link", "add", BRIDGE, "type", "bridge");
-	assert_int_equal(bridge_delete(handle, &config, &error), 0);
+	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 	assert_true(link_is_there(host_ns, BRIDGE));
 	IP_RUN(host_ns, "link", "del", BRIDGE);
 }
@@ -109,7 +109,7 @@ static void test_bridge_adopted(void **state)
 	assert_int_equal(bridge_create(handle, &config, &error), 0);
 	assert_true(has_address(host_ns, BRIDGE, "fd00:30::1", 64));
 	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet"), 1);
-	assert_int_equal(bridge_delete(handle, &config, &error), 0);
+	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 	/* what was there stays, what we added went */
 	assert_true(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
 	assert_true(has_address(host_ns, BRIDGE, "10.77.0.1", 24));
@@ -120,7 +120,7 @@ static void test_bridge_adopted(void **state)
 	IP_RUN(host_ns, "addr", "del", "172.30.0.1/16", "dev", BRIDGE);
 	assert_int_equal(bridge_create(handle, &config, &error), 0);
 	assert_true(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
-	assert_int_equal(bridge_delete(handle, &config, &error), 0);
+	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 	assert_false(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
 	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet"), 1);
 	IP_RUN(host_ns, "link", "del", BRIDGE);
@@ -402,7 +402,7 @@ static void test_death_at_each_step(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bridge_steps); i++) {
 		die_while(bridge_steps[i], NULL, NULL, &other);
 		assert_true(link_is_there(host_ns, "lk-other"));
-		assert_int_equal(bridge_delete(handle, &other, &error), 0);
+		assert_int_equal(bridge_delete(handle, &other, NULL, &error), 0);
 		assert_false(link_is_there(host_ns, "lk-other"));
 	}
 	sandbox_close(&sandbox);

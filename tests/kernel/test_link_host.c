@@ -336,7 +336,7 @@ static void test_adopted_comes_back(void **state)
 		if (added == 2)
 			IP_RUN(host_ns, "link", "add", "lk-more", "master", "lk.off", "type",
 			       "veth");
-		assert_int_equal(bridge_delete(handle, &config, &error), 0);
+		assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 		/* what fails keeps nothing else, and is told */
 		fault_hook = refuse;
 		assert_int_equal(host_give_back(handle, text, true, &error), -EROFS);

@@ -4,6 +4,8 @@
 
 #include <jansson.h>
 
+#include "base/fault.h"
+
 #define MANY 10000
 
 extern const struct firewall_backend nft_backend;
@@ -410,6 +412,106 @@ static void test_others_stay(void **state)
 	rules_clear(&rules);
 }
 
+/* ---- answers that are lost ---- */
+
+static const char *lost_step;
+static int lost_from, lost_count; /* which of them */
+
+static int lose_answer(const char *step)
+{
+	if (strcmp(step, lost_step) != 0 || lost_from-- > 0 || lost_count == 0)
+		return 0;
+	lost_count--;
+	return -ENOBUFS;
+}
+
+static void lose(const char *step, int from, int count)
+{
+	lost_step = step;
+	lost_from = from;
+	lost_count = count;
+	fault_hook = lose_answer;
+}
+
+#define ALWAYS 1000
+/* The answers that a change of an existing base waits for before that of its commit. */
+#define COMMIT 0
+
+static void test_lost_answer(void **state)
+{
+	struct endpoint rival = endpoint_of("red", "rival", "172.31.0.9/16", NULL);
+	rule_vector rules = { 0 }, taken = { 0 }, none = { 0 };
+
+	(void)state;
+	plan_all(&rules);
+	for (int i = 0; i < 6; i++) {
+		/* with the base: three answers */
+		lose("netlink.receive", 2, 1);
+		assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
+		assert_kernel_holds(&rules, NULL);
+		lose("netlink.receive", COMMIT, 1);
+		assert_int_equal(apply(NULL, &rules, 0), 0);
+		assert_kernel_holds(&none, NULL);
+		/* what it finds lost once more it looks at again */
+		lose("netlink.receive", COMMIT, i % 3 + 1);
+		assert_int_equal(apply(&rules, NULL, 0), 0);
+		assert_kernel_holds(&rules, NULL);
+		lose("netlink.receive", COMMIT, 1);
+		assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK), 0);
+	}
+	/* not even sent: nothing is changed */
+	lose("netlink.send", 0, ALWAYS);
+	assert_int_equal(apply(&rules, NULL, 0), -ENOBUFS);
+	assert_int_equal(error.reason, BN_REASON_KERNEL);
+	fault_hook = NULL;
+	assert_kernel_holds(&none, NULL);
+	/* refused, which is not heard at first */
+	assert_int_equal(apply(&rules, NULL, 0), 0);
+	plan_mapping(&rival, IPPROTO_TCP, NULL, 8799, 1337, 1, &taken);
+	lose("netlink.receive", COMMIT, 1);
+	assert_int_equal(apply(&taken, NULL, 0), -EEXIST);
+	assert_int_equal(error.reason, BN_REASON_PORT_IN_USE);
+	assert_kernel_holds(&rules, NULL);
+	/* never heard: it can't be told, and is done */
+	lose("netlink.receive", COMMIT, ALWAYS);
+	assert_int_equal(apply(NULL, &rules, 0), OUTCOME_UNKNOWN);
+	assert_int_equal(error.reason, BN_REASON_UNKNOWN_OUTCOME);
+	fault_hook = NULL;
+	assert_kernel_holds(&none, NULL);
+	rules_clear(&rules);
+	rules_clear(&taken);
+}
+
+static void test_lost_answer_of_the_base(void **state)
+{
+	int r = -1, lost = 0;
+
+	(void)state;
+	/* at each answer once, until there are no more */
+	for (int i = 0; r < 0 || lost_count == 0; i++) {
+		fault_hook = NULL;
+		assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
+		lose("netlink.receive", i, 1);
+		r = backend->remove_base(firewall, &error);
+		fault_hook = NULL;
+		lost += lost_count == 0;
+		if (r == 0)
+			run("! nft list table inet bridgenet 2>/dev/null");
+		else
+			run("nft list table inet bridgenet >/dev/null");
+		assert_int_not_equal(r, OUTCOME_UNKNOWN);
+		assert_in_range(i, 0, 200);
+	}
+	assert_in_range(lost, 4, 200);
+	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
+	/* the last of them is that of the commit */
+	lose("netlink.receive", lost - 1, ALWAYS);
+	assert_int_equal(backend->remove_base(firewall, &error), OUTCOME_UNKNOWN);
+	assert_int_equal(error.reason, BN_REASON_UNKNOWN_OUTCOME);
+	fault_hook = NULL;
+	run("! nft list table inet bridgenet 2>/dev/null");
+}
+
 static void test_many(void **state)
 {
 	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", "fd30::2/64");
@@ -448,14 +550,23 @@ static void test_deadline(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FIREWALL_TEST(test_read_back),         FIREWALL_TEST(test_nft_reads_what_it_writes),
-		FIREWALL_TEST(test_filter_by_network), FIREWALL_TEST(test_port_taken),
-		FIREWALL_TEST(test_missing),           FIREWALL_TEST(test_replace),
-		FIREWALL_TEST(test_base_missing),      FIREWALL_TEST(test_base_is_mended),
-		FIREWALL_TEST(test_base_order),        FIREWALL_TEST(test_remove_base),
-		FIREWALL_TEST(test_others_stay),       FIREWALL_TEST(test_many),
-		FIREWALL_TEST(test_privilege),         FIREWALL_TEST(test_deadline),
+		FIREWALL_TEST(test_read_back),
+		FIREWALL_TEST(test_nft_reads_what_it_writes),
+		FIREWALL_TEST(test_filter_by_network),
+		FIREWALL_TEST(test_port_taken),
+		FIREWALL_TEST(test_missing),
+		FIREWALL_TEST(test_replace),
+		FIREWALL_TEST(test_base_missing),
+		FIREWALL_TEST(test_base_is_mended),
+		FIREWALL_TEST(test_base_order),
+		FIREWALL_TEST(test_remove_base),
+		FIREWALL_TEST(test_others_stay),
+		FIREWALL_TEST(test_many),
+		FIREWALL_TEST(test_privilege),
+		FIREWALL_TEST(test_deadline),
 		FIREWALL_TEST(test_partly_there),
+		FIREWALL_TEST(test_lost_answer),
+		FIREWALL_TEST(test_lost_answer_of_the_base),
 	};
 
 	return cmocka_run_group_tests_name("nftables backend", tests, NULL, NULL);

@@ -199,8 +199,22 @@ static int reverse_of(const struct edit *edit, rule_vector *add, rule_vector *re
 	return r;
 }
 
-/* Best effort: the lock is held, and what made the change fail is likely to be met elsewhere. */
-static void step_undo(struct change *change, struct step *step)
+/* Is there anything to commit? What was tried last may never have been done. */
+static bool has_work(const struct edit *edit)
+{
+	for (size_t i = 0; i < edit->remove.len; i++) {
+		if (edit->remove.items[i].found)
+			return true;
+	}
+	for (size_t i = 0; i < edit->add.len; i++) {
+		if (!edit->add.items[i].found)
+			return true;
+	}
+	return false;
+}
+
+/* The lock is held, and what made the change fail is likely to be met elsewhere. */
+static int step_undo(struct change *change, struct step *step)
 {
 	CLEANUP_VECTOR rule_vector add = { 0 };
 	CLEANUP_VECTOR rule_vector remove = { 0 };
@@ -212,15 +226,28 @@ static void step_undo(struct change *change, struct step *step)
 						 FIREWALL_MISSING_OK | FIREWALL_REPLACE };
 	if (r == 0)
 		r = step_prepare(&reverse, step, step->table.family, step->table.id);
-	if (r == 0)
-		step_commit(&reverse, step);
+	return r < 0 || !has_work(&step->edit) ? r : step_commit(&reverse, step);
+}
+
+/* One table has its part of the change, and another has not. */
+static int half_done(struct change *change)
+{
+	struct error cause = { 0 };
+
+	if (change->error)
+		cause = *change->error;
+	return error_set(
+		change->error, OUTCOME_UNKNOWN, BN_REASON_UNKNOWN_OUTCOME,
+		"%s; and what was changed in other tables before can't be taken back, which "
+		"the next call tries again",
+		cause.message[0] ? cause.message : "the rule base is missing");
 }
 
 /* Read, edit and commit; all that was committed before is undone on failure. */
 static int change_apply(struct change *change)
 {
 	size_t committed = change->len;
-	int r = change_prepare(change);
+	int r = change_prepare(change), undone = 0;
 
 	while (r == 0 && committed < change->len) {
 		r = step_commit(change, &change->steps[committed]);
@@ -228,8 +255,8 @@ static int change_apply(struct change *change)
 		committed += r == 0 || change->steps[committed].tried;
 	}
 	while (r < 0 && committed > 0)
-		step_undo(change, &change->steps[--committed]);
-	return r;
+		undone |= step_undo(change, &change->steps[--committed]);
+	return undone < 0 ? half_done(change) : r;
 }
 
 static void steps_clear(struct change *change)

@@ -300,6 +300,85 @@ static int change_try(struct change *change, struct nft_reply *reply)
 	return r;
 }
 
+/* ---- when the answer is lost ---- */
+
+struct outcome {
+	const struct change *change;
+	bool done;
+};
+
+static void found_added(struct nft_element *element, const struct nft_element_view *view,
+			void *data)
+{
+	struct outcome *outcome = data;
+
+	outcome->done &= view && nft_element_matches(element, view);
+}
+
+static void found_removed(struct nft_element *element, const struct nft_element_view *view,
+			  void *data)
+{
+	struct outcome *outcome = data;
+	const nft_element_vector *add = &outcome->change->add;
+
+	if (!view || !nft_element_matches(element, view) ||
+	    (add->len &&
+	     bsearch(element, add->items, add->len, sizeof(*element), nft_element_order)))
+		return;
+	outcome->done = false;
+}
+
+static int base_is_whole(struct change *change, bool *ret_whole, struct nft_reply *reply)
+{
+	struct nft_base_state state = { 0 };
+	int r = nft_base_state_read(change->nft, &state, reply);
+
+	for (size_t i = 0; i < NFT_FIXED && r == 0; i++)
+		*ret_whole &= !nft_fixed_at(i) || state.handle[i];
+	nft_base_state_clear(&state);
+	return r;
+}
+
+/* 1 if all of it stands, 0 if not: a transaction is done as a whole or not at all. */
+static int change_is_done(struct change *change)
+{
+	struct outcome outcome = { change, true };
+	struct nft_reply reply;
+	int r = 0;
+
+	if (change->flags & FIREWALL_BASE)
+		r = base_is_whole(change, &outcome.done, &reply);
+	if (r == 0)
+		r = lookup_elements(change->nft, &change->add, found_added, &outcome, &reply);
+	if (r == 0)
+		r = lookup_elements(change->nft, &change->remove, found_removed, &outcome, &reply);
+	return r < 0 ? r : outcome.done;
+}
+
+/* 0 if it was done after all, OUTCOME_UNKNOWN, or `lost`, the error with which the answer was: then
+ * nothing is changed. */
+static int change_outcome(struct change *change, int lost)
+{
+	const struct deadline *deadline = change->nft->base.deadline;
+	const struct deadline look = deadline_after(OUTCOME_LOOK_MS);
+	int r = -ENOBUFS;
+
+	change->nft->base.deadline = &look;
+	for (int i = 0; i < OUTCOME_LOOKS && r < 0; i++)
+		r = change_is_done(change);
+	change->nft->base.deadline = deadline;
+	return r < 0 ? OUTCOME_UNKNOWN : r ? 0 : lost;
+}
+
+static int change_run(struct change *change, struct nft_reply *reply)
+{
+	int r = -ERESTART;
+
+	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++)
+		r = change_try(change, reply);
+	return reply->lost ? change_outcome(change, r) : r;
+}
+
 /* ---- saying what went wrong ---- */
 
 struct refused_element {
@@ -410,6 +489,8 @@ static int change_error(struct change *change, int r, const struct nft_reply *re
 
 	if (r == FIREWALL_BASE_MISSING)
 		return r;
+	if (r == OUTCOME_UNKNOWN)
+		return error_unknown_outcome(error, "change the nftables rules");
 	if (r == -EEXIST && of_elements)
 		return element_exists_error(change, error);
 	if (r == -ENOENT && of_elements)
@@ -434,9 +515,10 @@ int nft_apply(struct firewall *firewall, const struct firewall_change *change, s
 		r = nft_elements_encode(change->add, change->add_len, &work.add, error);
 	if (r < 0)
 		goto out;
-	r = -ERESTART;
-	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++)
-		r = change_try(&work, &reply);
+	r = change_run(&work, &reply);
+	/* nothing was changed */
+	if (r == -ENOBUFS)
+		r = change_run(&work, &reply);
 	if (r < 0)
 		r = change_error(&work, r, &reply, error);
 out:

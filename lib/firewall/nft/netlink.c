@@ -113,7 +113,8 @@ struct exchange {
 	nft_message_fn message;
 	void *data;
 	struct nft_reply *reply;
-	int r; /* what `message` returned */
+	int r;     /* what `message` returned */
+	bool sent; /* the kernel has got them */
 };
 
 static int nft_send(struct nft *nft, struct exchange *exchange)
@@ -134,7 +135,9 @@ static int nft_send(struct nft *nft, struct exchange *exchange)
 			nft->send_limit = nft->batch_len;
 	}
 	batch = (struct iovec){ nft->batch, nft->batch_len };
-	return netlink_send(nft->fd, &batch, 1);
+	r = netlink_send(nft->fd, &batch, 1);
+	exchange->sent = r == 0;
+	return r;
 }
 
 static void nft_take_result(struct nft_reply *reply, const struct nlmsghdr *message)
@@ -183,6 +186,7 @@ static int nft_exchange(struct nft *nft, struct exchange *exchange)
 int nft_batch_commit(struct nft *nft, struct nft_reply *reply)
 {
 	struct exchange exchange = { .reply = reply };
+	int r;
 
 	/* Errors are always told; of successes only the last one, lest the answers overflow the
 	 * socket's queue. Kernels before 6.10 give no acknowledgement for the end of the batch. */
@@ -190,7 +194,9 @@ int nft_batch_commit(struct nft *nft, struct nft_reply *reply)
 	exchange.last = nft->sequence;
 	if (!message_open(nft, NFNL_MSG_BATCH_END, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, 0))
 		return -ENOMEM;
-	return nft_exchange(nft, &exchange);
+	r = nft_exchange(nft, &exchange);
+	reply->lost = r < 0 && exchange.sent && (!reply->code || reply->code == -EBADMSG);
+	return r;
 }
 
 int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct nft_reply *reply)
@@ -229,6 +235,11 @@ int nft_error(struct error *error, int r, const struct nft_reply *reply, const c
 		return error_oom(error);
 	if (deadline_ended(r))
 		return deadline_error(error, r, "before it could %s", what);
+	if (reply->lost)
+		return error_set(error, r, reason,
+				 "could not %s: the kernel's answer was lost (%s), and it was not "
+				 "done; try again",
+				 what, errno_text(-r));
 	if (r == -EPERM || r == -EACCES)
 		r = error_set(error, -EPERM, BN_REASON_PRIVILEGE,
 			      "no privilege to %s: run as root or with CAP_NET_ADMIN", what);

@@ -42,6 +42,7 @@ struct nft_reply {
 	int code;                   /* negative errno, 0 */
 	uint32_t sequence;          /* of the message it is about */
 	char text[KERNEL_TEXT_MAX]; /* extended ack, "" for none */
+	bool lost;                  /* a transaction was sent, and its answer not heard */
 };
 
 #define NFT_SEND_LIMIT 65536 /* of a socket as it is opened */
@@ -61,7 +62,8 @@ struct nlmsghdr *nft_object_message(struct nft *nft, uint16_t type, uint16_t fla
 				    size_t room);
 /* Make room for more attributes in the open message, which may move. */
 struct nlmsghdr *nft_batch_room(struct nft *nft, size_t room);
-/* The transaction. 0 or reply->code, or an error of the transport (reply->code is 0 then). */
+/* The transaction. 0 or reply->code, or an error of the transport (reply->code is 0 then). Where
+ * reply->lost, it was done as a whole or not at all. */
 int nft_batch_commit(struct nft *nft, struct nft_reply *reply);
 /* Send the requests, hand their answers to `message`. */
 int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct nft_reply *reply);

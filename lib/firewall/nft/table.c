@@ -455,13 +455,32 @@ out:
 	return r;
 }
 
+/* It begins with a look, so it also tells what became of one whose answer was lost. */
+static int base_delete_again(struct nft *nft, struct nft_reply *reply)
+{
+	const struct deadline *deadline = nft->base.deadline;
+	const struct deadline look = deadline_after(OUTCOME_LOOK_MS);
+	int r = OUTCOME_UNKNOWN;
+
+	nft->base.deadline = &look;
+	for (int i = 0; i < OUTCOME_LOOKS && r != 0 && r != -ERESTART; i++)
+		r = base_delete(nft, reply);
+	nft->base.deadline = deadline;
+	return r == 0 || r == -ERESTART ? r : OUTCOME_UNKNOWN;
+}
+
 int nft_remove_base(struct firewall *firewall, struct error *error)
 {
 	struct nft *nft = (struct nft *)firewall;
 	struct nft_reply reply = { 0 };
 	int r = -ERESTART;
 
-	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++)
+	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++) {
 		r = base_delete(nft, &reply);
+		if (reply.lost)
+			r = base_delete_again(nft, &reply);
+	}
+	if (r == OUTCOME_UNKNOWN)
+		return error_unknown_outcome(error, "remove the nftables base");
 	return r < 0 ? nft_error(error, r, &reply, "remove the nftables base") : 0;
 }
