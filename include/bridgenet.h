@@ -392,8 +392,9 @@ int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 int bn_ports_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		     const bn_port_spec_list *specs, uint32_t flags, bn_port_list **ret_list);
 
-/* Take mappings away again, all or none; a spec must name the same ports as the mapping does.
- * flags: BN_UNPUBLISH_*. Errors: -ENOENT. Since: 0.1 */
+/* Take mappings away again, all or none, by the specs that made them or by ones that name the ports
+ * that the mappings have. Of a spec that leaves the host port open one mapping alone may fit.
+ * flags: BN_UNPUBLISH_*. Errors: -ENOENT, -EINVAL several fit. Since: 0.1 */
 int bn_port_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 		      const bn_port_spec *spec, uint32_t flags);
 int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,

@@ -152,7 +152,8 @@ static const struct api_call port_unpublish = {
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network or endpoint, or no such mapping to take away."),
 		API_ERRNO(EBUSY, "Another call is at the endpoint or the port."),
-		API_ERRNO(EINVAL, "A mapping is malformed."),
+		API_ERRNO(EINVAL, "A mapping is malformed, or a spec leaves open which of several "
+				  "is meant."),
 	},
 };
 

@@ -169,7 +169,7 @@ static int host_span_apply(const struct port_text *pieces, const struct port_spa
 	struct port_span host;
 	int r;
 
-	if (!pieces->host || !pieces->host[0])
+	if (!pieces->host || !pieces->host[strspn(pieces->host, "0")])
 		return 0;
 	r = port_span_parse(pieces->host, pieces->whole, &host, error);
 	if (r < 0)
@@ -262,6 +262,28 @@ bool port_collides(const struct port *a, const struct port *b)
 		return false;
 	return a->host_port < b->host_port + b->count && b->host_port < a->host_port + a->count &&
 	       host_addrs_meet(&a->host_addr, &b->host_addr);
+}
+
+/* May the mapping have come of the request? */
+static bool may_come_of(const struct port *port, const struct port_request *request)
+{
+	const struct port *asked = &request->port;
+	unsigned int last = request->host_range_last ? request->host_range_last : asked->host_port;
+
+	if (port->protocol != asked->protocol || port->container_port != asked->container_port ||
+	    port->count != asked->count || addr_compare(&port->host_addr, &asked->host_addr) != 0)
+		return false;
+	return !asked->host_port ||
+	       (port->host_port >= asked->host_port && port->host_port <= last);
+}
+
+size_t port_request_find(const struct port_request *request, const struct port *ports, size_t len,
+			 size_t from)
+{
+	for (; from < len; from++)
+		if (may_come_of(&ports[from], request))
+			return from;
+	return len;
 }
 
 bool port_has_family(const struct port *port, int family)

@@ -9,15 +9,19 @@
 
 /*
  * What docker run -p takes: [hostIP:][hostPort[-last]:]containerPort[-last][/protocol].
- * No host port: host_port 0, pick one. host_range_last is non-zero for a range of host ports
- * with one container port: any free one of it. Unequal lengths, a reversed range, 0 or more than
- * 65535, an unknown protocol: -EINVAL with a sentence. network and endpoint are left empty.
+ * No host port, or 0: host_port 0, pick one. host_range_last is non-zero for a range of host ports
+ * with one container port: any free one of it. Unequal lengths, a reversed range, a container port
+ * 0 or more than 65535, an unknown protocol: -EINVAL with a sentence. network and endpoint are left empty.
  */
 struct port_request {
 	struct port port;
 	uint16_t host_range_last;
 };
 int port_parse(const char *text, struct port_request *ret_request, struct error *error);
+/* The first of the mappings, from that index on, that the request may have made; len if there is
+ * none. Of a request that leaves the host port open there may be several. */
+size_t port_request_find(const struct port_request *request, const struct port *ports, size_t len,
+			 size_t from);
 const char *port_format(const struct port *port, char text[static PORT_TEXT_MAX]);
 const char *protocol_name(uint8_t protocol); /* "tcp", "udp", "sctp", "all" for 0 */
 

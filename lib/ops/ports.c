@@ -222,3 +222,55 @@ int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector 
 		r = hostport_hold(&sides[i], &ctx->deadline, vector_push(ret_held), &ctx->error);
 	return r;
 }
+
+/* ---- which one is meant ---- */
+
+#define NAMED_MAX 4 /* mappings that a sentence names */
+
+static int several_error(bn_ctx *ctx, const struct endpoint *endpoint,
+			 const struct port_request *request, const port_vector *existing,
+			 size_t first)
+{
+	char asked[PORT_TEXT_MAX], names[NAMED_MAX * (PORT_TEXT_MAX + 2) + 1] = "";
+	char text[PORT_TEXT_MAX], *end = names;
+	size_t found = 0;
+
+	for (size_t i = first; i < existing->len;
+	     i = port_request_find(request, existing->items, existing->len, i + 1)) {
+		if (found++ >= NAMED_MAX)
+			continue;
+		if (found > 1)
+			end = stpcpy(end, ", ");
+		end = stpcpy(end, port_format(&existing->items[i], text));
+	}
+	snprintf(text, sizeof(text), " and %zu more", found > NAMED_MAX ? found - NAMED_MAX : 0);
+	return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
+			 "port %s can be any of %zu that endpoint %s of network %s publishes: "
+			 "%s%s; name the host port",
+			 port_format(&request->port, asked), found, endpoint->id, endpoint->network,
+			 names, found > NAMED_MAX ? text : "");
+}
+
+int ports_find(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *request,
+	       const port_vector *existing, struct port *ret_port)
+{
+	size_t first, len = existing->len;
+
+	/* there is one such mapping at most, and whether it is there the state says */
+	if (!is_pick(request)) {
+		*ret_port = request->port;
+		port_set_owner(ret_port, endpoint);
+		return 0;
+	}
+	first = port_request_find(request, existing->items, len, 0);
+	if (first == len)
+		return error_set(&ctx->error, -ENOENT, BN_REASON_PORT_UNKNOWN,
+				 "endpoint %s of network %s publishes no port to %u/%s that way; "
+				 "list its ports",
+				 endpoint->id, endpoint->network, request->port.container_port,
+				 protocol_name(request->port.protocol));
+	if (port_request_find(request, existing->items, len, first + 1) < len)
+		return several_error(ctx, endpoint, request, existing, first);
+	*ret_port = existing->items[first];
+	return 0;
+}

@@ -17,6 +17,11 @@ void held_clear(held_vector *held);
 int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
 		 size_t len, port_vector *ret_ports);
 bool ports_have_picks(const struct port_request *requests, size_t len);
+/* Which of the endpoint's mappings a request means; existing: those it has, or none if no request
+ * leaves the host port open. -ENOENT BN_REASON_PORT_UNKNOWN; -EINVAL when several fit, and the
+ * sentence names them. */
+int ports_find(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *request,
+	       const port_vector *existing, struct port *ret_port);
 /* The mapping is the endpoint's. */
 void port_set_owner(struct port *port, const struct endpoint *endpoint);
 

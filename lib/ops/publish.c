@@ -144,29 +144,6 @@ int ops_publish(bn_ctx *ctx, const char *network, const char *id,
 
 /* ---- unpublish ---- */
 
-/* A request without a host port means the endpoint's mapping to that container port. */
-static int find_port(bn_ctx *ctx, const struct endpoint *endpoint, struct port *port)
-{
-	CLEANUP(ports_clear) port_vector existing = { 0 };
-	int r;
-
-	r = store_ports(ctx->store, endpoint->network, endpoint->id, 0, &existing, &ctx->error);
-	for (size_t i = 0; i < existing.len && r >= 0; i++)
-		if (existing.items[i].protocol == port->protocol &&
-		    existing.items[i].container_port == port->container_port &&
-		    existing.items[i].count == port->count &&
-		    addr_compare(&existing.items[i].host_addr, &port->host_addr) == 0) {
-			port->host_port = existing.items[i].host_port;
-			return 0;
-		}
-	if (r < 0)
-		return r;
-	return error_set(&ctx->error, -ENOENT, BN_REASON_PORT_UNKNOWN,
-			 "endpoint %s of network %s publishes no port to %u/%s; list its ports",
-			 endpoint->id, endpoint->network, port->container_port,
-			 protocol_name(port->protocol));
-}
-
 static int compare_host_side(const void *left, const void *right)
 {
 	const struct port *a = left, *b = right;
@@ -210,17 +187,18 @@ static void retraction_clear(struct retraction *retraction)
 
 static int name_ports(bn_ctx *ctx, const struct retraction *retraction, struct rows *rows)
 {
-	struct port *port;
+	const struct endpoint *endpoint = rows->endpoints.items;
+	CLEANUP(ports_clear) port_vector existing = { 0 };
 	int r = 0;
 
 	if (vector_reserve(&rows->ports, retraction->len) < 0)
 		return error_oom(&ctx->error);
+	if (ports_have_picks(retraction->requests, retraction->len))
+		r = store_ports(ctx->store, endpoint->network, endpoint->id, 0, &existing,
+				&ctx->error);
 	for (size_t i = 0; i < retraction->len && r >= 0; i++) {
-		port = vector_push(&rows->ports);
-		*port = retraction->requests[i].port;
-		port_set_owner(port, rows->endpoints.items);
-		if (!port->host_port)
-			r = find_port(ctx, rows->endpoints.items, port);
+		r = ports_find(ctx, endpoint, &retraction->requests[i], &existing,
+			       vector_push(&rows->ports));
 		if (r == -ENOENT && retraction->missing_ok) {
 			error_clear(&ctx->error);
 			rows->ports.len--;

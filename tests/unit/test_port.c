@@ -28,6 +28,8 @@ static const struct good_port {
 	{ "10.0.0.1:53:53/udp", "10.0.0.1:53:53/udp", "10.0.0.1", 53, 53, 1, 0, IPPROTO_UDP },
 	{ "80:80/SCTP", "80:80/sctp", "", 80, 80, 1, 0, IPPROTO_SCTP },
 	{ "00080:080/Tcp", "80:80/tcp", "", 80, 80, 1, 0, IPPROTO_TCP },
+	{ "0:80", "80/tcp", "", 0, 80, 1, 0, IPPROTO_TCP },
+	{ "127.0.0.1:00:80-81", "127.0.0.1::80-81/tcp", "127.0.0.1", 0, 80, 2, 0, IPPROTO_TCP },
 };
 
 static void test_port_parse(void **state)
@@ -77,7 +79,7 @@ static const struct {
 	{ "/tcp", "port mapping '/tcp' is malformed: the container port is missing; " FORM },
 	{ "65536:80", "port 65536 in '65536:80' is not between 1 and 65535" },
 	{ "80:65536", "port 65536 in '80:65536' is not between 1 and 65535" },
-	{ "0:80", "port 0 in '0:80' is not between 1 and 65535" },
+	{ "0-9:80", "port 0 in '0-9:80' is not between 1 and 65535" },
 	{ "80:0", "port 0 in '80:0' is not between 1 and 65535" },
 	{ "18446744073709551696:80", "port 18446744073709551696 in "
 				     "'18446744073709551696:80' is not between 1 and 65535" },
@@ -182,6 +184,60 @@ static void test_port_collides(void **state)
 	check_collision("80", "80:80", false);
 }
 
+/* What a request finds among the mappings that one endpoint has. */
+static void test_port_request_find(void **state)
+{
+	static const char *const mappings[] = {
+		"8003:80",           "127.0.0.1:32768:80",  "32769:80/udp",
+		"32770-32772:90-92", "9000-9002:91-93/udp", "32773:443",
+		"32774:443",
+	};
+	static const struct {
+		const char *request;
+		size_t first, next; /* ARRAY_SIZE(mappings): none */
+	} cases[] = {
+		{ "8000-8010:80", 0, 7 },
+		{ "8003-8004:80", 0, 7 },
+		{ "8000-8003:80", 0, 7 },
+		{ "8004-8010:80", 7, 7 },
+		{ "8000-8002:80", 7, 7 },
+		{ "80", 0, 7 },
+		{ "0:80", 0, 7 },
+		{ "127.0.0.1::80", 1, 7 },
+		{ "127.0.0.2::80", 7, 7 },
+		{ "0.0.0.0::80", 7, 7 },
+		{ "80/udp", 2, 7 },
+		{ "80/sctp", 7, 7 },
+		{ "90-92", 3, 7 },
+		{ "90", 7, 7 },
+		{ "90-91", 7, 7 },
+		{ "91-93/udp", 4, 7 },
+		{ "9000-9002:91-93/udp", 4, 7 },
+		{ "91-93", 7, 7 },
+		{ "443", 5, 6 },
+		{ "32774-32775:443", 6, 7 },
+		{ "8003:80", 0, 7 },
+		{ "8003:81", 7, 7 },
+	};
+	struct port ports[ARRAY_SIZE(mappings)];
+	size_t len = ARRAY_SIZE(mappings), first;
+
+	(void)state;
+	for (size_t i = 0; i < len; i++)
+		ports[i] = port_of(mappings[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct port_request request;
+		struct error error = { 0 };
+
+		assert_int_equal(port_parse(cases[i].request, &request, &error), 0);
+		first = port_request_find(&request, ports, len, 0);
+		if (first != cases[i].first ||
+		    port_request_find(&request, ports, len, first + 1) != cases[i].next)
+			fail_msg("%s: %zu", cases[i].request, first);
+	}
+	assert_int_equal(port_request_find(&(struct port_request){ 0 }, NULL, 0, 0), 0);
+}
+
 static void test_port_has_family(void **state)
 {
 	struct port any = port_of("80:80"), ipv4 = port_of("0.0.0.0:80:80");
@@ -212,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_port_parse_refuses),
 		cmocka_unit_test(test_port_parse_of_endless_text),
 		cmocka_unit_test(test_port_collides),
+		cmocka_unit_test(test_port_request_find),
 		cmocka_unit_test(test_port_has_family),
 		cmocka_unit_test(test_protocol_name),
 	};
