@@ -4,7 +4,7 @@
 #define BN_LINK_LINK_H
 
 #include "base/clock.h"
-#include "model/records.h"
+#include "model/port.h"
 
 /* A netlink socket in the namespace of the thread that opened it; its calls end by the deadline,
  * of which it keeps the pointer. */
@@ -174,8 +174,12 @@ int hostport_hold(const struct port *port, const struct deadline *deadline, fd_v
 /* ip_local_port_range less ip_local_reserved_ports: is this port one to pick for port 0? */
 struct ephemeral_ports {
 	uint16_t first, last;
-	uint8_t reserved[8192]; /* a bit for each port */
+	uint8_t reserved[PORT_BITS];
 };
 int hostport_ephemeral(struct ephemeral_ports *ret_ports, struct error *error);
+
+/* Set the bits of ports that sockets of the host have, on whatever address, as far as the kernel
+ * lists them (sockets.c). */
+void link_used_ports(uint8_t protocol, uint8_t bits[static PORT_BITS]);
 
 #endif

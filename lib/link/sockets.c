@@ -66,6 +66,17 @@ int sockets_each(int family, uint8_t protocol, const struct deadline *deadline, 
 	return r == -ENOENT || r == -EINVAL ? -EOPNOTSUPP : r;
 }
 
+static void take_port(void *userdata, const struct socket_info *info)
+{
+	port_bits_set(userdata, info->port, 1);
+}
+
+void link_used_ports(uint8_t protocol, uint8_t bits[static PORT_BITS])
+{
+	for_each_family(family)
+		sockets_each(family, protocol, take_port, bits);
+}
+
 struct owner_query {
 	const struct addr *addr;
 	uint16_t port;

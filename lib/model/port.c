@@ -264,6 +264,20 @@ bool port_collides(const struct port *a, const struct port *b)
 	       host_addrs_meet(&a->host_addr, &b->host_addr);
 }
 
+void port_bits_set(uint8_t bits[static PORT_BITS], uint32_t first, uint32_t count)
+{
+	for (uint32_t n = first; n < first + count; n++)
+		bits[n / 8] = (uint8_t)(bits[n / 8] | 1u << n % 8);
+}
+
+uint32_t port_bits_last(const uint8_t bits[static PORT_BITS], uint32_t first, uint32_t count)
+{
+	for (uint32_t n = first + count; n-- > first;)
+		if (bits[n / 8] & 1u << n % 8)
+			return n;
+	return 0;
+}
+
 /* May the mapping have come of the request? */
 static bool may_come_of(const struct port *port, const struct port_request *request)
 {

@@ -29,6 +29,12 @@ const char *protocol_name(uint8_t protocol); /* "tcp", "udp", "sctp", "all" for 
  * are equal or one of which stands for every address of the family. */
 bool port_collides(const struct port *a, const struct port *b);
 
+/* A bit for each port. */
+#define PORT_BITS 8192
+void port_bits_set(uint8_t bits[static PORT_BITS], uint32_t first, uint32_t count);
+/* The last of those ports whose bit is set, 0 if none is. */
+uint32_t port_bits_last(const uint8_t bits[static PORT_BITS], uint32_t first, uint32_t count);
+
 /* Does the mapping apply to this family, for an endpoint with (or without) such an address? */
 bool port_has_family(const struct port *port, int family);
 

@@ -149,7 +149,7 @@ static int reserve_rows(bn_ctx *ctx, const struct operation *operation, void *ve
 				 &attach->ports);
 	}
 	if (r >= 0)
-		r = ports_reserve(ctx, operation, &attach->ports, picks);
+		r = ports_reserve(ctx, operation, request->ports, &attach->ports);
 	return r < 0 ? r : FAULT("attach.reserve");
 }
 

@@ -40,25 +40,6 @@ static int check_port(bn_ctx *ctx, const struct endpoint *endpoint, const struct
 	return 0;
 }
 
-static bool collides_with_chosen(const struct port *port, const port_vector *chosen)
-{
-	for (size_t i = 0; i < chosen->len; i++)
-		if (port_collides(port, &chosen->items[i]))
-			return true;
-	return false;
-}
-
-static bool in_ephemeral_range(const struct ephemeral_ports *ephemeral, uint32_t first,
-			       uint32_t count)
-{
-	if (first < ephemeral->first || first + count - 1 > ephemeral->last)
-		return false;
-	for (uint32_t port = first; port < first + count; port++)
-		if (ephemeral->reserved[port / 8] & (1u << (port % 8)))
-			return false;
-	return true;
-}
-
 /* On every address means: of the families that the endpoint has. */
 static struct port host_side(const struct endpoint *endpoint, const struct port *port)
 {
@@ -71,115 +52,9 @@ static struct port host_side(const struct endpoint *endpoint, const struct port 
 	return narrowed;
 }
 
-/* 1: free, 0: not, negative: error. */
-static int is_free(bn_ctx *ctx, const struct endpoint *endpoint, const struct port *port,
-		   const port_vector *chosen)
-{
-	struct port side = host_side(endpoint, port);
-	int r;
-
-	if (collides_with_chosen(port, chosen))
-		return 0;
-	r = store_port_taken(ctx->store, port, &ctx->error);
-	if (r)
-		return r < 0 ? r : 0;
-	r = hostport_check(&side, 1, &ctx->deadline, &ctx->error);
-	if (r == -EADDRINUSE) {
-		error_clear(&ctx->error);
-		return 0;
-	}
-	return r < 0 ? r : 1;
-}
-
-static int pick_in_range(bn_ctx *ctx, const struct endpoint *endpoint,
-			 const struct port_request *request, const port_vector *chosen,
-			 struct port *port)
-{
-	int r;
-
-	for (uint32_t candidate = request->port.host_port; candidate <= request->host_range_last;
-	     candidate++) {
-		port->host_port = (uint16_t)candidate;
-		r = is_free(ctx, endpoint, port, chosen);
-		if (r)
-			return r < 0 ? r : 0;
-	}
-	return error_set(&ctx->error, -ENOSPC, BN_REASON_PORT_NONE_FREE,
-			 "none of the host ports %u-%u is free; give a wider range",
-			 request->port.host_port, request->host_range_last);
-}
-
-static int pick_ephemeral(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector *chosen,
-			  struct port *port)
-{
-	struct ephemeral_ports ephemeral;
-	char text[META_MAX];
-	uint32_t candidate, last = 0;
-	int r;
-
-	r = hostport_ephemeral(&ephemeral, &ctx->error);
-	if (r >= 0)
-		r = store_meta_get(ctx->store, "port.last", text, &ctx->error);
-	if (r < 0)
-		return r;
-	sscanf(text, "%u", &last);
-	candidate = last < ephemeral.first ? ephemeral.first : last + 1;
-	for (uint32_t i = 0; i <= (uint32_t)(ephemeral.last - ephemeral.first); i++, candidate++) {
-		if (candidate > ephemeral.last)
-			candidate = ephemeral.first;
-		if (!in_ephemeral_range(&ephemeral, candidate, port->count))
-			continue;
-		port->host_port = (uint16_t)candidate;
-		r = is_free(ctx, endpoint, port, chosen);
-		if (r)
-			return r < 0 ? r : 0;
-	}
-	return error_set(&ctx->error, -ENOSPC, BN_REASON_PORT_NONE_FREE,
-			 "no port between %u and %u is free on the host; name a host port",
-			 ephemeral.first, ephemeral.last);
-}
-
 static bool is_pick(const struct port_request *request)
 {
 	return !request->port.host_port || request->host_range_last;
-}
-
-void port_set_owner(struct port *port, const struct endpoint *endpoint)
-{
-	string_copy(port->network, sizeof(port->network), endpoint->network);
-	string_copy(port->endpoint, sizeof(port->endpoint), endpoint->id);
-}
-
-int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
-		 size_t len, port_vector *ret_ports)
-{
-	struct port *port;
-	int r = 0;
-
-	if (vector_reserve(ret_ports, len) < 0)
-		return error_oom(&ctx->error);
-	/* named ports first, so that none of them is picked for another */
-	for (int picks = 0; picks < 2; picks++)
-		for (size_t i = 0; i < len; i++) {
-			if (is_pick(&requests[i]) != (picks == 1))
-				continue;
-			port = vector_push(ret_ports);
-			*port = requests[i].port;
-			port_set_owner(port, endpoint);
-			r = check_port(ctx, endpoint, port);
-			if (r < 0)
-				return r;
-			if (!picks)
-				continue;
-			ret_ports->len--;
-			r = requests[i].host_range_last ?
-				    pick_in_range(ctx, endpoint, &requests[i], ret_ports, port) :
-				    pick_ephemeral(ctx, endpoint, ret_ports, port);
-			if (r < 0)
-				return r;
-			ret_ports->len++;
-		}
-	return 0;
 }
 
 bool ports_have_picks(const struct port_request *requests, size_t len)
@@ -190,21 +65,269 @@ bool ports_have_picks(const struct port_request *requests, size_t len)
 	return false;
 }
 
-int ports_reserve(bn_ctx *ctx, const struct operation *operation, const port_vector *ports,
-		  bool picked)
+void port_set_owner(struct port *port, const struct endpoint *endpoint)
 {
+	string_copy(port->network, sizeof(port->network), endpoint->network);
+	string_copy(port->endpoint, sizeof(port->endpoint), endpoint->id);
+}
+
+/* ---- choosing ---- */
+
+/* What can't be chosen of a protocol and an address. */
+struct pool {
+	uint8_t protocol;
+	struct addr host_addr;
+	/* by the state, by this request, or by a process, as a trial has shown */
+	uint8_t taken[PORT_BITS];
+	/* Reserved in the kernel; after a trial that failed also what any socket has, on whatever
+	 * address, which is left alone as long as there are others. */
+	uint8_t avoid[PORT_BITS];
+	bool listed;
+};
+
+/* The choice for one request. */
+struct choice {
+	const struct endpoint *endpoint;
+	port_vector *ports; /* with host port 0 where none is chosen yet */
+	VECTOR(struct pool *) pools;
+	struct ephemeral_ports ephemeral;
+	uint32_t next; /* where the search of that range goes on */
+};
+
+static void choice_clear(struct choice *choice)
+{
+	for (size_t i = 0; i < choice->pools.len; i++)
+		free(choice->pools.items[i]);
+	free(choice->pools.items);
+}
+
+static void pool_take(struct pool *pool, const struct port *port)
+{
+	const struct port probe = { .protocol = pool->protocol,
+				    .host_addr = pool->host_addr,
+				    .host_port = port->host_port,
+				    .count = port->count };
+
+	if (port_collides(&probe, port))
+		port_bits_set(pool->taken, port->host_port, port->count);
+}
+
+static int pool_new(bn_ctx *ctx, struct choice *choice, const struct port *port,
+		    struct pool **ret_pool)
+{
+	CLEANUP_FREE struct pool *pool = calloc(1, sizeof(*pool));
+	int r;
+
+	if (!pool || vector_reserve(&choice->pools, 1) < 0)
+		return error_oom(&ctx->error);
+	pool->protocol = port->protocol;
+	pool->host_addr = port->host_addr;
+	memcpy(pool->avoid, choice->ephemeral.reserved, sizeof(pool->avoid));
+	r = store_ports_taken(ctx->store, port->protocol, &port->host_addr, pool->taken,
+			      &ctx->error);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < choice->ports->len; i++)
+		pool_take(pool, &choice->ports->items[i]);
+	*ret_pool = *vector_push(&choice->pools) = TAKE_POINTER(pool);
+	return 0;
+}
+
+static int pool_of(bn_ctx *ctx, struct choice *choice, const struct port *port,
+		   struct pool **ret_pool)
+{
+	for (size_t i = 0; i < choice->pools.len; i++) {
+		struct pool *pool = choice->pools.items[i];
+
+		if (pool->protocol == port->protocol &&
+		    addr_compare(&pool->host_addr, &port->host_addr) == 0) {
+			*ret_pool = pool;
+			return 0;
+		}
+	}
+	return pool_new(ctx, choice, port, ret_pool);
+}
+
+/* 1: no process of the host uses it, 0: one does, negative: error. */
+static int try_port(bn_ctx *ctx, const struct port *side)
+{
+	int r = hostport_check(side, 1, &ctx->error);
+
+	if (r != -EADDRINUSE)
+		return r < 0 ? r : 1;
+	error_clear(&ctx->error);
+	return 0;
+}
+
+/* The pool learns which of the ports a process has. */
+static int find_used(bn_ctx *ctx, struct pool *pool, struct port side)
+{
+	uint32_t end = (uint32_t)side.host_port + side.count;
+	int r = 0;
+
+	if (!pool->listed)
+		link_used_ports(pool->protocol, pool->avoid);
+	pool->listed = true;
+	if (side.count == 1)
+		port_bits_set(pool->taken, side.host_port, 1);
+	for (uint32_t number = side.host_port; side.count > 1 && number < end && r >= 0; number++) {
+		const struct port one = { .protocol = side.protocol,
+					  .host_addr = side.host_addr,
+					  .host_port = (uint16_t)number,
+					  .count = 1 };
+
+		r = try_port(ctx, &one);
+		if (r == 0)
+			port_bits_set(pool->taken, number, 1);
+	}
+	return r < 0 ? r : 0;
+}
+
+/* 1 and port->host_port, the first of first..last that is free; 0: none is. */
+static int pick_between(bn_ctx *ctx, const struct choice *choice, struct pool *pool,
+			const uint8_t *avoid, uint32_t first, uint32_t last, struct port *port)
+{
+	struct port side = host_side(choice->endpoint, port);
+	int r;
+
+	while (first + side.count - 1 <= last) {
+		uint32_t stop = port_bits_last(pool->taken, first, side.count);
+
+		if (!stop && avoid)
+			stop = port_bits_last(avoid, first, side.count);
+		if (stop) {
+			first = stop + 1;
+			continue;
+		}
+		side.host_port = (uint16_t)first;
+		r = try_port(ctx, &side);
+		if (r > 0)
+			port->host_port = side.host_port;
+		if (r != 0)
+			return r;
+		r = find_used(ctx, pool, side);
+		if (r < 0)
+			return r;
+		/* or what was in the way has gone meanwhile */
+		first++;
+	}
+	return 0;
+}
+
+static int pick_in_range(bn_ctx *ctx, const struct choice *choice, struct pool *pool,
+			 const struct port_request *request, struct port *port)
+{
+	uint32_t first = request->port.host_port, last = request->host_range_last;
+	int r = pick_between(ctx, choice, pool, NULL, first, last, port);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
+	return error_set(&ctx->error, -ENOSPC, BN_REASON_PORT_NONE_FREE,
+			 "none of the host ports %u-%u is free; give a wider range", first, last);
+}
+
+static int pick_ephemeral(bn_ctx *ctx, struct choice *choice, struct pool *pool, struct port *port)
+{
+	const struct ephemeral_ports *range = &choice->ephemeral;
+	const uint8_t *const avoid[] = { pool->avoid, range->reserved };
+	uint32_t wrapped = choice->next + port->count - 2;
+	int r = 0;
+
+	if (wrapped > range->last)
+		wrapped = range->last;
+	for (size_t i = 0; i < ARRAY_SIZE(avoid) && r == 0; i++) {
+		r = pick_between(ctx, choice, pool, avoid[i], choice->next, range->last, port);
+		if (r == 0)
+			r = pick_between(ctx, choice, pool, avoid[i], range->first, wrapped, port);
+	}
+	if (r == 0)
+		return error_set(&ctx->error, -ENOSPC, BN_REASON_PORT_NONE_FREE,
+				 "no port between %u and %u is free on the host; name a host port",
+				 range->first, range->last);
+	if (r < 0)
+		return r;
+	choice->next = (uint32_t)port->host_port + port->count;
+	if (choice->next > range->last)
+		choice->next = range->first;
+	return 0;
+}
+
+/* Where the last call's search ended. */
+static int choice_begin(bn_ctx *ctx, struct choice *choice)
+{
+	const struct ephemeral_ports *range = &choice->ephemeral;
+	char text[META_MAX];
+	uint32_t last = 0;
+	int r;
+
+	r = hostport_ephemeral(&choice->ephemeral, &ctx->error);
+	if (r >= 0)
+		r = store_meta_get(ctx->store, "port.last", text, &ctx->error);
+	if (r < 0)
+		return r;
+	sscanf(text, "%u", &last);
+	choice->next = last < range->first || last >= range->last ? range->first : last + 1;
+	return 0;
+}
+
+static int pick_port(bn_ctx *ctx, struct choice *choice, const struct port_request *request,
+		     struct port *port)
+{
+	struct pool *pool;
+	int r;
+
+	r = pool_of(ctx, choice, port, &pool);
+	if (r < 0)
+		return r;
+	r = request->host_range_last ? pick_in_range(ctx, choice, pool, request, port) :
+				       pick_ephemeral(ctx, choice, pool, port);
+	for (size_t i = 0; i < choice->pools.len && r >= 0; i++)
+		pool_take(choice->pools.items[i], port);
+	return r;
+}
+
+int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
+		 size_t len, port_vector *ret_ports)
+{
+	CLEANUP(choice_clear) struct choice choice = { .endpoint = endpoint, .ports = ret_ports };
+	int r = 0;
+
+	if (vector_reserve(ret_ports, len) < 0)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < len && r >= 0; i++) {
+		struct port *port = vector_push(ret_ports);
+
+		*port = requests[i].port;
+		port_set_owner(port, endpoint);
+		r = check_port(ctx, endpoint, port);
+		if (is_pick(&requests[i]))
+			port->host_port = 0;
+	}
+	if (r >= 0 && ports_have_picks(requests, len))
+		r = choice_begin(ctx, &choice);
+	/* what is named stands by now, so that none of it is picked for another */
+	for (size_t i = 0; i < len && r >= 0; i++)
+		if (is_pick(&requests[i]))
+			r = pick_port(ctx, &choice, &requests[i], &ret_ports->items[i]);
+	return r;
+}
+
+int ports_reserve(bn_ctx *ctx, const struct operation *operation,
+		  const struct port_request *requests, const port_vector *ports)
+{
+	const struct port *picked = NULL;
 	char last[META_MAX];
 	int r = 0;
 
-	for (size_t i = 0; i < ports->len && r >= 0; i++)
+	for (size_t i = 0; i < ports->len && r >= 0; i++) {
 		r = store_port_insert(ctx->store, operation, &ports->items[i], &ctx->error);
-	if (r >= 0 && picked) {
-		const struct port *port = &ports->items[ports->len - 1];
-
-		snprintf(last, sizeof(last), "%u", port->host_port + port->count - 1u);
-		r = store_meta_set(ctx->store, "port.last", last, &ctx->error);
+		if (!requests[i].port.host_port)
+			picked = &ports->items[i];
 	}
-	return r;
+	if (r < 0 || !picked)
+		return r;
+	snprintf(last, sizeof(last), "%u", picked->host_port + picked->count - 1u);
+	return store_meta_set(ctx->store, "port.last", last, &ctx->error);
 }
 
 int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector *ports, bool hold,

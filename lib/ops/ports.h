@@ -12,8 +12,9 @@ void held_clear(held_vector *held);
 
 #define PICK_TRIES 16 /* of a whole request, against other processes that pick at the same time */
 
-/* Requests -> mappings with a host port each, owned by the endpoint. A picked port is free at the
- * moment; reserving it may still fail with -EADDRINUSE when another process was faster. */
+/* Requests -> mappings with a host port each, owned by the endpoint, in the order of the requests. A
+ * picked port is free at the moment; reserving it may still fail with -EADDRINUSE when another
+ * process was faster. */
 int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
 		 size_t len, port_vector *ret_ports);
 bool ports_have_picks(const struct port_request *requests, size_t len);
@@ -25,9 +26,10 @@ int ports_find(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_r
 /* The mapping is the endpoint's. */
 void port_set_owner(struct port *port, const struct endpoint *endpoint);
 
-/* Inside a transaction. picked: the last one was picked, remember where the next search starts. */
-int ports_reserve(bn_ctx *ctx, const struct operation *operation, const port_vector *ports,
-		  bool picked);
+/* Inside a transaction: what ports_choose() made of the requests. The next search for a free port
+ * begins after the last that was picked. */
+int ports_reserve(bn_ctx *ctx, const struct operation *operation,
+		  const struct port_request *requests, const port_vector *ports);
 
 /* No process of the host uses them; with hold, descriptors that keep it so. */
 int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector *ports, bool hold,

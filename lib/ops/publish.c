@@ -16,6 +16,7 @@ struct publish {
 	const struct port_request *requests;
 	size_t len;
 	bool picks;
+	uint64_t picked_for; /* the sequence of the endpoint */
 	struct rows rows; /* the network, the endpoint, the ports */
 	struct operation operation;
 };
@@ -38,10 +39,11 @@ static int pick_ports(bn_ctx *ctx, struct publish *publish)
 	r = rows_load_network(ctx, publish->network, rows);
 	if (r >= 0)
 		r = rows_load_endpoint(ctx, publish->id, rows);
-	if (r >= 0)
-		r = ports_choose(ctx, rows->endpoints.items, publish->requests, publish->len,
-				 &rows->ports);
-	return r;
+	if (r < 0)
+		return r;
+	publish->picked_for = rows->endpoints.items->sequence;
+	return ports_choose(ctx, rows->endpoints.items, publish->requests, publish->len,
+			    &rows->ports);
 }
 
 static int use_endpoint(bn_ctx *ctx, const char *network, const char *id, struct rows *rows)
@@ -58,13 +60,12 @@ static int reserve_ports(bn_ctx *ctx, const struct operation *operation, void *v
 {
 	struct publish *publish = verb;
 	struct rows *rows = &publish->rows;
-	uint64_t picked_for = rows->endpoints.len ? rows->endpoints.items->sequence : 0;
 	int r;
 
 	r = use_endpoint(ctx, publish->network, publish->id, rows);
 	if (r < 0)
 		return r;
-	if (publish->picks && rows->endpoints.items->sequence != picked_for)
+	if (publish->picks && rows->endpoints.items->sequence != publish->picked_for)
 		return error_set(&ctx->error, -ESTALE, BN_REASON_BUSY,
 				 "endpoint %s of network %s is detached and attached all the time; "
 				 "try again",
@@ -75,7 +76,7 @@ static int reserve_ports(bn_ctx *ctx, const struct operation *operation, void *v
 				 &rows->ports);
 	}
 	if (r >= 0)
-		r = ports_reserve(ctx, operation, &rows->ports, publish->picks);
+		r = ports_reserve(ctx, operation, publish->requests, &rows->ports);
 	return r < 0 ? r : FAULT("publish.reserve");
 }
 

@@ -271,13 +271,28 @@ int store_port_insert(struct store *store, const struct operation *operation,
 		error);
 }
 
-int store_port_taken(struct store *store, const struct port *port, struct error *error)
+int store_ports_taken(struct store *store, uint8_t protocol, const struct addr *host_addr,
+		      uint8_t bits[static PORT_BITS], struct error *error)
 {
-	unsigned int slot = 0;
-	struct holder holder;
-	int r = check_numbers(port, error);
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	struct port found = { 0 }, probe;
+	int r = statement_get(store, STATEMENT_PORT_WINDOW,
+			      VALUES(INT(make_key(protocol, 0, 0, 0)),
+				     INT(make_key(protocol, CLASS_COUNT, 0, 0))),
+			      &row, error);
 
-	return r < 0 ? r : find_collision(store, port, &holder, &slot, error);
+	if (r < 0)
+		return r;
+	while ((r = statement_step(store, row, error)) > 0) {
+		r = read_port_columns(store, row, KEY, &found, error);
+		if (r < 0)
+			return r;
+		probe = found;
+		probe.host_addr = *host_addr;
+		if (port_collides(&found, &probe))
+			port_bits_set(bits, found.host_port, found.count);
+	}
+	return r;
 }
 
 static int port_unknown_error(const struct port *port, struct error *error)

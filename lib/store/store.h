@@ -13,7 +13,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "model/records.h"
+#include "model/port.h"
 
 struct store;
 
@@ -185,8 +185,10 @@ int store_port_mark(struct store *store, const struct operation *operation, cons
 /* network and endpoint may be NULL. Sorted by network, endpoint, protocol, host address, port. */
 int store_ports(struct store *store, const char *network, const char *endpoint, uint32_t flags,
 		port_vector *ports, struct error *error);
-/* 1 if a port of ours (settled or pending) collides with it, 0 if not. */
-int store_port_taken(struct store *store, const struct port *port, struct error *error);
+/* Set the bit of each host port that one of ours, settled or pending, takes from a port of that
+ * protocol and host address (family 0: any). */
+int store_ports_taken(struct store *store, uint8_t protocol, const struct addr *host_addr,
+		      uint8_t bits[static PORT_BITS], struct error *error);
 
 /* ---- small info ---- */
 

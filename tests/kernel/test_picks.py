@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Host ports that are left to the library to choose, and taken away by the same words."""
+import time
+
 import oracle
 from topology import KernelTest, for_each_backend
 
@@ -38,3 +40,19 @@ class Picks(KernelTest):
         self.bn("unpublish", "net", "c1", "-p", "8004-8010:80")
         self.assertEqual([8003], [port["host_port"]
                                   for port in oracle.ports(self.bn, "net", "c1")])
+
+    def test_a_range_of_one_is_chosen_after_what_is_named(self):
+        self.assertEqual({(1, 8001), (2, 8000), (3, 8002)},
+                         set(self.ports(["8000-8002:1", "8000:2", "8002:3"])))
+
+    def test_results_in_the_order_of_the_request(self):
+        specs = ["81", "8080:82", "83/udp", "9000-9009:84", "8081:85"]
+        result = self.bn.json("publish", "net", "c1", *flags(specs))
+        self.assertEqual([81, 82, 83, 84, 85], [port["container_port"] for port in result])
+
+    def test_two_thousand_in_one_call(self):
+        specs = [str(1 + i) for i in range(2000)]
+        started = time.monotonic()
+        picked = self.ports(specs)
+        self.assertLess(time.monotonic() - started, 1.5)
+        self.assertEqual(2000, len({host for _, host in picked}))

@@ -334,7 +334,7 @@ static void test_killed_after_reserving(void **state)
 	set_up_blue(f, "10.1.0.0/16");
 	child = start_and_wait(f, reserve_and_wait);
 	assert_int_equal(store_operation_take_dead(f->store, 0, &operation, &f->error), 0);
-	assert_int_equal(store_port_taken(f->store, &port, &f->error), 1);
+	assert_int_equal(port_is_taken(f, &port), 1);
 	assert_int_equal(count_endpoints(f, "blue", 0), 0);
 	assert_int_equal(count_endpoints(f, "blue", STORE_PENDING), 1);
 	expect_killed(child);
@@ -342,7 +342,7 @@ static void test_killed_after_reserving(void **state)
 	assert_int_equal(operation.kind, OPERATION_ATTACH);
 	give_up(f, operation);
 	assert_int_equal(store_operation_take_dead(f->store, 0, &operation, &f->error), 0);
-	assert_int_equal(store_port_taken(f->store, &port, &f->error), 0);
+	assert_int_equal(port_is_taken(f, &port), 0);
 	assert_int_equal(count_endpoints(f, "blue", STORE_PENDING), 0);
 	/* Its address is not lost, but comes last. */
 	assert_string_equal(attach_dynamic(f, &blue, "db"), "10.1.0.3");

@@ -220,6 +220,14 @@ static inline int publish(struct fixture *f, const struct port *port)
 	return rc;
 }
 
+static inline int port_is_taken(struct fixture *f, const struct port *port)
+{
+	uint8_t bits[PORT_BITS] = { 0 };
+
+	assert_ok(store_ports_taken(f->store, port->protocol, &port->host_addr, bits, &f->error));
+	return port_bits_last(bits, port->host_port, port->count) != 0;
+}
+
 static inline size_t count_ports(struct fixture *f, const char *network, const char *endpoint,
 				 uint32_t flags)
 {
