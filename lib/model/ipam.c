@@ -210,6 +210,50 @@ int ipam_complete_subnet(struct subnet *subnet, struct error *error)
 	return 0;
 }
 
+static int compare_addrs(const void *left, const void *right)
+{
+	return addr_compare(left, right);
+}
+
+void ipam_sort_reserved(struct network *network)
+{
+	struct addr *items = network->reserved.items;
+	size_t kept = 0, len = network->reserved.len, sorted = 1;
+
+	while (sorted < len && addr_compare(&items[sorted - 1], &items[sorted]) < 0)
+		sorted++;
+	if (sorted >= len)
+		return;
+	qsort(items, len, sizeof(*items), compare_addrs);
+	for (size_t i = 0; i < len; i++)
+		if (!kept || addr_compare(&items[kept - 1], &items[i]) != 0)
+			items[kept++] = items[i];
+	network->reserved.len = kept;
+}
+
+/* The first reserved address that is not before this one. */
+static size_t find_reserved(const struct network *network, const struct addr *addr)
+{
+	size_t first = 0, end = network->reserved.len;
+
+	while (first < end) {
+		size_t middle = first + (end - first) / 2;
+
+		if (addr_compare(&network->reserved.items[middle], addr) < 0)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+bool ipam_is_reserved(const struct network *network, const struct addr *addr)
+{
+	size_t i = find_reserved(network, addr);
+
+	return i < network->reserved.len && addr_compare(&network->reserved.items[i], addr) == 0;
+}
+
 int ipam_check_address(const struct network *network, const struct addr *addr, struct error *error)
 {
 	const struct subnet *subnet = network_subnet(network, addr->family);
@@ -237,12 +281,10 @@ int ipam_check_address(const struct network *network, const struct addr *addr, s
 		return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
 				 "address %s is the gateway of network %s; give another",
 				 addr_format(addr, text), network->name);
-	for (size_t i = 0; i < network->reserved.len; i++) {
-		if (addr_compare(addr, &network->reserved.items[i]) == 0)
-			return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
-					 "address %s is reserved in network %s; give another",
-					 addr_format(addr, text), network->name);
-	}
+	if (ipam_is_reserved(network, addr))
+		return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
+				 "address %s is reserved in network %s; give another",
+				 addr_format(addr, text), network->name);
 	return 0;
 }
 
@@ -253,6 +295,7 @@ bool ipam_next_address(const struct network *network, int family, const struct a
 	const struct prefix *range;
 	struct addr addr;
 	bool more = true;
+	size_t reserved;
 
 	if (!subnet)
 		return false;
@@ -260,9 +303,15 @@ bool ipam_next_address(const struct network *network, int family, const struct a
 	addr = prefix_mask(range).addr;
 	if (addr_is_set(from) && addr_compare(from, &addr) > 0)
 		addr = *from;
+	reserved = find_reserved(network, &addr);
 	for (; more && prefix_contains(range, &addr); more = addr_add(&addr, 1, &addr)) {
-		/* No sentence is asked for, so a refused address costs a few comparisons. */
-		if (ipam_check_address(network, &addr, NULL) < 0)
+		if (reserved < network->reserved.len &&
+		    addr_compare(&network->reserved.items[reserved], &addr) == 0) {
+			reserved++;
+			continue;
+		}
+		if (is_subnet_end(&subnet->prefix, &addr) ||
+		    addr_compare(&addr, &subnet->gateway) == 0)
 			continue;
 		*ret_addr = addr;
 		return true;

@@ -26,14 +26,18 @@ bool ipam_route_blocks(const struct prefix *destination);
  * subnet. -EINVAL, or -ERANGE with BN_REASON_ADDRESS_OUTSIDE. */
 int ipam_complete_subnet(struct subnet *subnet, struct error *error);
 
+/* Bring network->reserved into the order that is searched below; what is there twice stays once. */
+void ipam_sort_reserved(struct network *network);
+bool ipam_is_reserved(const struct network *network, const struct addr *addr);
+
 /* May this address be given to an endpoint? Not outside, not the network's own address, nor (IPv4,
  * below /31) broadcast, nor gateway, nor reserved. 0 or negative with a sentence. */
 int ipam_check_address(const struct network *network, const struct addr *addr, struct error *error);
 
 /*
  * The first usable address at or after *from (family 0: the first of all) in the range of dynamic
- * addresses; false at its end. Skips what ipam_check_address() refuses. The caller asks again with
- * the successor while the address is in use.
+ * addresses; false at its end. Skips what ipam_check_address() refuses, in one walk along the
+ * reserved ones. The caller asks again with the successor while the address is in use.
  */
 bool ipam_next_address(const struct network *network, int family, const struct addr *from,
 		       struct addr *ret_addr);

@@ -27,7 +27,7 @@ struct network {
 	bool bridge_adopted;   /* it was there before us: never deleted */
 	uint32_t mtu;
 	struct subnet ipv4, ipv6;
-	VECTOR(struct addr) reserved;
+	VECTOR(struct addr) reserved; /* sorted, each once: ipam_sort_reserved() */
 	struct options options;
 	struct network_policy policy; /* what the options decide */
 };

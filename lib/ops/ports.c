@@ -273,7 +273,7 @@ static int choice_begin(bn_ctx *ctx, struct choice *choice)
 static int pick_port(bn_ctx *ctx, struct choice *choice, const struct port_request *request,
 		     struct port *port)
 {
-	struct pool *pool;
+	struct pool *pool = NULL;
 	int r;
 
 	r = pool_of(ctx, choice, port, &pool);

@@ -79,14 +79,6 @@ static int ipv6_global_id(bn_ctx *ctx, uint8_t ret_id[static 5])
 	return store_meta_set(ctx->store, "ipv6.global-id", text, &ctx->error);
 }
 
-static bool is_reserved(const struct network *network, const struct addr *addr)
-{
-	for (size_t i = 0; i < network->reserved.len; i++)
-		if (addr_compare(&network->reserved.items[i], addr) == 0)
-			return true;
-	return false;
-}
-
 /* A gateway that nobody asked for keeps away from the reserved addresses. */
 static int complete_subnet(bn_ctx *ctx, const struct network *network, struct subnet *subnet)
 {
@@ -96,7 +88,7 @@ static int complete_subnet(bn_ctx *ctx, const struct network *network, struct su
 	if (!subnet->prefix.addr.family)
 		return 0;
 	r = ipam_complete_subnet(subnet, &ctx->error);
-	while (r >= 0 && chosen && is_reserved(network, &subnet->gateway)) {
+	while (r >= 0 && chosen && ipam_is_reserved(network, &subnet->gateway)) {
 		if (!addr_add(&subnet->gateway, 1, &subnet->gateway))
 			return error_set(&ctx->error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
 					 "every address of network %s is reserved; name a gateway",
@@ -191,17 +183,25 @@ static int check_overlap(bn_ctx *ctx, const struct network *network)
 	return r;
 }
 
+static int copy_reserved(const struct network_request *request, struct network *network)
+{
+	if (vector_reserve(&network->reserved, request->reserved_len) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < request->reserved_len; i++)
+		*vector_push(&network->reserved) = request->reserved[i];
+	ipam_sort_reserved(network);
+	return 0;
+}
+
 /* What is as it was asked. */
 static int copy_request(bn_ctx *ctx, const struct network_request *request, struct network *network)
 {
 	string_copy(network->name, sizeof(network->name), request->name);
 	network->driver = request->driver;
 	network->mtu = request->mtu;
-	if (vector_reserve(&network->reserved, request->reserved_len) < 0 ||
+	if (copy_reserved(request, network) < 0 ||
 	    options_copy(&network->options, request->options) < 0)
 		return error_oom(&ctx->error);
-	for (size_t i = 0; i < request->reserved_len; i++)
-		*vector_push(&network->reserved) = request->reserved[i];
 	return 0;
 }
 
@@ -309,13 +309,18 @@ static int check_options(bn_ctx *ctx, const struct network *network, const struc
 static int check_reserved_equal(bn_ctx *ctx, const struct network *network,
 				const struct network_request *request)
 {
+	CLEANUP(network_clear) struct network asked = { 0 };
 	char text[ADDR_TEXT_MAX];
 
-	for (size_t i = 0; i < request->reserved_len; i++)
-		if (!is_reserved(network, &request->reserved[i]))
+	if (!request->reserved_len)
+		return 0;
+	if (copy_reserved(request, &asked) < 0)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < asked.reserved.len; i++)
+		if (!ipam_is_reserved(network, &asked.reserved.items[i]))
 			return difference(ctx, network, "list of reserved addresses", "without it",
-					  addr_format(&request->reserved[i], text));
-	if (request->reserved_len && request->reserved_len != network->reserved.len)
+					  addr_format(&asked.reserved.items[i], text));
+	if (asked.reserved.len != network->reserved.len)
 		return difference(ctx, network, "list of reserved addresses", "longer", "this one");
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* Networks as rows. */
 #include <errno.h>
 
+#include "model/ipam.h"
 #include "store/private.h"
 
 /* NETWORK_COLUMNS */
@@ -57,6 +58,8 @@ static int parse_reserved_addresses(const char *text, struct network *network)
 			return -EINVAL;
 		text += len + (text[len] == ' ');
 	}
+	/* the first release kept them in the order in which they were given */
+	ipam_sort_reserved(network);
 	return 0;
 }
 

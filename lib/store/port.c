@@ -239,7 +239,7 @@ int store_port_insert(struct store *store, const struct operation *operation,
 		      const struct port *port, struct error *error)
 {
 	unsigned int slot = 0, size_class = class_of(port->count);
-	struct holder holder;
+	struct holder holder = { 0 };
 	int r = operation_check(store, operation, false, error);
 
 	if (r == 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fixture.h"
 
+#include <time.h>
+
 #include "model/ipam.h"
 
 static void test_pick_ipv4_goes_through_the_pools(void **state)
@@ -301,6 +303,43 @@ static void test_next_address(void **state)
 	network_clear(&network);
 }
 
+#define MANY 60000
+
+/* One walk past them, and a search for each that is asked about; not a search of all for each. */
+static void test_many_reserved(void **state)
+{
+	struct network network = network_of("10.0.0.0/15", "fd00::/64");
+	struct addr first = addr_of("10.0.0.2"), next, odd;
+	char text[ADDR_TEXT_MAX];
+	clock_t started;
+
+	(void)state;
+	/* backwards, the middle one twice, and one of the other family */
+	for (uint64_t i = MANY; i-- > 0;) {
+		assert_true(addr_add(&first, i, &next));
+		*vector_push(&network.reserved) = next;
+		if (i == MANY / 2)
+			*vector_push(&network.reserved) = next;
+	}
+	*vector_push(&network.reserved) = addr_of("fd00::2");
+	ipam_sort_reserved(&network);
+	assert_int_equal(network.reserved.len, MANY + 1);
+	started = clock();
+	assert_true(ipam_next_address(&network, AF_INET, &(struct addr){ 0 }, &next));
+	assert_string_equal(addr_format(&next, text), "10.0.234.98");
+	for (uint64_t i = 0; i < MANY + 2; i++) {
+		assert_true(addr_add(&first, i, &odd));
+		assert_int_equal(ipam_is_reserved(&network, &odd), i < MANY);
+		assert_int_equal(ipam_check_address(&network, &odd, NULL),
+				 i < MANY ? -EADDRINUSE : 0);
+	}
+	assert_in_range(clock() - started, 0, CLOCKS_PER_SEC);
+	next = addr_of("fd00::2");
+	assert_true(ipam_next_address(&network, AF_INET6, &next, &next));
+	assert_string_equal(addr_format(&next, text), "fd00::3");
+	network_clear(&network);
+}
+
 static void test_next_address_at_the_end_of_the_address_space(void **state)
 {
 	struct network network = { .name = "last", .driver = DRIVER_BRIDGE };
@@ -352,6 +391,7 @@ int main(void)
 		cmocka_unit_test(test_check_address),
 		cmocka_unit_test(test_check_address_ipv6_has_no_broadcast),
 		cmocka_unit_test(test_next_address),
+		cmocka_unit_test(test_many_reserved),
 		cmocka_unit_test(test_next_address_at_the_end_of_the_address_space),
 		cmocka_unit_test(test_gateway_endpoint),
 	};
