@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which addresses are in use, and which one is given out next. */
+/*
+ * Which addresses are in use, and which one is given out next: one that never was, else the one
+ * released longest ago.
+ *
+ * Only the last RELEASED_MAX that were released are remembered: each is a row, and goes with its
+ * network in one transaction. One that is forgotten counts as never given out. It is found again
+ * when the search for such a one has come to the end of the range and, since some were forgotten
+ * meanwhile, begins at its start once more: by then it is the one that was released longest ago,
+ * or nearly so.
+ */
 #include <errno.h>
 
 #include "model/ipam.h"
@@ -8,6 +17,14 @@
 static int family_number(int family)
 {
 	return family == AF_INET ? 4 : 6;
+}
+
+#define RELEASED_MAX 4096
+
+/* networks.forgotten */
+static int family_bit(int family)
+{
+	return family == AF_INET ? 1 : 2;
 }
 
 /* The key of `addresses`. */
@@ -43,27 +60,49 @@ int address_take(struct store *store, const struct endpoint *endpoint, const str
 			     error);
 }
 
+static int set_forgotten(struct store *store, const char *network, int family, bool forgotten,
+			 struct error *error)
+{
+	int bit = family_bit(family);
+
+	return statement_run(store, STATEMENT_ADDRESS_SET_FORGOTTEN,
+			     VALUES(TEXT(network), INT(bit), INT(forgotten ? bit : 0)), error);
+}
+
 int address_release(struct store *store, const char *network, const struct addr *addr,
 		    struct error *error)
 {
+	int r;
+
 	if (!addr_is_set(addr))
 		return 0;
-	return statement_run(store, STATEMENT_ADDRESS_RELEASE, VALUES(ADDRESS(network, addr)),
-			     error);
+	r = statement_run(store, STATEMENT_ADDRESS_RELEASE, VALUES(ADDRESS(network, addr)), error);
+	if (r == 0)
+		r = statement_run(store, STATEMENT_ADDRESS_FORGET_OLDEST,
+				  VALUES(TEXT(network), INT(family_number(addr->family)),
+					 INT(RELEASED_MAX)),
+				  error);
+	if (r < 0 || sqlite3_changes(store->database) == 0)
+		return r;
+	return set_forgotten(store, network, addr->family, true, error);
 }
 
-/* How far the addresses that we chose have come; family 0 before the first. */
+/* How far the addresses that we chose have come; family 0 before the first. And whether some were
+ * forgotten since the search for new ones began at the start of the range. */
 static int read_highest(struct store *store, const char *network, int family, struct addr *ret_addr,
-			struct error *error)
+			bool *ret_forgotten, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_look_up(store, STATEMENT_ADDRESS_HIGHEST,
-				  VALUES(TEXT(network), INT(family_number(family))), &row, error);
+				  VALUES(TEXT(network), INT(family_number(family)),
+					 INT(family_bit(family))),
+				  &row, error);
 
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return network_unknown_error(network, error);
+	*ret_forgotten = sqlite3_column_int(row, 1) != 0;
 	return column_addr(row, 0, ret_addr) < 0 ? store_damaged_error(store, "an address", error) :
 						   0;
 }
@@ -78,34 +117,62 @@ static int is_known(struct store *store, const char *network, const struct addr 
 				 &row, error);
 }
 
-/*
- * The first address, from the highest on, that was never given out. Highest becomes that address
- * and not its successor, so that it is not lost when it is picked and then not taken; what was
- * taken by request above it is stepped over once. 1, or 0 if there is none.
- */
-static int pick_new(struct store *store, const struct network *network, int family,
-		    struct addr *ret_addr, struct error *error)
+static const struct prefix *range_of(const struct subnet *subnet)
 {
-	struct addr from, addr;
-	int known, r = read_highest(store, network->name, family, &from, error);
+	return addr_is_set(&subnet->range.addr) ? &subnet->range : &subnet->prefix;
+}
 
-	if (r < 0)
-		return r;
-	do {
-		if (!ipam_next_address(network, family, &from, &addr))
-			return 0;
+static int set_highest(struct store *store, const char *network, const struct addr *addr,
+		       struct error *error)
+{
+	return statement_run(store, STATEMENT_ADDRESS_SET_HIGHEST, VALUES(ADDRESS(network, addr)),
+			     error);
+}
+
+/*
+ * The first address at or after that one which is not known. Highest becomes that address and not
+ * its successor, so that it is not lost when it is picked and then not taken; what is known is
+ * stepped over once, also when there is nothing behind it. 1, or 0 if there is none.
+ */
+static int pick_from(struct store *store, const struct network *network, int family,
+		     struct addr from, struct addr *ret_addr, struct error *error)
+{
+	const struct addr end = prefix_last(range_of(network_subnet(network, family)));
+	struct addr addr = from;
+	int known = true, r;
+
+	while (known && ipam_next_address(network, family, &from, &addr)) {
 		known = is_known(store, network->name, &addr, error);
 		if (known < 0)
 			return known;
-	} while (known && addr_add(&addr, 1, &from));
+		if (!addr_add(&addr, 1, &from))
+			break;
+	}
 	if (known)
-		return 0;
-	r = statement_run(store, STATEMENT_ADDRESS_SET_HIGHEST,
-			  VALUES(ADDRESS(network->name, &addr)), error);
-	if (r < 0)
+		addr = end;
+	r = set_highest(store, network->name, &addr, error);
+	if (r < 0 || known)
 		return r;
 	*ret_addr = addr;
 	return 1;
+}
+
+/* One that was never given out, as far as is remembered: 1, or 0 if there is none. */
+static int pick_new(struct store *store, const struct network *network, int family,
+		    struct addr *ret_addr, struct error *error)
+{
+	const struct addr start = { 0 };
+	struct addr highest;
+	bool forgotten = false;
+	int r = read_highest(store, network->name, family, &highest, &forgotten, error);
+
+	if (r == 0)
+		r = pick_from(store, network, family, highest, ret_addr, error);
+	if (r != 0 || !forgotten)
+		return r;
+	/* what is forgotten from now on is for the round after this one */
+	r = set_forgotten(store, network->name, family, false, error);
+	return r < 0 ? r : pick_from(store, network, family, start, ret_addr, error);
 }
 
 /* May it be chosen for a caller? It may have been one that was asked for, outside the range. */
@@ -150,7 +217,6 @@ int store_address_pick(struct store *store, const struct network *network, int f
 {
 	const struct subnet *subnet = network_subnet(network, family);
 	char text[PREFIX_TEXT_MAX];
-	bool has_range;
 	int r = transaction_check(store, error);
 
 	if (r < 0)
@@ -166,11 +232,9 @@ int store_address_pick(struct store *store, const struct network *network, int f
 		return r;
 	if (r > 0)
 		return 0;
-	has_range = addr_is_set(&subnet->range.addr);
 	return error_set(error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
 			 "network %s has no free address left in %s; detach an endpoint or create "
 			 "a network with a larger %s",
-			 network->name,
-			 prefix_format(has_range ? &subnet->range : &subnet->prefix, text),
-			 has_range ? "ip-range" : "subnet");
+			 network->name, prefix_format(range_of(subnet), text),
+			 addr_is_set(&subnet->range.addr) ? "ip-range" : "subnet");
 }

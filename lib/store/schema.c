@@ -17,7 +17,8 @@
  * is a second row of its name, which hides the first for as long as it exists.
  *
  * A row of `addresses` was given out: it is in use by an endpoint, or was released as the n-th.
- * networks.ipv4_highest is how far those chosen by us have come.
+ * networks.ipv4_highest is how far those chosen by us have come. Of released addresses the last
+ * ones are kept; networks.forgotten says of which families some are not (address.c).
  *
  * ports.key orders by protocol, class of length, first host port (port.c); all that is asked of
  * ports in a hurry is a range of it.
@@ -73,7 +74,8 @@ static const char version_2[] =
 	"ALTER TABLE operations ADD COLUMN found TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE operations ADD COLUMN undoing INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE operations ADD COLUMN rebuilt INTEGER NOT NULL DEFAULT 0;"
-	"UPDATE operations SET lock = id;";
+	"UPDATE operations SET lock = id;"
+	"ALTER TABLE networks ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;";
 
 /* From each version to the next. */
 static const char *const migrations[] = { version_1, version_2 };

@@ -127,15 +127,24 @@ static const char *const texts[STATEMENT_COUNT] = {
 				     "ORDER BY released LIMIT 1",
 	[STATEMENT_ADDRESS_FORGET] =
 		"DELETE FROM addresses WHERE network = ?1 AND family = ?2 AND address = ?3",
+	[STATEMENT_ADDRESS_FORGET_OLDEST] =
+		"DELETE FROM addresses WHERE network = ?1 AND family = ?2 AND released <= "
+		"(SELECT max(released) - ?3 FROM addresses "
+		"WHERE network = ?1 AND family = ?2 AND released IS NOT NULL)",
 	[STATEMENT_ADDRESS_FORGET_NETWORK] =
 		"DELETE FROM addresses WHERE network IN "
 		"(SELECT name FROM networks WHERE operation = ?1 OR removal = ?1)",
 	[STATEMENT_ADDRESS_HIGHEST] =
-		"SELECT CASE ?2 WHEN 4 THEN ipv4_highest ELSE ipv6_highest END FROM networks "
+		"SELECT CASE ?2 WHEN 4 THEN ipv4_highest ELSE ipv6_highest END, "
+		"forgotten & ?3 FROM networks "
 		"WHERE name = ?1 ORDER BY builtin LIMIT 1",
 	[STATEMENT_ADDRESS_SET_HIGHEST] =
 		"UPDATE networks SET ipv4_highest = CASE ?2 WHEN 4 THEN ?3 ELSE ipv4_highest END, "
 		"ipv6_highest = CASE ?2 WHEN 6 THEN ?3 ELSE ipv6_highest END "
+		"WHERE name = ?1 AND NOT builtin",
+
+	[STATEMENT_ADDRESS_SET_FORGOTTEN] =
+		"UPDATE networks SET forgotten = (forgotten & ~?2) | ?3 "
 		"WHERE name = ?1 AND NOT builtin",
 
 	[STATEMENT_PORT_WINDOW] = "SELECT key, host_addr, container_port, count, endpoint, " PENDING

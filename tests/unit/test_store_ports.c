@@ -32,6 +32,90 @@ static void test_new_before_released(void **state)
 	assert_string_equal(attach_dynamic(f, &blue, "i"), "10.1.0.4");
 }
 
+/* Rows of addresses, whatever they are for. */
+static int count_addresses(struct fixture *f)
+{
+	sqlite3 *database;
+	sqlite3_stmt *statement;
+	char path[128];
+	int count;
+
+	snprintf(path, sizeof(path), "%s/state.db", f->directory);
+	assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(database, "SELECT count(*) FROM addresses", -1,
+					    &statement, NULL),
+			 SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	count = sqlite3_column_int(statement, 0);
+	sqlite3_finalize(statement);
+	sqlite3_close(database);
+	return count;
+}
+
+#define CYCLES 5000 /* more than are remembered */
+
+/* Attach and detach, all in one transaction: the address, as a number in the subnet. */
+static unsigned int take_one(struct fixture *f, const struct network *network)
+{
+	struct operation attach, detach;
+	struct endpoint endpoint = make_endpoint(network->name, "cycle", NULL);
+
+	assert_ok(store_operation_open(f->store, OPERATION_ATTACH, &attach, &f->error));
+	assert_ok(store_address_pick(f->store, network, AF_INET, &endpoint.ipv4.addr, &f->error));
+	endpoint.ipv4.len = network->ipv4.prefix.len;
+	assert_ok(store_endpoint_insert(f->store, &attach, &endpoint, &f->error));
+	assert_ok(store_operation_close(f->store, &attach, &f->error));
+	assert_ok(store_operation_open(f->store, OPERATION_DETACH, &detach, &f->error));
+	assert_ok(store_endpoint_mark(f->store, &detach, network->name, "cycle", &f->error));
+	assert_ok(store_operation_close(f->store, &detach, &f->error));
+	return endpoint.ipv4.addr.bytes[2] * 256u + endpoint.ipv4.addr.bytes[3];
+}
+
+/* The state does not grow with every endpoint that ever was; what is forgotten is found again, in
+ * the order of release still, and nothing that is in use is. */
+static void test_released_are_forgotten(void **state)
+{
+	struct network blue = make_network("blue", 'b', "10.1.0.0/19"); /* 8,190 addresses */
+	struct fixture *f = *state;
+	unsigned int usable = 8192 - 3, kept = 0;
+
+	add_network(f, &blue);
+	add_endpoint(f, "blue", "lasting", "10.1.0.9/19");
+	assert_ok(store_begin(f->store, &f->error));
+	for (unsigned int i = 0; i < CYCLES; i++, kept++) {
+		if (kept + 2 == 9)
+			kept++;
+		assert_int_equal(take_one(f, &blue), kept + 2);
+	}
+	commit(f);
+	assert_int_equal(count_addresses(f), 4096 + 1);
+	/* to the end, and twice more around */
+	assert_ok(store_begin(f->store, &f->error));
+	for (unsigned int i = 0; i < 2 * usable + 100; i++, kept++) {
+		unsigned int expected = kept % usable + 2;
+
+		if (expected == 9)
+			expected = ++kept % usable + 2;
+		assert_int_equal(take_one(f, &blue), expected);
+	}
+	commit(f);
+	assert_int_equal(count_addresses(f), 4096 + 1);
+}
+
+/* In a subnet that is remembered whole, nothing changes by that. */
+static void test_released_of_a_small_subnet(void **state)
+{
+	struct network blue = make_network("blue", 'b', "10.1.0.0/28");
+	struct fixture *f = *state;
+
+	add_network(f, &blue);
+	assert_ok(store_begin(f->store, &f->error));
+	for (unsigned int i = 0; i < CYCLES; i++)
+		assert_int_equal(take_one(f, &blue), i % 13 + 2);
+	commit(f);
+	assert_int_equal(count_addresses(f), 13);
+}
+
 static void test_released_then_asked_for(void **state)
 {
 	struct fixture *f = *state;
@@ -375,12 +459,20 @@ static void test_port_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_new_before_released), TEST(test_released_then_asked_for),
-		TEST(test_smallest_subnet),     TEST(test_pick_without_taking),
-		TEST(test_no_subnet),           TEST(test_network_forgets),
-		TEST(test_port_matrix),         TEST(test_port_ranges),
-		TEST(test_ports_by_chance),     TEST(test_port_refusals),
-		TEST(test_port_life),           TEST(test_port_order),
+		TEST(test_new_before_released),
+		TEST(test_released_then_asked_for),
+		TEST(test_released_are_forgotten),
+		TEST(test_released_of_a_small_subnet),
+		TEST(test_smallest_subnet),
+		TEST(test_pick_without_taking),
+		TEST(test_no_subnet),
+		TEST(test_network_forgets),
+		TEST(test_port_matrix),
+		TEST(test_port_ranges),
+		TEST(test_ports_by_chance),
+		TEST(test_port_refusals),
+		TEST(test_port_life),
+		TEST(test_port_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
