@@ -216,7 +216,7 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		      bn_network **ret_network);
 
 /* name is a name, an id or an unambiguous beginning of an id, here and in every verb that takes a
- * network. flags: BN_DELETE_*. Errors: -ENOENT, -EBUSY endpoints attached, -EPERM it is built in.
+ * network: of at least 12 digits where something is changed, of 4 where it is only read. flags: BN_DELETE_*. Errors: -ENOENT, -EBUSY endpoints attached, -EPERM it is built in.
  * Since: 0.1 */
 int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags);
 

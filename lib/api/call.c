@@ -13,7 +13,7 @@ static const short common_errnos[][20] = {
 		API_ERRNO(EINVAL, "An argument is NULL or malformed, as one of a spec's setters "
 				  "was given it, flags has a bit that the call "
 				  "does not know, or the beginning of an id fits more than one "
-				  "network."),
+				  "network, or is too short to change something by."),
 		API_ERRNO(ECHILD, "The context was made before a fork; make one in the child."),
 		API_ERRNO(EBUSY, "With BN_REASON_BUSY: the context is in a call already, of "
 				 "another thread or the one that logs; or, from those that change "

@@ -180,6 +180,7 @@ int hostport_ephemeral(struct ephemeral_ports *ret_ports, struct error *error);
 
 /* Set the bits of ports that sockets of the host have, on whatever address, as far as the kernel
  * lists them (sockets.c). */
-void link_used_ports(uint8_t protocol, uint8_t bits[static PORT_BITS]);
+void link_used_ports(uint8_t protocol, const struct deadline *deadline,
+		     uint8_t bits[static PORT_BITS]);
 
 #endif

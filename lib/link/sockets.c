@@ -71,10 +71,11 @@ static void take_port(void *userdata, const struct socket_info *info)
 	port_bits_set(userdata, info->port, 1);
 }
 
-void link_used_ports(uint8_t protocol, uint8_t bits[static PORT_BITS])
+void link_used_ports(uint8_t protocol, const struct deadline *deadline,
+		     uint8_t bits[static PORT_BITS])
 {
 	for_each_family(family)
-		sockets_each(family, protocol, take_port, bits);
+		sockets_each(family, protocol, deadline, take_port, bits);
 }
 
 struct owner_query {

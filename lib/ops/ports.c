@@ -151,7 +151,7 @@ static int pool_of(bn_ctx *ctx, struct choice *choice, const struct port *port,
 /* 1: no process of the host uses it, 0: one does, negative: error. */
 static int try_port(bn_ctx *ctx, const struct port *side)
 {
-	int r = hostport_check(side, 1, &ctx->error);
+	int r = hostport_check(side, 1, &ctx->deadline, &ctx->error);
 
 	if (r != -EADDRINUSE)
 		return r < 0 ? r : 1;
@@ -166,7 +166,7 @@ static int find_used(bn_ctx *ctx, struct pool *pool, struct port side)
 	int r = 0;
 
 	if (!pool->listed)
-		link_used_ports(pool->protocol, pool->avoid);
+		link_used_ports(pool->protocol, &ctx->deadline, pool->avoid);
 	pool->listed = true;
 	if (side.count == 1)
 		port_bits_set(pool->taken, side.host_port, 1);

@@ -17,7 +17,7 @@ struct publish {
 	size_t len;
 	bool picks;
 	uint64_t picked_for; /* the sequence of the endpoint */
-	struct rows rows; /* the network, the endpoint, the ports */
+	struct rows rows;    /* the network, the endpoint, the ports */
 	struct operation operation;
 };
 

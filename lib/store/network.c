@@ -194,8 +194,8 @@ int networks_of_operation(struct store *store, int64_t operation, network_vector
 
 /* What a look-up of one network makes of another operation's rows. */
 enum in_work {
-	PASS_OVER_NEW, /* what is being made is not there, what is being removed is */
-	REFUSE,        /* either is -EBUSY */
+	PASS_OVER_NEW, /* to read: what is being made is not there, what is being removed is */
+	REFUSE,        /* to change: either is -EBUSY */
 };
 
 /* Those of the rows that count: 1 and the network, 0 for none, -EINVAL for two networks. */
@@ -228,11 +228,25 @@ static int find_network_row(struct store *store, enum statement which, const cha
 	return r < 0 ? r : found;
 }
 
+#define ID_DIGITS_READ 4
+#define ID_DIGITS_CHANGE 12
+
 static bool is_id_beginning(const char *text)
 {
 	size_t len = strspn(text, "0123456789abcdef");
 
-	return len >= 4 && len <= ID_LEN && !text[len];
+	return len >= ID_DIGITS_READ && len <= ID_LEN && !text[len];
+}
+
+/* A few digits are soon those of another network, when the one that was meant is gone. */
+static int check_digits(const char *id, const struct network *network, struct error *error)
+{
+	if (strlen(id) >= ID_DIGITS_CHANGE)
+		return 1;
+	return error_set(error, -EINVAL, BN_REASON_INVALID,
+			 "network id %s is too short to change something by, though only network "
+			 "%s begins with it; give the name, or %d digits",
+			 id, network->name, ID_DIGITS_CHANGE);
 }
 
 static int find_network(struct store *store, const char *name, enum in_work in_work,
@@ -244,6 +258,8 @@ static int find_network(struct store *store, const char *name, enum in_work in_w
 	if (r == 0 && is_id_beginning(name))
 		r = find_network_row(store, STATEMENT_NETWORK_BY_ID, name, in_work, &network,
 				     error);
+	if (r > 0 && in_work == REFUSE && strcmp(name, network.name) != 0)
+		r = check_digits(name, &network, error);
 	if (r < 0)
 		return r;
 	if (r == 0)

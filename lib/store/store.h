@@ -120,8 +120,9 @@ int store_network_mark(struct store *store, const struct operation *operation, c
  * BN_REASON_NETWORK_UNKNOWN with a sentence; -EINVAL for an ambiguous one. */
 int store_network_get(struct store *store, const char *name, struct network *ret_network,
 		      struct error *error);
-/* The same for a call that goes on to change it: -EBUSY BN_REASON_BUSY while another operation makes
- * or removes it. Inside a transaction. */
+/* The same for a call that goes on to change it: 12 digits at least, the first of which are what
+ * listings show; -EBUSY BN_REASON_BUSY while another operation makes or removes it. Inside a
+ * transaction. */
 int store_network_use(struct store *store, const char *name, struct network *ret_network,
 		      struct error *error);
 /* May a network of that name be made? 0, -EEXIST, -EBUSY. ret_id: which it is to have, "" for a new

@@ -131,6 +131,10 @@ class Create(KernelTest):
         identity = oracle.network(self.bn, "blue")["id"]
         for name in (identity, identity[:12], identity[:6]):
             self.assertEqual("blue", oracle.network(self.bn, name)["name"])
+        for argv in (("network", "rm", identity[:11]), ("detach", identity[:6], "c1"),
+                     ("publish", identity[:4], "c1", "-p", "80"),
+                     ("unpublish", identity[:4], "c1", "-p", "80")):
+            self.fails(*argv, mention=("blue", "12 digits"))
         self.bn("network", "rm", identity[:12])
         self.fails("network", "inspect", "blue", mention="blue")
 

@@ -101,6 +101,18 @@ static void test_network_get_by_id(void **state)
 	add_network(f, &word);
 	assert_ok(store_network_get(f->store, "aaaa", &found, &f->error));
 	assert_string_equal(found.name, "aaaa");
+	/* To change something: a name, whatever it looks like, or 12 digits. */
+	assert_ok(store_network_use(f->store, "aaaa", &found, &f->error));
+	assert_string_equal(found.name, "aaaa");
+	assert_fails(store_network_use(f->store, "aaaaaab", &found, &f->error),
+		     -EINVAL, BN_REASON_INVALID);
+	assert_says("network two");
+	assert_fails(store_network_use(f->store, "aaaaaabaaaa", &found, &f->error),
+		     -EINVAL, BN_REASON_INVALID);
+	assert_ok(store_network_use(f->store, "aaaaaabaaaaa", &found, &f->error));
+	assert_string_equal(found.name, "two");
+	assert_fails(store_network_use(f->store, "dddd", &found, &f->error), -ENOENT,
+		     BN_REASON_NETWORK_UNKNOWN);
 }
 
 static void test_network_conflicts(void **state)
