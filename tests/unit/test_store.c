@@ -318,7 +318,7 @@ static void test_endpoint_refusals(void **state)
 	commit(f);
 	operation = begin(f, OPERATION_DETACH);
 	assert_fails(store_endpoint_mark(f->store, &operation, "blue", "web", &f->error), -EBUSY,
-		     BN_REASON_ENDPOINT_EXISTS);
+		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	settle(f, other);
 	remove_endpoint(f, "blue", "web");
