@@ -74,7 +74,8 @@ typedef void (*bn_log_fn)(void *userdata, int level, const char *message);
  * that the calling thread is in then. flags: 0. Since: 0.1 */
 int bn_ctx_new(uint32_t flags, bn_ctx **ret_ctx);
 
-/* Close and free. Networks, endpoints and ports stay. Since: 0.1 */
+/* Close and free. Networks, endpoints and ports stay. In a forked child it closes what is the
+ * child's own to close, and the parent's calls go on. Since: 0.1 */
 void bn_ctx_free(bn_ctx *ctx);
 
 /* The settings below are taken before the first verb, afterwards they are -EBUSY. */

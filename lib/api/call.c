@@ -80,7 +80,7 @@ int api_claim(bn_ctx *ctx, const struct api_call *call, uint32_t flags)
 	if (!ctx)
 		return -EINVAL;
 	/* Before the claim: a thread that the child does not have may be in a call. */
-	if (ctx->pid != getpid())
+	if (fork_guard_is_child(&ctx->guard))
 		return error_set(&ctx->error, -ECHILD, BN_REASON_INVALID,
 				 "the context was made before a fork; make one in the child");
 	if (!claim(ctx))

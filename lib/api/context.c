@@ -15,7 +15,10 @@ int bn_ctx_new(uint32_t flags, bn_ctx **ret_ctx)
 	ctx = calloc(1, sizeof(*ctx));
 	if (!ctx)
 		return -ENOMEM;
-	ctx->pid = getpid();
+	if (fork_guard_open(&ctx->guard) < 0) {
+		free(ctx);
+		return -ENOMEM;
+	}
 	ctx->cancel = (struct cancel)CANCEL_NONE;
 	ctx->timeout_ms = DEFAULT_TIMEOUT_MS;
 	_Static_assert(sizeof(DEFAULT_STATE_DIR) <= sizeof(ctx->state_dir), "--with-state-dir");
@@ -28,9 +31,11 @@ void bn_ctx_free(bn_ctx *ctx)
 {
 	if (!ctx)
 		return;
-	/* SQLite must not be touched in a child: its locks are the parent's */
-	if (ctx->pid == getpid())
+	if (fork_guard_is_child(&ctx->guard))
+		ctx_close_in_child(ctx);
+	else
 		ctx_close(ctx);
+	fork_guard_close(&ctx->guard);
 	cancel_close(&ctx->cancel);
 	options_clear(&ctx->options);
 	free(ctx);
@@ -53,8 +58,12 @@ static const struct api_call setting = {
 
 void bn_ctx_cancel(bn_ctx *ctx)
 {
-	if (ctx)
+	int before = errno;
+
+	/* the eventfd is the parent's too */
+	if (ctx && !fork_guard_is_child(&ctx->guard))
 		cancel_ask(&ctx->cancel);
+	errno = before;
 }
 
 /* Settings are for before the first verb. */

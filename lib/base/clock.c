@@ -47,14 +47,13 @@ void cancel_close(struct cancel *cancel)
 void cancel_ask(struct cancel *cancel)
 {
 	const uint64_t one = 1;
-	int before = errno, fd;
 	ssize_t written;
+	int fd;
 
 	cancel->asked = true;
 	fd = cancel->fd;
 	written = fd >= 0 ? write(fd, &one, sizeof(one)) : 0;
 	(void)written; /* it is full: then it wakes already */
-	errno = before;
 }
 
 static void quieten(struct cancel *cancel)

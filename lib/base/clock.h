@@ -24,7 +24,7 @@ struct cancel {
 /* Before the first call that may wait. 0 or -errno. */
 int cancel_open(struct cancel *cancel);
 void cancel_close(struct cancel *cancel);
-void cancel_ask(struct cancel *cancel); /* async-signal-safe; errno stays */
+void cancel_ask(struct cancel *cancel); /* async-signal-safe */
 /* A call has ended: the next one was not asked to. */
 void cancel_forget(struct cancel *cancel);
 

@@ -7,9 +7,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/macro.h"
 
 #define STAT_MAX 1024
@@ -33,19 +35,24 @@ static bool parse_status(const char *text, struct status *ret_status)
 }
 
 /* False where /proc does not say. */
-static bool read_status(int64_t pid, struct status *ret_status)
+static bool read_status_at(const char *path, struct status *ret_status)
 {
-	CLEANUP_CLOSE int fd = -1;
-	char path[40], text[STAT_MAX];
-	ssize_t len;
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[STAT_MAX];
+	ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	snprintf(path, sizeof(path), "/proc/%" PRId64 "/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 	if (len <= 0)
 		return false;
 	text[len] = '\0';
 	return parse_status(text, ret_status);
+}
+
+static bool read_status(int64_t pid, struct status *ret_status)
+{
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%" PRId64 "/stat", pid);
+	return read_status_at(path, ret_status);
 }
 
 void process_self(struct process *ret_self)
@@ -79,4 +86,52 @@ bool process_is_gone(const struct process *self, const struct process *other)
 	if (!read_status(other->pid, &status))
 		return false;
 	return has_ended(&status) || status.started != other->started;
+}
+
+/* ---- the guard ---- */
+
+/* 0: /proc does not say. Its own entry shows a process whatever pid namespace /proc is of. */
+static uint64_t own_start(void)
+{
+	struct status status;
+
+	return read_status_at("/proc/self/stat", &status) ? status.started : 0;
+}
+
+static size_t page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+int fork_guard_open(struct fork_guard *guard)
+{
+	size_t size = page_size();
+	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	*guard = (struct fork_guard){ .pid = getpid() };
+	if (page == MAP_FAILED)
+		return -ENOMEM;
+	if (FAULT("fork.wipe") == 0 && madvise(page, size, MADV_WIPEONFORK) == 0) {
+		guard->page = page;
+		*guard->page = 1;
+		return 0;
+	}
+	munmap(page, size);
+	guard->started = own_start();
+	return 0;
+}
+
+void fork_guard_close(struct fork_guard *guard)
+{
+	if (guard->page)
+		munmap(guard->page, page_size());
+	guard->page = NULL;
+}
+
+bool fork_guard_is_child(const struct fork_guard *guard)
+{
+	if (guard->page)
+		return *(volatile unsigned char *)guard->page == 0;
+	/* in a pid namespace of its own a child may have the pid that its parent has in another */
+	return guard->pid != getpid() || guard->started != own_start();
 }

@@ -21,4 +21,21 @@ void process_self(struct process *ret_self);
  * is. */
 bool process_is_gone(const struct process *self, const struct process *other);
 
+/*
+ * Tells a forked child from the process that opened it: by a page that the kernel wipes in a child,
+ * so that asking takes no system call, or, before Linux 4.14, by pid and start time.
+ *
+ * After vfork(), or clone() with CLONE_VM, parent and child have the same memory, this included:
+ * such a child counts as the parent, which is right, as what it does there the parent finds done.
+ */
+struct fork_guard {
+	unsigned char *page; /* holds 1; NULL without such pages */
+	int64_t pid;
+	uint64_t started; /* 0: /proc did not say */
+};
+int fork_guard_open(struct fork_guard *guard); /* -ENOMEM */
+void fork_guard_close(struct fork_guard *guard);
+/* Fit for a signal handler. */
+bool fork_guard_is_child(const struct fork_guard *guard);
+
 #endif

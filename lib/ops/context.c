@@ -278,3 +278,12 @@ void ctx_close(bn_ctx *ctx)
 	store_close(ctx->store);
 	ctx->store = NULL;
 }
+
+void ctx_close_in_child(bn_ctx *ctx)
+{
+	ctx_close_firewall(ctx);
+	link_close(ctx->link);
+	ctx->link = NULL;
+	store_close_in_child(ctx->store);
+	ctx->store = NULL;
+}

@@ -4,15 +4,15 @@
 #define BN_OPS_CONTEXT_H
 
 #include <limits.h>
-#include <sys/types.h>
 
+#include "base/process.h"
 #include "firewall/firewall.h"
 #include "link/link.h"
 #include "store/store.h"
 
 struct bn_ctx {
-	pid_t pid;        /* a child must not use its parent's context */
-	atomic_bool busy; /* a call runs: all below is its own, but for `cancel` */
+	struct fork_guard guard; /* a child must not use its parent's context */
+	atomic_bool busy;        /* a call runs: all below is its own, but for `cancel` */
 
 	/* settings */
 	char state_dir[PATH_MAX];
@@ -48,6 +48,8 @@ enum ctx_need {
 };
 int ctx_open(bn_ctx *ctx, enum ctx_need need);
 void ctx_close(bn_ctx *ctx);
+/* In a forked child: what is shared with the parent stays as it is. */
+void ctx_close_in_child(bn_ctx *ctx);
 
 /* Links, for a call that finds only on its way that it needs them. */
 int ctx_open_links(bn_ctx *ctx);

@@ -251,6 +251,13 @@ void store_close(struct store *store)
 	for (size_t i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(store->statements[i]);
 	sqlite3_close(store->database);
+	store_close_in_child(store);
+}
+
+void store_close_in_child(struct store *store)
+{
+	if (!store)
+		return;
 	cleanup_close(&store->probe_fd);
 	cleanup_close(&store->lock_fd);
 	free(store->opened.items);

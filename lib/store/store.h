@@ -23,6 +23,9 @@ struct store;
 int store_open(const char *directory, bool read_only, const struct deadline *deadline,
 	       struct store **ret_store, struct error *error);
 void store_close(struct store *store);
+/* In a forked child: closes the lock file, whose locks stay with the parent's descriptor, and leaves
+ * SQLite's handle and its files open. Closing them would roll back, or drop locks, for both. */
+void store_close_in_child(struct store *store);
 
 /* A short write transaction. Between begin and commit no call to the kernel's network. Waits for
  * other writers until the deadline: -ETIMEDOUT. Reads outside see committed state. */
