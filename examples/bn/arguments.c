@@ -9,11 +9,12 @@
 
 #define OPTIONS_MAX 24
 
-enum { OPTION_STATE_DIR = 1000, OPTION_BACKEND, OPTION_JSON, OPTION_HELP };
+enum { OPTION_STATE_DIR = 1000, OPTION_BACKEND, OPTION_TAKE_OVER, OPTION_JSON, OPTION_HELP };
 
 static const struct option global_options[] = {
 	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
 	{ "backend", required_argument, NULL, OPTION_BACKEND },
+	{ "take-over-state", required_argument, NULL, OPTION_TAKE_OVER },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "help", no_argument, NULL, OPTION_HELP },
 };
@@ -49,6 +50,9 @@ static bool take_global_option(struct cli *cli, int option)
 		return true;
 	case OPTION_BACKEND:
 		cli->backend = optarg;
+		return true;
+	case OPTION_TAKE_OVER:
+		cli->take_over = optarg;
 		return true;
 	case OPTION_JSON:
 		cli->json = true;

@@ -31,6 +31,7 @@ struct command {
 struct cli {
 	const char *state_dir;
 	const char *backend;
+	const char *take_over; /* a state of another network namespace: "if-gone", "yes" */
 	bool json;
 	const struct command *command;
 	bn_ctx *ctx;

@@ -42,7 +42,7 @@ static const struct command commands[] = {
 	{ NULL, "help", "[COMMAND...]", "Print help", help_command },
 };
 
-static const char global_usage[] = "[--state-dir DIR] [--backend NAME] [--json]";
+static const char global_usage[] = "[--state-dir DIR] [--backend NAME] [--take-over-state WHEN] [--json]";
 
 static void print_usage(FILE *file, const struct command *command)
 {
@@ -91,6 +91,9 @@ _Noreturn void cli_help(const struct cli *cli)
 	printf("\nOptions, before or after the command:\n"
 	       "  --state-dir DIR  where the state is kept (" DEFAULT_STATE_DIR ")\n"
 	       "  --backend NAME   nftables, iptables-legacy or auto\n"
+	       "  --take-over-state if-gone|yes\n"
+	       "                   forget what the state has of another network namespace: if\n"
+	       "                   that has gone, or at any rate\n"
 	       "  --json           print JSON\n"
 	       "\nSPEC is [HOSTIP:][HOSTPORT[-LAST]:]PORT[-LAST][/tcp|udp|sctp].\n");
 	exit(EXIT_SUCCESS);
@@ -104,6 +107,8 @@ int cli_open(struct cli *cli)
 		r = bn_ctx_set_state_dir(cli->ctx, cli->state_dir);
 	if (r >= 0 && cli->backend)
 		r = bn_ctx_set_backend(cli->ctx, cli->backend);
+	if (r >= 0 && cli->take_over)
+		r = bn_ctx_set_option(cli->ctx, "state.take-over", cli->take_over);
 	return r < 0 ? cli_fail(cli, r) : 0;
 }
 

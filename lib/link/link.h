@@ -20,6 +20,7 @@ void link_close(struct link_handle *handle);
 struct sandbox {
 	int fd; /* -1: none */
 	uint64_t device, inode;
+	uint64_t cookie;             /* never given again before the next boot; 0: not known */
 	bool is_host;                /* the namespace that the caller is in */
 	char path[SANDBOX_PATH_MAX]; /* "" if it has none that lasts */
 };
@@ -34,6 +35,9 @@ int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 void sandbox_close(struct sandbox *sandbox);
 /* Which namespace the calling thread is in. */
 int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *error);
+uint64_t sandbox_current_cookie(void);
+/* Is it seen to exist: has a process it, or a mount that we see? */
+bool sandbox_exists(const struct sandbox *sandbox);
 #define CLEANUP_SANDBOX CLEANUP(sandbox_close)
 
 /* ---- bridge.c ---- */

@@ -1,18 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "link/private.h"
 
+#ifndef NS_GET_ID /* Linux 6.18; of a network namespace the cookie of its sockets */
+#define NS_GET_ID _IOR(0xb7, 13, uint64_t)
+#endif
+#ifndef SO_NETNS_COOKIE /* Linux 5.14 */
+#define SO_NETNS_COOKIE 71
+#endif
+
+#define COOKIE_MS 1000            /* a thread that makes a socket needs less than one of them */
 #define THREAD_STACK (256 * 1024) /* the sanitizers need more than the minimum */
 
 int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *error)
@@ -28,6 +40,112 @@ int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *err
 	return 0;
 }
 
+/* ---- cookies ---- */
+
+static uint64_t cookie_of_socket(int fd)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) < 0 ? 0 : cookie;
+}
+
+uint64_t sandbox_current_cookie(void)
+{
+	CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? 0 : cookie_of_socket(fd);
+}
+
+/* Of a descriptor the newer kernels say it; else of a socket that is made inside. */
+static uint64_t cookie_of_namespace(int fd)
+{
+	const struct deadline deadline = deadline_after(COOKIE_MS);
+	const struct sandbox sandbox = { .fd = fd };
+	struct link_handle handle = { .fd = -1 };
+	uint64_t cookie = 0;
+
+	if (FAULT("sandbox.id") == 0 && ioctl(fd, NS_GET_ID, &cookie) == 0)
+		return cookie;
+	if (sandbox_link_open(&sandbox, NULL, &deadline, &handle, NULL) < 0)
+		return 0;
+	cookie = cookie_of_socket(handle.fd);
+	rtnl_close(&handle);
+	return cookie;
+}
+
+/* An older kernel may have no cookie for one of the two, or an older version of the library. */
+static bool is_same_sandbox(const struct sandbox *a, const struct sandbox *b)
+{
+	if (a->cookie && b->cookie)
+		return a->cookie == b->cookie;
+	return a->device == b->device && a->inode == b->inode;
+}
+
+/* ---- is it there? ---- */
+
+static bool is_at(int directory_fd, const char *path, const struct sandbox *sandbox)
+{
+	struct sandbox found = { .fd = -1 };
+	struct stat status;
+	bool same;
+
+	if (fstatat(directory_fd, path, &status, 0) < 0 || status.st_ino != sandbox->inode ||
+	    status.st_dev != sandbox->device)
+		return false;
+	/* the number alone may be that of a younger one */
+	found.fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC);
+	if (found.fd < 0)
+		return true;
+	found.device = status.st_dev;
+	found.inode = status.st_ino;
+	found.cookie = cookie_of_namespace(found.fd);
+	same = is_same_sandbox(&found, sandbox);
+	close(found.fd);
+	return same;
+}
+
+static bool has_process(const struct sandbox *sandbox)
+{
+	DIR *processes = opendir("/proc");
+	struct dirent *entry;
+	char path[NAME_MAX + 8];
+	bool found = false;
+
+	while (processes && !found && (entry = readdir(processes))) {
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof(path), "%s/ns/net", entry->d_name);
+		found = is_at(dirfd(processes), path, sandbox);
+	}
+	if (processes)
+		closedir(processes);
+	return found;
+}
+
+static bool has_mount(const struct sandbox *sandbox)
+{
+	FILE *mounts = fopen("/proc/thread-self/mountinfo", "re");
+	char *line = NULL, root[64], point[PATH_MAX];
+	bool found = false;
+	size_t size = 0;
+
+	while (mounts && !found && getline(&line, &size, mounts) > 0)
+		found = sscanf(line, "%*d %*d %*s %63s %4095s", root, point) == 2 &&
+			strncmp(root, "net:[", 5) == 0 && is_at(AT_FDCWD, point, sandbox);
+	free(line);
+	if (mounts)
+		fclose(mounts);
+	return found;
+}
+
+bool sandbox_exists(const struct sandbox *sandbox)
+{
+	return has_process(sandbox) || has_mount(sandbox);
+}
+
+/* ---- opening ---- */
+
 static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, struct error *error)
 {
 	uint64_t own_device, own_inode;
@@ -42,6 +160,7 @@ static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, s
 				 "%s is not a network namespace; give a file such as "
 				 "/proc/PID/ns/net or /run/netns/NAME",
 				 name);
+	sandbox->cookie = cookie_of_namespace(fd);
 	sandbox->is_host = sandbox_current(&own_device, &own_inode, NULL) == 0 &&
 			   own_device == status.st_dev && own_inode == status.st_ino;
 	sandbox->device = status.st_dev;
@@ -156,6 +275,11 @@ int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 		   struct error *error)
 {
 	struct sandbox sandbox = { .fd = -1 };
+	const struct sandbox attached = {
+		.device = endpoint->sandbox_device,
+		.inode = endpoint->sandbox_inode,
+		.cookie = endpoint->sandbox_cookie,
+	};
 	int r;
 
 	if (!endpoint->sandbox[0])
@@ -164,8 +288,7 @@ int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 				 "no path to find it by",
 				 endpoint->id);
 	r = sandbox_open_path(endpoint->sandbox, &sandbox, error);
-	if (r == -EINVAL || (r == 0 && (sandbox.device != endpoint->sandbox_device ||
-					sandbox.inode != endpoint->sandbox_inode))) {
+	if (r == -EINVAL || (r == 0 && !is_same_sandbox(&sandbox, &attached))) {
 		sandbox_close(&sandbox);
 		return error_set(error, -ENOENT, BN_REASON_SANDBOX_GONE,
 				 "%s is no longer the namespace that endpoint %s was attached to",

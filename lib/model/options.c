@@ -66,6 +66,7 @@ static const struct known_option known_options[] = {
 	{ OPTION_CONTEXT, "iptables.comments", WORDS("no", "yes"), CONTEXT(iptables_comments),
 	  .legal = "yes or no" },
 	{ OPTION_CONTEXT, "iptables.lock-file", .is_legal = is_path, .legal = "an absolute path" },
+	{ OPTION_CONTEXT, "state.take-over", WORDS("no", "if-gone", "yes"), CONTEXT(take_over) },
 };
 /* clang-format on */
 

@@ -34,8 +34,10 @@ struct network_policy {
 };
 
 enum comments { COMMENTS_NO, COMMENTS_YES };
+enum take_over { TAKE_OVER_NO, TAKE_OVER_IF_GONE, TAKE_OVER_YES };
 struct context_policy {
 	uint8_t iptables_comments; /* enum comments */
+	uint8_t take_over;         /* enum take_over */
 };
 
 /* Set or replace. -EINVAL for a key or value with a control character, -ENOMEM. No look at the

@@ -42,9 +42,11 @@ struct route {
 struct endpoint {
 	char network[NETWORK_NAME_MAX + 1];
 	char id[ENDPOINT_ID_MAX + 1];
-	char sandbox[SANDBOX_PATH_MAX];         /* "" when only a descriptor was given */
-	uint64_t sandbox_device, sandbox_inode; /* which namespace it is, whatever its path */
-	char interface[IFNAMSIZ];               /* "" for host and none */
+	char sandbox[SANDBOX_PATH_MAX]; /* "" when only a descriptor was given */
+	/* Which namespace it is, whatever its path: an inode number comes again after the namespace
+	 * has gone, a cookie never before the next boot. */
+	uint64_t sandbox_device, sandbox_inode, sandbox_cookie; /* cookie 0: the kernel has none */
+	char interface[IFNAMSIZ];                               /* "" for host and none */
 	char host_interface[IFNAMSIZ];
 	uint8_t mac[MAC_LEN];
 	uint32_t mtu;

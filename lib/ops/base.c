@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "base/fault.h"
+#include "ops/binding.h"
 #include "ops/rows.h"
 #include "ops/rules.h"
 

@@ -2,10 +2,11 @@
 #include "ops/context.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <syslog.h>
+
+#include "ops/binding.h"
 
 void ctx_log(bn_ctx *ctx, int level, const char *format, ...)
 {
@@ -35,26 +36,17 @@ void ctx_aside_end(bn_ctx *ctx, const struct aside *aside)
 		ctx->deadline.end += clock_now_ms() - aside->begun;
 }
 
+/* The state may have been deleted or replaced since the last call, or be there only now. */
 static int open_store(bn_ctx *ctx, bool write)
 {
-	int r;
-
-	/* reading without privilege: the state may have been made, or be writable, by now */
-	if (ctx->store && ctx->store_read_only) {
+	if (ctx->store && store_is_stale(ctx->store)) {
 		store_close(ctx->store);
 		ctx->store = NULL;
 	}
-	if (ctx->store)
+	if (ctx->store) {
 		return 0;
-
-	r = store_open(ctx->state_dir, false, &ctx->deadline, &ctx->store, &ctx->error);
-	ctx->store_read_only = false;
-	if ((r == -EACCES || r == -EPERM || r == -EROFS) && !write) {
-		error_clear(&ctx->error);
-		r = store_open(ctx->state_dir, true, &ctx->deadline, &ctx->store, &ctx->error);
-		ctx->store_read_only = true;
 	}
-	return r;
+	return store_open(ctx->state_dir, !write, &ctx->deadline, &ctx->store, &ctx->error);
 }
 
 int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
@@ -175,69 +167,7 @@ int ctx_open_firewall(bn_ctx *ctx)
 	return detect_backend(ctx);
 }
 
-/* ---- the namespace ---- */
-
-/* What the sockets of the context see must be what its thread sees. */
-static int check_thread(bn_ctx *ctx)
-{
-	uint64_t device, inode;
-	int r;
-
-	r = sandbox_current(&device, &inode, &ctx->error);
-	if (r < 0)
-		return r;
-	if (!ctx->namespace_inode) {
-		ctx->namespace_device = device;
-		ctx->namespace_inode = inode;
-	}
-	if (ctx->namespace_device == device && ctx->namespace_inode == inode)
-		return 0;
-	return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
-			 "the context was first used in another network namespace than this "
-			 "thread is in now; make a context for each");
-}
-
-static void name_namespace(const bn_ctx *ctx, char text[static META_MAX])
-{
-	snprintf(text, META_MAX, "%" PRIu64 ":%" PRIu64, ctx->namespace_device,
-		 ctx->namespace_inode);
-}
-
-static int check_state(bn_ctx *ctx)
-{
-	char recorded[META_MAX], here[META_MAX];
-	int r;
-
-	r = store_meta_get(ctx->store, "namespace", recorded, &ctx->error);
-	if (r < 0 || !recorded[0])
-		return r;
-	name_namespace(ctx, here);
-	if (strcmp(recorded, here) == 0)
-		return 0;
-	return error_set(&ctx->error, -EXDEV, BN_REASON_STATE,
-			 "the state in %s is about another network namespace; go there, or use "
-			 "another state directory here",
-			 ctx->state_dir);
-}
-
-int ctx_bind_state(bn_ctx *ctx)
-{
-	char here[META_MAX];
-	int r;
-
-	name_namespace(ctx, here);
-	r = store_meta_set(ctx->store, "namespace", here, &ctx->error);
-	return r < 0 ? r :
-		       store_meta_set(ctx->store, "backend", ctx->firewall->backend->name,
-				      &ctx->error);
-}
-
-int ctx_release_state(bn_ctx *ctx)
-{
-	int r = store_meta_set(ctx->store, "namespace", "", &ctx->error);
-
-	return r < 0 ? r : store_meta_set(ctx->store, "backend", "", &ctx->error);
-}
+/* ---- a call begins ---- */
 
 int ctx_open_links(bn_ctx *ctx)
 {
@@ -259,10 +189,14 @@ int ctx_open(bn_ctx *ctx, enum ctx_need need)
 	r = open_store(ctx, need == CTX_CHANGE);
 	if (r < 0)
 		return r;
-	if (need != CTX_READ)
-		r = check_thread(ctx);
+	/* the rows of another boot may be older than their last change, and go all the same */
+	r = ctx_check_boot(ctx);
+	if (r >= 0)
+		r = store_check(ctx->store, &ctx->error);
 	if (r >= 0 && need != CTX_READ)
-		r = check_state(ctx);
+		r = ctx_check_thread(ctx);
+	if (r >= 0 && need != CTX_READ)
+		r = ctx_settle_state(ctx, need == CTX_CHANGE);
 	if (r >= 0 && (need == CTX_LINKS || need == CTX_CHANGE))
 		r = ctx_open_links(ctx);
 	if (r >= 0 && (need == CTX_RULES || need == CTX_CHANGE))

@@ -10,6 +10,14 @@
 #include "link/link.h"
 #include "store/store.h"
 
+#define BOOT_MAX 40
+
+/* A network namespace, of a boot. */
+struct binding {
+	uint64_t device, inode, cookie; /* cookie 0: the kernel has none */
+	char boot[BOOT_MAX];            /* "": not known */
+};
+
 struct bn_ctx {
 	struct fork_guard guard; /* a child must not use its parent's context */
 	atomic_bool busy;        /* a call runs: all below is its own, but for `cancel` */
@@ -25,12 +33,11 @@ struct bn_ctx {
 
 	/* opened by the first verb that needs them */
 	struct store *store;
-	bool store_read_only;
 	struct link_handle *link;
 	struct firewall *firewall;
 	char backend_reason[160];
 
-	uint64_t namespace_device, namespace_inode; /* where the sockets were opened; 0: none */
+	struct binding here; /* where the sockets were opened; inode 0: nowhere yet */
 
 	struct cancel cancel;
 	struct deadline deadline; /* of the running call; store, link and firewall point to it */
@@ -41,7 +48,7 @@ struct bn_ctx {
 
 /* What a verb needs before it can start. */
 enum ctx_need {
-	CTX_READ,   /* the state, without privilege if need be */
+	CTX_READ,   /* the state, for reading */
 	CTX_LINKS,  /* and links, for reading */
 	CTX_RULES,  /* the state and the packet filter, for reading */
 	CTX_CHANGE, /* everything, for changing it */
@@ -60,11 +67,6 @@ int ctx_open_firewall(bn_ctx *ctx);
 /* Open one beside the one in use, for the caller to close. */
 int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
 		    struct firewall **ret_firewall);
-
-/* Inside a transaction: from now on the state is about this network namespace, and is refused in
- * any other; or, when the last network goes, about none. */
-int ctx_bind_state(bn_ctx *ctx);
-int ctx_release_state(bn_ctx *ctx);
 
 /* Work that is not the call's own has time of its own, and its failures are not the call's:
  * afterwards the error and the time that was left stand again. */

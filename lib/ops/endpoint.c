@@ -44,6 +44,7 @@ static int open_sandbox(bn_ctx *ctx, struct attach *attach)
 	string_copy(endpoint->sandbox, sizeof(endpoint->sandbox), attach->sandbox.path);
 	endpoint->sandbox_device = attach->sandbox.device;
 	endpoint->sandbox_inode = attach->sandbox.inode;
+	endpoint->sandbox_cookie = attach->sandbox.cookie;
 	return 0;
 }
 

@@ -12,8 +12,7 @@ int siblings_find(bn_ctx *ctx, const struct endpoint *endpoint, endpoint_vector 
 	size_t kept = 0;
 	int r;
 
-	r = store_endpoints_in_sandbox(ctx->store, endpoint->sandbox_device,
-				       endpoint->sandbox_inode, all, &ctx->error);
+	r = store_endpoints_in_sandbox(ctx->store, endpoint, all, &ctx->error);
 	for (size_t i = 0; i < all->len; i++) {
 		struct endpoint *other = &all->items[i];
 		bool same = strcmp(other->network, endpoint->network) == 0 &&

@@ -9,6 +9,7 @@
 #include <syslog.h>
 
 #include "ops/base.h"
+#include "ops/binding.h"
 #include "ops/operation.h"
 #include "ops/rows.h"
 
@@ -204,24 +205,37 @@ static int check_left_by_move(bn_ctx *ctx)
 	return r < 0 ? r : 0;
 }
 
-/* Again until nobody else is at it, or the time is up. */
-static bool is_to_be_tried_again(bn_ctx *ctx, int r, unsigned int attempt, int *ret_r)
+/* Whoever waits for others looks again and again, and says in the end what it has waited for. */
+struct wait {
+	unsigned int attempt;
+	struct error busy; /* code 0: nothing was in the way yet */
+};
+
+/* Until nobody else is at it, or the time is up. *r becomes what the verb is to return. */
+static bool wait_again(bn_ctx *ctx, struct wait *wait, int *r)
 {
-	*ret_r = r;
-	if (r != -EBUSY || ctx->error.reason != BN_REASON_BUSY)
+	int ended;
+
+	if (*r == -ETIMEDOUT && wait->busy.code) {
+		ctx->error = wait->busy;
+		*r = -EBUSY;
 		return false;
+	}
+	if (*r != -EBUSY || ctx->error.reason != BN_REASON_BUSY)
+		return false;
+	wait->busy = ctx->error;
 	recover_dead(ctx);
-	r = deadline_pause(&ctx->deadline, attempt);
-	if (r == -ECANCELED)
-		*ret_r = deadline_error(&ctx->error, r, "while another call was at the same");
-	return r == 0;
+	ended = deadline_pause(&ctx->deadline, wait->attempt++);
+	if (ended == -ECANCELED)
+		*r = deadline_error(&ctx->error, ended, "while another call was at the same");
+	return ended == 0;
 }
 
 int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve, void *verb,
 		      struct operation *ret_operation)
 {
 	static const struct operation none;
-	unsigned int attempt = 0;
+	struct wait wait = { 0 };
 	int r;
 
 	do {
@@ -230,6 +244,9 @@ int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve,
 		r = store_begin(ctx->store, &ctx->error);
 		if (r >= 0)
 			r = check_move(ctx, kind, &none);
+		/* another process may have bound the state, or moved it, since the call began */
+		if (r >= 0)
+			r = ctx_check_state(ctx);
 		if (r >= 0)
 			r = ctx_open_firewall(ctx);
 		if (r >= 0)
@@ -241,13 +258,13 @@ int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve,
 		if (r >= 0)
 			r = store_commit(ctx->store, &ctx->error);
 		store_rollback(ctx->store);
-	} while (is_to_be_tried_again(ctx, r, attempt++, &r));
+	} while (wait_again(ctx, &wait, &r));
 	return r;
 }
 
 int operation_begin_again(bn_ctx *ctx, const struct operation *operation)
 {
-	unsigned int attempt = 0;
+	struct wait wait = { 0 };
 	int r;
 
 	do {
@@ -257,6 +274,6 @@ int operation_begin_again(bn_ctx *ctx, const struct operation *operation)
 			r = check_move(ctx, operation->kind, operation);
 		if (r < 0)
 			store_rollback(ctx->store);
-	} while (is_to_be_tried_again(ctx, r, attempt++, &r));
+	} while (wait_again(ctx, &wait, &r));
 	return r;
 }

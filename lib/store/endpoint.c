@@ -21,6 +21,7 @@ enum {
 	GATEWAY_PRIORITY,
 	ROUTES,
 	OPTIONS,
+	SANDBOX_COOKIE,
 	PENDING,
 	OPERATION,
 	REMOVAL
@@ -117,6 +118,7 @@ static int read_endpoint_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 	endpoint->sequence = (uint64_t)sqlite3_column_int64(row, SEQUENCE);
 	endpoint->sandbox_device = (uint64_t)sqlite3_column_int64(row, SANDBOX_DEVICE);
 	endpoint->sandbox_inode = (uint64_t)sqlite3_column_int64(row, SANDBOX_INODE);
+	endpoint->sandbox_cookie = (uint64_t)sqlite3_column_int64(row, SANDBOX_COOKIE);
 	endpoint->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
 	endpoint->gateway_priority = sqlite3_column_int(row, GATEWAY_PRIORITY);
 	if (r == 0)
@@ -181,14 +183,27 @@ int store_endpoints(struct store *store, const char *network, uint32_t flags,
 	return r < 0 ? r : append_endpoints(store, row, flags, endpoints, error);
 }
 
-int store_endpoints_in_sandbox(struct store *store, uint64_t device, uint64_t inode,
+int store_endpoints_in_sandbox(struct store *store, const struct endpoint *endpoint,
 			       endpoint_vector *endpoints, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_get(store, STATEMENT_ENDPOINT_LIST_SANDBOX,
-			      VALUES(INT(inode), INT(device)), &row, error);
+			      VALUES(INT(endpoint->sandbox_inode), INT(endpoint->sandbox_device),
+				     INT(endpoint->sandbox_cookie)),
+			      &row, error);
 
 	return r < 0 ? r : append_endpoints(store, row, STORE_PENDING, endpoints, error);
+}
+
+int store_endpoint_set_cookie(struct store *store, const struct endpoint *endpoint,
+			      struct error *error)
+{
+	int r = transaction_check(store, error);
+
+	return r < 0 ? r :
+		       statement_run(store, STATEMENT_ENDPOINT_SET_COOKIE,
+				     VALUES(INT(endpoint->sandbox_cookie), INT(endpoint->sequence)),
+				     error);
 }
 
 int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vector *endpoints,
@@ -268,7 +283,7 @@ static int insert_endpoint(struct store *store, int64_t operation, struct endpoi
 				 TEXT(endpoint->host_interface), TEXT(mac), INT(endpoint->mtu),
 				 PREFIX(&endpoint->ipv4), PREFIX(&endpoint->ipv6),
 				 INT(endpoint->gateway_priority), TEXT(routes), TEXT(options),
-				 INT(operation)),
+				 INT(endpoint->sandbox_cookie), INT(operation)),
 			  error);
 	if (r == 0)
 		endpoint->sequence = (uint64_t)sqlite3_last_insert_rowid(store->database);

@@ -9,12 +9,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "base/process.h"
 #include "store/private.h"
 
 /* STATEMENT_OPERATION_LIST */
-enum { ID, KIND, LOCK, PID, STARTED, PID_NAMESPACE, FOUND, REBUILT };
+enum { ID, KIND, LOCK, LOCK_INODE, PID, STARTED, PID_NAMESPACE, FOUND, REBUILT };
 
 bool operation_removes(enum operation_kind kind)
 {
@@ -49,7 +51,7 @@ static int lock_operation(int fd, int64_t id, short type)
 static int lock_error(struct store *store, int r, struct error *error)
 {
 	return error_set(error, r, BN_REASON_STATE,
-			 "can't lock %s/" LOCK_FILE ": %s; is that file system able to lock?",
+			 "can't lock %s/operations.lock: %s; is that file system able to lock?",
 			 store->directory, errno_text(-r));
 }
 
@@ -102,8 +104,10 @@ static int next_number(struct store *store, int64_t *ret_number, struct error *e
 	return statement_run(store, STATEMENT_OPERATION_SET_LAST, VALUES(INT(number)), error);
 }
 
-/* Of the row: which process it belongs to. */
-#define OWNER(process) INT((process)->pid), INT((process)->started), TEXT((process)->pid_namespace)
+/* Of the row: which lock file, and which process, it belongs to. */
+#define OWNER(store)                                                          \
+	INT((store)->place.files[PLACE_LOCKS].inode), INT((store)->self.pid), \
+		INT((store)->self.started), TEXT((store)->self.pid_namespace)
 
 int store_operation_open(struct store *store, enum operation_kind kind,
 			 struct operation *ret_operation, struct error *error)
@@ -115,7 +119,7 @@ int store_operation_open(struct store *store, enum operation_kind kind,
 		r = next_number(store, &id, error);
 	if (r == 0)
 		r = statement_run(store, STATEMENT_OPERATION_INSERT,
-				  VALUES(INT(id), INT(kind), OWNER(&store->self)), error);
+				  VALUES(INT(id), INT(kind), OWNER(store)), error);
 	if (r < 0)
 		return r;
 	*ret_operation = (struct operation){ .id = id, .lock = id, .kind = kind };
@@ -129,7 +133,7 @@ static int check_owned(struct store *store, const struct operation *operation, s
 		return 0;
 	return error_set(error, OPERATION_GONE, BN_REASON_STATE,
 			 "another process has taken operation %lld in %s for one of a process that "
-			 "died; was " LOCK_FILE " removed there?",
+			 "died; was a file removed there?",
 			 (long long)operation->id, store->directory);
 }
 
@@ -255,26 +259,82 @@ static int find_operation(struct store *store, int64_t id, sqlite3_stmt **ret_ro
 	return r > 0 ? found.id == id : r;
 }
 
+/*
+ * The lock file was removed while a call was at work: its lock is on the file that nobody can open
+ * any more, but that the kernel lists. The number is not given again for as long as it is held.
+ */
+static bool is_listed(uint64_t inode, int64_t lock)
+{
+	FILE *file = fopen("/proc/locks", "re");
+	char line[256], last[24];
+	bool found = false;
+	uint64_t number;
+	int64_t first;
+
+	/* Rather wait for one that is dead than undo the work of one that lives. */
+	if (!file)
+		return true;
+	while (!found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "%*u: OFDLCK %*s %*s %*d %*x:%*x:%" SCNu64 " %" SCNd64 " %23s",
+			       &number, &first, last) == 3 &&
+			number == inode && first == lock;
+	fclose(file);
+	return found;
+}
+
+/* 1, 0, or negative. */
+static int is_locked(struct store *store, int64_t lock, uint64_t inode, struct error *error)
+{
+	struct flock range = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = lock, .l_len = 1
+	};
+
+	if (inode && inode != store->place.files[PLACE_LOCKS].inode && is_listed(inode, lock))
+		return 1;
+	/* Asked of the other description: on our own, a lock that we hold is no obstacle. */
+	if (fcntl(store->probe_fd, F_OFD_GETLK, &range) < 0)
+		return lock_error(store, -errno, error);
+	return range.l_type != F_UNLCK;
+}
+
 /* 1, 0, or negative. */
 static int is_alive(struct store *store, const struct operation *operation, sqlite3_stmt *row,
 		    struct error *error)
 {
-	struct flock range = {
-		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = operation->lock, .l_len = 1
-	};
 	struct process owner = {
 		.pid = sqlite3_column_int64(row, PID),
 		.started = (uint64_t)sqlite3_column_int64(row, STARTED),
 	};
+	int r = is_locked(store, operation->lock, (uint64_t)sqlite3_column_int64(row, LOCK_INODE),
+			  error);
 
-	/* Asked of the other description: on our own, a lock that we hold is no obstacle. */
-	if (fcntl(store->probe_fd, F_OFD_GETLK, &range) < 0)
-		return lock_error(store, -errno, error);
-	if (range.l_type == F_UNLCK)
-		return 0;
+	if (r <= 0)
+		return r;
 	if (column_copy(row, PID_NAMESPACE, owner.pid_namespace, sizeof(owner.pid_namespace)) < 0)
 		return store_damaged_error(store, "an operation", error);
 	return !process_is_gone(&store->self, &owner);
+}
+
+int operations_check_dead(struct store *store, struct error *error)
+{
+	struct operation operation = { 0 };
+	int r;
+
+	for (;;) {
+		CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+
+		r = next_operation(store, operation.id, &row, &operation, error);
+		if (r <= 0)
+			return r;
+		r = is_alive(store, &operation, row, error);
+		if (r < 0)
+			return r;
+		if (r > 0)
+			return error_set(error, -EBUSY, BN_REASON_BUSY,
+					 "another process is at work on the state in %s, so it "
+					 "can't be taken over; try again when that has ended",
+					 store->directory);
+	}
 }
 
 /* Within a transaction, so that of several who find it dead one gets it: 1, or 0 if it is alive or
@@ -294,8 +354,7 @@ static int take_over(struct store *store, struct operation *operation, struct er
 	r = next_number(store, &operation->lock, error);
 	if (r == 0)
 		r = statement_run(store, STATEMENT_OPERATION_TAKE,
-				  VALUES(INT(found.id), INT(operation->lock), OWNER(&store->self)),
-				  error);
+				  VALUES(INT(found.id), INT(operation->lock), OWNER(store)), error);
 	return r < 0 ? r : 1;
 }
 

@@ -6,10 +6,8 @@
 #include <sqlite3.h>
 
 #include "base/process.h"
+#include "store/place.h"
 #include "store/store.h"
-
-#define DATABASE_FILE "state.db"
-#define LOCK_FILE "operations.lock"
 
 enum statement {
 	STATEMENT_BEGIN,
@@ -25,6 +23,8 @@ enum statement {
 	STATEMENT_OPERATION_TAKE,
 	STATEMENT_OPERATION_TURN_BACK,
 	STATEMENT_OPERATION_SET_REBUILT,
+	STATEMENT_GENERATION_GET,
+	STATEMENT_GENERATION_SET,
 	STATEMENT_META_GET,
 	STATEMENT_META_SET,
 	STATEMENT_NETWORK_BY_NAME,
@@ -51,6 +51,7 @@ enum statement {
 	STATEMENT_ENDPOINT_MARK,
 	STATEMENT_ENDPOINT_UNMARK,
 	STATEMENT_ENDPOINT_DELETE,
+	STATEMENT_ENDPOINT_SET_COOKIE,
 	STATEMENT_ADDRESS_HOLDER,
 	STATEMENT_ADDRESS_TAKE,
 	STATEMENT_ADDRESS_RELEASE,
@@ -92,11 +93,14 @@ typedef VECTOR(int64_t) id_vector;
 struct store {
 	sqlite3 *database;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
-	char *directory;
-	int lock_fd;  /* holds the locks of our operations; -1 when read-only */
-	int probe_fd; /* a second description of the same file, which sees them held */
+	char *directory; /* as it was given */
+	struct place place;
+	int lock_fd;       /* holds the locks of our operations; -1 when read-only */
+	int probe_fd;      /* a second description of the same file, which sees them held */
+	int generation_fd; /* -1: none */
 	struct process self;
-	bool read_only;
+	bool read_only;      /* or nothing is there to read */
+	uint64_t generation; /* of the last transaction that began */
 	bool in_transaction; /* one that may write */
 	bool is_ending;      /* it is being committed or rolled back, which nothing breaks off */
 	const struct deadline *deadline;
@@ -167,11 +171,26 @@ int schema_migrate(struct store *store, struct error *error);
 /* What the database says; 0 for an empty one. */
 int schema_version(struct store *store, int *ret_version, struct error *error);
 
+/* Takes everything out but what a new database has. Inside a transaction. */
+int schema_empty(struct store *store, struct error *error);
+
+/* ---- generation ---- */
+
+int generation_open(struct store *store, struct error *error);
+/* -EBADMSG if the state is older than it was. */
+int generation_check(struct store *store, struct error *error);
+int generation_skip(struct store *store, struct error *error);
+int generation_raise(struct store *store, struct error *error);
+/* After the commit. */
+void generation_write(const struct store *store);
+
 /* ---- operations ---- */
 
 int operation_check(struct store *store, const struct operation *operation, bool removes,
 		    struct error *error);
 void operations_unlock(struct store *store, id_vector *ids);
+/* -EBUSY if an operation's owner lives. Inside a transaction. */
+int operations_check_dead(struct store *store, struct error *error);
 /* Byte 0, which is no operation's: held by the one that makes or migrates the database. */
 int migration_lock(struct store *store, struct error *error);
 void migration_unlock(struct store *store);

@@ -63,18 +63,26 @@ static const char version_1[] =
 
 /*
  * An operation belongs to the process that holds the lock on byte `lock` of the lock file, and is
- * the one that is named. `found` is what the host's settings were before it, `undoing` that it is on
- * its way back, `rebuilt` that somebody has made the rule base again since it began.
+ * the one that is named; lock_inode is which file that was, 0: not known. `found` is what the host's
+ * settings were before it, `undoing` that it is on its way back, `rebuilt` that somebody has made
+ * the rule base again since it began. Row 0 has the number of the last transaction, too
+ * (generation.c).
+ *
+ * networks.forgotten has a bit for each family of which released addresses were forgotten
+ * (address.c).
  */
 static const char version_2[] =
 	"ALTER TABLE operations ADD COLUMN lock INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE operations ADD COLUMN lock_inode INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE operations ADD COLUMN pid INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE operations ADD COLUMN started INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE operations ADD COLUMN pid_namespace TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE operations ADD COLUMN found TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE operations ADD COLUMN undoing INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE operations ADD COLUMN rebuilt INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE operations ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE operations SET lock = id;"
+	"ALTER TABLE endpoints ADD COLUMN sandbox_cookie INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE networks ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;";
 
 /* From each version to the next. */
@@ -85,6 +93,16 @@ static int execute(struct store *store, const char *text, struct error *error)
 	if (sqlite3_exec(store->database, text, NULL, NULL, NULL) != SQLITE_OK)
 		return store_error(store, error);
 	return 0;
+}
+
+int schema_empty(struct store *store, struct error *error)
+{
+	return execute(store,
+		       "DELETE FROM networks WHERE NOT builtin; DELETE FROM endpoints;"
+		       "DELETE FROM ports; DELETE FROM addresses;"
+		       "DELETE FROM operations WHERE id <> 0;"
+		       "DELETE FROM facts WHERE key IN ('namespace', 'backend', 'port.last');",
+		       error);
 }
 
 static int insert_builtins(struct store *store, struct error *error)

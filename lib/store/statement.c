@@ -15,9 +15,10 @@
 	"ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, builtin"
 #define NETWORK_COLUMNS NETWORK_VALUES ", " PENDING ", operation, removal"
 
-#define ENDPOINT_VALUES                                                    \
-	"network, id, sandbox, sandbox_device, sandbox_inode, interface, " \
-	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options"
+#define ENDPOINT_VALUES                                                             \
+	"network, id, sandbox, sandbox_device, sandbox_inode, interface, "          \
+	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, " \
+	"sandbox_cookie"
 #define ENDPOINT_COLUMNS "sequence, " ENDPOINT_VALUES ", " PENDING ", operation, removal"
 
 /* Endpoints outside, ports inside: both indexes then give the order of the listing. */
@@ -39,19 +40,22 @@ static const char *const texts[STATEMENT_COUNT] = {
 
 	[STATEMENT_OPERATION_LAST] = "SELECT kind FROM operations WHERE id = 0",
 	[STATEMENT_OPERATION_SET_LAST] = "UPDATE operations SET kind = ?1 WHERE id = 0",
-	[STATEMENT_OPERATION_INSERT] =
-		"INSERT INTO operations (id, kind, lock, pid, started, pid_namespace) "
-		"VALUES (?1, ?2, ?1, ?3, ?4, ?5)",
+	[STATEMENT_OPERATION_INSERT] = "INSERT INTO operations "
+				       "(id, kind, lock, lock_inode, pid, started, pid_namespace) "
+				       "VALUES (?1, ?2, ?1, ?3, ?4, ?5, ?6)",
 	[STATEMENT_OPERATION_SET_FOUND] = "UPDATE operations SET found = ?2 WHERE id = ?1",
 	[STATEMENT_OPERATION_DELETE] = "DELETE FROM operations WHERE id = ?1 AND lock = ?2",
 	[STATEMENT_OPERATION_LIST] =
-		"SELECT id, kind, lock, pid, started, pid_namespace, found, rebuilt "
+		"SELECT id, kind, lock, lock_inode, pid, started, pid_namespace, found, rebuilt "
 		"FROM operations WHERE id > ?1 ORDER BY id",
-	[STATEMENT_OPERATION_TAKE] = "UPDATE operations SET lock = ?2, pid = ?3, started = ?4, "
-				     "pid_namespace = ?5, undoing = 1 WHERE id = ?1",
+	[STATEMENT_OPERATION_TAKE] = "UPDATE operations SET lock = ?2, lock_inode = ?3, pid = ?4, "
+				     "started = ?5, pid_namespace = ?6, undoing = 1 WHERE id = ?1",
 	[STATEMENT_OPERATION_TURN_BACK] =
 		"UPDATE operations SET undoing = 1 WHERE id = ?1 AND lock = ?2",
 	[STATEMENT_OPERATION_SET_REBUILT] = "UPDATE operations SET rebuilt = 1 WHERE id > 0",
+
+	[STATEMENT_GENERATION_GET] = "SELECT generation FROM operations WHERE id = 0",
+	[STATEMENT_GENERATION_SET] = "UPDATE operations SET generation = ?1 WHERE id = 0",
 
 	[STATEMENT_META_GET] = "SELECT value FROM facts WHERE key = ?1",
 	[STATEMENT_META_SET] = "REPLACE INTO facts (key, value) VALUES (?1, ?2)",
@@ -99,13 +103,17 @@ static const char *const texts[STATEMENT_COUNT] = {
 					    " FROM endpoints WHERE network = ?1 ORDER BY id",
 	[STATEMENT_ENDPOINT_LIST_SANDBOX] =
 		"SELECT " ENDPOINT_COLUMNS " FROM endpoints "
-		"WHERE sandbox_inode = ?1 AND sandbox_device = ?2 ORDER BY network, id",
+		"WHERE sandbox_inode = ?1 AND sandbox_device = ?2 "
+		"AND (sandbox_cookie = ?3 OR sandbox_cookie = 0 OR ?3 = 0) ORDER BY network, id",
+	[STATEMENT_ENDPOINT_SET_COOKIE] = "UPDATE endpoints SET sandbox_cookie = ?1 "
+					  "WHERE sequence = ?2 AND sandbox_cookie = 0",
 	[STATEMENT_ENDPOINT_OF_OPERATION] = "SELECT " ENDPOINT_COLUMNS
 					    " FROM endpoints WHERE operation = ?1 OR removal = ?1 "
 					    "ORDER BY network, id",
 	[STATEMENT_ENDPOINT_INSERT] =
 		"INSERT INTO endpoints (" ENDPOINT_VALUES ", operation) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+		"?16)",
 	[STATEMENT_ENDPOINT_MARK] = "UPDATE endpoints SET removal = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE operation = ?1 OR removal = ?1",
@@ -218,12 +226,25 @@ void cleanup_statement(sqlite3_stmt **statement)
 		sqlite3_reset(*statement);
 }
 
+/* SQLite says that it has no memory for a text by NULL, when it is asked for; and by an error of the
+ * next step, which a look-up never takes. Asked once here, it has them. */
+static bool texts_are_had(sqlite3_stmt *statement)
+{
+	int count = sqlite3_data_count(statement);
+
+	for (int i = 0; i < count; i++)
+		if (sqlite3_column_type(statement, i) == SQLITE_TEXT &&
+		    !sqlite3_column_text(statement, i))
+			return false;
+	return true;
+}
+
 int statement_step(struct store *store, sqlite3_stmt *statement, struct error *error)
 {
 	int code = sqlite3_step(statement);
 
 	if (code == SQLITE_ROW)
-		return 1;
+		return texts_are_had(statement) ? 1 : error_oom(error);
 	if (code == SQLITE_DONE)
 		return 0;
 	return store_error(store, error);

@@ -2,9 +2,7 @@
 /* The database of a state directory: opening, transactions, and what its failures mean. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fault.h"
 #include "store/private.h"
@@ -92,58 +90,15 @@ int store_error(struct store *store, struct error *error)
 			 store->directory, errno_text(number), sqlite3_errmsg(store->database));
 }
 
-static int directory_error(const char *directory, const char *what, struct error *error)
-{
-	int number = errno;
-
-	return error_set(error, -number, BN_REASON_STATE,
-			 "%s the state directory %s: %s; use a directory that this user can write",
-			 what, directory, errno_text(number));
-}
-
-/* Open to readers whatever the umask is, as their listings need no privilege. */
-static int make_directory(const char *directory, struct error *error)
-{
-	if (mkdir(directory, 0755) == 0) {
-		if (chmod(directory, 0755) < 0)
-			return directory_error(directory, "can't set the mode of", error);
-	} else if (errno != EEXIST) {
-		return directory_error(directory, "can't make", error);
-	}
-	return 0;
-}
-
-/*
- * The file is made without opening it: closing any descriptor of a database file would drop the
- * locks that SQLite holds on it for another store of this process. SQLite gives the journal and
- * the shared memory the mode of the database.
- */
-static int make_database(const char *directory, const char *path, struct error *error)
-{
-	if (mknod(path, S_IFREG | 0644, 0) == 0) {
-		if (chmod(path, 0644) < 0)
-			return directory_error(directory, "can't set the mode of a file of", error);
-	} else if (errno != EEXIST) {
-		return directory_error(directory, "can't make a file in", error);
-	}
-	return 0;
-}
-
 static int open_locks(struct store *store, struct error *error)
 {
-	CLEANUP_FREE char *path = NULL;
+	int r = place_secure_file(&store->place, PLACE_LOCKS, error);
 
-	if (asprintf(&path, "%s/" LOCK_FILE, store->directory) < 0) {
-		path = NULL;
-		return error_oom(error);
-	}
-	/* Not readable by others: a lock for reading would make a dead operation look alive. */
-	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (store->lock_fd >= 0)
-		store->probe_fd = open(path, O_RDWR | O_CLOEXEC);
-	if (store->lock_fd < 0 || store->probe_fd < 0)
-		return directory_error(store->directory, "can't open " LOCK_FILE " in", error);
-	return 0;
+	if (r == 0)
+		r = store->lock_fd = place_open_file(&store->place, PLACE_LOCKS, O_RDWR, error);
+	if (r >= 0)
+		r = store->probe_fd = place_open_file(&store->place, PLACE_LOCKS, O_RDWR, error);
+	return r < 0 ? r : 0;
 }
 
 static int open_database(struct store *store, const char *path, int flags, struct error *error)
@@ -178,37 +133,98 @@ static int make_schema(struct store *store, struct error *error)
 	return r;
 }
 
-static int open_for_writing(struct store *store, const char *path, struct error *error)
+static int open_nothing(struct store *store, struct error *error)
 {
-	int r = make_directory(store->directory, error);
+	int r;
+
+	sqlite3_close(store->database);
+	store->database = NULL;
+	store->read_only = true;
+	r = open_database(store, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY, error);
+	return r < 0 ? r : schema_migrate(store, error);
+}
+
+static int open_files(struct store *store, const char *path, bool read_only, struct error *error)
+{
+	int version = 0, r = place_secure(&store->place, error);
 
 	if (r == 0)
 		r = open_locks(store, error);
+	/* SQLite gives the journal and the shared memory the mode of the database. */
 	if (r == 0)
-		r = make_database(store->directory, path, error);
+		r = place_secure_file(&store->place, PLACE_DATABASE, error);
 	if (r == 0)
 		r = open_database(store, path, SQLITE_OPEN_READWRITE, error);
-	return r < 0 ? r : make_schema(store, error);
+	if (r == 0 && read_only)
+		r = schema_version(store, &version, error);
+	if (r == 0 && read_only && version == 0)
+		return open_nothing(store, error); /* it is being made just now */
+	if (r == 0)
+		r = make_schema(store, error);
+	return r < 0 ? r : generation_open(store, error);
 }
 
-/* What is missing, or is being made by another process just now, is empty. */
-static int open_for_reading(struct store *store, const char *path, struct error *error)
+/* On a file system that can't be written: as it is, with the journal that is there. */
+static int open_files_for_reading(struct store *store, const char *path, bool read_only,
+				  struct error *error)
 {
-	int version = 0, r = 0;
+	int version, r;
 
-	if (access(path, F_OK) == 0) {
-		r = open_database(store, path, SQLITE_OPEN_READONLY, error);
-		if (r == 0)
-			r = schema_version(store, &version, error);
-	} else if (errno != ENOENT) {
-		return directory_error(store->directory, "can't look into", error);
-	}
-	if (r == 0 && version == 0) {
-		sqlite3_close(store->database);
-		r = open_database(store, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY,
-				  error);
-	}
-	return r < 0 ? r : schema_migrate(store, error);
+	if (!read_only)
+		return error_set(error, -EROFS, BN_REASON_STATE,
+				 "the state in %s is on a file system that can't be written; "
+				 "mount it for writing, or use another directory",
+				 store->directory);
+	store->read_only = true;
+	r = open_database(store, path, SQLITE_OPEN_READONLY, error);
+	if (r == 0)
+		r = schema_version(store, &version, error);
+	if (r == 0 && version == 0)
+		return open_nothing(store, error);
+	if (r == 0)
+		r = schema_migrate(store, error);
+	return r < 0 ? r : generation_open(store, error);
+}
+
+static int replaced_error(struct store *store, struct error *error)
+{
+	return error_set(error, -EBADMSG, BN_REASON_STATE,
+			 "the state directory %s, or a file in it, was removed or replaced during "
+			 "the call; leave it alone, and see what is left with bn ps and bn rules",
+			 store->directory);
+}
+
+/* By name, so it may be another one by now than what is open. */
+static int remember_place(struct store *store, struct error *error)
+{
+	struct stat status = { 0 };
+	int moved = 0;
+
+	place_remember(&store->place);
+	sqlite3_file_control(store->database, NULL, SQLITE_FCNTL_HAS_MOVED, &moved);
+	if (moved ||
+	    (!store->read_only && (fstat(store->lock_fd, &status) < 0 ||
+				   status.st_ino != store->place.files[PLACE_LOCKS].inode)))
+		return replaced_error(store, error);
+	return 0;
+}
+
+static int open_place(struct store *store, bool read_only, struct error *error)
+{
+	CLEANUP_FREE char *path = NULL;
+	int r = place_open(store->directory, !read_only, &store->place, error);
+
+	if (r < 0)
+		return r;
+	if (r == 0 || (read_only && !place_has(&store->place, PLACE_DATABASE)))
+		return open_nothing(store, error);
+	path = place_path(&store->place, PLACE_DATABASE);
+	if (!path)
+		return error_oom(error);
+	r = place_is_read_only(&store->place) ?
+		    open_files_for_reading(store, path, read_only, error) :
+		    open_files(store, path, read_only, error);
+	return r < 0 ? r : remember_place(store, error);
 }
 
 static void cleanup_store(struct store **store)
@@ -220,23 +236,17 @@ int store_open(const char *directory, bool read_only, const struct deadline *dea
 	       struct store **ret_store, struct error *error)
 {
 	CLEANUP(cleanup_store) struct store *store = calloc(1, sizeof(*store));
-	CLEANUP_FREE char *path = NULL;
 	int r;
 
 	if (!store)
 		return error_oom(error);
-	store->lock_fd = store->probe_fd = -1;
-	store->read_only = read_only;
+	store->lock_fd = store->probe_fd = store->generation_fd = store->place.fd = -1;
 	store->deadline = deadline;
 	process_self(&store->self);
 	store->directory = strdup(directory);
 	if (!store->directory)
 		return error_oom(error);
-	if (asprintf(&path, "%s/" DATABASE_FILE, directory) < 0) {
-		path = NULL;
-		return error_oom(error);
-	}
-	r = read_only ? open_for_reading(store, path, error) : open_for_writing(store, path, error);
+	r = open_place(store, read_only, error);
 	if (r < 0)
 		return r;
 	*ret_store = TAKE_POINTER(store);
@@ -260,10 +270,33 @@ void store_close_in_child(struct store *store)
 		return;
 	cleanup_close(&store->probe_fd);
 	cleanup_close(&store->lock_fd);
+	cleanup_close(&store->generation_fd);
+	place_close(&store->place);
 	free(store->opened.items);
 	free(store->closed.items);
 	free(store->directory);
 	free(store);
+}
+
+bool store_is_stale(const struct store *store)
+{
+	return store->read_only || !place_is_same(&store->place, PLACE_FILES);
+}
+
+/*
+ * Of the files that a transaction goes to. Without the lock file it still ends well: the others look
+ * for the lock where it was (operation_is_held).
+ */
+static int check_files(struct store *store, struct error *error)
+{
+	if (store->read_only || place_is_same(&store->place, PLACE_LOCKS))
+		return 0;
+	return replaced_error(store, error);
+}
+
+int store_check(struct store *store, struct error *error)
+{
+	return generation_check(store, error);
 }
 
 /* What was learnt within a transaction holds no longer. */
@@ -290,7 +323,7 @@ static int begin(struct store *store, enum statement how, struct error *error)
 	return r < 0 ? r : statement_run(store, how, NULL, error);
 }
 
-int store_begin(struct store *store, struct error *error)
+static int begin_write(struct store *store, struct error *error)
 {
 	int r = FAULT("store.begin");
 
@@ -308,7 +341,18 @@ int store_begin(struct store *store, struct error *error)
 		return r;
 	forget_transaction(store);
 	store->in_transaction = true;
-	return 0;
+	return check_files(store, error);
+}
+
+int store_begin(struct store *store, struct error *error)
+{
+	int r = begin_write(store, error);
+
+	if (r == 0)
+		r = generation_check(store, error);
+	if (r < 0)
+		store_rollback(store);
+	return r;
 }
 
 static int end_transaction(struct store *store, enum statement how, struct error *error)
@@ -331,11 +375,14 @@ int store_commit(struct store *store, struct error *error)
 	if (r < 0)
 		r = injected_error(store, r, error);
 	else
+		r = generation_raise(store, error);
+	if (r == 0)
 		r = end_transaction(store, STATEMENT_COMMIT, error);
 	if (r < 0) {
 		store_rollback(store);
 		return r;
 	}
+	generation_write(store);
 	/* Only now: whoever sees the row of an operation that is alive must see its lock. */
 	operations_unlock(store, &store->closed);
 	forget_transaction(store);
@@ -345,7 +392,15 @@ int store_commit(struct store *store, struct error *error)
 
 int store_begin_read(struct store *store, struct error *error)
 {
-	return begin(store, STATEMENT_BEGIN_READ, error);
+	int r = begin(store, STATEMENT_BEGIN_READ, error);
+
+	if (r == 0)
+		r = check_files(store, error);
+	if (r == 0)
+		r = generation_check(store, error);
+	if (r < 0)
+		store_rollback(store);
+	return r;
 }
 
 void store_rollback(struct store *store)
@@ -366,4 +421,32 @@ int transaction_check(struct store *store, struct error *error)
 		return 0;
 	return error_set(error, -EINVAL, BN_REASON_STATE,
 			 "the state in %s is written outside a transaction", store->directory);
+}
+
+/* ---- taking over ---- */
+
+/* 1 when it is empty, 0 when somebody was faster. */
+static int take_over(struct store *store, const char *key, const char *value, struct error *error)
+{
+	char now[META_MAX];
+	int r = generation_skip(store, error);
+
+	if (r == 0)
+		r = store_meta_get(store, key, now, error);
+	if (r < 0 || strcmp(now, value) != 0)
+		return r;
+	r = operations_check_dead(store, error);
+	if (r == 0)
+		r = schema_empty(store, error);
+	return r < 0 ? r : 1;
+}
+
+int store_take_over(struct store *store, const char *key, const char *value, struct error *error)
+{
+	int r = begin_write(store, error), taken;
+
+	taken = r < 0 ? r : take_over(store, key, value, error);
+	r = taken > 0 ? store_commit(store, error) : 0;
+	store_rollback(store);
+	return r < 0 ? r : taken;
 }

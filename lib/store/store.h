@@ -17,15 +17,22 @@
 
 struct store;
 
-/* Makes the directory (0755) and the database when missing. read_only: needs no privilege, and a
- * missing state is an empty one. -EACCES/-EROFS/... BN_REASON_STATE with a sentence naming it. It
- * waits until the deadline, as do all calls on the store, which keeps the pointer. */
+/* Makes the directory and the database when missing, for their owner alone; read_only: makes
+ * nothing, and a missing state is an empty one. Of an older version or with older modes, it becomes
+ * today's, but on a file system that can't be written. -EACCES/-EROFS/... BN_REASON_STATE with a
+ * sentence naming it. It waits until the deadline, as do all calls on the store, which keeps the
+ * pointer. */
 int store_open(const char *directory, bool read_only, const struct deadline *deadline,
 	       struct store **ret_store, struct error *error);
 void store_close(struct store *store);
 /* In a forked child: closes the lock file, whose locks stay with the parent's descriptor, and leaves
  * SQLite's handle and its files open. Closing them would roll back, or drop locks, for both. */
 void store_close_in_child(struct store *store);
+/* Was the directory or a file in it deleted or replaced, or is there more now than when nothing was
+ * there, or nothing to be written? Then the store is to be opened anew. */
+bool store_is_stale(const struct store *store);
+/* -EBADMSG if what the state holds is older than what it held; a transaction looks by itself. */
+int store_check(struct store *store, struct error *error);
 
 /* A short write transaction. Between begin and commit no call to the kernel's network. Waits for
  * other writers until the deadline: -ETIMEDOUT. Reads outside see committed state. */
@@ -165,9 +172,13 @@ int store_endpoint_use(struct store *store, const char *network, const char *id,
 		       struct endpoint *ret_endpoint, struct error *error);
 int store_endpoints(struct store *store, const char *network, uint32_t flags,
 		    endpoint_vector *endpoints, struct error *error); /* network NULL: all */
-/* Those in a namespace, pending included. */
-int store_endpoints_in_sandbox(struct store *store, uint64_t device, uint64_t inode,
+/* Those in the namespace of an endpoint, pending and itself included. */
+int store_endpoints_in_sandbox(struct store *store, const struct endpoint *endpoint,
 			       endpoint_vector *endpoints, struct error *error);
+
+/* For those that an older version made. Inside a transaction. */
+int store_endpoint_set_cookie(struct store *store, const struct endpoint *endpoint,
+			      struct error *error);
 
 /* A free address of the network for a dynamic request, inside the transaction that inserts the
  * endpoint: one never given out before if there is one, else the one released longest ago.
@@ -201,5 +212,10 @@ int store_ports_taken(struct store *store, uint8_t protocol, const struct addr *
 int store_meta_get(struct store *store, const char *key, char ret_value[static META_MAX],
 		   struct error *error);
 int store_meta_set(struct store *store, const char *key, const char *value, struct error *error);
+
+/* Forgets every network, endpoint, port, address and operation, and that the state is about
+ * anything, if the value of that key is still what it was when that was decided: 1, else 0. -EBUSY
+ * if an operation's owner lives. A transaction of its own. */
+int store_take_over(struct store *store, const char *key, const char *value, struct error *error);
 
 #endif

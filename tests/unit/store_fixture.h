@@ -46,7 +46,7 @@ static inline int setup(void **state)
 static inline int teardown(void **state)
 {
 	static const char *const files[] = { "state.db", "state.db-wal", "state.db-shm",
-					     "operations.lock" };
+					     "operations.lock", "generation" };
 	struct fixture *f = *state;
 	char path[128];
 

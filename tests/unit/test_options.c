@@ -144,6 +144,10 @@ static void test_policy_is_typed(void **state)
 	assert_int_equal(options_set(&options, "iptables.comments", "yes"), 0);
 	assert_int_equal(options_check(&options, OPTION_CONTEXT, &policy, NULL), 0);
 	assert_int_equal(policy.iptables_comments, COMMENTS_YES);
+	assert_int_equal(policy.take_over, TAKE_OVER_NO);
+	assert_int_equal(options_set(&options, "state.take-over", "if-gone"), 0);
+	assert_int_equal(options_check(&options, OPTION_CONTEXT, &policy, NULL), 0);
+	assert_int_equal(policy.take_over, TAKE_OVER_IF_GONE);
 	options_clear(&options);
 }
 
@@ -168,11 +172,14 @@ static void test_options_of_a_context(void **state)
 	assert_int_equal(check_one(OPTION_CONTEXT, "iptables.lock-file", path, NULL), -EINVAL);
 	path[4095] = '\0';
 	assert_int_equal(check_one(OPTION_CONTEXT, "iptables.lock-file", path, NULL), 0);
+	assert_error(check_one(OPTION_CONTEXT, "state.take-over", "1", &error), -EINVAL,
+		     BN_REASON_INVALID, error,
+		     "option state.take-over can't be '1'; give no or if-gone or yes");
 	/* Each scope has its own. */
 	assert_error(check_one(OPTION_CONTEXT, "label.x", "x", &error), -ENOTSUP,
 		     BN_REASON_OPTION_UNKNOWN, error,
-		     "option 'label.x' is not known for a context; it takes iptables.comments and "
-		     "iptables.lock-file");
+		     "option 'label.x' is not known for a context; it takes iptables.comments, "
+		     "iptables.lock-file and state.take-over");
 	assert_int_equal(check_one(OPTION_NETWORK, "iptables.comments", "yes", NULL), -ENOTSUP);
 	assert_int_equal(check_one(OPTION_ENDPOINT, "iptables.comments", "yes", NULL), -ENOTSUP);
 }

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A number that each write transaction raises, in the state and, once it is committed, in a file
+ * beside it. A damaged journal ends for SQLite where its first bad frame is, without a word, and
+ * what is left is an older state, whose rows name kernel objects that others have by now; that
+ * state's number is then smaller than the file's. What dies between its commit and the file leaves
+ * the state the newer one, and what dies before its commit has not touched the file.
+ *
+ * The file has two records that take turns, so that a write that is cut off harms the one that
+ * nobody needs. A number that comes late, after that of a later commit, is no harm: the file is
+ * allowed to be behind.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "store/private.h"
+
+struct record {
+	uint64_t number, check;
+};
+
+static uint64_t check_of(uint64_t number)
+{
+	return ~number * 0x9e3779b97f4a7c15u;
+}
+
+int generation_open(struct store *store, struct error *error)
+{
+	int r = 0;
+
+	if (!store->read_only)
+		r = place_secure_file(&store->place, PLACE_GENERATION, error);
+	if (r < 0 || !place_has(&store->place, PLACE_GENERATION))
+		return r;
+	r = place_open_file(&store->place, PLACE_GENERATION, store->read_only ? O_RDONLY : O_RDWR,
+			    error);
+	store->generation_fd = r;
+	return r < 0 ? r : 0;
+}
+
+/* 0 for an empty file, or one that makes no sense. */
+static uint64_t read_file(const struct store *store)
+{
+	struct record records[2] = { 0 };
+	uint64_t number = 0;
+
+	if (store->generation_fd < 0 ||
+	    pread(store->generation_fd, records, sizeof(records), 0) < 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
+		if (records[i].check == check_of(records[i].number) && records[i].number > number)
+			number = records[i].number;
+	return number;
+}
+
+static int read_state(struct store *store, uint64_t *ret_number, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_look_up(store, STATEMENT_GENERATION_GET, NULL, &row, error);
+
+	if (r == 0)
+		return store_damaged_error(store, "its number", error);
+	if (r > 0)
+		*ret_number = (uint64_t)sqlite3_column_int64(row, 0);
+	return r < 0 ? r : 0;
+}
+
+int generation_check(struct store *store, struct error *error)
+{
+	/* the file first: it never has a number that the state has yet to get */
+	uint64_t newest = read_file(store);
+	int r = read_state(store, &store->generation, error);
+
+	if (r < 0 || store->generation >= newest)
+		return r;
+	return error_set(
+		error, -EBADMSG, BN_REASON_STATE,
+		"the state in %s is older than its last change (%" PRIu64 " of %" PRIu64
+		"): its journal is damaged, or an old copy was put there; put the newer "
+		"one back, or remove %s/generation to go on without what was changed since",
+		store->directory, store->generation, newest, store->place.path);
+}
+
+/* Past what the file has, too, for a state that is made anew. */
+int generation_skip(struct store *store, struct error *error)
+{
+	uint64_t newest = read_file(store);
+	int r = read_state(store, &store->generation, error);
+
+	if (store->generation < newest)
+		store->generation = newest;
+	return r;
+}
+
+int generation_raise(struct store *store, struct error *error)
+{
+	store->generation++;
+	return statement_run(store, STATEMENT_GENERATION_SET, VALUES(INT(store->generation)),
+			     error);
+}
+
+void generation_write(const struct store *store)
+{
+	const struct record record = { store->generation, check_of(store->generation) };
+	off_t offset = (off_t)(store->generation % 2 * sizeof(record));
+
+	/* A number that is missing makes the file older, which is no harm. */
+	if (store->generation_fd >= 0 &&
+	    pwrite(store->generation_fd, &record, sizeof(record), offset) < 0)
+		return;
+}
