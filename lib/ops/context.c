@@ -64,16 +64,21 @@ int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
 	return r;
 }
 
+/* The one that is open is it. */
+static void keep_backend(bn_ctx *ctx, const char *reason)
+{
+	snprintf(ctx->backend_reason, sizeof(ctx->backend_reason), "%s", reason);
+	ctx_log(ctx, LOG_DEBUG, "backend %s: %s", ctx->firewall->backend->name, reason);
+}
+
 static int try_backend(bn_ctx *ctx, const struct firewall_backend *backend, const char *reason)
 {
 	int r;
 
 	r = ctx_try_backend(ctx, backend, &ctx->firewall);
-	if (r < 0)
-		return r;
-	snprintf(ctx->backend_reason, sizeof(ctx->backend_reason), "%s", reason);
-	ctx_log(ctx, LOG_DEBUG, "backend %s: %s", backend->name, reason);
-	return 0;
+	if (r >= 0)
+		keep_backend(ctx, reason);
+	return r;
 }
 
 static void ctx_close_firewall(bn_ctx *ctx)
@@ -94,7 +99,7 @@ static int find_backend(bn_ctx *ctx, bool present, const char *reason)
 	int r;
 
 	for (backend = firewall_backends; *backend; backend++) {
-		r = try_backend(ctx, *backend, reason);
+		r = ctx_try_backend(ctx, *backend, &ctx->firewall);
 		if (r < 0 && r != -EOPNOTSUPP)
 			return r;
 		if (r < 0) {
@@ -104,8 +109,10 @@ static int find_backend(bn_ctx *ctx, bool present, const char *reason)
 		}
 		question = present ? (*backend)->present : (*backend)->in_use;
 		r = question(ctx->firewall, &ctx->error);
-		if (r > 0)
+		if (r > 0) {
+			keep_backend(ctx, reason);
 			return 1;
+		}
 		ctx_close_firewall(ctx);
 		if (r < 0)
 			return r;
