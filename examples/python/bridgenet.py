@@ -3,12 +3,17 @@
 
 Text goes in as str and comes out as str. Objects are handles, each of a class of its own, so that
 one can't be passed for another. The three helpers at the end make calling short: call(), new()
-and items().
+and items(). An object that new() gave is freed when nothing refers to it any more, neither its
+handle nor that of anything that belongs to it. Ctrl-C ends a verb that call() or new() waits for:
+they run what may take long on a thread of its own, in the caller's network namespace.
 
 The library is found by the dynamic linker; BRIDGENET_LIBRARY in the environment names another.
 """
+import _thread
 import ctypes
 import os
+import signal
+import threading
 from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 
 lib = ctypes.CDLL(os.environ.get("BRIDGENET_LIBRARY", "libbridgenet.so.0"))
@@ -39,21 +44,43 @@ class Text(c_char_p):
         return c_char_p.from_param(value)
 
 
+class _Memory:
+    """An object of the library, freed with the last handle that keeps this: its own, or one of
+    what belongs to it."""
+
+    def __init__(self, handle):
+        self.type = type(handle)
+        self.pointer = handle.value
+
+    def __del__(self):
+        if self.pointer:
+            getattr(lib, self.type.prefix + "_free")(self.type(self.pointer))
+
+
 class Handle(c_void_p):
-    """A pointer to an opaque object. In a with statement it is freed at the end; what belongs to
-    another object (the items of a list) must not stand in one."""
+    """A pointer to an opaque object. At the end of a with statement, or by free(), it lets go of the
+    object; items of a list, and all else that belongs to the object, stay good. A handle that has
+    let go can't be used any more."""
 
     prefix = ""
+    freed = False
+    memory = None  # a _Memory, of what new() gave and what belongs to that
 
     @classmethod
     def from_param(cls, value):
-        if value is not None and not isinstance(value, cls):
+        if value is None:
+            return value
+        if not isinstance(value, cls):
             raise TypeError(f"{cls.__name__} expected, not {type(value).__name__}")
+        if value.freed or (value.memory and not value.memory.pointer):
+            raise ReferenceError(f"this {cls.__name__} was freed")
         return value
 
     def free(self):
-        getattr(lib, self.prefix + "_free")(self)
-        self.value = None
+        if not self.freed and self.memory is None and self.value:
+            getattr(lib, self.prefix + "_free")(self)
+        self.freed = True
+        self.value = self.memory = None
 
     def __enter__(self):
         return self
@@ -295,8 +322,33 @@ def _decode(result, function, arguments):
     return None if value is None else value.decode("utf-8", "surrogateescape")
 
 
-def _no_null(result, function, arguments):
-    return result if result.value is not None else None
+def _part(result, function, arguments):
+    """What belongs to the object asked, and keeps it."""
+    if result.value is None:
+        return None
+    result.memory = arguments[0].memory
+    return result
+
+
+_log_functions = {}  # by the address of the context; ctypes keeps none
+
+
+def _keep_log_function(result, function, arguments):
+    if result == 0:
+        _log_functions[arguments[0].value] = arguments[1]
+    return result
+
+
+def _freed(result, function, arguments):
+    handle = arguments[0]
+    if handle is None:
+        return
+    if isinstance(handle, Ctx):
+        _log_functions.pop(handle.value, None)
+    if handle.memory:
+        handle.memory.pointer = None
+    handle.freed = True
+    handle.value = None
 
 
 def _declare():
@@ -307,16 +359,62 @@ def _declare():
         if result is Text:
             function.errcheck = _decode
         elif isinstance(result, type) and issubclass(result, Handle):
-            function.errcheck = _no_null
+            function.errcheck = _part
+        elif name == "bn_ctx_set_log":
+            function.errcheck = _keep_log_function
+        elif name.endswith("_free"):
+            function.errcheck = _freed
         globals()[name] = function
 
 
 _declare()
 
 
+# Those that read the state, and wait for nobody: a thread would cost more than they do.
+_SHORT = {"bn_network_get", "bn_networks_list", "bn_endpoint_get", "bn_endpoints_list",
+          "bn_ports_list", "bn_rules_plan"}
+
+
+def _is_interruptible(function, arguments):
+    """Python runs a signal's handler on the main thread, and not during a call of C there."""
+    return (arguments and isinstance(arguments[0], Ctx) and
+            function.__name__ not in _SHORT and not function.__name__.startswith("bn_ctx_") and
+            threading.current_thread() is threading.main_thread() and
+            callable(signal.getsignal(signal.SIGINT)))
+
+
+def _call_interruptibly(function, arguments):
+    """On a thread, which is in the network namespace of this one, while this one waits in Python."""
+    done = _thread.allocate_lock()
+    done.acquire()
+    result = []
+
+    def work():
+        try:
+            result.append(function(*arguments))
+        except BaseException as error:  # it is the caller's
+            result.append(error)
+        finally:
+            done.release()
+
+    _thread.start_new_thread(work, ())
+    try:
+        done.acquire()
+    except BaseException:
+        bn_ctx_cancel(arguments[0])
+        done.acquire()
+        raise
+    if isinstance(result[0], BaseException):
+        raise result[0]
+    return result[0]
+
+
 def call(function, *arguments):
     """Call what returns 0 or a negative errno; raise Error for the latter."""
-    result = function(*arguments)
+    if _is_interruptible(function, arguments):
+        result = _call_interruptibly(function, arguments)
+    else:
+        result = function(*arguments)
     if result >= 0:
         return result
     if arguments and isinstance(arguments[0], Ctx):
@@ -329,11 +427,15 @@ def call(function, *arguments):
 def new(function, *arguments):
     """The same for a function with a result in its last parameter, which is returned."""
     handle = function.argtypes[-1]._type_()
-    call(function, *arguments, ctypes.byref(handle))
+    try:
+        call(function, *arguments, ctypes.byref(handle))
+    finally:
+        if handle.value:
+            handle.memory = _Memory(handle)
     return handle
 
 
 def items(handle):
-    """What is in a list. Each item belongs to the list."""
+    """What is in a list. Each item belongs to the list, and keeps it."""
     at = getattr(lib, handle.prefix + "_at")
     return [at(handle, i) for i in range(getattr(lib, handle.prefix + "_len")(handle))]

@@ -6,10 +6,13 @@ import errno
 import os
 import pathlib
 import shutil
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -36,6 +39,7 @@ class Recorded:
         self.function = function
         self.argtypes = function.argtypes
         self.restype = function.restype
+        self.__name__ = name
 
     def __call__(self, *arguments):
         called.add(self.name)
@@ -343,6 +347,135 @@ class Context(Case):
                 message = self.fails(errno.EINVAL, bn.BN_REASON_INVALID, function, self.ctx,
                                      *arguments)
                 self.assertIn("0x80000000", message)
+
+
+class Memory(Case):
+    """What Python lets go of while something else still needs it."""
+
+    def test_items_keep_their_list(self):
+        with bn.new(bn.bn_networks_list, self.ctx, 0) as networks:
+            kept = bn.items(networks)
+        # what was freed would be written over by these
+        others = [bn.new(bn.bn_network_spec_new, f"filler{i}") for i in range(100)]
+        self.assertEqual([bn.bn_network_name(network) for network in kept],
+                         ["bridge", "host", "none"])
+        with self.assertRaisesRegex(ctypes.ArgumentError, "NetworkList was freed"):
+            bn.bn_network_list_len(networks)
+        del others
+
+    def test_what_belongs_to_a_snapshot_keeps_it(self):
+        self.create("green", "172.27.0.0/24")
+        spec = self.endpoint("green", "web", self.sandbox())
+        bn.call(bn.bn_endpoint_spec_add_port, spec, self.port("8799:1337"))
+        with bn.new(bn.bn_endpoint_attach, self.ctx, spec, 0) as endpoint:
+            port, = bn.items(bn.bn_endpoint_ports(endpoint))
+        self.assertEqual(bn.bn_port_text(port), "8799:1337/tcp")
+
+    def test_it_is_freed_with_the_last_that_needs_it(self):
+        frees = []
+        free = bn.lib.bn_network_list_free
+        self.addCleanup(setattr, bn.lib, "bn_network_list_free", free)
+        bn.lib.bn_network_list_free = lambda handle: (frees.append(handle.value), free(handle))
+        networks = bn.new(bn.bn_networks_list, self.ctx, 0)
+        address = networks.value
+        kept = bn.items(networks)[1:]
+        networks.free()
+        networks.free()
+        self.assertEqual(frees, [])
+        kept.pop()
+        self.assertEqual(frees, [])
+        kept.pop()
+        self.assertEqual(frees, [address])
+        bn.new(bn.bn_networks_list, self.ctx, 0)
+        self.assertEqual(len(frees), 2)
+
+    def test_what_was_freed_says_so(self):
+        ctx = self.context()
+        network = bn.new(bn.bn_network_get, ctx, "host", 0)
+        networks = bn.new(bn.bn_networks_list, ctx, 0)
+        first = bn.items(networks)[0]
+        ctx.free()
+        network.free()
+        bn.bn_network_list_free(networks)
+        for name, function, *arguments in (("Ctx", bn.bn_error_message, ctx),
+                                           ("Ctx", bn.bn_networks_list, ctx, 0, None),
+                                           ("Ctx", bn.bn_ctx_cancel, ctx),
+                                           ("Network", bn.bn_network_name, network),
+                                           ("NetworkList", bn.bn_network_list_len, networks),
+                                           ("Network", bn.bn_network_name, first)):
+            with self.assertRaisesRegex(ctypes.ArgumentError, f"this {name} was freed"):
+                function(*arguments)
+
+    def test_log_functions_are_kept(self):
+        lines = []
+
+        def logger(number):
+            return bn.LogFunction(lambda userdata, level, line: lines.append((number, line)))
+
+        ctx = self.context()
+        bn.call(bn.bn_ctx_set_log, ctx, logger(1), None)
+        # what was let go of would be another's by now
+        others = [logger(2) for _ in range(100)]
+        self.keep(bn.new(bn.bn_network_create, ctx, self.network("logged", "172.29.0.0/24"), 0))
+        bn.call(bn.bn_network_delete, ctx, "logged", 0)
+        self.assertEqual({number for number, _ in lines}, {1})
+        del others
+
+    def test_log_lines_say_what_was_found(self):
+        lines = []
+        ctx = self.context()
+        bn.call(bn.bn_ctx_set_log, ctx,
+                bn.LogFunction(lambda userdata, level, line: lines.append((level, line))), None)
+        self.keep(bn.new(bn.bn_network_create, ctx, self.network("logged", "172.29.0.0/24"), 0))
+        found = f"backend {bn.bn_ctx_backend(ctx)}: {bn.bn_ctx_backend_reason(ctx)}"
+        bn.call(bn.bn_network_delete, ctx, "logged", 0)
+        self.assertEqual([line.decode() for level, line in lines if level == 7], [found])
+
+
+class Interrupts(Case):
+    def test_ctrl_c_ends_a_verb(self):
+        bn.new(bn.bn_networks_list, self.ctx, 0)
+        state = sqlite3.connect(f"{self.directory}/state.db", isolation_level=None)
+        self.addCleanup(state.close)
+        state.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        begun = time.monotonic()
+        with self.assertRaises(KeyboardInterrupt):
+            bn.new(bn.bn_network_create, self.ctx, self.network("never", "172.28.0.0/24"), 0)
+        self.assertLess(time.monotonic() - begun, 2)
+        self.assertEqual(bn.bn_error_errno(self.ctx), errno.ECANCELED)
+        state.execute("ROLLBACK")
+        # that was for one call, and it left nothing
+        self.create("never", "172.28.0.0/24")
+
+    def test_a_handler_that_does_not_raise_ends_nothing(self):
+        seen = []
+        before = signal.signal(signal.SIGINT, lambda *_: seen.append(time.monotonic()))
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        bn.new(bn.bn_networks_list, self.ctx, 0)
+        state = sqlite3.connect(f"{self.directory}/state.db", isolation_level=None,
+                                check_same_thread=False)
+        self.addCleanup(state.close)
+        state.execute("BEGIN IMMEDIATE")
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Timer(0.3, state.execute, ("ROLLBACK",)).start()
+        self.create("late", "172.28.0.0/24")
+        self.assertLess(seen[0], time.monotonic() - 0.1)
+
+    def test_the_thread_is_in_the_namespace_of_the_caller(self):
+        inside = self.sandbox()
+        directory = tempfile.mkdtemp(prefix="bn-ctypes-")
+        self.addCleanup(shutil.rmtree, directory)
+        enter(inside.fd)
+        try:
+            with bn.new(bn.bn_ctx_new, 0) as ctx:
+                bn.call(bn.bn_ctx_set_state_dir, ctx, directory)
+                with self.network("there", "172.28.0.0/24", set_bridge="there0") as spec:
+                    bn.call(bn.bn_network_create, ctx, spec, 0, None)
+                self.assertIn("there0", [name for _, name in socket.if_nameindex()])
+                bn.call(bn.bn_network_delete, ctx, "there", 0)
+        finally:
+            enter(host_fd)
 
 
 class Networks(Case):
@@ -797,6 +930,6 @@ class Everything(unittest.TestCase):
 def load_tests(loader, tests, pattern):
     """The last one looks back at all the others."""
     suite = unittest.TestSuite()
-    for case in (Version, Null, Context, Networks, Endpoints, Ports, Unprivileged, Everything):
+    for case in (Version, Null, Context, Memory, Interrupts, Networks, Endpoints, Ports, Unprivileged, Everything):
         suite.addTests(loader.loadTestsFromTestCase(case))
     return suite
