@@ -20,6 +20,7 @@
 #define LIMIT_MS 200
 #define SOON_MS 30
 #define SLACK_MS 100 /* what the manual allows */
+#define UNDO_MS 2000 /* as well */
 #define XTABLES_LOCK "/run/xtables.lock"
 
 static const verb_fn verbs[] = { create, attach, publish, unpublish, detach, delete };
@@ -160,6 +161,36 @@ static void test_xtables_are_locked(void **state)
 	assert_null(strstr(bn_error_message(ctx), "2 s"));
 	let_go(&holder);
 	bn_ctx_free(ctx);
+}
+
+/* Undoing needs the lock as well, and is left to the next call. */
+static void test_nothing_stays_that_xtables_kept_from_being_undone(void **state)
+{
+	static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
+
+	(void)state;
+	if (strcmp(backend, "iptables-legacy") != 0)
+		skip();
+	for (size_t i = 0; i < 3; i++) {
+		bn_ctx *ctx = ready_context(LIMIT_MS);
+		struct holder holder;
+		uint64_t begun;
+		int r;
+
+		snapshot(before);
+		hold_xtables(&holder);
+		begun = clock_now_ms();
+		r = verbs[i](ctx);
+		assert_int_equal(r, -ETIMEDOUT);
+		assert_in_range(clock_now_ms() - begun, LIMIT_MS, LIMIT_MS + UNDO_MS + SLACK_MS);
+		assert_non_null(strstr(bn_error_message(ctx), "limit was 200 ms"));
+		let_go(&holder);
+		bn_ctx_free(ctx);
+		touch();
+		snapshot(after);
+		assert_same(before, after);
+		run(verbs[i]);
+	}
 }
 
 /* ---- cancelling ---- */
@@ -393,6 +424,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_state_is_locked, tidy),
 		cmocka_unit_test_teardown(test_xtables_are_locked, tidy),
+		cmocka_unit_test_teardown(test_nothing_stays_that_xtables_kept_from_being_undone,
+					  tidy),
 		cmocka_unit_test_teardown(test_cancelled_while_waiting, tidy),
 		cmocka_unit_test_teardown(test_cancelled_at_the_xtables_lock, tidy),
 		cmocka_unit_test_teardown(test_cancelled_before, tidy),
