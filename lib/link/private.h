@@ -43,6 +43,8 @@ int sandbox_thread_join(struct sandbox_thread *thread, struct link_handle *ret_h
 int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6,
 		      const struct deadline *deadline, struct link_handle *ret_handle,
 		      struct error *error);
+/* Of a socket that is made there, for kernels that don't say it of the descriptor; 0: not known. */
+uint64_t sandbox_cookie_inside(int fd);
 
 /* ---- sysctl.c ---- */
 

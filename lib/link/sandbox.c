@@ -14,7 +14,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/fault.h"
 #include "link/private.h"
 
 #ifndef NS_GET_ID /* Linux 6.18; of a network namespace the cookie of its sockets */
@@ -57,21 +56,25 @@ uint64_t sandbox_current_cookie(void)
 	return fd < 0 ? 0 : cookie_of_socket(fd);
 }
 
-/* Of a descriptor the newer kernels say it; else of a socket that is made inside. */
-static uint64_t cookie_of_namespace(int fd)
+uint64_t sandbox_cookie_inside(int fd)
 {
 	const struct deadline deadline = deadline_after(COOKIE_MS);
 	const struct sandbox sandbox = { .fd = fd };
 	struct link_handle handle = { .fd = -1 };
-	uint64_t cookie = 0;
+	uint64_t cookie;
 
-	if (FAULT("sandbox.id") == 0 && ioctl(fd, NS_GET_ID, &cookie) == 0)
-		return cookie;
 	if (sandbox_link_open(&sandbox, NULL, &deadline, &handle, NULL) < 0)
 		return 0;
 	cookie = cookie_of_socket(handle.fd);
 	rtnl_close(&handle);
 	return cookie;
+}
+
+static uint64_t cookie_of_namespace(int fd)
+{
+	uint64_t cookie;
+
+	return ioctl(fd, NS_GET_ID, &cookie) == 0 ? cookie : sandbox_cookie_inside(fd);
 }
 
 /* An older kernel may have no cookie for one of the two, or an older version of the library. */

@@ -21,14 +21,10 @@ static void binding_format(const struct binding *binding, char text[static META_
 		 binding->inode, binding->cookie, binding->boot);
 }
 
-/* 1, 0 for a state that is about nothing. */
-static int read_recorded(bn_ctx *ctx, struct binding *ret_binding, char text[static META_MAX])
+static int parse_recorded(bn_ctx *ctx, const char *text, struct binding *ret_binding)
 {
 	struct binding binding = { 0 };
-	int r = store_meta_get(ctx->store, KEY, text, &ctx->error);
 
-	if (r < 0 || !text[0])
-		return r;
 	if (sscanf(text, "%" SCNu64 ":%" SCNu64 " %" SCNu64 " %39s", &binding.device,
 		   &binding.inode, &binding.cookie, binding.boot) < 2)
 		return error_set(&ctx->error, -EBADMSG, BN_REASON_STATE,
@@ -36,7 +32,7 @@ static int read_recorded(bn_ctx *ctx, struct binding *ret_binding, char text[sta
 				 "read); detach everything and remove that directory",
 				 ctx->state_dir);
 	*ret_binding = binding;
-	return 1;
+	return 0;
 }
 
 /* "" where /proc does not say it. */
@@ -86,38 +82,12 @@ int ctx_check_thread(bn_ctx *ctx)
 			 "thread is in now; make a context for each");
 }
 
-int ctx_check_boot(bn_ctx *ctx)
+static int check_recorded(bn_ctx *ctx, const struct binding *recorded, const char *text)
 {
-	struct binding recorded;
-	char text[META_MAX];
-	int r;
-
-	if (!ctx->here.boot[0])
-		read_boot(ctx->here.boot);
-	/* again, when another process was faster */
-	do {
-		r = read_recorded(ctx, &recorded, text);
-		if (r <= 0 || !is_of_another_boot(ctx, &recorded))
-			return r < 0 ? r : 0;
-		r = store_take_over(ctx->store, KEY, text, &ctx->error);
-	} while (r == 0);
-	if (r > 0)
-		ctx_log(ctx, LOG_NOTICE,
-			"the state in %s was of another boot, with which all that it described "
-			"has gone: it is empty now",
-			ctx->state_dir);
-	return r < 0 ? r : 0;
-}
-
-int ctx_check_state(bn_ctx *ctx)
-{
-	struct binding recorded;
-	char text[META_MAX];
-	int r;
-
-	r = read_recorded(ctx, &recorded, text);
-	if (r <= 0 || is_here(ctx, &recorded))
-		return r < 0 ? r : 0;
+	if (is_here(ctx, recorded)) {
+		string_copy(ctx->bound, sizeof(ctx->bound), text);
+		return 0;
+	}
 	return error_set(&ctx->error, -EXDEV, BN_REASON_STATE,
 			 "the state in %s is about another network namespace (%.60s); go there, or "
 			 "use another state directory here, or, if that namespace has gone, take "
@@ -126,30 +96,52 @@ int ctx_check_state(bn_ctx *ctx)
 			 ctx->state_dir, text);
 }
 
-static int take_over(bn_ctx *ctx)
+int ctx_check_state(bn_ctx *ctx)
 {
 	struct binding recorded;
-	struct sandbox sandbox = { .fd = -1 };
 	char text[META_MAX];
 	int r;
 
-	r = read_recorded(ctx, &recorded, text);
-	if (r <= 0 || is_here(ctx, &recorded))
-		return r < 0 ? r : 0;
-	sandbox.device = recorded.device;
-	sandbox.inode = recorded.inode;
-	sandbox.cookie = recorded.cookie;
-	if (ctx->policy.take_over == TAKE_OVER_IF_GONE && sandbox_exists(&sandbox))
-		return error_set(&ctx->error, -EXDEV, BN_REASON_STATE,
-				 "the network namespace that the state in %s is about still exists "
-				 "(%.60s), so the state isn't taken over; remove its networks from "
-				 "there, or insist with bn --take-over-state=yes (option "
-				 "state.take-over of a context)",
-				 ctx->state_dir, text);
-	r = store_take_over(ctx->store, KEY, text, &ctx->error);
+	r = store_meta_get(ctx->store, KEY, text, &ctx->error);
+	if (r < 0 || !text[0] || strcmp(text, ctx->bound) == 0)
+		return r;
+	r = parse_recorded(ctx, text, &recorded);
+	return r < 0 ? r : check_recorded(ctx, &recorded, text);
+}
+
+/* ---- taking over ---- */
+
+/* 1: it is to be taken over. */
+static int check_take_over(bn_ctx *ctx, const struct binding *recorded, const char *text)
+{
+	const struct sandbox sandbox = {
+		.fd = -1,
+		.device = recorded->device,
+		.inode = recorded->inode,
+		.cookie = recorded->cookie,
+	};
+
+	if (ctx->policy.take_over == TAKE_OVER_NO || is_here(ctx, recorded))
+		return 0;
+	if (ctx->policy.take_over == TAKE_OVER_YES || !sandbox_exists(&sandbox))
+		return 1;
+	return error_set(&ctx->error, -EXDEV, BN_REASON_STATE,
+			 "the network namespace that the state in %s is about still exists "
+			 "(%.60s), so the state isn't taken over; remove its networks from "
+			 "there, or insist with bn --take-over-state=yes (option "
+			 "state.take-over of a context)",
+			 ctx->state_dir, text);
+}
+
+/* 0, also when another process was faster: it is to be looked at again. */
+static int take_over(bn_ctx *ctx, const char *text)
+{
+	int r = store_take_over(ctx->store, KEY, text, &ctx->error);
+
 	if (r > 0)
 		ctx_log(ctx, LOG_NOTICE,
-			"the state in %s was about another network namespace (%s): it is empty now",
+			"the state in %s was about a network namespace that is gone or given up "
+			"(%s): it is empty now",
 			ctx->state_dir, text);
 	return r < 0 ? r : 0;
 }
@@ -200,23 +192,54 @@ static int record_again(bn_ctx *ctx)
 	return r;
 }
 
-int ctx_settle_state(bn_ctx *ctx, bool change)
+/* ---- a call begins ---- */
+
+/* In one transaction, for it is a part of every call. *text: "" for a state that is about nothing;
+ * *recorded is not filled if that says what ctx->bound does. */
+static int look(bn_ctx *ctx, struct binding *recorded, char text[static META_MAX])
+{
+	int r = store_begin_read(ctx->store, &ctx->error);
+
+	if (r >= 0)
+		r = store_meta_get(ctx->store, KEY, text, &ctx->error);
+	if (r >= 0 && text[0] && strcmp(text, ctx->bound) != 0)
+		r = parse_recorded(ctx, text, recorded);
+	/* the rows of another boot may be older than their last change, and go all the same */
+	if (r >= 0 && !is_of_another_boot(ctx, recorded))
+		r = store_check(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
+	return r;
+}
+
+int ctx_begin_state(bn_ctx *ctx, enum ctx_need need)
 {
 	struct binding recorded;
 	char text[META_MAX];
 	int r;
 
-	if (ctx->policy.take_over != TAKE_OVER_NO) {
-		r = take_over(ctx);
+	if (!ctx->here.boot[0])
+		read_boot(ctx->here.boot);
+	for (;;) {
+		recorded = (struct binding){ 0 };
+		r = look(ctx, &recorded, text);
+		if (r < 0 || !text[0] || strcmp(text, ctx->bound) == 0)
+			return r;
+		if (is_of_another_boot(ctx, &recorded))
+			r = 1;
+		else
+			r = need == CTX_READ ? 0 : check_take_over(ctx, &recorded, text);
+		if (r <= 0)
+			break;
+		r = take_over(ctx, text);
 		if (r < 0)
 			return r;
 	}
-	r = ctx_check_state(ctx);
-	if (r < 0 || !change)
+	if (r < 0 || need == CTX_READ)
 		return r;
-	r = read_recorded(ctx, &recorded, text);
-	return r > 0 && !recorded.boot[0] && ctx->here.boot[0] ? record_again(ctx) :
-								 (r < 0 ? r : 0);
+	r = check_recorded(ctx, &recorded, text);
+	if (r >= 0 && need == CTX_CHANGE && !recorded.boot[0] && ctx->here.boot[0])
+		r = record_again(ctx);
+	return r;
 }
 
 /* ---- binding ---- */

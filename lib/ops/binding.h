@@ -5,15 +5,13 @@
 
 #include "ops/context.h"
 
-/* When a call begins, in this order. */
-
-/* A state of another boot becomes an empty one. */
-int ctx_check_boot(bn_ctx *ctx);
 /* The thread is still where the context was first used. */
 int ctx_check_thread(bn_ctx *ctx);
-/* ctx_check_state(), after taking the state over if the context says so; change: one of the first
- * release learns what that did not record. */
-int ctx_settle_state(bn_ctx *ctx, bool change);
+/* When a call begins, after that: -EBADMSG for a state that is older than it was, -EXDEV for one of
+ * another namespace, but for CTX_READ. One of another boot becomes an empty one; one of another
+ * namespace too, if the context says so. One of the first release learns what that did not
+ * record. */
+int ctx_begin_state(bn_ctx *ctx, enum ctx_need need);
 
 /* -EXDEV if the state is about another namespace. Cheap; inside a transaction, too. */
 int ctx_check_state(bn_ctx *ctx);

@@ -196,14 +196,10 @@ int ctx_open(bn_ctx *ctx, enum ctx_need need)
 	r = open_store(ctx, need == CTX_CHANGE);
 	if (r < 0)
 		return r;
-	/* the rows of another boot may be older than their last change, and go all the same */
-	r = ctx_check_boot(ctx);
-	if (r >= 0)
-		r = store_check(ctx->store, &ctx->error);
-	if (r >= 0 && need != CTX_READ)
+	if (need != CTX_READ)
 		r = ctx_check_thread(ctx);
-	if (r >= 0 && need != CTX_READ)
-		r = ctx_settle_state(ctx, need == CTX_CHANGE);
+	if (r >= 0)
+		r = ctx_begin_state(ctx, need);
 	if (r >= 0 && (need == CTX_LINKS || need == CTX_CHANGE))
 		r = ctx_open_links(ctx);
 	if (r >= 0 && (need == CTX_RULES || need == CTX_CHANGE))

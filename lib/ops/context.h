@@ -37,7 +37,8 @@ struct bn_ctx {
 	struct firewall *firewall;
 	char backend_reason[160];
 
-	struct binding here; /* where the sockets were opened; inode 0: nowhere yet */
+	struct binding here;  /* where the sockets were opened; inode 0: nowhere yet */
+	char bound[META_MAX]; /* what a state that is about here was last found to say */
 
 	struct cancel cancel;
 	struct deadline deadline; /* of the running call; store, link and firewall point to it */

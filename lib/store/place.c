@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *const names[PLACE_FILES] = {
@@ -26,6 +27,7 @@ static const char *const names[PLACE_FILES] = {
 };
 
 #define OPEN_DIRECTORY (O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define SETTLED_NS INT64_C(200000000)
 #define WRITABLE_BY_OTHERS (S_IWGRP | S_IWOTH)
 
 static int system_error(const char *path, const char *what, int number, struct error *error)
@@ -362,7 +364,23 @@ void place_remember(struct place *place)
 		place->files[i] = id_of_file(place, i);
 }
 
-bool place_is_same(const struct place *place, enum place_file end)
+static int64_t nanoseconds(const struct timespec *time)
+{
+	return time->tv_sec * INT64_C(1000000000) + time->tv_nsec;
+}
+
+/* Whatever comes and goes in a directory changes its time, which is as coarse as the clock's tick:
+ * one that is some ticks old says that nothing did since. */
+static void note_settled(struct place *place, const struct stat *status)
+{
+	int64_t changed = nanoseconds(&status->st_ctim);
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	place->settled_ns = nanoseconds(&now) - changed > SETTLED_NS ? changed : 0;
+}
+
+bool place_is_same(struct place *place, enum place_file end)
 {
 	struct place_id id;
 	struct stat status;
@@ -372,10 +390,14 @@ bool place_is_same(const struct place *place, enum place_file end)
 	id = id_of(&status);
 	if (!is_same_id(&id, &place->directory))
 		return false;
+	if (place->settled_ns && place->settled_ns == nanoseconds(&status.st_ctim))
+		return true;
 	for (enum place_file i = 0; i < end; i++) {
 		id = id_of_file(place, i);
 		if (!is_same_id(&id, &place->files[i]))
 			return false;
 	}
+	if (end == PLACE_FILES)
+		note_settled(place, &status);
 	return true;
 }

@@ -23,6 +23,9 @@ struct place {
 	struct place_id {
 		uint64_t device, inode; /* inode 0: not there */
 	} directory, files[PLACE_FILES];
+	/* The directory changed then, which was long before all files were last found in it; 0: not
+	 * so. */
+	int64_t settled_ns;
 };
 
 /* Opens the directory, after making it if that is asked: 1, or 0 if there is none. -EACCES if
@@ -42,6 +45,6 @@ bool place_is_read_only(const struct place *place);
 /* What place_is_same() compares with. */
 void place_remember(struct place *place);
 /* Are the directory and the first so many files still what was opened? */
-bool place_is_same(const struct place *place, enum place_file end);
+bool place_is_same(struct place *place, enum place_file end);
 
 #endif

@@ -278,7 +278,7 @@ void store_close_in_child(struct store *store)
 	free(store);
 }
 
-bool store_is_stale(const struct store *store)
+bool store_is_stale(struct store *store)
 {
 	return store->read_only || !place_is_same(&store->place, PLACE_FILES);
 }
@@ -392,15 +392,7 @@ int store_commit(struct store *store, struct error *error)
 
 int store_begin_read(struct store *store, struct error *error)
 {
-	int r = begin(store, STATEMENT_BEGIN_READ, error);
-
-	if (r == 0)
-		r = check_files(store, error);
-	if (r == 0)
-		r = generation_check(store, error);
-	if (r < 0)
-		store_rollback(store);
-	return r;
+	return begin(store, STATEMENT_BEGIN_READ, error);
 }
 
 void store_rollback(struct store *store)
