@@ -39,14 +39,19 @@ void ctx_aside_end(bn_ctx *ctx, const struct aside *aside)
 /* The state may have been deleted or replaced since the last call, or be there only now. */
 static int open_store(bn_ctx *ctx, bool write)
 {
+	int r;
+
 	if (ctx->store && store_is_stale(ctx->store)) {
 		store_close(ctx->store);
 		ctx->store = NULL;
 	}
-	if (ctx->store) {
+	if (ctx->store)
 		return 0;
-	}
-	return store_open(ctx->state_dir, !write, &ctx->deadline, &ctx->store, &ctx->error);
+	r = store_open(ctx->state_dir, false, &ctx->deadline, &ctx->store, &ctx->error);
+	if (r != -EROFS || write)
+		return r;
+	error_clear(&ctx->error);
+	return store_open(ctx->state_dir, true, &ctx->deadline, &ctx->store, &ctx->error);
 }
 
 int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,

@@ -58,6 +58,7 @@ struct attach {
 	bool has_view;
 	struct host_view view;
 	bool makes_network;
+	char picked_for[ID_LEN + 1]; /* the network whose families ports were picked by */
 };
 
 struct driver_ops {

@@ -110,14 +110,19 @@ static void forget(struct attach *attach)
 }
 
 /* `bridge` is made on first use, by the same operation. -ESTALE: only now it turns out that it is to
- * be made. */
-static int use_network(bn_ctx *ctx, const struct operation *operation, struct attach *attach)
+ * be made, or that ports were picked for another network. */
+static int use_network(bn_ctx *ctx, const struct operation *operation, bool picks,
+		       struct attach *attach)
 {
 	int r;
 
 	r = store_network_use(ctx->store, attach->request->network, &attach->network, &ctx->error);
-	if (r < 0 || network_is_ready(&attach->network))
+	if (r < 0)
 		return r;
+	if (picks && strcmp(attach->picked_for, attach->network.id) != 0)
+		return -ESTALE;
+	if (network_is_ready(&attach->network))
+		return 0;
 	if (!attach->has_view)
 		return -ESTALE;
 	network_clear(&attach->network);
@@ -134,7 +139,7 @@ static int reserve_rows(bn_ctx *ctx, const struct operation *operation, void *ve
 	int r;
 
 	forget(attach);
-	r = use_network(ctx, operation, attach);
+	r = use_network(ctx, operation, picks, attach);
 	if (r < 0)
 		return r;
 	string_copy(attach->endpoint.network, sizeof(attach->endpoint.network),
@@ -155,7 +160,7 @@ static int reserve_rows(bn_ctx *ctx, const struct operation *operation, void *ve
 }
 
 /* Picking a port takes trial binds, which must not keep other writers waiting. Which ones are picked
- * depends on the families, which are those of the network. */
+ * depends on the families, which are those of the network as it is now. */
 static int pick_ports(bn_ctx *ctx, struct attach *attach)
 {
 	CLEANUP(network_clear) struct network network = { 0 };
@@ -163,32 +168,20 @@ static int pick_ports(bn_ctx *ctx, struct attach *attach)
 	struct endpoint shape = attach->endpoint;
 	int r;
 
+	attach->picked_for[0] = '\0';
+	attach->ports.len = 0;
 	r = store_network_get(ctx->store, request->network, &network, &ctx->error);
+	if (r == -ENOENT) /* it may be in a moment */
+		return 0;
 	if (r < 0)
 		return r;
+	string_copy(attach->picked_for, sizeof(attach->picked_for), network.id);
 	string_copy(shape.network, sizeof(shape.network), network.name);
 	shape.ipv4.addr.family = network.ipv4.prefix.addr.family;
 	shape.ipv6.addr.family = network.ipv6.prefix.addr.family;
 	if (!network_is_ready(&network))
 		shape.ipv4.addr.family = AF_INET;
-	attach->ports.len = 0;
 	return ports_choose(ctx, &shape, request->ports, request->ports_len, &attach->ports);
-}
-
-static int reserve_once(bn_ctx *ctx, struct attach *attach, bool picks)
-{
-	int r = 0;
-
-	if (picks)
-		r = pick_ports(ctx, attach);
-	if (r >= 0)
-		r = operation_reserve(ctx, OPERATION_ATTACH, reserve_rows, attach,
-				      &attach->operation);
-	if (r != -ESTALE || attach->has_view)
-		return r;
-	r = host_view_read(ctx, &default_network_request, &attach->view);
-	attach->has_view = r >= 0;
-	return r < 0 ? r : reserve_once(ctx, attach, picks);
 }
 
 static int reserve_endpoint(bn_ctx *ctx, struct attach *attach)
@@ -197,12 +190,25 @@ static int reserve_endpoint(bn_ctx *ctx, struct attach *attach)
 	bool picks = ports_have_picks(request->ports, request->ports_len);
 	int r;
 
-	for (int tries = 0;; tries++) {
-		r = reserve_once(ctx, attach, picks);
-		if (r >= 0 || !picks || tries == PICK_TRIES ||
-		    ctx->error.reason != BN_REASON_PORT_IN_USE)
+	for (int tries = 0; tries <= PICK_TRIES; tries++) {
+		r = picks ? pick_ports(ctx, attach) : 0;
+		if (r >= 0)
+			r = operation_reserve(ctx, OPERATION_ATTACH, reserve_rows, attach,
+					      &attach->operation);
+		if (r == -ESTALE && !attach->has_view) {
+			r = host_view_read(ctx, &default_network_request, &attach->view);
+			if (r < 0)
+				return r;
+			attach->has_view = true;
+		} else if (r != -ESTALE &&
+			   (r >= 0 || !picks || ctx->error.reason != BN_REASON_PORT_IN_USE)) {
 			return r;
+		}
 	}
+	return r != -ESTALE ? r :
+			      error_set(&ctx->error, -EBUSY, BN_REASON_BUSY,
+					"network %s is deleted and created all the time; try again",
+					request->network);
 }
 
 /* ---- attach ---- */

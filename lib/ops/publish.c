@@ -36,11 +36,12 @@ static int pick_ports(bn_ctx *ctx, struct publish *publish)
 	int r;
 
 	rows_clear(rows);
+	publish->picked_for = 0;
 	r = rows_load_network(ctx, publish->network, rows);
 	if (r >= 0)
 		r = rows_load_endpoint(ctx, publish->id, rows);
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? 0 : r; /* it may be in a moment */
 	publish->picked_for = rows->endpoints.items->sequence;
 	return ports_choose(ctx, rows->endpoints.items, publish->requests, publish->len,
 			    &rows->ports);
