@@ -61,6 +61,34 @@ void snapshot(char text[static SNAPSHOT_MAX])
 	assert_int_equal(pclose(pipe), 0);
 }
 
+int stage_sandbox(void)
+{
+	return sandbox_pid;
+}
+
+const char *stage_sql(const char *statements)
+{
+	static char command[512];
+
+	snprintf(command, sizeof(command), "sqlite3 -cmd '.timeout 1000' %s/state.db '%s'",
+		 state_dir, statements);
+	return command;
+}
+
+size_t stage_count(const char *table)
+{
+	char text[64];
+	size_t count = 0;
+	FILE *pipe;
+
+	snprintf(text, sizeof(text), "SELECT count(*) FROM %s", table);
+	pipe = popen(stage_sql(text), "r");
+	assert_non_null(pipe);
+	assert_int_equal(fscanf(pipe, "%zu", &count), 1);
+	assert_int_equal(pclose(pipe), 0);
+	return count;
+}
+
 bn_ctx *new_context(void)
 {
 	bn_ctx *ctx;

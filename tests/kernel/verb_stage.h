@@ -27,6 +27,10 @@ extern void (*verb_begins)(void);
 void snapshot(char text[static SNAPSHOT_MAX]);
 void assert_same(const char *before, const char *after);
 bn_ctx *new_context(void);
+int stage_sandbox(void); /* a process in the endpoint's namespace */
+/* A shell command that runs statements on the state; how many rows a table of it has. */
+const char *stage_sql(const char *statements);
+size_t stage_count(const char *table);
 
 /* Network "front", endpoint "web" of it, ports of that. Results are asked for, and let go. */
 int create(bn_ctx *ctx);
