@@ -43,10 +43,18 @@ static int table_open_error(int family, enum table_id id, int code, struct error
 int table_open(const struct iptc *iptc, int family, enum table_id id, struct table *ret_table,
 	       struct error *error)
 {
+	int code;
+
 	*ret_table = (struct table){ .iptc = iptc, .family = family, .id = id };
 	errno = 0;
 	ret_table->handle = iptc->init(table_name(id));
-	return ret_table->handle ? 0 : table_open_error(family, id, errno ? errno : EIO, error);
+	code = abs(errno); /* libiptc also says -ENOMEM */
+	if (ret_table->handle && code != ENOMEM)
+		return 0;
+	/* Where an allocation fails while it reads, libiptc may give out the part of the table that
+	 * it has by then, and committing that would take away the rest. */
+	table_close(ret_table);
+	return table_open_error(family, id, code ? code : EIO, error);
 }
 
 void table_close(struct table *table)
@@ -99,7 +107,7 @@ static int iptc_result(int success)
 {
 	if (success)
 		return 0;
-	return errno ? -errno : -EIO;
+	return errno ? -abs(errno) : -EIO;
 }
 
 int table_create_chain(struct table *table, const char *chain)
