@@ -357,6 +357,10 @@ static void test_lock(void **state)
 	deadline = deadline_after(30000);
 	firewall->deadline = &deadline;
 	assert_kernel_holds(&rules, NULL);
+	/* also where there is no lock to wait for */
+	deadline.end = 1;
+	assert_int_equal(backend->in_use(firewall, &error), -ETIMEDOUT);
+	assert_int_equal(error.reason, BN_REASON_TIMEOUT);
 	open_with(&(struct firewall_config){ .lock_file = "/no/such/directory/lock" });
 	assert_int_equal(apply(NULL, &rules, 0), -ENOENT);
 	assert_non_null(strstr(error.message, "/no/such/directory/lock"));

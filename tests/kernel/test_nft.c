@@ -516,6 +516,7 @@ static void test_many(void **state)
 {
 	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", "fd30::2/64");
 	rule_vector rules = { 0 }, none = { 0 };
+	struct deadline deadline;
 
 	(void)state;
 	plan_mapping(&web, IPPROTO_TCP, NULL, 1, 1, MANY, &rules);
@@ -524,6 +525,13 @@ static void test_many(void **state)
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
 	assert_kernel_holds(&rules, NULL);
 	assert_int_equal(count_elements("ports6"), MANY);
+	/* A reading that is given up in the middle keeps nothing from the next. */
+	firewall->deadline = &deadline;
+	deadline = deadline_after(2);
+	assert_int_equal(backend->list(firewall, NULL, &none, &error), -ETIMEDOUT);
+	assert_int_equal(error.reason, BN_REASON_TIMEOUT);
+	firewall->deadline = NULL;
+	assert_kernel_holds(&rules, NULL);
 	assert_int_equal(apply(&rules, NULL, FIREWALL_REPLACE), 0);
 	assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK), 0);
 	assert_kernel_holds(&none, NULL);

@@ -156,6 +156,10 @@ static int change_prepare_table(struct change *change, int family, enum table_id
 				 "ip6_tables, use nftables, or leave IPv6 out");
 	if (change->iptables->fd[FAMILY_INDEX(family)] < 0 || !is_concerned(change, family, id))
 		return 0;
+	/* Nothing is changed until the last of them is read. */
+	r = deadline_check(change->iptables->base.deadline);
+	if (r < 0)
+		return deadline_error(change->error, r, "before the xtables tables were read");
 	r = step_prepare(change, step, family, id);
 	/* A kernel may lack a table of IPv6 that is only looked at. */
 	if (r == -EOPNOTSUPP && family == AF_INET6 && !adds) {

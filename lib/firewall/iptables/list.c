@@ -87,6 +87,10 @@ static int each_table(const struct iptables *iptables, int (*fn)(const struct ta
 		for (enum table_id id = 0; id < TABLE_COUNT && r == 0; id++) {
 			if (iptables->fd[f] < 0 || !iptables_table_exists(FAMILY_OF(f), id))
 				continue;
+			r = deadline_check(iptables->base.deadline);
+			if (r < 0)
+				return deadline_error(error, r,
+						      "before the xtables tables were read");
 			r = table_open(&iptables->iptc[f], FAMILY_OF(f), id, &table, error);
 			if (r < 0)
 				return r;

@@ -172,12 +172,28 @@ static int nft_take_answer(const struct nlmsghdr *message, void *userdata)
 	       (is_result || !(message->nlmsg_flags & NLM_F_MULTI));
 }
 
+/* The kernel begins no dump on a socket on which one was given up, and may hold what it could not
+ * deliver against the next answer. */
+static void nft_reopen(struct nft *nft)
+{
+	int fd = netlink_open(NETLINK_NETFILTER);
+
+	if (fd < 0)
+		return;
+	cleanup_close(&nft->fd);
+	nft->fd = fd;
+	nft->send_limit = NFT_SEND_LIMIT;
+}
+
 static int nft_exchange(struct nft *nft, struct exchange *exchange)
 {
 	int r = nft_send(nft, exchange);
 
-	if (r == 0)
+	if (r == 0) {
 		r = netlink_receive(nft->fd, nft->base.deadline, nft_take_answer, exchange);
+		if (r < 0)
+			nft_reopen(nft);
+	}
 	if (r == 0)
 		r = exchange->r;
 	return r ? r : exchange->reply->code;
