@@ -49,8 +49,8 @@ struct firewall_backend {
 	int (*present)(struct firewall *firewall, struct error *error);
 
 	/* -EEXIST with BN_REASON_PORT_IN_USE when a host port leads elsewhere in the kernel itself
-	 * (the sentence names the port), FIREWALL_BASE_MISSING (no sentence), -ENOENT a rule to remove
-	 * is missing, -ETIMEDOUT. */
+	 * (the sentence names the port), FIREWALL_BASE_MISSING (no sentence), -ENOENT a rule to
+	 * remove is missing, -ETIMEDOUT, OUTCOME_UNKNOWN. */
 	int (*apply)(struct firewall *firewall, const struct firewall_change *change,
 		     struct error *error);
 

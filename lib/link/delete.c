@@ -92,7 +92,7 @@ static int delete_indexes(struct link_handle *handle, const index_vector *indexe
 	return rtnl_run_surely(handle, &batch, -ENODEV, "link.delete");
 }
 
-/* What the kernel is at it does not break off, so what is begun goes on past the end of the call. */
+/* What the kernel is at it does not break off, so what is begun goes on past the call's end. */
 static int delete_to_the_end(struct link_handle *handle, const index_vector *indexes)
 {
 	const struct deadline *deadline = handle->deadline;

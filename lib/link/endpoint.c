@@ -180,7 +180,7 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 			    endpoint->host_interface, endpoint->id);
 }
 
-/* Here and in what follows: `passed` is -EEXIST when all is done once more, as an answer was lost. */
+/* Here and in what follows: `passed` is -EEXIST when all is done again, as an answer was lost. */
 static int address_interface(struct link_handle *inside, const struct endpoint *endpoint,
 			     uint32_t index, int passed, struct error *error)
 {
@@ -299,7 +299,7 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 	return 0;
 }
 
-/* The socket is closed when an answer on it is lost: all is done once more by another. What fails in
+/* The socket is closed when an answer on it is lost: all is done again by another. What fails in
  * the end goes with the pair. */
 static int configure_surely(const struct sandbox *sandbox, struct link_handle *inside,
 			    const struct link_endpoint_config *config, struct error *error)

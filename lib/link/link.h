@@ -12,8 +12,8 @@ struct link_handle;
 int link_open(const struct deadline *deadline, struct link_handle **ret_handle,
 	      struct error *error);
 void link_close(struct link_handle *handle);
-/* Of each function that changes something: OUTCOME_UNKNOWN (base/error.h), if an answer of the kernel
- * was lost, and what stands could not be seen in OUTCOME_LOOKS looks. */
+/* Of each function that changes something: OUTCOME_UNKNOWN (base/error.h), if an answer of the
+ * kernel was lost, and what stands could not be seen in OUTCOME_LOOKS looks. */
 
 /* ---- sandbox.c: network namespaces ---- */
 
@@ -80,8 +80,8 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
  * does not say "bridgenet:", are passed over. */
 int link_endpoints_delete(struct link_handle *handle, const char *const *host_interfaces,
 			  size_t len, struct error *error);
-/* One of them, and only if the alias is just this, or not given yet: 1 if it was deleted, 0 if there
- * is none, or it is another's. */
+/* One of them, and only if the alias is just this, or not given yet: 1 if it was deleted, 0 if
+ * there is none, or it is another's. */
 int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,
 			       const char *alias, struct error *error);
 /* Down and off the bridge: isolated at once. */
@@ -149,11 +149,11 @@ int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *ado
  * advertisements (accept_ra 1) get accept_ra 2 first, or the host would lose them. */
 int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6, struct error *error);
 /*
- * Give back what was found, where it is still what we set: what someone has changed since stays, and
- * what is gone is passed over. Forwarding, and accept_ra with it, only with forwarding_too: another
- * network may rely on it by now. A bridge that was down goes down again unless it has more ports or
- * addresses than it had; so after bridge_delete(). May be called again at any time after it failed
- * or died. -EROFS, -EACCES and the like, after all else was tried.
+ * Give back what was found, where it is still what we set: what someone has changed since stays,
+ * and what is gone is passed over. Forwarding, and accept_ra with it, only with forwarding_too:
+ * another network may rely on it by now. A bridge that was down goes down again unless it has more
+ * ports or addresses than it had; so after bridge_delete(). May be called again at any time after
+ * it failed or died. -EROFS, -EACCES and the like, after all else was tried.
  */
 int host_give_back(struct link_handle *handle, const char *found, bool forwarding_too,
 		   struct error *error);
