@@ -171,7 +171,7 @@ static void print_network(const bn_network *network, const bn_endpoint_list *end
 	for (size_t i = 0; i < bn_network_option_count(network); i++)
 		print_option(bn_network_option_key_at(network, i),
 			     bn_network_option_value_at(network, i));
-	snprintf(text, sizeof(text), "%zu", bn_network_endpoint_count(network));
+	snprintf(text, sizeof(text), "%zu", bn_endpoint_list_len(endpoints));
 	print_field("Endpoints:", text);
 	if (bn_endpoint_list_len(endpoints)) {
 		putchar('\n');
@@ -210,8 +210,10 @@ int network_inspect_command(struct cli *cli, int argc, char **argv)
 	r = bn_network_get(cli->ctx, argv[0], BN_GET_INTERFACE, &network);
 	if (r < 0)
 		return cli_fail(cli, r);
-	r = bn_endpoints_list(cli->ctx, bn_network_name(network), 0, &endpoints);
-	if (r < 0) {
+	/* by its id: another of that name is not the one that was found, and of one that went
+	 * meanwhile the endpoints went first */
+	r = bn_endpoints_list(cli->ctx, bn_network_id(network), 0, &endpoints);
+	if (r < 0 && bn_error_reason(cli->ctx) != BN_REASON_NETWORK_UNKNOWN) {
 		bn_network_free(network);
 		return cli_fail(cli, r);
 	}

@@ -57,10 +57,11 @@ struct firewall_backend {
 	/* 1 if rules that are not ours are in its tables, 0 if not, negative on error. */
 	int (*in_use)(struct firewall *firewall, struct error *error);
 
-	/* Append what is in the kernel to *rules, in the order of rule_compare(). network: only
-	 * rules of that owner; NULL for all, base and foreign rules in our chains too. Without
-	 * PLAN_OWNERS always all, in no order, until owners_find() says whose they are. */
-	int (*list)(struct firewall *firewall, const char *network, rule_vector *rules,
+	/* Append what is in the kernel to *rules, in the order of rule_compare(). wanted: those of
+	 * these rules alone, which are looked up; NULL for all, base and foreign rules in our
+	 * chains too. Without PLAN_OWNERS always all, in no order, until somebody says whose they
+	 * are. */
+	int (*list)(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
 		    struct error *error);
 
 	/* Take the base away, unless it still serves someone: a user chain that holds a rule stays

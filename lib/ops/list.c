@@ -58,13 +58,19 @@ int list_ports(bn_ctx *ctx, const char *network, const char *endpoint, port_vect
 
 /* ---- rules ---- */
 
-static void keep_network(rule_vector *rules, const char *network)
+static int compare_rules(const void *left, const void *right)
+{
+	return rule_compare(left, right);
+}
+
+/* Those that are wanted, sorted. */
+static void keep_wanted(rule_vector *rules, const rule_vector *wanted)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < rules->len; i++) {
-		if (strcmp(rules->items[i].network, network) == 0 &&
-		    rules->items[i].kind != RULE_FOREIGN)
+		if (bsearch(&rules->items[i], wanted->items, wanted->len, sizeof(*wanted->items),
+			    compare_rules))
 			rules->items[kept++] = rules->items[i];
 		else
 			free(rules->items[i].foreign);
@@ -72,48 +78,122 @@ static void keep_network(rule_vector *rules, const char *network)
 	rules->len = kept;
 }
 
-/* The kernel's rules do not say whose they are: the state does. */
-static int find_owners(bn_ctx *ctx, const char *network, rule_vector *rules)
+/* Rules stand in the kernel from before a row is settled until shortly before it goes. */
+static int read_rows(bn_ctx *ctx, const char *network, struct rows *rows)
 {
-	CLEANUP(rows_clear) struct rows rows = { 0 };
-	CLEANUP(rows_clear) struct rows asked = { 0 };
 	int r = store_begin_read(ctx->store, &ctx->error);
 
 	if (r >= 0)
-		r = resolve_name(ctx, &network, &asked);
+		r = network ?
+			    rows_load_network(ctx, network, rows) :
+			    store_networks(ctx->store, STORE_PENDING, &rows->networks, &ctx->error);
+	if (r >= 0 && network)
+		network = rows->networks.items->name;
 	if (r >= 0)
-		r = store_networks(ctx->store, STORE_PENDING, &rows.networks, &ctx->error);
+		r = store_endpoints(ctx->store, network, STORE_PENDING, &rows->endpoints,
+				    &ctx->error);
+	if (r >= 0 && network)
+		r = store_ports(ctx->store, network, NULL, STORE_PENDING, &rows->ports,
+				&ctx->error);
+	store_rollback(ctx->store);
+	return r;
+}
+
+/* The kernel's rules do not say whose they are: the state does. */
+static int find_owners(bn_ctx *ctx, const struct rows *rows, rule_vector *rules)
+{
+	if (owners_find(rules, &rows->networks, &rows->endpoints) < 0)
+		return error_oom(&ctx->error);
+	rules_sort(rules);
+	return 0;
+}
+
+static int list_of_network(bn_ctx *ctx, const char *network, rule_vector *rules)
+{
+	const struct firewall_backend *backend = ctx->firewall->backend;
+	CLEANUP(rows_clear) struct rows rows = { 0 };
+	CLEANUP(rules_clear) rule_vector wanted = { 0 };
+	int r;
+
+	r = read_rows(ctx, network, &rows);
 	if (r >= 0)
-		r = store_endpoints(ctx->store, NULL, STORE_PENDING, &rows.endpoints, &ctx->error);
+		r = rules_plan(ctx, PLAN_ROWS, &rows, &wanted);
+	if (r >= 0 && wanted.len)
+		r = backend->list(ctx->firewall, &wanted, rules, &ctx->error);
+	if (r < 0 || !wanted.len || (backend->traits & PLAN_OWNERS))
+		return r;
+	r = find_owners(ctx, &rows, rules);
+	rules_sort(&wanted);
+	keep_wanted(rules, &wanted);
+	return r;
+}
+
+static int list_all(bn_ctx *ctx, rule_vector *rules)
+{
+	const struct firewall_backend *backend = ctx->firewall->backend;
+	CLEANUP(rows_clear) struct rows rows = { 0 };
+	int r = 0;
+
+	if (!(backend->traits & PLAN_OWNERS))
+		r = read_rows(ctx, NULL, &rows);
+	if (r >= 0)
+		r = backend->list(ctx->firewall, NULL, rules, &ctx->error);
+	if (r < 0 || (backend->traits & PLAN_OWNERS))
+		return r;
+	return find_owners(ctx, &rows, rules);
+}
+
+#define LIST_TRIES 4 /* against a state that changes while the kernel's rules are read */
+
+/* What was read of the kernel goes with the state as it is now: 1; or only with the backend that
+ * the state is in: 0; or, of a state that has moved, with neither: -ESTALE. */
+static int check_view(bn_ctx *ctx, uint64_t before)
+{
+	char recorded[META_MAX];
+	uint64_t after = before;
+	int r = store_begin_read(ctx->store, &ctx->error);
+
+	if (r >= 0)
+		r = store_meta_get(ctx->store, "backend", recorded, &ctx->error);
+	if (r >= 0)
+		r = store_generation(ctx->store, &after, &ctx->error);
 	store_rollback(ctx->store);
 	if (r < 0)
 		return r;
-	if (owners_find(rules, &rows.networks, &rows.endpoints) < 0)
-		return error_oom(&ctx->error);
-	if (network)
-		keep_network(rules, network);
-	rules_sort(rules);
-	return 0;
+	if (recorded[0] && strcmp(recorded, ctx->firewall->backend->name) != 0)
+		return -ESTALE;
+	return before == after;
 }
 
 int list_rules(bn_ctx *ctx, const char *network, const struct firewall_backend **ret_backend,
 	       rule_vector *rules)
 {
-	const struct firewall_backend *backend = ctx->firewall->backend;
-	bool owned = backend->traits & PLAN_OWNERS;
-	CLEANUP(rows_clear) struct rows rows = { 0 };
-	int r = 0;
+	uint64_t generation = 0;
+	int r;
 
-	*ret_backend = backend;
-	if (!owned) {
-		r = backend->list(ctx->firewall, NULL, rules, &ctx->error);
-		return r < 0 ? r : find_owners(ctx, network, rules);
+	for (unsigned int attempt = 0;; attempt++) {
+		r = ctx_open_firewall(ctx);
+		if (r >= 0)
+			r = store_generation(ctx->store, &generation, &ctx->error);
+		if (r >= 0)
+			r = network ? list_of_network(ctx, network, rules) : list_all(ctx, rules);
+		if (r >= 0)
+			r = check_view(ctx, generation);
+		if (r > 0 || (r == 0 && attempt >= LIST_TRIES))
+			break;
+		if (r < 0 && r != -ESTALE)
+			return r;
+		rules_clear(rules);
+		r = deadline_pause(&ctx->deadline, attempt);
+		if (r < 0)
+			return deadline_error(&ctx->error, r,
+					      "while the state was moved to another backend");
 	}
-	r = resolve_name(ctx, &network, &rows);
-	return r < 0 ? r : backend->list(ctx->firewall, network, rules, &ctx->error);
+	*ret_backend = ctx->firewall->backend;
+	return 0;
 }
 
-/* The backend that is open, or recorded, or asked for; without any, the one that would be used. */
+/* The backend that is recorded, or asked for, or open; without any, the one that would be used. */
 static int planning_backend(bn_ctx *ctx, const struct firewall_backend **ret_backend)
 {
 	char recorded[META_MAX];
@@ -122,11 +202,11 @@ static int planning_backend(bn_ctx *ctx, const struct firewall_backend **ret_bac
 	r = store_meta_get(ctx->store, "backend", recorded, &ctx->error);
 	if (r < 0)
 		return r;
-	*ret_backend = ctx->firewall ? ctx->firewall->backend : NULL;
-	if (!*ret_backend && recorded[0])
-		*ret_backend = firewall_backend_by_name(recorded);
-	if (!*ret_backend && ctx->backend[0])
-		*ret_backend = firewall_backend_by_name(ctx->backend);
+	*ret_backend = NULL;
+	if (recorded[0] || ctx->backend[0])
+		*ret_backend = firewall_backend_by_name(recorded[0] ? recorded : ctx->backend);
+	if (!*ret_backend && ctx->firewall)
+		*ret_backend = ctx->firewall->backend;
 	if (!*ret_backend)
 		*ret_backend = firewall_backends[0];
 	return 0;
@@ -142,6 +222,8 @@ int list_plan(bn_ctx *ctx, const char *network, const struct firewall_backend **
 		r = planning_backend(ctx, ret_backend);
 	if (r >= 0)
 		r = rows_load(ctx, network, NULL, &rows);
+	if (r >= 0)
+		r = store_check_whole(ctx->store, &ctx->error);
 	store_rollback(ctx->store);
 	if (r < 0)
 		return r;

@@ -54,7 +54,7 @@ static uint64_t read_file(const struct store *store)
 	return number;
 }
 
-static int read_state(struct store *store, uint64_t *ret_number, struct error *error)
+int store_generation(struct store *store, uint64_t *ret_number, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_look_up(store, STATEMENT_GENERATION_GET, NULL, &row, error);
@@ -70,7 +70,7 @@ int generation_check(struct store *store, struct error *error)
 {
 	/* the file first: it never has a number that the state has yet to get */
 	uint64_t newest = read_file(store);
-	int r = read_state(store, &store->generation, error);
+	int r = store_generation(store, &store->generation, error);
 
 	if (r < 0 || store->generation >= newest)
 		return r;
@@ -86,7 +86,7 @@ int generation_check(struct store *store, struct error *error)
 int generation_skip(struct store *store, struct error *error)
 {
 	uint64_t newest = read_file(store);
-	int r = read_state(store, &store->generation, error);
+	int r = store_generation(store, &store->generation, error);
 
 	if (store->generation < newest)
 		store->generation = newest;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Small info: one text under one key. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "store/private.h"
 
@@ -29,4 +30,16 @@ int store_meta_set(struct store *store, const char *key, const char *value, stru
 				 "the value of %s is longer than %d bytes: %s", key, META_MAX - 1,
 				 value);
 	return statement_run(store, STATEMENT_META_SET, VALUES(TEXT(key), TEXT(value)), error);
+}
+
+int store_check_whole(struct store *store, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	char what[64 + NETWORK_NAME_MAX];
+	int r = statement_look_up(store, STATEMENT_ORPHAN, NULL, &row, error);
+
+	if (r <= 0)
+		return r;
+	snprintf(what, sizeof(what), "%s", column_text(row, 0));
+	return store_damaged_error(store, what, error);
 }

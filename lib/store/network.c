@@ -131,6 +131,10 @@ static int read_network(struct store *store, sqlite3_stmt *row, struct network *
 
 	if (r == -ENOMEM)
 		return error_oom(error);
+	/* only what is built in may have no bridge yet */
+	if (r == 0 && network.driver == DRIVER_BRIDGE && !network.bridge[0] &&
+	    !sqlite3_column_int(row, BUILTIN))
+		r = -EINVAL;
 	if (r < 0)
 		return store_damaged_error(store, "a network", error);
 	if (options_check(&network.options, OPTION_NETWORK, &network.policy, NULL) < 0)

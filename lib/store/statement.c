@@ -57,6 +57,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_GENERATION_GET] = "SELECT generation FROM operations WHERE id = 0",
 	[STATEMENT_GENERATION_SET] = "UPDATE operations SET generation = ?1 WHERE id = 0",
 
+	[STATEMENT_ORPHAN] = "SELECT 'network ' || network || ' of an endpoint' FROM endpoints "
+			     "WHERE network NOT IN (SELECT name FROM networks) "
+			     "UNION ALL SELECT 'the endpoint of a port' FROM ports "
+			     "WHERE endpoint NOT IN (SELECT sequence FROM endpoints) LIMIT 1",
 	[STATEMENT_META_GET] = "SELECT value FROM facts WHERE key = ?1",
 	[STATEMENT_META_SET] = "REPLACE INTO facts (key, value) VALUES (?1, ?2)",
 

@@ -205,10 +205,15 @@ int store_ports(struct store *store, const char *network, const char *endpoint, 
 int store_ports_taken(struct store *store, uint8_t protocol, const struct addr *host_addr,
 		      uint8_t bits[static PORT_BITS], struct error *error);
 
+/* Has each endpoint its network, and each port its endpoint? -EBADMSG BN_REASON_STATE. */
+int store_check_whole(struct store *store, struct error *error);
+
 /* ---- small info ---- */
 
 /* "backend", "ipv6.global-id", "port.last". *ret_value is "" when unset. */
 #define META_MAX 128
+/* The number of the last transaction that changed something. */
+int store_generation(struct store *store, uint64_t *ret_number, struct error *error);
 int store_meta_get(struct store *store, const char *key, char ret_value[static META_MAX],
 		   struct error *error);
 int store_meta_set(struct store *store, const char *key, const char *value, struct error *error);

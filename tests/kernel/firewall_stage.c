@@ -164,9 +164,9 @@ int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags)
 	return backend->apply(firewall, &change, &error);
 }
 
-void list(const char *network, rule_vector *rules)
+void list(const rule_vector *wanted, rule_vector *rules)
 {
-	assert_int_equal(backend->list(firewall, network, rules, &error), 0);
+	assert_int_equal(backend->list(firewall, wanted, rules, &error), 0);
 	if (backend->traits & PLAN_OWNERS)
 		return;
 	assert_int_equal(owners_find(rules, &networks, &endpoints), 0);

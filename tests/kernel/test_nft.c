@@ -104,24 +104,43 @@ static void test_nft_reads_what_it_writes(void **state)
 	rules_clear(&rules);
 }
 
-static void test_filter_by_network(void **state)
+/* Of what is asked for that which is there, as it is there; the rest is not even read. */
+static void test_list_of_some(void **state)
 {
-	rule_vector rules = { 0 }, read = { 0 };
+	rule_vector rules = { 0 }, wanted = { 0 }, read = { 0 };
+	struct rule elsewhere;
 	size_t red = 0;
 
 	(void)state;
 	plan_all(&rules);
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
-	list("red", &read);
 	for (size_t i = 0; i < rules.len; i++)
-		red += strcmp(rules.items[i].network, "red") == 0;
+		if (strcmp(rules.items[i].network, "red") == 0)
+			*vector_push(&wanted) = rules.items[i];
+	red = wanted.len;
 	assert_true(red > 101); /* the ports, and more */
+	elsewhere = wanted.items[red - 1];
+	elsewhere.host_port = 9;
+	*vector_push(&wanted) = elsewhere; /* not there */
+	run("nft add element inet bridgenet ports4 "
+	    "'{ tcp . 7 comment \"red/stray\" : 172.30.0.2 . 1337 }'");
+	list(&wanted, &read);
 	assert_int_equal(read.len, red);
-	for (size_t i = 0; i < read.len; i++)
-		assert_string_equal(read.items[i].network, "red");
+	rules_sort(&wanted);
+	for (size_t i = 0, j = 0; i < wanted.len; i++)
+		if (rule_compare(&wanted.items[i], &elsewhere) != 0)
+			assert_int_equal(rule_compare(&read.items[j++], &wanted.items[i]), 0);
 	rules_clear(&read);
-	list("re", &read);
+	wanted.len = 0;
+	list(&wanted, &read);
 	assert_int_equal(read.len, 0);
+	/* strays are in the list of all */
+	list(NULL, &read);
+	for (size_t i = 0; i < read.len; i++)
+		red -= strcmp(read.items[i].network, "red") == 0;
+	assert_true(red == (size_t)-1);
+	rules_clear(&read);
+	free(wanted.items);
 	rules_clear(&rules);
 }
 
@@ -208,7 +227,7 @@ static void test_replace(void **state)
 	assert_non_null(strstr(error.message, "8800/tcp"));
 	assert_int_equal(apply(&new, NULL, FIREWALL_REPLACE), 0);
 	assert_kernel_holds(&new, NULL);
-	list("blue", &read);
+	list(&new, &read);
 	assert_int_equal(read.items[0].host_port, 8799);
 	assert_int_equal(read.items[0].packets, 7);
 	assert_int_equal(read.items[0].bytes, 700);
@@ -216,7 +235,7 @@ static void test_replace(void **state)
 	/* Removed and added again in one change: there, with counters from nothing. */
 	assert_int_equal(apply(&new, &new, FIREWALL_REPLACE), 0);
 	assert_kernel_holds(&new, NULL);
-	list("blue", &read);
+	list(&new, &read);
 	assert_int_equal(read.items[0].packets, 0);
 	rules_clear(&old);
 	rules_clear(&new);
@@ -560,7 +579,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIREWALL_TEST(test_read_back),
 		FIREWALL_TEST(test_nft_reads_what_it_writes),
-		FIREWALL_TEST(test_filter_by_network),
+		FIREWALL_TEST(test_list_of_some),
 		FIREWALL_TEST(test_port_taken),
 		FIREWALL_TEST(test_missing),
 		FIREWALL_TEST(test_replace),

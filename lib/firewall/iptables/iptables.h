@@ -283,7 +283,7 @@ bool rules_have_network(const rule_vector *rules);
 
 int iptables_apply(struct firewall *firewall, const struct firewall_change *change,
 		   struct error *error);
-int iptables_list(struct firewall *firewall, const char *network, rule_vector *rules,
+int iptables_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
 		  struct error *error);
 int iptables_present(struct firewall *firewall, struct error *error);
 int iptables_in_use(struct firewall *firewall, struct error *error);

@@ -136,14 +136,14 @@ int iptables_list_locked(struct iptables *iptables, rule_vector *rules, struct e
 	return each_table(iptables, list_table, rules, error);
 }
 
-int iptables_list(struct firewall *firewall, const char *network, rule_vector *rules,
+int iptables_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
 		  struct error *error)
 {
 	struct iptables *iptables = (struct iptables *)firewall;
 	CLEANUP_CLOSE int lock = -1;
 	int r;
 
-	(void)network;
+	(void)wanted;
 	/* Counters are incomplete between a commit and the putting back of the old ones. */
 	r = xtables_lock(iptables->lock_file, firewall->deadline, &lock, error);
 	return r < 0 ? r : iptables_list_locked(iptables, rules, error);

@@ -91,17 +91,13 @@ static int element_writer_put(struct element_writer *writer, const struct nft_el
 
 /* ---- looking up what is there ---- */
 
-/* What the kernel has for an element's key, NULL if nothing; called for each in order. */
-typedef void (*found_fn)(struct nft_element *element, const struct nft_element_view *view,
-			 void *data);
-
 struct lookup {
 	nft_element_vector *elements;
 	size_t start, len;
 	uint32_t first; /* sequence number of the first request */
 	size_t index;   /* of the request that is being answered */
 	bool seen[LOOKUPS];
-	found_fn found;
+	nft_found_fn found;
 	void *data;
 };
 
@@ -152,8 +148,8 @@ static int lookup_some(struct nft *nft, struct lookup *lookup, struct nft_reply 
 	return 0;
 }
 
-static int lookup_elements(struct nft *nft, nft_element_vector *elements, found_fn found,
-			   void *data, struct nft_reply *reply)
+int nft_elements_look_up(struct nft *nft, nft_element_vector *elements, nft_found_fn found,
+			 void *data, struct nft_reply *reply)
 {
 	struct lookup lookup = { .elements = elements, .found = found, .data = data };
 	int r = 0;
@@ -202,10 +198,11 @@ static int change_look_up(struct change *change, struct nft_reply *reply)
 	int r = 0;
 
 	if (change->flags & FIREWALL_MISSING_OK)
-		r = lookup_elements(change->nft, &change->remove, found_to_remove, NULL, reply);
+		r = nft_elements_look_up(change->nft, &change->remove, found_to_remove, NULL,
+					 reply);
 	change->differs = false;
 	if (r == 0 && change->look)
-		r = lookup_elements(change->nft, &change->add, found_to_add, change, reply);
+		r = nft_elements_look_up(change->nft, &change->add, found_to_add, change, reply);
 	return r;
 }
 
@@ -349,9 +346,10 @@ static int change_is_done(struct change *change)
 	if (change->flags & FIREWALL_BASE)
 		r = base_is_whole(change, &outcome.done, &reply);
 	if (r == 0)
-		r = lookup_elements(change->nft, &change->add, found_added, &outcome, &reply);
+		r = nft_elements_look_up(change->nft, &change->add, found_added, &outcome, &reply);
 	if (r == 0)
-		r = lookup_elements(change->nft, &change->remove, found_removed, &outcome, &reply);
+		r = nft_elements_look_up(change->nft, &change->remove, found_removed, &outcome,
+					 &reply);
 	return r < 0 ? r : outcome.done;
 }
 
@@ -434,7 +432,8 @@ static int element_exists_error(struct change *change, struct error *error)
 	char text[DESCRIPTION_MAX];
 	bool port;
 
-	if (lookup_elements(change->nft, &change->add, found_in_the_way, &refused, &reply) < 0 ||
+	if (nft_elements_look_up(change->nft, &change->add, found_in_the_way, &refused, &reply) <
+		    0 ||
 	    !refused.element)
 		return error_set(error, -EEXIST, BN_REASON_KERNEL,
 				 "a rule to add is in the kernel already; try again");
@@ -473,7 +472,8 @@ static int element_missing_error(struct change *change, struct error *error)
 
 	if (base_is_missing(change))
 		return FIREWALL_BASE_MISSING;
-	if (lookup_elements(change->nft, &change->remove, found_missing, &refused, &reply) < 0 ||
+	if (nft_elements_look_up(change->nft, &change->remove, found_missing, &refused, &reply) <
+		    0 ||
 	    !refused.element)
 		return error_set(error, -ENOENT, BN_REASON_KERNEL,
 				 "a rule to remove is not in the kernel; try again");

@@ -34,9 +34,8 @@ int nft_set_dump(struct nft *nft, size_t set, nft_element_fn element, void *data
 
 struct listing {
 	rule_vector *rules;
-	const char *network; /* NULL: all */
-	size_t set;          /* that is being read */
-	rule_vector parts;   /* elements that belong to the rule of another */
+	size_t set;        /* that is being read */
+	rule_vector parts; /* elements that belong to the rule of another */
 };
 
 static int list_element(const struct nft_element_view *view, void *data)
@@ -51,8 +50,6 @@ static int list_element(const struct nft_element_view *view, void *data)
 	rule = &rules->items[rules->len];
 	/* An element of another form is no rule of ours. */
 	if (!nft_element_decode(listing->set, view, rule))
-		return 0;
-	if (listing->network && !is_part && strcmp(rule->network, listing->network) != 0)
 		return 0;
 	rules->len++;
 	return 0;
@@ -174,8 +171,79 @@ static int list_elements(struct nft *nft, const struct nft_base_state *state,
 	return r;
 }
 
+static int list_all(struct nft *nft, const struct nft_base_state *state, struct listing *listing,
+		    struct nft_reply *reply)
+{
+	int r = list_base(state, listing);
+
+	if (r == 0)
+		r = list_foreign_rules((struct nft_base_state *)state, listing);
+	return r < 0 ? r : list_elements(nft, state, listing, reply);
+}
+
+/* ---- some rules ---- */
+
+/* A copy of a rule that is asked for, and whether the kernel has it. */
+struct asked {
+	const rule_vector *wanted;
+	rule_vector rules;
+	bool *found;
+};
+
+static void found_asked(struct nft_element *element, const struct nft_element_view *view,
+			void *data)
+{
+	struct asked *asked = data;
+	size_t i = (size_t)(element->rule - asked->wanted->items);
+
+	if (!view || !nft_element_matches(element, view))
+		return;
+	asked->rules.items[i].packets += view->packets;
+	asked->rules.items[i].bytes += view->bytes;
+	/* a part alone is no rule */
+	asked->found[i] |= !nft_fixed_at(element->set)->part;
+}
+
+static int look_up(struct nft *nft, const struct nft_base_state *state, struct asked *asked,
+		   struct nft_reply *reply)
+{
+	CLEANUP_VECTOR nft_element_vector elements = { 0 };
+	size_t kept = 0;
+	int r = nft_elements_encode(asked->wanted->items, asked->wanted->len, &elements, NULL);
+
+	if (r < 0)
+		return r;
+	/* An element does nothing where no rule looks it up. */
+	for (size_t i = 0; i < elements.len; i++)
+		if (state->handle[elements.items[i].set])
+			elements.items[kept++] = elements.items[i];
+	elements.len = kept;
+	return nft_elements_look_up(nft, &elements, found_asked, asked, reply);
+}
+
+static int list_some(struct nft *nft, const struct nft_base_state *state, const rule_vector *wanted,
+		     rule_vector *rules, struct nft_reply *reply)
+{
+	CLEANUP_FREE bool *found = calloc(wanted->len + 1, sizeof(*found));
+	struct asked asked = { .wanted = wanted, .found = found };
+	int r = found ? vector_reserve(&asked.rules, wanted->len) : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < wanted->len; i++)
+		asked.rules.items[asked.rules.len++] = wanted->items[i];
+	if (r == 0)
+		r = look_up(nft, state, &asked, reply);
+	if (r == 0)
+		r = vector_reserve(rules, wanted->len);
+	for (size_t i = 0; r == 0 && i < wanted->len; i++)
+		if (found[i])
+			rules->items[rules->len++] = asked.rules.items[i];
+	free(asked.rules.items);
+	return r;
+}
+
 /* -ERESTART when the rule set changed meanwhile. */
-static int list_once(struct nft *nft, struct listing *listing, struct nft_reply *reply)
+static int list_once(struct nft *nft, const rule_vector *wanted, struct listing *listing,
+		     struct nft_reply *reply)
 {
 	struct nft_base_state state = { 0 };
 	uint32_t before = 0, after = 0;
@@ -183,31 +251,28 @@ static int list_once(struct nft *nft, struct listing *listing, struct nft_reply 
 
 	if (r == 0)
 		r = nft_base_state_read(nft, &state, reply);
-	if (r == 0 && !listing->network)
-		r = list_base(&state, listing);
-	if (r == 0 && !listing->network)
-		r = list_foreign_rules(&state, listing);
 	if (r == 0)
-		r = list_elements(nft, &state, listing, reply);
+		r = wanted ? list_some(nft, &state, wanted, listing->rules, reply) :
+			     list_all(nft, &state, listing, reply);
 	if (r == 0)
 		r = nft_generation(nft, &after, reply);
 	nft_base_state_clear(&state);
 	return r < 0 ? r : before != after ? -ERESTART : 0;
 }
 
-int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
+int nft_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
 	     struct error *error)
 {
 	struct nft *nft = (struct nft *)firewall;
 	rule_vector found = { 0 };
-	struct listing listing = { .rules = &found, .network = network };
+	struct listing listing = { .rules = &found };
 	struct nft_reply reply = { 0 };
 	int r = -ERESTART;
 
 	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++) {
 		rules_clear(&found);
 		listing.parts.len = 0;
-		r = list_once(nft, &listing, &reply);
+		r = list_once(nft, wanted, &listing, &reply);
 	}
 	free(listing.parts.items);
 	if (r == 0)

@@ -221,8 +221,14 @@ int nft_in_use(struct firewall *firewall, struct error *error);
 /* ---- apply.c, list.c ---- */
 
 int nft_apply(struct firewall *firewall, const struct firewall_change *change, struct error *error);
-int nft_list(struct firewall *firewall, const char *network, rule_vector *rules,
+int nft_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
 	     struct error *error);
+
+/* What the kernel has for an element's key, NULL if nothing; called for each in order. */
+typedef void (*nft_found_fn)(struct nft_element *element, const struct nft_element_view *view,
+			     void *data);
+int nft_elements_look_up(struct nft *nft, nft_element_vector *elements, nft_found_fn found,
+			 void *data, struct nft_reply *reply);
 
 /* A negative return ends the walk. */
 typedef int (*nft_element_fn)(const struct nft_element_view *view, void *data);
