@@ -131,6 +131,7 @@ json_t *json_ports(const bn_port_list *list);
 json_t *json_interface(const bn_interface *interface_);
 json_t *json_rule(const bn_rule *rule);
 void json_set(json_t *object, const char *key, json_t *value);
+json_t *json_number(uint64_t number);
 void json_append(json_t *array, json_t *value);
 /* To standard output; frees it. */
 void json_print(json_t *value);

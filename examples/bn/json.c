@@ -41,7 +41,7 @@ static void json_set_option(json_t *object, const char *key, const char *value)
 	free(safe);
 }
 
-static json_t *json_number(uint64_t number)
+json_t *json_number(uint64_t number)
 {
 	return json_integer((json_int_t)number);
 }

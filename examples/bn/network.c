@@ -188,6 +188,7 @@ static void print_network_json(const bn_network *network, const bn_endpoint_list
 	const bn_interface *interface_ = bn_network_interface(network);
 	json_t *object = json_network(network);
 
+	json_set(object, "endpoint_count", json_number(bn_endpoint_list_len(endpoints)));
 	json_set(object, "endpoints", json_endpoints(endpoints, false));
 	json_set(object, "interface", interface_ ? json_interface(interface_) : json_null());
 	json_print(object);

@@ -261,10 +261,13 @@ int list_interface(bn_ctx *ctx, const struct endpoint *endpoint, struct interfac
 	if (!endpoint->interface[0])
 		return 0;
 	r = sandbox_reopen(endpoint, &sandbox, &ctx->error);
+	/* the path of a process that ends just then gives one of these, and next time -ENOENT */
+	if (r == -EACCES || r == -ESRCH)
+		r = sandbox_reopen(endpoint, &sandbox, &ctx->error);
 	if (r >= 0)
 		r = sandbox_interface_get(&sandbox, endpoint->interface, &ctx->deadline,
 					  ret_interface, &ctx->error);
-	if (r == -ENOENT || r == -ENODEV || r == -EINVAL) {
+	if (r == -ENOENT || r == -ENODEV || r == -EINVAL || r == -ESRCH) {
 		error_clear(&ctx->error);
 		return 0;
 	}

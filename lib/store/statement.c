@@ -88,13 +88,14 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_NETWORK_UNMARK] = "UPDATE networks SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_NETWORK_DELETE] = "DELETE FROM networks WHERE operation = ?1 OR removal = ?1",
 
-	[STATEMENT_ENDPOINT_COUNT] = "SELECT count(*) FROM endpoints WHERE network = ?1",
+	[STATEMENT_ENDPOINT_COUNT] =
+		"SELECT count(*) FROM endpoints WHERE network = ?1 AND NOT " PENDING,
 	/* in all, and settled ones; less those that ?2 removes */
 	[STATEMENT_ENDPOINT_COUNT_OTHERS] =
 		"SELECT count(*), count(*) FILTER (WHERE removal IS NULL AND NOT " PENDING ") "
 		"FROM endpoints WHERE network = ?1 AND removal IS NOT ?2",
-	[STATEMENT_ENDPOINT_COUNTS] = "SELECT network, count(*) FROM endpoints GROUP BY network "
-				      "ORDER BY network",
+	[STATEMENT_ENDPOINT_COUNTS] = "SELECT network, count(*) FROM endpoints WHERE NOT " PENDING
+				      " GROUP BY network ORDER BY network",
 	[STATEMENT_ENDPOINT_GET] = "SELECT " ENDPOINT_COLUMNS
 				   " FROM endpoints WHERE network = ?1 AND id = ?2",
 	[STATEMENT_ENDPOINT_NAMES] = "SELECT network, id FROM endpoints WHERE sequence = ?1",

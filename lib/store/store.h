@@ -147,7 +147,7 @@ int store_network_check_empty(struct store *store, const struct operation *opera
 			      const char *name, struct error *error);
 int store_networks(struct store *store, uint32_t flags, network_vector *networks,
 		   struct error *error); /* sorted by name */
-/* Of settled and pending endpoints. */
+/* Of those endpoints that a listing shows. */
 int store_endpoint_count(struct store *store, const char *network, size_t *ret_count,
 			 struct error *error);
 /* The same of many at once, sorted by name. */
