@@ -434,7 +434,8 @@ int bn_port_fd_at(const bn_port *port, size_t i);
 #define BN_RULES_VERBOSE 0x1u
 
 /* Every packet-filter rule of the library, read from the kernel, in the order in which a packet
- * meets them; network may be NULL for all. To be freed.
+ * meets them; network may be NULL for all. To be freed. Of one network those are looked up which it
+ * should have; a rule that bears its name and that the state knows nothing of is in the list of all.
  * A published port is one rule per family, also where the backend keeps it as a map element. With
  * BN_RULES_VERBOSE the getters of the second group below speak too, else they say "" and 0.
  * Errors: -ENOENT, -EPERM, -EAGAIN the rules kept changing. Since: 0.1 */

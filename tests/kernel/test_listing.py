@@ -60,10 +60,12 @@ class Listing(KernelTest):
             self.moved(OTHER[self.backend])
             self.moved(self.backend)
 
-        with Beside(move):
+        def look(*network):
+            self.assertIn(len(self.dnats(*network)), dnats)
+
+        with Beside(move), Beside(look), Beside(look), Beside(lambda: look("net")):
             for _ in self.until():
-                for network in ((), ("net",)):
-                    self.assertIn(len(self.dnats(*network)), dnats)
+                look()
 
     def dnats(self, *network):
         return [rule for rule in oracle.rules(self.bn, "-v", *network) if rule["target"] == "DNAT"]
