@@ -433,8 +433,12 @@ class Memory(Case):
 
 
 class Interrupts(Case):
+    def setUp(self):
+        super().setUp()
+        # a change makes the state, also one that comes to nothing
+        bn.call(bn.bn_network_delete, self.ctx, "none-such", bn.BN_DELETE_MISSING_OK)
+
     def test_ctrl_c_ends_a_verb(self):
-        bn.new(bn.bn_networks_list, self.ctx, 0)
         state = sqlite3.connect(f"{self.directory}/state.db", isolation_level=None)
         self.addCleanup(state.close)
         state.execute("BEGIN IMMEDIATE")
@@ -452,7 +456,6 @@ class Interrupts(Case):
         seen = []
         before = signal.signal(signal.SIGINT, lambda *_: seen.append(time.monotonic()))
         self.addCleanup(signal.signal, signal.SIGINT, before)
-        bn.new(bn.bn_networks_list, self.ctx, 0)
         state = sqlite3.connect(f"{self.directory}/state.db", isolation_level=None,
                                 check_same_thread=False)
         self.addCleanup(state.close)
