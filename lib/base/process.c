@@ -55,13 +55,24 @@ static bool read_status(int64_t pid, struct status *ret_status)
 	return read_status_at(path, ret_status);
 }
 
+/* Or is it mounted from another namespace of processes, whose numbers are others'? */
+static bool proc_is_ours(void)
+{
+	char text[24];
+	ssize_t len = readlink("/proc/self", text, sizeof(text) - 1);
+
+	text[len < 0 ? 0 : len] = '\0';
+	return atoi(text) == getpid();
+}
+
 void process_self(struct process *ret_self)
 {
 	struct status status;
 	struct stat file;
 
 	*ret_self = (struct process){ .pid = getpid() };
-	if (stat("/proc/self/ns/pid", &file) < 0 || !read_status(ret_self->pid, &status))
+	if (!proc_is_ours() || stat("/proc/self/ns/pid", &file) < 0 ||
+	    !read_status(ret_self->pid, &status))
 		return;
 	ret_self->started = status.started;
 	snprintf(ret_self->pid_namespace, sizeof(ret_self->pid_namespace), "%ju:%ju",

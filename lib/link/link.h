@@ -126,14 +126,6 @@ int link_exists(struct link_handle *handle, const char *name, struct error *erro
 /* MTU of the interface of the default route (IPv4, else IPv6); 1500 without one. */
 int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error);
 
-/* ---- sysctl.c ---- */
-
-/* Turn forwarding on where it is off. *ret_changed: whether it was off, for undoing. For IPv6 the
- * interfaces that learn routes from router advertisements (accept_ra 1) get accept_ra 2 first, or
- * the host would lose them. */
-int sysctl_forwarding_enable(int family, bool *ret_changed, struct error *error);
-void sysctl_forwarding_restore(int family, bool changed);
-
 /* ---- found.c: what is changed of the host's settings, and giving it back ---- */
 
 /*

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <syslog.h>
 
-#include "ops/binding.h"
-
 void ctx_log(bn_ctx *ctx, int level, const char *format, ...)
 {
 	char message[512];
@@ -37,7 +35,7 @@ void ctx_aside_end(bn_ctx *ctx, const struct aside *aside)
 }
 
 /* The state may have been deleted or replaced since the last call, or be there only now. */
-static int open_store(bn_ctx *ctx, bool write)
+int ctx_open_store(bn_ctx *ctx, bool write)
 {
 	int r;
 
@@ -184,32 +182,6 @@ int ctx_open_firewall(bn_ctx *ctx)
 int ctx_open_links(bn_ctx *ctx)
 {
 	return ctx->link ? 0 : link_open(&ctx->deadline, &ctx->link, &ctx->error);
-}
-
-int ctx_open(bn_ctx *ctx, enum ctx_need need)
-{
-	int r;
-
-	error_clear(&ctx->error);
-	ctx->changed = false;
-	ctx->deadline = deadline_after(ctx->timeout_ms);
-	ctx->deadline.cancel = &ctx->cancel;
-	r = deadline_check(&ctx->deadline);
-	if (r < 0)
-		return deadline_error(&ctx->error, r, "before it began");
-
-	r = open_store(ctx, need == CTX_CHANGE);
-	if (r < 0)
-		return r;
-	if (need != CTX_READ)
-		r = ctx_check_thread(ctx);
-	if (r >= 0)
-		r = ctx_begin_state(ctx, need);
-	if (r >= 0 && (need == CTX_LINKS || need == CTX_CHANGE))
-		r = ctx_open_links(ctx);
-	if (r >= 0 && (need == CTX_RULES || need == CTX_CHANGE))
-		r = ctx_open_firewall(ctx);
-	return r;
 }
 
 void ctx_close(bn_ctx *ctx)

@@ -54,12 +54,13 @@ enum ctx_need {
 	CTX_RULES,  /* the state and the packet filter, for reading */
 	CTX_CHANGE, /* everything, for changing it */
 };
-int ctx_open(bn_ctx *ctx, enum ctx_need need);
 void ctx_close(bn_ctx *ctx);
 /* In a forked child: what is shared with the parent stays as it is. */
 void ctx_close_in_child(bn_ctx *ctx);
 
-/* Links, for a call that finds only on its way that it needs them. */
+/* Each opens what is not open yet. The state, which may have been replaced since: to change it, or
+ * to read it where it can't be written. */
+int ctx_open_store(bn_ctx *ctx, bool write);
 int ctx_open_links(bn_ctx *ctx);
 
 /* The backend that the state was made with, or else asked for, or else detected. */

@@ -82,7 +82,7 @@ static int verb_result(bn_ctx *ctx, int r)
 
 static uint32_t undo_ms(const bn_ctx *ctx, int r)
 {
-	return r == -ETIMEDOUT && !ctx->changed ? IN_VAIN_MS : UNDO_MS;
+	return deadline_ended(r) && !ctx->changed ? IN_VAIN_MS : UNDO_MS;
 }
 
 /* ---- a maker that failed ---- */

@@ -154,9 +154,26 @@ static void recover_dead(bn_ctx *ctx)
 
 int ops_begin(bn_ctx *ctx, enum ctx_need need)
 {
-	int r = ctx_open(ctx, need);
+	int r;
 
+	error_clear(&ctx->error);
+	ctx->changed = false;
 	ctx->recover_ms = RECOVER_MS;
+	ctx->deadline = deadline_after(ctx->timeout_ms);
+	ctx->deadline.cancel = &ctx->cancel;
+	r = deadline_check(&ctx->deadline);
+	if (r < 0)
+		return deadline_error(&ctx->error, r, "before it began");
+
+	r = ctx_open_store(ctx, need == CTX_CHANGE);
+	if (r >= 0 && need != CTX_READ)
+		r = ctx_check_thread(ctx);
+	if (r >= 0)
+		r = ctx_begin_state(ctx, need);
+	if (r >= 0 && (need == CTX_LINKS || need == CTX_CHANGE))
+		r = ctx_open_links(ctx);
+	if (r >= 0 && (need == CTX_RULES || need == CTX_CHANGE))
+		r = ctx_open_firewall(ctx);
 	if (r >= 0 && need == CTX_CHANGE)
 		recover_dead(ctx);
 	return r;

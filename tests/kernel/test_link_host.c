@@ -142,34 +142,6 @@ static void test_routes(void **state)
 	IP_RUN(host_ns, "link", "del", "lk-spare");
 }
 
-static void test_forwarding(void **state)
-{
-	static const char *const paths[] = {
-		"/proc/sys/net/ipv4/ip_forward",
-		"/proc/sys/net/ipv6/conf/all/forwarding",
-	};
-
-	(void)state;
-	IP_RUN(host_ns, "link", "add", "lk.ra", "type", "bridge");
-	for_each_family(family) {
-		const char *path = paths[family == AF_INET6];
-		bool changed = false, again = true;
-
-		write_number(path, 0);
-		assert_int_equal(sysctl_forwarding_enable(family, &changed, &error), 0);
-		assert_true(changed);
-		assert_int_equal(read_number(path), 1);
-		assert_int_equal(sysctl_forwarding_enable(family, &again, &error), 0);
-		assert_false(again);
-		sysctl_forwarding_restore(family, again);
-		assert_int_equal(read_number(path), 1);
-		sysctl_forwarding_restore(family, changed);
-		assert_int_equal(read_number(path), 0);
-	}
-	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/lk.ra/accept_ra"), 2);
-	IP_RUN(host_ns, "link", "del", "lk.ra");
-}
-
 /* ---- what is found, and given back ---- */
 
 #define CONF_MAX 4096
@@ -490,7 +462,6 @@ int main(void)
 		cmocka_unit_test(test_sandboxes),
 		BRIDGE_TEST(test_inspect),
 		cmocka_unit_test(test_routes),
-		cmocka_unit_test(test_forwarding),
 		CONF_TEST(test_forwarding_comes_back),
 		CONF_TEST(test_changed_since),
 		CONF_TEST(test_give_back_dies),

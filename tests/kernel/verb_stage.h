@@ -27,6 +27,8 @@ extern void (*verb_begins)(void);
 void snapshot(char text[static SNAPSHOT_MAX]);
 void assert_same(const char *before, const char *after);
 bn_ctx *new_context(void);
+/* Without this step there is another way, or what is lost is looked for (test_lost.c). */
+bool step_is_tolerated(const char *step);
 int stage_sandbox(void); /* a process in the endpoint's namespace */
 /* A shell command that runs statements on the state; how many rows a table of it has. */
 const char *stage_sql(const char *statements);
