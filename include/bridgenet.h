@@ -81,7 +81,8 @@ void bn_ctx_free(bn_ctx *ctx);
 /* The settings below are taken before the first verb, afterwards they are -EBUSY. */
 
 /* Where the state is kept; default "/run/bridgenet", or what the library was configured
- * with. An absolute path. Since: 0.1 */
+ * with. An absolute path, of a directory that is for its owner alone: reading the state needs what
+ * owning it needs; see bridgenet-state(5). Since: 0.1 */
 int bn_ctx_set_state_dir(bn_ctx *ctx, const char *path);
 
 /* "nftables", "iptables-legacy" or "auto" (default). -EINVAL for a name that this build does not
@@ -441,7 +442,7 @@ int bn_port_fd_at(const bn_port *port, size_t i);
  * Errors: -ENOENT, -EPERM, -EAGAIN the rules kept changing. Since: 0.1 */
 int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list);
 
-/* The same list for what the state says should be there; needs no privilege. Errors: -ENOENT.
+/* The same list for what the state says should be there; needs nothing but the state. Errors: -ENOENT.
  * Since: 0.1 */
 int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list);
 

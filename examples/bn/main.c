@@ -42,7 +42,8 @@ static const struct command commands[] = {
 	{ NULL, "help", "[COMMAND...]", "Print help", help_command },
 };
 
-static const char global_usage[] = "[--state-dir DIR] [--backend NAME] [--take-over-state WHEN] [--json]";
+static const char global_usage[] =
+	"[--state-dir DIR] [--backend NAME] [--take-over-state WHEN] [--json]";
 
 static void print_usage(FILE *file, const struct command *command)
 {

@@ -23,11 +23,13 @@ static const short common_errnos[][20] = {
 				     "what the call had begun is undone."),
 		API_ERRNO(EPERM, "No privilege."),
 		API_ERRNO(EACCES, "No privilege for a file: of the state, of /proc/sys, or the "
-				  "xtables lock."),
+				  "xtables lock; or the state directory is another user's, or "
+				  "others can write it or what leads to it."),
 		API_ERRNO(EROFS, "Such a file is on a file system that can't be written."),
 		API_ERRNO(ENOENT, "The directory that the state directory would be made in does "
 				  "not exist."),
-		API_ERRNO(ENOTDIR, "The path of the state directory leads through a file."),
+		API_ERRNO(ENOTDIR, "The path of the state directory leads through a file, or ends "
+				   "in a symbolic link."),
 		API_ERRNO(ENAMETOOLONG, "The path of the state directory, or a part of it, is too "
 					"long."),
 		API_ERRNO(ENOSPC, "The file system of the state is full."),
@@ -50,7 +52,8 @@ static const short common_errnos[][20] = {
 		API_ERRNO(EXDEV, "From those that look at the kernel: the state is about another "
 				 "network namespace than the thread is in. A state is bound to the "
 				 "namespace in which its first network is made, until its last is "
-				 "deleted."),
+				 "deleted, or the state is taken over (state.take-over in "
+				 "bridgenet-options(7))."),
 	},
 	[CTX_RULES] = {
 		API_ERRNO(EEXIST, "From those that change something or list the kernel's rules, "

@@ -4,7 +4,7 @@
  * rows describe, so they go as well; with the namespace too, but that it has gone can't be seen for
  * sure, so the user says it.
  */
-#include "ops/binding.h"
+#include "ops/context.h"
 
 #include <errno.h>
 #include <fcntl.h>

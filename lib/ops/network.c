@@ -5,7 +5,6 @@
 #include <syslog.h>
 
 #include "base/fault.h"
-#include "ops/binding.h"
 #include "ops/recover.h"
 #include "ops/resolve.h"
 #include "ops/rows.h"

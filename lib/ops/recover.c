@@ -9,7 +9,6 @@
 #include <syslog.h>
 
 #include "ops/base.h"
-#include "ops/binding.h"
 #include "ops/operation.h"
 #include "ops/rows.h"
 

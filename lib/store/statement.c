@@ -231,8 +231,8 @@ void cleanup_statement(sqlite3_stmt **statement)
 		sqlite3_reset(*statement);
 }
 
-/* SQLite says that it has no memory for a text by NULL, when it is asked for; and by an error of the
- * next step, which a look-up never takes. Asked once here, it has them. */
+/* That it has no memory for a text SQLite says by NULL, when the text is asked for, and by an error
+ * of the next step, which a look-up never takes. Once asked for, it is there. */
 static bool texts_are_had(sqlite3_stmt *statement)
 {
 	int count = sqlite3_data_count(statement);

@@ -284,8 +284,8 @@ bool store_is_stale(struct store *store)
 }
 
 /*
- * Of the files that a transaction goes to. Without the lock file it still ends well: the others look
- * for the lock where it was (operation_is_held).
+ * Of the files that a transaction goes to. Without the lock file it still ends well: the others
+ * look for the lock where it was (operation_is_held).
  */
 static int check_files(struct store *store, struct error *error)
 {

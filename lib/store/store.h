@@ -31,7 +31,8 @@ void store_close_in_child(struct store *store);
 /* Was the directory or a file in it deleted or replaced, or is there more now than when nothing was
  * there, or nothing to be written? Then the store is to be opened anew. */
 bool store_is_stale(struct store *store);
-/* -EBADMSG if what the state holds is older than what it held; a write transaction looks by itself. */
+/* -EBADMSG if what the state holds is older than what it held. Every write transaction begins with
+ * it. */
 int store_check(struct store *store, struct error *error);
 
 /* A short write transaction. Between begin and commit no call to the kernel's network. Waits for

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The listing: what is in the kernel, with counters and reasons; the plan; the user's own."""
 import re
+import shutil
 import unittest
 
 import legacy
@@ -204,11 +205,6 @@ class Counters(KernelTest):
 
 @for_each_backend
 class Plan(KernelTest):
-    def nobody(self, *argv):
-        result = self.bn.result(*argv, user=NOBODY, group=NOBODY, extra_groups=())
-        self.assertEqual((0, ""), (result.returncode, result.stderr))
-        return result.stdout
-
     def populate(self):
         self.create(dual=True)
         self.create("two", "--subnet", "172.30.2.0/24")
@@ -233,14 +229,20 @@ class Plan(KernelTest):
         self.assertEqual(still(oracle.rules(self.bn, "-v")),
                          still(oracle.rules(self.bn, "-v", "--plan")))
 
-    def test_needs_no_privilege(self):
+    def test_needs_no_privilege_but_for_the_state(self):
         self.populate()
         expected = self.bn("--json", "rules", "--plan")
-        self.assertEqual(expected, self.nobody("--json", "rules", "--plan"))
-        self.assertIn("8080", self.nobody("rules", "--plan", "-v"))
+        self.assertEqual(expected, self.host.run(
+            "setpriv", "--bounding-set=-all", "--inh-caps=-all", "--",
+            *self.bn.argv("--json", "rules", "--plan")).stdout)
+        result = self.bn.result("rules", "--plan", user=NOBODY, group=NOBODY, extra_groups=())
+        self.assertEqual((1, ""), (result.returncode, result.stdout))
+        self.assertIn("belongs to user 0", result.stderr)
 
     def test_needs_no_state(self):
-        result = self.host.run(self.bn.argv()[0], "--state-dir", self.net.state + "/nonesuch",
+        state = self.net.state + "-nonesuch"
+        self.addCleanup(shutil.rmtree, state, ignore_errors=True)
+        result = self.host.run(self.bn.argv()[0], "--state-dir", state,
                                "rules", "--plan", check=False, user=NOBODY, group=NOBODY,
                                extra_groups=())
         self.assertEqual((0, ""), (result.returncode, result.stderr))

@@ -291,7 +291,8 @@ static void test_removed_lock_file(void **state)
 			reopen(f);
 			assert_int_equal(store_operation_take_dead(other, 0, &found, &f->error), 1);
 			assert_int_equal(found.id, operation.id);
-			assert_int_equal(store_operation_take_dead(f->store, 0, &found, &f->error), 0);
+			assert_int_equal(store_operation_take_dead(f->store, 0, &found, &f->error),
+					 0);
 			operation = found;
 		} else {
 			settle(f, operation);
