@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 
+#include "link/private.h"
+
 /* ---- namespaces ---- */
 
 static void test_sandboxes(void **state)
@@ -46,11 +48,37 @@ static void test_sandboxes(void **state)
 	endpoint.sandbox_inode = made.inode;
 	assert_int_equal(sandbox_reopen(&endpoint, &sandbox, &error), 0);
 	sandbox_close(&sandbox);
+	/* a number that was given again */
+	endpoint.sandbox_cookie = made.cookie + 1;
+	assert_int_equal(sandbox_reopen(&endpoint, &sandbox, &error), -ENOENT);
+	endpoint.sandbox_cookie = made.cookie;
+	assert_int_equal(sandbox_reopen(&endpoint, &sandbox, &error), 0);
+	sandbox_close(&sandbox);
+	endpoint.sandbox_cookie = 0;
 	endpoint.sandbox_inode++;
 	assert_int_equal(sandbox_reopen(&endpoint, &sandbox, &error), -ENOENT);
 	sandbox_close(&made);
 	assert_int_equal(sandbox_reopen(&endpoint, &sandbox, &error), -ENOENT);
 	assert_int_equal(error.reason, BN_REASON_SANDBOX_GONE);
+}
+
+/* However it is asked for, the cookie is the same, and no other namespace's. */
+static void test_cookies(void **state)
+{
+	struct sandbox made = sandbox_new(), other = sandbox_new(), own;
+
+	(void)state;
+	assert_int_equal(sandbox_open_pid(getpid(), &own, &error), 0);
+	assert_true(made.cookie && other.cookie && own.cookie);
+	assert_true(made.cookie != other.cookie && made.cookie != own.cookie);
+	assert_true(sandbox_cookie_inside(made.fd) == made.cookie);
+	assert_true(sandbox_cookie_inside(own.fd) == own.cookie);
+	assert_true(sandbox_current_cookie() == own.cookie);
+	assert_true(sandbox_exists(&own));
+	assert_false(sandbox_exists(&made)); /* a descriptor of ours is not looked for */
+	sandbox_close(&made);
+	sandbox_close(&other);
+	sandbox_close(&own);
 }
 
 /* ---- what the kernel shows ---- */
@@ -460,6 +488,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sandboxes),
+		cmocka_unit_test(test_cookies),
 		BRIDGE_TEST(test_inspect),
 		cmocka_unit_test(test_routes),
 		CONF_TEST(test_forwarding_comes_back),
