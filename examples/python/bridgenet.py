@@ -58,8 +58,8 @@ class _Memory:
 
 
 class Handle(c_void_p):
-    """A pointer to an opaque object. At the end of a with statement, or by free(), it lets go of the
-    object; items of a list, and all else that belongs to the object, stay good. A handle that has
+    """A pointer to an opaque object. At the end of a with statement, or by free(), it lets go of
+    the object; items of a list, and all else that belongs to the object, stay good. A handle that has
     let go can't be used any more."""
 
     prefix = ""
@@ -384,7 +384,7 @@ def _is_interruptible(function, arguments):
 
 
 def _call_interruptibly(function, arguments):
-    """On a thread, which is in the network namespace of this one, while this one waits in Python."""
+    """On a thread in the network namespace of this one, while this one waits in Python."""
     done = _thread.allocate_lock()
     done.acquire()
     result = []

@@ -11,7 +11,8 @@
  * What docker run -p takes: [hostIP:][hostPort[-last]:]containerPort[-last][/protocol].
  * No host port, or 0: host_port 0, pick one. host_range_last is non-zero for a range of host ports
  * with one container port: any free one of it. Unequal lengths, a reversed range, a container port
- * 0 or more than 65535, an unknown protocol: -EINVAL with a sentence. network and endpoint are left empty.
+ * 0 or more than 65535, an unknown protocol: -EINVAL with a sentence. network and endpoint are left
+ * empty.
  */
 struct port_request {
 	struct port port;

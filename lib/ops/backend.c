@@ -47,6 +47,7 @@ static int move_state(bn_ctx *ctx, struct firewall *target, const struct operati
 		r = FAULT("switch.put");
 	if (r >= 0)
 		r = base_put_state(ctx, target);
+	ctx->changed = r >= 0 || r == OUTCOME_UNKNOWN;
 	if (r >= 0)
 		r = store_meta_set(ctx->store, "backend", target->backend->name, &ctx->error);
 	if (r >= 0)
@@ -63,16 +64,16 @@ static int fail_move(bn_ctx *ctx, const struct operation *operation, int r)
 	struct aside aside;
 	int undone;
 
-	ctx_aside_begin(ctx, UNDO_MS, &aside);
-	undone = base_take_others(ctx);
+	ctx_aside_begin(ctx, undo_ms(ctx, r), &aside);
+	undone = ctx->changed ? base_take_others(ctx) : 0;
 	if (undone >= 0)
 		undone = operations_settle(ctx, operation, 1, false);
 	if (undone < 0)
 		ctx_log(ctx, LOG_ERR, "undo: %s", ctx->error.message);
 	ctx_aside_end(ctx, &aside);
 	if (undone < 0)
-		store_operation_leave(ctx->store, operation);
-	return r;
+		operation_leave(ctx, operation);
+	return operation_result(ctx, r);
 }
 
 /* -EALREADY when another call has moved the state there meanwhile. */

@@ -109,8 +109,8 @@ static void forget(struct attach *attach)
 	memcpy(endpoint->mac, asked->mac, sizeof(endpoint->mac));
 }
 
-/* `bridge` is made on first use, by the same operation. -ESTALE: only now it turns out that it is to
- * be made, or that ports were picked for another network. */
+/* `bridge` is made on first use, by the same operation. -ESTALE: only now it turns out that it is
+ * to be made, or that ports were picked for another network. */
 static int use_network(bn_ctx *ctx, const struct operation *operation, bool picks,
 		       struct attach *attach)
 {
@@ -159,8 +159,8 @@ static int reserve_rows(bn_ctx *ctx, const struct operation *operation, void *ve
 	return r < 0 ? r : FAULT("attach.reserve");
 }
 
-/* Picking a port takes trial binds, which must not keep other writers waiting. Which ones are picked
- * depends on the families, which are those of the network as it is now. */
+/* Picking a port takes trial binds, which must not keep other writers waiting. Which ones are
+ * picked depends on the families, which are those of the network as it is now. */
 static int pick_ports(bn_ctx *ctx, struct attach *attach)
 {
 	CLEANUP(network_clear) struct network network = { 0 };

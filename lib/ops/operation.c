@@ -60,7 +60,7 @@ int operations_finish(bn_ctx *ctx, const struct operation *operations, size_t le
 /* ---- what the caller is told ---- */
 
 /* The next call that changes something finds it, as if its owner had died. */
-static void leave(bn_ctx *ctx, const struct operation *operation)
+void operation_leave(bn_ctx *ctx, const struct operation *operation)
 {
 	const struct error cause = ctx->error;
 
@@ -72,7 +72,7 @@ static void leave(bn_ctx *ctx, const struct operation *operation)
 						       "will take out what is left of this");
 }
 
-static int verb_result(bn_ctx *ctx, int r)
+int operation_result(bn_ctx *ctx, int r)
 {
 	if (r != OUTCOME_UNKNOWN && r != OPERATION_GONE)
 		return r;
@@ -80,7 +80,7 @@ static int verb_result(bn_ctx *ctx, int r)
 	return -EIO;
 }
 
-static uint32_t undo_ms(const bn_ctx *ctx, int r)
+uint32_t undo_ms(const bn_ctx *ctx, int r)
 {
 	return deadline_ended(r) && !ctx->changed ? IN_VAIN_MS : UNDO_MS;
 }
@@ -145,8 +145,8 @@ int operation_fail(bn_ctx *ctx, const struct operation *operation, const struct 
 		ctx_log(ctx, LOG_ERR, "undo: %s", ctx->error.message);
 	ctx_aside_end(ctx, &aside);
 	if (undone < 0 && r != OPERATION_GONE)
-		leave(ctx, operation);
-	return verb_result(ctx, r);
+		operation_leave(ctx, operation);
+	return operation_result(ctx, r);
 }
 
 /* ---- a remover ---- */
@@ -197,6 +197,6 @@ int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
 		return 0;
 	}
 	if (again < 0)
-		leave(ctx, operation);
-	return verb_result(ctx, r);
+		operation_leave(ctx, operation);
+	return operation_result(ctx, r);
 }

@@ -34,6 +34,12 @@ int operation_fail(bn_ctx *ctx, const struct operation *operation, const struct 
 int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
 			const struct removal *removal);
 
+/* For verbs that have an end of their own: how long undoing may take after that failure; leave it
+ * to the next call, which the error says from then on; and what the verb is to return. */
+uint32_t undo_ms(const bn_ctx *ctx, int r);
+void operation_leave(bn_ctx *ctx, const struct operation *operation);
+int operation_result(bn_ctx *ctx, int r);
+
 /* The kernel's part, then the rows of all of them in one transaction, in which the rule base goes
  * with the last network. Makers are undone, removers finished. */
 int operations_finish(bn_ctx *ctx, const struct operation *operations, size_t len,

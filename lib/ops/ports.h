@@ -12,8 +12,8 @@ void held_clear(held_vector *held);
 
 #define PICK_TRIES 16 /* of a whole request, against other processes that pick at the same time */
 
-/* Requests -> mappings with a host port each, owned by the endpoint, in the order of the requests. A
- * picked port is free at the moment; reserving it may still fail with -EADDRINUSE when another
+/* Requests -> mappings with a host port each, owned by the endpoint, in the order of the requests.
+ * A picked port is free at the moment; reserving it may still fail with -EADDRINUSE when another
  * process was faster. */
 int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
 		 size_t len, port_vector *ret_ports);

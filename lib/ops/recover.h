@@ -11,10 +11,10 @@ int ops_begin(bn_ctx *ctx, enum ctx_need need);
 
 /*
  * The first transaction: an operation of that kind, and what the verb reads, decides, inserts and
- * marks, in the backend that the state is in by now (another process may have moved it). Waits while
- * the state is being moved, and a move until nothing else is under way; and for whoever makes or
- * removes what the verb is about, then -EBUSY BN_REASON_BUSY. So `reserve` may be called again, and
- * must begin by forgetting what it found the time before.
+ * marks, in the backend that the state is in by now (another process may have moved it). Waits
+ * while the state is being moved, and a move until nothing else is under way; and for whoever makes
+ * or removes what the verb is about, then -EBUSY BN_REASON_BUSY. So `reserve` may be called again,
+ * and must begin by forgetting what it found the time before.
  */
 typedef int (*reserve_fn)(bn_ctx *ctx, const struct operation *operation, void *verb);
 int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve, void *verb,

@@ -12,7 +12,8 @@
 int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules);
 
 /* One commit. When the base is gone (a first network, or somebody flushed it), it is made again
- * with the rules of everything in the state: rules to be added must belong to rows that are in it. */
+ * with the rules of everything in the state: rules to be added must belong to rows that are in
+ * it. */
 int rules_add(bn_ctx *ctx, const rule_vector *rules);
 /* Rules that are gone already are no error. Their rows must be marked in the state, or on their way
  * back. */

@@ -25,8 +25,9 @@ struct store;
 int store_open(const char *directory, bool read_only, const struct deadline *deadline,
 	       struct store **ret_store, struct error *error);
 void store_close(struct store *store);
-/* In a forked child: closes the lock file, whose locks stay with the parent's descriptor, and leaves
- * SQLite's handle and its files open. Closing them would roll back, or drop locks, for both. */
+/* In a forked child: closes the lock file, whose locks stay with the parent's descriptor, and
+ * leaves SQLite's handle and its files open. Closing them would roll back, or drop locks, for
+ * both. */
 void store_close_in_child(struct store *store);
 /* Was the directory or a file in it deleted or replaced, or is there more now than when nothing was
  * there, or nothing to be written? Then the store is to be opened anew. */

@@ -104,11 +104,11 @@ static void test_network_get_by_id(void **state)
 	/* To change something: a name, whatever it looks like, or 12 digits. */
 	assert_ok(store_network_use(f->store, "aaaa", &found, &f->error));
 	assert_string_equal(found.name, "aaaa");
-	assert_fails(store_network_use(f->store, "aaaaaab", &found, &f->error),
-		     -EINVAL, BN_REASON_INVALID);
+	assert_fails(store_network_use(f->store, "aaaaaab", &found, &f->error), -EINVAL,
+		     BN_REASON_INVALID);
 	assert_says("network two");
-	assert_fails(store_network_use(f->store, "aaaaaabaaaa", &found, &f->error),
-		     -EINVAL, BN_REASON_INVALID);
+	assert_fails(store_network_use(f->store, "aaaaaabaaaa", &found, &f->error), -EINVAL,
+		     BN_REASON_INVALID);
 	assert_ok(store_network_use(f->store, "aaaaaabaaaaa", &found, &f->error));
 	assert_string_equal(found.name, "two");
 	assert_fails(store_network_use(f->store, "dddd", &found, &f->error), -ENOENT,
@@ -306,8 +306,7 @@ static void test_endpoint_refusals(void **state)
 		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	other = begin(f, OPERATION_PUBLISH);
-	assert_fails(store_port_insert(f->store, &other, &port, &f->error), -EBUSY,
-		     BN_REASON_BUSY);
+	assert_fails(store_port_insert(f->store, &other, &port, &f->error), -EBUSY, BN_REASON_BUSY);
 	store_rollback(f->store);
 	assert_ok(store_endpoint_get(f->store, "blue", "web", &found, &f->error));
 	settle(f, operation);

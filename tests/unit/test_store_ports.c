@@ -389,8 +389,7 @@ static void test_port_life(void **state)
 	assert_int_equal(port_is_taken(f, &port), 1);
 	assert_int_equal(count_ports(f, NULL, NULL, 0), 0);
 	other = begin(f, OPERATION_UNPUBLISH);
-	assert_fails(store_port_mark(f->store, &other, &port, &f->error), -EBUSY,
-		     BN_REASON_BUSY);
+	assert_fails(store_port_mark(f->store, &other, &port, &f->error), -EBUSY, BN_REASON_BUSY);
 	store_rollback(f->store);
 	settle(f, operation);
 	operation = begin(f, OPERATION_UNPUBLISH);
@@ -398,8 +397,7 @@ static void test_port_life(void **state)
 	commit(f);
 	assert_int_equal(count_ports(f, NULL, NULL, 0), 1);
 	other = begin(f, OPERATION_UNPUBLISH);
-	assert_fails(store_port_mark(f->store, &other, &port, &f->error), -EBUSY,
-		     BN_REASON_BUSY);
+	assert_fails(store_port_mark(f->store, &other, &port, &f->error), -EBUSY, BN_REASON_BUSY);
 	store_rollback(f->store);
 	assert_int_equal(publish(f, &port), -EBUSY); /* it may be free in a moment */
 	give_up(f, operation);

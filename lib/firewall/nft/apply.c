@@ -336,7 +336,22 @@ static int base_is_whole(struct change *change, bool *ret_whole, struct nft_repl
 	return r;
 }
 
-/* 1 if all of it stands, 0 if not: a transaction is done as a whole or not at all. */
+static bool base_is_missing(struct change *change)
+{
+	struct nft_reply reply;
+	struct nlmsghdr *message;
+	size_t set = change->remove.items[0].set;
+
+	nft_requests_begin(change->nft);
+	message = nft_object_message(change->nft, NFT_MSG_GETSET, 0, NFTA_SET_TABLE, ELEMENT_ROOM);
+	if (!message)
+		return false;
+	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(set)->set);
+	return nft_batch_send(change->nft, NULL, NULL, &reply) == -ENOENT;
+}
+
+/* 1 if all of it stands, 0 if not: a transaction is done as a whole or not at all. Where the base
+ * is missing it is somebody else's doing that there is nothing to be removed. */
 static int change_is_done(struct change *change)
 {
 	struct outcome outcome = { change, true };
@@ -350,6 +365,8 @@ static int change_is_done(struct change *change)
 	if (r == 0)
 		r = nft_elements_look_up(change->nft, &change->remove, found_removed, &outcome,
 					 &reply);
+	if (r == 0 && outcome.done && change->remove.len && base_is_missing(change))
+		return 0;
 	return r < 0 ? r : outcome.done;
 }
 
@@ -448,20 +465,6 @@ static int element_exists_error(struct change *change, struct error *error)
 			 "%s belongs to endpoint '%s' of network '%s' already; remove it there or "
 			 "choose another",
 			 text, refused.holder.endpoint, refused.holder.network);
-}
-
-static bool base_is_missing(struct change *change)
-{
-	struct nft_reply reply;
-	struct nlmsghdr *message;
-	size_t set = change->remove.items[0].set;
-
-	nft_requests_begin(change->nft);
-	message = nft_object_message(change->nft, NFT_MSG_GETSET, 0, NFTA_SET_TABLE, ELEMENT_ROOM);
-	if (!message)
-		return false;
-	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(set)->set);
-	return nft_batch_send(change->nft, NULL, NULL, &reply) == -ENOENT;
 }
 
 static int element_missing_error(struct change *change, struct error *error)
