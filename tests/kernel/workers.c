@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Many hosts at once: a job takes the kernel's time more than the processor's. */
+#include "world.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WORKERS 12
+
+void *shared_new(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		abort();
+	return memory;
+}
+
+void shared_free(void *memory, size_t size)
+{
+	munmap(memory, size);
+}
+
+void tell(const char *format, ...)
+{
+	char line[8192];
+	va_list list;
+	int len;
+
+	va_start(list, format);
+	len = vsnprintf(line, sizeof(line) - 1, format, list);
+	va_end(list);
+	if (len > (int)sizeof(line) - 2)
+		len = sizeof(line) - 2;
+	line[len++] = '\n';
+	if (write(STDERR_FILENO, line, (size_t)len) < 0)
+		abort();
+}
+
+int wait_for(pid_t pid, int seconds)
+{
+	static const struct timespec pause = { .tv_nsec = 1000000 };
+	struct timespec start, now;
+	int status;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (;;) {
+		pid_t done = waitpid(pid, &status, WNOHANG);
+
+		if (done == pid)
+			return status;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (done < 0 || now.tv_sec - start.tv_sec > seconds)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	return -1;
+}
+
+struct progress {
+	size_t next, failed, done;
+};
+
+static void work(struct progress *progress, size_t len, bool (*job)(size_t i))
+{
+	size_t i;
+
+	if (host_make() < 0) {
+		tell("a worker can't make its host: %s", strerror(errno));
+		_exit(1);
+	}
+	while ((i = __atomic_fetch_add(&progress->next, 1, __ATOMIC_RELAXED)) < len) {
+		if (!job(i))
+			__atomic_fetch_add(&progress->failed, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&progress->done, 1, __ATOMIC_RELAXED);
+	}
+	host_remove();
+	_exit(0);
+}
+
+size_t workers_run(size_t len, bool (*job)(size_t i))
+{
+	struct progress *progress = shared_new(sizeof(*progress));
+	const char *wanted = getenv("BN_WORKERS");
+	size_t workers = wanted ? (size_t)atoi(wanted) : WORKERS, failed;
+	pid_t parent = getpid();
+
+	for (size_t i = 0; i < workers; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			abort();
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			if (getppid() == parent)
+				work(progress, len, job);
+			_exit(1);
+		}
+	}
+	while (wait(NULL) > 0)
+		;
+	failed = progress->failed + (len - progress->done);
+	munmap(progress, sizeof(*progress));
+	return failed;
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* a call that is not meant to fail */
+#define PATIENCE_MS 20000
+
+struct setting setting;
+bool links_stay;
+static char empty[SEEN_MAX];
+
+/* ---- the host of a worker ---- */
+
+const char *sandbox_path(size_t i)
+{
+	static char path[32];
+
+	snprintf(path, sizeof(path), "/run/netns/s%zu", i);
+	return path;
+}
+
+static int make_sandbox(size_t i)
+{
+	int fd = open(sandbox_path(i), O_CREAT | O_RDONLY | O_CLOEXEC, 0600);
+
+	if (fd < 0 || unshare(CLONE_NEWNET) < 0)
+		return -1;
+	close(fd);
+	return mount("/proc/self/ns/net", sandbox_path(i), NULL, MS_BIND, NULL);
+}
+
+/* /run holds the lock of iptables, which would have the workers wait for each other. */
+static int make_mounts(void)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") < 0 || mkdir("/run/netns", 0755) < 0)
+		return -1;
+	for (size_t i = 0; i < SANDBOXES; i++)
+		if (make_sandbox(i) < 0)
+			return -1;
+	return unshare(CLONE_NEWNET);
+}
+
+void host_remove(void)
+{
+	for (size_t i = 0; i < SANDBOXES; i++)
+		umount2(sandbox_path(i), MNT_DETACH);
+	umount2("/run", MNT_DETACH);
+}
+
+int host_make(void)
+{
+	/* Forwarding that a network has turned on stays on. */
+	if (make_mounts() < 0 || system("ip link set lo up") != 0 ||
+	    system("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1") != 0)
+		return -1;
+	empty[0] = '\0';
+	if (touch_state() < 0)
+		return -1;
+	look(empty);
+	return 0;
+}
+
+bn_ctx *context_new(uint32_t timeout_ms, bool by_state)
+{
+	bn_ctx *ctx;
+
+	if (bn_ctx_new(0, &ctx) < 0)
+		abort();
+	bn_ctx_set_state_dir(ctx, STATE_DIR);
+	bn_ctx_set_timeout_ms(ctx, timeout_ms);
+	if (!by_state)
+		bn_ctx_set_backend(ctx, setting.backend);
+	return ctx;
+}
+
+int touch_state(void)
+{
+	bn_ctx *ctx = context_new(PATIENCE_MS, true);
+	int r = bn_network_delete(ctx, "no-such-network", BN_DELETE_MISSING_OK);
+
+	if (r < 0)
+		tell("the next call fails: %s", bn_error_message(ctx));
+	bn_ctx_free(ctx);
+	return r;
+}
+
+/* ---- what is there when a verb begins ---- */
+
+const char *const world_names[WORLDS] = { "empty", "bare", "full", "flushed" };
+
+/* In one context, for it is done often. */
+static int do_verbs(const char *const *names)
+{
+	bn_ctx *ctx = context_new(PATIENCE_MS, false);
+	char text[ANSWER_MAX] = "";
+	int r = 0;
+
+	for (; *names && r == 0; names++) {
+		r = verb_find(*names)->acts[0](ctx, text);
+		if (r < 0)
+			tell("can't be prepared: %s: %s", *names, bn_error_message(ctx));
+	}
+	bn_ctx_free(ctx);
+	return r;
+}
+
+static int flush_rules(void)
+{
+	return system("nft flush ruleset; for program in iptables-legacy ip6tables-legacy; do "
+		      "for table in raw mangle nat filter; do "
+		      "$program -t $table -F && $program -t $table -X; done; done");
+}
+
+int world_build(enum world world)
+{
+	static const char *const bare[] = { "create", NULL };
+	static const char *const full[] = { "create",    "create-spare",  "attach-web",
+					    "attach-db", "publish-range", NULL };
+
+	switch (world) {
+	case WORLD_EMPTY:
+	case WORLDS:
+		return 0;
+	case WORLD_BARE:
+		return do_verbs(bare);
+	case WORLD_FULL:
+		return do_verbs(full);
+	case WORLD_FLUSHED:
+		return do_verbs(full) < 0 ? -1 : flush_rules();
+	}
+	return -1;
+}
+
+/* The lines that begin so, which stand together. */
+static bool same_part(const char *a, const char *b, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	a = strstr(a, prefix);
+	b = strstr(b, prefix);
+	if (!a || !b)
+		return a == b;
+	for (; strncmp(a, prefix, len) == 0 && strncmp(b, prefix, len) == 0;) {
+		size_t line = strcspn(a, "\n") + 1;
+
+		if (strncmp(a, b, line) != 0)
+			return false;
+		a += line;
+		b += line;
+	}
+	return strncmp(a, prefix, len) != 0 && strncmp(b, prefix, len) != 0;
+}
+
+static int remove_added(bn_ctx *ctx, const char *seen)
+{
+	static const char *const networks[] = { "back", "bridge" };
+	static const char *const endpoints[] = { "new", "served" };
+	char row[64];
+	int r = 0;
+
+	for (size_t i = 0; i < 2 && r == 0; i++) {
+		snprintf(row, sizeof(row), "row network|%s|0|", networks[i]);
+		if (strstr(seen, row))
+			r = bn_network_delete(ctx, networks[i], BN_DELETE_ENDPOINTS);
+		snprintf(row, sizeof(row), "row endpoint|front|%s|", endpoints[i]);
+		if (r == 0 && strstr(seen, row))
+			r = bn_endpoint_detach(ctx, "front", endpoints[i], 0);
+	}
+	return r;
+}
+
+static int put_back(bn_ctx *ctx, enum world world, const char *seen, const char *prepared)
+{
+	static const char *const spare[] = { "create-spare", NULL };
+	static const char *const web[] = { "attach-web", "publish-range", NULL };
+	static const char *const db[] = { "attach-db", NULL };
+	int r = 0;
+
+	if (!same_part(seen, prepared, "row network|spare|"))
+		r = do_verbs(spare);
+	if (r == 0 && (!same_part(seen, prepared, "row endpoint|front|web|") ||
+		       !same_part(seen, prepared, "row port|web|"))) {
+		r = bn_endpoint_detach(ctx, "front", "web", BN_DETACH_MISSING_OK);
+		if (r == 0)
+			r = do_verbs(web);
+	}
+	if (r == 0 && !same_part(seen, prepared, "row endpoint|front|db|"))
+		r = do_verbs(db);
+	return r == 0 && world == WORLD_FLUSHED ? flush_rules() : r;
+}
+
+int world_restore(enum world world, const char *seen, const char *prepared)
+{
+	static char now[SEEN_MAX];
+	bn_ctx *ctx;
+	int r;
+
+	if (strcmp(seen, prepared) == 0)
+		return 0;
+	if (world == WORLD_EMPTY || links_stay || !same_part(seen, prepared, "row network|front|"))
+		return -1;
+	ctx = context_new(PATIENCE_MS, true);
+	r = bn_network_delete(ctx, "no-such-network", BN_DELETE_MISSING_OK);
+	/* and a move is not undone by another */
+	if (r == 0 && strcmp(bn_ctx_backend(ctx), setting.backend) != 0)
+		r = -1;
+	if (r == 0)
+		r = remove_added(ctx, seen);
+	if (r == 0 && world != WORLD_BARE)
+		r = put_back(ctx, world, seen, prepared);
+	bn_ctx_free(ctx);
+	if (r < 0)
+		return -1;
+	look(now);
+	return strcmp(now, prepared) == 0 ? 0 : -1;
+}
+
+int world_clear(char *what, size_t size)
+{
+	static const char *const names[] = { "front", "back", "spare", "bridge" };
+	static char seen[SEEN_MAX];
+	bn_ctx *ctx = context_new(PATIENCE_MS, true);
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names) && r == 0; i++) {
+		r = bn_network_delete(ctx, names[i], BN_DELETE_MISSING_OK | BN_DELETE_ENDPOINTS);
+		if (r < 0)
+			snprintf(what, size, "%s can't be deleted: %s", names[i],
+				 bn_error_message(ctx));
+	}
+	bn_ctx_free(ctx);
+	if (links_stay)
+		system("for name in s0 s1 s2 s3; do for link in eth0 eth1; do "
+		       "ip -n $name link delete $link; done; done 2>/dev/null");
+	if (r == 0) {
+		look(seen);
+		if (strcmp(seen, empty) == 0)
+			return 0;
+		snprintf(what, size, "when all is taken away, this stays:");
+		differences(empty, seen, what + strlen(what), size - strlen(what));
+	}
+	host_remove();
+	if (host_make() < 0)
+		abort();
+	return -1;
+}

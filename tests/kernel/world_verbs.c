@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verbs: each makes what it asks for, calls, and writes down what it got. */
+#include "world.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- networks ---- */
+
+static const char *const subnets[][2] = {
+	{ "172.30.0.0/24", "fd00:30::/64" },
+	{ "172.31.0.0/24", "fd00:31::/64" },
+	{ "172.29.0.0/24", "fd00:29::/64" },
+};
+
+/* An attach that makes `bridge` is two operations, and it may be seen between. */
+static void describe_network(const bn_network *network, char text[static ANSWER_MAX])
+{
+	bool made_on_use = strcmp(bn_network_name(network), "bridge") == 0;
+	size_t len = strlen(text);
+
+	snprintf(text + len, ANSWER_MAX - len, "%s %s %s %s %zu endpoints; ",
+		 bn_network_name(network), bn_network_bridge(network),
+		 bn_network_subnet_count(network) ? bn_network_subnet_at(network, 0) : "-",
+		 bn_network_subnet_count(network) > 1 ? bn_network_subnet_at(network, 1) : "-",
+		 made_on_use ? 0 : bn_network_endpoint_count(network));
+}
+
+static int create_network(bn_ctx *ctx, char text[static ANSWER_MAX], const char *name,
+			  const char *bridge, const char *const subnet[2])
+{
+	bn_network *network = NULL;
+	bn_network_spec *spec;
+	int r;
+
+	if (bn_network_spec_new(name, &spec) < 0)
+		abort();
+	bn_network_spec_set_bridge(spec, bridge);
+	bn_network_spec_set_ipv4(spec, setting.family != FAMILY_IPV6);
+	if (setting.family != FAMILY_IPV6)
+		bn_network_spec_add_subnet(spec, subnet[0]);
+	if (setting.family != FAMILY_IPV4)
+		bn_network_spec_add_subnet(spec, subnet[1]);
+	r = bn_network_create(ctx, spec, 0, &network);
+	if (r == 0)
+		describe_network(network, text);
+	bn_network_free(network);
+	bn_network_spec_free(spec);
+	return r;
+}
+
+static int create(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return create_network(ctx, text, "front", "front0", subnets[0]);
+}
+
+static int create_back(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return create_network(ctx, text, "back", "back0", subnets[1]);
+}
+
+static int create_spare(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return create_network(ctx, text, "spare", "spare0", subnets[2]);
+}
+
+/* The subnet of another. */
+static int create_same(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return create_network(ctx, text, "back", "back0", subnets[0]);
+}
+
+static int delete_front(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_network_delete(ctx, "front", 0);
+}
+
+static int delete_missing_ok(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_network_delete(ctx, "front", BN_DELETE_MISSING_OK);
+}
+
+static int delete_all(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_network_delete(ctx, "front", BN_DELETE_ENDPOINTS);
+}
+
+static int delete_spare(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_network_delete(ctx, "spare", 0);
+}
+
+/* ---- endpoints ---- */
+
+struct wanted {
+	const char *network, *id;
+	size_t sandbox;
+	const char *ipv4, *ipv6; /* NULL: any */
+	const char *ports[3];
+};
+
+static void describe_endpoint(const bn_endpoint *endpoint, char text[static ANSWER_MAX])
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, ANSWER_MAX - len, "%s %s %s %s %s %zu ports; ",
+		 bn_endpoint_network(endpoint), bn_endpoint_id(endpoint),
+		 bn_endpoint_interface_name(endpoint), bn_endpoint_address_at(endpoint, 0),
+		 bn_endpoint_address_count(endpoint) > 1 ? bn_endpoint_address_at(endpoint, 1) :
+							   "-",
+		 bn_port_list_len(bn_endpoint_ports(endpoint)));
+}
+
+static void add_ports(bn_endpoint_spec *spec, const struct wanted *wanted)
+{
+	bn_port_spec *port;
+
+	for (size_t i = 0; i < 3 && wanted->ports[i]; i++) {
+		if (setting.family == FAMILY_IPV6 && strncmp(wanted->ports[i], "127.", 4) == 0)
+			continue;
+		if (bn_port_spec_new(wanted->ports[i], &port) < 0)
+			abort();
+		bn_endpoint_spec_add_port(spec, port);
+		bn_port_spec_free(port);
+	}
+}
+
+static int attach_endpoint(bn_ctx *ctx, char text[static ANSWER_MAX], const struct wanted *wanted)
+{
+	bn_endpoint *endpoint = NULL;
+	bn_endpoint_spec *spec;
+	int r;
+
+	if (bn_endpoint_spec_new(wanted->network, wanted->id, &spec) < 0)
+		abort();
+	bn_endpoint_spec_set_sandbox_path(spec, sandbox_path(wanted->sandbox));
+	if (wanted->ipv4 && setting.family != FAMILY_IPV6)
+		bn_endpoint_spec_add_address(spec, wanted->ipv4);
+	if (wanted->ipv6 && setting.family != FAMILY_IPV4)
+		bn_endpoint_spec_add_address(spec, wanted->ipv6);
+	add_ports(spec, wanted);
+	r = bn_endpoint_attach(ctx, spec, 0, &endpoint);
+	if (r == 0)
+		describe_endpoint(endpoint, text);
+	bn_endpoint_free(endpoint);
+	bn_endpoint_spec_free(spec);
+	return r;
+}
+
+static int attach(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"front", "new", 2, "172.30.0.20", "fd00:30::20", { NULL },
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int attach_ports(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"front",       "served",      3,
+		"172.30.0.30", "fd00:30::30", { "8080:80", "8443-8446:443-446", "6000:60/udp" },
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int attach_web(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"front",       "web",         0,
+		"172.30.0.12", "fd00:30::12", { "8799:1337", "127.0.0.1:5353:53" },
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+/* The same endpoint in another place. */
+static int attach_moved(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"front", "web", 0, "172.30.0.77", "fd00:30::77", { "8799:1337" },
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int attach_db(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"front", "db", 1, "172.30.0.13", "fd00:30::13", { NULL },
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+/* The network that is made when it is first asked for. */
+static int attach_bridge(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = { "bridge", "web", 0, NULL, NULL, { "7000:70" } };
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int detach(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_endpoint_detach(ctx, "front", "web", 0);
+}
+
+static int detach_db(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_endpoint_detach(ctx, "front", "db", 0);
+}
+
+static int detach_quick(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_endpoint_detach(ctx, "front", "web", BN_DETACH_QUICK);
+}
+
+static int detach_both(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_name_list *names;
+	int r;
+
+	(void)text;
+	if (bn_name_list_new(&names) < 0)
+		abort();
+	bn_name_list_add(names, "web");
+	bn_name_list_add(names, "db");
+	r = bn_endpoints_detach(ctx, "front", names, 0);
+	bn_name_list_free(names);
+	return r;
+}
+
+/* ---- ports ---- */
+
+/* Each port of UDP has all flows of the machine looked through, once for each verb: one has one. */
+
+/* Without the host port, when it was picked. */
+static void describe_port(const bn_port *port, char text[static ANSWER_MAX])
+{
+	bool picked = bn_port_host_port(port) >= 30000;
+	size_t len = strlen(text);
+
+	snprintf(text + len, ANSWER_MAX - len, "%s %s %s %u+%u:%u; ", bn_port_network(port),
+		 bn_port_endpoint(port), bn_port_protocol(port),
+		 picked ? 0 : bn_port_host_port(port), bn_port_count(port),
+		 bn_port_container_port(port));
+}
+
+static int publish_mapping(bn_ctx *ctx, char text[static ANSWER_MAX], const char *mapping)
+{
+	bn_port *port = NULL;
+	bn_port_spec *spec;
+	int r;
+
+	if (bn_port_spec_new(mapping, &spec) < 0)
+		abort();
+	r = bn_port_publish(ctx, "front", "web", spec, 0, &port);
+	if (r == 0)
+		describe_port(port, text);
+	bn_port_free(port);
+	bn_port_spec_free(spec);
+	return r;
+}
+
+static int publish(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return publish_mapping(ctx, text, "8080:81");
+}
+
+static int publish_pick(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return publish_mapping(ctx, text, "82");
+}
+
+static int publish_range(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return publish_mapping(ctx, text, "9000-9003:9000-9003");
+}
+
+static int unpublish(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_port_spec *spec;
+	int r;
+
+	(void)text;
+	if (bn_port_spec_new("9000-9003:9000-9003", &spec) < 0)
+		abort();
+	r = bn_port_unpublish(ctx, "front", "web", spec, 0);
+	bn_port_spec_free(spec);
+	return r;
+}
+
+/* ---- the others ---- */
+
+static int move(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_backend_switch(
+		ctx, strcmp(setting.backend, "nftables") == 0 ? "iptables-legacy" : "nftables", 0);
+}
+
+static int list_networks(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_network_list *list = NULL;
+	int r = bn_networks_list(ctx, 0, &list);
+
+	for (size_t i = 0; r == 0 && i < bn_network_list_len(list); i++)
+		describe_network(bn_network_list_at(list, i), text);
+	bn_network_list_free(list);
+	return r;
+}
+
+static int list_endpoints(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_endpoint_list *list = NULL;
+	int r = bn_endpoints_list(ctx, NULL, 0, &list);
+
+	for (size_t i = 0; r == 0 && i < bn_endpoint_list_len(list); i++)
+		describe_endpoint(bn_endpoint_list_at(list, i), text);
+	bn_endpoint_list_free(list);
+	return r;
+}
+
+static int list_ports(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_port_list *list = NULL;
+	int r = bn_ports_list(ctx, NULL, NULL, 0, &list);
+
+	for (size_t i = 0; r == 0 && i < bn_port_list_len(list); i++)
+		describe_port(bn_port_list_at(list, i), text);
+	bn_port_list_free(list);
+	return r;
+}
+
+/* Half of what another verb is doing may be there: only that there is anything is the same. */
+static int list_rules(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_rule_list *list = NULL;
+	int r = bn_rules_list(ctx, NULL, BN_RULES_VERBOSE, &list);
+
+	if (r == 0)
+		strcpy(text, bn_rule_list_len(list) ? "rules" : "no rules");
+	bn_rule_list_free(list);
+	return r;
+}
+
+#define EMPTY IN(WORLD_EMPTY)
+#define BARE IN(WORLD_BARE)
+#define FULL IN(WORLD_FULL)
+#define FLUSHED IN(WORLD_FLUSHED)
+
+const struct verb verbs[] = {
+	{ "create", { create }, EMPTY | BARE, EMPTY },
+	{ "create-back", { create_back }, EMPTY | BARE | FULL | FLUSHED, FLUSHED | FULL },
+	{ "create-same-subnet", { create_same }, EMPTY | BARE, 0 },
+	{ "create-spare", { create_spare }, 0, 0 },
+	{ "attach", { attach }, BARE | FULL, FULL },
+	{ "attach-ports", { attach_ports }, FULL | FLUSHED, FULL | FLUSHED },
+	{ "attach-bridge", { attach_bridge }, EMPTY | BARE | FULL, EMPTY | FULL },
+	{ "attach-web", { attach_web }, 0, 0 },
+	{ "attach-db", { attach_db }, 0, 0 },
+	{ "detach", { detach }, FULL | FLUSHED, FULL | FLUSHED },
+	{ "detach-db", { detach_db }, FLUSHED, 0 },
+	{ "detach-quick", { detach_quick }, FULL, FULL },
+	{ "detach-several", { detach_both }, FULL, FULL },
+	{ "detach-and-attach", { detach, attach_moved }, FULL, 0 },
+	{ "publish", { publish }, FULL | FLUSHED, FULL },
+	{ "publish-pick", { publish_pick }, FULL, FULL },
+	{ "publish-range", { publish_range }, 0, 0 },
+	{ "unpublish", { unpublish }, FULL | FLUSHED, FULL | FLUSHED },
+	{ "delete", { delete_front }, BARE, BARE },
+	{ "delete-missing-ok", { delete_missing_ok }, BARE, 0 },
+	{ "delete-spare", { delete_spare }, FULL | FLUSHED, FULL },
+	{ "delete-endpoints", { delete_all }, BARE | FULL | FLUSHED, FULL | BARE },
+	{ "delete-and-create", { delete_all, create, attach_web }, BARE | FULL, 0 },
+	{ "switch", { move }, BARE | FULL, FULL },
+	{ "list-networks", { list_networks }, EMPTY | BARE | FULL, 0 },
+	{ "list-endpoints", { list_endpoints }, FULL, 0 },
+	{ "list-ports", { list_ports }, FULL, 0 },
+	{ "list-rules", { list_rules }, EMPTY | BARE | FULL | FLUSHED, 0 },
+};
+const size_t verbs_len = sizeof(verbs) / sizeof(*verbs);
+
+const struct verb *verb_find(const char *name)
+{
+	for (size_t i = 0; i < verbs_len; i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	abort();
+}
+
+size_t acts_of(const struct verb *verb)
+{
+	size_t len = 0;
+
+	while (len < ACTS_MAX && verb->acts[len])
+		len++;
+	return len;
+}
+
+bool in_vain(const struct answer *answer)
+{
+	return answer->r == -ETIMEDOUT || (answer->r == -EBUSY && answer->reason == BN_REASON_BUSY);
+}
+
+bool left_open(const struct answer *answer)
+{
+	return answer->r < 0 && (answer->reason == BN_REASON_UNKNOWN_OUTCOME ||
+				 strstr(answer->message, "; the next call that changes") != NULL);
+}
+
+void verb_run(const struct verb *verb, uint32_t timeout_ms, bool by_state, unsigned int skip,
+	      struct answer answers[static ACTS_MAX])
+{
+	bn_ctx *ctx;
+
+	for (size_t i = 0; i < acts_of(verb); i++) {
+		struct answer *answer = &answers[i];
+
+		if (skip & 1u << i)
+			continue;
+		memset(answer, 0, sizeof(*answer));
+		ctx = context_new(timeout_ms, by_state);
+		answer->r = verb->acts[i](ctx, answer->text);
+		if (answer->r < 0) {
+			answer->reason = bn_error_reason(ctx);
+			snprintf(answer->message, sizeof(answer->message), "%s",
+				 bn_error_message(ctx));
+		}
+		bn_ctx_free(ctx);
+	}
+}
