@@ -3,8 +3,8 @@
 # Every test: tests/run.sh [-k PATTERN], as root
 # -k runs only what has a name that matches the extended regular expression: groups, and single cases
 # by the names that they are reported with. What runs twice, with sanitizers or under valgrind, does
-# so if the pattern says "sanitized" or "valgrind". The builds are kept in build/ and build-devel/, or
-# below BN_BUILD_ROOT; with -k they are made when they are not there, packages and all, and otherwise
+# so if the pattern says "sanitized", "races" or "valgrind". The builds are kept in build/, build-devel/
+# and build-races/, or below BN_BUILD_ROOT; with -k they are made when they are not there, packages and all, and otherwise
 # brought up to date in what the cases need.
 set -u
 
@@ -33,6 +33,7 @@ source_dir=$(cd "$(dirname "$0")/.." && pwd)
 build_root=${BN_BUILD_ROOT:-$source_dir}
 build=$build_root/build
 devel=$build_root/build-devel
+races=$build_root/build-races
 work=$(mktemp -d)
 passed=0 failed=0 skipped=0
 
@@ -71,7 +72,7 @@ wanted()
 	local word
 	export BN_CASES=
 	[ -n "$pattern" ] || return 0
-	for word in sanitized valgrind; do
+	for word in sanitized races valgrind; do
 		[[ $1 != *$word* ]] || [[ $pattern == *$word* ]] || return 1
 	done
 	grep -qE -e "$pattern" <<<"$1" && return
@@ -177,6 +178,12 @@ build_into()
 build_into "$build"
 [[ -n $pattern && $pattern != *sanitized* ]] ||
 	build_into "$devel" --enable-devel CFLAGS="-O1 -g"
+# Of the build that looks for races between threads only what they are in.
+in_threads=(test_deadline test_threads)
+[[ -n $pattern && $pattern != *races* ]] ||
+	{ step "${races##*/}" "$source_dir/tests/build.sh" "$races" --disable-static --disable-bn \
+		CFLAGS="-O1 -g -fsanitize=thread" &&
+		make_in "$races" "${in_threads[@]/#/tests/kernel/}"; }
 [ "$failed" -eq 0 ] || exit 1
 
 export BN_BUILD_DIR=$build
@@ -223,7 +230,7 @@ kernel_groups()
 
 # They wait for the kernel more than they compute, so those of the two builds run side by side; what
 # the second says is held back, and counted, when both are done.
-limit=600
+limit=900
 (trap - EXIT; kernel_groups kernel-sanitized "$devel") >"$work/sanitized" 2>&1 &
 kernel_groups kernel "$build"
 wait $!
@@ -233,6 +240,10 @@ passed=$((passed + $(grep -c '^ok ' "$work/sanitized")))
 failed=$((failed + $(grep -c '^not ok ' "$work/sanitized")))
 skipped=$((skipped + $(grep -c '^skipped ' "$work/sanitized")))
 group kernel-valgrind kernel/valgrind.sh "$private"
+# A signal comes late there, which is what the other cases of the deadline measure.
+BN_BUILD_DIR=$races group kernel-races/test_deadline kernel/test_deadline.c "$private" \
+	env BN_CASES='cancelled_while_waiting|two_threads_in_one_context'
+BN_BUILD_DIR=$races group kernel-races/test_threads kernel/test_threads.c "$private"
 
 group fuzz fuzz/run.sh
 
