@@ -59,8 +59,8 @@ class _Memory:
 
 class Handle(c_void_p):
     """A pointer to an opaque object. At the end of a with statement, or by free(), it lets go of
-    the object; items of a list, and all else that belongs to the object, stay good. A handle that has
-    let go can't be used any more."""
+    the object; items of a list, and all else that belongs to it, stay good. A handle that has let
+    go can't be used any more."""
 
     prefix = ""
     freed = False

@@ -336,7 +336,8 @@ const struct endpoint *ipam_gateway_endpoint(const endpoint_vector *endpoints,
 	for (size_t i = 0; i < endpoints->len; i++) {
 		const struct endpoint *endpoint = &endpoints->items[i];
 
-		if (endpoint_prefix(endpoint, family) && (!best || goes_before(endpoint, best)))
+		if (!endpoint->leaving && endpoint_prefix(endpoint, family) &&
+		    (!best || goes_before(endpoint, best)))
 			best = endpoint;
 	}
 	return best;

@@ -53,6 +53,7 @@ struct endpoint {
 	struct prefix ipv4, ipv6; /* address with the subnet's length; family 0: none */
 	int gateway_priority;
 	uint64_t sequence; /* order of attaching */
+	bool leaving;      /* an operation is about to remove it */
 	VECTOR(struct route) routes;
 	struct options options;
 };

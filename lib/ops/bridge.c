@@ -252,6 +252,17 @@ static int create_link(bn_ctx *ctx, struct attach *attach)
 	return link_endpoint_create(ctx->link, &attach->sandbox, &config, &ctx->error);
 }
 
+/* Was another to be the gateway when the endpoint was reserved? */
+static bool has_gateway_before(const struct attach *attach)
+{
+	for_each_family(family)
+		if (endpoint_prefix(&attach->endpoint, family) &&
+		    ipam_gateway_endpoint(&attach->siblings, &attach->endpoint, family) !=
+			    &attach->endpoint)
+			return true;
+	return false;
+}
+
 static int create_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	const struct rows rows = rows_view(&attach->network, &attach->endpoint, attach->ports.items,
@@ -274,6 +285,8 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 		return r;
 	ctx->changed = true;
 	r = create_link(ctx, attach);
+	if (r >= 0 && has_gateway_before(attach))
+		gateway_take(ctx, &attach->endpoint, &attach->sandbox);
 	if (r >= 0)
 		r = FAULT("attach.flows");
 	return r < 0 ? r : flows_drop(ctx, &rows, true);

@@ -12,5 +12,8 @@ int siblings_find(bn_ctx *ctx, const struct endpoint *endpoint, endpoint_vector 
 /* The endpoint's interface is gone, and with it a default route that may have been: the sibling
  * that is the gateway now gets it. */
 void gateway_pass_on(bn_ctx *ctx, const struct endpoint *gone);
+/* The endpoint's interface stands by now: has the sibling that was to be the gateway gone
+ * meanwhile, and found nobody there to pass it on to? */
+void gateway_take(bn_ctx *ctx, const struct endpoint *endpoint, struct sandbox *sandbox);
 
 #endif

@@ -116,6 +116,7 @@ static int read_endpoint_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 	int r = read_names(row, endpoint);
 
 	endpoint->sequence = (uint64_t)sqlite3_column_int64(row, SEQUENCE);
+	endpoint->leaving = sqlite3_column_int64(row, REMOVAL) != 0;
 	endpoint->sandbox_device = (uint64_t)sqlite3_column_int64(row, SANDBOX_DEVICE);
 	endpoint->sandbox_inode = (uint64_t)sqlite3_column_int64(row, SANDBOX_INODE);
 	endpoint->sandbox_cookie = (uint64_t)sqlite3_column_int64(row, SANDBOX_COOKIE);
