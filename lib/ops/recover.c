@@ -117,21 +117,32 @@ static int take_dead(bn_ctx *ctx, operation_vector *batches)
 	return r;
 }
 
+static void leave_all(bn_ctx *ctx, const operation_vector *operations)
+{
+	for (size_t i = 0; i < operations->len; i++)
+		store_operation_leave(ctx->store, &operations->items[i]);
+}
+
 static void recover(bn_ctx *ctx)
 {
 	operation_vector batches[BATCH_COUNT] = { 0 };
 	int r;
 
 	r = take_dead(ctx, batches);
-	/* they may have died after they had moved the state */
-	if (r >= 0)
-		r = ctx_open_firewall(ctx);
 	if (r < 0)
-		ctx_log(ctx, LOG_ERR, "can't clean up yet: %s", ctx->error.message);
+		ctx_log(ctx, LOG_ERR, "can't look for what the dead left: %s", ctx->error.message);
 	for (enum batch i = 0; i < BATCH_COUNT; i++) {
-		if (batches[i].len)
-			ctx_log(ctx, LOG_NOTICE, "cleaning up after processes that died");
-		finish(ctx, &batches[i]);
+		if (!batches[i].len)
+			continue;
+		ctx_log(ctx, LOG_NOTICE, "cleaning up after processes that died");
+		/* they may have died after they had moved the state */
+		r = ctx_open_firewall(ctx);
+		if (r >= 0) {
+			finish(ctx, &batches[i]);
+		} else {
+			ctx_log(ctx, LOG_ERR, "can't clean up yet: %s", ctx->error.message);
+			leave_all(ctx, &batches[i]);
+		}
 		free(batches[i].items);
 	}
 }

@@ -336,18 +336,26 @@ static int base_is_whole(struct change *change, bool *ret_whole, struct nft_repl
 	return r;
 }
 
-static bool base_is_missing(struct change *change)
+static int look_for_set(struct change *change, size_t set)
 {
 	struct nft_reply reply;
 	struct nlmsghdr *message;
-	size_t set = change->remove.items[0].set;
 
 	nft_requests_begin(change->nft);
 	message = nft_object_message(change->nft, NFT_MSG_GETSET, 0, NFTA_SET_TABLE, ELEMENT_ROOM);
 	if (!message)
-		return false;
+		return -ENOMEM;
 	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(set)->set);
-	return nft_batch_send(change->nft, NULL, NULL, &reply) == -ENOENT;
+	return nft_batch_send(change->nft, NULL, NULL, &reply);
+}
+
+static bool base_is_missing(struct change *change)
+{
+	int r = -ENOBUFS;
+
+	for (int i = 0; i < OUTCOME_LOOKS && r < 0 && r != -ENOENT; i++)
+		r = look_for_set(change, change->remove.items[0].set);
+	return r == -ENOENT;
 }
 
 /* 1 if all of it stands, 0 if not: a transaction is done as a whole or not at all. Where the base
