@@ -5,7 +5,7 @@
 
 #include "bn.h"
 
-enum { NETNS = 256, PID, IFNAME, IP, MAC, ROUTE, GATEWAY_PRIORITY, HOSTNAME, LABEL };
+enum { NETNS = 256, PID, IFNAME, IP, MAC, ROUTE, GATEWAY_PRIORITY, HOSTNAME, LABEL, DELETE_EMPTY };
 
 static int apply_port(bn_endpoint_spec *spec, const char *mapping)
 {
@@ -142,7 +142,8 @@ int attach_command(struct cli *cli, int argc, char **argv)
 	return status;
 }
 
-static int detach_many(struct cli *cli, const char *network, char **endpoints, size_t count)
+static int detach_many(struct cli *cli, const char *network, char **endpoints, size_t count,
+		       uint32_t flags)
 {
 	bn_name_list *names;
 	int r = bn_name_list_new(&names);
@@ -152,29 +153,34 @@ static int detach_many(struct cli *cli, const char *network, char **endpoints, s
 	for (size_t i = 0; i < count && r >= 0; i++)
 		r = bn_name_list_add(names, endpoints[i]);
 	if (r >= 0)
-		r = bn_endpoints_detach(cli->ctx, network, names, 0);
+		r = bn_endpoints_detach(cli->ctx, network, names, flags);
 	bn_name_list_free(names);
 	return r;
 }
 
 int detach_command(struct cli *cli, int argc, char **argv)
 {
-	static const struct option options[] = { { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+		{ "delete-empty", no_argument, NULL, DELETE_EMPTY },
+		{ NULL, 0, NULL, 0 },
+	};
 	struct arguments arguments;
+	uint32_t flags;
 	size_t count;
 	int r;
 
 	arguments_parse(cli, argc, argv, 0, options, &arguments);
 	arguments_words(cli, &arguments, 2, WORDS_ANY);
+	flags = arguments_has(&arguments, DELETE_EMPTY) ? BN_DETACH_DELETE_EMPTY : 0;
 	argv = arguments.words;
 	count = arguments.word_count - 1;
 	arguments_free(&arguments);
 	if (cli_open(cli) != 0)
 		return EXIT_FAILURE;
 	if (count == 1)
-		r = bn_endpoint_detach(cli->ctx, argv[0], argv[1], 0);
+		r = bn_endpoint_detach(cli->ctx, argv[0], argv[1], flags);
 	else
-		r = detach_many(cli, argv[0], argv + 1, count);
+		r = detach_many(cli, argv[0], argv + 1, count, flags);
 	return r < 0 ? cli_fail(cli, r) : EXIT_SUCCESS;
 }
 

@@ -13,7 +13,7 @@ static int help_command(struct cli *cli, int argc, char **argv);
 static const struct command commands[] = {
 	{ "network", "create",
 	  "NAME [--subnet CIDR]... [--gateway IP]... [--ip-range CIDR]... [--reserve IP]..."
-	  " [--ipv6] [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]...",
+	  " [--ipv6] [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]... [--existing-ok]",
 	  "Make a network and print its id", network_create_command },
 	{ "network", "ls", "", "List the networks", network_ls_command },
 	{ "network", "inspect", "NAME", "Show a network and its bridge", network_inspect_command },
@@ -26,7 +26,7 @@ static const struct command commands[] = {
 	  " [-p SPEC]... [--route DEST=VIA]... [--gateway-priority N] [--hostname NAME]"
 	  " [--label KEY=VALUE]...",
 	  "Join a network namespace to a network", attach_command },
-	{ NULL, "detach", "NETWORK ENDPOINT...", "Undo attach", detach_command },
+	{ NULL, "detach", "NETWORK ENDPOINT... [--delete-empty]", "Undo attach", detach_command },
 	{ NULL, "publish", "NETWORK ENDPOINT -p SPEC...", "Publish ports of an endpoint",
 	  publish_command },
 	{ NULL, "unpublish", "NETWORK ENDPOINT -p SPEC...", "Undo publish", unpublish_command },

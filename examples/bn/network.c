@@ -5,7 +5,7 @@
 
 #include "bn.h"
 
-enum { SUBNET = 256, GATEWAY, IP_RANGE, RESERVE, IPV6, MTU, BRIDGE, OPT };
+enum { SUBNET = 256, GATEWAY, IP_RANGE, RESERVE, IPV6, MTU, BRIDGE, OPT, EXISTING_OK };
 
 static int apply_argument(const struct cli *cli, bn_network_spec *spec,
 			  const struct argument *argument)
@@ -30,6 +30,8 @@ static int apply_argument(const struct cli *cli, bn_network_spec *spec,
 									       0, INT32_MAX));
 	case BRIDGE:
 		return bn_network_spec_set_bridge(spec, argument->value);
+	case EXISTING_OK:
+		return 0; /* of the call, not of the spec */
 	default:
 		argument_split(argument->value, &key, &value);
 		r = bn_network_spec_set_option(spec, key, value ? value : "");
@@ -38,14 +40,14 @@ static int apply_argument(const struct cli *cli, bn_network_spec *spec,
 	}
 }
 
-static int create(struct cli *cli, const bn_network_spec *spec)
+static int create(struct cli *cli, const bn_network_spec *spec, uint32_t flags)
 {
 	bn_network *network;
 	int r;
 
 	if (cli_open(cli) != 0)
 		return EXIT_FAILURE;
-	r = bn_network_create(cli->ctx, spec, 0, &network);
+	r = bn_network_create(cli->ctx, spec, flags, &network);
 	if (r < 0)
 		return cli_fail(cli, r);
 	if (cli->json)
@@ -67,14 +69,17 @@ int network_create_command(struct cli *cli, int argc, char **argv)
 		{ "mtu", required_argument, NULL, MTU },
 		{ "bridge", required_argument, NULL, BRIDGE },
 		{ "opt", required_argument, NULL, OPT },
+		{ "existing-ok", no_argument, NULL, EXISTING_OK },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct arguments arguments;
 	bn_network_spec *spec;
+	uint32_t flags;
 	int r, status = EXIT_FAILURE;
 
 	arguments_parse(cli, argc, argv, 0, options, &arguments);
 	arguments_words(cli, &arguments, 1, 1);
+	flags = arguments_has(&arguments, EXISTING_OK) ? BN_CREATE_EXISTING_OK : 0;
 	r = bn_network_spec_new(arguments.words[0], &spec);
 	if (r < 0) {
 		arguments_free(&arguments);
@@ -86,7 +91,7 @@ int network_create_command(struct cli *cli, int argc, char **argv)
 			status = argument_fail(&arguments.items[i], r);
 	}
 	if (r >= 0)
-		status = create(cli, spec);
+		status = create(cli, spec, flags);
 	bn_network_spec_free(spec);
 	arguments_free(&arguments);
 	return status;

@@ -138,6 +138,28 @@ class Create(KernelTest):
         self.bn("network", "rm", identity[:12])
         self.fails("network", "inspect", "blue", mention="blue")
 
+    def test_existing_one_is_as_good_when_it_is_as_asked(self):
+        made = self.create("blue", "--existing-ok", "--subnet", "172.30.0.0/24", "--mtu", "1400")
+        before = self.net.host_state()
+        for argv in ((), ("--subnet", "172.30.0.0/24"), ("--mtu", "1400")):
+            self.assertEqual(made, self.create("blue", "--existing-ok", *argv))
+        self.assertEqual(before, self.net.host_state())
+        self.fails("network", "create", "blue", "--existing-ok", "--subnet", "172.31.0.0/24",
+                   mention=("blue", "172.30.0.0/24", "172.31.0.0/24"))
+        self.fails("network", "create", "blue", mention="blue")
+
+    def test_goes_with_its_last_endpoint_when_asked(self):
+        self.create("blue")
+        bridge = oracle.network(self.bn, "blue")["bridge"]
+        for role in ("c1", "c2", "c3"):
+            self.attach("blue", role)
+        self.bn("detach", "blue", "c1", "--delete-empty")
+        self.assertEqual(bridge, oracle.network(self.bn, "blue")["bridge"])
+        self.bn("detach", "--delete-empty", "blue", "c2", "c3")
+        self.fails("network", "inspect", "blue", mention="blue")
+        shown = self.host.run("ip", "link", "show", bridge, check=False)
+        self.assertNotEqual(0, shown.returncode)
+
     def test_ipv4_only_has_no_ipv6(self):
         self.create("blue")
         bridge = oracle.network(self.bn, "blue")["bridge"]
