@@ -19,10 +19,10 @@
  *    to the context and may be freed in any order. Freeing NULL does nothing.
  *  - flags is 0 or the flags named for that call; any other bit is -EINVAL.
  *  - A context is used by one thread at a time; different contexts are independent, in one process
- *    or many. A call while another runs in the context is -EBUSY at once, and changes nothing in it:
- *    as long as that one runs, bn_error_*() speak of the refusal, afterwards of its own result.
- *    Only bn_ctx_cancel() is for other threads. A context made before fork() is refused in the child
- *    with -ECHILD.
+ *    or many. A call while another runs in the context is -EBUSY at once, and changes nothing in
+ *    it: as long as that one runs, bn_error_*() speak of the refusal, afterwards of its own result.
+ *    Only bn_ctx_cancel() is for other threads. A context made before fork() is refused in the
+ *    child with -ECHILD.
  */
 #ifndef BRIDGENET_H
 #define BRIDGENET_H
@@ -218,8 +218,8 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		      bn_network **ret_network);
 
 /* name is a name, an id or an unambiguous beginning of an id, here and in every verb that takes a
- * network: of at least 12 digits where something is changed, of 4 where it is only read. flags: BN_DELETE_*. Errors: -ENOENT, -EBUSY endpoints attached, -EPERM it is built in.
- * Since: 0.1 */
+ * network: of at least 12 digits where something is changed, of 4 where it is only read. flags:
+ * BN_DELETE_*. Errors: -ENOENT, -EBUSY endpoints attached, -EPERM it is built in. Since: 0.1 */
 int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags);
 
 /* A snapshot of one network, or of all in the order of their names; to be freed. flags:
@@ -436,14 +436,14 @@ int bn_port_fd_at(const bn_port *port, size_t i);
 
 /* Every packet-filter rule of the library, read from the kernel, in the order in which a packet
  * meets them; network may be NULL for all. To be freed. Of one network those are looked up which it
- * should have; a rule that bears its name and that the state knows nothing of is in the list of all.
- * A published port is one rule per family, also where the backend keeps it as a map element. With
- * BN_RULES_VERBOSE the getters of the second group below speak too, else they say "" and 0.
+ * should have; a rule that bears its name and that the state knows nothing of is in the list of
+ * all. A published port is one rule per family, also where the backend keeps it as a map element.
+ * With BN_RULES_VERBOSE the getters of the second group below speak too, else they say "" and 0.
  * Errors: -ENOENT, -EPERM, -EAGAIN the rules kept changing. Since: 0.1 */
 int bn_rules_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list);
 
-/* The same list for what the state says should be there; needs nothing but the state. Errors: -ENOENT.
- * Since: 0.1 */
+/* The same list for what the state says should be there; needs nothing but the state. Errors:
+ * -ENOENT. Since: 0.1 */
 int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list **ret_list);
 
 /* What a list has belongs to it. Since: 0.1 */
