@@ -113,7 +113,8 @@ const char *bn_ctx_backend_reason(const bn_ctx *ctx);
 
 /* Move the networks, endpoints and ports of the state to another backend: the new rules stand
  * before the old ones go, and connections survive. flags: 0. Errors: -EINVAL unknown name,
- * -EOPNOTSUPP, -EADDRINUSE a port is taken there, -ETIMEDOUT. Since: 0.1 */
+ * -EOPNOTSUPP, -EADDRINUSE a port is taken there, -EBUSY other calls are at work until the time
+ * limit, -ETIMEDOUT. Since: 0.1 */
 int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags);
 
 /* ---- Errors --------------------------------------------------------------------------------- */

@@ -167,8 +167,9 @@ static const struct api_call backend_switch = {
 	.errnos = {
 		API_ERRNO(EINVAL, "The name is not known to this build, or flags is not 0."),
 		API_ERRNO(EOPNOTSUPP, "The host lacks the backend."),
-		API_ERRNO(ETIMEDOUT, "Another operation on the state was under way, or another "
-				     "program held the xtables lock, until the time limit."),
+		API_ERRNO(EBUSY, "Other calls were at work on the state until the time limit."),
+		API_ERRNO(ETIMEDOUT, "Another program held the xtables lock until the time "
+				     "limit."),
 		API_ERRNO(EADDRINUSE, "In the new backend a rule of somebody else has a port that "
 				      "is "
 				      "published."),
