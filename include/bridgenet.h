@@ -99,7 +99,7 @@ int bn_ctx_set_option(bn_ctx *ctx, const char *key, const char *value);
  * by the next call that changes something. Since: 0.1 */
 int bn_ctx_set_timeout_ms(bn_ctx *ctx, uint32_t timeout_ms);
 
-/* Where log lines go; NULL (default) for nowhere. May be set at any time. Since: 0.1 */
+/* Where log lines go; NULL (default) for nowhere. May be set between any two calls. Since: 0.1 */
 int bn_ctx_set_log(bn_ctx *ctx, bn_log_fn log, void *userdata);
 
 /* The verb that runs on the context ends with -ECANCELED, BN_REASON_CANCELLED, as soon as it can;

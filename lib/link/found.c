@@ -183,6 +183,31 @@ static int lines_read(const char *found, line_vector *lines, struct error *error
 	return 0;
 }
 
+static bool is_shared(const struct line *line)
+{
+	const char *key = strrchr(line->key, '/');
+
+	return key && (strcmp(key, "/forwarding") == 0 || strcmp(key, "/accept_ra") == 0);
+}
+
+int host_found_shared(const char *found, char **ret_found, struct error *error)
+{
+	CLEANUP_VECTOR line_vector lines = { 0 };
+	CLEANUP_VECTOR text_vector text = { 0 };
+	int r = lines_read(found, &lines, error);
+
+	for (size_t i = 0; i < lines.len && r == 0; i++)
+		if (is_shared(&lines.items[i]))
+			r = put_line(&text, lines.items[i].value, "%s", lines.items[i].key);
+	if (r == 0)
+		r = vector_append(&text, '\0');
+	if (r == -ENOMEM)
+		return error_oom(error);
+	if (r == 0)
+		*ret_found = TAKE_POINTER(text.items);
+	return r;
+}
+
 /* Is the line about that setting of a family's interfaces, and of which? */
 static bool line_is(const struct line *line, int family, const char *key,
 		    char interface[static IFNAMSIZ])

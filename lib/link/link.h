@@ -137,6 +137,8 @@ int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error
  */
 int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *adopted_bridge,
 	       char **ret_found, struct error *error);
+/* The part of it that is not about an adopted bridge. */
+int host_found_shared(const char *found, char **ret_found, struct error *error);
 /* Turn forwarding on where it is off. For IPv6 the interfaces that learn routes from router
  * advertisements (accept_ra 1) get accept_ra 2 first, or the host would lose them. */
 int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6, struct error *error);

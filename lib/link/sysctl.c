@@ -2,7 +2,6 @@
 /* Before those of Linux, which define the same unless they see it. */
 #include <netinet/in.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_link.h>
@@ -15,9 +14,6 @@
 
 #include "link/private.h"
 
-#define IPV4_FORWARD "/proc/sys/net/ipv4/ip_forward"
-#define IPV6_CONF "/proc/sys/net/ipv6/conf"
-#define IPV6_FORWARD IPV6_CONF "/all/forwarding"
 #define SYSCTL_PATH_MAX 96
 
 int sysctl_read(const char *path)

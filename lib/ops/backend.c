@@ -61,13 +61,14 @@ static int move_state(bn_ctx *ctx, struct firewall *target, const struct operati
 /* The move came to nothing: what it has put there goes, as it would had it died. */
 static int fail_move(bn_ctx *ctx, const struct operation *operation, int r)
 {
+	static const struct removal nothing;
 	struct aside aside;
 	int undone;
 
 	ctx_aside_begin(ctx, undo_ms(ctx, r), &aside);
 	undone = ctx->changed ? base_take_others(ctx) : 0;
 	if (undone >= 0)
-		undone = operations_settle(ctx, operation, 1, false);
+		undone = operations_settle(ctx, operation, 1, &nothing);
 	if (undone < 0)
 		ctx_log(ctx, LOG_ERR, "undo: %s", ctx->error.message);
 	ctx_aside_end(ctx, &aside);

@@ -75,7 +75,7 @@ int base_take_rules(bn_ctx *ctx, struct firewall *firewall, const rule_vector *r
 	return r;
 }
 
-int base_take_state(bn_ctx *ctx, struct firewall *firewall)
+static int take_state(bn_ctx *ctx, struct firewall *firewall)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	int r;
@@ -102,7 +102,7 @@ int base_take_others(bn_ctx *ctx)
 		}
 		if (r < 0)
 			return r;
-		r = base_take_state(ctx, other);
+		r = take_state(ctx, other);
 		(*backend)->close(other);
 	}
 	return r;

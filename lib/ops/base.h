@@ -15,10 +15,9 @@ int base_leave(bn_ctx *ctx);
 
 /* ---- moving between backends ---- */
 
-/* What the state says, as rules of that backend: in its tables, or out of them with the base. */
+/* What the state says, as rules of that backend, into its tables. */
 int base_put_state(bn_ctx *ctx, struct firewall *firewall);
-int base_take_state(bn_ctx *ctx, struct firewall *firewall);
-/* The same of rules that were planned before. */
+/* Rules that were planned before out of them, with the base. */
 int base_take_rules(bn_ctx *ctx, struct firewall *firewall, const rule_vector *rules);
 /* Out of all backends but the one that the state is in: the move from or to one of them came to
  * nothing. */

@@ -58,7 +58,7 @@ struct attach {
 	bool has_view;
 	struct host_view view;
 	bool makes_network;
-	char picked_for[ID_LEN + 1]; /* the network whose families ports were picked by */
+	int picked_ipv4, picked_ipv6; /* the families that ports were picked for; 0: not this one */
 };
 
 struct driver_ops {

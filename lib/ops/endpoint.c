@@ -110,17 +110,14 @@ static void forget(struct attach *attach)
 }
 
 /* `bridge` is made on first use, by the same operation. -ESTALE: only now it turns out that it is
- * to be made, or that ports were picked for another network. */
-static int use_network(bn_ctx *ctx, const struct operation *operation, bool picks,
-		       struct attach *attach)
+ * to be made. */
+static int use_network(bn_ctx *ctx, const struct operation *operation, struct attach *attach)
 {
 	int r;
 
 	r = store_network_use(ctx->store, attach->request->network, &attach->network, &ctx->error);
 	if (r < 0)
 		return r;
-	if (picks && strcmp(attach->picked_for, attach->network.id) != 0)
-		return -ESTALE;
 	if (network_is_ready(&attach->network))
 		return 0;
 	if (!attach->has_view)
@@ -139,7 +136,7 @@ static int reserve_rows(bn_ctx *ctx, const struct operation *operation, void *ve
 	int r;
 
 	forget(attach);
-	r = use_network(ctx, operation, picks, attach);
+	r = use_network(ctx, operation, attach);
 	if (r < 0)
 		return r;
 	string_copy(attach->endpoint.network, sizeof(attach->endpoint.network),
@@ -149,6 +146,11 @@ static int reserve_rows(bn_ctx *ctx, const struct operation *operation, void *ve
 		r = driver_of(&attach->network)->endpoint_reserve(ctx, attach);
 	if (r >= 0)
 		r = store_endpoint_insert(ctx->store, operation, &attach->endpoint, &ctx->error);
+	/* the network was made anew since the ports were picked */
+	if (r >= 0 && picks &&
+	    (attach->endpoint.ipv4.addr.family != attach->picked_ipv4 ||
+	     attach->endpoint.ipv6.addr.family != attach->picked_ipv6))
+		return -ESTALE;
 	if (r >= 0 && !picks) {
 		attach->ports.len = 0;
 		r = ports_choose(ctx, &attach->endpoint, request->ports, request->ports_len,
@@ -168,19 +170,20 @@ static int pick_ports(bn_ctx *ctx, struct attach *attach)
 	struct endpoint shape = attach->endpoint;
 	int r;
 
-	attach->picked_for[0] = '\0';
+	attach->picked_ipv4 = attach->picked_ipv6 = AF_UNSPEC;
 	attach->ports.len = 0;
 	r = store_network_get(ctx->store, request->network, &network, &ctx->error);
 	if (r == -ENOENT) /* it may be in a moment */
 		return 0;
 	if (r < 0)
 		return r;
-	string_copy(attach->picked_for, sizeof(attach->picked_for), network.id);
 	string_copy(shape.network, sizeof(shape.network), network.name);
 	shape.ipv4.addr.family = network.ipv4.prefix.addr.family;
 	shape.ipv6.addr.family = network.ipv6.prefix.addr.family;
 	if (!network_is_ready(&network))
 		shape.ipv4.addr.family = AF_INET;
+	attach->picked_ipv4 = shape.ipv4.addr.family;
+	attach->picked_ipv6 = shape.ipv6.addr.family;
 	return ports_choose(ctx, &shape, request->ports, request->ports_len, &attach->ports);
 }
 

@@ -30,7 +30,28 @@ int operation_settle(bn_ctx *ctx, const struct operation *operation)
 
 /* ---- finishing ---- */
 
-int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len, bool networks)
+/*
+ * Once the rows are gone: what another network needs by now stays as we made it, and if that one
+ * comes to nothing too, it gives it back. In the transaction, for whoever makes a network after it
+ * finds what is given back here.
+ */
+static int give_back(bn_ctx *ctx, const char *found)
+{
+	CLEANUP_FREE char *shared = NULL;
+	int needed = base_is_needed(ctx, NULL);
+	int r;
+
+	if (needed < 0)
+		return needed;
+	r = host_give_back(ctx->link, found, !needed, &ctx->error);
+	if (r < 0 || !needed)
+		return r;
+	r = host_found_shared(found, &shared, &ctx->error);
+	return r < 0 ? r : store_operation_hand_over(ctx->store, shared, &ctx->error);
+}
+
+int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len,
+		      const struct removal *removal)
 {
 	int r;
 
@@ -41,7 +62,9 @@ int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t le
 			    store_operation_abandon(ctx->store, &operations[i], &ctx->error);
 	if (r >= 0)
 		r = FAULT("finish");
-	if (r >= 0 && networks)
+	if (r >= 0 && removal->found && removal->found[0])
+		r = give_back(ctx, removal->found);
+	if (r >= 0 && removal->networks)
 		r = base_leave(ctx);
 	if (r >= 0)
 		r = store_commit(ctx->store, &ctx->error);
@@ -54,7 +77,7 @@ int operations_finish(bn_ctx *ctx, const struct operation *operations, size_t le
 {
 	int r = removal_run(ctx, removal);
 
-	return r < 0 ? r : operations_settle(ctx, operations, len, removal->networks);
+	return r < 0 ? r : operations_settle(ctx, operations, len, removal);
 }
 
 /* ---- what the caller is told ---- */
@@ -109,6 +132,8 @@ static int undo(bn_ctx *ctx, const struct operation *operation)
 	r = turn_back(ctx, operation);
 	if (r >= 0)
 		r = removal_load(ctx, operation, &removal);
+	if (r >= 0)
+		r = removal_complete(ctx, &removal);
 	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
 }
 
@@ -129,22 +154,35 @@ static int remove_lost(bn_ctx *ctx, const struct rows *rows)
 	return r;
 }
 
+/* Nothing was changed by us; nor has anybody made the rules again meanwhile, with those of what we
+ * make and without those of what we remove, or left us what it had found of the host? */
+static bool is_untouched(bn_ctx *ctx, const struct operation *operation)
+{
+	return !ctx->changed && store_operation_is_rebuilt(ctx->store, operation, &ctx->error) == 0;
+}
+
+static int undo_or_forget(bn_ctx *ctx, const struct operation *operation, const struct rows *rows)
+{
+	const struct removal unchanged = { .networks = rows->networks.len };
+
+	return is_untouched(ctx, operation) ? operations_settle(ctx, operation, 1, &unchanged) :
+					      undo(ctx, operation);
+}
+
 int operation_fail(bn_ctx *ctx, const struct operation *operation, const struct rows *rows, int r)
 {
 	struct aside aside;
-	int undone;
+	int undone = r;
 
 	ctx_aside_begin(ctx, undo_ms(ctx, r), &aside);
-	if (r == OPERATION_GONE)
+	if (r != OPERATION_GONE)
+		undone = undo_or_forget(ctx, operation, rows);
+	if (undone == OPERATION_GONE)
 		undone = remove_lost(ctx, rows);
-	else if (ctx->changed)
-		undone = undo(ctx, operation);
-	else
-		undone = operations_settle(ctx, operation, 1, rows->networks.len);
 	if (undone < 0)
 		ctx_log(ctx, LOG_ERR, "undo: %s", ctx->error.message);
 	ctx_aside_end(ctx, &aside);
-	if (undone < 0 && r != OPERATION_GONE)
+	if (undone < 0)
 		operation_leave(ctx, operation);
 	return operation_result(ctx, r);
 }
@@ -164,12 +202,6 @@ static int unmark(bn_ctx *ctx, const struct operation *operation)
 		r = store_commit(ctx->store, &ctx->error);
 	store_rollback(ctx->store);
 	return r;
-}
-
-/* Nothing was changed by us; nor did anybody make the rules again without those of our rows? */
-static bool is_untouched(bn_ctx *ctx, const struct operation *operation)
-{
-	return !ctx->changed && store_operation_is_rebuilt(ctx->store, operation, &ctx->error) == 0;
 }
 
 int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
@@ -196,7 +228,8 @@ int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
 		error_clear(&ctx->error);
 		return 0;
 	}
-	if (again < 0)
+	/* whoever has taken it over finishes it */
+	if (again < 0 && again != OPERATION_GONE)
 		operation_leave(ctx, operation);
 	return operation_result(ctx, r);
 }

@@ -44,7 +44,8 @@ int operation_result(bn_ctx *ctx, int r);
  * with the last network. Makers are undone, removers finished. */
 int operations_finish(bn_ctx *ctx, const struct operation *operations, size_t len,
 		      const struct removal *removal);
-/* The latter part alone. networks: there may be one less. */
-int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len, bool networks);
+/* The latter part alone. */
+int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len,
+		      const struct removal *removal);
 
 #endif

@@ -65,7 +65,8 @@ bool ports_have_picks(const struct port_request *requests, size_t len)
 	return false;
 }
 
-void port_set_owner(struct port *port, const struct endpoint *endpoint)
+/* The mapping is the endpoint's. */
+static void port_set_owner(struct port *port, const struct endpoint *endpoint)
 {
 	string_copy(port->network, sizeof(port->network), endpoint->network);
 	string_copy(port->endpoint, sizeof(port->endpoint), endpoint->id);

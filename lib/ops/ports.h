@@ -23,8 +23,6 @@ bool ports_have_picks(const struct port_request *requests, size_t len);
  * sentence names them. */
 int ports_find(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *request,
 	       const port_vector *existing, struct port *ret_port);
-/* The mapping is the endpoint's. */
-void port_set_owner(struct port *port, const struct endpoint *endpoint);
 
 /* Inside a transaction: what ports_choose() made of the requests. The next search for a free port
  * begins after the last that was picked. */

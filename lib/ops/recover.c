@@ -21,9 +21,10 @@ typedef VECTOR(struct operation) operation_vector;
 
 static int finish_move(bn_ctx *ctx, const struct operation *operation)
 {
+	static const struct removal nothing;
 	int r = base_take_others(ctx);
 
-	return r < 0 ? r : operations_settle(ctx, operation, 1, false);
+	return r < 0 ? r : operations_settle(ctx, operation, 1, &nothing);
 }
 
 static int finish_one(bn_ctx *ctx, const struct operation *operation)
@@ -34,6 +35,8 @@ static int finish_one(bn_ctx *ctx, const struct operation *operation)
 	if (operation->kind == OPERATION_BACKEND_SWITCH)
 		return finish_move(ctx, operation);
 	r = removal_load(ctx, operation, &removal);
+	if (r >= 0)
+		r = removal_complete(ctx, &removal);
 	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
 }
 
@@ -56,15 +59,9 @@ static int finish_together(bn_ctx *ctx, const operation_vector *operations)
 
 	for (size_t i = 0; i < operations->len && r >= 0; i++)
 		r = removal_load(ctx, &operations->items[i], &removal);
+	if (r >= 0)
+		r = removal_complete(ctx, &removal);
 	return r < 0 ? r : operations_finish(ctx, operations->items, operations->len, &removal);
-}
-
-static void finish(bn_ctx *ctx, const operation_vector *operations)
-{
-	/* deleting many interfaces takes hardly longer than deleting one */
-	if (operations->len > 1 && finish_together(ctx, operations) >= 0)
-		return;
-	finish_singly(ctx, operations);
 }
 
 /* ---- those that are found ---- */
@@ -72,6 +69,13 @@ static void finish(bn_ctx *ctx, const operation_vector *operations)
 /* How they can be finished together: ports alone, endpoints, networks one by one; moves last, for
  * what they left is told by what the state has. */
 enum batch { BATCH_PORTS, BATCH_ENDPOINTS, BATCH_SINGLE, BATCH_COUNT };
+
+/* Deleting many interfaces takes hardly longer than deleting one. */
+static void finish(bn_ctx *ctx, enum batch batch, const operation_vector *operations)
+{
+	if (batch == BATCH_SINGLE || operations->len == 1 || finish_together(ctx, operations) < 0)
+		finish_singly(ctx, operations);
+}
 
 static enum batch batch_of(const struct operation *operation, bool has_network)
 {
@@ -106,13 +110,15 @@ static int take_dead(bn_ctx *ctx, operation_vector *batches)
 	struct operation operation = { 0 };
 	int r = 0;
 
-	for (int taken = 0; taken < DEAD_MAX && r >= 0; taken++) {
+	for (int taken = 0; taken < DEAD_MAX; taken++) {
 		r = store_operation_take_dead(ctx->store, operation.id, &operation, &ctx->error);
 		if (r <= 0)
 			return r;
-		r = add_dead(ctx, &operation, batches);
-		if (r < 0)
-			store_operation_leave(ctx->store, &operation);
+		if (add_dead(ctx, &operation, batches) >= 0)
+			continue;
+		/* one whose rows can't be read is passed over */
+		ctx_log(ctx, LOG_ERR, "can't clean up: %s", ctx->error.message);
+		store_operation_leave(ctx->store, &operation);
 	}
 	return r;
 }
@@ -138,7 +144,7 @@ static void recover(bn_ctx *ctx)
 		/* they may have died after they had moved the state */
 		r = ctx_open_firewall(ctx);
 		if (r >= 0) {
-			finish(ctx, &batches[i]);
+			finish(ctx, i, &batches[i]);
 		} else {
 			ctx_log(ctx, LOG_ERR, "can't clean up yet: %s", ctx->error.message);
 			leave_all(ctx, &batches[i]);
@@ -156,6 +162,8 @@ static void recover_dead(bn_ctx *ctx)
 	if (!ctx->recover_ms)
 		return;
 	ctx_aside_begin(ctx, ctx->recover_ms, &aside);
+	/* unlike undoing: what the dead left may wait for the next call */
+	ctx->deadline.cancel = &ctx->cancel;
 	recover(ctx);
 	ctx_aside_end(ctx, &aside);
 	spent = clock_now_ms() - begun;

@@ -29,11 +29,13 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
 	removal->networks = removal->rows.networks.len > networks;
 	removal->endpoints = operation->kind != OPERATION_PUBLISH &&
 			     operation->kind != OPERATION_UNPUBLISH;
-	if (removal->networks && !operation_removes(operation->kind)) {
-		r = store_operation_found(ctx->store, operation, &removal->found, &ctx->error);
-		if (r < 0)
-			return r;
-	}
+	if (!removal->networks || operation_removes(operation->kind))
+		return 0;
+	return store_operation_found(ctx->store, operation, &removal->found, &ctx->error);
+}
+
+int removal_complete(bn_ctx *ctx, struct removal *removal)
+{
 	return rows_complete(ctx, &removal->rows);
 }
 
@@ -118,19 +120,6 @@ static int remove_networks(bn_ctx *ctx, const struct removal *removal)
 	return r < 0 ? r : remove_rules(ctx, PLAN_NETWORKS, &removal->rows);
 }
 
-/* What another network needs by now stays as we made it. */
-static int give_back(bn_ctx *ctx, const struct removal *removal)
-{
-	int needed;
-
-	if (!removal->found || !removal->found[0])
-		return 0;
-	needed = base_is_needed(ctx, removal->rows.networks.items);
-	if (needed < 0)
-		return needed;
-	return host_give_back(ctx->link, removal->found, !needed, &ctx->error);
-}
-
 int removal_run(bn_ctx *ctx, const struct removal *removal)
 {
 	int r;
@@ -138,9 +127,7 @@ int removal_run(bn_ctx *ctx, const struct removal *removal)
 	r = remove_ports(ctx, removal);
 	if (r >= 0)
 		r = remove_endpoints(ctx, removal);
-	if (r >= 0)
-		r = remove_networks(ctx, removal);
-	return r < 0 ? r : give_back(ctx, removal);
+	return r < 0 ? r : remove_networks(ctx, removal);
 }
 
 /* ---- what nobody knows of any more ---- */
@@ -163,13 +150,18 @@ static bool has_bridge(const struct rows *rows, const char *bridge)
 
 static int remove_lost_links(bn_ctx *ctx, const struct rows *lost, const struct rows *standing)
 {
+	char alias[ALIAS_MAX];
 	int r = 0;
 
 	for (size_t i = 0; i < lost->endpoints.len && r >= 0; i++) {
-		const char *name = lost->endpoints.items[i].host_interface;
+		const struct endpoint *endpoint = &lost->endpoints.items[i];
 
-		if (name[0] && !has_interface(standing, name))
-			r = link_endpoints_delete(ctx->link, &name, 1, &ctx->error);
+		if (!endpoint->host_interface[0] ||
+		    has_interface(standing, endpoint->host_interface))
+			continue;
+		link_alias(lost->networks.items->id, endpoint->id, alias);
+		r = link_endpoint_delete_owned(ctx->link, endpoint->host_interface, alias,
+					       &ctx->error);
 	}
 	for (size_t i = 0; i < lost->networks.len && r >= 0; i++) {
 		const struct network *network = &lost->networks.items[i];
@@ -188,8 +180,12 @@ int removal_run_lost(bn_ctx *ctx, const struct rows *lost)
 
 	r = rows_load_standing(ctx, &standing);
 	if (r >= 0)
+		r = rules_remove_lost(ctx, PLAN_PORTS, lost, &standing);
+	if (r >= 0)
+		r = flows_drop(ctx, lost, false);
+	if (r >= 0)
 		r = remove_lost_links(ctx, lost, &standing);
 	if (r >= 0)
-		r = rules_remove_lost(ctx, lost, &standing);
+		r = rules_remove_lost(ctx, PLAN_ENDPOINTS | PLAN_NETWORKS, lost, &standing);
 	return r < 0 ? r : base_leave(ctx);
 }

@@ -15,9 +15,10 @@ struct removal {
 };
 void removal_clear(struct removal *removal);
 
-/* What an operation makes or removes, with what it belongs to. Appends, so that one removal can
- * serve many operations that make or remove endpoints, or ports alone. */
+/* What an operation makes or removes. Appends, so that one removal can serve many operations that
+ * make or remove endpoints, or ports alone; then it is completed by what all that belongs to. */
 int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal *removal);
+int removal_complete(bn_ctx *ctx, struct removal *removal);
 
 /*
  * In the order that keeps drops in force longest: first what lets in (the ports, their flows), then

@@ -139,15 +139,16 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules)
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, rules) : r;
 }
 
-int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing)
+int rules_remove_lost(bn_ctx *ctx, uint32_t scopes, const struct rows *lost,
+		      const struct rows *standing)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	CLEANUP(rules_clear) rule_vector all = { 0 };
 	int r;
 
-	r = rules_plan(ctx, PLAN_ROWS, lost, &rules);
+	r = rules_plan(ctx, scopes, lost, &rules);
 	if (r >= 0)
-		r = rules_plan(ctx, PLAN_ROWS, standing, &all);
+		r = rules_plan(ctx, scopes, standing, &all);
 	if (r < 0)
 		return r;
 	subtract(&rules, &all);

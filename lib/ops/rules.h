@@ -19,6 +19,7 @@ int rules_add(bn_ctx *ctx, const rule_vector *rules);
  * back. */
 int rules_remove(bn_ctx *ctx, const rule_vector *rules);
 /* What rows had rules for that the state has no more, inside a transaction. */
-int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing);
+int rules_remove_lost(bn_ctx *ctx, uint32_t scopes, const struct rows *lost,
+		      const struct rows *standing);
 
 #endif

@@ -215,6 +215,15 @@ int store_operation_set_found(struct store *store, const struct operation *opera
 				     VALUES(INT(operation->id), TEXT(found)), error);
 }
 
+int store_operation_hand_over(struct store *store, const char *found, struct error *error)
+{
+	int r = transaction_check(store, error);
+
+	return r < 0 ? r :
+		       statement_run(store, STATEMENT_OPERATION_HAND_OVER, VALUES(TEXT(found)),
+				     error);
+}
+
 int store_operation_turn_back(struct store *store, const struct operation *operation,
 			      struct error *error)
 {

@@ -65,8 +65,8 @@ static const char version_1[] =
  * An operation belongs to the process that holds the lock on byte `lock` of the lock file, and is
  * the one that is named; lock_inode is which file that was, 0: not known. `found` is what the
  * host's settings were before it, `undoing` that it is on its way back, `rebuilt` that somebody has
- * made the rule base again since it began. Row 0 has the number of the last transaction, too
- * (generation.c).
+ * made the rule base again since it began, or left it what it had found. Row 0 has the number of
+ * the last transaction, too (generation.c).
  *
  * networks.forgotten has a bit for each family of which released addresses were forgotten
  * (address.c).

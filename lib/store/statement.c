@@ -44,6 +44,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 				       "(id, kind, lock, lock_inode, pid, started, pid_namespace) "
 				       "VALUES (?1, ?2, ?1, ?3, ?4, ?5, ?6)",
 	[STATEMENT_OPERATION_SET_FOUND] = "UPDATE operations SET found = ?2 WHERE id = ?1",
+	[STATEMENT_OPERATION_HAND_OVER] =
+		"UPDATE operations SET found = found || ?1, rebuilt = 1 WHERE id = "
+		"(SELECT operation FROM networks WHERE NOT builtin AND " PENDING " LIMIT 1)",
 	[STATEMENT_OPERATION_DELETE] = "DELETE FROM operations WHERE id = ?1 AND lock = ?2",
 	[STATEMENT_OPERATION_LIST] =
 		"SELECT id, kind, lock, lock_inode, pid, started, pid_namespace, found, rebuilt "

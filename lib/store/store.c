@@ -285,7 +285,7 @@ bool store_is_stale(struct store *store)
 
 /*
  * Of the files that a transaction goes to. Without the lock file it still ends well: the others
- * look for the lock where it was (operation_is_held).
+ * look for the lock where it was (is_locked).
  */
 static int check_files(struct store *store, struct error *error)
 {

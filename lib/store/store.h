@@ -102,6 +102,9 @@ int store_operation_pending(struct store *store, enum operation_kind kind, bool 
 /* The rows of an operation, for undoing or finishing it. */
 int store_operation_rows(struct store *store, const struct operation *operation, struct rows *rows,
 			 struct error *error);
+/* What was found by one that comes to nothing goes over to another that makes a network, if there
+ * is one, which counts as rebuilt then. Inside a transaction. */
+int store_operation_hand_over(struct store *store, const char *found, struct error *error);
 /* What was found, for the caller to free. */
 int store_operation_found(struct store *store, const struct operation *operation, char **ret_found,
 			  struct error *error);

@@ -16,14 +16,15 @@
 #include "base/fault.h"
 
 #define STEPS_MAX 64
-#define DEAD 24
+#define DEAD 12
 
 /* ---- faults ---- */
 
 static int steps_left = -1;   /* before the fault; negative: never */
 static const char *step_name; /* or the step that it is at, once `skip_hits` of it have passed */
 static int skip_hits;
-static void (*at_fault)(void); /* instead of failing */
+static void (*at_fault)(void); /* before it fails, or instead */
+static bool and_fail;
 
 static int fault(const char *step)
 {
@@ -40,7 +41,7 @@ static int fault(const char *step)
 	if (!at_fault)
 		return -EIO;
 	at_fault();
-	return 0;
+	return and_fail ? -EIO : 0;
 }
 
 static void die(void)
@@ -59,6 +60,7 @@ static int calm(void **state)
 	steps_left = -1;
 	step_name = NULL;
 	at_fault = NULL;
+	and_fail = false;
 	return tidy(state);
 }
 
@@ -187,12 +189,74 @@ static void test_settings_changed_meanwhile(void **state)
 	(void)state;
 	fail_at("settle", 0);
 	at_fault = change_meanwhile;
-	assert_int_equal(create(ctx), 0);
+	and_fail = true;
+	assert_int_equal(create(ctx), -EIO);
 	bn_ctx_free(ctx);
 	settings(text);
 	assert_non_null(strstr(text, "up0/accept_ra:0"));
-	at_fault = NULL;
-	run(delete);
+	assert_non_null(strstr(text, "all/forwarding:0"));
+	assert_null(strstr(text, "all/forwarding:1"));
+}
+
+/* While one fails another is being made, which relies on what the first has turned on, and gives it
+ * back when it fails as well. */
+static int create_back(bn_ctx *ctx)
+{
+	bn_network_spec *spec;
+	int r;
+
+	assert_int_equal(bn_network_spec_new("back", &spec), 0);
+	r = bn_network_create(ctx, spec, 0, NULL);
+	bn_network_spec_free(spec);
+	return r;
+}
+
+static int ready[2], go[2];
+
+static void wait_to_go_on(void)
+{
+	char byte;
+
+	if (write(ready[1], "", 1) != 1 || read(go[0], &byte, 1) != 1)
+		_exit(2);
+}
+
+static void test_two_fail(void **state)
+{
+	static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
+	bn_ctx *ctx = new_context();
+	int status;
+	pid_t pid;
+	char byte;
+
+	(void)state;
+	settings(before);
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(go), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		/* it stands by with its row, until the other has failed */
+		fail_at("network.rules", 0);
+		at_fault = wait_to_go_on;
+		and_fail = true;
+		_exit(create_back(new_context()) == -EIO ? 0 : 1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	fail_at("settle", 0);
+	assert_int_equal(create(ctx), -EIO);
+	assert_int_equal(write(go[1], "", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	step_name = NULL;
+	touch();
+	settings(after);
+	assert_same(before, after);
+	bn_ctx_free(ctx);
+	for (int i = 0; i < 2; i++) {
+		close(ready[i]);
+		close(go[i]);
+	}
 }
 
 /* The first who attaches to `bridge` makes it. */
@@ -447,7 +511,7 @@ static void leave_dead(int count)
 		}
 		/* one after another, so that their order is known */
 		for (int j = 0; stage_count("operations") < (size_t)i + 2; j++) {
-			assert_in_range(j, 0, 1000);
+			assert_in_range(j, 0, 6000);
 			usleep(10000);
 		}
 	}
@@ -571,6 +635,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_adopted_bridge, set_up_host, clear_host),
 		cmocka_unit_test_setup_teardown(test_settings_changed_meanwhile, set_up_host,
 						clear_host),
+		cmocka_unit_test_setup_teardown(test_two_fail, set_up_host, clear_host),
 		cmocka_unit_test_setup_teardown(test_default_network, set_up_host, clear_host),
 		cmocka_unit_test_teardown(test_detach_of_several, calm),
 		cmocka_unit_test_teardown(test_delete_with_endpoints, calm),

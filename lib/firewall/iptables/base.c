@@ -25,7 +25,7 @@ static bool holds_foreign(const rule_vector *rules, const struct rule *rule)
 static int base_is_there(struct iptables *iptables, struct error *error)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	int r = iptables_list(&iptables->base, NULL, &rules, error);
+	int r = iptables_list_locked(iptables, &rules, error);
 
 	return r < 0 ? r : rules.len > 0;
 }
