@@ -183,21 +183,24 @@ static int lines_read(const char *found, line_vector *lines, struct error *error
 	return 0;
 }
 
-static bool is_shared(const struct line *line)
+static bool is_of_forwarding(const struct line *line, bool ipv4, bool ipv6)
 {
 	const char *key = strrchr(line->key, '/');
+	bool of_ipv6 = strncmp(line->key, "net/ipv6/", strlen("net/ipv6/")) == 0;
 
-	return key && (strcmp(key, "/forwarding") == 0 || strcmp(key, "/accept_ra") == 0);
+	return key && (strcmp(key, "/forwarding") == 0 || strcmp(key, "/accept_ra") == 0) &&
+	       (of_ipv6 ? ipv6 : ipv4);
 }
 
-int host_found_shared(const char *found, char **ret_found, struct error *error)
+int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_found,
+			  struct error *error)
 {
 	CLEANUP_VECTOR line_vector lines = { 0 };
 	CLEANUP_VECTOR text_vector text = { 0 };
 	int r = lines_read(found, &lines, error);
 
 	for (size_t i = 0; i < lines.len && r == 0; i++)
-		if (is_shared(&lines.items[i]))
+		if (is_of_forwarding(&lines.items[i], ipv4, ipv6))
 			r = put_line(&text, lines.items[i].value, "%s", lines.items[i].key);
 	if (r == 0)
 		r = vector_append(&text, '\0');
@@ -410,7 +413,7 @@ static int bridges_give_back(struct link_handle *handle, const line_vector *line
 	return r;
 }
 
-int host_give_back(struct link_handle *handle, const char *found, bool forwarding_too,
+int host_give_back(struct link_handle *handle, const char *found, bool ipv4, bool ipv6,
 		   struct error *error)
 {
 	CLEANUP_VECTOR line_vector lines = { 0 };
@@ -423,8 +426,8 @@ int host_give_back(struct link_handle *handle, const char *found, bool forwardin
 	r = bridges_give_back(handle, &lines, first ? NULL : error);
 	first = first ? first : r;
 	for_each_family(family) {
-		if (!forwarding_too)
-			break;
+		if (!(family == AF_INET ? ipv4 : ipv6))
+			continue;
 		r = forwarding_give_back(handle, &lines, family, first ? NULL : error);
 		first = first ? first : r;
 	}

@@ -137,19 +137,20 @@ int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error
  */
 int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *adopted_bridge,
 	       char **ret_found, struct error *error);
-/* The part of it that is not about an adopted bridge. */
-int host_found_shared(const char *found, char **ret_found, struct error *error);
+/* The part of it that is about forwarding of those families. */
+int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_found,
+			  struct error *error);
 /* Turn forwarding on where it is off. For IPv6 the interfaces that learn routes from router
  * advertisements (accept_ra 1) get accept_ra 2 first, or the host would lose them. */
 int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6, struct error *error);
 /*
  * Give back what was found, where it is still what we set: what someone has changed since stays,
- * and what is gone is passed over. Forwarding, and accept_ra with it, only with forwarding_too:
- * another network may rely on it by now. A bridge that was down goes down again unless it has more
+ * and what is gone is passed over. Forwarding of a family, and accept_ra with it, only where that is
+ * asked for: another network may rely on it by now. A bridge that was down goes down again unless it has more
  * ports or addresses than it had; so after bridge_delete(). May be called again at any time after
  * it failed or died. -EROFS, -EACCES and the like, after all else was tried.
  */
-int host_give_back(struct link_handle *handle, const char *found, bool forwarding_too,
+int host_give_back(struct link_handle *handle, const char *found, bool ipv4, bool ipv6,
 		   struct error *error);
 
 /* ---- hostport.c: ports of the host's own sockets ---- */

@@ -8,24 +8,31 @@
 #include "ops/rows.h"
 #include "ops/rules.h"
 
-int base_is_needed(bn_ctx *ctx, const struct network *but)
+int base_needs_of(bn_ctx *ctx, struct base_needs *ret_needs)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
-	int r;
+	int r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
 
-	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
-	for (size_t i = 0; i < networks.len && r == 0; i++)
-		r = networks.items[i].bridge[0] &&
-		    (!but || strcmp(networks.items[i].id, but->id) != 0);
+	*ret_needs = (struct base_needs){ 0 };
+	for (size_t i = 0; i < networks.len && r >= 0; i++) {
+		const struct network *network = &networks.items[i];
+
+		if (!network->bridge[0])
+			continue;
+		ret_needs->rules = true;
+		ret_needs->ipv4 |= network_subnet(network, AF_INET) != NULL;
+		ret_needs->ipv6 |= network_subnet(network, AF_INET6) != NULL;
+	}
 	return r;
 }
 
 int base_leave(bn_ctx *ctx)
 {
-	int r = base_is_needed(ctx, NULL);
+	struct base_needs needs;
+	int r = base_needs_of(ctx, &needs);
 
-	if (r != 0)
-		return r < 0 ? r : 0;
+	if (r < 0 || needs.rules)
+		return r;
 	r = FAULT("base.remove");
 	if (r >= 0)
 		r = ctx->firewall->backend->remove_base(ctx->firewall, &ctx->error);

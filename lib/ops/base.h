@@ -5,9 +5,11 @@
 
 #include "ops/context.h"
 
-/* Does any network, but for that one (may be NULL), have a bridge that the base and forwarding
- * serve? 1, 0, negative. */
-int base_is_needed(bn_ctx *ctx, const struct network *but);
+/* What networks with a bridge, those on their way included, rely on. */
+struct base_needs {
+	bool rules, ipv4, ipv6; /* the base, forwarding of a family */
+};
+int base_needs_of(bn_ctx *ctx, struct base_needs *ret_needs);
 
 /* In the transaction in which networks go: when none is left there is nothing that the rule base
  * serves, and the state is about no namespace and in no backend. */

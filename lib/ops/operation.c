@@ -37,17 +37,16 @@ int operation_settle(bn_ctx *ctx, const struct operation *operation)
  */
 static int give_back(bn_ctx *ctx, const char *found)
 {
-	CLEANUP_FREE char *shared = NULL;
-	int needed = base_is_needed(ctx, NULL);
+	CLEANUP_FREE char *rest = NULL;
+	struct base_needs needs;
 	int r;
 
-	if (needed < 0)
-		return needed;
-	r = host_give_back(ctx->link, found, !needed, &ctx->error);
-	if (r < 0 || !needed)
-		return r;
-	r = host_found_shared(found, &shared, &ctx->error);
-	return r < 0 ? r : store_operation_hand_over(ctx->store, shared, &ctx->error);
+	r = base_needs_of(ctx, &needs);
+	if (r >= 0)
+		r = host_give_back(ctx->link, found, !needs.ipv4, !needs.ipv6, &ctx->error);
+	if (r >= 0)
+		r = host_found_forwarding(found, needs.ipv4, needs.ipv6, &rest, &ctx->error);
+	return r < 0 || !rest[0] ? r : store_operation_hand_over(ctx->store, rest, &ctx->error);
 }
 
 int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len,

@@ -66,10 +66,14 @@ int store_generation(struct store *store, uint64_t *ret_number, struct error *er
 	return r < 0 ? r : 0;
 }
 
+void generation_look(struct store *store)
+{
+	store->newest = read_file(store);
+}
+
 int generation_check(struct store *store, struct error *error)
 {
-	/* the file first: it never has a number that the state has yet to get */
-	uint64_t newest = read_file(store);
+	uint64_t newest = store->newest;
 	int r = store_generation(store, &store->generation, error);
 
 	if (r < 0 || store->generation >= newest)
@@ -85,7 +89,7 @@ int generation_check(struct store *store, struct error *error)
 /* Past what the file has, too, for a state that is made anew. */
 int generation_skip(struct store *store, struct error *error)
 {
-	uint64_t newest = read_file(store);
+	uint64_t newest = store->newest;
 	int r = store_generation(store, &store->generation, error);
 
 	if (store->generation < newest)

@@ -103,6 +103,7 @@ struct store {
 	struct process self;
 	bool read_only;      /* or nothing is there to read */
 	uint64_t generation; /* of the last transaction that began */
+	uint64_t newest;     /* what the file said before it */
 	bool in_transaction; /* one that may write */
 	bool is_ending;      /* it is being committed or rolled back, which nothing breaks off */
 	const struct deadline *deadline;
@@ -179,6 +180,9 @@ int schema_empty(struct store *store, struct error *error);
 /* ---- generation ---- */
 
 int generation_open(struct store *store, struct error *error);
+/* What the file says, before a transaction begins: later it may have the number of a commit that the
+ * transaction does not see. */
+void generation_look(struct store *store);
 /* -EBADMSG if the state is older than it was. */
 int generation_check(struct store *store, struct error *error);
 int generation_skip(struct store *store, struct error *error);

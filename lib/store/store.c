@@ -296,6 +296,9 @@ static int check_files(struct store *store, struct error *error)
 
 int store_check(struct store *store, struct error *error)
 {
+	/* within a transaction, before it began */
+	if (sqlite3_get_autocommit(store->database))
+		generation_look(store);
 	return generation_check(store, error);
 }
 
@@ -320,6 +323,7 @@ static int begin(struct store *store, enum statement how, struct error *error)
 	sqlite3_stmt *rollback;
 	int r = statement_get(store, STATEMENT_ROLLBACK, NULL, &rollback, error);
 
+	generation_look(store);
 	return r < 0 ? r : statement_run(store, how, NULL, error);
 }
 

@@ -248,16 +248,16 @@ static void test_forwarding_comes_back(void **state)
 	assert_string_equal(none, "");
 	read_confs(on);
 	/* others rely on it */
-	assert_int_equal(host_give_back(handle, text, false, &error), 0);
+	assert_int_equal(host_give_back(handle, text, false, false, &error), 0);
 	read_confs(after);
 	assert_string_equal(after, on);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(host_give_back(handle, text, true, &error), 0);
+		assert_int_equal(host_give_back(handle, text, true, true, &error), 0);
 		read_confs(after);
 		assert_string_equal(after, before);
 	}
 	/* and nothing is given back of nothing */
-	assert_int_equal(host_give_back(handle, none, true, &error), 0);
+	assert_int_equal(host_give_back(handle, none, true, true, &error), 0);
 	read_confs(after);
 	assert_string_equal(after, before);
 	IP_RUN(host_ns, "link", "del", "lk-gone");
@@ -279,7 +279,7 @@ static void test_changed_since(void **state)
 	write_number(CONF("ipv4", "lk.own", "forwarding"), 0);
 	write_number(CONF("ipv6", "lk.own", "forwarding"), 2);
 	write_number(CONF("ipv6", "lk.off", "accept_ra"), 0);
-	assert_int_equal(host_give_back(handle, text, true, &error), 0);
+	assert_int_equal(host_give_back(handle, text, true, true, &error), 0);
 	assert_int_equal(read_number(CONF("ipv4", "all", "forwarding")), 0);
 	assert_int_equal(read_number(CONF("ipv6", "all", "forwarding")), 0);
 	assert_int_equal(read_number(CONF("ipv4", "lk.own", "forwarding")), 0);
@@ -302,7 +302,7 @@ static void test_give_back_dies(void **state)
 	assert_int_equal(host_forwarding_enable(handle, true, true, &error), 0);
 	write_number(CONF("ipv4", "all", "forwarding"), 0);
 	write_number(CONF("ipv6", "all", "forwarding"), 0);
-	assert_int_equal(host_give_back(handle, text, true, &error), 0);
+	assert_int_equal(host_give_back(handle, text, true, true, &error), 0);
 	read_confs(after);
 	assert_string_equal(after, before);
 	IP_RUN(host_ns, "link", "del", "lk-gone");
@@ -339,10 +339,10 @@ static void test_adopted_comes_back(void **state)
 		assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 		/* what fails keeps nothing else, and is told */
 		fault_hook = refuse;
-		assert_int_equal(host_give_back(handle, text, true, &error), -EROFS);
+		assert_int_equal(host_give_back(handle, text, true, true, &error), -EROFS);
 		fault_hook = NULL;
 		error_clear(&error);
-		assert_int_equal(host_give_back(handle, text, true, &error), 0);
+		assert_int_equal(host_give_back(handle, text, true, true, &error), 0);
 		read_confs(after);
 		if (!added)
 			assert_string_equal(after, before);

@@ -298,6 +298,16 @@ class Namespaces(KernelTest):
         self.assertNotIn("rx_packets", self.bn("--json", "ps", "-v"))
 
 
+def sanitizer_of(library):
+    """What a program needs that was built without the sanitizer, and loads a library with it."""
+    with open(library, "rb") as file:
+        if b"__asan_init" not in file.read():
+            return {}
+    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], check=True,
+                             capture_output=True, text=True).stdout.strip()
+    return {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
+
+
 @for_each_backend
 class Replaced(KernelTest):
     def setUp(self):
@@ -307,7 +317,7 @@ class Replaced(KernelTest):
 
     def context(self):
         library = os.path.join(BUILD, ".libs", "libbridgenet.so.0")
-        environment = dict(os.environ, BRIDGENET_LIBRARY=library)
+        environment = dict(os.environ, BRIDGENET_LIBRARY=library, **sanitizer_of(library))
         process = self.host.popen(sys.executable, str(SOURCE / "tests/kernel/fixtures/context.py"),
                                   self.net.state, self.backend, stdin=subprocess.PIPE,
                                   stdout=subprocess.PIPE, text=True, env=environment)

@@ -491,6 +491,8 @@ static int attach_dead(bn_ctx *ctx)
 
 static void wait_for_the_end(void)
 {
+	if (write(ready[1], "", 1) != 1)
+		_exit(2);
 	pause();
 }
 
@@ -498,7 +500,9 @@ static void wait_for_the_end(void)
 static void leave_dead(int count)
 {
 	pid_t pids[DEAD];
+	char byte;
 
+	assert_int_equal(pipe(ready), 0);
 	for (int i = 0; i < count; i++) {
 		snprintf(dead_id, sizeof(dead_id), "dead%d", i);
 		pids[i] = fork();
@@ -510,15 +514,14 @@ static void leave_dead(int count)
 			_exit(1);
 		}
 		/* one after another, so that their order is known */
-		for (int j = 0; stage_count("operations") < (size_t)i + 2; j++) {
-			assert_in_range(j, 0, 6000);
-			usleep(10000);
-		}
+		assert_int_equal(read(ready[0], &byte, 1), 1);
 	}
 	for (int i = 0; i < count; i++) {
 		kill(pids[i], SIGKILL);
 		assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
 	}
+	close(ready[0]);
+	close(ready[1]);
 }
 
 /* All of them by one call. */
