@@ -428,19 +428,34 @@ static void add_state(struct lines *lines)
 
 /* ---- all of it ---- */
 
+static const char *const forwarding[] = { "/proc/sys/net/ipv4/ip_forward",
+					  "/proc/sys/net/ipv6/conf/all/forwarding" };
+
 static void add_forwarding(struct lines *lines)
 {
-	static const char *const paths[] = { "/proc/sys/net/ipv4/ip_forward",
-					     "/proc/sys/net/ipv6/conf/all/forwarding" };
 	char value[8] = "";
 
 	for (size_t i = 0; i < 2; i++) {
-		int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+		int fd = open(forwarding[i], O_RDONLY | O_CLOEXEC);
 
 		if (read(fd, value, 1) != 1)
 			abort();
 		close(fd);
-		add(lines, "%s %c", paths[i], value[0]);
+		add(lines, "%s %c", forwarding[i], value[0]);
+	}
+}
+
+void forwarding_restore(const char *seen)
+{
+	char line[64];
+
+	for (size_t i = 0; i < 2; i++) {
+		int fd = open(forwarding[i], O_WRONLY | O_CLOEXEC);
+
+		snprintf(line, sizeof(line), "%s 1\n", forwarding[i]);
+		if (write(fd, strstr(seen, line) ? "1" : "0", 1) != 1)
+			abort();
+		close(fd);
 	}
 }
 

@@ -60,11 +60,10 @@ void host_remove(void)
 
 int host_make(void)
 {
-	/* Forwarding that a network has turned on stays on. */
-	if (make_mounts() < 0 || system("ip link set lo up") != 0 ||
-	    system("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1") != 0)
+	if (make_mounts() < 0 || system("ip link set lo up") != 0)
 		return -1;
 	empty[0] = '\0';
+	forwarding_restore(empty);
 	if (touch_state() < 0)
 		return -1;
 	look(empty);
@@ -222,6 +221,7 @@ int world_restore(enum world world, const char *seen, const char *prepared)
 	bn_ctx_free(ctx);
 	if (r < 0)
 		return -1;
+	forwarding_restore(prepared);
 	look(now);
 	return strcmp(now, prepared) == 0 ? 0 : -1;
 }
@@ -243,6 +243,8 @@ int world_clear(char *what, size_t size)
 	if (links_stay)
 		system("for name in s0 s1 s2 s3; do for link in eth0 eth1; do "
 		       "ip -n $name link delete $link; done; done 2>/dev/null");
+	/* a network that has turned it on leaves it on */
+	forwarding_restore(empty);
 	if (r == 0) {
 		look(seen);
 		if (strcmp(seen, empty) == 0)

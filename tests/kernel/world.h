@@ -58,13 +58,15 @@ void look(char seen[static SEEN_MAX]);
 /* Is a rule that drops planned, and not in the kernel, although what it is about is there? what: the
  * first one. */
 bool missing_drops(char *what, size_t size);
+/* Forwarding as it is in what was seen. */
+void forwarding_restore(const char *seen);
 /* How many lines only one of them has; the first of those are written to text. */
 size_t differences(const char *before, const char *after, char *text, size_t size);
 
 /* ---- what is there when a verb begins ---- */
 
 enum world {
-	WORLD_EMPTY,   /* nothing, not even the base */
+	WORLD_EMPTY,   /* nothing, not even the base; forwarding is off */
 	WORLD_BARE,    /* network front */
 	WORLD_FULL,    /* and endpoints web, with ports, and db; network spare */
 	WORLD_FLUSHED, /* WORLD_FULL, and somebody has flushed all rules */
