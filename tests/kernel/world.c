@@ -60,7 +60,8 @@ void host_remove(void)
 
 int host_make(void)
 {
-	if (make_mounts() < 0 || system("ip link set lo up") != 0)
+	if (make_mounts() < 0 ||
+	    system("ip link set lo up; ip link add " HOST_BRIDGE " up type bridge") != 0)
 		return -1;
 	empty[0] = '\0';
 	forwarding_restore(empty);
@@ -163,17 +164,19 @@ static bool same_part(const char *a, const char *b, const char *prefix)
 
 static int remove_added(bn_ctx *ctx, const char *seen)
 {
-	static const char *const networks[] = { "back", "bridge" };
+	static const char *const networks[] = { "back", "bridge", "adopted" };
 	static const char *const endpoints[] = { "new", "served" };
 	char row[64];
 	int r = 0;
 
-	for (size_t i = 0; i < 2 && r == 0; i++) {
+	for (size_t i = 0; i < sizeof(networks) / sizeof(*networks) && r == 0; i++) {
 		snprintf(row, sizeof(row), "row network|%s|0|", networks[i]);
 		if (strstr(seen, row))
 			r = bn_network_delete(ctx, networks[i], BN_DELETE_ENDPOINTS);
+	}
+	for (size_t i = 0; i < sizeof(endpoints) / sizeof(*endpoints) && r == 0; i++) {
 		snprintf(row, sizeof(row), "row endpoint|front|%s|", endpoints[i]);
-		if (r == 0 && strstr(seen, row))
+		if (strstr(seen, row))
 			r = bn_endpoint_detach(ctx, "front", endpoints[i], 0);
 	}
 	return r;
@@ -228,7 +231,7 @@ int world_restore(enum world world, const char *seen, const char *prepared)
 
 int world_clear(char *what, size_t size)
 {
-	static const char *const names[] = { "front", "back", "spare", "bridge" };
+	static const char *const names[] = { "front", "back", "spare", "bridge", "adopted" };
 	static char seen[SEEN_MAX];
 	bn_ctx *ctx = context_new(PATIENCE_MS, true);
 	int r = 0;

@@ -39,6 +39,7 @@ extern struct setting setting;
 extern bool links_stay;
 #define STATE_DIR "/run/bn" /* there is a /run for each */
 #define SANDBOXES 4
+#define HOST_BRIDGE "host0" /* one that is there, and nobody's */
 
 /* Namespaces, mounts, sandboxes and a state of its own for the calling process, in place of those
  * that it may have. */

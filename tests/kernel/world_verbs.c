@@ -13,23 +13,22 @@ static const char *const subnets[][2] = {
 	{ "172.30.0.0/24", "fd00:30::/64" },
 	{ "172.31.0.0/24", "fd00:31::/64" },
 	{ "172.29.0.0/24", "fd00:29::/64" },
+	{ "172.28.0.0/24", "fd00:28::/64" },
 };
 
-/* An attach that makes `bridge` is two operations, and it may be seen between. */
 static void describe_network(const bn_network *network, char text[static ANSWER_MAX])
 {
-	bool made_on_use = strcmp(bn_network_name(network), "bridge") == 0;
 	size_t len = strlen(text);
 
 	snprintf(text + len, ANSWER_MAX - len, "%s %s %s %s %zu endpoints; ",
 		 bn_network_name(network), bn_network_bridge(network),
 		 bn_network_subnet_count(network) ? bn_network_subnet_at(network, 0) : "-",
 		 bn_network_subnet_count(network) > 1 ? bn_network_subnet_at(network, 1) : "-",
-		 made_on_use ? 0 : bn_network_endpoint_count(network));
+		 bn_network_endpoint_count(network));
 }
 
 static int create_network(bn_ctx *ctx, char text[static ANSWER_MAX], const char *name,
-			  const char *bridge, const char *const subnet[2])
+			  const char *bridge, const char *const subnet[2], uint32_t flags)
 {
 	bn_network *network = NULL;
 	bn_network_spec *spec;
@@ -43,7 +42,7 @@ static int create_network(bn_ctx *ctx, char text[static ANSWER_MAX], const char 
 		bn_network_spec_add_subnet(spec, subnet[0]);
 	if (setting.family != FAMILY_IPV4)
 		bn_network_spec_add_subnet(spec, subnet[1]);
-	r = bn_network_create(ctx, spec, 0, &network);
+	r = bn_network_create(ctx, spec, flags, &network);
 	if (r == 0)
 		describe_network(network, text);
 	bn_network_free(network);
@@ -53,23 +52,45 @@ static int create_network(bn_ctx *ctx, char text[static ANSWER_MAX], const char 
 
 static int create(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
-	return create_network(ctx, text, "front", "front0", subnets[0]);
+	return create_network(ctx, text, "front", "front0", subnets[0], 0);
 }
 
 static int create_back(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
-	return create_network(ctx, text, "back", "back0", subnets[1]);
+	return create_network(ctx, text, "back", "back0", subnets[1], 0);
 }
 
 static int create_spare(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
-	return create_network(ctx, text, "spare", "spare0", subnets[2]);
+	return create_network(ctx, text, "spare", "spare0", subnets[2], 0);
 }
 
 /* The subnet of another. */
 static int create_same(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
-	return create_network(ctx, text, "back", "back0", subnets[0]);
+	return create_network(ctx, text, "back", "back0", subnets[0], 0);
+}
+
+static int create_existing_ok(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return create_network(ctx, text, "front", "front0", subnets[0], BN_CREATE_EXISTING_OK);
+}
+
+/* The bridge is the host's. */
+static int create_adopting(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return create_network(ctx, text, "adopted", HOST_BRIDGE, subnets[3], 0);
+}
+
+static int get_network(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_network *network = NULL;
+	int r = bn_network_get(ctx, "front", 0, &network);
+
+	if (r == 0)
+		describe_network(network, text);
+	bn_network_free(network);
+	return r;
 }
 
 static int delete_front(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -227,19 +248,31 @@ static int detach_quick(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return bn_endpoint_detach(ctx, "front", "web", BN_DETACH_QUICK);
 }
 
-static int detach_both(bn_ctx *ctx, char text[static ANSWER_MAX])
+static int detach_web_and_db(bn_ctx *ctx, uint32_t flags)
 {
 	bn_name_list *names;
 	int r;
 
-	(void)text;
 	if (bn_name_list_new(&names) < 0)
 		abort();
 	bn_name_list_add(names, "web");
 	bn_name_list_add(names, "db");
-	r = bn_endpoints_detach(ctx, "front", names, 0);
+	r = bn_endpoints_detach(ctx, "front", names, flags);
 	bn_name_list_free(names);
 	return r;
+}
+
+static int detach_both(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return detach_web_and_db(ctx, 0);
+}
+
+/* The network goes with the last of them, and one that is empty goes as well. */
+static int detach_last(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return detach_web_and_db(ctx, BN_DETACH_DELETE_EMPTY | BN_DETACH_MISSING_OK);
 }
 
 /* ---- ports ---- */
@@ -366,6 +399,9 @@ const struct verb verbs[] = {
 	{ "create-back", { create_back }, EMPTY | BARE | FULL | FLUSHED, FLUSHED | FULL },
 	{ "create-same-subnet", { create_same }, EMPTY | BARE, 0 },
 	{ "create-spare", { create_spare }, 0, 0 },
+	{ "create-existing-ok", { create_existing_ok }, EMPTY | BARE | FULL, 0 },
+	{ "create-adopting", { create_adopting }, EMPTY | BARE, EMPTY },
+	{ "get-network", { get_network }, EMPTY | BARE | FULL, 0 },
 	{ "attach", { attach }, BARE | FULL, FULL },
 	{ "attach-ports", { attach_ports }, FULL | FLUSHED, FULL | FLUSHED },
 	{ "attach-bridge", { attach_bridge }, EMPTY | BARE | FULL, EMPTY | FULL },
@@ -375,6 +411,7 @@ const struct verb verbs[] = {
 	{ "detach-db", { detach_db }, FLUSHED, 0 },
 	{ "detach-quick", { detach_quick }, FULL, FULL },
 	{ "detach-several", { detach_both }, FULL, FULL },
+	{ "detach-delete-empty", { detach_last }, BARE | FULL, FULL },
 	{ "detach-and-attach", { detach, attach_moved }, FULL, 0 },
 	{ "publish", { publish }, FULL | FLUSHED, FULL },
 	{ "publish-pick", { publish_pick }, FULL, FULL },
