@@ -4,12 +4,17 @@
  * goes on. What both have answered, and all that the kernel and the state show, is as if one had run
  * after the other; the second may also have waited in vain. Then all goes away, and nothing stays.
  *
+ * A first that is made to fail stops at each step behind that one, and is as if it had not run. Where
+ * both fail they cross: the second stops before it is undone, until the first has ended.
+ *
  * Families and backends take turns over the pairs; with BN_SOAK=1 every pair runs with all of them.
  * BN_PAIRS is a regular expression of the pairs to run: full/detach/publish.
  */
 #include "../case.h"
 #include "world.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "firewall/firewall.h"
 
@@ -25,6 +31,7 @@
 #define SHORT_MS 150
 #define LONGER_MS 2000
 #define LONG_MS 20000
+#define STANDS_LONG_MS 1500 /* almost what a verb has for undoing */
 #define HANGS_S 60
 #define WHAT_MAX 4500
 #ifdef __SANITIZE_ADDRESS__
@@ -44,6 +51,7 @@ static size_t pairs_len;
 struct outcome {
 	struct answer first[ACTS_MAX], second[ACTS_MAX];
 	char seen[SEEN_MAX];
+	bool stood_long; /* the first, until its time to undo was over */
 };
 
 /* What is known of a pair. */
@@ -58,23 +66,38 @@ static struct expected expected[ORDERS][1u << ACTS_MAX];
 
 static struct shared {
 	char step[64]; /* where */
+	uint64_t stood_ms;
 	struct answer first[ACTS_MAX], second[ACTS_MAX];
 } * shared;
 static struct totals {
 	size_t steps, in_vain;
 } * totals;
-static size_t steps_left;
-static int stopped[2], go_on[2];
+struct course {
+	const struct verb *verb;
+	size_t steps_left; /* until it stops; behind the one that fails, if one does */
+	bool failed;
+	int stopped[2], go_on[2];
+};
+static struct course *course; /* of this process */
 
-static int stop_at_step(const char *step)
+static int at_step(const char *step)
 {
+	const char *fails = course->verb->fails;
 	char byte;
 
 	/* what the kernel is asked for is a step already */
-	if (strncmp(step, "netlink.", 8) == 0 || steps_left-- != 0)
+	if (strncmp(step, "netlink.", 8) == 0)
 		return 0;
-	snprintf(shared->step, sizeof(shared->step), "%s", step);
-	if (write(stopped[1], "", 1) != 1 || read(go_on[0], &byte, 1) != 1)
+	if (fails && !course->failed) {
+		course->failed = strcmp(step, fails) == 0;
+		return course->failed ? -EIO : 0;
+	}
+	if (course->steps_left-- != 0)
+		return 0;
+	/* that of the first is told */
+	if (!shared->step[0])
+		snprintf(shared->step, sizeof(shared->step), "%s", step);
+	if (write(course->stopped[1], "", 1) != 1 || read(course->go_on[0], &byte, 1) != 1)
 		_exit(1);
 	return 0;
 }
@@ -90,74 +113,84 @@ static bool by_state(const struct pair *pair)
 	return is(pair, "switch");
 }
 
-static pid_t fork_first(const struct pair *pair, size_t step)
+/* A process that runs a verb, and stops on its way. */
+static pid_t fork_course(struct course *own, uint32_t timeout_ms, bool by_state,
+			 struct answer answers[static ACTS_MAX])
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	if (pipe2(own->stopped, O_CLOEXEC) < 0 || pipe2(own->go_on, O_CLOEXEC) < 0)
+		abort();
+	pid = fork();
 	if (pid < 0)
 		abort();
-	if (pid)
+	if (pid) {
+		close(own->stopped[1]);
+		close(own->go_on[0]);
 		return pid;
+	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	close(stopped[0]);
-	close(go_on[1]);
-	steps_left = step;
-	fault_hook = stop_at_step;
-	verb_run(pair->first, LONG_MS, by_state(pair), 0, shared->first);
-	_exit(0);
-}
-
-static pid_t fork_second(const struct pair *pair, uint32_t timeout_ms)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		abort();
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	verb_run(pair->second, timeout_ms, by_state(pair), 0, shared->second);
+	close(own->stopped[0]);
+	close(own->go_on[1]);
+	course = own;
+	fault_hook = at_step;
+	verb_run(own->verb, timeout_ms, by_state, 0, answers);
 	_exit(0);
 }
 
 /* 1 when it stopped, 0 when it has ended before, -1 when neither. */
-static int wait_for_stop(void)
+static int wait_for_stop(const struct course *other)
 {
-	struct pollfd pollfd = { .fd = stopped[0], .events = POLLIN };
+	struct pollfd pollfd = { .fd = other->stopped[0], .events = POLLIN };
 
 	if (poll(&pollfd, 1, HANGS_S * 1000) <= 0)
 		return -1;
 	return pollfd.revents & POLLIN ? 1 : 0;
 }
 
-/* Both; 1 when the step was there, 0 when the first has fewer, -1 with *ret_how. */
-static int run_beside(const struct pair *pair, size_t step, uint32_t timeout_ms,
-		      const char **ret_how)
+/* To its end, if it stopped. */
+static bool end_course(struct course *other, pid_t pid, const char *who, char what[static WHAT_MAX])
 {
-	pid_t first, second;
-	int r, status = 0;
+	int status;
 
-	*ret_how = NULL;
-	if (pipe(stopped) < 0 || pipe(go_on) < 0)
+	if (write(other->go_on[1], "", 1) < 0 && errno != EPIPE)
 		abort();
-	first = fork_first(pair, step);
-	close(stopped[1]);
-	close(go_on[0]);
-	r = wait_for_stop();
-	if (r > 0) {
-		second = fork_second(pair, timeout_ms);
-		status = wait_for(second, HANGS_S);
-		if (status)
-			*ret_how = status < 0 ? "the second hangs" : "the second crashes";
-		if (write(go_on[1], "", 1) != 1)
-			*ret_how = "the first is gone";
-	}
-	close(go_on[1]);
-	close(stopped[0]);
-	status = wait_for(first, HANGS_S);
+	close(other->go_on[1]);
+	close(other->stopped[0]);
+	status = wait_for(pid, HANGS_S);
 	if (status)
-		*ret_how = status < 0 ? "the first hangs" : "the first crashes";
-	return *ret_how ? -1 : r;
+		snprintf(what, WHAT_MAX, "the %s %s", who, status < 0 ? "hangs" : "crashes");
+	return status == 0;
+}
+
+/* Both; 1 when the step was there, 0 when the first has fewer, -1 with what. */
+static int run_beside(const struct pair *pair, size_t step, uint32_t timeout_ms,
+		      char what[static WHAT_MAX])
+{
+	struct course first = { .verb = pair->first, .steps_left = step };
+	bool cross = pair->second->fails;
+	struct course second = { .verb = pair->second, .steps_left = cross ? 0 : SIZE_MAX };
+	pid_t first_pid, second_pid;
+	uint64_t begun;
+	bool well = true;
+	int r;
+
+	/* one that has ended is told to go on, too */
+	signal(SIGPIPE, SIG_IGN);
+	first_pid = fork_course(&first, LONG_MS, by_state(pair), shared->first);
+	r = wait_for_stop(&first);
+	begun = clock_now_ms();
+	if (r > 0) {
+		second_pid = fork_course(&second, timeout_ms, by_state(pair), shared->second);
+		wait_for_stop(&second);
+		shared->stood_ms = clock_now_ms() - begun;
+		if (cross)
+			well = end_course(&first, first_pid, "first", what);
+		well = end_course(&second, second_pid, "second", what) && well;
+	}
+	if (r <= 0 || !cross)
+		well = end_course(&first, first_pid, "first", what) && well;
+	return well ? r : -1;
 }
 
 /* ---- one after the other ---- */
@@ -180,6 +213,16 @@ static bool prepare(const struct pair *pair)
 	return true;
 }
 
+/* One that fails at a step by itself has done nothing. */
+static void run_alone(const struct pair *pair, const struct verb *verb, unsigned int skip,
+		      struct answer answers[static ACTS_MAX])
+{
+	if (!verb->r)
+		verb_run(verb, LONG_MS, by_state(pair), skip, answers);
+	else
+		answers[0] = (struct answer){ .r = verb->r, .reason = BN_REASON_KERNEL };
+}
+
 static void compute_serial(const struct pair *pair, size_t position, unsigned int skip,
 			   struct outcome *outcome)
 {
@@ -188,9 +231,9 @@ static void compute_serial(const struct pair *pair, size_t position, unsigned in
 
 	if (!prepare(pair))
 		return;
-	verb_run(pair->first, LONG_MS, by_state(pair), ~before, outcome->first);
-	verb_run(pair->second, LONG_MS, by_state(pair), skip, outcome->second);
-	verb_run(pair->first, LONG_MS, by_state(pair), before, outcome->first);
+	run_alone(pair, pair->first, ~before, outcome->first);
+	run_alone(pair, pair->second, skip, outcome->second);
+	run_alone(pair, pair->first, before, outcome->first);
 	look(outcome->seen);
 	if (world_restore(pair->world, outcome->seen, prepared) < 0 && clear(what) < 0)
 		tell("# FAULT %s: %s and %s, one after the other (%zu): %s",
@@ -215,12 +258,13 @@ static bool same_answer(const struct answer *a, const struct answer *b)
 	return a->r == b->r && a->reason == b->reason && strcmp(a->text, b->text) == 0;
 }
 
-/* vain: acts of the second whose answer is that another was in the way. */
+/* a: beside each other; vain: acts of the second whose answer is that another was in the way. */
 static bool same_answers(const struct pair *pair, unsigned int vain, const struct outcome *a,
 			 const struct outcome *b)
 {
 	for (size_t i = 0; i < acts_of(pair->first); i++)
-		if (!same_answer(&a->first[i], &b->first[i]))
+		if (!same_answer(&a->first[i], &b->first[i]) &&
+		    !(a->stood_long && left_open(&a->first[i])))
 			return false;
 	for (size_t i = 0; i < acts_of(pair->second); i++)
 		if (!(vain & 1u << i) && !same_answer(&a->second[i], &b->second[i]))
@@ -320,13 +364,11 @@ static bool judge(const struct pair *pair, const struct outcome *outcome,
 
 /* ---- a pair ---- */
 
-static bool all_done(const struct pair *pair, const struct outcome *outcome)
+/* What was to come of it came, and it leaves nothing to the next call. */
+static bool is_done(const struct verb *verb, const struct answer *answers)
 {
-	for (size_t i = 0; i < acts_of(pair->first); i++)
-		if (outcome->first[i].r < 0)
-			return false;
-	for (size_t i = 0; i < acts_of(pair->second); i++)
-		if (outcome->second[i].r < 0)
+	for (size_t i = 0; i < acts_of(verb); i++)
+		if (answers[i].r < 0 && (answers[i].r != verb->r || left_open(&answers[i])))
 			return false;
 	return true;
 }
@@ -336,7 +378,6 @@ static int run_step(const struct pair *pair, size_t step, uint32_t timeout_ms,
 		    struct outcome *outcome, char what[static WHAT_MAX])
 {
 	unsigned int vain;
-	const char *how;
 	int r;
 
 	if (!prepare(pair)) {
@@ -344,15 +385,19 @@ static int run_step(const struct pair *pair, size_t step, uint32_t timeout_ms,
 		return -1;
 	}
 	memset(shared, 0, sizeof(*shared));
-	r = run_beside(pair, step, timeout_ms, &how);
+	r = run_beside(pair, step, timeout_ms, what);
 	memcpy(outcome->first, shared->first, sizeof(outcome->first));
 	memcpy(outcome->second, shared->second, sizeof(outcome->second));
+	outcome->stood_long = shared->stood_ms >= STANDS_LONG_MS;
 	vain = acts_in_vain(pair, outcome, false);
-	if (r < 0)
-		snprintf(what, WHAT_MAX, "%s", how);
 	/* what could not be undone in time is left to whoever comes next */
-	if (!all_done(pair, outcome) && touch_state() < 0 && r > 0) {
+	if ((!is_done(pair->first, outcome->first) || !is_done(pair->second, outcome->second)) &&
+	    touch_state() < 0 && r > 0) {
 		strcpy(what, "the next call fails");
+		r = -1;
+	}
+	if (r == 0 && step == 0) {
+		strcpy(what, "the first stops nowhere");
 		r = -1;
 	}
 	look(outcome->seen);
@@ -415,6 +460,12 @@ static void add_pairs(enum world world, size_t first, size_t second, const regex
 	snprintf(name, sizeof(name), "%s/%s/%s", world_names[world], verbs[first].name,
 		 verbs[second].name);
 	if (wanted && regexec(wanted, name, 0, NULL, 0) != 0)
+		return;
+	/* where one fails it is the first, unless both come to nothing */
+	if (verbs[second].fails && (!verbs[first].r || !verbs[second].r))
+		return;
+	/* what comes to nothing may be seen for a while */
+	if (world == WORLD_EMPTY && verbs[first].r && strcmp(verbs[second].name, "list-rules") == 0)
 		return;
 	if (backends == 1 &&
 	    (strcmp(verbs[first].name, "switch") == 0 || strcmp(verbs[second].name, "switch") == 0))

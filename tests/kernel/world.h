@@ -102,6 +102,8 @@ struct verb {
 	act_fn acts[ACTS_MAX]; /* most have one */
 	unsigned int worlds;   /* where it is worth trying */
 	unsigned int alone;    /* where it does its work when nothing comes between */
+	const char *fails;     /* the step that fails, once; NULL for most */
+	int r; /* and what comes of it: -EIO, and all is as before; 0, for it goes on */
 };
 extern const struct verb verbs[];
 extern const size_t verbs_len;

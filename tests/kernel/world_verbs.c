@@ -423,6 +423,17 @@ const struct verb verbs[] = {
 	{ "delete-endpoints", { delete_all }, BARE | FULL | FLUSHED, FULL | BARE },
 	{ "delete-and-create", { delete_all, create, attach_web }, BARE | FULL, 0 },
 	{ "switch", { move }, BARE | FULL, FULL },
+	/* those that fail */
+	{ "create-fails", { create }, EMPTY, 0, "settle", -EIO },
+	{ "create-back-fails", { create_back }, EMPTY | BARE | FULL, 0, "settle", -EIO },
+	{ "create-adopting-fails", { create_adopting }, EMPTY | BARE, 0, "settle", -EIO },
+	{ "attach-ports-fails", { attach_ports }, FULL | FLUSHED, 0, "settle", -EIO },
+	{ "attach-bridge-fails", { attach_bridge }, EMPTY | BARE | FULL, 0, "settle", -EIO },
+	{ "publish-fails", { publish }, FULL | FLUSHED, 0, "settle", -EIO },
+	{ "detach-retried", { detach }, FULL, 0, "finish", 0 },
+	{ "unpublish-retried", { unpublish }, FULL, 0, "finish", 0 },
+	{ "delete-retried", { delete_all }, BARE | FULL, 0, "finish", 0 },
+	/* those that only look */
 	{ "list-networks", { list_networks }, EMPTY | BARE | FULL, 0 },
 	{ "list-endpoints", { list_endpoints }, FULL, 0 },
 	{ "list-ports", { list_ports }, FULL, 0 },
