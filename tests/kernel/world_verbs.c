@@ -428,7 +428,7 @@ const struct verb verbs[] = {
 	{ "create-back-fails", { create_back }, EMPTY | BARE | FULL, 0, "settle", -EIO },
 	{ "create-adopting-fails", { create_adopting }, EMPTY | BARE, 0, "settle", -EIO },
 	{ "attach-ports-fails", { attach_ports }, FULL | FLUSHED, 0, "settle", -EIO },
-	{ "attach-bridge-fails", { attach_bridge }, EMPTY | BARE | FULL, 0, "settle", -EIO },
+	{ "attach-bridge-fails", { attach_bridge }, EMPTY | FULL, 0, "settle", -EIO },
 	{ "publish-fails", { publish }, FULL | FLUSHED, 0, "settle", -EIO },
 	{ "detach-retried", { detach }, FULL, 0, "finish", 0 },
 	{ "unpublish-retried", { unpublish }, FULL, 0, "finish", 0 },
