@@ -145,10 +145,10 @@ int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_fo
 int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6, struct error *error);
 /*
  * Give back what was found, where it is still what we set: what someone has changed since stays,
- * and what is gone is passed over. Forwarding of a family, and accept_ra with it, only where that is
- * asked for: another network may rely on it by now. A bridge that was down goes down again unless it has more
- * ports or addresses than it had; so after bridge_delete(). May be called again at any time after
- * it failed or died. -EROFS, -EACCES and the like, after all else was tried.
+ * and what is gone is passed over. Forwarding of a family, and accept_ra with it, only where that
+ * is asked for: another network may rely on it by now. A bridge that was down goes down again
+ * unless it has more ports or addresses than it had; so after bridge_delete(). May be called again
+ * at any time after it failed or died. -EROFS, -EACCES and the like, after all else was tried.
  */
 int host_give_back(struct link_handle *handle, const char *found, bool ipv4, bool ipv6,
 		   struct error *error);

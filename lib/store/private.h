@@ -180,8 +180,8 @@ int schema_empty(struct store *store, struct error *error);
 /* ---- generation ---- */
 
 int generation_open(struct store *store, struct error *error);
-/* What the file says, before a transaction begins: later it may have the number of a commit that the
- * transaction does not see. */
+/* What the file says, before a transaction begins: later it may have the number of a commit that
+ * the transaction does not see. */
 void generation_look(struct store *store);
 /* -EBADMSG if the state is older than it was. */
 int generation_check(struct store *store, struct error *error);
