@@ -37,7 +37,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #define STRIDE 10 /* it is the same code, and takes its time */
 #else
-#define STRIDE 3
+#define STRIDE 4
 #endif
 
 struct pair {
