@@ -23,8 +23,8 @@ static int is_nowhere(bn_ctx *ctx)
 	return r < 0 ? r : !recorded[0];
 }
 
-/* The transaction is open while the kernel is at work, unlike any other: so the state can't change
- * meanwhile, and whoever comes next finds the new backend. ret_left: what is to be taken out of the
+/* The transaction is open while the kernel is at work: so the state can't change meanwhile, and
+ * whoever comes next finds the new backend. ret_left: what is to be taken out of the
  * one that is left. 1 when there is nothing to move any more. */
 static int move_state(bn_ctx *ctx, struct firewall *target, const struct operation *operation,
 		      rule_vector *ret_left)

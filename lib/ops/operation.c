@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "ops/base.h"
+#include "ops/rows.h"
 
 #define IN_VAIN_MS 50 /* to forget what has waited for a lock in vain: not for that once more */
 
@@ -13,19 +14,29 @@ int result_prepare(bn_ctx *ctx, const struct result *result, const struct rows *
 	return result->prepare ? result->prepare(ctx, rows, result->snapshot) : 0;
 }
 
-int operation_settle(bn_ctx *ctx, const struct operation *operation)
+typedef int (*change_fn)(struct store *store, const struct operation *operation,
+			 struct error *error);
+
+/* A transaction about nothing but the operation. */
+static int transact(bn_ctx *ctx, const struct operation *operation, change_fn change,
+		    const char *step)
 {
 	int r;
 
 	r = store_begin(ctx->store, &ctx->error);
 	if (r >= 0)
-		r = store_operation_close(ctx->store, operation, &ctx->error);
+		r = change(ctx->store, operation, &ctx->error);
 	if (r >= 0)
-		r = FAULT("settle");
+		r = FAULT(step);
 	if (r >= 0)
 		r = store_commit(ctx->store, &ctx->error);
 	store_rollback(ctx->store);
 	return r;
+}
+
+int operation_settle(bn_ctx *ctx, const struct operation *operation)
+{
+	return transact(ctx, operation, store_operation_close, "settle");
 }
 
 /* ---- finishing ---- */
@@ -109,30 +120,17 @@ uint32_t undo_ms(const bn_ctx *ctx, int r)
 
 /* ---- a maker that failed ---- */
 
-static int turn_back(bn_ctx *ctx, const struct operation *operation)
-{
-	int r;
-
-	r = store_begin(ctx->store, &ctx->error);
-	if (r >= 0)
-		r = store_operation_turn_back(ctx->store, operation, &ctx->error);
-	if (r >= 0)
-		r = store_commit(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
-	return r;
-}
-
 static int undo(bn_ctx *ctx, const struct operation *operation)
 {
 	CLEANUP(removal_clear) struct removal removal = { 0 };
 	int r;
 
 	/* whoever makes the rule base again meanwhile leaves this out */
-	r = turn_back(ctx, operation);
+	r = transact(ctx, operation, store_operation_turn_back, "turn-back");
 	if (r >= 0)
 		r = removal_load(ctx, operation, &removal);
 	if (r >= 0)
-		r = removal_complete(ctx, &removal);
+		r = rows_complete(ctx, &removal.rows);
 	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
 }
 
@@ -188,21 +186,6 @@ int operation_fail(bn_ctx *ctx, const struct operation *operation, const struct 
 
 /* ---- a remover ---- */
 
-static int unmark(bn_ctx *ctx, const struct operation *operation)
-{
-	int r;
-
-	r = store_begin(ctx->store, &ctx->error);
-	if (r >= 0)
-		r = store_operation_abandon(ctx->store, operation, &ctx->error);
-	if (r >= 0)
-		r = FAULT("abandon");
-	if (r >= 0)
-		r = store_commit(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
-	return r;
-}
-
 int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
 			const struct removal *removal)
 {
@@ -218,7 +201,7 @@ int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
 	if (r == OPERATION_GONE)
 		again = 0;
 	else if (untouched)
-		again = unmark(ctx, operation);
+		again = transact(ctx, operation, store_operation_abandon, "abandon");
 	else
 		again = operations_finish(ctx, operation, 1, removal);
 	ctx_aside_end(ctx, &aside);

@@ -36,7 +36,7 @@ static int finish_one(bn_ctx *ctx, const struct operation *operation)
 		return finish_move(ctx, operation);
 	r = removal_load(ctx, operation, &removal);
 	if (r >= 0)
-		r = removal_complete(ctx, &removal);
+		r = rows_complete(ctx, &removal.rows);
 	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
 }
 
@@ -60,7 +60,7 @@ static int finish_together(bn_ctx *ctx, const operation_vector *operations)
 	for (size_t i = 0; i < operations->len && r >= 0; i++)
 		r = removal_load(ctx, &operations->items[i], &removal);
 	if (r >= 0)
-		r = removal_complete(ctx, &removal);
+		r = rows_complete(ctx, &removal.rows);
 	return r < 0 ? r : operations_finish(ctx, operations->items, operations->len, &removal);
 }
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ops/removal.h"
 
-#include <syslog.h>
-
 #include "base/fault.h"
 #include "ops/base.h"
 #include "ops/driver.h"
@@ -32,11 +30,6 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
 	if (!removal->networks || operation_removes(operation->kind))
 		return 0;
 	return store_operation_found(ctx->store, operation, &removal->found, &ctx->error);
-}
-
-int removal_complete(bn_ctx *ctx, struct removal *removal)
-{
-	return rows_complete(ctx, &removal->rows);
 }
 
 static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct rows *rows)

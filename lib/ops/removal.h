@@ -16,9 +16,8 @@ struct removal {
 void removal_clear(struct removal *removal);
 
 /* What an operation makes or removes. Appends, so that one removal can serve many operations that
- * make or remove endpoints, or ports alone; then it is completed by what all that belongs to. */
+ * make or remove endpoints, or ports alone; rows_complete() then adds what all that belongs to. */
 int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal *removal);
-int removal_complete(bn_ctx *ctx, struct removal *removal);
 
 /*
  * In the order that keeps drops in force longest: first what lets in (the ports, their flows), then

@@ -217,8 +217,8 @@ int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vect
 	return r < 0 ? r : append_endpoints(store, row, STORE_PENDING, endpoints, error);
 }
 
-int store_endpoint_get(struct store *store, const char *network, const char *id,
-		       struct endpoint *ret_endpoint, struct error *error)
+static int get_endpoint(struct store *store, const char *network, const char *id, bool to_change,
+			struct endpoint *ret_endpoint, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_look_up(store, STATEMENT_ENDPOINT_GET, VALUES(TEXT(network), TEXT(id)),
@@ -226,25 +226,24 @@ int store_endpoint_get(struct store *store, const char *network, const char *id,
 
 	if (r < 0)
 		return r;
+	if (r > 0 && to_change &&
+	    (sqlite3_column_int(row, PENDING) || sqlite3_column_int64(row, REMOVAL)))
+		return endpoint_busy_error(network, id, error);
 	if (r == 0 || sqlite3_column_int(row, PENDING))
 		return endpoint_unknown_error(network, id, error);
 	return read_endpoint(store, row, ret_endpoint, error);
 }
 
+int store_endpoint_get(struct store *store, const char *network, const char *id,
+		       struct endpoint *ret_endpoint, struct error *error)
+{
+	return get_endpoint(store, network, id, false, ret_endpoint, error);
+}
+
 int store_endpoint_use(struct store *store, const char *network, const char *id,
 		       struct endpoint *ret_endpoint, struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_look_up(store, STATEMENT_ENDPOINT_GET, VALUES(TEXT(network), TEXT(id)),
-				  &row, error);
-
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return endpoint_unknown_error(network, id, error);
-	if (sqlite3_column_int(row, PENDING) || sqlite3_column_int64(row, REMOVAL))
-		return endpoint_busy_error(network, id, error);
-	return read_endpoint(store, row, ret_endpoint, error);
+	return get_endpoint(store, network, id, true, ret_endpoint, error);
 }
 
 int endpoint_find(struct store *store, const char *network, const char *id,

@@ -4,8 +4,8 @@
  *
  * A change that needs the kernel runs in two short transactions: one reserves (rows that belong to
  * an open operation), then the kernel is changed, then one settles. An operation is owned by the
- * process that opened it for as long as it holds a lock on it, which the kernel drops with the
- * process; so what a dead process left is told from what a live one is doing.
+ * process that opened it for as long as that lives and holds a lock on it, which the kernel drops
+ * with the process; so what a dead process left is told from what a live one is doing.
  */
 #ifndef BN_STORE_STORE_H
 #define BN_STORE_STORE_H
@@ -36,8 +36,9 @@ bool store_is_stale(struct store *store);
  * it. */
 int store_check(struct store *store, struct error *error);
 
-/* A short write transaction. Between begin and commit no call to the kernel's network. Waits for
- * other writers until the deadline: -ETIMEDOUT. Reads outside see committed state. */
+/* A short write transaction. Between begin and commit the kernel is asked little, and changed only
+ * by what must be alone: the rule base, a move, the host's settings. Waits for other writers until
+ * the deadline: -ETIMEDOUT. Reads outside see committed state. */
 int store_begin(struct store *store, struct error *error);
 int store_commit(struct store *store, struct error *error);
 /* One that only reads: until store_rollback() all queries see one state. */
