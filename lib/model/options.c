@@ -42,12 +42,17 @@ struct known_option {
 	bool (*is_legal)(const char *value); /* NULL: any value, or one of `words` */
 	const char *legal;                   /* for a sentence; NULL: the words */
 	const char *const *words;            /* the values of the enum, in its order, and NULL */
+	uint32_t first, last;                /* of a number; last 0: it is none */
+	uint32_t number;                     /* unless one is given */
 	size_t field;                        /* where it goes in the policy */
 };
 
 /* clang-format off */
 #define WORDS(...) .words = (const char *const[]){ __VA_ARGS__, NULL }
+#define NUMBER(from, to, default_) .first = from, .last = to, .number = default_, \
+				   .legal = "a number from " #from " to " #to
 #define NETWORK(name) .field = offsetof(struct network_policy, name)
+#define ENDPOINT(name) .field = offsetof(struct endpoint_policy, name)
 #define CONTEXT(name) .field = offsetof(struct context_policy, name)
 
 static const struct known_option known_options[] = {
@@ -57,16 +62,22 @@ static const struct known_option known_options[] = {
 	{ OPTION_NETWORK, "masquerade", WORDS("yes"), NETWORK(masquerade) },
 	{ OPTION_NETWORK, "gateway-mode-ipv4", WORDS("nat"), NETWORK(gateway_mode_ipv4) },
 	{ OPTION_NETWORK, "gateway-mode-ipv6", WORDS("nat"), NETWORK(gateway_mode_ipv6) },
+	{ OPTION_NETWORK, "advertise-count", NUMBER(0, 3, 1), NETWORK(advertise_count) },
+	{ OPTION_NETWORK, "advertise-interval-ms", NUMBER(100, 2000, 1000),
+	  NETWORK(advertise_interval_ms) },
 
 	{ OPTION_ENDPOINT, "label.", .is_legal = NULL },
 	{ OPTION_ENDPOINT, "hostname", .is_legal = is_host_name,
 	  .legal = "a host name: letters, digits and '-' in parts joined by '.', 63 bytes at "
 		   "most" },
+	{ OPTION_ENDPOINT, "default-route", WORDS("yes", "no"), ENDPOINT(default_route) },
+	{ OPTION_ENDPOINT, "metric", NUMBER(1, 4294967295, 0), ENDPOINT(metric) },
 
 	{ OPTION_CONTEXT, "iptables.comments", WORDS("no", "yes"), CONTEXT(iptables_comments),
 	  .legal = "yes or no" },
 	{ OPTION_CONTEXT, "iptables.lock-file", .is_legal = is_path, .legal = "an absolute path" },
 	{ OPTION_CONTEXT, "state.take-over", WORDS("no", "if-gone", "yes"), CONTEXT(take_over) },
+	{ OPTION_CONTEXT, "sandbox-ipv6", WORDS("off", "leave"), CONTEXT(sandbox_ipv6) },
 };
 /* clang-format on */
 
@@ -243,24 +254,70 @@ static int find_word(const char *const *words, const char *value)
 	return -1;
 }
 
+/* Decimal digits, and no more of them than are needed. */
+static int parse_number(const char *value, uint32_t *ret_number)
+{
+	unsigned long long number = 0;
+	size_t len = strlen(value);
+
+	if (len == 0 || len > 10 || (len > 1 && value[0] == '0'))
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++) {
+		if (value[i] < '0' || value[i] > '9')
+			return -EINVAL;
+		number = number * 10 + (unsigned long long)(value[i] - '0');
+	}
+	if (number > UINT32_MAX)
+		return -EINVAL;
+	*ret_number = (uint32_t)number;
+	return 0;
+}
+
+/* false if the value is none of those that the option can have. */
+static bool decide(const struct known_option *known, const char *value, uint8_t *policy)
+{
+	uint32_t number;
+	int word;
+
+	if (known->is_legal && !known->is_legal(value))
+		return false;
+	if (known->last) {
+		if (parse_number(value, &number) < 0 || number < known->first ||
+		    number > known->last)
+			return false;
+		memcpy(policy + known->field, &number, sizeof(number));
+	}
+	if (known->words) {
+		word = find_word(known->words, value);
+		if (word < 0)
+			return false;
+		policy[known->field] = (uint8_t)word;
+	}
+	return true;
+}
+
+static void set_defaults(const struct options *options, enum option_scope scope, uint8_t *policy)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(known_options); i++) {
+		const struct known_option *known = &known_options[i];
+
+		if (known->scope == scope && known->last && !options_get(options, known->key))
+			memcpy(policy + known->field, &known->number, sizeof(known->number));
+	}
+}
+
 int options_check(const struct options *options, enum option_scope scope, void *ret_policy,
 		  struct error *error)
 {
+	set_defaults(options, scope, ret_policy);
 	for (size_t i = 0; i < options->len; i++) {
 		const struct option *option = &options->items[i];
 		const struct known_option *known = known_option_find(scope, option->key);
-		int word;
 
 		if (!known)
 			return unknown_error(option->key, scope, error);
-		if (known->is_legal && !known->is_legal(option->value))
+		if (!decide(known, option->value, ret_policy))
 			return value_error(option, known, error);
-		if (!known->words)
-			continue;
-		word = find_word(known->words, option->value);
-		if (word < 0)
-			return value_error(option, known, error);
-		((uint8_t *)ret_policy)[known->field] = (uint8_t)word;
 	}
 	return 0;
 }

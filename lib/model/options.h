@@ -22,7 +22,8 @@ struct options {
 
 /*
  * What options decide, typed once, when a spec is judged or a row is read: what has a few values
- * goes by these, and nothing looks at its text. The first value of each is the default.
+ * goes by these, what is a number by that, and nothing looks at its text. The first value of each
+ * enum is the default; those of numbers are in the table.
  */
 enum internal { INTERNAL_NO };
 enum icc { ICC_YES };
@@ -31,13 +32,22 @@ enum gateway_mode { GATEWAY_MODE_NAT };
 struct network_policy {
 	uint8_t internal, icc, masquerade;            /* of these enums */
 	uint8_t gateway_mode_ipv4, gateway_mode_ipv6; /* enum gateway_mode */
+	uint32_t advertise_count, advertise_interval_ms;
+};
+
+enum default_route { DEFAULT_ROUTE_YES, DEFAULT_ROUTE_NO };
+struct endpoint_policy {
+	uint8_t default_route; /* enum default_route */
+	uint32_t metric;       /* 0: none was asked for */
 };
 
 enum comments { COMMENTS_NO, COMMENTS_YES };
 enum take_over { TAKE_OVER_NO, TAKE_OVER_IF_GONE, TAKE_OVER_YES };
+enum sandbox_ipv6 { SANDBOX_IPV6_OFF, SANDBOX_IPV6_LEAVE };
 struct context_policy {
 	uint8_t iptables_comments; /* enum comments */
 	uint8_t take_over;         /* enum take_over */
+	uint8_t sandbox_ipv6;      /* enum sandbox_ipv6 */
 };
 
 /* Set or replace. -EINVAL for a key or value with a control character, -ENOMEM. No look at the
@@ -48,8 +58,8 @@ int options_copy(struct options *dst, const struct options *src);
 void options_clear(struct options *options);
 
 /* Every key must be in the table for that scope and its value legal; those that decide something go
- * into *ret_policy, a struct network_policy or context_policy, NULL for endpoints. -ENOTSUP with
- * BN_REASON_OPTION_UNKNOWN, or -EINVAL. */
+ * into *ret_policy, the scope's, and so do the defaults of numbers that are not given. -ENOTSUP
+ * with BN_REASON_OPTION_UNKNOWN, or -EINVAL. */
 int options_check(const struct options *options, enum option_scope scope, void *ret_policy,
 		  struct error *error);
 

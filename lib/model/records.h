@@ -52,6 +52,7 @@ struct endpoint {
 	uint32_t mtu;
 	struct prefix ipv4, ipv6; /* address with the subnet's length; family 0: none */
 	int gateway_priority;
+	uint32_t metric;   /* of its default routes; 0: it has none */
 	uint64_t sequence; /* order of attaching */
 	bool leaving;      /* an operation is about to remove it */
 	VECTOR(struct route) routes;

@@ -22,6 +22,7 @@ enum {
 	ROUTES,
 	OPTIONS,
 	SANDBOX_COOKIE,
+	METRIC,
 	PENDING,
 	OPERATION,
 	REMOVAL
@@ -122,6 +123,7 @@ static int read_endpoint_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 	endpoint->sandbox_cookie = (uint64_t)sqlite3_column_int64(row, SANDBOX_COOKIE);
 	endpoint->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
 	endpoint->gateway_priority = sqlite3_column_int(row, GATEWAY_PRIORITY);
+	endpoint->metric = (uint32_t)sqlite3_column_int64(row, METRIC);
 	if (r == 0)
 		r = read_mac(column_text(row, MAC), endpoint->mac);
 	if (r == 0)
@@ -276,15 +278,15 @@ static int insert_endpoint(struct store *store, int64_t operation, struct endpoi
 		return error_oom(error);
 	if (memcmp(endpoint->mac, no_mac, MAC_LEN) != 0)
 		mac_format(endpoint->mac, mac);
-	r = statement_run(store, STATEMENT_ENDPOINT_INSERT,
-			  VALUES(TEXT(endpoint->network), TEXT(endpoint->id),
-				 TEXT(endpoint->sandbox), INT(endpoint->sandbox_device),
-				 INT(endpoint->sandbox_inode), TEXT(endpoint->interface),
-				 TEXT(endpoint->host_interface), TEXT(mac), INT(endpoint->mtu),
-				 PREFIX(&endpoint->ipv4), PREFIX(&endpoint->ipv6),
-				 INT(endpoint->gateway_priority), TEXT(routes), TEXT(options),
-				 INT(endpoint->sandbox_cookie), INT(operation)),
-			  error);
+	r = statement_run(
+		store, STATEMENT_ENDPOINT_INSERT,
+		VALUES(TEXT(endpoint->network), TEXT(endpoint->id), TEXT(endpoint->sandbox),
+		       INT(endpoint->sandbox_device), INT(endpoint->sandbox_inode),
+		       TEXT(endpoint->interface), TEXT(endpoint->host_interface), TEXT(mac),
+		       INT(endpoint->mtu), PREFIX(&endpoint->ipv4), PREFIX(&endpoint->ipv6),
+		       INT(endpoint->gateway_priority), TEXT(routes), TEXT(options),
+		       INT(endpoint->sandbox_cookie), INT(endpoint->metric), INT(operation)),
+		error);
 	if (r == 0)
 		endpoint->sequence = (uint64_t)sqlite3_last_insert_rowid(store->database);
 	return r;

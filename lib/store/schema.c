@@ -85,8 +85,16 @@ static const char version_2[] =
 	"ALTER TABLE endpoints ADD COLUMN sandbox_cookie INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE networks ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;";
 
+/*
+ * endpoints.metric is that of the default routes, 0 for none: those of an earlier version had one
+ * without a metric, or none. A MAC is looked for when one is given.
+ */
+static const char version_3[] =
+	"ALTER TABLE endpoints ADD COLUMN metric INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX endpoints_mac ON endpoints (network, mac);";
+
 /* From each version to the next. */
-static const char *const migrations[] = { version_1, version_2 };
+static const char *const migrations[] = { version_1, version_2, version_3 };
 
 static int execute(struct store *store, const char *text, struct error *error)
 {

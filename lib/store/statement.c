@@ -18,7 +18,7 @@
 #define ENDPOINT_VALUES                                                             \
 	"network, id, sandbox, sandbox_device, sandbox_inode, interface, "          \
 	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, " \
-	"sandbox_cookie"
+	"sandbox_cookie, metric"
 #define ENDPOINT_COLUMNS "sequence, " ENDPOINT_VALUES ", " PENDING ", operation, removal"
 
 /* Endpoints outside, ports inside: both indexes then give the order of the listing. */
@@ -121,7 +121,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ENDPOINT_INSERT] =
 		"INSERT INTO endpoints (" ENDPOINT_VALUES ", operation) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-		"?16)",
+		"?16, ?17)",
 	[STATEMENT_ENDPOINT_MARK] = "UPDATE endpoints SET removal = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE operation = ?1 OR removal = ?1",

@@ -82,7 +82,11 @@ static void test_options_parse(void **state)
 static int check_one(enum option_scope scope, const char *key, const char *value,
 		     struct error *error)
 {
-	struct network_policy policy = { 0 };
+	union {
+		struct network_policy network;
+		struct endpoint_policy endpoint;
+		struct context_policy context;
+	} policy = { 0 };
 	struct options options = { 0 };
 	int r;
 
@@ -103,11 +107,12 @@ static void test_options_table(void **state)
 	assert_error(check_one(OPTION_NETWORK, "hostname", "web", &error), -ENOTSUP,
 		     BN_REASON_OPTION_UNKNOWN, error,
 		     "option 'hostname' is not known for a network; it takes label.NAME, internal, "
-		     "icc, masquerade, gateway-mode-ipv4 and gateway-mode-ipv6");
-	assert_error(
-		check_one(OPTION_ENDPOINT, "host", "web", &error), -ENOTSUP,
-		BN_REASON_OPTION_UNKNOWN, error,
-		"option 'host' is not known for an endpoint; it takes label.NAME and hostname");
+		     "icc, masquerade, gateway-mode-ipv4, gateway-mode-ipv6, advertise-count and "
+		     "advertise-interval-ms");
+	assert_error(check_one(OPTION_ENDPOINT, "host", "web", &error), -ENOTSUP,
+		     BN_REASON_OPTION_UNKNOWN, error,
+		     "option 'host' is not known for an endpoint; it takes label.NAME, hostname, "
+		     "default-route and metric");
 	assert_int_equal(check_one(OPTION_NETWORK, "label.", "x", NULL), -ENOTSUP);
 	assert_int_equal(check_one(OPTION_NETWORK, "label", "x", NULL), -ENOTSUP);
 	assert_int_equal(check_one(OPTION_NETWORK, "Label.x", "x", NULL), -ENOTSUP);
@@ -151,6 +156,37 @@ static void test_policy_is_typed(void **state)
 	options_clear(&options);
 }
 
+static void test_numbers(void **state)
+{
+	static const char *const bad[] = { "",    "-1",  "+1",         "00",
+					   "007", " 1",  "1 ",         "4",
+					   "0x1", "1.0", "4294967296", "99999999999999999999",
+					   "a",   "1a",  "01",         "1e0" };
+	struct network_policy policy = { 0 };
+	struct endpoint_policy endpoint = { .metric = 7 };
+	struct options options = { 0 };
+	struct error error = { 0 };
+
+	(void)state;
+	assert_int_equal(options_check(&options, OPTION_ENDPOINT, &endpoint, NULL), 0);
+	assert_int_equal(endpoint.metric, 0);
+	assert_int_equal(options_check(&options, OPTION_NETWORK, &policy, NULL), 0);
+	assert_int_equal(policy.advertise_count, 1);
+	assert_int_equal(policy.advertise_interval_ms, 1000);
+	assert_int_equal(options_set(&options, "advertise-count", "0"), 0);
+	assert_int_equal(options_check(&options, OPTION_NETWORK, &policy, NULL), 0);
+	assert_int_equal(policy.advertise_count, 0);
+	options_clear(&options);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (check_one(OPTION_NETWORK, "advertise-count", bad[i], NULL) != -EINVAL)
+			fail_msg("'%s' was taken", bad[i]);
+	assert_int_equal(check_one(OPTION_ENDPOINT, "metric", "4294967295", NULL), 0);
+	assert_int_equal(check_one(OPTION_ENDPOINT, "metric", "0", NULL), -EINVAL);
+	assert_error(check_one(OPTION_ENDPOINT, "metric", "4294967296", &error), -EINVAL,
+		     BN_REASON_INVALID, error,
+		     "option metric can't be '4294967296'; give a number from 1 to 4294967295");
+}
+
 static void test_options_of_a_context(void **state)
 {
 	char path[4097];
@@ -179,7 +215,7 @@ static void test_options_of_a_context(void **state)
 	assert_error(check_one(OPTION_CONTEXT, "label.x", "x", &error), -ENOTSUP,
 		     BN_REASON_OPTION_UNKNOWN, error,
 		     "option 'label.x' is not known for a context; it takes iptables.comments, "
-		     "iptables.lock-file and state.take-over");
+		     "iptables.lock-file, state.take-over and sandbox-ipv6");
 	assert_int_equal(check_one(OPTION_NETWORK, "iptables.comments", "yes", NULL), -ENOTSUP);
 	assert_int_equal(check_one(OPTION_ENDPOINT, "iptables.comments", "yes", NULL), -ENOTSUP);
 }
@@ -223,6 +259,7 @@ int main(void)
 		cmocka_unit_test(test_options_table),
 		cmocka_unit_test(test_policy_of_a_network),
 		cmocka_unit_test(test_policy_is_typed),
+		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_options_of_a_context),
 		cmocka_unit_test(test_hostname),
 	};
