@@ -247,6 +247,7 @@ const char *bn_reason_name(int reason)
 		[BN_REASON_BUSY] = "BUSY",
 		[BN_REASON_CANCELLED] = "CANCELLED",
 		[BN_REASON_UNKNOWN_OUTCOME] = "UNKNOWN_OUTCOME",
+		[BN_REASON_METRIC_NONE_FREE] = "METRIC_NONE_FREE",
 	};
 
 	if (reason < 0 || (size_t)reason >= ARRAY_SIZE(names) || !names[reason])

@@ -5,10 +5,6 @@
 
 #include "link/private.h"
 
-/* IFA_PROTO of an address that we gave to someone else's bridge (Linux 5.18; an older kernel drops
- * the mark, and then the address stays when the network goes). The kernel uses those up to 3. */
-#define ADDRESS_OURS 0xb2
-
 /* An alternative name of someone else's bridge says that it was us who set route_localnet. */
 #define LOCALNET_MARK_MAX (IFNAMSIZ + 32)
 static const char *localnet_mark(const char *bridge, char mark[static LOCALNET_MARK_MAX])
@@ -129,12 +125,12 @@ static int address_bridge(struct link_handle *handle, const struct bridge_config
 		struct prefix address = gateway_prefix(subnets[i]);
 
 		if (has_family(subnets[i]))
-			rtnl_add_address(&batch, RTM_NEWADDR, index, &address, ADDRESS_OURS);
+			rtnl_add_address(&batch, RTM_NEWADDR, index, &address, PROTOCOL_OURS);
 	}
 	/* Without a link-local address the host can't look for neighbours of packets it forwards,
 	 * and the kernel's own would be tentative for a second. */
 	if (has_family(&config->ipv6))
-		rtnl_add_address(&batch, RTM_NEWADDR, index, &local, ADDRESS_OURS);
+		rtnl_add_address(&batch, RTM_NEWADDR, index, &local, PROTOCOL_OURS);
 	rtnl_add_link_up(&batch, index);
 	if (has_family(&config->ipv6))
 		rtnl_watch_address(handle, index, &config->ipv6.gateway);
@@ -262,7 +258,8 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 
 		if (!has_family(subnets[i]) || find_address(&addresses, &address))
 			continue;
-		rtnl_add_address(&batch, RTM_NEWADDR, info.interface.index, &address, ADDRESS_OURS);
+		rtnl_add_address(&batch, RTM_NEWADDR, info.interface.index, &address,
+				 PROTOCOL_OURS);
 		if (address.addr.family == AF_INET6)
 			rtnl_watch_address(handle, info.interface.index, &address.addr);
 	}
@@ -303,7 +300,7 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 		const struct address_info *found =
 			has_family(subnets[i]) ? find_address(&addresses, &address) : NULL;
 
-		if (found && found->protocol == ADDRESS_OURS)
+		if (found && found->protocol == PROTOCOL_OURS)
 			rtnl_add_address(&batch, RTM_DELADDR, info->interface.index, &address, 0);
 	}
 	*changed |= batch.len > 0;

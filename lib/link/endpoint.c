@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/veth.h>
 
 #include "link/private.h"
@@ -181,15 +182,22 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 }
 
 /* Here and in what follows: `passed` is -EEXIST when all is done again, as an answer was lost. */
-static int address_interface(struct link_handle *inside, const struct endpoint *endpoint,
+static int address_interface(struct link_handle *inside, const struct link_endpoint_config *config,
 			     uint32_t index, int passed, struct error *error)
 {
+	const struct endpoint *endpoint = config->endpoint;
+	/* A link that is cut off is passed over. The other has no effect before the next change of
+	 * the link's address, which is link_announce()'s. */
+	const int conf[][2] = {
+		{ IPV4_DEVCONF_IGNORE_ROUTES_WITH_LINKDOWN, 1 },
+		{ IPV4_DEVCONF_ARP_NOTIFY, config->announces },
+	};
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
 	rtnl_add_link_up(&batch, LOOPBACK_INDEX);
 	/* By itself, as the kernel would look at IFF_UP before it. */
-	if (!endpoint->ipv6.addr.family && knows_ipv6(inside, endpoint)) {
+	if (config->leaves_ipv6 && !endpoint->ipv6.addr.family && knows_ipv6(inside, endpoint)) {
 		rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
 		rtnl_put_no_addr_gen(&batch);
 	}
@@ -198,6 +206,7 @@ static int address_interface(struct link_handle *inside, const struct endpoint *
 	if (endpoint->ipv6.addr.family)
 		rtnl_add_address(&batch, RTM_NEWADDR, index, &endpoint->ipv6, 0);
 	rtnl_add_link_up(&batch, index);
+	rtnl_put_ipv4_conf(&batch, conf, ARRAY_SIZE(conf));
 	r = FAULT("link.endpoint.address");
 	if (r == 0)
 		r = rtnl_run_passing(inside, &batch, passed);
@@ -222,8 +231,12 @@ static int add_static_routes(struct link_handle *inside, const struct endpoint *
 		if (len > RTNL_BATCH_MAX)
 			len = RTNL_BATCH_MAX;
 		for (size_t i = 0; i < len; i++)
-			rtnl_add_route(&batch, NLM_F_EXCL, index, &routes[i].destination,
-				       &routes[i].gateway);
+			rtnl_add_route(&batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
+				       &(struct rtnl_route){
+					       .destination = &routes[i].destination,
+					       .gateway = &routes[i].gateway,
+					       .index = index,
+				       });
 		r = rtnl_run_passing(inside, &batch, passed);
 		if (r < 0 && batch.failed == batch.len)
 			return rtnl_failure(error, &batch, r, "set the routes of endpoint %s",
@@ -239,40 +252,8 @@ static int add_static_routes(struct link_handle *inside, const struct endpoint *
 	return 0;
 }
 
-/* gateways of family 0 are passed over. */
-static int replace_default_routes(struct link_handle *inside, const char *interface, uint32_t index,
-				  const struct addr *ipv4, const struct addr *ipv6,
-				  struct error *error)
-{
-	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-	char gateway[ADDR_TEXT_MAX];
-	int r;
-
-	if (ipv4->family)
-		rtnl_add_route(&batch, NLM_F_REPLACE, index, NULL, ipv4);
-	if (ipv6->family)
-		rtnl_add_route(&batch, NLM_F_REPLACE, index, NULL, ipv6);
-	if (!batch.len && !batch.error)
-		return 0;
-	r = rtnl_run_step(inside, &batch, "link.route.default");
-	if (r == 0)
-		return 0;
-	addr_format(ipv4->family && batch.failed == 0 ? ipv4 : ipv6, gateway);
-	return rtnl_failure(error, &batch, r, "set the default route via %s over %s", gateway,
-			    interface);
-}
-
-/* Container runtimes turn IPv6 off in their namespaces; it is needed on this interface. */
-static int enable_ipv6(const struct sandbox *sandbox, const struct endpoint *endpoint,
-		       struct link_handle *inside, struct error *error)
-{
-	CLEANUP_RTNL struct link_handle second = { .fd = -1 };
-
-	return sandbox_link_open(sandbox, endpoint->interface, inside->deadline, &second, error);
-}
-
 static int configure_sandbox(struct link_handle *inside, const struct link_endpoint_config *config,
-			     int passed, struct error *error)
+			     int passed, uint32_t *metric, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
 	uint32_t index = rtnl_link_index(inside, endpoint->interface);
@@ -284,13 +265,14 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 				 endpoint->interface, endpoint->id);
 	if (endpoint->ipv6.addr.family)
 		rtnl_watch_address(inside, index, &endpoint->ipv6.addr);
-	r = address_interface(inside, endpoint, index, passed, error);
+	r = address_interface(inside, config, index, passed, error);
 	if (r == 0)
 		r = add_static_routes(inside, endpoint, index, passed, error);
-	/* Last, since it takes the place of a route that deleting the link won't bring back. */
+	/* Before the route that may be a better one than what the others use. */
 	if (r == 0)
-		r = replace_default_routes(inside, endpoint->interface, index,
-					   &config->gateway_ipv4, &config->gateway_ipv6, error);
+		r = routes_sync_sources(inside, config->sources, error);
+	if (r == 0)
+		r = routes_add_default(inside, config, index, passed, metric, error);
 	if (r < 0)
 		return r;
 	rtnl_settle_carrier(inside, endpoint->interface);
@@ -302,60 +284,62 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 /* The socket is closed when an answer on it is lost: all is done again by another. What fails in
  * the end goes with the pair. */
 static int configure_surely(const struct sandbox *sandbox, struct link_handle *inside,
-			    const struct link_endpoint_config *config, struct error *error)
+			    const struct link_endpoint_config *config, uint32_t *metric,
+			    struct error *error)
 {
-	int r = configure_sandbox(inside, config, 0, error);
+	int r = configure_sandbox(inside, config, 0, metric, error);
 
 	for (int i = 1; i < OUTCOME_LOOKS && r < 0 && inside->fd < 0; i++) {
 		error_clear(error);
-		r = sandbox_link_open(sandbox, NULL, inside->deadline, inside, error);
+		r = sandbox_link_open(sandbox, inside->deadline, inside, error);
 		if (r == 0)
-			r = configure_sandbox(inside, config, -EEXIST, error);
+			r = configure_sandbox(inside, config, -EEXIST, metric, error);
 	}
 	return r;
 }
 
 /* A thread gets the socket of the sandbox while the host's end is made, so that nobody waits for
  * it. *ret_made: there is a pair to delete. */
-static int create_endpoint(struct link_handle *handle, const struct sandbox *sandbox,
-			   const struct link_endpoint_config *config, uint32_t bridge,
+static int create_endpoint(struct link_handle *handle, const struct link_endpoint_config *config,
+			   uint32_t bridge, struct visit *visit, struct link_handle *ret_inside,
 			   bool *ret_made, struct error *error)
 {
-	const struct endpoint *endpoint = config->endpoint;
-	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
-	struct sandbox_thread thread;
-	int r, joined;
+	int r = 0, ended;
 
-	r = sandbox_thread_start(&thread, sandbox, NULL, handle->deadline, error);
-	if (r < 0)
-		return r;
-	r = create_pair(handle, sandbox, config, bridge, ret_made, error);
+	if (!bridge)
+		r = error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
+			      "bridge %s of network %s does not exist any more; delete the network "
+			      "and create it again",
+			      config->bridge, config->endpoint->network);
+	if (r == 0)
+		r = create_pair(handle, visit->sandbox, config, bridge, ret_made, error);
+	visit_go_on(visit, r == 0);
 	if (r == 0)
 		r = mark_pair(handle, config, error);
-	joined = sandbox_thread_join(&thread, &inside, r == 0 ? error : NULL);
+	ended = visit_end(visit, ret_inside, r == 0 ? error : NULL);
 	if (r == 0)
-		r = joined;
-	if (r == 0)
-		r = FAULT("link.endpoint.enter");
-	if (r == 0 && endpoint->ipv6.addr.family && thread.ipv6_off)
-		r = enable_ipv6(sandbox, endpoint, &inside, error);
-	return r == 0 ? configure_surely(sandbox, &inside, config, error) : r;
+		r = ended;
+	return r == 0 ? FAULT("link.endpoint.enter") : r;
 }
 
 int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandbox,
-			 const struct link_endpoint_config *config, struct error *error)
+			 const struct link_endpoint_config *config,
+			 struct link_endpoint_made *ret_made, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
+	struct link_endpoint_made result = { .metric = endpoint->metric, .announcer.fd = -1 };
+	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
 	uint32_t bridge = rtnl_link_index(handle, config->bridge);
+	CLEANUP(visit_clear) struct visit visit;
 	bool made = false;
 	int r;
 
-	if (!bridge)
-		return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
-				 "bridge %s of network %s does not exist any more; delete the "
-				 "network and create it again",
-				 config->bridge, endpoint->network);
-	r = create_endpoint(handle, sandbox, config, bridge, &made, error);
+	r = visit_start(&visit, sandbox, config, handle->deadline, error);
+	if (r < 0)
+		return r;
+	r = create_endpoint(handle, config, bridge, &visit, &inside, &made, error);
+	if (r == 0)
+		r = configure_surely(sandbox, &inside, config, &result.metric, error);
 	if (r < 0) {
 		if (made)
 			rtnl_delete_link(handle, endpoint->host_interface);
@@ -364,6 +348,10 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 	/* The port first, then the bridge: its own carrier comes with its first port. */
 	rtnl_settle_carrier(handle, endpoint->host_interface);
 	rtnl_settle_carrier(handle, config->bridge);
+	if (config->announces)
+		announcer_begin(&result.announcer, endpoint, &inside, visit.ndisc_notify);
+	string_copy(result.note, sizeof(result.note), visit.note);
+	*ret_made = result;
 	return 0;
 }
 
@@ -386,7 +374,7 @@ int link_loopback_up(const struct sandbox *sandbox, const struct deadline *deadl
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
-	int r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
+	int r = sandbox_link_open(sandbox, deadline, &inside, error);
 
 	if (r < 0)
 		return r;
@@ -395,29 +383,4 @@ int link_loopback_up(const struct sandbox *sandbox, const struct deadline *deadl
 	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "bring up lo in namespace %s", sandbox_name(sandbox));
-}
-
-int link_set_default_route(const struct sandbox *sandbox, const char *interface,
-			   const struct addr *gateway, const struct deadline *deadline,
-			   struct error *error)
-{
-	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
-	const struct addr none = { 0 };
-	uint32_t index;
-	int r = -ENOBUFS;
-
-	/* An answer on it was lost, where it is closed: the same once more does no harm. */
-	for (int i = 0; i < OUTCOME_LOOKS && r < 0 && inside.fd < 0; i++) {
-		error_clear(error);
-		r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
-		if (r < 0)
-			return r;
-		index = rtnl_link_index(&inside, interface);
-		if (!index)
-			return error_set(error, -ENODEV, BN_REASON_SANDBOX_INVALID,
-					 "namespace %s has no interface %s any more",
-					 sandbox_name(sandbox), interface);
-		r = replace_default_routes(&inside, interface, index, gateway, &none, error);
-	}
-	return r;
 }

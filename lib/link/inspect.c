@@ -237,7 +237,7 @@ int sandbox_interface_get(const struct sandbox *sandbox, const char *name,
 			  struct error *error)
 {
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
-	int r = sandbox_link_open(sandbox, NULL, deadline, &inside, error);
+	int r = sandbox_link_open(sandbox, deadline, &inside, error);
 
 	return r < 0 ? r : link_interface_get(&inside, name, ret_interface, error);
 }

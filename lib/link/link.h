@@ -63,19 +63,53 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 
 /* ---- endpoint.c: the veth pair ---- */
 
+/* What has this address sends by way of that gateway, whatever the best default route is. */
+struct link_source {
+	char interface[IFNAMSIZ];
+	struct addr address, gateway;
+};
+typedef VECTOR(struct link_source) source_vector;
+
 struct link_endpoint_config {
 	const struct endpoint *endpoint;
 	const char *bridge;
 	const char *alias;
-	struct addr gateway_ipv4, gateway_ipv6; /* default routes to set; family 0: none */
+	/* Default routes to set, family 0: none; of the endpoint's metric, or, where there is one
+	 * of somebody else's, the first below metric_end that is free. */
+	struct addr gateway_ipv4, gateway_ipv6;
+	uint64_t metric_end;
+	const source_vector *sources; /* those of the sandbox, with it */
+	bool leaves_ipv6;             /* where /proc/sys can't be written IPv6 stays as it is */
+	bool announces;               /* tell the neighbours which MAC its addresses have */
+};
+
+/* Repeats what was announced. fd -1: nothing was. */
+struct link_announcer {
+	int fd;
+	char interface[IFNAMSIZ];
+	uint8_t mac[MAC_LEN];
+};
+void link_announce(const struct link_announcer *announcer);
+void link_announcer_close(struct link_announcer *announcer);
+
+#define LINK_NOTE_MAX 300
+struct link_endpoint_made {
+	uint32_t metric;
+	struct link_announcer announcer;
+	char note[LINK_NOTE_MAX]; /* what is not as it should be, for the log; "" for nothing */
 };
 /*
  * Two batches (host, sandbox): the pair with its peer born in the sandbox, everything set, up, and
  * forwarding before it returns: the first packet in either direction passes. All or nothing.
- * -EEXIST BN_REASON_INTERFACE_EXISTS: the name is taken inside; -EXFULL BN_REASON_BRIDGE_FULL.
+ * -EEXIST BN_REASON_INTERFACE_EXISTS: the name is taken inside; -EXFULL BN_REASON_BRIDGE_FULL;
+ * -ENOSPC BN_REASON_METRIC_NONE_FREE. ret_made->announcer is the caller's to close.
  */
 int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandbox,
-			 const struct link_endpoint_config *config, struct error *error);
+			 const struct link_endpoint_config *config,
+			 struct link_endpoint_made *ret_made, struct error *error);
+/* After another endpoint of the sandbox has gone. */
+int link_sources_sync(struct link_handle *handle, const struct sandbox *sandbox,
+		      const source_vector *sources, struct error *error);
 /* Delete the host ends by name, many in one request by group; those that are gone, or whose alias
  * does not say "bridgenet:", are passed over. */
 int link_endpoints_delete(struct link_handle *handle, const char *const *host_interfaces,
@@ -89,11 +123,6 @@ int link_endpoint_cut(struct link_handle *handle, const char *host_interface, st
 /* `none`: lo alone. */
 int link_loopback_up(const struct sandbox *sandbox, const struct deadline *deadline,
 		     struct error *error);
-/* Replace the default route of a family in the sandbox by one over `interface`. */
-int link_set_default_route(const struct sandbox *sandbox, const char *interface,
-			   const struct addr *gateway, const struct deadline *deadline,
-			   struct error *error);
-
 /* ---- inspect.c: what the kernel shows ---- */
 
 typedef VECTOR(struct prefix) prefix_vector;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Building rtnetlink messages. */
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 
 #include "link/rtnl.h"
@@ -161,21 +162,60 @@ void rtnl_add_address(struct rtnl_batch *batch, int type, uint32_t index,
 		rtnl_put_u8(batch, IFA_PROTO_ATTRIBUTE, protocol);
 }
 
-void rtnl_add_route(struct rtnl_batch *batch, int flags, uint32_t index,
-		    const struct prefix *destination, const struct addr *gateway)
+void rtnl_add_route(struct rtnl_batch *batch, int type, int flags, const struct rtnl_route *route)
 {
+	const struct prefix *destination = route->destination;
 	struct rtmsg header = {
-		.rtm_family = (uint8_t)gateway->family,
+		.rtm_family = (uint8_t)route->gateway->family,
 		.rtm_dst_len = destination ? destination->len : 0,
-		.rtm_table = RT_TABLE_MAIN,
-		.rtm_protocol = RTPROT_STATIC,
+		/* the attribute has it */
+		.rtm_table = route->table ? RT_TABLE_UNSPEC : RT_TABLE_MAIN,
+		.rtm_protocol = route->table ? PROTOCOL_OURS : RTPROT_STATIC,
 		.rtm_scope = RT_SCOPE_UNIVERSE,
 		.rtm_type = RTN_UNICAST,
 	};
 
-	rtnl_add(batch, RTM_NEWROUTE, NLM_F_CREATE | flags, &header, sizeof(header));
+	rtnl_add(batch, type, flags, &header, sizeof(header));
 	if (destination)
 		rtnl_put_addr(batch, RTA_DST, &destination->addr);
-	rtnl_put_addr(batch, RTA_GATEWAY, gateway);
-	rtnl_put_u32(batch, RTA_OIF, index);
+	rtnl_put_addr(batch, RTA_GATEWAY, route->gateway);
+	rtnl_put_u32(batch, RTA_OIF, route->index);
+	if (route->metric)
+		rtnl_put_u32(batch, RTA_PRIORITY, route->metric);
+	if (route->table)
+		rtnl_put_u32(batch, RTA_TABLE, route->table);
+}
+
+void rtnl_add_rule(struct rtnl_batch *batch, int type, int family, const struct rtnl_rule *rule)
+{
+	struct fib_rule_hdr header = {
+		.family = (uint8_t)family,
+		.src_len = rule->source.family ? (uint8_t)(addr_size(family) * 8) : 0,
+		.action = FR_ACT_TO_TBL,
+	};
+
+	rtnl_add(batch, type, type == RTM_NEWRULE ? NLM_F_CREATE | NLM_F_EXCL : 0, &header,
+		 sizeof(header));
+	if (rule->source.family)
+		rtnl_put_addr(batch, FRA_SRC, &rule->source);
+	rtnl_put_u32(batch, FRA_PRIORITY, rule->priority);
+	rtnl_put_u32(batch, FRA_TABLE, rule->table);
+	rtnl_put_u8(batch, FRA_PROTOCOL, PROTOCOL_OURS);
+	/* all but default routes */
+	if (!rule->source.family)
+		rtnl_put_u32(batch, FRA_SUPPRESS_PREFIXLEN, 0);
+}
+
+/* Of IPv4, what an interface is told by the file of the same name below net.ipv4.conf. */
+void rtnl_put_ipv4_conf(struct rtnl_batch *batch, const int (*values)[2], size_t len)
+{
+	struct nlattr *spec = rtnl_nest(batch, IFLA_AF_SPEC);
+	struct nlattr *ipv4 = rtnl_nest(batch, AF_INET);
+	struct nlattr *conf = rtnl_nest(batch, IFLA_INET_CONF);
+
+	for (size_t i = 0; i < len; i++)
+		rtnl_put_u32(batch, values[i][0], (uint32_t)values[i][1]);
+	rtnl_nest_end(batch, conf);
+	rtnl_nest_end(batch, ipv4);
+	rtnl_nest_end(batch, spec);
 }

@@ -4,6 +4,7 @@
 #define BN_LINK_PRIVATE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "base/fault.h"
 #include "link/rtnl.h"
@@ -21,30 +22,59 @@
  * OUTCOME_UNKNOWN. Nobody else makes one in the group of ours. */
 int link_was_made(struct link_handle *handle, const char *name, int lost);
 
-/* ---- sandbox.c ---- */
+/* ---- visit.c ---- */
 
-/* A thread that goes into the sandbox, opens a netlink socket there and ends. */
-struct sandbox_thread {
+/*
+ * A thread that goes into a sandbox, opens a netlink socket there, and ends: sysctls show the
+ * namespace of the thread that looks, and the caller's thread is never in another one. With an
+ * endpoint it waits until that one's interface is there, and sets of it what netlink can't.
+ */
+struct visit {
 	const struct sandbox *sandbox;
-	const char *enable_ipv6; /* turn IPv6 on for this interface there; may be NULL */
-	bool ipv6_off;           /* found: a new interface there has no IPv6 */
+	const struct link_endpoint_config *config; /* NULL: the socket is all */
 	pthread_t id;
+	sem_t born;
+	bool interface_is_there;
 	struct link_handle handle;
+	int ndisc_notify; /* that file of the interface, open for writing; -1: none */
+	char note[LINK_NOTE_MAX];
 	struct error error;
 	int result;
 };
-int sandbox_thread_start(struct sandbox_thread *thread, const struct sandbox *sandbox,
-			 const char *enable_ipv6, const struct deadline *deadline,
-			 struct error *error);
+int visit_start(struct visit *visit, const struct sandbox *sandbox,
+		const struct link_endpoint_config *config, const struct deadline *deadline,
+		struct error *error);
+/* To be called once with an endpoint: its interface is there now, or won't be. */
+void visit_go_on(struct visit *visit, bool interface_is_there);
 /* To be called once for each that was started. */
-int sandbox_thread_join(struct sandbox_thread *thread, struct link_handle *ret_handle,
-			struct error *error);
-/* Both at once. */
-int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6,
-		      const struct deadline *deadline, struct link_handle *ret_handle,
-		      struct error *error);
+int visit_end(struct visit *visit, struct link_handle *ret_handle, struct error *error);
+/* What it holds besides the socket. */
+void visit_clear(struct visit *visit);
+/* All of it, for the socket. */
+int sandbox_link_open(const struct sandbox *sandbox, const struct deadline *deadline,
+		      struct link_handle *ret_handle, struct error *error);
+
+/* ---- sandbox.c ---- */
+
 /* Of a socket that is made there, for kernels that don't say it of the descriptor; 0: not known. */
 uint64_t sandbox_cookie_inside(int fd);
+
+/* ---- routes.c: inside a sandbox ---- */
+
+/* The default routes of an endpoint. *metric: the first to try, and what it came to. again: they
+ * may be there already. */
+int routes_add_default(struct link_handle *inside, const struct link_endpoint_config *config,
+		       uint32_t index, bool again, uint32_t *metric, struct error *error);
+/* Of our rules and tables there are then just those of the sources; in the order in which no packet
+ * finds neither the old way nor the new. */
+int routes_sync_sources(struct link_handle *inside, const source_vector *sources,
+			struct error *error);
+
+/* ---- announce.c ---- */
+
+/* For the first time; takes the socket over. ndisc_notify: of struct visit. */
+void announcer_begin(struct link_announcer *announcer, const struct endpoint *endpoint,
+		     struct link_handle *inside, int ndisc_notify);
 
 /* ---- sysctl.c ---- */
 
@@ -56,6 +86,9 @@ int sysctl_interface_read(const char *family, const char *interface, const char 
 int sysctl_interface_write(const char *family, const char *interface, const char *key, int value,
 			   struct error *error);
 
+/* Has the kernel IPv6? To be asked in the caller's namespace, where the file has been looked up
+ * before: in a fresh one it takes the longer the more namespaces there are. */
+bool sysctl_has_ipv6(void);
 const char *sysctl_family(int family);
 /* The value of net.<family>.conf.all.forwarding. -EAFNOSUPPORT without the family. */
 int sysctl_forwarding_of_all(int family, struct error *error);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "link/rtnl.h"
+#include "link/private.h"
 
 #include <errno.h>
 #include <linux/ethtool.h>
@@ -35,7 +35,7 @@ int rtnl_open(struct link_handle *handle, struct error *error)
 	if (r < 0)
 		return error_set(error, r, BN_REASON_KERNEL,
 				 "cannot open a route netlink socket: %s", errno_text(-r));
-	handle->has_ipv6 = access("/proc/sys/net/ipv6", F_OK) == 0;
+	handle->has_ipv6 = sysctl_has_ipv6();
 	return 0;
 }
 

@@ -10,6 +10,12 @@
 #include "link/link.h"
 
 #define IFA_PROTO_ATTRIBUTE 11 /* IFA_PROTO, which headers before 5.18 lack */
+/*
+ * Who has made an address, a route or a rule, where others make some too; the kernel and the
+ * programs known to iproute2 have other numbers. A kernel before 5.18 drops it of an address, which
+ * then stays on somebody else's bridge when the network goes.
+ */
+#define PROTOCOL_OURS 0xb2
 
 struct link_handle {
 	int fd;          /* -1 after a failure: reopened by the next call */
@@ -73,9 +79,25 @@ void rtnl_nest_end(struct rtnl_batch *batch, struct nlattr *nest);
 /* RTM_NEWADDR or RTM_DELADDR. */
 void rtnl_add_address(struct rtnl_batch *batch, int type, uint32_t index,
 		      const struct prefix *address, uint8_t protocol);
-/* RTM_NEWROUTE; destination NULL: the default route. */
-void rtnl_add_route(struct rtnl_batch *batch, int flags, uint32_t index,
-		    const struct prefix *destination, const struct addr *gateway);
+struct rtnl_route {
+	const struct prefix *destination; /* NULL: the default route */
+	const struct addr *gateway;
+	uint32_t index;  /* of the interface */
+	uint32_t metric; /* 0: the kernel's default */
+	uint32_t table;  /* 0: main; in others they are marked as ours */
+};
+/* RTM_NEWROUTE or RTM_DELROUTE. */
+void rtnl_add_route(struct rtnl_batch *batch, int type, int flags, const struct rtnl_route *route);
+
+struct rtnl_rule {
+	uint32_t priority, table;
+	struct addr source; /* family 0: any; then default routes of the table are passed over */
+};
+/* RTM_NEWRULE or RTM_DELRULE, marked as ours. */
+void rtnl_add_rule(struct rtnl_batch *batch, int type, int family, const struct rtnl_rule *rule);
+
+/* Pairs of IPV4_DEVCONF_* and value, for the link that the last message is about. */
+void rtnl_put_ipv4_conf(struct rtnl_batch *batch, const int (*values)[2], size_t len);
 
 /* Send and wait for every answer. 0, or the first failure (batch->failed), or the transport's. */
 int rtnl_run(struct link_handle *handle, struct rtnl_batch *batch);

@@ -7,7 +7,6 @@
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -24,8 +23,7 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-#define COOKIE_MS 1000            /* a thread that makes a socket needs less than one of them */
-#define THREAD_STACK (256 * 1024) /* the sanitizers need more than the minimum */
+#define COOKIE_MS 1000 /* a thread that makes a socket needs less than one of them */
 
 int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *error)
 {
@@ -64,7 +62,7 @@ uint64_t sandbox_cookie_inside(int fd)
 	struct link_handle handle = { .fd = -1 };
 	uint64_t cookie;
 
-	if (sandbox_link_open(&sandbox, NULL, &deadline, &handle, NULL) < 0)
+	if (sandbox_link_open(&sandbox, &deadline, &handle, NULL) < 0)
 		return 0;
 	cookie = cookie_of_socket(handle.fd);
 	rtnl_close(&handle);
@@ -309,92 +307,4 @@ void sandbox_close(struct sandbox *sandbox)
 	if (sandbox->fd >= 0)
 		close(sandbox->fd);
 	sandbox->fd = -1;
-}
-
-static int sandbox_thread_work(struct sandbox_thread *thread)
-{
-	int r;
-
-	if (setns(thread->sandbox->fd, CLONE_NEWNET) < 0)
-		return rtnl_failure(&thread->error, NULL, -errno, "enter network namespace %s",
-				    thread->sandbox->path);
-	r = rtnl_open(&thread->handle, &thread->error);
-	/* /proc/sys/net shows the namespace of the thread that looks. */
-	thread->ipv6_off = sysctl_read("/proc/sys/net/ipv6/conf/default/disable_ipv6") == 1;
-	if (r < 0 || !thread->enable_ipv6)
-		return r;
-	r = sysctl_interface_write("ipv6", thread->enable_ipv6, "disable_ipv6", 0, &thread->error);
-	if (r < 0)
-		rtnl_close(&thread->handle);
-	return r;
-}
-
-static void *sandbox_thread_main(void *argument)
-{
-	struct sandbox_thread *thread = argument;
-
-	thread->result = sandbox_thread_work(thread);
-	return NULL;
-}
-
-static int sandbox_thread_create(struct sandbox_thread *thread)
-{
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int r = pthread_attr_init(&attributes);
-
-	if (r != 0)
-		return r;
-	pthread_attr_setstacksize(&attributes, THREAD_STACK);
-	/* The thread inherits the mask: the program's signal handlers must not run on it. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&thread->id, &attributes, sandbox_thread_main, thread);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return r;
-}
-
-/* A socket stays in the namespace it was made in, so a thread that ends at once makes it: the
- * caller's thread is never in another namespace. */
-int sandbox_thread_start(struct sandbox_thread *thread, const struct sandbox *sandbox,
-			 const char *enable_ipv6, const struct deadline *deadline,
-			 struct error *error)
-{
-	int r;
-
-	*thread = (struct sandbox_thread){
-		.sandbox = sandbox,
-		.enable_ipv6 = enable_ipv6,
-		.handle = { .fd = -1, .single_use = true, .deadline = deadline },
-	};
-	r = sandbox_thread_create(thread);
-	if (r == 0)
-		return 0;
-	return error_set(error, -r, BN_REASON_KERNEL,
-			 "cannot start a thread to enter network namespace %s: %s", sandbox->path,
-			 errno_text(r));
-}
-
-int sandbox_thread_join(struct sandbox_thread *thread, struct link_handle *ret_handle,
-			struct error *error)
-{
-	pthread_join(thread->id, NULL);
-	if (thread->result < 0) {
-		if (error)
-			*error = thread->error;
-		return thread->result;
-	}
-	*ret_handle = thread->handle;
-	return 0;
-}
-
-int sandbox_link_open(const struct sandbox *sandbox, const char *enable_ipv6,
-		      const struct deadline *deadline, struct link_handle *ret_handle,
-		      struct error *error)
-{
-	struct sandbox_thread thread;
-	int r = sandbox_thread_start(&thread, sandbox, enable_ipv6, deadline, error);
-
-	return r < 0 ? r : sandbox_thread_join(&thread, ret_handle, error);
 }

@@ -70,6 +70,11 @@ int sysctl_interface_write(const char *family, const char *interface, const char
 	return sysctl_write(interface_path(path, family, interface, key), value, error);
 }
 
+bool sysctl_has_ipv6(void)
+{
+	return access("/proc/sys/net/ipv6", F_OK) == 0;
+}
+
 const char *sysctl_family(int family)
 {
 	return family == AF_INET ? "ipv4" : "ipv6";

@@ -318,27 +318,3 @@ bool ipam_next_address(const struct network *network, int family, const struct a
 	}
 	return false;
 }
-
-static bool goes_before(const struct endpoint *a, const struct endpoint *b)
-{
-	return a->gateway_priority != b->gateway_priority ?
-		       a->gateway_priority > b->gateway_priority :
-		       a->sequence < b->sequence;
-}
-
-const struct endpoint *ipam_gateway_endpoint(const endpoint_vector *endpoints,
-					     const struct endpoint *besides, int family)
-{
-	const struct endpoint *best = NULL;
-
-	if (besides && endpoint_prefix(besides, family))
-		best = besides;
-	for (size_t i = 0; i < endpoints->len; i++) {
-		const struct endpoint *endpoint = &endpoints->items[i];
-
-		if (!endpoint->leaving && endpoint_prefix(endpoint, family) &&
-		    (!best || goes_before(endpoint, best)))
-			best = endpoint;
-	}
-	return best;
-}

@@ -42,10 +42,4 @@ int ipam_check_address(const struct network *network, const struct addr *addr, s
 bool ipam_next_address(const struct network *network, int family, const struct addr *from,
 		       struct addr *ret_addr);
 
-/* Of the endpoints that share a namespace, and the one besides (may be NULL), that which has the
- * default route of a family: highest gateway_priority, then lowest sequence; NULL if none has an
- * address of it. */
-const struct endpoint *ipam_gateway_endpoint(const endpoint_vector *endpoints,
-					     const struct endpoint *besides, int family);
-
 #endif

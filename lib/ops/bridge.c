@@ -8,10 +8,11 @@
 
 #include "base/fault.h"
 #include "model/ipam.h"
+#include "model/metric.h"
 #include "ops/driver.h"
 #include "ops/flows.h"
-#include "ops/gateway.h"
 #include "ops/rules.h"
+#include "ops/siblings.h"
 
 /* ---- networks ---- */
 
@@ -207,18 +208,45 @@ static int pick_address(bn_ctx *ctx, const struct network *network, int family,
 	return store_address_pick(ctx->store, network, family, &address->addr, &ctx->error);
 }
 
-static int reserve_bridged(bn_ctx *ctx, struct attach *attach)
+/* Known by which number, it is known which of the sandbox is the best. */
+static int choose_metric(bn_ctx *ctx, struct attach *attach)
+{
+	struct endpoint *endpoint = &attach->endpoint;
+
+	endpoint->metric = 0;
+	if (attach->policy.default_route == DEFAULT_ROUTE_NO)
+		return 0;
+	return metric_choose(&attach->siblings, endpoint, attach->policy.metric, &endpoint->metric,
+			     &attach->metric_end, &ctx->error);
+}
+
+/* The endpoint is there among the others for as long as that takes. */
+static int choose_sources(bn_ctx *ctx, struct attach *attach)
+{
+	endpoint_vector *all = &attach->siblings;
+	int r;
+
+	if (vector_append(all, attach->endpoint) < 0)
+		return error_oom(&ctx->error);
+	r = sources_choose(ctx, all, &attach->network, &attach->sources);
+	all->len--;
+	return r;
+}
+
+static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struct attach *attach)
 {
 	struct endpoint *endpoint = &attach->endpoint;
 	int r;
 
-	r = siblings_find(ctx, endpoint, &attach->siblings);
+	r = store_siblings(ctx->store, operation, endpoint, &attach->siblings, &ctx->error);
 	if (r >= 0)
 		r = name_host_interface(ctx, attach);
 	if (r >= 0)
 		r = pick_address(ctx, &attach->network, AF_INET, &endpoint->ipv4);
 	if (r >= 0)
 		r = pick_address(ctx, &attach->network, AF_INET6, &endpoint->ipv6);
+	if (r >= 0)
+		r = choose_metric(ctx, attach);
 	if (r < 0)
 		return r;
 	if (!attach->request->endpoint.interface[0])
@@ -228,7 +256,7 @@ static int reserve_bridged(bn_ctx *ctx, struct attach *attach)
 							   &endpoint->ipv6.addr,
 			      endpoint->mac);
 	endpoint->mtu = attach->network.mtu;
-	return 0;
+	return choose_sources(ctx, attach);
 }
 
 /* ---- kernel ---- */
@@ -236,31 +264,33 @@ static int reserve_bridged(bn_ctx *ctx, struct attach *attach)
 static int create_link(bn_ctx *ctx, struct attach *attach)
 {
 	const struct network *network = &attach->network;
-	const struct endpoint *endpoint = &attach->endpoint;
+	struct endpoint *endpoint = &attach->endpoint;
 	char alias[ALIAS_MAX];
 	struct link_endpoint_config config = {
 		.endpoint = endpoint,
 		.bridge = network->bridge,
 		.alias = alias,
+		.metric_end = attach->metric_end,
+		.sources = &attach->sources,
+		.leaves_ipv6 = ctx->policy.sandbox_ipv6 == SANDBOX_IPV6_LEAVE,
+		.announces = network->policy.advertise_count > 0,
 	};
+	struct link_endpoint_made made;
+	int r;
 
 	link_alias(network->id, endpoint->id, alias);
-	if (ipam_gateway_endpoint(&attach->siblings, endpoint, AF_INET) == endpoint)
+	if (endpoint->metric) {
 		config.gateway_ipv4 = network->ipv4.gateway;
-	if (ipam_gateway_endpoint(&attach->siblings, endpoint, AF_INET6) == endpoint)
 		config.gateway_ipv6 = network->ipv6.gateway;
-	return link_endpoint_create(ctx->link, &attach->sandbox, &config, &ctx->error);
-}
-
-/* Was another to be the gateway when the endpoint was reserved? */
-static bool has_gateway_before(const struct attach *attach)
-{
-	for_each_family(family)
-		if (endpoint_prefix(&attach->endpoint, family) &&
-		    ipam_gateway_endpoint(&attach->siblings, &attach->endpoint, family) !=
-			    &attach->endpoint)
-			return true;
-	return false;
+	}
+	r = link_endpoint_create(ctx->link, &attach->sandbox, &config, &made, &ctx->error);
+	if (r < 0)
+		return r;
+	attach->announcer = made.announcer;
+	endpoint->metric = made.metric;
+	if (made.note[0])
+		ctx_log(ctx, LOG_WARNING, "%s", made.note);
+	return 0;
 }
 
 static int create_bridged(bn_ctx *ctx, struct attach *attach)
@@ -285,11 +315,25 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 		return r;
 	ctx->changed = true;
 	r = create_link(ctx, attach);
-	if (r >= 0 && has_gateway_before(attach))
-		gateway_take(ctx, &attach->endpoint, &attach->sandbox);
 	if (r >= 0)
 		r = FAULT("attach.flows");
 	return r < 0 ? r : flows_drop(ctx, &rows, true);
+}
+
+/* The first has gone out with the link. The endpoint stands: what time there is left is taken. */
+static void announce_bridged(bn_ctx *ctx, struct attach *attach)
+{
+	const struct network_policy *policy = &attach->network.policy;
+
+	for (uint32_t i = 1; i < policy->advertise_count; i++) {
+		const struct deadline pause =
+			deadline_within(&ctx->deadline, policy->advertise_interval_ms);
+
+		deadline_wait(&pause, -1);
+		if (deadline_check(&ctx->deadline) < 0)
+			break;
+		link_announce(&attach->announcer);
+	}
 }
 
 const struct driver_ops bridge_driver = {
@@ -299,4 +343,5 @@ const struct driver_ops bridge_driver = {
 	.endpoint_check = check_bridged,
 	.endpoint_reserve = reserve_bridged,
 	.endpoint_create = create_bridged,
+	.endpoint_announce = announce_bridged,
 };

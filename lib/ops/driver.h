@@ -51,7 +51,10 @@ struct attach {
 	port_vector ports;
 	held_vector held;
 	struct sandbox sandbox;
-	endpoint_vector siblings;     /* other endpoints in the same namespace */
+	endpoint_vector siblings; /* other endpoints in the same namespace */
+	uint64_t metric_end;      /* up to below it, its default routes have their place */
+	source_vector sources;    /* of all of them */
+	struct link_announcer announcer;
 	unsigned int first_interface; /* where the search for a free ethN starts */
 	struct operation operation;
 	rule_vector rules;
@@ -74,10 +77,13 @@ struct driver_ops {
 	int (*network_create)(bn_ctx *ctx, const struct network *network);
 	int (*network_remove)(bn_ctx *ctx, const struct network *network);
 
-	/* Endpoints: what is asked of one, and what it gets, in the transaction; in the kernel. */
+	/* Endpoints: what is asked of one, and what it gets, in the transaction; in the kernel; and
+	 * once it stands. */
 	int (*endpoint_check)(bn_ctx *ctx, struct attach *attach);
-	int (*endpoint_reserve)(bn_ctx *ctx, struct attach *attach);
+	int (*endpoint_reserve)(bn_ctx *ctx, const struct operation *operation,
+				struct attach *attach);
 	int (*endpoint_create)(bn_ctx *ctx, struct attach *attach);
+	void (*endpoint_announce)(bn_ctx *ctx, struct attach *attach);
 	/* The addresses that an endpoint has, if they are not those of its record. */
 	int (*endpoint_addresses)(bn_ctx *ctx, prefix_vector *ret_addresses);
 };

@@ -19,6 +19,8 @@ static void attach_clear(struct attach *attach)
 	ports_clear(&attach->ports);
 	held_clear(&attach->held);
 	endpoints_clear(&attach->siblings);
+	free(attach->sources.items);
+	link_announcer_close(&attach->announcer);
 	rules_clear(&attach->rules);
 	host_view_clear(&attach->view);
 }
@@ -103,6 +105,7 @@ static void forget(struct attach *attach)
 
 	network_clear(&attach->network);
 	endpoints_clear(&attach->siblings);
+	attach->sources.len = 0;
 	attach->makes_network = false;
 	endpoint->ipv4 = asked->ipv4;
 	endpoint->ipv6 = asked->ipv6;
@@ -144,7 +147,7 @@ static int reserve_rows(bn_ctx *ctx, const struct operation *operation, void *ve
 		    attach->network.name);
 	r = check_request(ctx, attach);
 	if (r >= 0 && driver_of(&attach->network)->endpoint_reserve)
-		r = driver_of(&attach->network)->endpoint_reserve(ctx, attach);
+		r = driver_of(&attach->network)->endpoint_reserve(ctx, operation, attach);
 	if (r >= 0)
 		r = store_endpoint_insert(ctx->store, operation, &attach->endpoint, &ctx->error);
 	/* the network was made anew since the ports were picked */
@@ -226,24 +229,52 @@ static int make_endpoint(bn_ctx *ctx, struct attach *attach)
 		r = network_make(ctx, &attach->network);
 	if (r >= 0 && driver->endpoint_create)
 		r = driver->endpoint_create(ctx, attach);
-	return r < 0 ? r : operation_settle(ctx, &attach->operation);
+	return r;
+}
+
+/* A default route of somebody else's had the metric that was reserved. */
+static int store_metric(bn_ctx *ctx, const struct attach *attach)
+{
+	int r = store_begin(ctx->store, &ctx->error);
+
+	if (r >= 0)
+		r = store_endpoint_set_metric(ctx->store, &attach->endpoint, &ctx->error);
+	if (r >= 0)
+		r = store_commit(ctx->store, &ctx->error);
+	store_rollback(ctx->store);
+	return r;
 }
 
 /* In the kernel, and settled: all of it or nothing. */
 static int attach_once(bn_ctx *ctx, struct attach *attach, const struct result *result)
 {
+	const struct driver_ops *driver;
 	struct rows rows;
+	uint32_t metric;
 	int r;
 
 	r = reserve_endpoint(ctx, attach);
 	if (r < 0)
 		return r;
+	metric = attach->endpoint.metric;
 	rows = rows_view(&attach->network, &attach->endpoint, attach->ports.items,
 			 attach->ports.len);
 	r = result_prepare(ctx, result, &rows);
 	if (r >= 0)
 		r = make_endpoint(ctx, attach);
-	return r < 0 ? operation_fail(ctx, &attach->operation, &rows, r) : 0;
+	if (r >= 0 && attach->endpoint.metric != metric) {
+		r = store_metric(ctx, attach);
+		if (r >= 0)
+			r = result_prepare(ctx, result, &rows);
+	}
+	if (r >= 0)
+		r = operation_settle(ctx, &attach->operation);
+	if (r < 0)
+		return operation_fail(ctx, &attach->operation, &rows, r);
+	driver = driver_of(&attach->network);
+	if (driver->endpoint_announce)
+		driver->endpoint_announce(ctx, attach);
+	return 0;
 }
 
 static int begin_attach(bn_ctx *ctx, struct attach *attach)
@@ -264,6 +295,7 @@ int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, const struct
 		struct attach attach = {
 			.request = request,
 			.sandbox.fd = -1,
+			.announcer.fd = -1,
 			.first_interface = first_interface,
 		};
 

@@ -5,9 +5,9 @@
 #include "ops/base.h"
 #include "ops/driver.h"
 #include "ops/flows.h"
-#include "ops/gateway.h"
 #include "ops/rows.h"
 #include "ops/rules.h"
+#include "ops/siblings.h"
 
 void removal_clear(struct removal *removal)
 {
@@ -90,8 +90,8 @@ static int remove_endpoints(bn_ctx *ctx, const struct removal *removal)
 		r = FAULT("removal.endpoints");
 	if (r >= 0)
 		r = remove_rules(ctx, PLAN_ENDPOINTS, rows);
-	for (size_t i = 0; i < rows->endpoints.len && r >= 0; i++)
-		gateway_pass_on(ctx, &rows->endpoints.items[i]);
+	if (r >= 0)
+		siblings_set_sources(ctx, &rows->endpoints);
 	return r;
 }
 

@@ -186,16 +186,58 @@ int store_endpoints(struct store *store, const char *network, uint32_t flags,
 	return r < 0 ? r : append_endpoints(store, row, flags, endpoints, error);
 }
 
-int store_endpoints_in_sandbox(struct store *store, const struct endpoint *endpoint,
-			       endpoint_vector *endpoints, struct error *error)
+/* 1 if it is one of them. */
+static int is_sibling(sqlite3_stmt *row, const struct operation *operation,
+		      const struct endpoint *endpoint, struct error *error)
+{
+	const char *network = column_text(row, NETWORK), *id = column_text(row, ID);
+	int64_t removal = sqlite3_column_int64(row, REMOVAL), pending = 0;
+
+	if (sqlite3_column_int(row, PENDING))
+		pending = sqlite3_column_int64(row, OPERATION);
+	if ((strcmp(network, endpoint->network) == 0 && strcmp(id, endpoint->id) == 0) ||
+	    !*column_text(row, HOST_INTERFACE))
+		return 0;
+	if (operation &&
+	    ((pending && pending != operation->id) || (removal && removal != operation->id)))
+		return endpoint_busy_error(network, id, error);
+	return !removal && (operation || !pending);
+}
+
+int store_siblings(struct store *store, const struct operation *operation,
+		   const struct endpoint *endpoint, endpoint_vector *siblings, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_get(store, STATEMENT_ENDPOINT_LIST_SANDBOX,
-			      VALUES(INT(endpoint->sandbox_inode), INT(endpoint->sandbox_device),
-				     INT(endpoint->sandbox_cookie)),
-			      &row, error);
+	int r;
 
-	return r < 0 ? r : append_endpoints(store, row, STORE_PENDING, endpoints, error);
+	if (!endpoint->sandbox_inode)
+		return 0;
+	r = statement_get(store, STATEMENT_ENDPOINT_LIST_SANDBOX,
+			  VALUES(INT(endpoint->sandbox_inode), INT(endpoint->sandbox_device),
+				 INT(endpoint->sandbox_cookie)),
+			  &row, error);
+	while (r >= 0 && (r = statement_step(store, row, error)) > 0) {
+		r = is_sibling(row, operation, endpoint, error);
+		if (r > 0 && vector_reserve(siblings, 1) < 0)
+			return error_oom(error);
+		if (r > 0)
+			r = read_endpoint(store, row, &siblings->items[siblings->len], error);
+		else if (r == 0)
+			continue;
+		if (r == 0)
+			siblings->len++;
+	}
+	return r;
+}
+
+int store_endpoint_set_metric(struct store *store, const struct endpoint *endpoint,
+			      struct error *error)
+{
+	int r = transaction_check(store, error);
+
+	return r < 0 ? r :
+		       statement_run(store, STATEMENT_ENDPOINT_SET_METRIC,
+				     VALUES(INT(endpoint->metric), INT(endpoint->sequence)), error);
 }
 
 int store_endpoint_set_cookie(struct store *store, const struct endpoint *endpoint,

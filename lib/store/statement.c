@@ -115,6 +115,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"AND (sandbox_cookie = ?3 OR sandbox_cookie = 0 OR ?3 = 0) ORDER BY network, id",
 	[STATEMENT_ENDPOINT_SET_COOKIE] = "UPDATE endpoints SET sandbox_cookie = ?1 "
 					  "WHERE sequence = ?2 AND sandbox_cookie = 0",
+	[STATEMENT_ENDPOINT_SET_METRIC] = "UPDATE endpoints SET metric = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_OF_OPERATION] = "SELECT " ENDPOINT_COLUMNS
 					    " FROM endpoints WHERE operation = ?1 OR removal = ?1 "
 					    "ORDER BY network, id",

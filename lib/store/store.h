@@ -178,9 +178,16 @@ int store_endpoint_use(struct store *store, const char *network, const char *id,
 		       struct endpoint *ret_endpoint, struct error *error);
 int store_endpoints(struct store *store, const char *network, uint32_t flags,
 		    endpoint_vector *endpoints, struct error *error); /* network NULL: all */
-/* Those in the namespace of an endpoint, pending and itself included. */
-int store_endpoints_in_sandbox(struct store *store, const struct endpoint *endpoint,
-			       endpoint_vector *endpoints, struct error *error);
+/*
+ * The other endpoints with an interface in the namespace of this one. Those that stand; or, for an
+ * operation, in its transaction, with what it makes and without what it removes, and -EBUSY
+ * BN_REASON_BUSY while another operation is at one of them. Appends.
+ */
+int store_siblings(struct store *store, const struct operation *operation,
+		   const struct endpoint *endpoint, endpoint_vector *siblings, struct error *error);
+/* Another number than it was inserted with, in a transaction. */
+int store_endpoint_set_metric(struct store *store, const struct endpoint *endpoint,
+			      struct error *error);
 
 /* For those that an older version made. Inside a transaction. */
 int store_endpoint_set_cookie(struct store *store, const struct endpoint *endpoint,

@@ -9,6 +9,7 @@
 struct link_handle *handle;
 struct deadline link_deadline;
 struct error error;
+struct link_endpoint_made endpoint_made;
 int host_ns = -1;
 
 /* ---- namespaces, ip(8) ---- */
@@ -204,7 +205,9 @@ struct bridge_config bridge_config(bool ipv6)
 
 struct endpoint endpoint_number(unsigned int n, bool ipv6)
 {
-	struct endpoint endpoint = { .network = "lk", .interface = "eth0", .mtu = 1500 };
+	struct endpoint endpoint = {
+		.network = "lk", .interface = "eth0", .mtu = 1500, .metric = 100
+	};
 	char text[PREFIX_TEXT_MAX];
 
 	snprintf(endpoint.id, sizeof(endpoint.id), "endpoint%u", n);
@@ -221,7 +224,10 @@ struct endpoint endpoint_number(unsigned int n, bool ipv6)
 
 struct link_endpoint_config endpoint_config(const struct endpoint *endpoint)
 {
+	static const source_vector alone;
 	struct link_endpoint_config config = {
+		.metric_end = (uint64_t)endpoint->metric + 20,
+		.sources = &alone,
 		.endpoint = endpoint,
 		.bridge = BRIDGE,
 		.alias = ALIAS "/endpoint",
@@ -238,7 +244,7 @@ int attach(const struct sandbox *sandbox, const struct endpoint *endpoint)
 	struct link_endpoint_config config = endpoint_config(endpoint);
 
 	error_clear(&error);
-	return link_endpoint_create(handle, sandbox, &config, &error);
+	return link_endpoint_create(handle, sandbox, &config, &endpoint_made, &error);
 }
 
 int delete_one(const char *name)

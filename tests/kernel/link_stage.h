@@ -19,7 +19,8 @@
 #define NUMBERED_MAX 1000
 
 extern struct link_handle *handle;
-extern struct deadline link_deadline; /* of it */
+extern struct deadline link_deadline;           /* of it */
+extern struct link_endpoint_made endpoint_made; /* by the last attach() */
 extern struct error error;
 extern int host_ns;
 

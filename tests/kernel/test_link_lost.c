@@ -42,7 +42,7 @@ static int make_endpoint(void)
 {
 	struct link_endpoint_config config = endpoint_config(&endpoint);
 
-	return link_endpoint_create(handle, &sandbox, &config, &error);
+	return link_endpoint_create(handle, &sandbox, &config, &endpoint_made, &error);
 }
 
 static int take_endpoint(void)

@@ -157,12 +157,12 @@ static void test_many(void **state)
 
 		snprintf(endpoint.interface, IFNAMSIZ, "eth%u", i);
 		endpoint.ipv4.len = 32;
-		struct link_endpoint_config config = {
-			.endpoint = &endpoint,
-			.bridge = BRIDGE,
-			.alias = ALIAS "/many",
-		};
-		assert_int_equal(link_endpoint_create(handle, &sandbox, &config, &error), 0);
+		struct link_endpoint_config config = endpoint_config(&endpoint);
+
+		config.gateway_ipv4.family = 0;
+		config.alias = ALIAS "/many";
+		assert_int_equal(
+			link_endpoint_create(handle, &sandbox, &config, &endpoint_made, &error), 0);
 	}
 	/* one gone, one a stranger's */
 	IP_RUN(host_ns, "link", "del", "bv5");

@@ -355,30 +355,6 @@ static void test_next_address_at_the_end_of_the_address_space(void **state)
 	check_walk(&network, AF_INET, NULL, "255.255.255.253");
 }
 
-static void test_gateway_endpoint(void **state)
-{
-	struct endpoint items[] = { endpoint_of("10.2.0.2/16", NULL),
-				    endpoint_of("10.1.0.2/16", "fd00::2/64") };
-	struct endpoint first = endpoint_of("10.0.0.2/8", NULL);
-	endpoint_vector endpoints = { .items = items, .len = 2 }, none = { 0 };
-
-	(void)state;
-	first.sequence = 1;
-	items[1].sequence = 2;
-	items[0].sequence = 3;
-	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, &first, AF_INET), &first);
-	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, NULL, AF_INET), &items[1]);
-	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, &first, AF_INET6), &items[1]);
-	items[0].gateway_priority = 5;
-	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, &first, AF_INET), &items[0]);
-	first.gateway_priority = 5;
-	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, &first, AF_INET), &first);
-	items[1].gateway_priority = -9;
-	assert_ptr_equal(ipam_gateway_endpoint(&endpoints, &first, AF_INET6), &items[1]);
-	assert_null(ipam_gateway_endpoint(&none, &first, AF_INET6));
-	assert_null(ipam_gateway_endpoint(&none, NULL, AF_INET));
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -393,7 +369,6 @@ int main(void)
 		cmocka_unit_test(test_next_address),
 		cmocka_unit_test(test_many_reserved),
 		cmocka_unit_test(test_next_address_at_the_end_of_the_address_space),
-		cmocka_unit_test(test_gateway_endpoint),
 	};
 
 	return cmocka_run_group_tests_name("ipam", tests, NULL, NULL);

@@ -357,17 +357,6 @@ static void test_endpoint_listings(void **state)
 	assert_int_equal(count_endpoints(f, "red", STORE_PENDING), 2);
 	assert_fails(store_endpoint_get(f->store, "red", "z", &pending, &f->error), -ENOENT,
 		     BN_REASON_ENDPOINT_UNKNOWN);
-	assert_ok(store_endpoints_in_sandbox(f->store, &pending, &found, &f->error));
-	assert_int_equal(found.len, 1);
-	assert_string_equal(found.items[0].id, "z");
-	endpoints_clear(&found);
-	pending.sandbox_cookie = 9; /* of one made before there were cookies it may be the same */
-	assert_ok(store_endpoints_in_sandbox(f->store, &pending, &found, &f->error));
-	assert_int_equal(found.len, 1);
-	endpoints_clear(&found);
-	pending.sandbox_device = 5;
-	assert_ok(store_endpoints_in_sandbox(f->store, &pending, &found, &f->error));
-	assert_int_equal(found.len, 0);
 }
 
 static void test_thousand_endpoints(void **state)

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The routes of a sandbox that decide by which of its endpoints something leaves. */
+#include <errno.h>
+#include <linux/fib_rules.h>
+
+#include "link/private.h"
+
+/*
+ * A sandbox of several endpoints has these rules, in each family, after its own and before the
+ * table main: in main all but default routes, then for each source a table with the default route
+ * of its endpoint. A rule that somebody adds without a number comes before them.
+ */
+#define PRIORITY_MAIN 32764
+#define PRIORITY_SOURCE 32765
+/* The table of an endpoint: this and the index of its interface, which no other link of the sandbox
+ * has, nor gets soon after it. The kernel empties it when the link goes. */
+#define TABLE_FIRST 0x62000000u
+
+typedef VECTOR(struct rtnl_rule) rtnl_rule_vector;
+
+/* ---- default routes ---- */
+
+/* In the order of the batches below. */
+static size_t default_routes(const struct link_endpoint_config *config, uint32_t index,
+			     uint32_t metric, struct rtnl_route routes[static 2])
+{
+	const struct addr *gateways[] = { &config->gateway_ipv4, &config->gateway_ipv6 };
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(gateways); i++)
+		if (gateways[i]->family)
+			routes[len++] = (struct rtnl_route){
+				.gateway = gateways[i],
+				.index = index,
+				.metric = metric,
+			};
+	return len;
+}
+
+/* Just these; what is not there is no error. */
+static int remove_routes(struct link_handle *inside, const struct rtnl_route *routes, size_t len)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+
+	for (size_t i = 0; i < len; i++)
+		rtnl_add_route(&batch, RTM_DELROUTE, 0, &routes[i]);
+	return rtnl_run_passing(inside, &batch, -ESRCH);
+}
+
+/* -EEXIST: one of them is somebody else's, and neither is ours. */
+static int add_routes(struct link_handle *inside, const struct link_endpoint_config *config,
+		      const struct rtnl_route *routes, size_t len, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	char gateway[ADDR_TEXT_MAX] = "";
+	int r;
+
+	for (size_t i = 0; i < len; i++)
+		rtnl_add_route(&batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &routes[i]);
+	r = rtnl_run_step(inside, &batch, "link.route.default");
+	for (size_t i = 0; r == -EEXIST && i < batch.len; i++)
+		if (batch.results[i] < 0 && batch.results[i] != -EEXIST) {
+			batch.failed = i;
+			r = batch.results[i];
+		}
+	for (size_t i = 0; r == -EEXIST && i < batch.len; i++)
+		if (batch.results[i] == 0 && remove_routes(inside, &routes[i], 1) < 0)
+			return rtnl_failure(error, NULL, -EIO,
+					    "take back a default route of endpoint %s",
+					    config->endpoint->id);
+	if (r == 0 || r == -EEXIST)
+		return r;
+	if (batch.failed < batch.len)
+		addr_format(routes[batch.failed].gateway, gateway);
+	return rtnl_failure(error, &batch, r, "set the default route via %s over %s of endpoint %s",
+			    gateway, config->endpoint->interface, config->endpoint->id);
+}
+
+int routes_add_default(struct link_handle *inside, const struct link_endpoint_config *config,
+		       uint32_t index, bool again, uint32_t *metric, struct error *error)
+{
+	struct rtnl_route routes[2];
+	uint32_t first = *metric;
+	size_t len;
+	int r;
+
+	for (; *metric < config->metric_end && *metric >= first; ++*metric, again = false) {
+		len = default_routes(config, index, *metric, routes);
+		r = again ? remove_routes(inside, routes, len) : 0;
+		if (r < 0)
+			return rtnl_failure(error, NULL, r, "set the default route of endpoint %s",
+					    config->endpoint->id);
+		r = len ? add_routes(inside, config, routes, len, error) : 0;
+		if (r != -EEXIST)
+			return r;
+	}
+	return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
+			 "the namespace of endpoint %s has default routes of others of every "
+			 "metric from %u up to that of the next endpoint; give it another metric",
+			 config->endpoint->id, first);
+}
+
+/* ---- by source ---- */
+
+struct rules_query {
+	int family;
+	rtnl_rule_vector *rules;
+};
+
+static int take_rule(void *userdata, const struct nlmsghdr *reply)
+{
+	struct rules_query *query = userdata;
+	struct nlattr *attrs[FRA_MAX + 1];
+	const struct fib_rule_hdr *header;
+	struct rtnl_rule rule = { 0 };
+
+	if (!reply) {
+		query->rules->len = 0;
+		return 0;
+	}
+	if (reply->nlmsg_type != RTM_NEWRULE ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*header), attrs, FRA_MAX, NULL) < 0 ||
+	    !attrs[FRA_PROTOCOL] || nla_get_u8(attrs[FRA_PROTOCOL]) != PROTOCOL_OURS ||
+	    !attrs[FRA_PRIORITY] || !attrs[FRA_TABLE])
+		return 0;
+	header = nlmsg_data(reply);
+	if (header->family != query->family)
+		return 0;
+	rule.priority = nla_get_u32(attrs[FRA_PRIORITY]);
+	rule.table = nla_get_u32(attrs[FRA_TABLE]);
+	if (attrs[FRA_SRC] && nla_len(attrs[FRA_SRC]) == (int)addr_size(query->family)) {
+		rule.source.family = query->family;
+		memcpy(rule.source.bytes, nla_data(attrs[FRA_SRC]), addr_size(query->family));
+	}
+	return vector_append(query->rules, rule);
+}
+
+static int rules_read(struct link_handle *inside, int family, rtnl_rule_vector *rules)
+{
+	struct rules_query query = { family, rules };
+	const struct fib_rule_hdr header = { .family = (uint8_t)family };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_rule, .userdata = &query };
+
+	rtnl_add(&batch, RTM_GETRULE, 0, &header, sizeof(header));
+	return rtnl_dump(inside, &batch);
+}
+
+static bool has_rule(const rtnl_rule_vector *rules, const struct rtnl_rule *rule)
+{
+	for (size_t i = 0; i < rules->len; i++)
+		if (memcmp(&rules->items[i], rule, sizeof(*rule)) == 0)
+			return true;
+	return false;
+}
+
+/* The rules that there are to be, less those whose interface is not there (any more, or yet). */
+static int rules_of(struct link_handle *inside, const source_vector *sources, int family,
+		    rtnl_rule_vector *rules)
+{
+	const struct rtnl_rule main = { .priority = PRIORITY_MAIN, .table = RT_TABLE_MAIN };
+
+	for (size_t i = 0; i < sources->len; i++) {
+		const struct link_source *source = &sources->items[i];
+		struct rtnl_rule rule = { .priority = PRIORITY_SOURCE, .source = source->address };
+		uint32_t index = 0;
+
+		if (source->address.family == family)
+			index = rtnl_link_index(inside, source->interface);
+		if (!index)
+			continue;
+		rule.table = TABLE_FIRST + index;
+		if ((!rules->len && vector_append(rules, main) < 0) ||
+		    vector_append(rules, rule) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static const struct link_source *source_of(const source_vector *sources, const struct addr *address)
+{
+	for (size_t i = 0; i < sources->len; i++)
+		if (addr_compare(&sources->items[i].address, address) == 0)
+			return &sources->items[i];
+	return NULL;
+}
+
+/* All of them, as whoever set the link down and up again has lost the route. */
+static int fill_tables(struct link_handle *inside, const source_vector *sources,
+		       const rtnl_rule_vector *rules)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < rules->len && r == 0;) {
+		CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+
+		for (; i < rules->len && batch.len < RTNL_BATCH_MAX; i++) {
+			const struct rtnl_rule *rule = &rules->items[i];
+			const struct link_source *source = source_of(sources, &rule->source);
+
+			if (!source)
+				continue;
+			rtnl_add_route(&batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE,
+				       &(struct rtnl_route){
+					       .gateway = &source->gateway,
+					       .index = rule->table - TABLE_FIRST,
+					       .table = rule->table,
+				       });
+		}
+		/* one that is down, or just goes, has none */
+		r = rtnl_run(inside, &batch);
+		if (r < 0 && batch.failed < batch.len)
+			r = 0;
+	}
+	return r;
+}
+
+/* RTM_NEWRULE or RTM_DELRULE of those that are not among the others. */
+static int change_rules(struct link_handle *inside, int family, int type,
+			const rtnl_rule_vector *rules, const rtnl_rule_vector *others)
+{
+	bool adds = type == RTM_NEWRULE;
+	int r = 0;
+
+	for (size_t i = 0; i < rules->len && r == 0;) {
+		CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+
+		for (; i < rules->len && batch.len < RTNL_BATCH_MAX; i++) {
+			/* that of main is the first to come and the last to go */
+			const struct rtnl_rule *rule = &rules->items[adds ? i : rules->len - 1 - i];
+
+			if (!has_rule(others, rule))
+				rtnl_add_rule(&batch, type, family, rule);
+		}
+		r = rtnl_run_passing(inside, &batch, adds ? -EEXIST : -ENOENT);
+	}
+	return r;
+}
+
+static int sync_family(struct link_handle *inside, const source_vector *sources, int family)
+{
+	CLEANUP_VECTOR rtnl_rule_vector wanted = { 0 }, found = { 0 };
+	int r;
+
+	r = rules_read(inside, family, &found);
+	/* a kernel without policy routing: all leaves by the best default route */
+	if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
+		return 0;
+	if (r == 0)
+		r = rules_of(inside, sources, family, &wanted);
+	if (r == 0)
+		r = fill_tables(inside, sources, &wanted);
+	if (r == 0)
+		r = change_rules(inside, family, RTM_NEWRULE, &wanted, &found);
+	return r < 0 ? r : change_rules(inside, family, RTM_DELRULE, &found, &wanted);
+}
+
+int routes_sync_sources(struct link_handle *inside, const source_vector *sources,
+			struct error *error)
+{
+	int r = FAULT("link.route.sources");
+
+	if (r == 0)
+		r = sync_family(inside, sources, AF_INET);
+	if (r == 0 && inside->has_ipv6)
+		r = sync_family(inside, sources, AF_INET6);
+	if (r == 0)
+		return 0;
+	return rtnl_failure(error, NULL, r, "set the rules by which answers leave a namespace");
+}
+
+int link_sources_sync(struct link_handle *handle, const struct sandbox *sandbox,
+		      const source_vector *sources, struct error *error)
+{
+	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
+	int r = -ENOBUFS;
+
+	/* An answer on it was lost, where it is closed: the same once more does no harm. */
+	for (int i = 0; i < OUTCOME_LOOKS && r < 0 && inside.fd < 0; i++) {
+		error_clear(error);
+		r = sandbox_link_open(sandbox, handle->deadline, &inside, error);
+		if (r < 0)
+			return r;
+		r = routes_sync_sources(&inside, sources, error);
+	}
+	return r;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/metric.h"
+
+#include <errno.h>
+
+#define ALONE 100 /* of priority 0 */
+#define GAP 5     /* between different priorities, where there is room: others may come between */
+#define BELOW_MAX 1000000
+
+#define METRIC_END ((uint64_t)UINT32_MAX + 1)
+
+/* Numbers never change, so there is room between those that are likely. */
+static uint64_t preferred(int priority)
+{
+	int64_t above = priority;
+
+	if (above > 0)
+		return (uint64_t)(ALONE - GAP * (above < 10 ? above : 10));
+	return (uint64_t)(ALONE - ALONE * (above > -BELOW_MAX ? above : -BELOW_MAX));
+}
+
+static bool is_taken(const endpoint_vector *siblings, uint64_t metric)
+{
+	for (size_t i = 0; i < siblings->len; i++)
+		if (siblings->items[i].metric == metric)
+			return true;
+	return false;
+}
+
+static int choose_asked(const endpoint_vector *siblings, const struct endpoint *endpoint,
+			uint32_t asked, uint32_t *ret_metric, uint64_t *ret_end,
+			struct error *error)
+{
+	uint64_t metric = asked;
+
+	while (is_taken(siblings, metric))
+		metric++;
+	for (size_t i = 0; i < siblings->len; i++)
+		if (siblings->items[i].metric > metric && siblings->items[i].metric < *ret_end)
+			*ret_end = siblings->items[i].metric;
+	if (metric == METRIC_END)
+		return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
+				 "endpoint %s: the other endpoints of its namespace have every "
+				 "metric from %u on; give a lower one",
+				 endpoint->id, asked);
+	*ret_metric = (uint32_t)metric;
+	return 0;
+}
+
+/* The last of those that the kernel has to prefer, and the first of those that it must not. */
+static void neighbours(const endpoint_vector *siblings, int priority,
+		       const struct endpoint **before, const struct endpoint **after)
+{
+	*before = *after = NULL;
+	for (size_t i = 0; i < siblings->len; i++) {
+		const struct endpoint *other = &siblings->items[i];
+
+		if (!other->metric)
+			continue;
+		if (other->gateway_priority < priority) {
+			if (!*after || other->metric < (*after)->metric)
+				*after = other;
+		} else if (!*before || other->metric > (*before)->metric) {
+			*before = other;
+		}
+	}
+}
+
+static int none_free_error(const struct endpoint *endpoint, const struct endpoint *before,
+			   const struct endpoint *after, struct error *error)
+{
+	if (!before)
+		return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
+				 "no metric is left for endpoint %s of gateway priority %d: "
+				 "endpoint %s of priority %d has %u; give it a metric, or attach "
+				 "them in another order",
+				 endpoint->id, endpoint->gateway_priority, after->id,
+				 after->gateway_priority, after->metric);
+	if (!after)
+		return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
+				 "no metric is left for endpoint %s of gateway priority %d: "
+				 "endpoint %s of priority %d has %u; give it a metric",
+				 endpoint->id, endpoint->gateway_priority, before->id,
+				 before->gateway_priority, before->metric);
+	return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
+			 "no metric is free for endpoint %s of gateway priority %d: endpoint %s of "
+			 "priority %d has %u, and endpoint %s of priority %d has %u; give it a "
+			 "metric, or attach them in another order",
+			 endpoint->id, endpoint->gateway_priority, before->id,
+			 before->gateway_priority, before->metric, after->id,
+			 after->gateway_priority, after->metric);
+}
+
+int metric_choose(const endpoint_vector *siblings, const struct endpoint *endpoint, uint32_t asked,
+		  uint32_t *ret_metric, uint64_t *ret_end, struct error *error)
+{
+	int priority = endpoint->gateway_priority;
+	uint64_t metric = preferred(priority), first = 0, end = METRIC_END, gap;
+	const struct endpoint *before, *after;
+
+	*ret_end = METRIC_END;
+	if (asked)
+		return choose_asked(siblings, endpoint, asked, ret_metric, ret_end, error);
+	neighbours(siblings, priority, &before, &after);
+	if (before)
+		first = before->metric;
+	if (after)
+		end = after->metric;
+	if (first + 1 >= end)
+		return none_free_error(endpoint, before, after, error);
+	if (metric <= first)
+		metric = first + (before->gateway_priority == priority ? 1 : GAP);
+	if (metric >= end) {
+		gap = (end - first) / 2;
+		metric = end - (gap < GAP ? gap : GAP);
+	}
+	*ret_metric = (uint32_t)metric;
+	*ret_end = end;
+	return 0;
+}
+
+const struct endpoint *metric_best(const endpoint_vector *endpoints, int family)
+{
+	const struct endpoint *best = NULL;
+
+	for (size_t i = 0; i < endpoints->len; i++) {
+		const struct endpoint *endpoint = &endpoints->items[i];
+
+		if (endpoint->metric && endpoint_prefix(endpoint, family) &&
+		    (!best || endpoint->metric < best->metric))
+			best = endpoint;
+	}
+	return best;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/siblings.h"
+
+#include <syslog.h>
+
+#include "model/metric.h"
+
+/* ---- sources ---- */
+
+static int add_sources(const struct endpoint *endpoint, const struct network *network,
+		       const struct endpoint *const best[static 2], source_vector *sources)
+{
+	struct link_source *source;
+
+	for_each_family(family) {
+		if (!endpoint_prefix(endpoint, family) || !network_subnet(network, family) ||
+		    best[family == AF_INET6] == endpoint)
+			continue;
+		source = vector_push(sources);
+		if (!source)
+			return -ENOMEM;
+		string_copy(source->interface, sizeof(source->interface), endpoint->interface);
+		source->address = endpoint_prefix(endpoint, family)->addr;
+		source->gateway = network_subnet(network, family)->gateway;
+	}
+	return 0;
+}
+
+int sources_choose(bn_ctx *ctx, const endpoint_vector *endpoints, const struct network *network,
+		   source_vector *ret_sources)
+{
+	const struct endpoint *const best[] = { metric_best(endpoints, AF_INET),
+						metric_best(endpoints, AF_INET6) };
+	int r = 0;
+
+	for (size_t i = 0; i < endpoints->len && endpoints->len > 1 && r >= 0; i++) {
+		const struct endpoint *endpoint = &endpoints->items[i];
+		CLEANUP(network_clear) struct network other = { 0 };
+		const struct network *its = network;
+
+		if (!network || strcmp(network->name, endpoint->network) != 0) {
+			r = store_network_get(ctx->store, endpoint->network, &other, &ctx->error);
+			its = &other;
+		}
+		if (r >= 0 && add_sources(endpoint, its, best, ret_sources) < 0)
+			r = error_oom(&ctx->error);
+	}
+	return r;
+}
+
+/* ---- those that stay ---- */
+
+static bool is_same_sandbox(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->sandbox_inode == b->sandbox_inode && a->sandbox_device == b->sandbox_device &&
+	       a->sandbox_cookie == b->sandbox_cookie;
+}
+
+/* The sandbox has a path by one that knows one. */
+static int open_sandbox_of(bn_ctx *ctx, const endpoint_vector *endpoints,
+			   struct sandbox *ret_sandbox)
+{
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < endpoints->len && r < 0; i++)
+		r = sandbox_reopen(&endpoints->items[i], ret_sandbox, &ctx->error);
+	if (r >= 0)
+		error_clear(&ctx->error);
+	return r;
+}
+
+static void set_sources_of(bn_ctx *ctx, const struct endpoint *gone)
+{
+	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
+	CLEANUP_VECTOR source_vector sources = { 0 };
+	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
+	int r;
+
+	r = store_siblings(ctx->store, NULL, gone, &siblings, &ctx->error);
+	if (r >= 0 && !siblings.len)
+		return;
+	if (r >= 0)
+		r = sources_choose(ctx, &siblings, NULL, &sources);
+	if (r >= 0)
+		r = open_sandbox_of(ctx, &siblings, &sandbox);
+	if (r >= 0)
+		r = link_sources_sync(ctx->link, &sandbox, &sources, &ctx->error);
+	if (r < 0)
+		ctx_log(ctx, LOG_WARNING, "after endpoint %s of network %s: %s", gone->id,
+			gone->network, ctx->error.message);
+	error_clear(&ctx->error);
+}
+
+void siblings_set_sources(bn_ctx *ctx, const endpoint_vector *gone)
+{
+	for (size_t i = 0; i < gone->len; i++) {
+		bool first = gone->items[i].interface[0] && gone->items[i].sandbox_inode;
+
+		for (size_t j = 0; j < i && first; j++)
+			first = !is_same_sandbox(&gone->items[i], &gone->items[j]);
+		if (first)
+			set_sources_of(ctx, &gone->items[i]);
+	}
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Endpoints of several networks in one sandbox. What one gets there depends on the others, so what
+ * is done in a sandbox is done one after another.
+ */
+#ifndef BN_OPS_SIBLINGS_H
+#define BN_OPS_SIBLINGS_H
+
+#include "ops/context.h"
+
+/*
+ * Each of these endpoints of a sandbox, except the one that has the best default route, with the
+ * gateway by which what has its address is to leave; nothing for one that is alone. network: that
+ * of the endpoints of its name; others are looked up. May be NULL.
+ */
+int sources_choose(bn_ctx *ctx, const endpoint_vector *endpoints, const struct network *network,
+		   source_vector *ret_sources);
+
+/* Those that stay behind in the sandboxes of these. Only logged when it can't be done: answers of
+ * all find their way until then, and the next visit does it. */
+void siblings_set_sources(bn_ctx *ctx, const endpoint_vector *gone);
+
+#endif
