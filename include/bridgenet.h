@@ -261,6 +261,7 @@ const bn_interface *bn_network_interface(const bn_network *network);
 /* ---- Endpoints ------------------------------------------------------------------------------ */
 
 #define BN_ATTACH_HOLD_PORTS 0x1u   /* as BN_PUBLISH_HOLD_PORTS */
+#define BN_ATTACH_SAME_NETWORK 0x8u /* a namespace that is on the network already. Since: 0.2 */
 #define BN_DETACH_MISSING_OK 0x1u   /* an unknown network or endpoint is no error */
 #define BN_DETACH_QUICK 0x2u        /* cut off at once, the link dies with its namespace */
 #define BN_DETACH_DELETE_EMPTY 0x4u /* and the network, if none is left in it. Since: 0.2 */

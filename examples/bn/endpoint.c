@@ -5,7 +5,19 @@
 
 #include "bn.h"
 
-enum { NETNS = 256, PID, IFNAME, IP, MAC, ROUTE, GATEWAY_PRIORITY, HOSTNAME, LABEL, DELETE_EMPTY };
+enum {
+	NETNS = 256,
+	PID,
+	IFNAME,
+	IP,
+	MAC,
+	ROUTE,
+	GATEWAY_PRIORITY,
+	HOSTNAME,
+	LABEL,
+	SAME_NETWORK,
+	DELETE_EMPTY
+};
 
 static int apply_port(bn_endpoint_spec *spec, const char *mapping)
 {
@@ -74,19 +86,21 @@ static int apply_argument(const struct cli *cli, bn_endpoint_spec *spec,
 		return bn_endpoint_spec_set_option(spec, "hostname", value);
 	case LABEL:
 		return apply_label(spec, value);
+	case SAME_NETWORK:
+		return 0; /* of the call, not of the spec */
 	default:
 		return apply_port(spec, value);
 	}
 }
 
-static int attach(struct cli *cli, const bn_endpoint_spec *spec)
+static int attach(struct cli *cli, const bn_endpoint_spec *spec, uint32_t flags)
 {
 	bn_endpoint *endpoint;
 	int r;
 
 	if (cli_open(cli) != 0)
 		return EXIT_FAILURE;
-	r = bn_endpoint_attach(cli->ctx, spec, 0, &endpoint);
+	r = bn_endpoint_attach(cli->ctx, spec, flags, &endpoint);
 	if (r < 0)
 		return cli_fail(cli, r);
 	if (cli->json) {
@@ -114,10 +128,12 @@ int attach_command(struct cli *cli, int argc, char **argv)
 		{ "gateway-priority", required_argument, NULL, GATEWAY_PRIORITY },
 		{ "hostname", required_argument, NULL, HOSTNAME },
 		{ "label", required_argument, NULL, LABEL },
+		{ "same-network", no_argument, NULL, SAME_NETWORK },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct arguments arguments;
 	bn_endpoint_spec *spec;
+	uint32_t flags;
 	int r, given, status = EXIT_FAILURE;
 
 	arguments_parse(cli, argc, argv, 0, options, &arguments);
@@ -125,6 +141,7 @@ int attach_command(struct cli *cli, int argc, char **argv)
 	given = arguments_has(&arguments, NETNS) + arguments_has(&arguments, PID);
 	if (given > 1 || (given == 0 && strcmp(arguments.words[0], "host") != 0))
 		cli_usage(cli, "one of --netns and --pid is needed");
+	flags = arguments_has(&arguments, SAME_NETWORK) ? BN_ATTACH_SAME_NETWORK : 0;
 	r = bn_endpoint_spec_new(arguments.words[0], arguments.words[1], &spec);
 	if (r < 0) {
 		arguments_free(&arguments);
@@ -136,7 +153,7 @@ int attach_command(struct cli *cli, int argc, char **argv)
 			status = argument_fail(&arguments.items[i], r);
 	}
 	if (r >= 0)
-		status = attach(cli, spec);
+		status = attach(cli, spec, flags);
 	bn_endpoint_spec_free(spec);
 	arguments_free(&arguments);
 	return status;

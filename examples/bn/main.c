@@ -24,7 +24,7 @@ static const struct command commands[] = {
 	{ NULL, "attach",
 	  "NETWORK ENDPOINT --netns PATH | --pid PID [--ifname eth0] [--ip IP]... [--mac MAC]"
 	  " [-p SPEC]... [--route DEST=VIA]... [--gateway-priority N] [--hostname NAME]"
-	  " [--label KEY=VALUE]...",
+	  " [--label KEY=VALUE]... [--same-network]",
 	  "Join a network namespace to a network", attach_command },
 	{ NULL, "detach", "NETWORK ENDPOINT... [--delete-empty]", "Undo attach", detach_command },
 	{ NULL, "publish", "NETWORK ENDPOINT -p SPEC...", "Publish ports of an endpoint",

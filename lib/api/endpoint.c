@@ -101,7 +101,7 @@ static int endpoint_snapshot_fill(bn_ctx *ctx, const struct network *network,
 
 static const struct api_call endpoint_attach = {
 	.names = "bn_endpoint_attach",
-	.flags = BN_ATTACH_HOLD_PORTS,
+	.flags = BN_ATTACH_HOLD_PORTS | BN_ATTACH_SAME_NETWORK,
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network or namespace."),
@@ -155,6 +155,7 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 		r = endpoint ? 0 : error_oom(&ctx->error);
 	}
 	request.hold = flags & BN_ATTACH_HOLD_PORTS;
+	request.same_network = flags & BN_ATTACH_SAME_NETWORK;
 	if (r >= 0)
 		r = ops_attach(ctx, &request, &result, &record, &held);
 	if (r >= 0 && endpoint) {

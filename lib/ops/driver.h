@@ -39,7 +39,8 @@ struct endpoint_request {
 	int sandbox_pid, sandbox_fd;
 	const struct port_request *ports;
 	size_t ports_len;
-	bool hold; /* keep descriptors of the ports */
+	bool hold;         /* keep descriptors of the ports */
+	bool same_network; /* its namespace may have another endpoint on the network */
 };
 
 /* One attach on its way. */
