@@ -84,6 +84,7 @@ struct bn_endpoint_spec {
 	char *network, *endpoint;
 	char *sandbox_path;
 	int sandbox_pid, sandbox_fd;
+	int sandbox_fd_number; /* that it is a copy of */
 	char *interface, *mac;
 	struct bn_name_list addresses;
 	struct bn_name_list route_destinations, route_gateways;

@@ -265,6 +265,7 @@ int endpoint_spec_parse(const struct bn_endpoint_spec *spec, const struct deadli
 	request->sandbox_path = spec->sandbox_path;
 	request->sandbox_pid = spec->sandbox_pid;
 	request->sandbox_fd = spec->sandbox_fd;
+	request->sandbox_fd_number = spec->sandbox_fd_number;
 	r = spec_failure_error(&spec->failure, error);
 	if (r >= 0)
 		r = endpoint_id_check(spec->endpoint, error);

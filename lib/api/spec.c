@@ -340,6 +340,7 @@ static int set_sandbox_fd(bn_endpoint_spec *spec, int fd)
 		return errno == EMFILE ? -EMFILE : -EBADF;
 	forget_sandbox(spec);
 	spec->sandbox_fd = copy;
+	spec->sandbox_fd_number = fd;
 	return 0;
 }
 

@@ -14,11 +14,6 @@ static bool knows_ipv6(const struct link_handle *handle, const struct endpoint *
 	return handle->has_ipv6 && endpoint->mtu >= IPV6_MTU_MIN;
 }
 
-static const char *sandbox_name(const struct sandbox *sandbox)
-{
-	return sandbox->path[0] ? sandbox->path : "given by descriptor";
-}
-
 static void put_veth_end(struct rtnl_batch *batch, const char *name, uint32_t mtu)
 {
 	rtnl_put_string(batch, IFLA_IFNAME, name);

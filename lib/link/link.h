@@ -23,12 +23,16 @@ struct sandbox {
 	uint64_t cookie;             /* never given again before the next boot; 0: not known */
 	bool is_host;                /* the namespace that the caller is in */
 	char path[SANDBOX_PATH_MAX]; /* "" if it has none that lasts */
+	char name[64];               /* what it goes by then */
 };
 /* -ENOENT BN_REASON_SANDBOX_GONE; -EINVAL BN_REASON_SANDBOX_INVALID for what is no network
  * namespace; each with a sentence. */
 int sandbox_open_path(const char *path, struct sandbox *ret_sandbox, struct error *error);
 int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error);
-int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error); /* dup()ed */
+/* fd is dup()ed; number: what the caller's descriptor is called. */
+int sandbox_open_fd(int fd, int number, struct sandbox *ret_sandbox, struct error *error);
+/* For a sentence: its path, or "net:[4026532345] (descriptor 5)". */
+const char *sandbox_name(const struct sandbox *sandbox);
 /* The namespace an endpoint was attached to, if its path still leads there; else -ENOENT. */
 int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 		   struct error *error);

@@ -167,7 +167,13 @@ static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, s
 			   own_device == status.st_dev && own_inode == status.st_ino;
 	sandbox->device = status.st_dev;
 	sandbox->inode = status.st_ino;
+	snprintf(sandbox->name, sizeof(sandbox->name), "net:[%" PRIu64 "]", sandbox->inode);
 	return 0;
+}
+
+const char *sandbox_name(const struct sandbox *sandbox)
+{
+	return sandbox->path[0] ? sandbox->path : sandbox->name;
 }
 
 static bool path_is_relative_to_process(const char *path)
@@ -241,7 +247,7 @@ int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error)
 	return r;
 }
 
-int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error)
+int sandbox_open_fd(int fd, int number, struct sandbox *ret_sandbox, struct error *error)
 {
 	char name[32], link[48], path[SANDBOX_PATH_MAX];
 	struct sandbox sandbox = { .fd = -1 };
@@ -250,7 +256,7 @@ int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error)
 	ssize_t len;
 	int r;
 
-	snprintf(name, sizeof(name), "descriptor %d", fd);
+	snprintf(name, sizeof(name), "descriptor %d", number);
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (copy < 0)
 		return error_set(error, -errno, BN_REASON_SANDBOX_INVALID,
@@ -259,6 +265,7 @@ int sandbox_open_fd(int fd, struct sandbox *ret_sandbox, struct error *error)
 	r = sandbox_identify(copy, name, &sandbox, error);
 	if (r < 0)
 		return r;
+	snprintf(sandbox.name, sizeof(sandbox.name), "net:[%" PRIu64 "] (%s)", sandbox.inode, name);
 	snprintf(link, sizeof(link), "/proc/thread-self/fd/%d", copy);
 	len = readlink(link, path, sizeof(path) - 1);
 	if (len > 0) {

@@ -115,7 +115,7 @@ static int enter(struct visit *visit)
 
 	if (setns(visit->sandbox->fd, CLONE_NEWNET) < 0)
 		return rtnl_failure(&visit->error, NULL, -errno, "enter network namespace %s",
-				    visit->sandbox->path);
+				    sandbox_name(visit->sandbox));
 	r = rtnl_open_family(&visit->handle, NETLINK_ROUTE);
 	return r < 0 ? rtnl_failure(&visit->error, NULL, r, "open a route netlink socket") : 0;
 }
@@ -185,8 +185,8 @@ int visit_start(struct visit *visit, const struct sandbox *sandbox,
 		return 0;
 	sem_destroy(&visit->born);
 	return error_set(error, -r, BN_REASON_KERNEL,
-			 "cannot start a thread to enter network namespace %s: %s", sandbox->path,
-			 errno_text(r));
+			 "cannot start a thread to enter network namespace %s: %s",
+			 sandbox_name(sandbox), errno_text(r));
 }
 
 void visit_go_on(struct visit *visit, bool interface_is_there)

@@ -37,6 +37,7 @@ struct endpoint_request {
 	bool mac_given;
 	const char *sandbox_path; /* one of these three; NULL, 0, -1 */
 	int sandbox_pid, sandbox_fd;
+	int sandbox_fd_number; /* which the caller knows it by */
 	const struct port_request *ports;
 	size_t ports_len;
 	bool hold;         /* keep descriptors of the ports */

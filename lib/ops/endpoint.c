@@ -38,7 +38,8 @@ static int open_sandbox(bn_ctx *ctx, struct attach *attach)
 	else if (request->sandbox_pid > 0)
 		r = sandbox_open_pid(request->sandbox_pid, &attach->sandbox, &ctx->error);
 	else if (request->sandbox_fd >= 0)
-		r = sandbox_open_fd(request->sandbox_fd, &attach->sandbox, &ctx->error);
+		r = sandbox_open_fd(request->sandbox_fd, request->sandbox_fd_number,
+				    &attach->sandbox, &ctx->error);
 	else
 		return 0;
 	if (r < 0)
@@ -64,7 +65,7 @@ static int check_sandbox(bn_ctx *ctx, const struct attach *attach)
 		return error_set(&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 				 "namespace %s of endpoint %s is the host's own; give that of a "
 				 "container, or attach to network host",
-				 attach->sandbox.path, attach->endpoint.id);
+				 sandbox_name(&attach->sandbox), attach->endpoint.id);
 	return 0;
 }
 

@@ -32,7 +32,7 @@ struct sandbox sandbox_new(void)
 	assert_int_equal(pthread_create(&thread, NULL, namespace_thread, &fd), 0);
 	pthread_join(thread, NULL);
 	assert_true(fd >= 0);
-	assert_int_equal(sandbox_open_fd(fd, &sandbox, &error), 0);
+	assert_int_equal(sandbox_open_fd(fd, fd, &sandbox, &error), 0);
 	close(fd);
 	return sandbox;
 }

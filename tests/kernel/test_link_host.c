@@ -3,6 +3,7 @@
 #include "link_stage.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 
 #include "link/private.h"
 
@@ -24,9 +25,10 @@ static void test_sandboxes(void **state)
 	assert_int_equal(sandbox_open_path("/proc/self/ns/uts", &sandbox, &error), -EINVAL);
 	assert_int_equal(sandbox_open_pid(0, &sandbox, &error), -EINVAL);
 	assert_int_equal(sandbox_open_pid(0x3fffffff, &sandbox, &error), -ENOENT);
-	assert_int_equal(sandbox_open_fd(-1, &sandbox, &error), -EBADF);
+	assert_int_equal(sandbox_open_fd(-1, -1, &sandbox, &error), -EBADF);
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-	assert_int_equal(sandbox_open_fd(pipes[0], &sandbox, &error), -EINVAL);
+	assert_int_equal(sandbox_open_fd(pipes[0], 5, &sandbox, &error), -EINVAL);
+	assert_non_null(strstr(error.message, "descriptor 5"));
 	close(pipes[0]);
 	close(pipes[1]);
 	assert_int_equal(sandbox.fd, -1);
@@ -60,6 +62,26 @@ static void test_sandboxes(void **state)
 	sandbox_close(&made);
 	assert_int_equal(sandbox_reopen(&endpoint, &sandbox, &error), -ENOENT);
 	assert_int_equal(error.reason, BN_REASON_SANDBOX_GONE);
+}
+
+/* A sentence about one that has no path names it all the same. */
+static void test_name_of_a_descriptor(void **state)
+{
+	struct sandbox made = sandbox_new(), sandbox = { .fd = -1 };
+	struct endpoint endpoint = endpoint_number(0, false);
+	struct link_endpoint_config config = endpoint_config(&endpoint);
+	char name[64];
+
+	(void)state;
+	assert_int_equal(sandbox_open_fd(made.fd, 5, &sandbox, &error), 0);
+	snprintf(name, sizeof(name), "net:[%" PRIu64 "] (descriptor 5)", made.inode);
+	assert_string_equal(sandbox_name(&sandbox), name);
+	IP_RUN(sandbox.fd, "link", "add", "eth0", "type", "bridge");
+	assert_int_equal(link_endpoint_create(handle, &sandbox, &config, &error), -EEXIST);
+	assert_non_null(strstr(error.message, name));
+	IP_RUN(sandbox.fd, "link", "del", "eth0");
+	sandbox_close(&made);
+	sandbox_close(&sandbox);
 }
 
 /* However it is asked for, the cookie is the same, and no other namespace's. */
@@ -487,17 +509,12 @@ static void test_hostport_ephemeral(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sandboxes),
-		cmocka_unit_test(test_cookies),
-		BRIDGE_TEST(test_inspect),
-		cmocka_unit_test(test_routes),
-		CONF_TEST(test_forwarding_comes_back),
-		CONF_TEST(test_changed_since),
-		CONF_TEST(test_give_back_dies),
-		CONF_TEST(test_adopted_comes_back),
-		cmocka_unit_test(test_hostport_check),
-		cmocka_unit_test(test_hostport_hold),
-		cmocka_unit_test(test_hostport_ephemeral),
+		cmocka_unit_test(test_sandboxes),     BRIDGE_TEST(test_name_of_a_descriptor),
+		cmocka_unit_test(test_cookies),       BRIDGE_TEST(test_inspect),
+		cmocka_unit_test(test_routes),        CONF_TEST(test_forwarding_comes_back),
+		CONF_TEST(test_changed_since),        CONF_TEST(test_give_back_dies),
+		CONF_TEST(test_adopted_comes_back),   cmocka_unit_test(test_hostport_check),
+		cmocka_unit_test(test_hostport_hold), cmocka_unit_test(test_hostport_ephemeral),
 	};
 
 	return cmocka_run_group_tests(tests, stage_setup, stage_teardown);
