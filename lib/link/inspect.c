@@ -252,6 +252,105 @@ int link_exists(struct link_handle *handle, const char *name, struct error *erro
 	return r < 0 ? r : 1;
 }
 
+uint32_t link_index(struct link_handle *handle, const char *name)
+{
+	return rtnl_link_index(handle, name);
+}
+
+/* ---- ports ---- */
+
+struct ports_query {
+	struct link_port **ports; /* by name */
+	size_t len;
+};
+
+static int compare_ports(const void *left, const void *right)
+{
+	const struct link_port *const *a = left, *const *b = right;
+
+	return strcmp((*a)->name, (*b)->name);
+}
+
+static int take_port(void *userdata, const struct nlmsghdr *reply)
+{
+	const struct ports_query *query = userdata;
+	const struct link_port *key;
+	struct nlattr *attrs[IFLA_MAX + 1];
+	const struct ifinfomsg *link;
+	struct link_port **found;
+
+	/* of a dump that starts anew */
+	for (size_t i = 0; !reply && i < query->len; i++)
+		*query->ports[i] = (struct link_port){ .name = query->ports[i]->name };
+	if (!reply || reply->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	link = nlmsg_data(reply);
+	if (nlmsg_parse((struct nlmsghdr *)reply, sizeof(*link), attrs, IFLA_MAX, NULL) < 0 ||
+	    !attrs[IFLA_IFNAME])
+		return 0;
+	key = &(struct link_port){ .name = nla_get_string(attrs[IFLA_IFNAME]) };
+	found = bsearch(&key, query->ports, query->len, sizeof(*query->ports), compare_ports);
+	if (!found)
+		return 0;
+	(*found)->index = (uint32_t)link->ifi_index;
+	(*found)->up = link->ifi_flags & IFF_UP;
+	(*found)->master = attrs[IFLA_MASTER] ? nla_get_u32(attrs[IFLA_MASTER]) : 0;
+	return 0;
+}
+
+static int look_up_ports(struct link_handle *handle, struct ports_query *query, struct error *error)
+{
+	for (size_t done = 0; done < query->len;) {
+		CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_port, .userdata = query };
+		int r;
+
+		for (; done < query->len && batch.len < RTNL_BATCH_MAX && !batch.error; done++) {
+			rtnl_add_named(&batch, RTM_GETLINK, 0, query->ports[done]->name);
+			rtnl_put_u32(&batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+		}
+		r = rtnl_run_passing(handle, &batch, -ENODEV);
+		if (r < 0)
+			return rtnl_failure(error, &batch, r,
+					    "look up the interfaces of endpoints");
+	}
+	return 0;
+}
+
+/* A third of what it takes to look each of them up; before Linux 4.20 of all links there are. */
+static int dump_ports(struct link_handle *handle, struct ports_query *query, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_port, .userdata = query };
+	struct nlattr *info;
+	int r;
+
+	rtnl_add_link(&batch, RTM_GETLINK, 0, 0);
+	rtnl_put_u32(&batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	info = rtnl_nest(&batch, IFLA_LINKINFO);
+	rtnl_put_string(&batch, IFLA_INFO_KIND, "veth");
+	rtnl_nest_end(&batch, info);
+	r = rtnl_dump(handle, &batch);
+	if (r == 0 || r == -EAGAIN)
+		return r;
+	return rtnl_failure(error, &batch, r, "list the interfaces of endpoints");
+}
+
+int link_ports_get(struct link_handle *handle, struct link_port *ports, size_t len,
+		   struct error *error)
+{
+	CLEANUP_FREE struct link_port **by_name = calloc(len + 1, sizeof(*by_name));
+	struct ports_query query = { by_name, len };
+	int r;
+
+	if (!by_name)
+		return error_oom(error);
+	for (size_t i = 0; i < len; i++)
+		by_name[i] = &ports[i];
+	qsort(by_name, len, sizeof(*by_name), compare_ports);
+	r = len > 1 ? dump_ports(handle, &query, error) : -EAGAIN;
+	/* while links come and go all the time, too */
+	return r == -EAGAIN ? look_up_ports(handle, &query, error) : r;
+}
+
 /* ---- routes ---- */
 
 struct routes_query {

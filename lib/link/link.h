@@ -33,16 +33,32 @@ int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error);
 int sandbox_open_fd(int fd, int number, struct sandbox *ret_sandbox, struct error *error);
 /* For a sentence: its path, or "net:[4026532345] (descriptor 5)". */
 const char *sandbox_name(const struct sandbox *sandbox);
-/* The namespace an endpoint was attached to, if its path still leads there; else -ENOENT. */
+/* The namespace an endpoint was attached to, if its path still leads there, or the kernel opens it by
+ * its number; else -ENOENT. Cheap. */
 int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 		   struct error *error);
 void sandbox_close(struct sandbox *sandbox);
 /* Which namespace the calling thread is in. */
 int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *error);
 uint64_t sandbox_current_cookie(void);
+#define CLEANUP_SANDBOX CLEANUP(sandbox_close)
+
+/* ---- search.c: namespaces that no path leads to any more ---- */
+
 /* Is it seen to exist: has a process it, or a mount that we see? */
 bool sandbox_exists(const struct sandbox *sandbox);
-#define CLEANUP_SANDBOX CLEANUP(sandbox_close)
+/* The same as sandbox_reopen(), and looks through /proc: -ENOENT BN_REASON_SANDBOX_GONE, or -EACCES
+ * when not all of that may be looked at. */
+int sandbox_find(const struct endpoint *endpoint, const struct deadline *deadline,
+		 struct sandbox *ret_sandbox, struct error *error);
+/* Is it known for sure, and at once, that there is none of these numbers any more? From Linux 6.18
+ * on. */
+bool sandbox_number_is_gone(uint64_t cookie, uint64_t inode);
+/* Are the namespaces of many endpoints there? /proc is looked through once at most. */
+enum sandbox_sight { SANDBOX_GONE, SANDBOX_THERE, SANDBOX_HIDDEN /* there, or gone */ };
+int sandboxes_look(const struct endpoint *const *endpoints, size_t len,
+		   const struct deadline *deadline, enum sandbox_sight *sights,
+		   struct error *error);
 
 /* ---- bridge.c ---- */
 
@@ -156,6 +172,18 @@ int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresse
 			 struct error *error);
 /* 1 if there is a link of that name, 0 if not. */
 int link_exists(struct link_handle *handle, const char *name, struct error *error);
+/* The same for many, without the lock that all of rtnetlink waits for: its index, 0 if there is
+ * none. */
+uint32_t link_index(struct link_handle *handle, const char *name);
+/* Of host ends: what bridge they are on, by its index, and whether they are up. */
+struct link_port {
+	const char *name; /* filled by the caller */
+	uint32_t index;   /* 0: there is none */
+	uint32_t master;
+	bool up;
+};
+int link_ports_get(struct link_handle *handle, struct link_port *ports, size_t len,
+		   struct error *error);
 /* MTU of the interface of the default route (IPv4, else IPv6); 1500 without one. */
 int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error);
 

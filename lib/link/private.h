@@ -56,6 +56,10 @@ int sandbox_link_open(const struct sandbox *sandbox, const struct deadline *dead
 
 /* ---- sandbox.c ---- */
 
+/* Whether it is a network namespace, and which; `name`: for a sentence. */
+int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, struct error *error);
+/* An older kernel may have no cookie for one of the two, or an older version of the library. */
+bool sandbox_is_same(const struct sandbox *a, const struct sandbox *b);
 /* Of a socket that is made there, for kernels that don't say it of the descriptor; 0: not known. */
 uint64_t sandbox_cookie_inside(int fd);
 
@@ -75,6 +79,13 @@ int routes_sync_sources(struct link_handle *inside, const source_vector *sources
 /* For the first time; takes the socket over. ndisc_notify: of struct visit. */
 void announcer_begin(struct link_announcer *announcer, const struct endpoint *endpoint,
 		     struct link_handle *inside, int ndisc_notify);
+
+/* ---- search.c ---- */
+
+/* What an endpoint was attached to, without a descriptor. */
+struct sandbox sandbox_of(const struct endpoint *endpoint);
+/* From Linux 6.18 on, whoever has it: a namespace that only an open descriptor keeps, too. */
+int sandbox_open_number(const struct sandbox *wanted, struct sandbox *ret_sandbox);
 
 /* ---- sysctl.c ---- */
 

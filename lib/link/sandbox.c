@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
@@ -76,79 +74,16 @@ static uint64_t cookie_of_namespace(int fd)
 	return ioctl(fd, NS_GET_ID, &cookie) == 0 ? cookie : sandbox_cookie_inside(fd);
 }
 
-/* An older kernel may have no cookie for one of the two, or an older version of the library. */
-static bool is_same_sandbox(const struct sandbox *a, const struct sandbox *b)
+bool sandbox_is_same(const struct sandbox *a, const struct sandbox *b)
 {
 	if (a->cookie && b->cookie)
 		return a->cookie == b->cookie;
 	return a->device == b->device && a->inode == b->inode;
 }
 
-/* ---- is it there? ---- */
-
-static bool is_at(int directory_fd, const char *path, const struct sandbox *sandbox)
-{
-	struct sandbox found = { .fd = -1 };
-	struct stat status;
-	bool same;
-
-	if (fstatat(directory_fd, path, &status, 0) < 0 || status.st_ino != sandbox->inode ||
-	    status.st_dev != sandbox->device)
-		return false;
-	/* the number alone may be that of a younger one */
-	found.fd = openat(directory_fd, path, O_RDONLY | O_CLOEXEC);
-	if (found.fd < 0)
-		return true;
-	found.device = status.st_dev;
-	found.inode = status.st_ino;
-	found.cookie = cookie_of_namespace(found.fd);
-	same = is_same_sandbox(&found, sandbox);
-	close(found.fd);
-	return same;
-}
-
-static bool has_process(const struct sandbox *sandbox)
-{
-	DIR *processes = opendir("/proc");
-	struct dirent *entry;
-	char path[NAME_MAX + 8];
-	bool found = false;
-
-	while (processes && !found && (entry = readdir(processes))) {
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9')
-			continue;
-		snprintf(path, sizeof(path), "%s/ns/net", entry->d_name);
-		found = is_at(dirfd(processes), path, sandbox);
-	}
-	if (processes)
-		closedir(processes);
-	return found;
-}
-
-static bool has_mount(const struct sandbox *sandbox)
-{
-	FILE *mounts = fopen("/proc/thread-self/mountinfo", "re");
-	char *line = NULL, root[64], point[PATH_MAX];
-	bool found = false;
-	size_t size = 0;
-
-	while (mounts && !found && getline(&line, &size, mounts) > 0)
-		found = sscanf(line, "%*d %*d %*s %63s %4095s", root, point) == 2 &&
-			strncmp(root, "net:[", 5) == 0 && is_at(AT_FDCWD, point, sandbox);
-	free(line);
-	if (mounts)
-		fclose(mounts);
-	return found;
-}
-
-bool sandbox_exists(const struct sandbox *sandbox)
-{
-	return has_process(sandbox) || has_mount(sandbox);
-}
-
 /* ---- opening ---- */
 
-static int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, struct error *error)
+int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, struct error *error)
 {
 	uint64_t own_device, own_inode;
 	struct statfs filesystem;
@@ -280,32 +215,39 @@ int sandbox_open_fd(int fd, int number, struct sandbox *ret_sandbox, struct erro
 	return 0;
 }
 
-int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
-		   struct error *error)
+/* What was given as a descriptor has no path. */
+static int open_stored_path(const struct endpoint *endpoint, const struct sandbox *attached,
+			    struct sandbox *ret_sandbox, struct error *error)
 {
-	struct sandbox sandbox = { .fd = -1 };
-	const struct sandbox attached = {
-		.device = endpoint->sandbox_device,
-		.inode = endpoint->sandbox_inode,
-		.cookie = endpoint->sandbox_cookie,
-	};
+	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
 	int r;
 
 	if (!endpoint->sandbox[0])
 		return error_set(error, -ENOENT, BN_REASON_SANDBOX_GONE,
-				 "the namespace of endpoint %s was given as a descriptor and has "
+				 "namespace %s of endpoint %s was given as a descriptor and has "
 				 "no path to find it by",
-				 endpoint->id);
+				 attached->name, endpoint->id);
 	r = sandbox_open_path(endpoint->sandbox, &sandbox, error);
-	if (r == -EINVAL || (r == 0 && !is_same_sandbox(&sandbox, &attached))) {
-		sandbox_close(&sandbox);
+	if (r == -EINVAL || (r == 0 && !sandbox_is_same(&sandbox, attached)))
 		return error_set(error, -ENOENT, BN_REASON_SANDBOX_GONE,
 				 "%s is no longer the namespace that endpoint %s was attached to",
 				 endpoint->sandbox, endpoint->id);
-	}
 	if (r < 0)
 		return r;
 	*ret_sandbox = sandbox;
+	sandbox.fd = -1;
+	return 0;
+}
+
+int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
+		   struct error *error)
+{
+	const struct sandbox attached = sandbox_of(endpoint);
+	int r = open_stored_path(endpoint, &attached, ret_sandbox, error);
+
+	if (r == 0 || sandbox_open_number(&attached, ret_sandbox) < 0)
+		return r;
+	error_clear(error);
 	return 0;
 }
 
