@@ -290,8 +290,10 @@ int bn_endpoint_spec_set_mac(bn_endpoint_spec *spec, const char *mac);
 int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination,
 			       const char *gateway);
 
-/* Of several networks in a namespace the highest priority has the default route, the first
- * attached among equals; default 0. Since: 0.1 */
+/* Each endpoint has a default route, with a metric: of several in a namespace the highest priority
+ * gets the lowest, the first attached among equals, so that the kernel uses its route, and the next
+ * when that is gone; default 0. A lone endpoint of priority 0 has 100. Options "metric" and
+ * "default-route" say otherwise. Since: 0.1 */
 int bn_endpoint_spec_set_gateway_priority(bn_endpoint_spec *spec, int priority);
 
 /* See bridgenet-options(7) for the keys; "label.NAME" takes any value. Since: 0.1 */
@@ -312,6 +314,22 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 int bn_endpoint_detach(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags);
 int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *endpoints,
 			uint32_t flags);
+
+/* Detach, in one operation, what has lost its namespace ("sandbox-gone" below), of a network or with
+ * NULL of all; ret_list may be NULL: what went, as it was. What another call is at is passed over, and
+ * what is merely cut off stays. Cheap when nothing is to be done: it is for every program that changes
+ * something. It looks for links first, and for a namespace only where the link is gone; an endpoint
+ * that never had one, on network none, goes where the kernel tells of the namespace itself (from Linux
+ * 6.18 on) and stays otherwise. flags: 0. Errors: -ENOENT no such network. Since: 0.2 */
+int bn_endpoints_collect(bn_ctx *ctx, const char *network, uint32_t flags,
+			 bn_endpoint_list **ret_list);
+
+/* A descriptor that is the endpoint's namespace for sure, whatever its path leads to by now, for the
+ * caller to close; on network host the host's own. One that was given as a descriptor, or by a
+ * process that has ended, is found as long as a process or a mount has it. flags: 0. Errors: -ENOENT
+ * BN_REASON_SANDBOX_GONE. Since: 0.2 */
+int bn_endpoint_open_sandbox(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
+			     int *ret_fd);
 
 /* A snapshot of one endpoint, or of those of a network, or with NULL of all; to be freed. flags:
  * BN_GET_INTERFACE. Errors: -ENOENT. Since: 0.1 */
@@ -341,6 +359,20 @@ const char *bn_endpoint_address_at(const bn_endpoint *endpoint, size_t i); /* "1
 size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint); /* of the network, IPv4 first */
 const char *bn_endpoint_gateway_at(const bn_endpoint *endpoint, size_t i);
 int bn_endpoint_gateway_priority(const bn_endpoint *endpoint);
+
+/* How it was when the snapshot was made: "running"; "sandbox-gone", its namespace is gone; "cut", the
+ * namespace is there, but the link is deleted, down or off the network's bridge; "" when that could not
+ * be seen: from another network namespace than the state is about, say. Since: 0.2 */
+const char *bn_endpoint_state(const bn_endpoint *endpoint);
+
+/* Its routes as they were installed: of each family the default route, if it has one, "0.0.0.0/0" or
+ * "::/0", then the static ones. Since: 0.2 */
+size_t bn_endpoint_route_count(const bn_endpoint *endpoint);
+const char *bn_endpoint_route_destination_at(const bn_endpoint *endpoint, size_t i);
+const char *bn_endpoint_route_gateway_at(const bn_endpoint *endpoint, size_t i);
+uint32_t bn_endpoint_route_metric_at(const bn_endpoint *endpoint, size_t i);
+
+/* Its options. Since: 0.1 */
 size_t bn_endpoint_option_count(const bn_endpoint *endpoint);
 const char *bn_endpoint_option_key_at(const bn_endpoint *endpoint, size_t i);
 const char *bn_endpoint_option_value_at(const bn_endpoint *endpoint, size_t i);

@@ -5,8 +5,10 @@
 
 #include "bridgenet.h"
 #include "ops/backend.h"
+#include "ops/collect.h"
 #include "ops/detach.h"
 #include "ops/endpoint.h"
+#include "ops/life.h"
 #include "ops/list.h"
 #include "ops/network.h"
 #include "ops/publish.h"
@@ -135,13 +137,20 @@ int port_list_fill(struct bn_port_list *list, const struct port *ports, size_t l
 void port_list_hold(struct bn_port_list *list, held_vector *held);
 void port_list_clear(struct bn_port_list *list);
 
+struct bn_endpoint_route {
+	char destination[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX];
+	uint32_t metric;
+};
 struct bn_endpoint {
 	struct endpoint record;
+	enum life life;
+	struct options options; /* with what was chosen where that differs */
 	char mac[MAC_TEXT_MAX];
 	char (*addresses)[PREFIX_TEXT_MAX];
 	size_t address_count;
 	char gateways[2][ADDR_TEXT_MAX];
 	size_t gateway_count;
+	VECTOR(struct bn_endpoint_route) routes;
 	struct bn_port_list ports;
 	struct bn_interface *interface;
 };

@@ -1,14 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <inttypes.h>
+#include <linux/ipv6_route.h>
+#include <stdio.h>
 
 #include "api/api.h"
 
 static void endpoint_snapshot_clear(struct bn_endpoint *endpoint)
 {
 	endpoint_clear(&endpoint->record);
+	options_clear(&endpoint->options);
 	free(endpoint->addresses);
+	free(endpoint->routes.items);
 	port_list_clear(&endpoint->ports);
 	interface_free(endpoint->interface);
+}
+
+static void endpoint_list_clear(struct bn_endpoint_list *list)
+{
+	for (size_t i = 0; i < list->endpoints.len; i++)
+		endpoint_snapshot_clear(&list->endpoints.items[i]);
+	free(list->endpoints.items);
+	*list = (struct bn_endpoint_list){ 0 };
 }
 
 static int add_addresses(bn_ctx *ctx, const struct network *network, const struct endpoint *record,
@@ -40,17 +53,72 @@ static void add_gateways(const struct network *network, struct bn_endpoint *endp
 	}
 }
 
+/* There is room for it. */
+static void add_route(struct bn_endpoint *endpoint, const struct prefix *destination,
+		      const struct addr *gateway, uint32_t metric)
+{
+	struct bn_endpoint_route *route = &endpoint->routes.items[endpoint->routes.len++];
+
+	prefix_format(destination, route->destination);
+	addr_format(gateway, route->gateway);
+	route->metric = metric;
+}
+
+/* The kernel gives those of IPv6 a metric where none is asked for. */
+static uint32_t static_metric(const struct route *route)
+{
+	return route->gateway.family == AF_INET6 ? IP6_RT_PRIO_USER : 0;
+}
+
+static int add_routes(bn_ctx *ctx, const struct network *network, const struct endpoint *record,
+		      struct bn_endpoint *endpoint)
+{
+	if (vector_reserve(&endpoint->routes, record->routes.len + 2) < 0)
+		return error_oom(&ctx->error);
+	for_each_family(family) {
+		const struct prefix everything = { .addr.family = family };
+		const struct subnet *subnet = network_subnet(network, family);
+
+		if (record->metric && subnet && endpoint_prefix(record, family))
+			add_route(endpoint, &everything, &subnet->gateway, record->metric);
+	}
+	for (size_t i = 0; i < record->routes.len; i++) {
+		const struct route *route = &record->routes.items[i];
+
+		add_route(endpoint, &route->destination, &route->gateway, static_metric(route));
+	}
+	return 0;
+}
+
+/* A metric that was asked for may have been taken: it is what was chosen that is shown. */
+static int add_options(bn_ctx *ctx, const struct endpoint *record, struct bn_endpoint *endpoint)
+{
+	char metric[16];
+	int r = options_copy(&endpoint->options, &record->options);
+
+	if (r >= 0 && record->metric && options_get(&endpoint->options, "metric")) {
+		snprintf(metric, sizeof(metric), "%" PRIu32, record->metric);
+		r = options_set(&endpoint->options, "metric", metric);
+	}
+	return r < 0 ? error_oom(&ctx->error) : 0;
+}
+
 /* All but the record; the caller clears the snapshot. */
 static int endpoint_snapshot_prepare(bn_ctx *ctx, const struct network *network,
 				     const struct endpoint *record, const struct port *ports,
-				     size_t ports_len, prefix_vector *shared,
+				     size_t ports_len, prefix_vector *shared, enum life life,
 				     struct bn_endpoint *endpoint)
 {
 	int r;
 
+	endpoint->life = life;
 	r = port_list_fill(&endpoint->ports, ports, ports_len, &ctx->error);
 	if (r >= 0)
 		r = add_addresses(ctx, network, record, shared, endpoint);
+	if (r >= 0)
+		r = add_routes(ctx, network, record, endpoint);
+	if (r >= 0)
+		r = add_options(ctx, record, endpoint);
 	add_gateways(network, endpoint);
 	if (record->interface[0])
 		mac_format(record->mac, endpoint->mac);
@@ -67,7 +135,8 @@ static int prepare_attached(bn_ctx *ctx, const struct rows *rows, void *snapshot
 	endpoint_snapshot_clear(endpoint);
 	*endpoint = (struct bn_endpoint){ 0 };
 	r = endpoint_snapshot_prepare(ctx, rows->networks.items, rows->endpoints.items,
-				      rows->ports.items, rows->ports.len, &shared, endpoint);
+				      rows->ports.items, rows->ports.len, &shared, LIFE_RUNNING,
+				      endpoint);
 	free(shared.items);
 	return r;
 }
@@ -84,17 +153,13 @@ static int read_interface(bn_ctx *ctx, struct bn_endpoint *endpoint)
 	return endpoint->interface ? 0 : error_oom(&ctx->error);
 }
 
-/* Takes the record over, also on failure. */
-static int endpoint_snapshot_fill(bn_ctx *ctx, const struct network *network,
-				  struct endpoint *record, const struct port *ports,
-				  size_t ports_len, prefix_vector *shared, uint32_t flags,
-				  struct bn_endpoint *endpoint)
+static int read_interfaces(bn_ctx *ctx, bn_endpoint_list *list)
 {
-	int r = endpoint_snapshot_prepare(ctx, network, record, ports, ports_len, shared, endpoint);
+	int r = 0;
 
-	endpoint->record = *record;
-	*record = (struct endpoint){ 0 };
-	return r < 0 || !(flags & BN_GET_INTERFACE) ? r : read_interface(ctx, endpoint);
+	for (size_t i = 0; i < list->endpoints.len && r >= 0; i++)
+		r = read_interface(ctx, &list->endpoints.items[i]);
+	return r;
 }
 
 /* ---- verbs ---- */
@@ -213,8 +278,9 @@ int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *en
 		      endpoints->names.len, &endpoints->failure, flags);
 }
 
-/* Rows are sorted: networks by name, endpoints and ports likewise below them. */
-static int endpoint_list_fill(bn_ctx *ctx, struct rows *rows, uint32_t flags,
+/* Rows are sorted: networks by name, endpoints and ports likewise below them. The list has copies of
+ * the records. */
+static int endpoint_list_fill(bn_ctx *ctx, const struct rows *rows, const enum life *lives,
 			      bn_endpoint_list *list)
 {
 	const port_vector *ports = &rows->ports;
@@ -225,7 +291,8 @@ static int endpoint_list_fill(bn_ctx *ctx, struct rows *rows, uint32_t flags,
 	if (vector_reserve(&list->endpoints, rows->endpoints.len) < 0)
 		return error_oom(&ctx->error);
 	for (size_t i = 0; i < rows->endpoints.len && r >= 0; i++, first = next) {
-		struct endpoint *record = &rows->endpoints.items[i];
+		const struct endpoint *record = &rows->endpoints.items[i];
+		struct bn_endpoint *endpoint = vector_push(&list->endpoints);
 
 		while (network < rows->networks.len &&
 		       strcmp(rows->networks.items[network].name, record->network) != 0)
@@ -239,9 +306,11 @@ static int endpoint_list_fill(bn_ctx *ctx, struct rows *rows, uint32_t flags,
 		}
 		while (next < ports->len && port_is_of(&ports->items[next], record))
 			next++;
-		r = endpoint_snapshot_fill(ctx, &rows->networks.items[network], record,
-					   ports->items + first, next - first, &shared, flags,
-					   vector_push(&list->endpoints));
+		r = endpoint_snapshot_prepare(ctx, &rows->networks.items[network], record,
+					      ports->items + first, next - first, &shared, lives[i],
+					      endpoint);
+		if (r >= 0 && endpoint_copy(&endpoint->record, record) < 0)
+			r = error_oom(&ctx->error);
 	}
 	free(shared.items);
 	return r;
@@ -252,16 +321,19 @@ static int endpoint_list_new(bn_ctx *ctx, const struct api_call *call, const cha
 			     const char *id, uint32_t flags, bn_endpoint_list **ret_list)
 {
 	CLEANUP(rows_clear) struct rows rows = { 0 };
+	CLEANUP_FREE enum life *lives = NULL;
 	bn_endpoint_list *list;
 	int r;
 
 	r = api_enter(ctx, call, flags);
 	if (r >= 0)
-		r = rows_read(ctx, network, id, &rows);
+		r = life_read(ctx, network, id, &rows, &lives);
 	if (r < 0)
 		return r;
 	list = calloc(1, sizeof(*list));
-	r = list ? endpoint_list_fill(ctx, &rows, flags, list) : error_oom(&ctx->error);
+	r = list ? endpoint_list_fill(ctx, &rows, lives, list) : error_oom(&ctx->error);
+	if (r >= 0 && (flags & BN_GET_INTERFACE))
+		r = read_interfaces(ctx, list);
 	if (r >= 0)
 		*ret_list = TAKE_POINTER(list);
 	bn_endpoint_list_free(list);
@@ -314,6 +386,73 @@ int bn_endpoints_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_endpo
 			 endpoint_list_new(ctx, &endpoints_list, network, NULL, flags, ret_list));
 }
 
+static const struct api_call endpoints_collect = {
+	.names = "bn_endpoints_collect",
+	.need = CTX_CHANGE,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network."),
+	},
+};
+
+/* What an earlier try has made is replaced. */
+static int prepare_collected(bn_ctx *ctx, const struct rows *rows, void *snapshot)
+{
+	CLEANUP_FREE enum life *lives = calloc(rows->endpoints.len + 1, sizeof(*lives));
+	struct bn_endpoint_list *list = snapshot;
+
+	if (!lives)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < rows->endpoints.len; i++)
+		lives[i] = LIFE_GONE;
+	endpoint_list_clear(list);
+	return endpoint_list_fill(ctx, rows, lives, list);
+}
+
+int bn_endpoints_collect(bn_ctx *ctx, const char *network, uint32_t flags,
+			 bn_endpoint_list **ret_list)
+{
+	struct result result = { 0 };
+	bn_endpoint_list *list = NULL;
+	int r;
+
+	r = api_enter(ctx, &endpoints_collect, flags);
+	if (r >= 0 && ret_list) {
+		list = calloc(1, sizeof(*list));
+		result = (struct result){ prepare_collected, list };
+		r = list ? 0 : error_oom(&ctx->error);
+	}
+	if (r >= 0)
+		r = ops_collect(ctx, network, &result);
+	if (r >= 0 && list)
+		*ret_list = TAKE_POINTER(list);
+	bn_endpoint_list_free(list);
+	return api_leave(ctx, &endpoints_collect, r);
+}
+
+static const struct api_call endpoint_open_sandbox = {
+	.names = "bn_endpoint_open_sandbox",
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network or endpoint, or its namespace is gone."),
+		API_ERRNO(EACCES, "The namespace was not found, and not every process may be "
+				  "looked at."),
+		API_ERRNO(EXDEV, "On network host: the state is about another network namespace "
+				 "than the thread is in."),
+	},
+};
+
+int bn_endpoint_open_sandbox(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
+			     int *ret_fd)
+{
+	int r;
+
+	if (!network || !endpoint || !ret_fd)
+		return api_missing(ctx, "the network, the endpoint or the result");
+	r = api_enter(ctx, &endpoint_open_sandbox, flags);
+	if (r >= 0)
+		r = ops_open_sandbox(ctx, network, endpoint, ret_fd);
+	return api_leave(ctx, &endpoint_open_sandbox, r);
+}
+
 /* ---- snapshots ---- */
 
 GETTER(size_t, bn_endpoint_list_len, bn_endpoint_list, self->endpoints.len, 0)
@@ -324,9 +463,7 @@ void bn_endpoint_list_free(bn_endpoint_list *list)
 {
 	if (!list)
 		return;
-	for (size_t i = 0; i < list->endpoints.len; i++)
-		endpoint_snapshot_clear(&list->endpoints.items[i]);
-	free(list->endpoints.items);
+	endpoint_list_clear(list);
 	free(list);
 }
 
@@ -338,6 +475,19 @@ void bn_endpoint_free(bn_endpoint *endpoint)
 	free(endpoint);
 }
 
+static const char *life_text(enum life life)
+{
+	static const char *const texts[] = {
+		[LIFE_UNKNOWN] = "",
+		[LIFE_RUNNING] = "running",
+		[LIFE_CUT] = "cut",
+		[LIFE_GONE] = "sandbox-gone",
+	};
+
+	return texts[life];
+}
+
+GETTER(const char *, bn_endpoint_state, bn_endpoint, life_text(self->life), "")
 GETTER(const char *, bn_endpoint_network, bn_endpoint, self->record.network, "")
 GETTER(const char *, bn_endpoint_id, bn_endpoint, self->record.id, "")
 GETTER(const char *, bn_endpoint_sandbox, bn_endpoint, self->record.sandbox, "")
@@ -352,10 +502,17 @@ GETTER(size_t, bn_endpoint_gateway_count, bn_endpoint, self->gateway_count, 0)
 GETTER_AT(const char *, bn_endpoint_gateway_at, bn_endpoint, bn_endpoint_gateway_count,
 	  self->gateways[i], "")
 GETTER(int, bn_endpoint_gateway_priority, bn_endpoint, self->record.gateway_priority, 0)
-GETTER(size_t, bn_endpoint_option_count, bn_endpoint, self->record.options.len, 0)
+GETTER(size_t, bn_endpoint_route_count, bn_endpoint, self->routes.len, 0)
+GETTER_AT(const char *, bn_endpoint_route_destination_at, bn_endpoint, bn_endpoint_route_count,
+	  self->routes.items[i].destination, "")
+GETTER_AT(const char *, bn_endpoint_route_gateway_at, bn_endpoint, bn_endpoint_route_count,
+	  self->routes.items[i].gateway, "")
+GETTER_AT(uint32_t, bn_endpoint_route_metric_at, bn_endpoint, bn_endpoint_route_count,
+	  self->routes.items[i].metric, 0)
+GETTER(size_t, bn_endpoint_option_count, bn_endpoint, self->options.len, 0)
 GETTER_AT(const char *, bn_endpoint_option_key_at, bn_endpoint, bn_endpoint_option_count,
-	  self->record.options.items[i].key, "")
+	  self->options.items[i].key, "")
 GETTER_AT(const char *, bn_endpoint_option_value_at, bn_endpoint, bn_endpoint_option_count,
-	  self->record.options.items[i].value, "")
+	  self->options.items[i].value, "")
 GETTER(const bn_port_list *, bn_endpoint_ports, bn_endpoint, &self->ports, NULL)
 GETTER(const bn_interface *, bn_endpoint_interface, bn_endpoint, self->interface, NULL)

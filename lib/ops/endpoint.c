@@ -53,8 +53,15 @@ static int open_sandbox(bn_ctx *ctx, struct attach *attach)
 
 static int check_sandbox(bn_ctx *ctx, const struct attach *attach)
 {
-	if (driver_of(&attach->network)->in_host)
-		return 0;
+	if (driver_of(&attach->network)->in_host) {
+		if (attach->sandbox.fd < 0 || attach->sandbox.is_host)
+			return 0;
+		return error_set(&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
+				 "namespace %s of endpoint %s is not the host's own, which is what "
+				 "network %s gives; name none, or attach to another network",
+				 sandbox_name(&attach->sandbox), attach->endpoint.id,
+				 attach->network.name);
+	}
 	if (attach->sandbox.fd < 0)
 		return error_set(
 			&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,

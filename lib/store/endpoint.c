@@ -240,6 +240,40 @@ int store_endpoint_set_metric(struct store *store, const struct endpoint *endpoi
 				     VALUES(INT(endpoint->metric), INT(endpoint->sequence)), error);
 }
 
+int store_endpoint_briefs(struct store *store, brief_vector *briefs, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_get(store, STATEMENT_ENDPOINT_BRIEFS, NULL, &row, error);
+
+	if (r < 0)
+		return r;
+	while ((r = statement_step(store, row, error)) > 0) {
+		struct endpoint_brief *brief = vector_push(briefs);
+
+		if (!brief)
+			return error_oom(error);
+		brief->sequence = (uint64_t)sqlite3_column_int64(row, 0);
+		if (column_copy(row, 1, brief->network, sizeof(brief->network)) < 0 ||
+		    column_copy(row, 2, brief->host_interface, sizeof(brief->host_interface)) < 0)
+			return store_damaged_error(store, "an endpoint", error);
+		brief->sandbox_inode = (uint64_t)sqlite3_column_int64(row, 3);
+		brief->sandbox_cookie = (uint64_t)sqlite3_column_int64(row, 4);
+	}
+	return r;
+}
+
+int store_endpoint_of_brief(struct store *store, const struct endpoint_brief *brief,
+			    struct endpoint *ret_endpoint, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_NUMBER, VALUES(INT(brief->sequence)),
+				  &row, error);
+
+	if (r > 0)
+		r = read_endpoint(store, row, ret_endpoint, error) < 0 ? error->code : 1;
+	return r;
+}
+
 int store_endpoint_set_cookie(struct store *store, const struct endpoint *endpoint,
 			      struct error *error)
 {

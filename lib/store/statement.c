@@ -113,6 +113,12 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"SELECT " ENDPOINT_COLUMNS " FROM endpoints "
 		"WHERE sandbox_inode = ?1 AND sandbox_device = ?2 "
 		"AND (sandbox_cookie = ?3 OR sandbox_cookie = 0 OR ?3 = 0) ORDER BY network, id",
+	[STATEMENT_ENDPOINT_BRIEFS] =
+		"SELECT sequence, network, host_interface, sandbox_inode, sandbox_cookie "
+		"FROM endpoints WHERE removal IS NULL AND NOT " PENDING,
+	[STATEMENT_ENDPOINT_NUMBER] = "SELECT " ENDPOINT_COLUMNS
+				      " FROM endpoints WHERE sequence = ?1 "
+				      "AND removal IS NULL AND NOT " PENDING,
 	[STATEMENT_ENDPOINT_SET_COOKIE] = "UPDATE endpoints SET sandbox_cookie = ?1 "
 					  "WHERE sequence = ?2 AND sandbox_cookie = 0",
 	[STATEMENT_ENDPOINT_SET_METRIC] = "UPDATE endpoints SET metric = ?1 WHERE sequence = ?2",

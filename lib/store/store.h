@@ -189,6 +189,20 @@ int store_siblings(struct store *store, const struct operation *operation,
 int store_endpoint_set_metric(struct store *store, const struct endpoint *endpoint,
 			      struct error *error);
 
+/* What tells whether an endpoint lives, of all that are settled and not about to go: many can be
+ * looked through in no time. */
+struct endpoint_brief {
+	uint64_t sequence;
+	char network[NETWORK_NAME_MAX + 1];
+	char host_interface[IFNAMSIZ];
+	uint64_t sandbox_inode, sandbox_cookie;
+};
+typedef VECTOR(struct endpoint_brief) brief_vector;
+int store_endpoint_briefs(struct store *store, brief_vector *briefs, struct error *error);
+/* All of one of them: 1, or 0 if it is not there any more, or about to go. */
+int store_endpoint_of_brief(struct store *store, const struct endpoint_brief *brief,
+			    struct endpoint *ret_endpoint, struct error *error);
+
 /* For those that an older version made. Inside a transaction. */
 int store_endpoint_set_cookie(struct store *store, const struct endpoint *endpoint,
 			      struct error *error);

@@ -26,7 +26,7 @@ check layer-api only api 'bridgenet\.h|(base|model|ops|api)/[a-z_]+\.h'
 
 # What ops/ is made of, from the bottom up: each file includes headers of those before it alone.
 ops_order="context binding rows rules flows siblings ports base driver bridge removal operation
-	recover resolve backend network detach endpoint publish list"
+	recover resolve backend network detach endpoint publish life collect list"
 
 ops_top_to_bottom()
 {
