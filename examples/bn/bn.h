@@ -20,12 +20,17 @@
 
 struct cli;
 
+/* What lost its namespace is detached before a command does its work, so that it finds addresses and
+ * ports free; or after it, so that it finds what it is about. */
+enum collect { COLLECT_NEVER, COLLECT_BEFORE, COLLECT_AFTER };
+
 struct command {
 	const char *group; /* "network", or NULL */
 	const char *name;
 	const char *usage; /* what follows the name */
 	const char *summary;
 	int (*run)(struct cli *cli, int argc, char **argv); /* returns the exit status */
+	enum collect collect;
 };
 
 struct cli {
@@ -186,6 +191,7 @@ int attach_command(struct cli *cli, int argc, char **argv);
 int detach_command(struct cli *cli, int argc, char **argv);
 int publish_command(struct cli *cli, int argc, char **argv);
 int unpublish_command(struct cli *cli, int argc, char **argv);
+int collect_command(struct cli *cli, int argc, char **argv);
 int ps_command(struct cli *cli, int argc, char **argv);
 int rules_command(struct cli *cli, int argc, char **argv);
 int backend_command(struct cli *cli, int argc, char **argv);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,6 +202,32 @@ int detach_command(struct cli *cli, int argc, char **argv)
 	return r < 0 ? cli_fail(cli, r) : EXIT_SUCCESS;
 }
 
+int collect_command(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = { { NULL, 0, NULL, 0 } };
+	struct arguments arguments;
+	bn_endpoint_list *list;
+	const char *network;
+	int r;
+
+	arguments_parse(cli, argc, argv, 0, options, &arguments);
+	arguments_words(cli, &arguments, 0, 1);
+	network = arguments.word_count ? arguments.words[0] : NULL;
+	arguments_free(&arguments);
+	if (cli_open(cli) != 0)
+		return EXIT_FAILURE;
+	r = bn_endpoints_collect(cli->ctx, network, 0, &list);
+	if (r < 0)
+		return cli_fail(cli, r);
+	if (cli->json)
+		json_print(json_endpoints(list, false));
+	for (size_t i = 0; !cli->json && i < bn_endpoint_list_len(list); i++)
+		printf("%s %s\n", bn_endpoint_network(bn_endpoint_list_at(list, i)),
+		       bn_endpoint_id(bn_endpoint_list_at(list, i)));
+	bn_endpoint_list_free(list);
+	return EXIT_SUCCESS;
+}
+
 static char *addresses_text(const bn_endpoint *endpoint)
 {
 	char *text = strdup(""), *longer;
@@ -217,11 +244,20 @@ static char *addresses_text(const bn_endpoint *endpoint)
 	return text;
 }
 
+static const char *status_text(const bn_endpoint *endpoint)
+{
+	const char *state = bn_endpoint_state(endpoint);
+
+	if (strcmp(state, "sandbox-gone") == 0)
+		return "sandbox gone";
+	return *state ? state : "unknown";
+}
+
 void print_endpoints(const bn_endpoint_list *list)
 {
 	static const struct column columns[] = {
-		{ "NETWORK", 7, false }, { "ENDPOINT", 8, false }, { "INTERFACE", 9, false },
-		{ "ADDRESS", 7, false }, { "PORTS", 5, false },
+		{ "NETWORK", 7, false },   { "ENDPOINT", 8, false }, { "STATUS", 6, false },
+		{ "INTERFACE", 9, false }, { "ADDRESS", 7, false },  { "PORTS", 5, false },
 	};
 	struct table table = { .columns = columns, .column_count = LENGTH(columns), .gap = 3 };
 
@@ -232,6 +268,7 @@ void print_endpoints(const bn_endpoint_list *list)
 
 		table_add(&table, bn_endpoint_network(endpoint));
 		table_add(&table, bn_endpoint_id(endpoint));
+		table_add(&table, status_text(endpoint));
 		table_add(&table, bn_endpoint_interface_name(endpoint));
 		table_add(&table, addresses);
 		table_add(&table, ports);
@@ -239,6 +276,20 @@ void print_endpoints(const bn_endpoint_list *list)
 		free(ports);
 	}
 	table_print(&table);
+}
+
+/* As ip(8) shows it. */
+static void print_route(const bn_endpoint *endpoint, size_t i)
+{
+	uint32_t metric = bn_endpoint_route_metric_at(endpoint, i);
+	char text[128];
+	int len = snprintf(text, sizeof(text), "%s via %s",
+			   bn_endpoint_route_destination_at(endpoint, i),
+			   bn_endpoint_route_gateway_at(endpoint, i));
+
+	if (metric)
+		snprintf(text + len, sizeof(text) - (size_t)len, " metric %" PRIu32, metric);
+	print_field("Route:", text);
 }
 
 static void print_endpoint_details(const bn_endpoint *endpoint)
@@ -252,6 +303,8 @@ static void print_endpoint_details(const bn_endpoint *endpoint)
 		print_field("Host end:", bn_endpoint_host_interface_name(endpoint));
 	for (size_t i = 0; i < bn_endpoint_gateway_count(endpoint); i++)
 		print_field("Gateway:", bn_endpoint_gateway_at(endpoint, i));
+	for (size_t i = 0; i < bn_endpoint_route_count(endpoint); i++)
+		print_route(endpoint, i);
 	for (size_t i = 0; i < bn_endpoint_option_count(endpoint); i++)
 		print_option(bn_endpoint_option_key_at(endpoint, i),
 			     bn_endpoint_option_value_at(endpoint, i));

@@ -130,6 +130,22 @@ json_t *json_ports(const bn_port_list *list)
 	return array;
 }
 
+static json_t *json_routes(const bn_endpoint *endpoint)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < bn_endpoint_route_count(endpoint); i++) {
+		json_t *object = json_object();
+
+		json_set(object, "destination",
+			 json_text(bn_endpoint_route_destination_at(endpoint, i)));
+		json_set(object, "gateway", json_text(bn_endpoint_route_gateway_at(endpoint, i)));
+		json_set(object, "metric", json_number(bn_endpoint_route_metric_at(endpoint, i)));
+		json_append(array, object);
+	}
+	return array;
+}
+
 json_t *json_endpoint(const bn_endpoint *endpoint, bool with_interface)
 {
 	json_t *object = json_object(), *addresses = json_array(), *gateways = json_array();
@@ -138,6 +154,7 @@ json_t *json_endpoint(const bn_endpoint *endpoint, bool with_interface)
 
 	json_set(object, "network", json_text(bn_endpoint_network(endpoint)));
 	json_set(object, "endpoint", json_text(bn_endpoint_id(endpoint)));
+	json_set(object, "state", json_text(bn_endpoint_state(endpoint)));
 	json_set(object, "sandbox", json_text(bn_endpoint_sandbox(endpoint)));
 	json_set(object, "interface_name", json_text(bn_endpoint_interface_name(endpoint)));
 	json_set(object, "host_interface_name",
@@ -150,6 +167,7 @@ json_t *json_endpoint(const bn_endpoint *endpoint, bool with_interface)
 	for (size_t i = 0; i < bn_endpoint_gateway_count(endpoint); i++)
 		json_append(gateways, json_text(bn_endpoint_gateway_at(endpoint, i)));
 	json_set(object, "gateways", gateways);
+	json_set(object, "routes", json_routes(endpoint));
 	json_set(object, "gateway_priority", json_integer(bn_endpoint_gateway_priority(endpoint)));
 	for (size_t i = 0; i < bn_endpoint_option_count(endpoint); i++)
 		json_set_option(options, bn_endpoint_option_key_at(endpoint, i),

@@ -14,10 +14,10 @@ static const struct command commands[] = {
 	{ "network", "create",
 	  "NAME [--subnet CIDR]... [--gateway IP]... [--ip-range CIDR]... [--reserve IP]..."
 	  " [--ipv6] [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]... [--existing-ok]",
-	  "Make a network and print its id", network_create_command },
+	  "Make a network and print its id", network_create_command, COLLECT_BEFORE },
 	{ "network", "ls", "", "List the networks", network_ls_command },
 	{ "network", "inspect", "NAME", "Show a network and its bridge", network_inspect_command },
-	{ "network", "rm", "NAME...", "Remove networks", network_rm_command },
+	{ "network", "rm", "NAME...", "Remove networks", network_rm_command, COLLECT_BEFORE },
 	{ "backend", "switch", "NAME", "Move everything to another backend",
 	  backend_switch_command },
 	{ NULL, "backend", "", "Show the backend in use and why it is used", backend_command },
@@ -25,11 +25,15 @@ static const struct command commands[] = {
 	  "NETWORK ENDPOINT --netns PATH | --pid PID [--ifname eth0] [--ip IP]... [--mac MAC]"
 	  " [-p SPEC]... [--route DEST=VIA]... [--gateway-priority N] [--hostname NAME]"
 	  " [--label KEY=VALUE]... [--same-network]",
-	  "Join a network namespace to a network", attach_command },
-	{ NULL, "detach", "NETWORK ENDPOINT... [--delete-empty]", "Undo attach", detach_command },
+	  "Join a network namespace to a network", attach_command, COLLECT_BEFORE },
+	{ NULL, "detach", "NETWORK ENDPOINT... [--delete-empty]", "Undo attach", detach_command,
+	  COLLECT_AFTER },
 	{ NULL, "publish", "NETWORK ENDPOINT -p SPEC...", "Publish ports of an endpoint",
-	  publish_command },
-	{ NULL, "unpublish", "NETWORK ENDPOINT -p SPEC...", "Undo publish", unpublish_command },
+	  publish_command, COLLECT_BEFORE },
+	{ NULL, "unpublish", "NETWORK ENDPOINT -p SPEC...", "Undo publish", unpublish_command,
+	  COLLECT_AFTER },
+	{ NULL, "collect", "[NETWORK]",
+	  "Detach the endpoints whose namespaces are gone, and print them", collect_command },
 	{ NULL, "ps", "[-v]", "List the endpoints; -v with their interfaces", ps_command },
 	{ NULL, "rules", "[-v] [NETWORK] [--plan]",
 	  "List the packet-filter rules; -v with counters and purpose, --plan as they should be",
@@ -37,7 +41,7 @@ static const struct command commands[] = {
 	{ NULL, "exec", "NETWORK ENDPOINT -- COMMAND...",
 	  "Run a command in the namespace of an endpoint", exec_command },
 	{ NULL, "run", "[--network NAME] [--name NAME] [-p SPEC]... [-d] -- COMMAND...",
-	  "Run a command in a namespace of its own, on a network", run_command },
+	  "Run a command in a namespace of its own, on a network", run_command, COLLECT_BEFORE },
 	{ NULL, "version", "", "Print the version of the library", version_command },
 	{ NULL, "help", "[COMMAND...]", "Print help", help_command },
 };
@@ -100,6 +104,13 @@ _Noreturn void cli_help(const struct cli *cli)
 	exit(EXIT_SUCCESS);
 }
 
+/* What can't be detached now is for the next one to try. */
+static void collect(struct cli *cli, enum collect when)
+{
+	if (cli->ctx && cli->command->collect == when)
+		bn_endpoints_collect(cli->ctx, NULL, 0, NULL);
+}
+
 int cli_open(struct cli *cli)
 {
 	int r = bn_ctx_new(0, &cli->ctx);
@@ -110,7 +121,10 @@ int cli_open(struct cli *cli)
 		r = bn_ctx_set_backend(cli->ctx, cli->backend);
 	if (r >= 0 && cli->take_over)
 		r = bn_ctx_set_option(cli->ctx, "state.take-over", cli->take_over);
-	return r < 0 ? cli_fail(cli, r) : 0;
+	if (r < 0)
+		return cli_fail(cli, r);
+	collect(cli, COLLECT_BEFORE);
+	return 0;
 }
 
 int cli_fail_text(const char *format, ...)
@@ -226,6 +240,8 @@ int main(int argc, char **argv)
 	status = cli.command->run(&cli, (int)arguments.word_count - words + 1,
 				  arguments.words + words - 1);
 	arguments_free(&arguments);
+	if (status == EXIT_SUCCESS)
+		collect(&cli, COLLECT_AFTER);
 	bn_ctx_free(cli.ctx);
 	return finish_output(status);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,50 +23,29 @@ int exec_failed(const char *command, int errno_)
 	return errno_ == ENOENT || errno_ == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 }
 
-static int enter(const char *path)
+/* Into the namespace of an endpoint; 1 once the reason why not is printed. */
+static int enter(struct cli *cli, const char *network, const char *name)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), r = 0;
-
-	if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
-		r = -errno;
-	if (fd >= 0)
-		close(fd);
-	return r;
-}
-
-/* The path of the endpoint's namespace, to be freed; NULL once the reason is printed. */
-static char *find_sandbox(struct cli *cli, const char *network, const char *name)
-{
-	bn_endpoint *endpoint;
-	char *path;
-	int r;
+	int fd, r;
 
 	if (cli_open(cli) != 0)
-		return NULL;
-	r = bn_endpoint_get(cli->ctx, network, name, 0, &endpoint);
-	if (r < 0) {
-		cli_fail(cli, r);
-		return NULL;
-	}
-	path = strdup(bn_endpoint_sandbox(endpoint));
-	bn_endpoint_free(endpoint);
-	if (!path)
-		out_of_memory();
-	if (*path)
-		return path;
-	free(path);
-	cli_fail_text("the namespace of endpoint '%s' on network '%s' has no path to enter it by;"
-		      " attach it with --netns or --pid",
-		      name, network);
-	return NULL;
+		return 1;
+	r = bn_endpoint_open_sandbox(cli->ctx, network, name, 0, &fd);
+	if (r < 0)
+		return cli_fail(cli, r);
+	r = setns(fd, CLONE_NEWNET) < 0 ? -errno : 0;
+	close(fd);
+	return r == 0 ? 0 :
+			cli_fail_text("the namespace of endpoint '%s' on network '%s' can't be "
+				      "entered: %s",
+				      name, network, strerror(-r));
 }
 
 int exec_command(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = { { NULL, 0, NULL, 0 } };
 	struct arguments arguments;
-	char **command, *path;
-	int r;
+	char **command;
 
 	arguments_parse(cli, argc, argv, STOP_AT_WORD, options, &arguments);
 	arguments_words(cli, &arguments, 2, WORDS_ANY);
@@ -78,17 +56,8 @@ int exec_command(struct cli *cli, int argc, char **argv)
 		command++;
 	if (!*command)
 		cli_usage(cli, "a command is needed");
-	path = find_sandbox(cli, argv[0], argv[1]);
-	if (!path)
+	if (enter(cli, argv[0], argv[1]) != 0)
 		return EXIT_FAILURE;
-	r = enter(path);
-	if (r < 0) {
-		cli_fail_text("the namespace %s of endpoint '%s' can't be entered: %s", path,
-			      argv[1], strerror(-r));
-		free(path);
-		return EXIT_FAILURE;
-	}
-	free(path);
 	if (unshare(CLONE_NEWNS) == 0)
 		sandbox_mount_sysfs();
 	execvp(*command, command);
