@@ -10,11 +10,10 @@ import sqlite3
 import stat
 import struct
 import subprocess
-import sys
 import unittest
 
 import oracle
-from topology import BUILD, NOBODY, Bn, KernelTest, for_each_backend
+from topology import NOBODY, Bn, KernelTest, for_each_backend
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 FILES = ("state.db", "state.db-wal", "state.db-shm", "operations.lock", "generation")
@@ -298,31 +297,12 @@ class Namespaces(KernelTest):
         self.assertNotIn("rx_packets", self.bn("--json", "ps", "-v"))
 
 
-def sanitizer_of(library):
-    """What a program needs that was built without the sanitizer, and loads a library with it."""
-    with open(library, "rb") as file:
-        if b"__asan_init" not in file.read():
-            return {}
-    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], check=True,
-                             capture_output=True, text=True).stdout.strip()
-    return {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
-
-
 @for_each_backend
 class Replaced(KernelTest):
     def setUp(self):
         super().setUp()
         # what is lost from the state is taken from the kernel by hand
         self.expect_clean = False
-
-    def context(self):
-        library = os.path.join(BUILD, ".libs", "libbridgenet.so.0")
-        environment = dict(os.environ, BRIDGENET_LIBRARY=library, **sanitizer_of(library))
-        process = self.host.popen(sys.executable, str(SOURCE / "tests/kernel/fixtures/context.py"),
-                                  self.net.state, self.backend, stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, text=True, env=environment)
-        self.processes.append(process)
-        return process
 
     @staticmethod
     def ask(context, name, subnet):
@@ -331,8 +311,7 @@ class Replaced(KernelTest):
 
     def test_directory(self):
         """A context that lives on sees what is there now: no subnet is given twice."""
-        context = self.context()
-        self.addCleanup(context.stdin.close)
+        context = self.fixture("context.py")
         self.assertEqual("ok", self.ask(context, "one", "10.1.0.0/16"))
         shutil.rmtree(self.net.state)
         self.create("two", "--subnet", "10.2.0.0/16")
@@ -342,8 +321,7 @@ class Replaced(KernelTest):
                          {entry["name"] for entry in oracle.networks(self.bn)})
 
     def test_database(self):
-        context = self.context()
-        self.addCleanup(context.stdin.close)
+        context = self.fixture("context.py")
         self.assertEqual("ok", self.ask(context, "one", "10.1.0.0/16"))
         os.unlink(self.net.state + "/state.db")
         self.assertIn("older than its last change", self.ask(context, "two", "10.2.0.0/16"))
