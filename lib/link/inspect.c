@@ -252,9 +252,23 @@ int link_exists(struct link_handle *handle, const char *name, struct error *erro
 	return r < 0 ? r : 1;
 }
 
+/*
+ * SIOCGIFINDEX would have the kernel run modprobe for a name that nothing has, and that twice. To
+ * bind a socket to a device means nothing to one of netlink; without CAP_NET_RAW it is -EPERM the
+ * second time, once the name was found.
+ */
+bool link_is_known(struct link_handle *handle, const char *name)
+{
+	if (handle->fd < 0 && rtnl_open(handle, NULL) < 0)
+		return true;
+	return setsockopt(handle->fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name)) ==
+		       0 ||
+	       errno != ENODEV;
+}
+
 uint32_t link_index(struct link_handle *handle, const char *name)
 {
-	return rtnl_link_index(handle, name);
+	return link_is_known(handle, name) ? rtnl_link_index(handle, name) : 0;
 }
 
 /* ---- ports ---- */

@@ -172,8 +172,9 @@ int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresse
 			 struct error *error);
 /* 1 if there is a link of that name, 0 if not. */
 int link_exists(struct link_handle *handle, const char *name, struct error *error);
-/* The same for many, without the lock that all of rtnetlink waits for: its index, 0 if there is
- * none. */
+/* The same without the lock that all of rtnetlink waits for, and then its index, 0 for none. True
+ * also when it can't be told. */
+bool link_is_known(struct link_handle *handle, const char *name);
 uint32_t link_index(struct link_handle *handle, const char *name);
 /* Of host ends: what bridge they are on, by its index, and whether they are up. */
 struct link_port {

@@ -32,7 +32,7 @@ static void collection_clear(struct collection *collection)
 static bool is_suspect(bn_ctx *ctx, const struct endpoint_brief *brief)
 {
 	if (brief->host_interface[0])
-		return !link_index(ctx->link, brief->host_interface);
+		return !link_is_known(ctx->link, brief->host_interface);
 	return sandbox_number_is_gone(brief->sandbox_cookie, brief->sandbox_inode);
 }
 

@@ -4,8 +4,12 @@
  * memory of a context with nothing attached.
  */
 #include <malloc.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -13,6 +17,7 @@
 
 #define ROUNDS 60
 #define MANY 32
+#define LOOKED_AT 1000
 
 static double floor_time(int r, double start)
 {
@@ -105,6 +110,51 @@ static void many(bn_ctx *ctx, struct floor_link *floor)
 	bench_report("detach 32 in one call", &library, &bare);
 }
 
+/* What it takes to see that a link is there; the names need not be right. */
+static double look_for_links(size_t len)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char name[IFNAMSIZ];
+	double start = bench_now();
+
+	for (size_t i = 0; i < len; i++) {
+		snprintf(name, sizeof(name), "bv%zx", i);
+		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name));
+	}
+	start = bench_now() - start;
+	close(fd);
+	return start;
+}
+
+/* What every change could begin with. */
+static void collect(bn_ctx *ctx)
+{
+	static struct samples library, bare;
+	const struct rlimit descriptors = { LOOKED_AT + 100, LOOKED_AT + 100 };
+	static int sandboxes[LOOKED_AT];
+	bn_endpoint_list *list;
+	double start;
+
+	if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
+		exit(1);
+	for (unsigned int i = 0; i < LOOKED_AT; i++) {
+		sandboxes[i] = bench_sandbox();
+		bench_attach(ctx, sandboxes[i], i, 0);
+	}
+	for (int round = 0; round < ROUNDS; round++) {
+		start = bench_now();
+		bench_check(ctx, bn_endpoints_collect(ctx, NULL, 0, &list), "collect");
+		samples_add(&library, bench_now() - start);
+		if (bn_endpoint_list_len(list))
+			exit(1);
+		bn_endpoint_list_free(list);
+		samples_add(&bare, look_for_links(LOOKED_AT));
+	}
+	bench_report("collect, none of 1,000 gone (floor: by name)", &library, &bare);
+	for (unsigned int i = 0; i < LOOKED_AT; i++)
+		close(sandboxes[i]);
+}
+
 int main(void)
 {
 	size_t before = mallinfo2().uordblks, after;
@@ -120,6 +170,7 @@ int main(void)
 	one(ctx, &floor, 0, "attach, no port", "detach, no port");
 	one(ctx, &floor, 1, "attach with a port (floor: links alone)", "detach with a port");
 	many(ctx, &floor);
+	collect(ctx);
 	floor_link_close(&floor);
 	bench_leave(ctx);
 	return 0;

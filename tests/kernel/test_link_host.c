@@ -111,6 +111,7 @@ static void test_inspect(void **state)
 	struct endpoint endpoint = endpoint_number(0, true);
 	struct interface interface;
 	json_t *list, *stats;
+	uint32_t index;
 
 	(void)state;
 	assert_int_equal(attach(&sandbox, &endpoint), 0);
@@ -129,13 +130,18 @@ static void test_inspect(void **state)
 						     json_object_get(stats, "tx"), "bytes")));
 	assert_int_equal(interface.rx_packets, json_integer_value(json_object_get(
 						       json_object_get(stats, "rx"), "packets")));
-	assert_int_equal(interface.index,
+	index = interface.index;
+	assert_int_equal(index,
 			 json_integer_value(json_object_get(json_array_get(list, 0), "ifindex")));
 	json_decref(list);
 	interface_clear(&interface);
 	assert_int_equal(link_exists(handle, "bv0", &error), 1);
+	assert_true(link_is_known(handle, "bv0"));
+	assert_int_equal(link_index(handle, "bv0"), index);
 	assert_int_equal(delete_one("bv0"), 0);
 	assert_int_equal(link_exists(handle, "bv0", &error), 0);
+	assert_false(link_is_known(handle, "bv0"));
+	assert_int_equal(link_index(handle, "bv0"), 0);
 	assert_int_equal(link_interface_get(handle, "bv0", &interface, &error), -ENODEV);
 	sandbox_close(&sandbox);
 }
