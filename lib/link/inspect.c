@@ -306,9 +306,8 @@ static int take_port(void *userdata, const struct nlmsghdr *reply)
 	found = bsearch(&key, query->ports, query->len, sizeof(*query->ports), compare_ports);
 	if (!found)
 		return 0;
-	(*found)->index = (uint32_t)link->ifi_index;
+	(*found)->bridge = attrs[IFLA_MASTER] ? nla_get_u32(attrs[IFLA_MASTER]) : 0;
 	(*found)->up = link->ifi_flags & IFF_UP;
-	(*found)->master = attrs[IFLA_MASTER] ? nla_get_u32(attrs[IFLA_MASTER]) : 0;
 	return 0;
 }
 
@@ -330,22 +329,19 @@ static int look_up_ports(struct link_handle *handle, struct ports_query *query, 
 	return 0;
 }
 
-/* A third of what it takes to look each of them up; before Linux 4.20 of all links there are. */
+/* What bridges say of their ports is short: of a thousand it is a seventh of what the links would say
+ * of themselves. */
 static int dump_ports(struct link_handle *handle, struct ports_query *query, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_port, .userdata = query };
-	struct nlattr *info;
+	const struct ifinfomsg header = { .ifi_family = AF_BRIDGE };
 	int r;
 
-	rtnl_add_link(&batch, RTM_GETLINK, 0, 0);
-	rtnl_put_u32(&batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	info = rtnl_nest(&batch, IFLA_LINKINFO);
-	rtnl_put_string(&batch, IFLA_INFO_KIND, "veth");
-	rtnl_nest_end(&batch, info);
+	rtnl_add(&batch, RTM_GETLINK, 0, &header, sizeof(header));
 	r = rtnl_dump(handle, &batch);
 	if (r == 0 || r == -EAGAIN)
 		return r;
-	return rtnl_failure(error, &batch, r, "list the interfaces of endpoints");
+	return rtnl_failure(error, &batch, r, "list the ports of bridges");
 }
 
 int link_ports_get(struct link_handle *handle, struct link_port *ports, size_t len,

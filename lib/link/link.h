@@ -179,8 +179,7 @@ uint32_t link_index(struct link_handle *handle, const char *name);
 /* Of host ends: what bridge they are on, by its index, and whether they are up. */
 struct link_port {
 	const char *name; /* filled by the caller */
-	uint32_t index;   /* 0: there is none */
-	uint32_t master;
+	uint32_t bridge;  /* 0: on none, or there is no such link */
 	bool up;
 };
 int link_ports_get(struct link_handle *handle, struct link_port *ports, size_t len,

@@ -24,12 +24,12 @@ static const struct network *network_of(const struct rows *rows, const struct en
 
 /* ---- links ---- */
 
-/* Of a link that is there; LIFE_UNKNOWN: the namespace is to be looked for. */
-static enum life life_of_port(const struct link_port *port, uint32_t bridge)
+/* LIFE_UNKNOWN: there is no link, so the namespace is to be looked for. */
+static enum life life_of_port(bn_ctx *ctx, const struct link_port *port, uint32_t bridge)
 {
-	if (!port->index)
-		return LIFE_UNKNOWN;
-	return port->up && bridge && port->master == bridge ? LIFE_RUNNING : LIFE_CUT;
+	if (port->up && bridge && port->bridge == bridge)
+		return LIFE_RUNNING;
+	return link_is_known(ctx->link, port->name) ? LIFE_CUT : LIFE_UNKNOWN;
 }
 
 static void judge_ports(bn_ctx *ctx, const struct rows *rows, const struct link_port *ports,
@@ -47,7 +47,7 @@ static void judge_ports(bn_ctx *ctx, const struct rows *rows, const struct link_
 			bridge = link_index(ctx->link, network->bridge);
 		last = network;
 		if (endpoint->host_interface[0])
-			lives[i] = life_of_port(ports++, bridge);
+			lives[i] = life_of_port(ctx, ports++, bridge);
 	}
 }
 
