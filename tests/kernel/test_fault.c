@@ -177,20 +177,19 @@ static void test_attach_dies(void **state)
 
 /* Once the interface is gone there is no way back: a detach that can't be written down is finished
  * by the next call. */
-static void test_detach_fails(void **state)
+static void fail_to_remove(verb_fn make, verb_fn remove)
 {
 	static char before[SNAPSHOT_MAX], gone[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
 	bn_ctx *ctx = new_context();
 	int step, r;
 
-	(void)state;
 	run(create);
 	snapshot(gone);
-	run(attach);
+	run(make);
 	snapshot(before);
 	for (step = 0; step < STEPS_MAX; step++) {
 		steps_left = step;
-		r = detach(ctx);
+		r = remove(ctx);
 		steps_left = -1;
 		touch();
 		snapshot(after);
@@ -201,6 +200,28 @@ static void test_detach_fails(void **state)
 	}
 	assert_in_range(step, 2, STEPS_MAX - 1);
 	bn_ctx_free(ctx);
+	run(delete);
+}
+
+static void test_detach_fails(void **state)
+{
+	(void)state;
+	fail_to_remove(attach, detach);
+}
+
+static void test_collect_fails(void **state)
+{
+	(void)state;
+	fail_to_remove(attach_lost, collect);
+}
+
+static void test_collect_dies(void **state)
+{
+	(void)state;
+	run(create);
+	run(attach_lost);
+	die_at_every_step(collect, attach_lost);
+	run(collect);
 	run(delete);
 }
 
@@ -350,6 +371,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_attach_dies, calm),
 		cmocka_unit_test_teardown(test_detach_fails, calm),
 		cmocka_unit_test_teardown(test_detach_dies, calm),
+		cmocka_unit_test_teardown(test_collect_fails, calm),
+		cmocka_unit_test_teardown(test_collect_dies, calm),
 		cmocka_unit_test_teardown(test_publish_fails, calm),
 		cmocka_unit_test_teardown(test_publish_dies, calm),
 		cmocka_unit_test_teardown(test_unpublish_dies, calm),

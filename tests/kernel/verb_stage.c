@@ -134,14 +134,14 @@ static void add_port(bn_endpoint_spec *spec, const char *mapping)
 	bn_port_spec_free(port);
 }
 
-int attach(bn_ctx *ctx)
+static int attach_process(bn_ctx *ctx, pid_t pid)
 {
 	bn_endpoint *endpoint = NULL;
 	bn_endpoint_spec *spec;
 	int r;
 
 	assert_int_equal(bn_endpoint_spec_new("front", "web", &spec), 0);
-	bn_endpoint_spec_set_sandbox_pid(spec, sandbox_pid);
+	bn_endpoint_spec_set_sandbox_pid(spec, pid);
 	bn_endpoint_spec_add_address(spec, "172.30.0.2");
 	bn_endpoint_spec_add_address(spec, "fd00:30::2");
 	add_port(spec, "8799:1337");
@@ -151,6 +151,68 @@ int attach(bn_ctx *ctx)
 	assert_int_equal(r < 0, endpoint == NULL);
 	bn_endpoint_free(endpoint);
 	bn_endpoint_spec_free(spec);
+	return r;
+}
+
+int attach(bn_ctx *ctx)
+{
+	return attach_process(ctx, sandbox_pid);
+}
+
+/* A process in a namespace of its own. */
+static pid_t inhabit(void)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		if (unshare(CLONE_NEWNET) < 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	if (pid > 0 && read(ready[0], &byte, 1) != 1)
+		pid = -1;
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+/* The kernel takes a namespace, and its links, apart in the background. */
+static void await_end_of_link(void)
+{
+	for (int i = 0; i < 500; i++, usleep(10 * 1000))
+		if (system("! ip -br link show type veth | grep -q ^bv") == 0)
+			return;
+	fail_msg("a link outlives its namespace");
+}
+
+int attach_lost(bn_ctx *ctx)
+{
+	pid_t pid = inhabit();
+	int r;
+
+	assert_true(pid > 0);
+	r = attach_process(ctx, pid);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	if (r == 0)
+		await_end_of_link();
+	return r;
+}
+
+int collect(bn_ctx *ctx)
+{
+	bn_endpoint_list *list = NULL;
+	int r;
+
+	BEGIN_VERB();
+	r = bn_endpoints_collect(ctx, NULL, 0, &list);
+	assert_int_equal(r < 0, list == NULL);
+	bn_endpoint_list_free(list);
 	return r;
 }
 
@@ -236,22 +298,12 @@ void run(verb_fn verb)
 
 int stage_setup(void **state)
 {
-	int ready[2];
-	char byte;
-
 	(void)state;
 	memcpy(state_dir, STATE_DIR, sizeof(STATE_DIR));
-	if (!mkdtemp(state_dir) || pipe(ready) < 0 || unshare(CLONE_NEWNET) < 0 ||
-	    system("ip link set lo up") != 0)
+	if (!mkdtemp(state_dir) || unshare(CLONE_NEWNET) < 0 || system("ip link set lo up") != 0)
 		return -1;
-	sandbox_pid = fork();
-	if (!sandbox_pid) {
-		if (unshare(CLONE_NEWNET) < 0 || write(ready[1], "", 1) != 1)
-			_exit(1);
-		pause();
-		_exit(0);
-	}
-	if (sandbox_pid < 0 || read(ready[0], &byte, 1) != 1)
+	sandbox_pid = inhabit();
+	if (sandbox_pid < 0)
 		return -1;
 	touch();
 	return 0;

@@ -42,6 +42,11 @@ int detach(bn_ctx *ctx);
 int publish(bn_ctx *ctx);
 int unpublish(bn_ctx *ctx);
 
+/* "web" as attach() attaches it, in a namespace that is gone when this returns; and what lost its
+ * namespace goes, or finds that it went. */
+int attach_lost(bn_ctx *ctx);
+int collect(bn_ctx *ctx);
+
 /* With a context of its own; it must succeed. */
 void run(verb_fn verb);
 /* Any change makes the library look for what was left half done. */
