@@ -155,6 +155,18 @@ static int get_endpoint(bn_ctx *ctx)
 	return r;
 }
 
+static int open_sandbox(bn_ctx *ctx)
+{
+	int fd = -1, r;
+
+	BEGIN_VERB();
+	r = bn_endpoint_open_sandbox(ctx, "front", "web", 0, &fd);
+	assert_int_equal(r < 0, fd < 0);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 static int list_ports(bn_ctx *ctx)
 {
 	bn_port_list *list = NULL;
@@ -338,6 +350,14 @@ static void test_detach(void **state)
 	starve_change(detach, attach, true);
 }
 
+static void test_collect(void **state)
+{
+	(void)state;
+	run(create);
+	run(attach_lost);
+	starve_change(collect, attach_lost, true);
+}
+
 static void test_publish(void **state)
 {
 	(void)state;
@@ -385,9 +405,9 @@ static void test_switch(void **state)
 
 static void test_listings(void **state)
 {
-	static const verb_fn listings[] = { list_networks,      get_network, list_endpoints,
-					    get_endpoint,       list_ports,  list_rules,
-					    plan_rules_of_front };
+	static const verb_fn listings[] = { list_networks, get_network,        list_endpoints,
+					    get_endpoint,  open_sandbox,       list_ports,
+					    list_rules,    plan_rules_of_front };
 
 	(void)state;
 	run(create);
@@ -395,6 +415,7 @@ static void test_listings(void **state)
 	for (size_t i = 0; i < sizeof(listings) / sizeof(listings[0]); i++)
 		starve_reading(listings[i], false);
 	starve_reading(get_network, true);
+	starve_reading(get_endpoint, true);
 	starve_reading(list_rules, true);
 }
 
@@ -414,6 +435,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_delete, feed),
 		cmocka_unit_test_teardown(test_attach, feed),
 		cmocka_unit_test_teardown(test_detach, feed),
+		cmocka_unit_test_teardown(test_collect, feed),
 		cmocka_unit_test_teardown(test_publish, feed),
 		cmocka_unit_test_teardown(test_unpublish, feed),
 		cmocka_unit_test_teardown(test_switch, feed),
