@@ -77,7 +77,8 @@ static void test_name_of_a_descriptor(void **state)
 	snprintf(name, sizeof(name), "net:[%" PRIu64 "] (descriptor 5)", made.inode);
 	assert_string_equal(sandbox_name(&sandbox), name);
 	IP_RUN(sandbox.fd, "link", "add", "eth0", "type", "bridge");
-	assert_int_equal(link_endpoint_create(handle, &sandbox, &config, &error), -EEXIST);
+	assert_int_equal(link_endpoint_create(handle, &sandbox, &config, &endpoint_made, &error),
+			 -EEXIST);
 	assert_non_null(strstr(error.message, name));
 	IP_RUN(sandbox.fd, "link", "del", "eth0");
 	sandbox_close(&made);
