@@ -283,7 +283,8 @@ int bn_endpoint_spec_set_interface_name(bn_endpoint_spec *spec, const char *name
 /* A fixed address; at most one of each family, default the network's next free. Since: 0.1 */
 int bn_endpoint_spec_add_address(bn_endpoint_spec *spec, const char *address);
 
-/* "02:42:ac:11:00:02"; default 02:42 and the IPv4 address. Since: 0.1 */
+/* "02:42:ac:11:00:02", which no other endpoint of the network nor its bridge may have; default 02:42
+ * and the IPv4 address, else four bytes of a hash. Since: 0.1 */
 int bn_endpoint_spec_set_mac(bn_endpoint_spec *spec, const char *mac);
 
 /* A static route: "10.8.0.0/16" by way of an address in the subnet. Since: 0.1 */
@@ -304,7 +305,7 @@ int bn_endpoint_spec_add_port(bn_endpoint_spec *spec, const bn_port_spec *port);
 
 /* Usable, with its ports, when the call returns. flags: BN_ATTACH_*. ret_endpoint may be NULL.
  * Errors: -ENOENT network or namespace unknown, -EEXIST endpoint or interface taken, -EADDRINUSE
- * address or host port taken, -ENOSPC no address left, -EXFULL bridge full, -EBUSY the network is
+ * address, MAC or host port taken, -ENOSPC no address left, -EXFULL bridge full, -EBUSY the network is
  * being deleted. Since: 0.1 */
 int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags,
 		       bn_endpoint **ret_endpoint);

@@ -172,8 +172,8 @@ static const struct api_call endpoint_attach = {
 		API_ERRNO(ENOENT, "No such network or namespace."),
 		API_ERRNO(EEXIST, "The network has an endpoint of that id, or the namespace an "
 				  "interface of that name."),
-		API_ERRNO(EADDRINUSE, "An address is taken, or a host port is published or used by "
-				      "a process."),
+		API_ERRNO(EADDRINUSE, "An address or MAC is taken, or a host port is published or "
+				      "used by a process."),
 		API_ERRNO(EADDRNOTAVAIL, "The host has no such address to publish a port on."),
 		API_ERRNO(ENOSPC, "The network has no address left, or the host no port."),
 		API_ERRNO(ERANGE, "An address is outside the subnet."),

@@ -13,5 +13,6 @@ int string_copy(char *dst, size_t size, const char *src);
  * result. */
 #define HASH_START 0xcbf29ce484222325u
 uint64_t hash_text(uint64_t hash, const char *text);
+uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len);
 
 #endif

@@ -75,6 +75,10 @@ struct bridge_config {
  * another kind. */
 int bridge_create(struct link_handle *handle, const struct bridge_config *config,
 		  struct error *error);
+/* The MAC that the bridge has, be it adopted or made by an older version; before it is there, the
+ * one that it is to get. */
+void bridge_mac(struct link_handle *handle, const struct bridge_config *config,
+		uint8_t ret_mac[static MAC_LEN]);
 /* Delete it if its alias is ours; of an adopted one only take back the addresses we added and the
  * sysctls. A bridge that is gone is no error. *ret_changed, which may be NULL: whether anything was
  * changed, also on failure. */

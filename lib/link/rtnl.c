@@ -347,15 +347,26 @@ int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code, 
 	return error_set(error, code, reason, "cannot %s: %s%s", what, errno_text(-code), hint);
 }
 
-uint32_t rtnl_link_index(struct link_handle *handle, const char *name)
+bool rtnl_link_ask(struct link_handle *handle, const char *name, unsigned long command,
+		   struct ifreq *ret_answer)
 {
 	struct ifreq request = { 0 };
 
 	if (handle->fd < 0 && (handle->single_use || rtnl_open(handle, NULL) < 0))
-		return 0;
-	if (string_copy(request.ifr_name, sizeof(request.ifr_name), name) < 0)
-		return 0;
-	return ioctl(handle->fd, SIOCGIFINDEX, &request) < 0 ? 0 : (uint32_t)request.ifr_ifindex;
+		return false;
+	if (string_copy(request.ifr_name, sizeof(request.ifr_name), name) < 0 ||
+	    ioctl(handle->fd, command, &request) < 0)
+		return false;
+	*ret_answer = request;
+	return true;
+}
+
+uint32_t rtnl_link_index(struct link_handle *handle, const char *name)
+{
+	struct ifreq answer;
+
+	return rtnl_link_ask(handle, name, SIOCGIFINDEX, &answer) ? (uint32_t)answer.ifr_ifindex :
+								    0;
 }
 
 /*

@@ -119,8 +119,11 @@ int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch);
 int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code, const char *format,
 		 ...) PRINTF(4, 5);
 
-/* The link's index, 0 if there is none; asked without the lock that all of rtnetlink waits for. */
-uint32_t rtnl_link_index(struct link_handle *handle, const char *name);
+/* SIOCGIF*: one value of a link, asked without the lock that all of rtnetlink waits for. False if
+ * there is no such link. */
+bool rtnl_link_ask(struct link_handle *handle, const char *name, unsigned long command,
+		   struct ifreq *ret_answer);
+uint32_t rtnl_link_index(struct link_handle *handle, const char *name); /* 0: none */
 /* Let pending changes of the link's carrier take effect now. */
 void rtnl_settle_carrier(struct link_handle *handle, const char *name);
 

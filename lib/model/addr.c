@@ -242,11 +242,20 @@ const char *mac_format(const uint8_t mac[static MAC_LEN], char text[static MAC_T
 	return text;
 }
 
-void mac_from_addr(const struct addr *addr, uint8_t ret_mac[static MAC_LEN])
+/* The lowest 32 bits of this hash never agree for addresses that differ in one byte, or in two that
+ * follow each other. */
+void mac_from_addr(const struct addr *addr, unsigned int variant, uint8_t ret_mac[static MAC_LEN])
 {
-	const uint8_t *tail = addr->family == AF_INET6 ? addr->bytes + 12 : addr->bytes;
+	uint64_t hash = HASH_START;
 
 	ret_mac[0] = 0x02;
 	ret_mac[1] = 0x42;
-	memcpy(ret_mac + 2, tail, 4);
+	if (addr->family == AF_INET && variant == 0) {
+		memcpy(ret_mac + 2, addr->bytes, 4);
+		return;
+	}
+	for (unsigned int i = 0; i <= variant; i++)
+		hash = hash_bytes(hash, addr->bytes, addr_size(addr->family));
+	for (size_t i = 2; i < MAC_LEN; i++, hash >>= 8)
+		ret_mac[i] = (uint8_t)hash;
 }

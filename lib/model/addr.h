@@ -56,7 +56,8 @@ bool prefix_block(const struct prefix *prefix, uint8_t len, uint64_t n, struct p
 
 int mac_parse(const char *text, uint8_t ret_mac[static MAC_LEN]); /* unicast only; -EINVAL */
 const char *mac_format(const uint8_t mac[static MAC_LEN], char text[static MAC_TEXT_MAX]);
-/* 02:42 and the four bytes of an IPv4 address; of an IPv6 address, its last four bytes. */
-void mac_from_addr(const struct addr *addr, uint8_t ret_mac[static MAC_LEN]);
+/* 02:42 and the four bytes of an IPv4 address, or four of a hash of all of an IPv6 address.
+ * variant: 0, or which of the others, all by hash. */
+void mac_from_addr(const struct addr *addr, unsigned int variant, uint8_t ret_mac[static MAC_LEN]);
 
 #endif

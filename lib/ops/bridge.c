@@ -233,6 +233,25 @@ static int choose_sources(bn_ctx *ctx, struct attach *attach)
 	return r;
 }
 
+static int choose_mac(bn_ctx *ctx, struct attach *attach)
+{
+	const struct network *network = &attach->network;
+	struct endpoint *endpoint = &attach->endpoint;
+	char alias[ALIAS_MAX], mac[MAC_TEXT_MAX];
+	const struct bridge_config config = bridge_config_of(network, alias);
+	uint8_t bridge[MAC_LEN];
+
+	bridge_mac(ctx->link, &config, bridge);
+	if (!attach->request->mac_given)
+		return store_mac_pick(ctx->store, endpoint, bridge, &ctx->error);
+	if (memcmp(endpoint->mac, bridge, MAC_LEN) != 0)
+		return 0;
+	return error_set(&ctx->error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
+			 "MAC address %s is that of bridge %s of network %s; choose another for "
+			 "endpoint %s or give none",
+			 mac_format(bridge, mac), network->bridge, network->name, endpoint->id);
+}
+
 static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struct attach *attach)
 {
 	struct endpoint *endpoint = &attach->endpoint;
@@ -251,12 +270,9 @@ static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struc
 		return r;
 	if (!attach->request->endpoint.interface[0])
 		choose_interface(attach);
-	if (!attach->request->mac_given)
-		mac_from_addr(endpoint->ipv4.addr.family ? &endpoint->ipv4.addr :
-							   &endpoint->ipv6.addr,
-			      endpoint->mac);
 	endpoint->mtu = attach->network.mtu;
-	return choose_sources(ctx, attach);
+	r = choose_mac(ctx, attach);
+	return r < 0 ? r : choose_sources(ctx, attach);
 }
 
 /* ---- kernel ---- */

@@ -392,7 +392,7 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 		r = address_take(store, endpoint, &endpoint->ipv4.addr, error);
 	if (r == 0)
 		r = address_take(store, endpoint, &endpoint->ipv6.addr, error);
-	return r;
+	return r < 0 ? r : mac_check(store, endpoint, error);
 }
 
 /* Is another operation at the endpoint, or at one of its ports? */

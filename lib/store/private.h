@@ -57,6 +57,7 @@ enum statement {
 	STATEMENT_ENDPOINT_DELETE,
 	STATEMENT_ENDPOINT_SET_COOKIE,
 	STATEMENT_ENDPOINT_SET_METRIC,
+	STATEMENT_ENDPOINT_MAC,
 	STATEMENT_ADDRESS_HOLDER,
 	STATEMENT_ADDRESS_TAKE,
 	STATEMENT_ADDRESS_RELEASE,
@@ -225,11 +226,13 @@ int network_check_usable(struct store *store, int64_t operation, const char *nam
 			 struct error *error);
 int network_unknown_error(const char *name, struct error *error);
 
-/* ---- addresses ---- */
+/* ---- addresses, MAC addresses ---- */
 
 int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
 		 struct error *error);
 int address_release(struct store *store, const char *network, const struct addr *addr,
 		    struct error *error);
+/* Of an endpoint that was inserted: has no other of its network its MAC? */
+int mac_check(struct store *store, const struct endpoint *endpoint, struct error *error);
 
 #endif

@@ -122,6 +122,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ENDPOINT_SET_COOKIE] = "UPDATE endpoints SET sandbox_cookie = ?1 "
 					  "WHERE sequence = ?2 AND sandbox_cookie = 0",
 	[STATEMENT_ENDPOINT_SET_METRIC] = "UPDATE endpoints SET metric = ?1 WHERE sequence = ?2",
+	[STATEMENT_ENDPOINT_MAC] = "SELECT id, removal, " PENDING " FROM endpoints "
+				   "WHERE network = ?1 AND mac = ?2 AND sequence <> ?3 LIMIT 1",
 	[STATEMENT_ENDPOINT_OF_OPERATION] = "SELECT " ENDPOINT_COLUMNS
 					    " FROM endpoints WHERE operation = ?1 OR removal = ?1 "
 					    "ORDER BY network, id",

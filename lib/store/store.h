@@ -163,8 +163,8 @@ int store_endpoint_counts(struct store *store, const network_vector *networks, s
 /* ---- endpoints and their addresses ---- */
 
 /* Also takes its addresses. -EEXIST BN_REASON_ENDPOINT_EXISTS, -EADDRINUSE
- * BN_REASON_ADDRESS_IN_USE naming the holder. -EBUSY when the network is being deleted. Sets
- * endpoint->sequence. */
+ * BN_REASON_ADDRESS_IN_USE naming the holder of an address or of the MAC. -EBUSY when the network
+ * is being deleted. Sets endpoint->sequence. */
 int store_endpoint_insert(struct store *store, const struct operation *operation,
 			  struct endpoint *endpoint, struct error *error);
 /* Its ports are marked with it. -ENOENT BN_REASON_ENDPOINT_UNKNOWN; -EBUSY when another live
@@ -212,6 +212,11 @@ int store_endpoint_set_cookie(struct store *store, const struct endpoint *endpoi
  * -ENOSPC BN_REASON_ADDRESS_EXHAUSTED. */
 int store_address_pick(struct store *store, const struct network *network, int family,
 		       struct addr *ret_addr, struct error *error);
+
+/* Sets endpoint->mac, inside the transaction that inserts it: one made of its address that no
+ * endpoint of its network has, and that is not its bridge's. */
+int store_mac_pick(struct store *store, struct endpoint *endpoint,
+		   const uint8_t bridge[static MAC_LEN], struct error *error);
 
 /* ---- ports ---- */
 

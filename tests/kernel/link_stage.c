@@ -214,7 +214,7 @@ struct endpoint endpoint_number(unsigned int n, bool ipv6)
 	snprintf(endpoint.host_interface, IFNAMSIZ, "bv%u", n);
 	snprintf(text, sizeof(text), "172.30.%u.%u/16", (n + 2) / 256, (n + 2) % 256);
 	endpoint.ipv4 = prefix(text);
-	mac_from_addr(&endpoint.ipv4.addr, endpoint.mac);
+	mac_from_addr(&endpoint.ipv4.addr, 0, endpoint.mac);
 	if (ipv6) {
 		snprintf(text, sizeof(text), "fd00:30::%x/64", n + 2);
 		endpoint.ipv6 = prefix(text);

@@ -273,7 +273,6 @@ static void test_mac(void **state)
 		"ff:ff:ff:ff:ff:ff",
 		"02:42:ac:11:00 02",
 	};
-	struct addr ipv4 = addr_of("172.17.0.2"), ipv6 = addr_of("fd00::1:2:a0b:c0d");
 	uint8_t mac[MAC_LEN] = { 9 };
 	char text[MAC_TEXT_MAX];
 
@@ -285,10 +284,64 @@ static void test_mac(void **state)
 	assert_int_equal(mac[0], 9);
 	assert_int_equal(mac_parse("02:42:AC:11:00:fe", mac), 0);
 	assert_string_equal(mac_format(mac, text), "02:42:ac:11:00:fe");
-	mac_from_addr(&ipv4, mac);
-	assert_string_equal(mac_format(mac, text), "02:42:ac:11:00:02");
-	mac_from_addr(&ipv6, mac);
-	assert_string_equal(mac_format(mac, text), "02:42:0a:0b:0c:0d");
+}
+
+static uint64_t mac_number(const char *addr_text, unsigned int variant)
+{
+	struct addr addr = addr_of(addr_text);
+	uint8_t mac[MAC_LEN];
+	uint64_t number = 0;
+
+	mac_from_addr(&addr, variant, mac);
+	for (size_t i = 0; i < MAC_LEN; i++)
+		number = number << 8 | mac[i];
+	return number;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void test_mac_from_addr(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "fd00::1:0:5", "fd00::2:0:5" }, { "fd00:1::5", "fd00:2::5" },
+		{ "fd00:0:0:1::2", "fd00::1:2" }, { "fe00::1", "fd00::1" },
+		{ "fd00::a00:1", "10.0.0.1" },    { "::a00:1", "10.0.0.1" },
+	};
+
+	(void)state;
+	assert_true(mac_number("172.17.0.2", 0) == 0x0242ac110002);
+	/* what was given once is given again: after an update, too */
+	assert_true(mac_number("fd00::2", 0) == 0x02423e5dbfb8);
+	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
+		if (mac_number(pairs[i][0], 0) == mac_number(pairs[i][1], 0))
+			fail_msg("%s and %s have the same", pairs[i][0], pairs[i][1]);
+	for (unsigned int i = 0; i < 9; i++)
+		for (unsigned int j = 0; j < i; j++) {
+			assert_true(mac_number("10.0.0.1", i) != mac_number("10.0.0.1", j));
+			assert_true(mac_number("fd00::1", i) != mac_number("fd00::1", j));
+		}
+}
+
+/* All that a network is likely to give out, and that of its gateway. */
+static void test_macs_of_a_subnet(void **state)
+{
+	static uint64_t numbers[0x10000];
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	for (unsigned int i = 0; i < ARRAY_SIZE(numbers); i++) {
+		snprintf(text, sizeof(text), "fd12:3456:789a:1::%x", i);
+		numbers[i] = mac_number(text, 0);
+		assert_true(numbers[i] >> 32 == 0x0242);
+	}
+	qsort(numbers, ARRAY_SIZE(numbers), sizeof(numbers[0]), compare_numbers);
+	for (unsigned int i = 1; i < ARRAY_SIZE(numbers); i++)
+		assert_true(numbers[i] != numbers[i - 1]);
 }
 
 int main(void)
@@ -308,6 +361,8 @@ int main(void)
 		cmocka_unit_test(test_prefix_compare),
 		cmocka_unit_test(test_prefix_block),
 		cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_mac_from_addr),
+		cmocka_unit_test(test_macs_of_a_subnet),
 	};
 
 	return cmocka_run_group_tests_name("addr", tests, NULL, NULL);

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What neighbours on one bridge must agree about: MAC addresses, the MTU, who has an address."""
+import ipaddress
+import time
+
+import oracle
+from topology import FAMILIES, KernelTest, for_each_backend, wait_until
+
+GATEWAY = {4: "172.30.0.1", 6: "fd00:30::1"}
+
+
+def from_mac(mac):
+    """The link-local address that RFC 4291 makes of it."""
+    octets = bytes.fromhex(mac.replace(":", ""))
+    octets = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    return str(ipaddress.ip_address(b"\xfe\x80" + bytes(6) + octets))
+
+
+class NeighbourTest(KernelTest):
+    def bridge(self, network="net"):
+        return oracle.network(self.bn, network)["bridge"]
+
+    def mac(self, namespace, interface="eth0"):
+        return namespace.link(interface)["address"]
+
+    def reach(self, namespace, address):
+        """The host asks for something that is served in the namespace, and gets it."""
+        family = 6 if ":" in address else 4
+        listener = self.keep(namespace.listen(family, 80))
+        self.assert_tcp(self.host, address, 80, listener)
+        listener.close()
+
+
+@for_each_backend
+class Macs(NeighbourTest):
+    def test_of_all_of_an_ipv6_address(self):
+        self.create("net", "--subnet", "fd00:30::/64")
+        namespaces = {address: self.attach("net", f"c{number}", "--ip", address)
+                      for number, address in enumerate(("fd00:30::1:0:5", "fd00:30::2:0:5",
+                                                        "fd00:30::3:0:1"))}
+        macs = {self.mac(namespace) for namespace in namespaces.values()}
+        self.assertEqual(3, len(macs))
+        self.assertEqual({"02:42"}, {mac[:5] for mac in macs})
+        self.assertNotIn(self.mac(self.host, self.bridge()), macs)
+        for address, namespace in namespaces.items():
+            with self.subTest(address=address):
+                self.reach(namespace, address)
+
+    def test_the_same_again(self):
+        self.create("net", "--subnet", "fd00:30::/64")
+        before = self.mac(self.attach("net", "c", "--ip", "fd00:30::1:0:5"))
+        self.bn("detach", "net", "c")
+        self.assertEqual(before, self.mac(self.attach("net", "d", "--ip", "fd00:30::1:0:5")))
+
+    def test_bridges_of_ipv6(self):
+        """No two have the same, nor the same link-local address, which is made of it."""
+        locals_ = set()
+        for number in (30, 31):
+            self.create(f"n{number}", "--subnet", f"fd00:{number}::/64")
+            bridge = self.bridge(f"n{number}")
+            shown = self.host.addresses(bridge, 6, "link")
+            self.assertEqual([from_mac(self.mac(self.host, bridge)) + "/64"], shown)
+            locals_.update(shown)
+        self.assertEqual(2, len(locals_))
+
+    def test_another_than_one_given(self):
+        self.create(dual=True)
+        self.attach("net", "given", "--mac", "02:42:ac:1e:00:03", "--ip", "172.30.0.9")
+        self.attach("net", "c1")
+        namespace = self.attach("net", "c2")
+        self.assertEqual("172.30.0.3", namespace.address(4))
+        mac = self.mac(namespace)
+        self.assertNotEqual("02:42:ac:1e:00:03", mac)
+        self.assertEqual("02:42", mac[:5])
+        self.assertEqual(mac, oracle.endpoint(self.bn, "net", "c2")["mac"])
+        for family in FAMILIES:
+            self.reach(namespace, namespace.address(family))
+
+    def test_given_twice(self):
+        self.create(dual=True)
+        self.create("other", "--subnet", "172.30.1.0/24")
+        self.attach("net", "c1", "--mac", "0a:11:22:33:44:55")
+        late = self.net.endpoint("late")
+        sentence = self.fails("attach", "net", "late", "--netns", late.path, "-p", "8080:80",
+                              "--mac", "0A:11:22:33:44:55",
+                              mention=("0a:11:22:33:44:55", "network net", "endpoint c1"))
+        self.assertIn("detach", sentence)
+        # as that of its address has it
+        self.attach("net", "c2")
+        self.fails("attach", "net", "late", "--netns", late.path, "--mac", "02:42:ac:1e:00:03",
+                   mention=("02:42:ac:1e:00:03", "c2"))
+        self.assertEqual({"lo"}, set(late.links()))
+        self.attach("other", "late", "--mac", "0a:11:22:33:44:55", namespace=late)
+        self.bn("detach", "net", "c1")
+        self.attach("net", "c3", "--mac", "0a:11:22:33:44:55")
+
+    def refused(self, mac, bridge):
+        late = self.net.endpoint("late")
+        self.fails("attach", "net", "late", "--netns", late.path, "--mac", mac,
+                   mention=(mac, f"bridge {bridge}", "network net"))
+
+    def test_given_as_the_bridge_has(self):
+        self.create(dual=True)
+        self.refused("02:42:ac:1e:00:01", self.bridge())
+
+    def test_given_as_a_bridge_of_an_older_version_has(self):
+        """It keeps the one that it was made with."""
+        self.create("net", "--subnet", "fd00:30::/64")
+        self.host.batch(f"link set {self.bridge()} address 02:42:00:00:00:01\n")
+        self.refused("02:42:00:00:00:01", self.bridge())
+
+    def test_given_as_an_adopted_bridge_has(self):
+        self.host.batch("link add br5 address 0a:00:00:00:00:05 type bridge\n")
+        try:
+            self.create("net", "--bridge", "br5", dual=True)
+            self.refused("0a:00:00:00:00:05", "br5")
+            # which is free there
+            self.attach("net", "c1", "--mac", "02:42:ac:1e:00:01")
+            self.assertEqual([], self.remove_all())
+        finally:
+            self.host.batch("link del br5\n")
+
+    def test_on_first_use(self):
+        """The network is made by the same call, and its bridge is not there yet."""
+        late = self.net.endpoint("late")
+        self.fails("attach", "bridge", "late", "--netns", late.path, "--mac", "02:42:ac:11:00:01",
+                   mention=("02:42:ac:11:00:01", "bn0"))
