@@ -202,7 +202,8 @@ int bn_network_spec_add_ip_range(bn_network_spec *spec, const char *cidr);
 /* An address that is never given to an endpoint. Since: 0.1 */
 int bn_network_spec_add_reserved(bn_network_spec *spec, const char *address);
 
-/* In bytes; 0 (default): that of the interface of the host's default route. Since: 0.1 */
+/* In bytes; 0 (default): that of a bridge that is adopted, else of the interface of the host's
+ * default route, at most 65535. Since: 0.1 */
 int bn_network_spec_set_mtu(bn_network_spec *spec, uint32_t mtu);
 
 /* An existing bridge is adopted and never deleted; default "bn-" and 12 digits of the id.

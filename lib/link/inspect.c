@@ -3,10 +3,12 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 
 #include "link/private.h"
 
 #define DEFAULT_MTU 1500
+#define LARGEST_MTU 65535 /* of a veth and of a bridge; lo, a tunnel and others take more */
 
 void interface_clear(struct interface *interface)
 {
@@ -361,6 +363,16 @@ int link_ports_get(struct link_handle *handle, struct link_port *ports, size_t l
 	return r == -EAGAIN ? look_up_ports(handle, &query, error) : r;
 }
 
+bool link_mtu(struct link_handle *handle, const char *name, uint32_t *ret_mtu)
+{
+	struct ifreq answer;
+
+	if (!rtnl_link_ask(handle, name, SIOCGIFMTU, &answer))
+		return false;
+	*ret_mtu = (uint32_t)answer.ifr_mtu;
+	return true;
+}
+
 /* ---- routes ---- */
 
 struct routes_query {
@@ -463,7 +475,7 @@ static int interface_mtu(struct link_handle *handle, uint32_t index, uint32_t *r
 	r = rtnl_run(handle, &batch);
 	if (r < 0)
 		return rtnl_failure(error, &batch, r, "look up the interface of the default route");
-	*ret_mtu = query.info.interface.mtu;
+	*ret_mtu = query.info.interface.mtu < LARGEST_MTU ? query.info.interface.mtu : LARGEST_MTU;
 	return 0;
 }
 

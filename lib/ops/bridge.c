@@ -24,19 +24,21 @@ static bool has_bridge(const network_vector *networks, const char *bridge)
 	return false;
 }
 
-/* The device: the one named (adopted when it exists), bn0 or the next free for the default
- * network, else one that is named after the id. */
+/* The device: the one named (adopted when it exists, with its MTU if none is asked for), bn0 or the
+ * next free for the default network, else one that is named after the id. */
 static int resolve_bridge(bn_ctx *ctx, const struct network_request *request,
 			  struct network *network)
 {
 	CLEANUP(networks_clear) network_vector others = { 0 };
-	int r = 0;
+	uint32_t mtu;
+	int r;
 
 	if (request->bridge[0]) {
 		string_copy(network->bridge, sizeof(network->bridge), request->bridge);
-		r = link_exists(ctx->link, network->bridge, &ctx->error);
-		network->bridge_adopted = r == 1;
-		return r < 0 ? r : 0;
+		network->bridge_adopted = link_mtu(ctx->link, network->bridge, &mtu);
+		if (network->bridge_adopted && !network->mtu)
+			network->mtu = mtu;
+		return 0;
 	}
 	if (strcmp(network->name, DEFAULT_NETWORK) != 0) {
 		bridge_name(network->id, network->bridge);

@@ -15,7 +15,7 @@ struct network_request {
 	const char *name;
 	struct subnet ipv4, ipv6; /* prefix family 0 with want_*: pick one */
 	bool want_ipv4, want_ipv6;
-	uint32_t mtu;       /* 0: that of the default route */
+	uint32_t mtu;       /* 0: that of an adopted bridge, or of the default route */
 	const char *bridge; /* "": derive one */
 	const struct addr *reserved;
 	size_t reserved_len;

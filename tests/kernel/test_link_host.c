@@ -180,6 +180,9 @@ static void test_routes(void **state)
 	IP_RUN(host_ns, "-6", "route", "add", "2001:db8:5::/48", "dev", "lk-uplink");
 	assert_int_equal(link_default_mtu(handle, &mtu, &error), 0);
 	assert_int_equal(mtu, 1420);
+	assert_true(link_mtu(handle, "lk-spare", &mtu));
+	assert_int_equal(mtu, 1300);
+	assert_false(link_mtu(handle, "lk-missing", &mtu));
 
 	assert_int_equal(link_routed_prefixes(handle, &prefixes, &error), 0);
 	assert_true(holds(&prefixes, "192.0.2.0/24"));
@@ -197,6 +200,11 @@ static void test_routes(void **state)
 	free(prefixes.items);
 	IP_RUN(host_ns, "link", "del", "lk-uplink");
 	IP_RUN(host_ns, "link", "del", "lk-spare");
+	/* lo has one that neither a veth nor a bridge can have */
+	IP_RUN(host_ns, "-6", "route", "add", "default", "dev", "lo");
+	assert_int_equal(link_default_mtu(handle, &mtu, &error), 0);
+	assert_int_equal(mtu, 65535);
+	IP_RUN(host_ns, "-6", "route", "del", "default", "dev", "lo");
 }
 
 /* ---- what is found, and given back ---- */

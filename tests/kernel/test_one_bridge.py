@@ -125,3 +125,50 @@ class Macs(NeighbourTest):
         late = self.net.endpoint("late")
         self.fails("attach", "bridge", "late", "--netns", late.path, "--mac", "02:42:ac:11:00:01",
                    mention=("02:42:ac:11:00:01", "bn0"))
+
+
+@for_each_backend
+class Mtus(NeighbourTest):
+    def mtus(self, namespace):
+        """Of the network, of its bridge and of both ends of the endpoint c."""
+        shown = oracle.network(self.bn, "net")
+        port = oracle.endpoint(self.bn, "net", "c")["host_interface_name"]
+        return [shown["mtu"]] + [where.link(name)["mtu"] for where, name in (
+            (self.host, shown["bridge"]), (self.host, port), (namespace, "eth0"))]
+
+    def test_of_a_default_route_by_a_larger_one(self):
+        remote = self.net.address("remote", 4)
+        self.host.batch("route replace default dev lo\n")
+        try:
+            self.create(dual=True)
+            self.assertEqual([65535] * 4, self.mtus(self.attach("net", "c")))
+            self.assertEqual([], self.remove_all())
+        finally:
+            self.host.batch(f"route replace default via {remote}\n")
+
+    def test_larger_ones_that_are_asked_for(self):
+        self.fails("network", "create", "net", "--mtu", "65536", mention=("65536", "65535"))
+
+    def adopt(self, mtu, *argv):
+        # apart: the bridge would go on to take that of its ports
+        self.host.batch(f"link add br5 type bridge\nlink set br5 mtu {mtu}\n")
+        try:
+            self.create("net", "--bridge", "br5", *argv, dual=True)
+            namespace = self.attach("net", "c")
+            mtus = self.mtus(namespace)
+            for family in FAMILIES:
+                self.reach(namespace, namespace.address(family))
+            # as it was
+            self.assertEqual(mtu, self.host.link("br5")["mtu"])
+            self.assertEqual([], self.remove_all())
+            return mtus
+        finally:
+            self.host.batch("link del br5\n")
+
+    def test_of_an_adopted_bridge(self):
+        for mtu in (1400, 9000):
+            with self.subTest(mtu=mtu):
+                self.assertEqual([mtu] * 4, self.adopt(mtu))
+
+    def test_asked_for_on_an_adopted_bridge(self):
+        self.assertEqual([1300, 1400, 1300, 1300], self.adopt(1400, "--mtu", "1300"))
