@@ -165,7 +165,7 @@ static int rules_of(struct link_handle *inside, const source_vector *sources, in
 		uint32_t index = 0;
 
 		if (source->address.family == family)
-			index = rtnl_link_index(inside, source->interface);
+			index = link_index(inside, source->interface);
 		if (!index)
 			continue;
 		rule.table = TABLE_FIRST + index;
