@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The library in a process of its own, for what bn has no words for and for verbs side by side."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from topology import BUILD
+
+VERBS = pathlib.Path(__file__).resolve().parent / "fixtures/verbs.py"
+DETACH_QUICK = 0x2
+
+
+def sanitizer_of(library):
+    """What a program needs that was built without the sanitizer, and loads a library with it."""
+    with open(library, "rb") as file:
+        if b"__asan_init" not in file.read():
+            return {}
+    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], check=True,
+                             capture_output=True, text=True).stdout.strip()
+    return {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
+
+
+def environment():
+    library = os.path.join(BUILD, ".libs", "libbridgenet.so.0")
+    return dict(os.environ, BRIDGENET_LIBRARY=library, **sanitizer_of(library))
+
+
+class Failed(AssertionError):
+    """errno is positive, `log` what the library had to say besides."""
+
+    def __init__(self, answer):
+        super().__init__(answer["error"])
+        self.errno = answer["errno"]
+        self.seconds = answer["seconds"]
+        self.log = answer["log"]
+
+
+class Library:
+    """A context in the host of a topology. `prefix` is what its process is started by."""
+
+    def __init__(self, net, backend, options=None, timeout_ms=0, prefix=()):
+        context = {"state": net.state, "backend": backend, "options": options or {},
+                   "timeout_ms": timeout_ms}
+        self.process = net.host.popen(*prefix, sys.executable, str(VERBS), json.dumps(context),
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                      env=environment())
+        self.answer()
+
+    def ask(self, verb, network, endpoint, **arguments):
+        """Have it begin; answer() waits for the end."""
+        request = {"verb": verb, "network": network, "endpoint": endpoint, **arguments}
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+
+    def answer(self):
+        answer = json.loads(self.process.stdout.readline() or '{"error": "it died", "errno": 0, '
+                                                              '"seconds": 0, "log": []}')
+        if "error" in answer:
+            raise Failed(answer)
+        return answer
+
+    def attach(self, network, endpoint, namespace, **arguments):
+        """The namespace may be a path as well."""
+        path = getattr(namespace, "path", namespace)
+        self.ask("attach", network, endpoint, path=path, **arguments)
+        return self.answer()
+
+    def detach(self, network, endpoint, **arguments):
+        self.ask("detach", network, endpoint, **arguments)
+        return self.answer()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
