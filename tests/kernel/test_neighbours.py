@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What neighbours see of an endpoint: its MAC address, when it has a new one, and its MTU."""
+import errno
+import os
+import time
+import unittest
+
+import oracle
+from frames import Sniffer, arp_request, packet_socket
+from library import DETACH_QUICK, Failed, Library
+from topology import FAMILIES, KernelTest, for_each_backend, wait_until
+
+FIXED = {4: "172.30.0.50", 6: "fd00:30::50"}
+ADDRESSES = ("--ip", FIXED[4], "--ip", FIXED[6])
+MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
+
+
+class NeighboursTest(KernelTest):
+    def library(self, **options):
+        made = Library(self.net, self.backend, **options)
+        self.addCleanup(made.close)
+        return made
+
+    def bridge(self):
+        return oracle.network(self.bn, "net")["bridge"]
+
+    def left_over(self):
+        """What a quick detach leaves goes with its namespace, a moment later."""
+        wait_until(lambda: not any(str(link.get("ifalias")).endswith("/m")
+                                   for link in self.host.links().values()),
+                   what="the links of a dead namespace gone")
+        return super().left_over()
+
+
+@for_each_backend
+class NewMac(NeighboursTest):
+    """An address that comes back with another MAC address is reached at once."""
+
+    def setUp(self):
+        super().setUp()
+        self.create(dual=True)
+
+    def known(self, namespace, interface):
+        """{family: (MAC, state)} that a machine has of the fixed addresses."""
+        found = {entry["dst"]: (entry.get("lladdr"), entry["state"])
+                 for entry in namespace.ip("neigh", "show", "dev", interface)}
+        return {family: found.get(FIXED[family]) for family in FAMILIES}
+
+    def serve_all(self, namespace):
+        listeners = self.serve(namespace, 80)
+        return listeners, {family: self.keep(namespace.udp(family, 4000)) for family in FAMILIES}
+
+    def check_reached(self, servers, clients):
+        """By the first datagram, and the first attempt at a connection."""
+        listeners, datagrams = servers
+        for family in FAMILIES:
+            for client in clients:
+                with self.subTest(client=client.name, family=family):
+                    sender = self.keep(client.udp(family))
+                    sender.sendto(b"first", (FIXED[family], 4000))
+                    self.assertEqual(b"first", datagrams[family].recv(64))
+            with self.subTest(client="remote", family=family):
+                self.connect(self.remote, self.net.host_address(family), 8080, timeout=0.9)
+                listeners[family].accept()[0].close()
+
+    def replace(self, detach):
+        neighbour = self.attach("net", "n")
+        for mac in MACS:
+            namespace = self.net.endpoint("m")
+            servers = self.serve_all(namespace)
+            self.attach("net", "m", *ADDRESSES, "--mac", mac, "-p", "8080:80", namespace=namespace)
+            for machine, interface in ((self.host, self.bridge()), (neighbour, "eth0")):
+                for family, entry in self.known(machine, interface).items():
+                    # nothing is known before the first packet, or what is right
+                    if entry and entry[0]:
+                        self.assertEqual(mac, entry[0], f"{machine.name}, IPv{family}")
+            self.check_reached(servers, (self.host, neighbour))
+            self.assertEqual({mac}, {entry[0] for entry in
+                                     self.known(self.host, self.bridge()).values()})
+            detach()
+
+    def test_detach_and_attach(self):
+        self.replace(lambda: self.bn("detach", "net", "m"))
+
+    def test_quick_detach_and_attach(self):
+        library = self.library()
+        self.replace(lambda: library.detach("net", "m", flags=DETACH_QUICK))
+
+    def test_in_the_same_namespace(self):
+        neighbour = self.attach("net", "n")
+        namespace = self.net.endpoint("m")
+        servers = self.serve_all(namespace)
+        for mac in MACS:
+            self.attach("net", "m", *ADDRESSES, "--mac", mac, "-p", "8080:80", namespace=namespace)
+            self.check_reached(servers, (self.host, neighbour))
+            self.bn("detach", "net", "m")
+
+    def test_entry_of_the_administrator(self):
+        """One that is permanent is not ours to change."""
+        for address in FIXED.values():
+            self.host.run("ip", "neigh", "add", address, "lladdr", "02:00:00:00:00:99", "nud",
+                          "permanent", "dev", self.bridge())
+        before = self.known(self.host, self.bridge())
+        self.assertEqual({("02:00:00:00:00:99", ("PERMANENT",))},
+                         {(mac, tuple(state)) for mac, state in before.values()})
+        self.attach("net", "m", *ADDRESSES, "--mac", MACS[0])
+        self.assertEqual(before, self.known(self.host, self.bridge()))
+        self.bn("detach", "net", "m")
+        self.assertEqual(before, self.known(self.host, self.bridge()))
+
+
+@for_each_backend
+class Advertisements(NeighboursTest):
+    """What an endpoint tells unasked when it comes."""
+
+    def begin(self, *options, subnets=("172.30.0.0/24", "fd00:30::/64")):
+        words = [word for cidr in subnets for word in ("--subnet", cidr)]
+        words += [word for option in options for word in ("--opt", option)]
+        self.create("net", *words)
+        self.sniffer = self.keep(Sniffer(self.attach("net", "n"), "eth0"))
+        self.mac = MACS[0]
+
+    def told(self, address, seconds=0.3):
+        """When it was told who has the address."""
+        frames = self.sniffer.seen(
+            lambda frame: not frame.outgoing and (frame.advertised or [None])[0] == address,
+            seconds)
+        for frame in frames:
+            self.assertEqual((address, self.mac), frame.advertised)
+            self.assertEqual(self.mac, frame.mac)
+        return [frame.when for frame in frames]
+
+    def join(self, library=None, families=FAMILIES):
+        arguments = {"addresses": [FIXED[family] for family in families], "mac": self.mac}
+        return (library or self.library()).attach("net", "m", self.net.endpoint("m"), **arguments)
+
+    def test_one_by_default(self):
+        self.begin()
+        begin = time.time()
+        answer = self.join()
+        self.assertLess(answer["seconds"], 1.0)
+        for family in FAMILIES:
+            (when,) = self.told(FIXED[family])
+            self.assertLess(when - begin, 1.0)
+
+    def test_none(self):
+        self.begin("advertise-count=0")
+        self.join()
+        for family in FAMILIES:
+            self.assertEqual([], self.told(FIXED[family]))
+
+    def test_three(self):
+        self.begin("advertise-count=3", "advertise-interval-ms=150")
+        answer = self.join()
+        self.assertGreater(answer["seconds"], 0.3)
+        self.assertLess(answer["seconds"], 2.0)
+        for family in FAMILIES:
+            first, second, third = self.told(FIXED[family])
+            for gap in (second - first, third - second):
+                self.assertGreater(gap, 0.05)
+                self.assertLess(gap, 1.0)
+
+    def test_of_one_family(self):
+        for family, cidr in ((4, "172.30.0.0/24"), (6, "fd00:30::/64")):
+            self.begin("advertise-count=2", "advertise-interval-ms=100", subnets=(cidr,))
+            self.join(families=(family,))
+            self.assertEqual(2, len(self.told(FIXED[family])))
+            self.assertEqual([], self.remove_all())
+
+    def test_within_its_time(self):
+        """The call has a limit, and is not held up beyond it; either it is done or it is not."""
+        self.begin("advertise-count=3", "advertise-interval-ms=2000")
+        library = self.library(timeout_ms=700)
+        try:
+            seconds = self.join(library)["seconds"]
+            self.assertTrue(oracle.endpoint(self.bn, "net", "m"))
+        except Failed as problem:
+            seconds = problem.seconds
+            self.assertEqual(errno.ETIMEDOUT, problem.errno)
+            self.assertEqual(["n"], [entry["endpoint"] for entry in oracle.endpoints(self.bn)])
+        self.assertLess(seconds, 2.0)
+
+    def test_nobody_waits_for_it(self):
+        """Others attach meanwhile, to the same network."""
+        self.begin("advertise-count=3", "advertise-interval-ms=1000")
+        self.create("other", "--subnet", "172.30.7.0/24")
+        library = self.library()
+        namespace = self.net.endpoint("m")
+        library.ask("attach", "net", "m", path=namespace.path, addresses=[FIXED[4]], mac=self.mac)
+        wait_until(lambda: "eth0" in namespace.links(), what="the first interface")
+        begin = time.monotonic()
+        self.attach("other", "o")
+        self.bn("detach", "net", "n")
+        self.assertLess(time.monotonic() - begin, 1.0)
+        self.assertGreater(library.answer()["seconds"], 1.9)
+
+    def test_refused(self):
+        for option in ("advertise-count=4", "advertise-count=-1", "advertise-count=",
+                       "advertise-count=one", "advertise-interval-ms=99",
+                       "advertise-interval-ms=2001", "advertise-interval-ms=1s"):
+            with self.subTest(option=option):
+                self.fails("network", "create", "bad", "--subnet", "172.30.9.0/24", "--opt",
+                           option, mention=option.split("="))
+
+
+@for_each_backend
+class Macs(NeighboursTest):
+    """No two of a network are the same."""
+
+    def mac(self, namespace, interface="eth0"):
+        return namespace.link(interface)["address"]
+
+    def test_from_the_whole_of_an_ipv6_address(self):
+        self.create("net", "--subnet", "fd00:30::/64")
+        addresses = ["fd00:30::5", "fd00:30::1:0:5", "fd00:30::1:0:0:5", "fd00:30::2:0:0:5"]
+        namespaces = [self.attach("net", f"c{i}", "--ip", address)
+                      for i, address in enumerate(addresses)]
+        macs = [self.mac(namespace) for namespace in namespaces]
+        self.assertEqual(len(macs), len(set(macs)), macs)
+        for mac in macs:
+            self.assertEqual(2, int(mac[:2], 16) & 3, f"{mac} is to be local, and of one")
+        for i, address in enumerate(addresses):
+            server = self.keep(namespaces[i].udp(6, 4000))
+            for client in (self.host, namespaces[i - 1]):
+                self.assert_udp(client, address, 4000, server)
+        # the same address, the same MAC
+        self.bn("detach", "net", "c2")
+        self.assertEqual(macs[2], self.mac(self.attach("net", "again", "--ip", addresses[2])))
+
+    def test_explicit(self):
+        self.create(dual=True)
+        self.attach("net", "c1", "--mac", "0a:11:22:33:44:55")
+        late = self.net.endpoint("late")
+        for mac in ("0a:11:22:33:44:55", "0A:11:22:33:44:55"):
+            self.fails("attach", "net", "c2", "--netns", late.path, "--mac", mac, "-p", "8080:80",
+                       mention=("0a:11:22:33:44:55", "c1"))
+        self.assertEqual({"lo"}, set(late.links()))
+        self.create("other", "--subnet", "172.30.7.0/24")
+        self.attach("other", "c2", "--mac", "0a:11:22:33:44:55", namespace=late)
+        self.bn("detach", "net", "c1")
+        self.attach("net", "c3", "--mac", "0a:11:22:33:44:55")
+
+    def test_explicit_is_anothers_own(self):
+        self.create(dual=True)
+        mac = self.mac(self.attach("net", "c1"))
+        late = self.net.endpoint("late")
+        self.fails("attach", "net", "c2", "--netns", late.path, "--mac", mac, mention=(mac, "c1"))
+
+    def test_own_is_anothers_explicit(self):
+        """Who asked for none in particular gets one that is free."""
+        self.create(dual=True)
+        self.attach("net", "c1", "--mac", "02:42:ac:1e:00:09")
+        namespace = self.attach("net", "c2", "--ip", "172.30.0.9")
+        mac = self.mac(namespace)
+        self.assertNotEqual("02:42:ac:1e:00:09", mac)
+        self.assertEqual(2, int(mac[:2], 16) & 3)
+        self.assertEqual(mac, oracle.endpoint(self.bn, "net", "c2")["mac"])
+
+    def test_two_ask_at_once(self):
+        self.create(dual=True)
+        pair = self.library(), self.library()
+        namespaces = self.net.endpoint("a"), self.net.endpoint("b")
+        for i in range(10):
+            for library, namespace, name in zip(pair, namespaces, "ab"):
+                library.ask("attach", "net", name, path=namespace.path, mac="0a:11:22:33:44:55")
+            got = []
+            for library, name in zip(pair, "ab"):
+                try:
+                    library.answer()
+                    got.append(name)
+                except Failed as problem:
+                    self.assertIn("0a:11:22:33:44:55", str(problem))
+            self.assertEqual(1, len(got), f"round {i}")
+            self.bn("detach", "net", got[0])
+
+
+@for_each_backend
+class Mtu(KernelTest):
+    def check(self, mtu, *argv):
+        self.create("net", *argv)
+        namespace = self.attach("net", "c1")
+        shown = oracle.network(self.bn, "net")
+        self.assertEqual(mtu, shown["mtu"])
+        self.assertEqual(mtu, self.host.link(shown["bridge"])["mtu"])
+        self.assertEqual(mtu, namespace.link("eth0")["mtu"])
+        self.assertEqual(mtu, self.host.link(
+            oracle.endpoint(self.bn, "net", "c1")["host_interface_name"])["mtu"])
+
+    def test_uplink_has_more_than_an_interface_can(self):
+        self.assertEqual(65536, self.host.link("lo")["mtu"])
+        was = {flag: self.host.run("ip", flag, "route", "show", "default").stdout.split()
+               for flag in ("-4", "-6")}
+        for flag in was:
+            self.host.run("ip", flag, "route", "del", "default")
+            self.host.run("ip", flag, "route", "add", "default", "dev", "lo")
+        try:
+            self.check(65535)
+        finally:
+            for flag, words in was.items():
+                self.host.run("ip", flag, "route", "del", "default")
+                self.host.run("ip", flag, "route", "add", *words[:5])
+
+    def test_more_is_refused(self):
+        self.fails("network", "create", "net", "--mtu", "65536", mention="65536")
+        self.fails("network", "create", "net", "--mtu", "67", mention="67")
+
+    def test_of_an_adopted_bridge(self):
+        for mtu in (1400, 9000):
+            self.host.batch("link add own type bridge\nlink set own up\n"
+                            f"link set own mtu {mtu}\n")
+            try:
+                self.check(mtu, "--bridge", "own", "--subnet", "172.30.0.0/24")
+                self.assertEqual([], self.remove_all())
+                self.assertEqual(mtu, self.host.link("own")["mtu"])
+            finally:
+                self.host.run("ip", "link", "del", "own")
+
+
+@for_each_backend
+class Twice(NeighboursTest):
+    """One namespace on one network, by two endpoints."""
+
+    def setUp(self):
+        super().setUp()
+        self.create(dual=True)
+        self.namespace = self.attach("net", "c1")
+
+    def test_refused(self):
+        process = self.namespace.popen("sleep", "60")
+        self.processes.append(process)
+        for how in (("--netns", self.namespace.path), ("--pid", str(process.pid)),
+                    ("--netns", f"/proc/{os.getpid()}/fd/{self.namespace.fd}")):
+            with self.subTest(how=how):
+                self.fails("attach", "net", "c2", *how, "-p", "8080:80", mention=("c1", "net"))
+        self.assertEqual({"lo", "eth0"}, set(self.namespace.links()))
+        self.create("other", "--subnet", "172.30.7.0/24")
+        self.attach("other", "c2", namespace=self.namespace)
+        self.bn("detach", "net", "c1")
+        self.attach("net", "c2", namespace=self.namespace)
+
+    def test_known_by_descriptor(self):
+        library = self.library()
+        namespace = self.net.endpoint("fd")
+        namespace.unlink()
+        path = f"/proc/{os.getpid()}/fd/{namespace.fd}"
+        library.attach("net", "a", path, by_descriptor=True)
+        with self.assertRaises(Failed) as caught:
+            library.attach("net", "b", path, by_descriptor=True)
+        self.assertIn("a", str(caught.exception))
+        self.assertEqual({"lo", "eth0"}, set(namespace.links()))
+
+    def test_two_at_once(self):
+        pair = self.library(), self.library()
+        namespace = self.net.endpoint("a")
+        for i in range(10):
+            for library, name in zip(pair, "ab"):
+                library.ask("attach", "net", name, path=namespace.path)
+            got = []
+            for library, name in zip(pair, "ab"):
+                try:
+                    library.answer()
+                    got.append(name)
+                except Failed:
+                    pass
+            self.assertEqual(1, len(got), f"round {i}")
+            self.bn("detach", "net", got[0])
+
+    def test_asked_for(self):
+        """Both serve, and one broadcast is a few packets."""
+        neighbour = self.attach("net", "n")
+        self.attach("net", "c2", "--same-network", namespace=self.namespace)
+        self.assertEqual(["172.30.0.2/24"], self.namespace.addresses("eth0", 4))
+        self.assertEqual(["172.30.0.4/24"], self.namespace.addresses("eth1", 4))
+        for family, interface in ((4, "eth0"), (4, "eth1"), (6, "eth0"), (6, "eth1")):
+            address = self.namespace.address(family, interface)
+            server = self.keep(self.namespace.udp(family, 0, address))
+            for client in (self.host, neighbour):
+                self.assert_udp(client, address, server.getsockname()[1], server)
+        self.namespace.sysctl("net/ipv4/ip_forward", 1)
+        self.namespace.sysctl("net/ipv6/conf/all/forwarding", 1)
+        sniffer = self.keep(Sniffer(self.namespace, "eth0"))
+        mac = neighbour.link("eth0")["address"]
+        with packet_socket(neighbour, "eth0") as sender:
+            sender.send(arp_request(mac, "172.30.0.3", "172.30.0.99"))
+        with neighbour.udp(4) as sender:
+            sender.setsockopt(1, 6, 1)  # SO_BROADCAST
+            sender.sendto(b"all", ("172.30.0.255", 9))
+        seen = sniffer.seen(lambda frame: frame.to == "ff:ff:ff:ff:ff:ff", 0.3)
+        self.assertGreaterEqual(len(seen), 2)
+        self.assertLess(len(seen), 10)
+
+
+if __name__ == "__main__":
+    unittest.main()
