@@ -21,6 +21,12 @@ def defaults(namespace, family):
                   for route in namespace.ip(flag, "route", "show", "default"))
 
 
+def inside(namespace):
+    """All that routing goes by in a namespace, as text."""
+    return [namespace.run("ip", flag, *words).stdout for flag in ("-4", "-6")
+            for words in (("rule",), ("route", "show", "table", "all"), ("addr", "show"))]
+
+
 class NetworksTest(KernelTest):
     """Networks one, two and three, of both families."""
 

@@ -6,7 +6,7 @@ import unittest
 
 import oracle
 from frames import Sniffer
-from networks import NetworksTest, defaults, gateway, subnet
+from networks import NetworksTest, defaults, gateway, inside, subnet
 from topology import FAMILIES, for_each_backend
 
 PROTOCOL = "178"
@@ -340,6 +340,18 @@ class Rules(NetworksTest):
             self.bn("detach", name, "c1")
             self.assertEqual(before, users())
 
+    def test_attach_that_fails(self):
+        """Late, when it would have been the best: all is as it was."""
+        namespace = self.attach("one", "c1")
+        namespace.batch("route add 10.8.0.0/16 dev lo\n")
+        for joined in ((), ("two",)):
+            for name in joined:
+                self.join(name, namespace)
+            before = inside(namespace)
+            self.fails("attach", "three", "c1", "--netns", namespace.path, "--gateway-priority",
+                       "10", "--route", "10.8.0.0/16=172.30.3.77", mention="10.8.0.0/16")
+            self.assertEqual(before, inside(namespace))
+
     def test_global_addresses_alone(self):
         namespace = self.attach("one", "c1")
         self.join("two", namespace)
@@ -416,6 +428,15 @@ class OwnRoutes(NetworksTest):
         for family in FAMILIES:
             self.assertEqual((50, self.vpn.address(family), "eth0"),
                              defaults(self.namespace, family)[0])
+
+    def test_ports_beside_it(self):
+        """What is published on the other network is answered there."""
+        self.bn("detach", "two", "c1")
+        self.join("two", self.namespace, "-p", "8080:80")
+        for family in FAMILIES:
+            self.route(family, "default", "metric", "50")
+            listener = self.serve(self.namespace, 80, (family,))[family]
+            self.assert_tcp(self.remote, self.net.host_address(family), 8080, listener)
 
     def test_more_exact_ones(self):
         """Of all but the default routes those in main are for every source."""

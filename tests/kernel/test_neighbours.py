@@ -368,7 +368,7 @@ class Twice(NeighboursTest):
     def test_asked_for(self):
         """Both serve, and one broadcast is a few packets."""
         neighbour = self.attach("net", "n")
-        self.attach("net", "c2", "--same-network", namespace=self.namespace)
+        self.attach("net", "c2", "--same-network", "-p", "8080:80", namespace=self.namespace)
         self.assertEqual(["172.30.0.2/24"], self.namespace.addresses("eth0", 4))
         self.assertEqual(["172.30.0.4/24"], self.namespace.addresses("eth1", 4))
         for family, interface in ((4, "eth0"), (4, "eth1"), (6, "eth0"), (6, "eth1")):
@@ -376,6 +376,9 @@ class Twice(NeighboursTest):
             server = self.keep(self.namespace.udp(family, 0, address))
             for client in (self.host, neighbour):
                 self.assert_udp(client, address, server.getsockname()[1], server)
+            listener = self.serve(self.namespace, 80, (family,))[family]
+            self.assert_tcp(self.remote, self.net.host_address(family), 8080, listener)
+            listener.close()
         self.namespace.sysctl("net/ipv4/ip_forward", 1)
         self.namespace.sysctl("net/ipv6/conf/all/forwarding", 1)
         sniffer = self.keep(Sniffer(self.namespace, "eth0"))

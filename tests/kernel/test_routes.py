@@ -9,7 +9,7 @@ import unittest
 
 import oracle
 from library import DETACH_QUICK
-from networks import NetworksTest, defaults, gateway, subnet
+from networks import NetworksTest, defaults, gateway, inside, subnet
 from topology import FAMILIES, for_each_backend, wait_until
 
 METRIC_MAX = 4294967295
@@ -92,10 +92,10 @@ class Metrics(NetworksTest):
         namespace = self.net.endpoint("c1")
         library.attach("one", "c1", namespace, priority=10, options={"metric": "100"})
         library.attach("two", "c1", namespace, options={"metric": "101"})
-        before = self.net.host_state(), namespace.links()
+        before = self.net.host_state(), inside(namespace)
         self.refused(errno.ENOSPC, ("metric", "three"), library, "three", "c1", namespace,
                      priority=5)
-        self.assertEqual(before, (self.net.host_state(), namespace.links()))
+        self.assertEqual(before, (self.net.host_state(), inside(namespace)))
         self.assertEqual([100, 101, None], self.metrics(namespace))
         error = self.fails("attach", "three", "c1", "--netns", namespace.path,
                            "--gateway-priority", "5", mention="metric")
@@ -157,6 +157,16 @@ class Metrics(NetworksTest):
         library.detach("one", "c1")
         answer = library.attach("one", "c1", namespace, options={"default-route": "yes"})
         self.assertEqual([100, None, None], self.metrics(namespace))
+
+    def test_one_visit(self):
+        """An attach enters the sandbox once, however many endpoints there are."""
+        namespace = self.net.endpoint("c1")
+        for name in self.NAMES:
+            # the leak checker would be a second tracer
+            result = self.host.run("strace", "-f", "-qq", "-e", "trace=setns", "-E",
+                                   "ASAN_OPTIONS=detect_leaks=0",
+                                   *self.bn.argv("attach", name, "c1", "--netns", namespace.path))
+            self.assertEqual(1, result.stderr.count("setns("), result.stderr)
 
     def test_families_of_their_own(self):
         """A family has the best of the endpoints that have it."""
@@ -244,14 +254,21 @@ class Strangers(NetworksTest):
         self.assertEqual([101, None, None], self.metrics(self.namespace))
         self.assert_way_out(self.namespace, self.outside(), (6,))
 
+    def test_of_the_other_family(self):
+        """A number is free where only a family has it that the network lacks."""
+        self.put(6, 100)
+        self.create("four", "--subnet", "172.30.4.0/24")
+        self.join("four", self.namespace)
+        self.assertEqual([(100, "172.30.4.1", "eth0")], defaults(self.namespace, 4))
+
     def test_no_number_is_left(self):
         self.put(6, 100)
         library = self.library()
         library.attach("one", "c1", self.namespace, options={"metric": "101"})
-        before = self.net.host_state(), self.text(6)
+        before = self.net.host_state(), inside(self.namespace)
         self.refused(errno.ENOSPC, "metric", library, "two", "c1", self.namespace, priority=1,
                      options={"metric": "100"})
-        self.assertEqual(before, (self.net.host_state(), self.text(6)))
+        self.assertEqual(before, (self.net.host_state(), inside(self.namespace)))
 
     def test_put_there_later(self):
         """Before ours by its number, on our own interface: gone with that and no sooner."""
@@ -378,10 +395,12 @@ class AtOnce(NetworksTest):
     def test_two_attach(self):
         pair = self.library(), self.library()
         namespace = self.net.endpoint("c1")
+        # it is one sandbox, whatever it is called
+        paths = namespace.path, f"/proc/{os.getpid()}/fd/{namespace.fd}"
         for i in range(ROUNDS):
             priorities = (10, 0) if i % 2 else (0, 10)
-            for library, name, priority in zip(pair, self.NAMES, priorities):
-                library.ask("attach", name, "c1", path=namespace.path, priority=priority)
+            for library, name, priority, path in zip(pair, self.NAMES, priorities, paths):
+                library.ask("attach", name, "c1", path=path, priority=priority)
             for library in pair:
                 library.answer()
             best = 1 + priorities.index(10)
