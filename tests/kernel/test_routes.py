@@ -437,7 +437,7 @@ class AtOnce(NetworksTest):
         for number, name in enumerate(names, 10):
             self.create(name, "--subnet", subnet(number, 4), "--subnet", subnet(number, 6))
         namespace = self.net.endpoint("c1")
-        priorities = list(range(20))
+        priorities = [10] + [5] * 9 + [0] * 10
         random.Random(9).shuffle(priorities)
         processes = [self.bn.popen("attach", name, "c1", "--netns", namespace.path,
                                    "--gateway-priority", str(priority), stdout=subprocess.DEVNULL,
@@ -448,9 +448,9 @@ class AtOnce(NetworksTest):
             self.assertEqual((0, ""), (process.returncode, errors))
         for family in FAMILIES:
             found = defaults(namespace, family)
-            wanted = [gateway(10 + i, family)
-                      for i in sorted(range(20), key=lambda i: -priorities[i])]
-            self.assertEqual(wanted, [via for _, via, _ in found])
+            priority = {gateway(10 + i, family): priorities[i] for i in range(20)}
+            self.assertEqual(sorted(priorities, reverse=True),
+                             [priority[via] for _, via, _ in found])
             self.assertEqual(20, len({metric for metric, _, _ in found}))
         self.assert_way_out(namespace, self.outside())
 
