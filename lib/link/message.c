@@ -178,7 +178,8 @@ void rtnl_add_route(struct rtnl_batch *batch, int type, int flags, const struct 
 	rtnl_add(batch, type, flags, &header, sizeof(header));
 	if (destination)
 		rtnl_put_addr(batch, RTA_DST, &destination->addr);
-	rtnl_put_addr(batch, RTA_GATEWAY, route->gateway);
+	if (!addr_is_unspecified(route->gateway))
+		rtnl_put_addr(batch, RTA_GATEWAY, route->gateway);
 	rtnl_put_u32(batch, RTA_OIF, route->index);
 	if (route->metric)
 		rtnl_put_u32(batch, RTA_PRIORITY, route->metric);

@@ -84,13 +84,15 @@ int routes_add_default(struct link_handle *inside, const struct link_endpoint_co
 	size_t len;
 	int r;
 
+	if (!default_routes(config, index, first, routes))
+		return 0;
 	for (; *metric < config->metric_end && *metric >= first; ++*metric, again = false) {
 		len = default_routes(config, index, *metric, routes);
 		r = again ? remove_routes(inside, routes, len) : 0;
 		if (r < 0)
 			return rtnl_failure(error, NULL, r, "set the default route of endpoint %s",
 					    config->endpoint->id);
-		r = len ? add_routes(inside, config, routes, len, error) : 0;
+		r = add_routes(inside, config, routes, len, error);
 		if (r != -EEXIST)
 			return r;
 	}
@@ -236,6 +238,27 @@ static int change_rules(struct link_handle *inside, int family, int type,
 	return r;
 }
 
+/* Of rules that have gone. Those of links that have gone have gone with them. */
+static int empty_tables(struct link_handle *inside, int family, const rtnl_rule_vector *rules,
+			const rtnl_rule_vector *wanted)
+{
+	const struct addr any = { .family = family };
+	int r = 0;
+
+	for (size_t i = 0; i < rules->len && r == 0; i++) {
+		const struct rtnl_rule *rule = &rules->items[i];
+		const struct rtnl_route route = {
+			.gateway = &any,
+			.index = rule->table - TABLE_FIRST,
+			.table = rule->table,
+		};
+
+		if (rule->source.family && !has_rule(wanted, rule))
+			r = remove_routes(inside, &route, 1);
+	}
+	return r;
+}
+
 static int sync_family(struct link_handle *inside, const source_vector *sources, int family)
 {
 	CLEANUP_VECTOR rtnl_rule_vector wanted = { 0 }, found = { 0 };
@@ -251,7 +274,9 @@ static int sync_family(struct link_handle *inside, const source_vector *sources,
 		r = fill_tables(inside, sources, &wanted);
 	if (r == 0)
 		r = change_rules(inside, family, RTM_NEWRULE, &wanted, &found);
-	return r < 0 ? r : change_rules(inside, family, RTM_DELRULE, &found, &wanted);
+	if (r == 0)
+		r = change_rules(inside, family, RTM_DELRULE, &found, &wanted);
+	return r < 0 ? r : empty_tables(inside, family, &found, &wanted);
 }
 
 int routes_sync_sources(struct link_handle *inside, const source_vector *sources,

@@ -81,10 +81,10 @@ void rtnl_add_address(struct rtnl_batch *batch, int type, uint32_t index,
 		      const struct prefix *address, uint8_t protocol);
 struct rtnl_route {
 	const struct prefix *destination; /* NULL: the default route */
-	const struct addr *gateway;
-	uint32_t index;  /* of the interface */
-	uint32_t metric; /* 0: the kernel's default */
-	uint32_t table;  /* 0: main; in others they are marked as ours */
+	const struct addr *gateway;       /* unspecified: whatever it is */
+	uint32_t index;                   /* of the interface */
+	uint32_t metric;                  /* 0: the kernel's default */
+	uint32_t table;                   /* 0: main; in others they are marked as ours */
 };
 /* RTM_NEWROUTE or RTM_DELROUTE. */
 void rtnl_add_route(struct rtnl_batch *batch, int type, int flags, const struct rtnl_route *route);

@@ -2,6 +2,7 @@
 #include "model/metric.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define ALONE 100 /* of priority 0 */
 #define GAP 5     /* between different priorities, where there is room: others may come between */
@@ -66,29 +67,29 @@ static void neighbours(const endpoint_vector *siblings, int priority,
 	}
 }
 
+#define OTHER_MAX (NETWORK_NAME_MAX + ENDPOINT_ID_MAX + 80)
+
+static const char *other_text(const struct endpoint *other, char text[static OTHER_MAX])
+{
+	snprintf(text, OTHER_MAX, "endpoint %s of network %s, of priority %d, has %u", other->id,
+		 other->network, other->gateway_priority, other->metric);
+	return text;
+}
+
 static int none_free_error(const struct endpoint *endpoint, const struct endpoint *before,
 			   const struct endpoint *after, struct error *error)
 {
-	if (!before)
-		return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
-				 "no metric is left for endpoint %s of gateway priority %d: "
-				 "endpoint %s of priority %d has %u; give it a metric, or attach "
-				 "them in another order",
-				 endpoint->id, endpoint->gateway_priority, after->id,
-				 after->gateway_priority, after->metric);
-	if (!after)
-		return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
-				 "no metric is left for endpoint %s of gateway priority %d: "
-				 "endpoint %s of priority %d has %u; give it a metric",
-				 endpoint->id, endpoint->gateway_priority, before->id,
-				 before->gateway_priority, before->metric);
+	char first[OTHER_MAX] = "", second[OTHER_MAX] = "";
+
+	if (before)
+		other_text(before, first);
+	if (after)
+		other_text(after, second);
 	return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
-			 "no metric is free for endpoint %s of gateway priority %d: endpoint %s of "
-			 "priority %d has %u, and endpoint %s of priority %d has %u; give it a "
-			 "metric, or attach them in another order",
-			 endpoint->id, endpoint->gateway_priority, before->id,
-			 before->gateway_priority, before->metric, after->id,
-			 after->gateway_priority, after->metric);
+			 "no metric is free for endpoint %s of network %s, of priority %d: %s%s%s; "
+			 "give it a metric, or attach them in another order",
+			 endpoint->id, endpoint->network, endpoint->gateway_priority, first,
+			 before && after ? ", and " : "", second);
 }
 
 int metric_choose(const endpoint_vector *siblings, const struct endpoint *endpoint, uint32_t asked,

@@ -14,14 +14,16 @@ static void add(int priority, uint32_t metric)
 {
 	struct endpoint *other = &others[siblings.len++];
 
-	*other = (struct endpoint){ .gateway_priority = priority, .metric = metric };
+	*other = (struct endpoint){ .network = "net",
+				    .gateway_priority = priority,
+				    .metric = metric };
 	snprintf(other->id, sizeof(other->id), "e%zu", siblings.len);
 }
 
 /* 0 if there is none. */
 static uint32_t choose(int priority, uint32_t asked)
 {
-	struct endpoint endpoint = { .id = "new", .gateway_priority = priority };
+	struct endpoint endpoint = { .id = "new", .network = "own", .gateway_priority = priority };
 	uint32_t metric = 0;
 	uint64_t end = 0;
 	int r;
@@ -104,7 +106,7 @@ static void test_room_is_used_up(void **state)
 	for (; (metric = choose(++priority, 0)); siblings.len--, add(priority, metric))
 		add(0, 0);
 	assert_int_equal(others[siblings.len - 1].metric, 1);
-	assert_non_null(strstr(error.message, "of gateway priority"));
+	assert_non_null(strstr(error.message, "of priority"));
 }
 
 static void test_between_two(void **state)
@@ -116,9 +118,10 @@ static void test_between_two(void **state)
 	add(3, 11);
 	assert_int_equal(choose(3, 0), 0);
 	assert_string_equal(error.message,
-			    "no metric is free for endpoint new of gateway priority 3: endpoint e3 "
-			    "of priority 3 has 11, and endpoint e2 of priority 0 has 12; give it a "
-			    "metric, or attach them in another order");
+			    "no metric is free for endpoint new of network own, of priority 3: "
+			    "endpoint e3 of network net, of priority 3, has 11, and endpoint e2 of "
+			    "network net, of priority 0, has 12; give it a metric, or attach them "
+			    "in another order");
 	add(-1, 2); /* asked for, against the priorities */
 	assert_int_equal(choose(-1, 0), 0 + 13 + 187);
 	siblings.len = 0;
