@@ -168,7 +168,10 @@ static int rtnl_take_dump_part(const struct nlmsghdr *header, void *userdata)
 	struct exchange *exchange = userdata;
 	struct rtnl_batch *batch = exchange->batch;
 
-	if (!header || header->nlmsg_seq != exchange->first)
+	if (!header)
+		return 0;
+	rtnl_take_announcement(exchange->handle, header);
+	if (header->nlmsg_seq != exchange->first)
 		return 0;
 	if (header->nlmsg_flags & NLM_F_DUMP_INTR)
 		exchange->interrupted = true;

@@ -246,6 +246,20 @@ struct wait {
 	struct error busy; /* code 0: nothing was in the way yet */
 };
 
+#define LOOK_AGAIN_MS 50 /* although nothing has changed: who is at work may have died */
+
+/* Many may wait for one, who needs the processor and the state: they look at one number. */
+static int wait_for_change(bn_ctx *ctx, struct wait *wait)
+{
+	uint64_t end = clock_now_ms() + LOOK_AGAIN_MS;
+	int r;
+
+	do
+		r = deadline_pause(&ctx->deadline, wait->attempt++);
+	while (r == 0 && !store_has_changed(ctx->store) && clock_now_ms() < end);
+	return r;
+}
+
 /* Until nobody else is at it, or the time is up. *r becomes what the verb is to return. */
 static bool wait_again(bn_ctx *ctx, struct wait *wait, int *r)
 {
@@ -260,7 +274,7 @@ static bool wait_again(bn_ctx *ctx, struct wait *wait, int *r)
 		return false;
 	wait->busy = ctx->error;
 	recover_dead(ctx);
-	ended = deadline_pause(&ctx->deadline, wait->attempt++);
+	ended = wait_for_change(ctx, wait);
 	if (ended == -ECANCELED)
 		*r = deadline_error(&ctx->error, ended, "while another call was at the same");
 	return ended == 0;

@@ -86,6 +86,11 @@ int generation_check(struct store *store, struct error *error)
 		store->directory, store->generation, newest, store->place.path);
 }
 
+bool store_has_changed(const struct store *store)
+{
+	return read_file(store) > store->generation;
+}
+
 /* Past what the file has, too, for a state that is made anew. */
 int generation_skip(struct store *store, struct error *error)
 {
