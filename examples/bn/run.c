@@ -5,6 +5,7 @@
  * learns of the other's death.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +132,18 @@ static int start(struct cli *cli, const struct run *run)
 	return front(cli, run, sockets[0], pid);
 }
 
+/* So that nothing of ours gets the numbers 0 to 2 where they are closed, as they are to the command
+ * again. */
+static void fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	close(fd);
+}
+
 int run_command(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -149,6 +162,7 @@ int run_command(struct cli *cli, int argc, char **argv)
 	arguments_parse(cli, argc, argv, STOP_AT_WORD, options, &arguments);
 	if (!arguments.word_count)
 		cli_usage(cli, "a command is needed");
+	fill_standard_descriptors();
 	random_name(name);
 	if (arguments_has(&arguments, 'n'))
 		run.network = arguments_value(&arguments, 'n');
@@ -156,6 +170,8 @@ int run_command(struct cli *cli, int argc, char **argv)
 		run.name = arguments_value(&arguments, 'N');
 	run.detach = arguments_has(&arguments, 'd');
 	run.command = arguments.words;
+	/* where it is ignored, nobody can be waited for */
+	signal(SIGCHLD, SIG_DFL);
 	/* before the fork, so that no signal falls between the two */
 	forwarded_signals(&set);
 	sigprocmask(SIG_BLOCK, &set, &mask);
