@@ -154,12 +154,14 @@ void print_endpoints(const bn_endpoint_list *list);
 
 /* ---- sandbox.c ---- */
 
-/* Give this process, which has a mount namespace of its own, the /sys of its network namespace. */
+/* Give this process, which has a mount namespace of its own, the /sys of its network namespace, and
+ * the /proc of its pid namespace, or a negative errno. */
 void sandbox_mount_sysfs(void);
+int sandbox_mount_proc(void);
 /* The exit status for a command that exec() refused. */
 int exec_failed(const char *command, int errno_);
 
-/* ---- supervisor.c ---- */
+/* ---- init.c ---- */
 
 struct run {
 	const char *network;
@@ -170,15 +172,41 @@ struct run {
 	const sigset_t *mask; /* what the command starts with */
 };
 
-/* What the supervisor says to the front process once the command runs. */
-struct started {
-	pid_t command;
+/* One that hands signals on: the front to the supervisor, that to the first process, and that to
+ * the command. */
+struct parent {
+	pid_t child;
+	bool held;   /* the child holds its signals back, so two are one to it */
+	int signals; /* signalfd */
+	int front;   /* to the front process, which the child dies with; or -1 */
 };
 
-/* The signals that both take by signalfd(2) and hand on. */
-void forwarded_signals(sigset_t *set);
-/* Start the command on the network, wait for its end or the front's, clean up. Returns the exit
- * status. */
+/* Block what is handed on, and SIGCHLD, to be taken by the signalfd that this returns. */
+int parent_signals(void);
+/* Hand one on that is there, unless the child has it already. */
+void parent_forward(const struct parent *parent);
+/* Wait for a signal or the front's end, and do as it says; false if there was none. */
+bool parent_event(struct parent *parent, int timeout_ms);
+/* Bury whatever ends, until the child has; its exit status. */
+int parent_wait(struct parent *parent);
+
+/* Off the terminal and off pipes, whose reader would wait for the command; a file may stay. */
+void leave_terminal(bool keep_files);
+
+struct started {
+	pid_t child;   /* ours, in the new namespaces */
+	pid_t command; /* it, or its child */
+	int gate;      /* socket: a byte in lets the command go; then an errno, or the end, comes */
+};
+
+/* Start the command, held before its exec, in new namespaces (CLONE_NEW*). With one of pids there
+ * is a first process too, and a /proc. 0 or a negative errno. */
+int start_command(const struct run *run, int namespaces, struct started *ret_started);
+
+/* ---- supervisor.c ---- */
+
+/* Start the command on the network, wait for its end or the front's, clean up. Once the command
+ * runs the front is told its pid. Returns the exit status. */
 int supervise(struct cli *cli, const struct run *run, int front);
 
 /* ---- The commands ---- */

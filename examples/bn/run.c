@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,8 +29,8 @@ static void random_name(char name[static 2 * NAME_BYTES + 1])
 		sprintf(name + 2 * i, "%02x", bytes[i]);
 }
 
-static void print_started(const struct cli *cli, const struct run *run,
-			  const struct started *started, pid_t supervisor)
+static void print_started(const struct cli *cli, const struct run *run, pid_t command,
+			  pid_t supervisor)
 {
 	json_t *object;
 
@@ -42,7 +41,7 @@ static void print_started(const struct cli *cli, const struct run *run,
 	object = json_object();
 	json_set(object, "network", json_text(run->network));
 	json_set(object, "name", json_text(run->name));
-	json_set(object, "pid", json_integer(started->command));
+	json_set(object, "pid", json_integer(command));
 	json_set(object, "supervisor", json_integer(supervisor));
 	json_print(object);
 }
@@ -77,38 +76,24 @@ static int supervisor_status(struct cli *cli, const struct run *run, pid_t super
 	return WEXITSTATUS(status);
 }
 
-static void forward_signal(const struct run *run, int signals, pid_t supervisor)
-{
-	struct signalfd_siginfo info;
-
-	if (read(signals, &info, sizeof(info)) != sizeof(info))
-		return;
-	/* what the terminal sends, it sends to the command too, unless that has left it */
-	if (run->detach || info.ssi_code != SI_KERNEL)
-		kill(supervisor, (int)info.ssi_signo);
-}
-
 static int front(struct cli *cli, const struct run *run, int socket_, pid_t supervisor)
 {
 	struct pollfd fds[] = { { .fd = socket_, .events = POLLIN }, { .events = POLLIN } };
-	struct started started;
-	sigset_t set;
-	ssize_t len;
+	struct parent parent = { .child = supervisor, .signals = parent_signals(), .front = -1 };
+	pid_t command;
 
-	forwarded_signals(&set);
-	fds[1].fd = signalfd(-1, &set, SFD_CLOEXEC);
+	fds[1].fd = parent.signals;
 	for (;;) {
 		if (poll(fds, LENGTH(fds), -1) < 0)
 			continue;
 		if (fds[1].revents & POLLIN)
-			forward_signal(run, fds[1].fd, supervisor);
+			parent_forward(&parent);
 		if (!fds[0].revents)
 			continue;
-		len = recv(socket_, &started, sizeof(started), 0);
-		if (len != sizeof(started))
+		if (recv(socket_, &command, sizeof(command), 0) != sizeof(command))
 			break;
 		if (run->detach) {
-			print_started(cli, run, &started, supervisor);
+			print_started(cli, run, command, supervisor);
 			return EXIT_SUCCESS;
 		}
 	}
@@ -123,6 +108,8 @@ static int start(struct cli *cli, const struct run *run)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
 		return cli_fail_text("no socket for the supervisor: %s", strerror(errno));
 	fflush(NULL);
+	/* signals are not yet blocked: one that comes now ends the two, instead of being taken for
+	 * one that the other has */
 	pid = fork();
 	if (pid < 0)
 		return cli_fail_text("no process for the supervisor: %s", strerror(errno));
@@ -155,7 +142,7 @@ int run_command(struct cli *cli, int argc, char **argv)
 	};
 	struct arguments arguments;
 	char name[2 * NAME_BYTES + 1];
-	sigset_t set, mask;
+	sigset_t mask;
 	struct run run = { .network = "bridge", .name = name, .arguments = &arguments };
 	int status;
 
@@ -172,9 +159,7 @@ int run_command(struct cli *cli, int argc, char **argv)
 	run.command = arguments.words;
 	/* where it is ignored, nobody can be waited for */
 	signal(SIGCHLD, SIG_DFL);
-	/* before the fork, so that no signal falls between the two */
-	forwarded_signals(&set);
-	sigprocmask(SIG_BLOCK, &set, &mask);
+	sigprocmask(SIG_BLOCK, NULL, &mask);
 	run.mask = &mask;
 	status = start(cli, &run);
 	arguments_free(&arguments);

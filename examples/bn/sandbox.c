@@ -9,12 +9,24 @@
 
 #include "bn.h"
 
+static int mount_own(const char *type, const char *point)
+{
+	if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) < 0 ||
+	    mount("bn", point, type, MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
 void sandbox_mount_sysfs(void)
 {
 	/* a sysfs shows the network namespace that it was mounted in; a command that doesn't look
 	 * at /sys/class/net runs as well without, so failing is no error */
-	if (mount("", "/", NULL, MS_SLAVE | MS_REC, NULL) == 0)
-		(void)mount("bn", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+	(void)mount_own("sysfs", "/sys");
+}
+
+int sandbox_mount_proc(void)
+{
+	return mount_own("proc", "/proc");
 }
 
 int exec_failed(const char *command, int errno_)

@@ -1,47 +1,21 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """bn run and bn exec: a command with a network of its own, gone with the command."""
+import itertools
 import os
-import re
 import signal
 import subprocess
 import sys
 import unittest
 
 import oracle
-from topology import FAMILIES, KernelTest, for_each_backend, wait_until
+from running import SECONDS, WITHOUT_ADMIN, RunTest, kill, status
+from topology import BACKENDS, FAMILIES, KernelTest, for_backend, for_each_backend, wait_until
 
 WEB = (sys.executable, "-m", "http.server", "80", "--bind", "::", "--directory", "/usr/share")
 
 
 @for_each_backend
-class Run(KernelTest):
-    def setUp(self):
-        super().setUp()
-        self.create(dual=True)
-        self.pid_file = os.path.join(self.net.state, "pid")
-        if os.path.exists(self.pid_file):
-            os.unlink(self.pid_file)
-
-    def tearDown(self):
-        if os.path.exists(self.pid_file) and alive(self.command()):
-            os.kill(self.command(), signal.SIGKILL)
-        super().tearDown()
-
-    def noting(self, *command):
-        """The command, which leaves its process id in the file."""
-        return ("sh", "-c", f'echo $$ >{self.pid_file}.new; mv {self.pid_file}.new '
-                            f'{self.pid_file}; exec "$@"', "sh") + command
-
-    def command(self):
-        with open(self.pid_file) as file:
-            return int(file.read())
-
-    def start(self, *argv):
-        process = self.bn.popen("run", "--network", "net", *argv, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE)
-        self.processes.append(process)
-        return process
-
+class Run(RunTest):
     def fetch_page(self, client, url):
         return client.run("curl", "-s", "-g", "-m", "3", "-o", "/dev/null", "-w",
                           "%{http_code} %{remote_ip}", url, check=False).stdout
@@ -50,67 +24,28 @@ class Run(KernelTest):
         for family in FAMILIES:
             address = self.net.host_address(family)
             url = f"http://{address if family == 4 else f'[{address}]'}:{port}/"
-            wait_until(lambda: self.fetch_page(self.remote, url) == f"200 {address}", what=url)
+            wait_until(lambda: self.fetch_page(self.remote, url) == f"200 {address}", SECONDS,
+                       what=url)
         self.assertEqual("200 127.0.0.1",
                          self.fetch_page(self.host, f"http://127.0.0.1:{port}/"))
 
-    def gone(self):
-        """No endpoint, link, rule or process, soon."""
-        wait_until(lambda: not oracle.endpoints(self.bn), what="the endpoint gone")
-        wait_until(lambda: not alive(self.command()), what="the command gone")
-        self.assertEqual({}, self.oracle.ports())
-        bridge = oracle.network(self.bn, "net")["bridge"]
-        wait_until(lambda: not [name for name, link in self.host.links().items()
-                                if link.get("master") == bridge], what="its link gone")
-
     def test_serves_a_page(self):
-        process = self.start("--name", "web", "-p", "8080:80", "--", *self.noting(*WEB))
+        process = self.start("--name", "web", "-p", "8080:80", "--", *WEB)
         self.served()
         shown = oracle.endpoint(self.bn, "net", "web")
         self.assertEqual([(8080, 80)], [(port["host_port"], port["container_port"])
                                         for port in shown["ports"]])
         process.terminate()
-        process.wait(5)
+        process.wait(SECONDS)
         self.gone()
-
-    def test_exit_status(self):
-        for command, status in ((("true",), 0), (("sh", "-c", "exit 7"), 7),
-                                (("sh", "-c", "kill -9 $$"), 137), (("/nonesuch",), 127),
-                                (("/etc/passwd",), 126)):
-            with self.subTest(command=command):
-                result = self.bn.result("run", "--network", "net", "--", *command)
-                self.assertEqual(status, result.returncode, result.stderr)
-        self.assertEqual([], oracle.endpoints(self.bn))
-
-    def test_streams(self):
-        result = self.bn.result("run", "--network", "net", "--", "sh", "-c",
-                                "cat; echo err >&2", stdin="in")
-        self.assertEqual((0, "in", "err\n"), (result.returncode, result.stdout, result.stderr))
 
     def test_on_the_default_network(self):
         result = self.bn.result("run", "--", "ip", "-4", "-o", "addr", "show", "eth0")
         self.assertEqual((0, ""), (result.returncode, result.stderr))
         self.assertRegex(result.stdout, r"inet 172\.\d+\.0\.2/16")
 
-    def test_a_namespace_of_its_own(self):
-        result = self.bn.result("run", "--network", "net", "--", "ls", "/sys/class/net")
-        self.assertEqual(["eth0", "lo"], sorted(result.stdout.split()))
-
-    def test_none(self):
-        result = self.bn.result("run", "--network", "none", "--", "ls", "/sys/class/net")
-        self.assertEqual(["lo"], result.stdout.split())
-
-    def test_host(self):
-        """On the host's own network: its interfaces, nothing added."""
-        before = self.net.host_state()
-        result = self.bn.result("run", "--network", "host", "--", "ip", "-4", "-o", "addr")
-        self.assertEqual((0, ""), (result.returncode, result.stderr))
-        self.assertIn("192.0.2.1/24", result.stdout)
-        self.assertEqual(before, self.net.host_state())
-
     def test_normal_end_cleans_up(self):
-        result = self.bn.result("run", "--network", "net", "-p", "8080:80", "--",
-                                *self.noting("true"))
+        result = self.result("-p", "8080:80", "--", "true")
         self.assertEqual(0, result.returncode, result.stderr)
         self.assertEqual([], oracle.endpoints(self.bn))
         self.gone()
@@ -118,80 +53,205 @@ class Run(KernelTest):
     def test_however_it_ends(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
             with self.subTest(signal=number.name):
-                process = self.start("-p", "8080:80", "--", *self.noting("sleep", "60"))
-                wait_until(lambda: os.path.exists(self.pid_file), what="the command")
+                process = self.start("-p", "8080:80", "--", *self.noting())
+                self.roles()
                 self.assertEqual(1, len(oracle.endpoints(self.bn)))
                 process.send_signal(number)
-                process.wait(5)
+                process.wait(SECONDS)
                 self.assertNotEqual(0, process.returncode)
                 self.gone()
-                os.unlink(self.pid_file)
-
-    def test_command_killed(self):
-        process = self.start("-p", "8080:80", "--", *self.noting("sleep", "60"))
-        wait_until(lambda: os.path.exists(self.pid_file), what="the command")
-        os.kill(self.command(), signal.SIGKILL)
-        self.assertEqual(137, process.wait(5))
-        self.gone()
 
     def test_detached(self):
-        result = self.bn.result("run", "--network", "net", "--name", "web", "-d", "-p", "8080:80",
-                                "--", *self.noting(*WEB))
+        result = self.result("--name", "web", "-d", "-p", "8080:80", "--", *self.noting(*WEB))
         self.assertEqual((0, "web\n", ""), (result.returncode, result.stdout, result.stderr))
         self.served()
-        os.kill(self.command(), signal.SIGTERM)
+        kill(self.roles()["command"], signal.SIGTERM)
         self.gone()
 
     def test_detached_under_a_name_of_ours(self):
-        names = [self.bn("run", "--network", "net", "-d", "--", "sleep", "60").strip()
-                 for _ in range(2)]
+        names = [self.result("-d", "--", "sleep", "1000").stdout.strip() for _ in range(2)]
         self.assertEqual(2, len(set(names)))
         self.assertEqual(sorted(names),
                          sorted(entry["endpoint"] for entry in oracle.endpoints(self.bn)))
-        for name in names:
-            self.bn("exec", "net", name, "--", "sh", "-c",
-                    "for p in /proc/[0-9]*; do [ $p/ns/net -ef /proc/self/ns/net ] && "
-                    "[ \"$(cat $p/comm)\" = sleep ] && kill ${p#/proc/}; done; true")
-        wait_until(lambda: not oracle.endpoints(self.bn), what="both gone")
+        for pid in self.processes_left():
+            if status(pid, "Name") == ["sleep"]:
+                kill(pid, signal.SIGTERM)
+        self.gone()
 
     def test_refused_port_starts_nothing(self):
         holder = self.attach("net", "holder", "-p", "8080:80")
         self.assertTrue(holder)
         for detach in ((), ("-d",)):
-            self.fails("run", "--network", "net", *detach, "-p", "8080:80", "--",
-                       *self.noting("true"), mention=("8080", "holder"))
-        self.assertFalse(os.path.exists(self.pid_file))
+            self.fails("run", "--network", "net", *detach, "-p", "8080:80", "--", *self.noting(),
+                       mention=("8080", "holder"))
+        self.assertFalse(os.path.exists(self.ready))
+        self.ended()
 
     def test_killed_with_its_supervisor(self):
-        """What is left of it is the state's: one detach and it is as if it had never been."""
-        process = self.start("--name", "web", "-p", "8080:80", "--", *self.noting("sleep", "60"))
-        wait_until(lambda: os.path.exists(self.pid_file), what="the command")
-        supervisors = [child for child in children(process.pid) if child != self.command()]
-        self.assertEqual(1, len(supervisors))
-        process.send_signal(signal.SIGSTOP)     # it would clean up
-        os.kill(supervisors[0], signal.SIGKILL)
-        process.kill()
-        process.wait()
-        if oracle.endpoints(self.bn):
-            self.bn("detach", "net", "web")
+        """What is left of it is the state's: one change and it is as if it had never been."""
+        for detach in ((), ("-d",)):
+            with self.subTest(detach=detach):
+                process = self.start("--name", "web", "-p", "8080:80", *detach, "--",
+                                     *self.daemon())
+                pids = self.roles()
+                if detach:
+                    process.wait(SECONDS)
+                else:
+                    process.send_signal(signal.SIGSTOP)     # it would clean up
+                kill(pids["supervisor"])
+                process.kill()
+                process.wait()
+                self.collected()
+
+
+@for_backend(BACKENDS[0])
+class Command(RunTest):
+    """What the command is given, and gives."""
+
+    def test_exit_status(self):
+        commands = ((("true",), 0), (("sh", "-c", "exit 7"), 7), (("sh", "-c", "exit 255"), 255),
+                    (("sh", "-c", "kill -9 $$"), 137), (("sh", "-c", "kill -SEGV $$"), 139),
+                    (("sh", "-c", "kill -TERM 1; sleep 1000"), 143), (("/nonesuch",), 127),
+                    (("/etc/passwd/x",), 127), (("/etc/passwd",), 126))
+        for network, (command, expected) in itertools.product(("net", "host"), commands):
+            with self.subTest(network=network, command=command):
+                result = self.result("--", *command, network=network)
+                self.assertEqual(expected, result.returncode, result.stderr)
+        self.assertEqual([], oracle.endpoints(self.bn))
+
+    def test_streams(self):
+        result = self.result("--", "sh", "-c", "cat; echo err >&2", stdin="in")
+        self.assertEqual((0, "in", "err\n"), (result.returncode, result.stdout, result.stderr))
+
+    def test_a_namespace_of_its_own(self):
+        for network, expected in (("net", ["eth0", "lo"]), ("none", ["lo"])):
+            result = self.result("--", "ls", "/sys/class/net", network=network)
+            self.assertEqual(expected, sorted(result.stdout.split()), result.stderr)
+
+    def test_host(self):
+        """On the host's own network: its interfaces, nothing added."""
+        before = self.net.host_state()
+        result = self.result("--", "ip", "-4", "-o", "addr", network="host")
+        self.assertEqual((0, ""), (result.returncode, result.stderr))
+        self.assertIn("192.0.2.1/24", result.stdout)
+        self.assertEqual(before, self.net.host_state())
+
+    def test_sees_its_own_processes_alone(self):
+        script = "echo $$; cat /proc/1/comm; cd /proc; echo [0-9]*"
+        for network, detach in itertools.product(("net", "none", "host"), ((), ("-d",))):
+            with self.subTest(network=network, detach=detach), \
+                    open(self.path("out"), "w+") as file:
+                process = self.start(*detach, "--name", "web", "--", "sh", "-c", script,
+                                     network=network, stdout=file, stderr=file)
+                self.assertEqual(0, process.wait(SECONDS))
+                self.ended()
+                file.seek(0)
+                said = file.read().split("\n")
+                self.assertEqual(["2", "bn", "1 2", ""], [line for line in said if line != "web"])
+
+    def test_mounts_of_the_host_stay(self):
+        def mounts():
+            with open("/proc/self/mountinfo") as file:
+                return file.read()
+        before = mounts()
+        self.start_detached("sleep", "1000")
+        self.assertEqual(before, mounts())
+
+    def test_pids_are_those_of_the_host(self):
+        started = self.start_detached(*self.noting())
+        pids = self.roles()
+        self.assertEqual((pids["command"], pids["supervisor"]),
+                         (started["pid"], started["supervisor"]))
+        sandbox = oracle.endpoint(self.bn, "net", "web")["sandbox"]
+        self.assertTrue(os.path.samefile(sandbox, f"/proc/{started['pid']}/ns/net"))
+        kill(started["pid"], signal.SIGTERM)
         self.gone()
 
+    def test_orphans_are_buried(self):
+        script = ("for i in 1 2 3; do (setsid sh -c 'exit 0' &); done\n"
+                  "i=0; while [ $i -lt 500 ]; do i=$((i + 1))\n"
+                  "set -- /proc/[0-9]*; [ $# = 2 ] && exit 0; sleep 0.01; done; "
+                  "cat /proc/[0-9]*/stat; exit 1")
+        result = self.result("--", "sh", "-c", script)
+        self.assertEqual((0, ""), (result.returncode, result.stdout))
 
-def children(pid):
-    found = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children") as file:
-            for child in map(int, file.read().split()):
-                found += [child] + children(child)
-    return found
+    def test_ends_with_all_that_it_started(self):
+        for detach, network in itertools.product(((), ("-d",)), ("net", "host")):
+            with self.subTest(detach=detach, network=network):
+                process = self.start(*detach, "--", *self.daemon(0), network=network)
+                self.assertEqual(0, process.wait(SECONDS))
+                self.gone()
+
+    def test_sigchld_ignored_by_who_starts_it(self):
+        result = self.host.run("env", "--ignore-signal=CHLD", *self.bn.argv(
+            "run", "--network", "net", "--", "sh", "-c", "exit 4"), check=False, timeout=SECONDS)
+        self.assertEqual(4, result.returncode, result.stderr)
+
+    def test_inside_a_pid_namespace(self):
+        result = self.host.run("unshare", "--pid", "--fork", "--mount-proc",
+                               *self.bn.argv("run", "--", "sh", "-c", "echo $$"))
+        self.assertEqual(("2\n", ""), (result.stdout, result.stderr))
+
+    def test_descriptors(self):
+        """Those of 0 to 2 that are closed stay so, none is added, and with -d all are there."""
+        script = ("import os, sys\n"
+                  "found = {}\n"
+                  "for name in os.listdir('/proc/self/fd'):\n"
+                  "    try: found[int(name)] = os.readlink('/proc/self/fd/' + name)\n"
+                  "    except FileNotFoundError: pass\n"     # that of the listing
+                  "with open(sys.argv[1] + '.new', 'w') as file: print(found, file=file)\n"
+                  "os.rename(sys.argv[1] + '.new', sys.argv[1])")
+        for closed, detach in itertools.product(itertools.product((0, 1), repeat=3), (0, 1)):
+            with self.subTest(closed=closed, detach=detach):
+                listing = self.path("listing")
+                shut = " ".join(f"{fd}>&-" for fd in range(3) if closed[fd])
+                result = self.host.run(
+                    "sh", "-c", f'exec "$@" {shut}', "sh",
+                    *self.bn.argv("run", "--network", "net", *["-d"] * detach, "--",
+                                  sys.executable, "-c", script, listing),
+                    check=False, timeout=SECONDS, stdin="")
+                self.assertEqual((0, ""), (result.returncode, result.stderr))
+                wait_until(lambda: os.path.exists(listing), SECONDS, "the listing")
+                with open(listing) as file:
+                    found = eval(file.read(), {})
+                os.unlink(listing)
+                self.assertEqual([fd for fd in range(3) if detach or not closed[fd]],
+                                 sorted(found))
+                self.assertEqual({"/dev/null"} if detach else set(),
+                                 {name for name in found.values()
+                                  if not name.startswith("pipe:")})
+                self.gone()
 
 
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return re.search(r"\) (\w)", file.read())[1] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+@for_backend(BACKENDS[0])
+class WithoutPidNamespace(RunTest):
+    def judge(self, result, status=5):
+        self.assertEqual(status, result.returncode, result.stderr)
+        self.assertNotEqual("2\n", result.stdout)
+        self.assertRegex(result.stderr, r"\Abn: [^\n]*pid namespace[^\n]*\n\Z")
+
+    def test_without_privilege(self):
+        command = ("sh", "-c", "(setsid sleep 1000 &); echo $$; exit 5")
+        self.judge(self.host.run(*WITHOUT_ADMIN, *self.bn.argv(
+            "run", "--network", "host", "--", *command), check=False))
+        self.ended()
+        result = self.host.run(*WITHOUT_ADMIN, *self.bn.argv("run", "--network", "net", "--",
+                                                             *command), check=False)
+        self.assertEqual("", result.stdout)
+        self.assertRegex(result.stderr, r"\Abn: [^\n]*network namespace[^\n]*run as root\n\Z")
+
+    def test_with_a_masked_proc(self):
+        """As in a container: who has not all of /proc gets no new one."""
+        script = ("mount -t tmpfs -o mode=0755 tmpfs /run; ip link set lo up\n"
+                  f"{' '.join(self.bn.argv('run'))} -- sh -c 'echo $$; ls /sys/class/net; exit 5'")
+        script = script.replace(self.bn.state, "/run/state")
+        unshare = ("unshare", "--user", "--map-root-user", "--net", "--mount", "sh", "-c", script)
+        result = self.host.run(*unshare, check=False)
+        self.assertEqual((5, "2\neth0\nlo\n", ""),
+                         (result.returncode, result.stdout, result.stderr))
+        self.judge(self.host.run("unshare", "--mount", "sh", "-c",
+                                 'mount -t tmpfs none /proc/sys/fs && exec "$@"', "sh", *unshare,
+                                 check=False))
 
 
 @for_each_backend
