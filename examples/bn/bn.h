@@ -13,6 +13,7 @@
 #include <bridgenet.h>
 
 #define EXIT_USAGE 2
+#define EXIT_OURS 125 /* of run and exec, where others are the command's */
 #define EXIT_NOT_EXECUTABLE 126
 #define EXIT_NOT_FOUND 127
 

@@ -63,14 +63,19 @@ static int clean_up_after_supervisor(struct cli *cli, const struct run *run, int
 	return 128 + signal_;
 }
 
+static int run_fail(const char *what)
+{
+	cli_fail_text("%s: %s", what, strerror(errno));
+	return EXIT_OURS;
+}
+
 static int supervisor_status(struct cli *cli, const struct run *run, pid_t supervisor)
 {
 	int status;
 
 	while (waitpid(supervisor, &status, 0) < 0)
 		if (errno != EINTR)
-			return cli_fail_text("the supervisor of '%s' is lost: %s", run->name,
-					     strerror(errno));
+			return run_fail("the supervisor is lost");
 	if (WIFSIGNALED(status))
 		return clean_up_after_supervisor(cli, run, WTERMSIG(status));
 	return WEXITSTATUS(status);
@@ -106,13 +111,13 @@ static int start(struct cli *cli, const struct run *run)
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0)
-		return cli_fail_text("no socket for the supervisor: %s", strerror(errno));
+		return run_fail("there is no socket for a supervisor");
 	fflush(NULL);
 	/* signals are not yet blocked: one that comes now ends the two, instead of being taken for
 	 * one that the other has */
 	pid = fork();
 	if (pid < 0)
-		return cli_fail_text("no process for the supervisor: %s", strerror(errno));
+		return run_fail("there is no process for a supervisor");
 	close(sockets[pid == 0 ? 0 : 1]);
 	if (pid == 0)
 		return supervise(cli, run, sockets[1]);

@@ -69,7 +69,7 @@ int exec_command(struct cli *cli, int argc, char **argv)
 	if (!*command)
 		cli_usage(cli, "a command is needed");
 	if (enter(cli, argv[0], argv[1]) != 0)
-		return EXIT_FAILURE;
+		return EXIT_OURS;
 	if (unshare(CLONE_NEWNS) == 0)
 		sandbox_mount_sysfs();
 	execvp(*command, command);

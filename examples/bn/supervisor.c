@@ -172,11 +172,11 @@ int supervise(struct cli *cli, const struct run *run, int front)
 		status = attach(&supervisor);
 	if (status != 0) {
 		kill_children();
-		return status;
+		return EXIT_OURS;
 	}
 	status = run_to_end(&supervisor);
 	kill_children();
 	if (detach(&supervisor) != 0 && status == 0)
-		status = EXIT_FAILURE;
+		status = EXIT_OURS;
 	return status;
 }

@@ -36,11 +36,13 @@ class CommandLine(KernelTest):
     def test_failure_is_one_sentence(self):
         for argv in (("network", "rm", "nonesuch"), ("network", "inspect", "nonesuch"),
                      ("detach", "nonesuch", "c1"), ("publish", "nonesuch", "c1", "-p", "1:1"),
-                     ("unpublish", "nonesuch", "c1", "-p", "1:1"), ("rules", "nonesuch"),
-                     ("exec", "nonesuch", "c1", "--", "true"),
-                     ("run", "--network", "nonesuch", "--", "true")):
+                     ("unpublish", "nonesuch", "c1", "-p", "1:1"), ("rules", "nonesuch")):
             with self.subTest(argv=argv):
                 self.fails(*argv, mention="nonesuch")
+        for argv in (("exec", "nonesuch", "c1", "--", "true"),
+                     ("run", "--network", "nonesuch", "--", "true")):
+            with self.subTest(argv=argv):
+                self.fails(*argv, code=125, mention="nonesuch")
 
     def test_json_on_every_listing(self):
         self.create(dual=True)

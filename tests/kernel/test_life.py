@@ -157,7 +157,7 @@ class Sandbox(LifeTest):
         run("touch", path)
         run("mount", "--bind", stranger.path, path)
         self.addCleanup(run, "ip", "netns", "del", namespace.name, check=False)
-        error = self.fails("exec", "net", "c1", "--", "true", mention=f"net:[{inode}]")
+        error = self.fails("exec", "net", "c1", "--", "true", code=125, mention=f"net:[{inode}]")
         self.assertIn("is gone", error)
         answer = self.calls()("open_sandbox", "net", "c1")
         self.assertEqual("SANDBOX_GONE", answer["reason"])
@@ -194,7 +194,7 @@ class Sandbox(LifeTest):
         other.kill()
         other.wait()
         wait_until(lambda: end not in self.host.links())
-        self.fails("exec", "net", "c1", "--", "true", mention="is gone")
+        self.fails("exec", "net", "c1", "--", "true", code=125, mention="is gone")
 
     def test_descriptor(self):
         """There is no path at all."""
@@ -219,13 +219,13 @@ class Sandbox(LifeTest):
         self.bn("attach", "host", "c1")
         elsewhere = self.net.endpoint("elsewhere")
         result = elsewhere.run(*self.bn.argv("exec", "host", "c1", "--", "true"), check=False)
-        self.assertEqual(1, result.returncode)
+        self.assertEqual(125, result.returncode)
         self.assertIn("another network namespace", result.stderr)
 
     def test_unknown(self):
         self.create()
-        self.fails("exec", "net", "c1", "--", "true", mention="no endpoint c1")
-        self.fails("exec", "other", "c1", "--", "true", mention="no network other")
+        self.fails("exec", "net", "c1", "--", "true", code=125, mention="no endpoint c1")
+        self.fails("exec", "other", "c1", "--", "true", code=125, mention="no network other")
 
 
 @for_each_backend

@@ -83,7 +83,7 @@ class Run(RunTest):
         self.assertTrue(holder)
         for detach in ((), ("-d",)):
             self.fails("run", "--network", "net", *detach, "-p", "8080:80", "--", *self.noting(),
-                       mention=("8080", "holder"))
+                       code=125, mention=("8080", "holder"))
         self.assertFalse(os.path.exists(self.ready))
         self.ended()
 
@@ -237,7 +237,7 @@ class WithoutPidNamespace(RunTest):
         self.ended()
         result = self.host.run(*WITHOUT_ADMIN, *self.bn.argv("run", "--network", "net", "--",
                                                              *command), check=False)
-        self.assertEqual("", result.stdout)
+        self.assertEqual((125, ""), (result.returncode, result.stdout))
         self.assertRegex(result.stderr, r"\Abn: [^\n]*network namespace[^\n]*run as root\n\Z")
 
     def test_with_a_masked_proc(self):
@@ -272,7 +272,7 @@ class Exec(KernelTest):
         self.assertEqual(127, self.bn.result("exec", "net", "c1", "--", "/nonesuch").returncode)
 
     def test_unknown(self):
-        self.fails("exec", "net", "nonesuch", "--", "true", mention="nonesuch")
+        self.fails("exec", "net", "nonesuch", "--", "true", code=125, mention="nonesuch")
 
     def test_namespace_gone(self):
         self.net.endpoints.remove(self.namespace)
@@ -281,7 +281,7 @@ class Exec(KernelTest):
         # the kernel takes its time with what was in it
         wait_until(lambda: not [name for name, link in self.host.links().items()
                                 if "/c1" in str(link.get("ifalias"))], what="its link gone")
-        self.fails("exec", "net", "c1", "--", "true", mention="c1")
+        self.fails("exec", "net", "c1", "--", "true", code=125, mention="c1")
 
 
 if __name__ == "__main__":
