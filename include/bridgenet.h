@@ -305,9 +305,9 @@ int bn_endpoint_spec_set_option(bn_endpoint_spec *spec, const char *key, const c
 int bn_endpoint_spec_add_port(bn_endpoint_spec *spec, const bn_port_spec *port);
 
 /* Usable, with its ports, when the call returns. flags: BN_ATTACH_*. ret_endpoint may be NULL.
- * Errors: -ENOENT network or namespace unknown, -EEXIST endpoint or interface taken, -EADDRINUSE
- * address, MAC or host port taken, -ENOSPC no address left, -EXFULL bridge full, -EBUSY the network is
- * being deleted. Since: 0.1 */
+ * Errors: -ENOENT network or namespace unknown, -EEXIST endpoint or interface taken, or the
+ * namespace is on the network already, -EADDRINUSE address, MAC or host port taken, -ENOSPC no
+ * address left, -EXFULL bridge full, -EBUSY the network is being deleted. Since: 0.1 */
 int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags,
 		       bn_endpoint **ret_endpoint);
 

@@ -170,8 +170,9 @@ static const struct api_call endpoint_attach = {
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network or namespace."),
-		API_ERRNO(EEXIST, "The network has an endpoint of that id, or the namespace an "
-				  "interface of that name."),
+		API_ERRNO(EEXIST, "The network has an endpoint of that id, or without "
+				  "BN_ATTACH_SAME_NETWORK one in that namespace, or the namespace "
+				  "has an interface of that name."),
 		API_ERRNO(EADDRINUSE, "An address or MAC is taken, or a host port is published or "
 				      "used by a process."),
 		API_ERRNO(EADDRNOTAVAIL, "The host has no such address to publish a port on."),

@@ -199,6 +199,26 @@ static void choose_interface(struct attach *attach)
 	}
 }
 
+/* Who bridges two interfaces of one network, for containers in a container say, has made a ring, in
+ * which every broadcast goes round as fast as the machine can. One whose interface somebody has
+ * deleted is in nobody's way. */
+static int check_only_one(bn_ctx *ctx, const struct attach *attach)
+{
+	for (size_t i = 0; i < attach->siblings.len && !attach->request->same_network; i++) {
+		const struct endpoint *sibling = &attach->siblings.items[i];
+
+		if (strcmp(sibling->network, attach->network.name) == 0 &&
+		    link_is_known(ctx->link, sibling->host_interface))
+			return error_set(&ctx->error, -EEXIST, BN_REASON_ENDPOINT_EXISTS,
+					 "namespace %s is on network %s already, as endpoint %s; "
+					 "detach that one, attach to another network, or allow a "
+					 "second endpoint on the same one",
+					 sandbox_name(&attach->sandbox), sibling->network,
+					 sibling->id);
+	}
+	return 0;
+}
+
 static int pick_address(bn_ctx *ctx, const struct network *network, int family,
 			struct prefix *address)
 {
@@ -260,6 +280,8 @@ static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struc
 	int r;
 
 	r = store_siblings(ctx->store, operation, endpoint, &attach->siblings, &ctx->error);
+	if (r >= 0)
+		r = check_only_one(ctx, attach);
 	if (r >= 0)
 		r = name_host_interface(ctx, attach);
 	if (r >= 0)

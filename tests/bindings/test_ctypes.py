@@ -738,7 +738,10 @@ class Endpoints(Case):
                 (errno.ENOENT, bn.BN_REASON_SANDBOX_GONE, spec(set_sandbox_path="/run/netns/no")),
                 (errno.EINVAL, bn.BN_REASON_SANDBOX_INVALID,
                  spec(set_sandbox_path="/etc/hostname"))):
-            self.fails(code, reason, bn.bn_endpoint_attach, self.ctx, made, 0)
+            self.fails(code, reason, bn.bn_endpoint_attach, self.ctx, made,
+                       bn.BN_ATTACH_SAME_NETWORK)
+        self.fails(errno.EEXIST, bn.BN_REASON_ENDPOINT_EXISTS, bn.bn_endpoint_attach, self.ctx,
+                   spec(), 0)
         self.fails(errno.ENOENT, bn.BN_REASON_ENDPOINT_UNKNOWN, bn.bn_endpoint_get, self.ctx,
                    "green", "second", 0)
         self.fails(errno.ENOENT, bn.BN_REASON_ENDPOINT_UNKNOWN, bn.bn_endpoint_detach, self.ctx,

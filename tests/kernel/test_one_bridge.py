@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What neighbours on one bridge must agree about: MAC addresses, the MTU, who has an address."""
 import ipaddress
+import socket
 import time
 
 import oracle
@@ -172,3 +173,77 @@ class Mtus(NeighbourTest):
 
     def test_asked_for_on_an_adopted_bridge(self):
         self.assertEqual([1300, 1400, 1300, 1300], self.adopt(1400, "--mtu", "1300"))
+
+
+@for_each_backend
+class SameNetwork(NeighbourTest):
+    def setUp(self):
+        super().setUp()
+        self.create(dual=True)
+
+    def test_refused(self):
+        namespace = self.attach("net", "c1")
+        for argv in ((), ("--ifname", "other0"), ("--ip", "172.30.0.9", "-p", "8080:80")):
+            with self.subTest(argv=argv):
+                sentence = self.fails("attach", "net", "c2", "--netns", namespace.path, *argv,
+                                      mention=("endpoint c1", "network net", namespace.path))
+                self.assertIn("detach", sentence)
+        self.assertEqual({"lo", "eth0"}, set(namespace.links()))
+        # that the endpoint is there is said first
+        self.fails("attach", "net", "c1", "--netns", namespace.path,
+                   mention="network net has an endpoint c1 already")
+        self.create("other", "--subnet", "172.30.1.0/24")
+        self.attach("other", "c2", namespace=namespace)
+        self.attach("net", "c2")
+        self.bn("detach", "net", "c1")
+        self.attach("net", "c3", namespace=namespace)
+
+    def test_one_whose_interface_was_deleted(self):
+        """It is not in the way, neither of another nor of being detached."""
+        namespace = self.attach("net", "c1")
+        namespace.batch("link del eth0\n")
+        self.attach("net", "c2", namespace=namespace)
+        interface = oracle.endpoint(self.bn, "net", "c2")["interface_name"]
+        self.bn("detach", "net", "c1")
+        for family in FAMILIES:
+            self.reach(namespace, namespace.address(family, interface))
+
+    def test_one_that_was_cut(self):
+        """By hand; the interface is there, and so is the endpoint."""
+        namespace = self.attach("net", "c1")
+        port = oracle.endpoint(self.bn, "net", "c1")["host_interface_name"]
+        self.host.batch(f"link set {port} down nomaster\n")
+        self.fails("attach", "net", "c2", "--netns", namespace.path, mention="endpoint c1")
+        self.bn("detach", "net", "c1")
+        self.attach("net", "c2", namespace=namespace)
+
+    def count(self, namespace):
+        (link,) = namespace.ip("-s", "link", "show", "dev", "eth0")
+        return link["stats64"]["rx"]["packets"]
+
+    def shout(self, neighbour, family):
+        with neighbour.udp(family) as sender:
+            if family == 4:
+                sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                sender.sendto(b"all", ("172.30.0.255", 9))
+            else:
+                with neighbour:
+                    index = socket.if_nametoindex("eth0")
+                sender.sendto(b"all", ("ff02::1", 9, 0, index))
+
+    def test_asked_for(self):
+        """Both serve, and a broadcast comes to each of them once, whatever is forwarded there."""
+        namespace = self.attach("net", "c1")
+        neighbour = self.attach("net", "neighbour")
+        self.attach("net", "c2", "--same-network", namespace=namespace)
+        for key in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+            namespace.sysctl(f"net/{key}", 1)
+        for interface in ("eth0", "eth1"):
+            for family in FAMILIES:
+                self.reach(namespace, namespace.address(family, interface))
+        for family in FAMILIES:
+            before = self.count(neighbour), self.count(namespace)
+            self.shout(neighbour, family)
+            time.sleep(0.3)
+            self.assertLess(self.count(neighbour) - before[0], 10)
+            self.assertIn(self.count(namespace) - before[1], range(1, 10))

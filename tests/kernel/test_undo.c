@@ -292,7 +292,7 @@ static int attach_named(bn_ctx *ctx, const char *id)
 
 	assert_int_equal(bn_endpoint_spec_new("front", id, &spec), 0);
 	bn_endpoint_spec_set_sandbox_pid(spec, stage_sandbox());
-	r = bn_endpoint_attach(ctx, spec, 0, NULL);
+	r = bn_endpoint_attach(ctx, spec, BN_ATTACH_SAME_NETWORK, NULL);
 	bn_endpoint_spec_free(spec);
 	return r;
 }
