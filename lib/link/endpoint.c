@@ -335,6 +335,8 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 	r = create_endpoint(handle, config, bridge, &visit, &inside, &made, error);
 	if (r == 0)
 		r = configure_surely(sandbox, &inside, config, &result.metric, error);
+	if (r == 0)
+		r = link_neighbour_replace(handle, bridge, endpoint, error);
 	if (r < 0) {
 		if (made)
 			rtnl_delete_link(handle, endpoint->host_interface);

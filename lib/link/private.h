@@ -22,6 +22,17 @@
  * OUTCOME_UNKNOWN. Nobody else makes one in the group of ours. */
 int link_was_made(struct link_handle *handle, const char *name, int lost);
 
+/* ---- neighbour.c ---- */
+
+/*
+ * Where the host has a neighbour on the bridge that has an address of the endpoint and another MAC,
+ * left by one that had the address before, it gets the endpoint's: else the host would send to the
+ * old one for most of a minute. An entry that is permanent, that others keep, or that goes
+ * meanwhile, is passed over. Unless there is one to change, no lock is taken.
+ */
+int link_neighbour_replace(struct link_handle *handle, uint32_t bridge,
+			   const struct endpoint *endpoint, struct error *error);
+
 /* ---- visit.c ---- */
 
 /*
