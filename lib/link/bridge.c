@@ -38,7 +38,8 @@ void bridge_mac(struct link_handle *handle, const struct bridge_config *config,
 {
 	struct ifreq answer;
 
-	if (rtnl_link_ask(handle, config->name, SIOCGIFHWADDR, &answer))
+	if (link_is_known(handle, config->name) &&
+	    rtnl_link_ask(handle, config->name, SIOCGIFHWADDR, &answer))
 		memcpy(ret_mac, answer.ifr_hwaddr.sa_data, MAC_LEN);
 	else
 		own_mac(config, ret_mac);

@@ -367,7 +367,7 @@ bool link_mtu(struct link_handle *handle, const char *name, uint32_t *ret_mtu)
 {
 	struct ifreq answer;
 
-	if (!rtnl_link_ask(handle, name, SIOCGIFMTU, &answer))
+	if (!link_is_known(handle, name) || !rtnl_link_ask(handle, name, SIOCGIFMTU, &answer))
 		return false;
 	*ret_mtu = (uint32_t)answer.ifr_mtu;
 	return true;

@@ -120,7 +120,8 @@ int rtnl_failure(struct error *error, const struct rtnl_batch *batch, int code, 
 		 ...) PRINTF(4, 5);
 
 /* SIOCGIF*: one value of a link, asked without the lock that all of rtnetlink waits for. False if
- * there is no such link. */
+ * there is no such link. For a name that nothing has the kernel tries to load a module: where that
+ * may be, link_is_known() comes first. */
 bool rtnl_link_ask(struct link_handle *handle, const char *name, unsigned long command,
 		   struct ifreq *ret_answer);
 uint32_t rtnl_link_index(struct link_handle *handle, const char *name); /* 0: none */
