@@ -545,13 +545,18 @@ static void test_rules_were_flushed(void **state)
 	run_world(WORLD_FLUSHED);
 }
 
+static void test_namespace_is_lost(void **state)
+{
+	(void)state;
+	run_world(WORLD_LOST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_first_networks),
-		cmocka_unit_test(test_last_network),
-		cmocka_unit_test(test_networks_in_use),
-		cmocka_unit_test(test_rules_were_flushed),
+		cmocka_unit_test(test_first_networks),    cmocka_unit_test(test_last_network),
+		cmocka_unit_test(test_networks_in_use),   cmocka_unit_test(test_rules_were_flushed),
+		cmocka_unit_test(test_namespace_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,7 +97,7 @@ int touch_state(void)
 
 /* ---- what is there when a verb begins ---- */
 
-const char *const world_names[WORLDS] = { "empty", "bare", "full", "flushed" };
+const char *const world_names[WORLDS] = { "empty", "bare", "full", "flushed", "lost" };
 
 /* In one context, for it is done often. */
 static int do_verbs(const char *const *names)
@@ -122,6 +122,37 @@ static int flush_rules(void)
 		      "$program -t $table -F && $program -t $table -X; done; done");
 }
 
+/* The kernel takes the link of a namespace away in the background. */
+static int await_links(const char *count)
+{
+	char command[96];
+
+	snprintf(command, sizeof(command), "test $(ip -br link show type veth | grep -c ^bv) = %s",
+		 count);
+	for (int i = 0; i < 500; i++, usleep(10 * 1000))
+		if (system(command) == 0)
+			return 0;
+	tell("can't be prepared: a link outlives its namespace");
+	return -1;
+}
+
+/* In a process of its own, whose namespace it is made in. */
+static int build_lost(void)
+{
+	static const char *const lost[] = { "attach-lost", NULL };
+	pid_t pid = fork();
+	int r;
+
+	if (pid < 0)
+		return -1;
+	if (pid == 0)
+		_exit(make_sandbox(LOST_SANDBOX) < 0);
+	r = wait_for(pid, 20) == 0 ? do_verbs(lost) : -1;
+	umount2(sandbox_path(LOST_SANDBOX), MNT_DETACH);
+	unlink(sandbox_path(LOST_SANDBOX));
+	return r < 0 ? r : await_links("2");
+}
+
 int world_build(enum world world)
 {
 	static const char *const bare[] = { "create", NULL };
@@ -138,6 +169,8 @@ int world_build(enum world world)
 		return do_verbs(full);
 	case WORLD_FLUSHED:
 		return do_verbs(full) < 0 ? -1 : flush_rules();
+	case WORLD_LOST:
+		return do_verbs(full) < 0 ? -1 : build_lost();
 	}
 	return -1;
 }
@@ -165,7 +198,7 @@ static bool same_part(const char *a, const char *b, const char *prefix)
 static int remove_added(bn_ctx *ctx, const char *seen)
 {
 	static const char *const networks[] = { "back", "bridge", "adopted" };
-	static const char *const endpoints[] = { "new", "served" };
+	static const char *const endpoints[] = { "new", "served", "found" };
 	char row[64];
 	int r = 0;
 
@@ -199,6 +232,12 @@ static int put_back(bn_ctx *ctx, enum world world, const char *seen, const char 
 	}
 	if (r == 0 && !same_part(seen, prepared, "row endpoint|front|db|"))
 		r = do_verbs(db);
+	if (r == 0 && world == WORLD_LOST &&
+	    !same_part(seen, prepared, "row endpoint|front|lost|")) {
+		r = bn_endpoint_detach(ctx, "front", "lost", BN_DETACH_MISSING_OK);
+		if (r == 0)
+			r = build_lost();
+	}
 	return r == 0 && world == WORLD_FLUSHED ? flush_rules() : r;
 }
 

@@ -45,8 +45,9 @@ extern bool links_stay;
  * that it may have. */
 int host_make(void);
 void host_remove(void);
-/* The namespaces that endpoints are attached to. */
+/* The namespaces that endpoints are attached to; one more is made to be lost. */
 const char *sandbox_path(size_t i);
+#define LOST_SANDBOX SANDBOXES
 
 /* A context, which takes the setting's backend unless the state is to say it. */
 bn_ctx *context_new(uint32_t timeout_ms, bool by_state);
@@ -71,6 +72,7 @@ enum world {
 	WORLD_BARE,    /* network front */
 	WORLD_FULL,    /* and endpoints web, with ports, and db; network spare */
 	WORLD_FLUSHED, /* WORLD_FULL, and somebody has flushed all rules */
+	WORLD_LOST,    /* WORLD_FULL, and endpoint lost, with a port, whose namespace is gone */
 	WORLDS,
 };
 extern const char *const world_names[WORLDS];

@@ -130,9 +130,10 @@ static void describe_endpoint(const bn_endpoint *endpoint, char text[static ANSW
 {
 	size_t len = strlen(text);
 
-	snprintf(text + len, ANSWER_MAX - len, "%s %s %s %s %s %zu ports; ",
+	snprintf(text + len, ANSWER_MAX - len, "%s %s %s %s %s %s %zu ports; ",
 		 bn_endpoint_network(endpoint), bn_endpoint_id(endpoint),
-		 bn_endpoint_interface_name(endpoint), bn_endpoint_address_at(endpoint, 0),
+		 bn_endpoint_state(endpoint), bn_endpoint_interface_name(endpoint),
+		 bn_endpoint_address_at(endpoint, 0),
 		 bn_endpoint_address_count(endpoint) > 1 ? bn_endpoint_address_at(endpoint, 1) :
 							   "-",
 		 bn_port_list_len(bn_endpoint_ports(endpoint)));
@@ -222,6 +223,25 @@ static int attach_db(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return attach_endpoint(ctx, text, &wanted);
 }
 
+static int attach_lost(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"front", "lost", LOST_SANDBOX, "172.30.0.40", "fd00:30::40", { "7100:71" },
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+/* Where the one that is lost was, which may be there still. */
+static int attach_instead(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"front", "found", 2, "172.30.0.40", "fd00:30::40", { "7100:71" },
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
 /* The network that is made when it is first asked for. */
 static int attach_bridge(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
@@ -240,6 +260,23 @@ static int detach_db(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
 	(void)text;
 	return bn_endpoint_detach(ctx, "front", "db", 0);
+}
+
+static int detach_lost(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_endpoint_detach(ctx, "front", "lost", 0);
+}
+
+static int collect(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_endpoint_list *list = NULL;
+	int r = bn_endpoints_collect(ctx, NULL, 0, &list);
+
+	for (size_t i = 0; r == 0 && i < bn_endpoint_list_len(list); i++)
+		describe_endpoint(bn_endpoint_list_at(list, i), text);
+	bn_endpoint_list_free(list);
+	return r;
 }
 
 static int detach_quick(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -393,22 +430,27 @@ static int list_rules(bn_ctx *ctx, char text[static ANSWER_MAX])
 #define BARE IN(WORLD_BARE)
 #define FULL IN(WORLD_FULL)
 #define FLUSHED IN(WORLD_FLUSHED)
+#define LOST IN(WORLD_LOST)
 
 const struct verb verbs[] = {
 	{ "create", { create }, EMPTY | BARE, EMPTY },
-	{ "create-back", { create_back }, EMPTY | BARE | FULL | FLUSHED, FLUSHED | FULL },
+	{ "create-back", { create_back }, EMPTY | BARE | FULL | FLUSHED | LOST, FLUSHED | FULL },
 	{ "create-same-subnet", { create_same }, EMPTY | BARE, 0 },
 	{ "create-spare", { create_spare }, 0, 0 },
 	{ "create-existing-ok", { create_existing_ok }, EMPTY | BARE | FULL, 0 },
 	{ "create-adopting", { create_adopting }, EMPTY | BARE, EMPTY },
 	{ "get-network", { get_network }, EMPTY | BARE | FULL, 0 },
 	{ "attach", { attach }, BARE | FULL, FULL },
-	{ "attach-ports", { attach_ports }, FULL | FLUSHED, FULL | FLUSHED },
+	{ "attach-ports", { attach_ports }, FULL | FLUSHED | LOST, FULL | FLUSHED },
 	{ "attach-bridge", { attach_bridge }, EMPTY | BARE | FULL, EMPTY | FULL },
 	{ "attach-web", { attach_web }, 0, 0 },
 	{ "attach-db", { attach_db }, 0, 0 },
 	{ "detach", { detach }, FULL | FLUSHED, FULL | FLUSHED },
 	{ "detach-db", { detach_db }, FLUSHED, 0 },
+	{ "attach-lost", { attach_lost }, 0, 0 },
+	{ "attach-instead", { attach_instead }, LOST, 0 },
+	{ "detach-lost", { detach_lost }, LOST, 0 },
+	{ "collect", { collect }, FULL | LOST, LOST },
 	{ "detach-quick", { detach_quick }, FULL, FULL },
 	{ "detach-several", { detach_both }, FULL, FULL },
 	{ "detach-delete-empty", { detach_last }, BARE | FULL, FULL },
@@ -420,9 +462,9 @@ const struct verb verbs[] = {
 	{ "delete", { delete_front }, BARE, BARE },
 	{ "delete-missing-ok", { delete_missing_ok }, BARE, 0 },
 	{ "delete-spare", { delete_spare }, FULL | FLUSHED, FULL },
-	{ "delete-endpoints", { delete_all }, BARE | FULL | FLUSHED, FULL | BARE },
+	{ "delete-endpoints", { delete_all }, BARE | FULL | FLUSHED | LOST, FULL | BARE },
 	{ "delete-and-create", { delete_all, create, attach_web }, BARE | FULL, 0 },
-	{ "switch", { move }, BARE | FULL, FULL },
+	{ "switch", { move }, BARE | FULL | LOST, FULL },
 	/* those that fail */
 	{ "create-fails", { create }, EMPTY, 0, "settle", -EIO },
 	{ "create-back-fails", { create_back }, EMPTY | BARE | FULL, 0, "settle", -EIO },
@@ -432,10 +474,11 @@ const struct verb verbs[] = {
 	{ "publish-fails", { publish }, FULL | FLUSHED, 0, "settle", -EIO },
 	{ "detach-retried", { detach }, FULL, 0, "finish", 0 },
 	{ "unpublish-retried", { unpublish }, FULL, 0, "finish", 0 },
+	{ "collect-retried", { collect }, LOST, 0, "finish", 0 },
 	{ "delete-retried", { delete_all }, BARE | FULL, 0, "finish", 0 },
 	/* those that only look */
 	{ "list-networks", { list_networks }, EMPTY | BARE | FULL, 0 },
-	{ "list-endpoints", { list_endpoints }, FULL, 0 },
+	{ "list-endpoints", { list_endpoints }, FULL | LOST, 0 },
 	{ "list-ports", { list_ports }, FULL, 0 },
 	{ "list-rules", { list_rules }, EMPTY | BARE | FULL | FLUSHED, 0 },
 };
