@@ -317,19 +317,20 @@ int bn_endpoint_detach(bn_ctx *ctx, const char *network, const char *endpoint, u
 int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *endpoints,
 			uint32_t flags);
 
-/* Detach, in one operation, what has lost its namespace ("sandbox-gone" below), of a network or with
- * NULL of all; ret_list may be NULL: what went, as it was. What another call is at is passed over, and
- * what is merely cut off stays. Cheap when nothing is to be done: it is for every program that changes
- * something. It looks for links first, and for a namespace only where the link is gone; an endpoint
- * that never had one, on network none, goes where the kernel tells of the namespace itself (from Linux
- * 6.18 on) and stays otherwise. flags: 0. Errors: -ENOENT no such network. Since: 0.2 */
+/* Detach, in one operation, what has lost its namespace ("sandbox-gone" below), of a network or
+ * with NULL of all; ret_list may be NULL: what went, as it was. What another call is at is passed
+ * over, and what is merely cut off stays. Cheap when nothing is to be done: it is for every
+ * program that changes something. It looks for links first, and for a namespace only where the
+ * link is gone; an endpoint that never had one, on network none, goes where the kernel tells of
+ * the namespace itself (from Linux 6.18 on) and stays otherwise. flags: 0. Errors: -ENOENT no such
+ * network. Since: 0.2 */
 int bn_endpoints_collect(bn_ctx *ctx, const char *network, uint32_t flags,
 			 bn_endpoint_list **ret_list);
 
-/* A descriptor that is the endpoint's namespace for sure, whatever its path leads to by now, for the
- * caller to close; on network host the host's own. One that was given as a descriptor, or by a
- * process that has ended, is found as long as a process or a mount has it. flags: 0. Errors: -ENOENT
- * BN_REASON_SANDBOX_GONE. Since: 0.2 */
+/* A descriptor that is the endpoint's namespace for sure, whatever its path leads to by now, for
+ * the caller to close; on network host the host's own. One that was given as a descriptor, or by a
+ * process that has ended, is found as long as a process or a mount has it. flags: 0. Errors:
+ * -ENOENT BN_REASON_SANDBOX_GONE. Since: 0.2 */
 int bn_endpoint_open_sandbox(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
 			     int *ret_fd);
 
@@ -362,13 +363,13 @@ size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint); /* of the network
 const char *bn_endpoint_gateway_at(const bn_endpoint *endpoint, size_t i);
 int bn_endpoint_gateway_priority(const bn_endpoint *endpoint);
 
-/* How it was when the snapshot was made: "running"; "sandbox-gone", its namespace is gone; "cut", the
- * namespace is there, but the link is deleted, down or off the network's bridge; "" when that could not
- * be seen: from another network namespace than the state is about, say. Since: 0.2 */
+/* How it was when the snapshot was made: "running"; "sandbox-gone", its namespace is gone; "cut",
+ * the namespace is there, but the link is deleted, down or off the network's bridge; "" when that
+ * could not be seen: from another network namespace than the state is about, say. Since: 0.2 */
 const char *bn_endpoint_state(const bn_endpoint *endpoint);
 
-/* Its routes as they were installed: of each family the default route, if it has one, "0.0.0.0/0" or
- * "::/0", then the static ones. Since: 0.2 */
+/* Its routes as they were installed: of each family the default route, if it has one, "0.0.0.0/0"
+ * or "::/0", then the static ones. Since: 0.2 */
 size_t bn_endpoint_route_count(const bn_endpoint *endpoint);
 const char *bn_endpoint_route_destination_at(const bn_endpoint *endpoint, size_t i);
 const char *bn_endpoint_route_gateway_at(const bn_endpoint *endpoint, size_t i);

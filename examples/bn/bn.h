@@ -21,8 +21,8 @@
 
 struct cli;
 
-/* What lost its namespace is detached before a command does its work, so that it finds addresses and
- * ports free; or after it, so that it finds what it is about. */
+/* What lost its namespace is detached before a command does its work, so that it finds addresses
+ * and ports free; or after it, so that it finds what it is about. */
 enum collect { COLLECT_NEVER, COLLECT_BEFORE, COLLECT_AFTER };
 
 struct command {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/ipv6_route.h>
 #include <stdio.h>
 
 #include "api/api.h"
+
+#define IPV6_METRIC 1024 /* the kernel gives it to a route of IPv6 that asks for none */
 
 static void endpoint_snapshot_clear(struct bn_endpoint *endpoint)
 {
@@ -64,12 +65,6 @@ static void add_route(struct bn_endpoint *endpoint, const struct prefix *destina
 	route->metric = metric;
 }
 
-/* The kernel gives those of IPv6 a metric where none is asked for. */
-static uint32_t static_metric(const struct route *route)
-{
-	return route->gateway.family == AF_INET6 ? IP6_RT_PRIO_USER : 0;
-}
-
 static int add_routes(bn_ctx *ctx, const struct network *network, const struct endpoint *record,
 		      struct bn_endpoint *endpoint)
 {
@@ -85,7 +80,8 @@ static int add_routes(bn_ctx *ctx, const struct network *network, const struct e
 	for (size_t i = 0; i < record->routes.len; i++) {
 		const struct route *route = &record->routes.items[i];
 
-		add_route(endpoint, &route->destination, &route->gateway, static_metric(route));
+		add_route(endpoint, &route->destination, &route->gateway,
+			  route->gateway.family == AF_INET6 ? IPV6_METRIC : 0);
 	}
 	return 0;
 }
@@ -279,8 +275,8 @@ int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *en
 		      endpoints->names.len, &endpoints->failure, flags);
 }
 
-/* Rows are sorted: networks by name, endpoints and ports likewise below them. The list has copies of
- * the records. */
+/* Rows are sorted: networks by name, endpoints and ports likewise below them. The list has copies
+ * of the records. */
 static int endpoint_list_fill(bn_ctx *ctx, const struct rows *rows, const enum life *lives,
 			      bn_endpoint_list *list)
 {

@@ -331,8 +331,8 @@ static int look_up_ports(struct link_handle *handle, struct ports_query *query, 
 	return 0;
 }
 
-/* What bridges say of their ports is short: of a thousand it is a seventh of what the links would say
- * of themselves. */
+/* What bridges say of their ports is short: of a thousand it is a seventh of what the links would
+ * say of themselves. */
 static int dump_ports(struct link_handle *handle, struct ports_query *query, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_port, .userdata = query };

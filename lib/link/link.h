@@ -33,8 +33,8 @@ int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error);
 int sandbox_open_fd(int fd, int number, struct sandbox *ret_sandbox, struct error *error);
 /* For a sentence: its path, or "net:[4026532345] (descriptor 5)". */
 const char *sandbox_name(const struct sandbox *sandbox);
-/* The namespace an endpoint was attached to, if its path still leads there, or the kernel opens it by
- * its number; else -ENOENT. Cheap. */
+/* The namespace an endpoint was attached to, if its path still leads there, or the kernel opens it
+ * by its number; else -ENOENT. Cheap. */
 int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 		   struct error *error);
 void sandbox_close(struct sandbox *sandbox);

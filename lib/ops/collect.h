@@ -4,8 +4,8 @@
 
 #include "ops/operation.h"
 
-/* Detaches what has lost its namespace, of that network (NULL: of all), in one operation; what other
- * operations are at is passed over. result: of the rows that go. */
+/* Detaches what has lost its namespace, of that network (NULL: of all), in one operation; what
+ * other operations are at is passed over. result: of the rows that go. */
 int ops_collect(bn_ctx *ctx, const char *network, const struct result *result);
 
 #endif

@@ -203,8 +203,8 @@ class Null(Case):
 
     def test_calls_refuse_it(self):
         names = [name for name in bn.PROTOTYPES if name.rsplit("_", 1)[-1] in
-                 ("new", "add", "create", "delete", "get", "list", "attach", "detach", "publish",
-                  "unpublish", "plan") or "_set_" in name or "_add_" in name]
+                 ("new", "add", "create", "delete", "get", "list", "attach", "detach", "collect",
+                  "publish", "unpublish", "plan") or "_set_" in name or "_add_" in name]
         self.assertGreater(len(names), 40)
         for name in names:
             with self.subTest(name):
@@ -235,6 +235,8 @@ class Null(Case):
         for name, (_, parameters) in bn.PROTOTYPES.items():
             if not parameters or parameters[0] is not bn.Ctx or "_ctx_" in name or "_error_" in name:
                 continue
+            if name == "bn_endpoints_collect":
+                continue  # of all networks, and who calls need not know what went
             with self.subTest(name):
                 result = getattr(bn, name)(self.ctx, *self.nothing(parameters[1:]))
                 self.assertEqual(result, -errno.EINVAL)
@@ -336,7 +338,8 @@ class Context(Case):
                 (bn.bn_endpoint_detach, ("bridge", "x", bad)),
                 (bn.bn_endpoints_detach, ("bridge", names, bad)),
                 (bn.bn_endpoint_get, ("bridge", "x", bad)),
-                (bn.bn_endpoints_list, (None, bad)),
+                (bn.bn_endpoints_list, (None, bad)), (bn.bn_endpoints_collect, (None, bad)),
+                (bn.bn_endpoint_open_sandbox, ("bridge", "x", bad)),
                 (bn.bn_port_publish, ("bridge", "x", port, bad)),
                 (bn.bn_ports_publish, ("bridge", "x", ports, bad)),
                 (bn.bn_port_unpublish, ("bridge", "x", port, bad)),
@@ -653,6 +656,13 @@ class Endpoints(Case):
         self.assertEqual(bn.bn_port_list_len(bn.bn_endpoint_ports(endpoint)), 0)
         self.assertGreater(socket.if_nametoindex(bn.bn_endpoint_host_interface_name(endpoint)), 0)
         self.assertIsNone(bn.bn_endpoint_interface(made))
+        for one in made, endpoint:
+            self.assertEqual(bn.bn_endpoint_state(one), "running")
+            self.assertIn(("10.8.0.0/16", "172.27.0.99", 0),
+                          [(bn.bn_endpoint_route_destination_at(one, i),
+                            bn.bn_endpoint_route_gateway_at(one, i),
+                            bn.bn_endpoint_route_metric_at(one, i))
+                           for i in range(bn.bn_endpoint_route_count(one))])
         self.interface(bn.bn_endpoint_interface(endpoint))
         routes = subprocess.run(["nsenter", f"--net={sandbox.path}", "ip", "route"], check=True,
                                 capture_output=True, text=True).stdout
@@ -675,6 +685,36 @@ class Endpoints(Case):
                 self.assertLess(count, 1 << 20)
                 if what in ("errors", "dropped"):
                     self.assertEqual(count, 0, f"{way} {what}")
+
+    def test_life(self):
+        """Its namespace is opened as long as it is there; what is left of it is collected."""
+        sandbox = Sandbox()
+        bn.call(bn.bn_endpoint_attach, self.ctx, self.endpoint("green", "web", sandbox), 0, None)
+        name = bn.bn_endpoint_host_interface_name(
+            self.keep(bn.new(bn.bn_endpoint_get, self.ctx, "green", "web", 0)))
+        fd = ctypes.c_int(-1)
+        bn.call(bn.bn_endpoint_open_sandbox, self.ctx, "green", "web", 0, ctypes.byref(fd))
+        self.assertEqual(os.fstat(fd.value).st_ino, os.fstat(sandbox.fd).st_ino)
+        self.assertFalse(os.get_inheritable(fd.value))
+        os.close(fd.value)
+        nothing = self.keep(bn.new(bn.bn_endpoints_collect, self.ctx, None, 0))
+        self.assertEqual(bn.bn_endpoint_list_len(nothing), 0)
+        sandbox.close()
+        while name in (name_ for _, name_ in socket.if_nameindex()):
+            time.sleep(0.01)
+        endpoint = self.keep(bn.new(bn.bn_endpoint_get, self.ctx, "green", "web", 0))
+        self.assertEqual(bn.bn_endpoint_state(endpoint), "sandbox-gone")
+        self.fails(errno.ENOENT, bn.BN_REASON_SANDBOX_GONE, bn.bn_endpoint_open_sandbox, self.ctx,
+                   "green", "web", 0)
+        self.fails(errno.ENOENT, bn.BN_REASON_NETWORK_UNKNOWN, bn.bn_endpoints_collect, self.ctx,
+                   "nowhere", 0)
+        gone = self.keep(bn.new(bn.bn_endpoints_collect, self.ctx, "green", 0))
+        self.assertEqual([(bn.bn_endpoint_id(e), bn.bn_endpoint_state(e)) for e in bn.items(gone)],
+                         [("web", "sandbox-gone")])
+        self.fails(errno.ENOENT, bn.BN_REASON_ENDPOINT_UNKNOWN, bn.bn_endpoint_get, self.ctx,
+                   "green", "web", 0)
+        self.fails(errno.ENOENT, bn.BN_REASON_ENDPOINT_UNKNOWN, bn.bn_endpoint_open_sandbox,
+                   self.ctx, "green", "web", 0)
 
     def test_counters_are_the_interfaces_own(self):
         sandbox = self.sandbox()
