@@ -329,23 +329,55 @@ class StateElsewhere(LifeTest):
 
 @for_each_backend
 class Routes(LifeTest):
-    def test_static(self):
+    def attach_shown(self, network, namespace, *argv):
+        """What attach says, which is what the listing says later."""
+        attached = self.bn.json("attach", network, "c1", "--netns", namespace.path, *argv)
+        listed = oracle.endpoint(self.bn, network, "c1")
+        for key in ("routes", "options"):
+            self.assertEqual(attached[key], listed[key])
+        return attached
+
+    @staticmethod
+    def in_kernel(namespace, interface="eth0"):
+        """Default routes first, then the others."""
+        routes = []
+        for flag, everything in (("-4", "0.0.0.0/0"), ("-6", "::/0")):
+            for route in namespace.ip(flag, "route", "show", "dev", interface):
+                if "gateway" in route:
+                    destination = route["dst"].replace("default", everything)
+                    routes.append({"destination": destination, "gateway": route["gateway"],
+                                   "metric": route.get("metric", 0)})
+        return sorted(routes, key=lambda route: not route["destination"].endswith("/0"))
+
+    def test_as_installed(self):
         self.create(dual=True)
         namespace = self.net.endpoint("c1")
-        argv = ("attach", "net", "c1", "--netns", namespace.path,
-                "--route", "10.8.0.0/16=172.30.0.1", "--route", "fd00:8::/64=fd00:30::1")
-        attached = self.bn.json(*argv)["routes"]
-        expected = []
-        for flag in ("-4", "-6"):
-            for route in namespace.ip(flag, "route", "show"):
-                if "gateway" in route and route["dst"] != "default":
-                    expected.append({"destination": route["dst"], "gateway": route["gateway"],
-                                     "metric": route.get("metric", 0)})
-        self.assertEqual(2, len(expected))
-        for routes in (attached, oracle.endpoint(self.bn, "net", "c1")["routes"]):
-            self.assertEqual(expected, [route for route in routes
-                                        if not route["destination"].endswith("/0")])
-        self.assertIn("10.8.0.0/16 via 172.30.0.1\n", self.bn("ps", "-v"))
+        shown = self.attach_shown("net", namespace, "--route", "10.8.0.0/16=172.30.0.1",
+                                  "--route", "fd00:8::/64=fd00:30::1")
+        self.assertEqual(4, len(shown["routes"]))
+        self.assertEqual(self.in_kernel(namespace), shown["routes"])
+        text = self.bn("ps", "-v")
+        self.assertIn("10.8.0.0/16 via 172.30.0.1\n", text)
+        self.assertIn("::/0 via fd00:30::1 metric 100\n", text)
+
+    def test_none_where_none_is_set(self):
+        self.create(dual=True)
+        namespace = self.net.endpoint("c1")
+        self.assertEqual([], self.attach_shown("none", namespace)["routes"])
+        self.assertEqual([], self.attach_shown("host", self.host)["routes"])
+
+    def test_metric(self):
+        """What was asked for may be a sibling's: what was chosen is shown."""
+        self.create("one", "--subnet", "172.31.1.0/24")
+        self.create("two", "--subnet", "172.31.2.0/24")
+        namespace = self.net.endpoint("c1")
+        call = self.calls()
+        for network, metric in (("one", 70), ("two", 71)):
+            self.assertEqual({"result": [[["metric", str(metric)]], [["0.0.0.0/0", metric]]]},
+                             call("attach_metric", network, "c1", namespace.path, "70"))
+            listed = oracle.endpoint(self.bn, network, "c1")
+            self.assertEqual({"metric": str(metric)}, listed["options"])
+            self.assertEqual([metric], [route["metric"] for route in listed["routes"]])
 
 
 @for_each_backend
