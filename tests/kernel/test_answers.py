@@ -378,6 +378,8 @@ class OwnRoutes(NetworksTest):
     def setUp(self):
         super().setUp()
         self.vpn = self.attach("one", "vpn")
+        # what a new namespace has is that of the first one of the machine
+        self.vpn.sysctl("net/ipv4/ip_forward", 0)
         self.namespace = self.attach("one", "c1")
         self.join("two", self.namespace)
         self.sniffers = {machine.name: Sniffer(machine, "eth0")

@@ -98,7 +98,7 @@ class NewMac(NeighboursTest):
     def test_entry_of_the_administrator(self):
         """One that is permanent is not ours to change."""
         for address in FIXED.values():
-            self.host.run("ip", "neigh", "add", address, "lladdr", "02:00:00:00:00:99", "nud",
+            self.host.run("ip", "neigh", "replace", address, "lladdr", "02:00:00:00:00:99", "nud",
                           "permanent", "dev", self.bridge())
         before = self.known(self.host, self.bridge())
         self.assertEqual({("02:00:00:00:00:99", ("PERMANENT",))},

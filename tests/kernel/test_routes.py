@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Default routes: one of each endpoint's own, none taken from anybody, the next one served at once."""
+"""Default routes: one of each endpoint's own, none taken from anybody, the next serves at once."""
 import errno
 import itertools
 import os
@@ -311,6 +311,17 @@ class Promoted(NetworksTest):
             self.assertEqual("0", namespace.sysctl(
                 f"net/ipv4/conf/{name}/ignore_routes_with_linkdown"))
 
+    def carrier_gone(self, namespace):
+        """The kernel tells the other end of a link that was cut by a worker, a moment later."""
+        wait_until(lambda: all("LOWER_UP" not in link["flags"] for name, link in
+                               namespace.links().items() if self.is_ghost(name, link)),
+                   what="the carrier of a cut interface gone")
+
+    def is_ghost(self, name, link):
+        """Its other end is on no bridge."""
+        ports = {port["ifindex"] for port in self.host.links().values() if "master" in port}
+        return name.startswith("eth") and link["link_index"] not in ports
+
     def test_first_packet_after_detach(self):
         for quick in (False, True):
             namespace = self.attach("one", "c1", "--gateway-priority", "10",
@@ -320,6 +331,7 @@ class Promoted(NetworksTest):
             senders = {family: self.keep(namespace.udp(family)) for family in FAMILIES}
             if quick:
                 self.library().detach("one", "c1", flags=DETACH_QUICK)
+                self.carrier_gone(namespace)
             else:
                 self.bn("detach", "one", "c1")
             for family in FAMILIES:
@@ -332,7 +344,8 @@ class Promoted(NetworksTest):
         namespace = self.attach("one", "c1", "--gateway-priority", "10")
         self.join("two", namespace)
         device = oracle.endpoint(self.bn, "one", "c1")["host_interface_name"]
-        self.host.run("ip", "link", "set", device, "down")
+        self.host.run("ip", "link", "set", device, "down", "nomaster")
+        self.carrier_gone(namespace)
         self.assert_way_out(namespace, self.servers)
 
     def test_quick_detach_then_attach(self):
@@ -348,6 +361,7 @@ class Promoted(NetworksTest):
                     self.assert_udp(namespace, gateway(1, family), 6001, inside[family])
                 self.assert_way_out(namespace, self.servers)
             library.detach("one", "c1", flags=DETACH_QUICK)
+            self.carrier_gone(namespace)
 
     def test_quick_detach_then_attach_elsewhere(self):
         library = self.library()
@@ -356,6 +370,7 @@ class Promoted(NetworksTest):
             library.attach(name, "c1", namespace)
             self.assert_way_out(namespace, self.servers)
             library.detach(name, "c1", flags=DETACH_QUICK)
+            self.carrier_gone(namespace)
 
     def test_known_by_descriptor(self):
         library = self.library()
