@@ -6,20 +6,10 @@ import pathlib
 import subprocess
 import sys
 
-from topology import BUILD
+from topology import BUILD, sanitizer_of
 
 VERBS = pathlib.Path(__file__).resolve().parent / "fixtures/verbs.py"
 DETACH_QUICK = 0x2
-
-
-def sanitizer_of(library):
-    """What a program needs that was built without the sanitizer, and loads a library with it."""
-    with open(library, "rb") as file:
-        if b"__asan_init" not in file.read():
-            return {}
-    runtime = subprocess.run(["gcc", "-print-file-name=libasan.so"], check=True,
-                             capture_output=True, text=True).stdout.strip()
-    return {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
 def environment():
