@@ -226,6 +226,7 @@ class Rules(NetworksTest):
             self.assertEqual(sorted(self.address(number, family) for number in numbers),
                              sorted(sources(namespace, family)))
             found = tables(namespace, family)
+            self.assertEqual(len(numbers), len(found), found)
             for priority, source, table, suppress in ours(namespace, family):
                 self.assertGreater(priority, 32000)
                 self.assertLess(priority, 32766)

@@ -93,8 +93,8 @@ class Metrics(NetworksTest):
         library.attach("one", "c1", namespace, priority=10, options={"metric": "100"})
         library.attach("two", "c1", namespace, options={"metric": "101"})
         before = self.net.host_state(), inside(namespace)
-        self.refused(errno.ENOSPC, ("metric", "three"), library, "three", "c1", namespace,
-                     priority=5)
+        self.refused(errno.ENOSPC, ("metric", "network one", "network two"), library, "three",
+                     "c1", namespace, priority=5)
         self.assertEqual(before, (self.net.host_state(), inside(namespace)))
         self.assertEqual([100, 101, None], self.metrics(namespace))
         error = self.fails("attach", "three", "c1", "--netns", namespace.path,
