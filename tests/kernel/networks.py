@@ -3,7 +3,7 @@
 import errno
 
 from library import Failed, Library
-from topology import FAMILIES, KernelTest
+from topology import FAMILIES, KernelTest, wait_until
 
 
 def subnet(number, family):
@@ -64,6 +64,24 @@ class NetworksTest(KernelTest):
                          caught.exception)
         for text in (mention,) if isinstance(mention, str) else mention:
             self.assertIn(text, str(caught.exception))
+
+    def carrier_gone(self, namespace):
+        """The kernel tells the other end of a link that was cut by a worker, a moment later."""
+        wait_until(lambda: all("LOWER_UP" not in link["flags"] for name, link in
+                               namespace.links().items() if self.is_ghost(name, link)),
+                   what="the carrier of a cut interface gone")
+
+    def is_ghost(self, name, link):
+        """Its other end is on no bridge."""
+        ports = {port["ifindex"] for port in self.host.links().values() if "master" in port}
+        return name.startswith("eth") and link["link_index"] not in ports
+
+    def left_over(self):
+        """What a quick detach leaves goes with its namespace, a moment later."""
+        wait_until(lambda: not any("/c1" in str(link.get("ifalias"))
+                                   for link in self.host.links().values()),
+                   what="the links of a dead namespace gone")
+        return super().left_over()
 
     def outside(self, port=6000):
         """A server on the machine outside, for each family."""

@@ -6,6 +6,7 @@ import unittest
 
 import oracle
 from frames import Sniffer
+from library import DETACH_QUICK
 from networks import NetworksTest, defaults, gateway, inside, subnet
 from topology import FAMILIES, for_each_backend
 
@@ -173,6 +174,24 @@ class Answers(Ways):
             self.bn("detach", name, "c1")
             del self.published[name]
             self.assertEqual([], self.unreached(), f"without {name}")
+
+    def test_quick_detach_and_back(self):
+        """With the same address, which the cut interface has still."""
+        self.set_rp_filter(1)
+        self.create_three()
+        namespace = self.net.endpoint("c1")
+        fixed = ("--ip", "172.30.2.50", "--ip", "fd00:32::50")
+        self.begin(namespace, ("one", 1), ("two", 2, *fixed))
+        library = self.library()
+        for name, argv in (("two", fixed), ("one", ())):
+            library.detach(name, "c1", flags=DETACH_QUICK)
+            self.carrier_gone(namespace)
+            number, servers = self.published[name]
+            self.join(name, namespace, *self.ports(number), *argv)
+            for server in servers.values():
+                server.close()
+            self.published[name] = number, self.udp_servers(namespace, name)
+            self.assertEqual([], self.unreached(), name)
 
     def test_strict_inside(self):
         self.create_three()

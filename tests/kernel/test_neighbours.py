@@ -117,7 +117,7 @@ class Advertisements(NeighboursTest):
         words = [word for cidr in subnets for word in ("--subnet", cidr)]
         words += [word for option in options for word in ("--opt", option)]
         self.create("net", *words)
-        self.sniffer = self.keep(Sniffer(self.attach("net", "n"), "eth0"))
+        self.sniffer = self.keep(Sniffer(self.host, self.bridge()))
         self.mac = MACS[0]
 
     def told(self, address, seconds=0.3):
@@ -177,11 +177,11 @@ class Advertisements(NeighboursTest):
         except Failed as problem:
             seconds = problem.seconds
             self.assertEqual(errno.ETIMEDOUT, problem.errno)
-            self.assertEqual(["n"], [entry["endpoint"] for entry in oracle.endpoints(self.bn)])
+            self.assertEqual([], oracle.endpoints(self.bn))
         self.assertLess(seconds, 2.0)
 
     def test_nobody_waits_for_it(self):
-        """Others attach meanwhile, to the same network."""
+        """Others attach meanwhile."""
         self.begin("advertise-count=3", "advertise-interval-ms=1000")
         self.create("other", "--subnet", "172.30.7.0/24")
         library = self.library()
@@ -190,7 +190,7 @@ class Advertisements(NeighboursTest):
         wait_until(lambda: "eth0" in namespace.links(), what="the first interface")
         begin = time.monotonic()
         self.attach("other", "o")
-        self.bn("detach", "net", "n")
+        self.bn("detach", "other", "o")
         self.assertLess(time.monotonic() - begin, 1.0)
         self.assertGreater(library.answer()["seconds"], 1.9)
 

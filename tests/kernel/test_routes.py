@@ -294,13 +294,6 @@ class Promoted(NetworksTest):
         super().setUp()
         self.servers = self.outside()
 
-    def left_over(self):
-        """What a quick detach leaves goes with its namespace, a moment later."""
-        wait_until(lambda: not any("/c1" in str(link.get("ifalias"))
-                                   for link in self.host.links().values()),
-                   what="the links of a dead namespace gone")
-        return super().left_over()
-
     def test_linkdown_is_passed_over(self):
         namespace = self.attach("one", "c1")
         self.join("two", namespace)
@@ -310,17 +303,6 @@ class Promoted(NetworksTest):
         for name in ("all", "default", "lo"):
             self.assertEqual("0", namespace.sysctl(
                 f"net/ipv4/conf/{name}/ignore_routes_with_linkdown"))
-
-    def carrier_gone(self, namespace):
-        """The kernel tells the other end of a link that was cut by a worker, a moment later."""
-        wait_until(lambda: all("LOWER_UP" not in link["flags"] for name, link in
-                               namespace.links().items() if self.is_ghost(name, link)),
-                   what="the carrier of a cut interface gone")
-
-    def is_ghost(self, name, link):
-        """Its other end is on no bridge."""
-        ports = {port["ifindex"] for port in self.host.links().values() if "master" in port}
-        return name.startswith("eth") and link["link_index"] not in ports
 
     def test_first_packet_after_detach(self):
         for quick in (False, True):
@@ -362,6 +344,28 @@ class Promoted(NetworksTest):
                 self.assert_way_out(namespace, self.servers)
             library.detach("one", "c1", flags=DETACH_QUICK)
             self.carrier_gone(namespace)
+
+    def test_ghosts_pile_up(self):
+        """Between two that are near each other there is room for the next, again and again."""
+        library = self.library()
+        namespace = self.net.endpoint("c1")
+        library.attach("two", "c1", namespace)
+        for i in range(10):
+            library.attach("one", "c1", namespace, priority=1)
+            self.assertEqual(gateway(1, 4), self.living(namespace)[0])
+            library.detach("one", "c1", flags=DETACH_QUICK)
+            self.carrier_gone(namespace)
+        for i in range(2):
+            library.attach("three", "c1", namespace, options={"metric": "99"})
+            self.assertEqual(gateway(3, 4), self.living(namespace)[0])
+            library.detach("three", "c1", flags=DETACH_QUICK)
+            self.carrier_gone(namespace)
+
+    def living(self, namespace):
+        """Gateways by interfaces that are not cut, the best first."""
+        links = namespace.links()
+        return [via for _, via, device in defaults(namespace, 4)
+                if "LOWER_UP" in links[device]["flags"]]
 
     def test_quick_detach_then_attach_elsewhere(self):
         library = self.library()
