@@ -6,6 +6,8 @@
 #include "verb_stage.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -482,11 +484,36 @@ static void test_child_of_the_dead(void **state)
 	run(delete);
 }
 
-static char dead_id[16];
+/* Each has a sandbox of its own, which outlives the processes, and an address that nobody else asks
+ * for: who needs what another has waits for it. */
+static int dead_sandboxes[DEAD];
 
-static int attach_dead(bn_ctx *ctx)
+static int new_sandbox(void)
 {
-	return attach_named(ctx, dead_id);
+	int host = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC), made;
+
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	made = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(setns(host, CLONE_NEWNET), 0);
+	assert_true(made >= 0);
+	close(host);
+	return made;
+}
+
+static void attach_dead(bn_ctx *ctx, int n)
+{
+	bn_endpoint_spec *spec;
+	char id[16], address[32];
+
+	snprintf(id, sizeof(id), "dead%d", n);
+	snprintf(address, sizeof(address), "172.30.0.%d", 100 + n);
+	if (bn_endpoint_spec_new("front", id, &spec) < 0)
+		return;
+	bn_endpoint_spec_set_sandbox_fd(spec, dead_sandboxes[n]);
+	bn_endpoint_spec_add_address(spec, address);
+	snprintf(address, sizeof(address), "fd00:30::%d", 100 + n);
+	bn_endpoint_spec_add_address(spec, address);
+	bn_endpoint_attach(ctx, spec, 0, NULL);
 }
 
 static void wait_for_the_end(void)
@@ -504,13 +531,13 @@ static void leave_dead(int count)
 
 	assert_int_equal(pipe(ready), 0);
 	for (int i = 0; i < count; i++) {
-		snprintf(dead_id, sizeof(dead_id), "dead%d", i);
+		dead_sandboxes[i] = new_sandbox();
 		pids[i] = fork();
 		assert_true(pids[i] >= 0);
 		if (!pids[i]) {
 			fail_at("attach.flows", 0);
 			at_fault = wait_for_the_end;
-			attach_dead(new_context());
+			attach_dead(new_context(), i);
 			_exit(1);
 		}
 		/* one after another, so that their order is known */
@@ -522,6 +549,12 @@ static void leave_dead(int count)
 	}
 	close(ready[0]);
 	close(ready[1]);
+}
+
+static void close_dead_sandboxes(int count)
+{
+	for (int i = 0; i < count; i++)
+		close(dead_sandboxes[i]);
 }
 
 /* All of them by one call. */
@@ -539,6 +572,7 @@ static void test_many_dead(void **state)
 	snapshot(after);
 	assert_same(before, after);
 	run(delete);
+	close_dead_sandboxes(DEAD);
 }
 
 static int fail_links_of_first;
@@ -569,6 +603,7 @@ static void test_one_that_stays(void **state)
 	snapshot(after);
 	assert_same(before, after);
 	run(delete);
+	close_dead_sandboxes(3);
 }
 
 /* Another process has taken the operation for a dead one's, undone it, and given its address and
