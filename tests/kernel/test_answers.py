@@ -162,16 +162,29 @@ class Answers(Ways):
         self.check_under(2)
 
     def test_who_is_best_changes(self):
+        """A connection by way of one that stays goes on."""
         self.set_rp_filter(1)
         self.create_three()
         namespace = self.net.endpoint("c1")
         self.begin(namespace, ("one", 1), ("two", 2, "--gateway-priority", "5"))
         self.assertEqual([], self.unreached())
+        pairs = []
+        for family in FAMILIES:
+            client = self.connect(self.remote, self.net.host_address(family), 8081)
+            pairs.append((client, self.keep(self.listeners[family].accept()[0])))
+
+        def goes_on():
+            for client, server in pairs:
+                server.settimeout(TIMEOUT)
+                client.sendall(b"still there?")
+                self.assertEqual(b"still there?", server.recv(64))
         self.join("three", namespace, *self.ports(3), "--gateway-priority", "10")
+        goes_on()
         self.published["three"] = 3, self.udp_servers(namespace, "three")
         self.assertEqual([], self.unreached())
         for name in ("three", "two"):
             self.bn("detach", name, "c1")
+            goes_on()
             del self.published[name]
             self.assertEqual([], self.unreached(), f"without {name}")
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The family that a network lacks is off, and nobody but the library gives an endpoint anything."""
 import contextlib
+import pathlib
 import socket
 import struct
 import unittest
@@ -103,14 +104,16 @@ class Sysctls(FamiliesTest):
 
     def test_nothing_else_is_written(self):
         """What is set for all, for lo, and for what comes later is the sandbox's own."""
-        keys = ("disable_ipv6", "accept_ra", "autoconf", "accept_dad", "forwarding")
-        names = ("all", "default", "lo")
-        fresh = self.net.endpoint("fresh")
-        wanted = [self.ipv6(fresh, key, name) for key in keys for name in names]
+        def settings(namespace):
+            with namespace:
+                return {path: path.read_text() for family in FAMILIES
+                        for name in ("all", "default", "lo")
+                        for path in pathlib.Path(f"/proc/sys/net/ipv{family}/conf/{name}").iterdir()
+                        if path.name != "stable_secret"}
+
+        wanted = settings(self.net.endpoint("fresh"))
         for network in ("four", "dual", "six"):
-            namespace = self.attach(network, network)
-            self.assertEqual(wanted, [self.ipv6(namespace, key, name) for key in keys
-                                      for name in names])
+            self.assertEqual(wanted, settings(self.attach(network, network)))
 
     def test_off_by_default(self):
         """As container runtimes leave a namespace."""
@@ -173,6 +176,18 @@ class ReadOnly(FamiliesTest):
         self.assertEqual([], oracle.endpoints(self.bn))
         # all that it had is free again
         self.attach("four", "c1", "--ip", "172.31.1.2", "-p", "8080:80", namespace=namespace)
+
+    def test_hidden(self):
+        """It is not there at all, and IPv6 is: not known to be off, and not told to be left."""
+        namespace = self.net.endpoint("c1")
+        for where in ("/proc/sys", "/proc/sys/net/ipv6"):
+            hidden = ("unshare", "--mount", "sh", "-c",
+                      f'mount -t tmpfs tmpfs {where} && exec "$@"', "sh")
+            result = self.host.run(*hidden, *self.bn.argv("attach", "four", "c1", "--netns",
+                                                          namespace.path), check=False)
+            self.assertEqual(1, result.returncode, where)
+            self.assertIn("/proc/sys", result.stderr)
+            self.assertEqual({"lo"}, set(namespace.links()))
 
     def test_left_as_the_option_says(self):
         namespaces = [self.net.endpoint(name) for name in ("c1", "c2")]
