@@ -9,12 +9,20 @@
 
 #define OPTIONS_MAX 24
 
-enum { OPTION_STATE_DIR = 1000, OPTION_BACKEND, OPTION_TAKE_OVER, OPTION_JSON, OPTION_HELP };
+enum {
+	OPTION_STATE_DIR = 1000,
+	OPTION_BACKEND,
+	OPTION_TAKE_OVER,
+	OPTION_SANDBOX_IPV6,
+	OPTION_JSON,
+	OPTION_HELP
+};
 
 static const struct option global_options[] = {
 	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
 	{ "backend", required_argument, NULL, OPTION_BACKEND },
 	{ "take-over-state", required_argument, NULL, OPTION_TAKE_OVER },
+	{ "sandbox-ipv6", required_argument, NULL, OPTION_SANDBOX_IPV6 },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "help", no_argument, NULL, OPTION_HELP },
 };
@@ -53,6 +61,9 @@ static bool take_global_option(struct cli *cli, int option)
 		return true;
 	case OPTION_TAKE_OVER:
 		cli->take_over = optarg;
+		return true;
+	case OPTION_SANDBOX_IPV6:
+		cli->sandbox_ipv6 = optarg;
 		return true;
 	case OPTION_JSON:
 		cli->json = true;

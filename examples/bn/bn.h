@@ -37,7 +37,8 @@ struct command {
 struct cli {
 	const char *state_dir;
 	const char *backend;
-	const char *take_over; /* a state of another network namespace: "if-gone", "yes" */
+	const char *take_over;    /* a state of another network namespace: "if-gone", "yes" */
+	const char *sandbox_ipv6; /* where it can't be turned off: "leave" */
 	bool json;
 	const struct command *command;
 	bn_ctx *ctx;

@@ -16,6 +16,7 @@ enum {
 	GATEWAY_PRIORITY,
 	HOSTNAME,
 	LABEL,
+	OPT,
 	SAME_NETWORK,
 	DELETE_EMPTY
 };
@@ -46,14 +47,15 @@ static int apply_route(const struct cli *cli, bn_endpoint_spec *spec, const char
 	return r;
 }
 
-static int apply_label(bn_endpoint_spec *spec, const char *text)
+/* KEY=VALUE, with what goes before all keys of its kind. */
+static int apply_option(bn_endpoint_spec *spec, const char *prefix, const char *text)
 {
 	const char *value;
 	char *name, *key;
 	int r;
 
 	argument_split(text, &name, &value);
-	if (asprintf(&key, "label.%s", name) < 0)
+	if (asprintf(&key, "%s%s", prefix, name) < 0)
 		out_of_memory();
 	r = bn_endpoint_spec_set_option(spec, key, value ? value : "");
 	free(key);
@@ -86,7 +88,9 @@ static int apply_argument(const struct cli *cli, bn_endpoint_spec *spec,
 	case HOSTNAME:
 		return bn_endpoint_spec_set_option(spec, "hostname", value);
 	case LABEL:
-		return apply_label(spec, value);
+		return apply_option(spec, "label.", value);
+	case OPT:
+		return apply_option(spec, "", value);
 	case SAME_NETWORK:
 		return 0; /* of the call, not of the spec */
 	default:
@@ -129,6 +133,7 @@ int attach_command(struct cli *cli, int argc, char **argv)
 		{ "gateway-priority", required_argument, NULL, GATEWAY_PRIORITY },
 		{ "hostname", required_argument, NULL, HOSTNAME },
 		{ "label", required_argument, NULL, LABEL },
+		{ "opt", required_argument, NULL, OPT },
 		{ "same-network", no_argument, NULL, SAME_NETWORK },
 		{ NULL, 0, NULL, 0 },
 	};

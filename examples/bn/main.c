@@ -24,7 +24,7 @@ static const struct command commands[] = {
 	{ NULL, "attach",
 	  "NETWORK ENDPOINT --netns PATH | --pid PID [--ifname eth0] [--ip IP]... [--mac MAC]"
 	  " [-p SPEC]... [--route DEST=VIA]... [--gateway-priority N] [--hostname NAME]"
-	  " [--label KEY=VALUE]... [--same-network]",
+	  " [--label KEY=VALUE]... [--opt KEY=VALUE]... [--same-network]",
 	  "Join a network namespace to a network", attach_command, COLLECT_BEFORE },
 	{ NULL, "detach", "NETWORK ENDPOINT... [--delete-empty]", "Undo attach", detach_command,
 	  COLLECT_AFTER },
@@ -47,7 +47,8 @@ static const struct command commands[] = {
 };
 
 static const char global_usage[] =
-	"[--state-dir DIR] [--backend NAME] [--take-over-state WHEN] [--json]";
+	"[--state-dir DIR] [--backend NAME] [--take-over-state WHEN] [--sandbox-ipv6 leave]"
+	" [--json]";
 
 static void print_usage(FILE *file, const struct command *command)
 {
@@ -121,6 +122,8 @@ int cli_open(struct cli *cli)
 		r = bn_ctx_set_backend(cli->ctx, cli->backend);
 	if (r >= 0 && cli->take_over)
 		r = bn_ctx_set_option(cli->ctx, "state.take-over", cli->take_over);
+	if (r >= 0 && cli->sandbox_ipv6)
+		r = bn_ctx_set_option(cli->ctx, "sandbox-ipv6", cli->sandbox_ipv6);
 	if (r < 0)
 		return cli_fail(cli, r);
 	collect(cli, COLLECT_BEFORE);

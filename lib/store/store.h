@@ -246,7 +246,7 @@ int store_check_whole(struct store *store, struct error *error);
 #define META_MAX 128
 /* The number of the last transaction that changed something. */
 int store_generation(struct store *store, uint64_t *ret_number, struct error *error);
-/* Since the last transaction of this store began, as far as the file shows it; asked without a lock. */
+/* Since the last transaction of this store began, as far as the file shows; takes no lock. */
 bool store_has_changed(const struct store *store);
 int store_meta_get(struct store *store, const char *key, char ret_value[static META_MAX],
 		   struct error *error);
