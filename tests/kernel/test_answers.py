@@ -142,11 +142,18 @@ class Answers(Ways):
         for number, name in enumerate(("one", "two", "three"), 1):
             self.create(name, "--subnet", subnet(number, 4), "--subnet", subnet(number, 6))
 
+    def sandbox(self, rp_filter=0):
+        """What a new namespace has is otherwise that of the first one of the machine."""
+        namespace = self.net.endpoint("c1")
+        for name in ("all", "default"):
+            namespace.sysctl(f"net/ipv4/conf/{name}/rp_filter", rp_filter)
+        return namespace
+
     def check_under(self, value):
         self.set_rp_filter(value)
         before = self.files()
         self.create_three()
-        self.begin(self.net.endpoint("c1"), ("one", 1), ("two", 2), ("three", 3))
+        self.begin(self.sandbox(), ("one", 1), ("two", 2), ("three", 3))
         self.assertEqual([], self.unreached())
         after = self.files()
         self.assertEqual(before, {name: after[name] for name in before})
@@ -165,7 +172,7 @@ class Answers(Ways):
         """A connection by way of one that stays goes on."""
         self.set_rp_filter(1)
         self.create_three()
-        namespace = self.net.endpoint("c1")
+        namespace = self.sandbox()
         self.begin(namespace, ("one", 1), ("two", 2, "--gateway-priority", "5"))
         self.assertEqual([], self.unreached())
         pairs = []
@@ -192,7 +199,7 @@ class Answers(Ways):
         """With the same address, which the cut interface has still."""
         self.set_rp_filter(1)
         self.create_three()
-        namespace = self.net.endpoint("c1")
+        namespace = self.sandbox()
         fixed = ("--ip", "172.30.2.50", "--ip", "fd00:32::50")
         self.begin(namespace, ("one", 1), ("two", 2, *fixed))
         library = self.library()
@@ -208,9 +215,7 @@ class Answers(Ways):
 
     def test_strict_inside(self):
         self.create_three()
-        namespace = self.net.endpoint("c1")
-        for name in ("all", "default"):
-            namespace.sysctl(f"net/ipv4/conf/{name}/rp_filter", 1)
+        namespace = self.sandbox(rp_filter=1)
         self.begin(namespace, ("one", 1), ("two", 2), ("three", 3))
         self.assertEqual([], self.unreached())
 
@@ -223,7 +228,7 @@ class Answers(Ways):
         outside = self.outside()
         for names in itertools.permutations(numbers, 2):
             with self.subTest(networks=names):
-                namespace = self.net.endpoint("c1")
+                namespace = self.sandbox()
                 self.begin(namespace, *((name, numbers[name]) for name in names))
                 try:
                     self.assertEqual([], self.unreached())
@@ -236,7 +241,7 @@ class Answers(Ways):
         """An endpoint that wants none still answers who asks."""
         self.set_rp_filter(1)
         self.create_three()
-        namespace = self.net.endpoint("c1")
+        namespace = self.sandbox()
         ports = [f"{8081}:80", f"{7001}:7/udp"]
         self.library().attach("one", "c1", namespace, options={"default-route": "no"}, ports=ports)
         self.begin(namespace, ("two", 2))
