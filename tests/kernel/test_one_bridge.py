@@ -245,5 +245,6 @@ class SameNetwork(NeighbourTest):
             before = self.count(neighbour), self.count(namespace)
             self.shout(neighbour, family)
             time.sleep(0.3)
-            self.assertLess(self.count(neighbour) - before[0], 10)
-            self.assertIn(self.count(namespace) - before[1], range(1, 10))
+            # beside it there is what IPv6 says of itself; a storm is 100,000
+            self.assertLess(self.count(neighbour) - before[0], 100)
+            self.assertIn(self.count(namespace) - before[1], range(1, 100))
