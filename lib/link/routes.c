@@ -238,7 +238,8 @@ static int change_rules(struct link_handle *inside, int family, int type,
 	return r;
 }
 
-/* Of rules that have gone. Those of links that have gone have gone with them. */
+/* Of rules that are to go, which are what is known of them. Those of links that have gone have gone
+ * with them. */
 static int empty_tables(struct link_handle *inside, int family, const rtnl_rule_vector *rules,
 			const rtnl_rule_vector *wanted)
 {
@@ -275,8 +276,8 @@ static int sync_family(struct link_handle *inside, const source_vector *sources,
 	if (r == 0)
 		r = change_rules(inside, family, RTM_NEWRULE, &wanted, &found);
 	if (r == 0)
-		r = change_rules(inside, family, RTM_DELRULE, &found, &wanted);
-	return r < 0 ? r : empty_tables(inside, family, &found, &wanted);
+		r = empty_tables(inside, family, &found, &wanted);
+	return r < 0 ? r : change_rules(inside, family, RTM_DELRULE, &found, &wanted);
 }
 
 int routes_sync_sources(struct link_handle *inside, const source_vector *sources,
