@@ -7,6 +7,7 @@
 #include "ops/network.h"
 #include "ops/recover.h"
 #include "ops/rows.h"
+#include "ops/siblings.h"
 
 struct detachment {
 	const char *network;
@@ -33,20 +34,14 @@ static bool has_endpoint(const struct rows *rows, const char *id)
 static int mark_endpoint(bn_ctx *ctx, const struct operation *operation, const char *id,
 			 struct rows *rows)
 {
-	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
 	const char *network = rows->networks.items->name;
 	int r;
 
 	if (has_endpoint(rows, id))
 		return 0;
 	r = rows_use_endpoint(ctx, id, rows);
-	/* none of which is to be on its way, in or out */
 	if (r >= 0)
-		r = store_siblings(ctx->store, operation,
-				   &rows->endpoints.items[rows->endpoints.len - 1], &siblings,
-				   &ctx->error);
-	if (r >= 0)
-		r = store_endpoint_mark(ctx->store, operation, network, id, &ctx->error);
+		r = siblings_mark(ctx, operation, &rows->endpoints.items[rows->endpoints.len - 1]);
 	return r < 0 ? r : store_ports(ctx->store, network, id, 0, &rows->ports, &ctx->error);
 }
 

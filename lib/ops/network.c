@@ -8,6 +8,7 @@
 #include "ops/recover.h"
 #include "ops/resolve.h"
 #include "ops/rows.h"
+#include "ops/siblings.h"
 
 static const struct options no_options;
 const struct network_request default_network_request = {
@@ -173,8 +174,7 @@ static int mark_endpoints(bn_ctx *ctx, const struct operation *operation, const 
 
 	r = store_endpoints(ctx->store, network, STORE_PENDING, &rows->endpoints, &ctx->error);
 	for (size_t i = 0; i < rows->endpoints.len && r >= 0; i++)
-		r = store_endpoint_mark(ctx->store, operation, network, rows->endpoints.items[i].id,
-					&ctx->error);
+		r = siblings_mark(ctx, operation, &rows->endpoints.items[i]);
 	return r < 0 ? r : store_ports(ctx->store, network, NULL, 0, &rows->ports, &ctx->error);
 }
 

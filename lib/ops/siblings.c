@@ -48,6 +48,20 @@ int sources_choose(bn_ctx *ctx, const endpoint_vector *endpoints, const struct n
 	return r;
 }
 
+/* ---- one that goes ---- */
+
+int siblings_mark(bn_ctx *ctx, const struct operation *operation, const struct endpoint *endpoint)
+{
+	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
+	int r;
+
+	/* none of which is to be on its way, in or out */
+	r = store_siblings(ctx->store, operation, endpoint, &siblings, &ctx->error);
+	return r < 0 ? r :
+		       store_endpoint_mark(ctx->store, operation, endpoint->network, endpoint->id,
+					   &ctx->error);
+}
+
 /* ---- those that stay ---- */
 
 static bool is_same_sandbox(const struct endpoint *a, const struct endpoint *b)

@@ -16,6 +16,9 @@
 int sources_choose(bn_ctx *ctx, const endpoint_vector *endpoints, const struct network *network,
 		   source_vector *ret_sources);
 
+/* To be removed by the operation, unless another is at work in its sandbox: -EBUSY. */
+int siblings_mark(bn_ctx *ctx, const struct operation *operation, const struct endpoint *endpoint);
+
 /* Those that stay behind in the sandboxes of these. Only logged when it can't be done: answers of
  * all find their way until then, and the next visit does it. */
 void siblings_set_sources(bn_ctx *ctx, const endpoint_vector *gone);
