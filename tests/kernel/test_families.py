@@ -200,6 +200,12 @@ class ReadOnly(FamiliesTest):
             self.assertEqual("0", self.ipv6(namespace, "disable_ipv6"))
             self.assert_udp(namespace, "172.31.1.1", 6001, server)
 
+    def test_option_by_words(self):
+        namespace = self.net.endpoint("c1")
+        self.host.run(*READ_ONLY, *self.bn.argv("--sandbox-ipv6", "leave", "attach", "four", "c1",
+                                                "--netns", namespace.path))
+        self.assertIn("eth0", namespace.links())
+
     def test_option_where_it_can_be_written(self):
         """It is turned off where that can be done, and nothing said."""
         library = Library(self.net, self.backend, options=LEAVE)

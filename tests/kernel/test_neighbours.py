@@ -168,17 +168,12 @@ class Advertisements(NeighboursTest):
             self.assertEqual([], self.remove_all())
 
     def test_within_its_time(self):
-        """The call has a limit, and is not held up beyond it; either it is done or it is not."""
+        """Fewer are sent where the call has less time, and the endpoint stands all the same."""
         self.begin("advertise-count=3", "advertise-interval-ms=2000")
-        library = self.library(timeout_ms=700)
-        try:
-            seconds = self.join(library)["seconds"]
-            self.assertTrue(oracle.endpoint(self.bn, "net", "m"))
-        except Failed as problem:
-            seconds = problem.seconds
-            self.assertEqual(errno.ETIMEDOUT, problem.errno)
-            self.assertEqual([], oracle.endpoints(self.bn))
+        seconds = self.join(self.library(timeout_ms=700))["seconds"]
         self.assertLess(seconds, 2.0)
+        self.assertEqual("m", oracle.endpoint(self.bn, "net", "m")["endpoint"])
+        self.assertEqual(1, len(self.told(FIXED[4])))
 
     def test_nobody_waits_for_it(self):
         """Others attach meanwhile."""

@@ -129,6 +129,13 @@ class Metrics(NetworksTest):
         library.attach("one", "c1", namespace, options={"metric": "7"})
         self.assertEqual([7, 8, METRIC_MAX], self.metrics(namespace))
 
+    def test_options_by_words(self):
+        namespace = self.attach("one", "c1", "--opt", "metric=7")
+        self.join("two", namespace, "--opt", "default-route=no")
+        self.assertEqual([7, None, None], self.metrics(namespace))
+        self.fails("attach", "three", "c1", "--netns", namespace.path, "--opt", "metric=0",
+                   mention="metric")
+
     def test_options_refused(self):
         library = self.library()
         namespace = self.net.endpoint("c1")
