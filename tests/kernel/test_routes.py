@@ -10,7 +10,7 @@ import unittest
 import oracle
 from library import DETACH_QUICK
 from networks import NetworksTest, defaults, gateway, inside, subnet
-from topology import FAMILIES, for_each_backend, wait_until
+from topology import FAMILIES, for_each_backend
 
 METRIC_MAX = 4294967295
 PRIORITY_MAX = 2147483647
