@@ -38,8 +38,8 @@ void announcer_begin(struct link_announcer *announcer, const struct endpoint *en
 	string_copy(announcer->interface, sizeof(announcer->interface), endpoint->interface);
 	memcpy(announcer->mac, endpoint->mac, MAC_LEN);
 	/* Not before: the kernel would announce them when the link comes up, too, while the bridge
-	 * may forward nothing yet. A failure is as good as the file's absence. */
-	if (ndisc_notify >= 0 && write(ndisc_notify, "1", 1) < 0)
-		return;
+	 * may forward nothing yet. Where it can't be written, ARP is announced alone. */
+	if (ndisc_notify >= 0)
+		(void)!write(ndisc_notify, "1", 1);
 	link_announce(announcer);
 }

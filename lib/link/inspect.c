@@ -261,7 +261,7 @@ int link_exists(struct link_handle *handle, const char *name, struct error *erro
  */
 bool link_is_known(struct link_handle *handle, const char *name)
 {
-	if (handle->fd < 0 && rtnl_open(handle, NULL) < 0)
+	if (handle->fd < 0 && (handle->single_use || rtnl_open(handle, NULL) < 0))
 		return true;
 	return setsockopt(handle->fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name)) ==
 		       0 ||

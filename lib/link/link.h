@@ -87,10 +87,17 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 
 /* ---- endpoint.c: the veth pair ---- */
 
-/* What has this address sends by way of that gateway, whatever the best default route is. */
+/* How what has an address of an endpoint leaves its sandbox. */
+enum source_way {
+	SOURCE_BY_BEST, /* by the best default route */
+	SOURCE_BY_RULE, /* by its gateway, whatever the best default route is */
+	SOURCE_GONE,    /* no more; its interface may be there still, cut off */
+};
 struct link_source {
+	enum source_way way;
 	char interface[IFNAMSIZ];
 	struct addr address, gateway;
+	uint32_t metric; /* of its default route in main; 0: it has none */
 };
 typedef VECTOR(struct link_source) source_vector;
 

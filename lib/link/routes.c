@@ -2,6 +2,8 @@
 /* The routes of a sandbox that decide by which of its endpoints something leaves. */
 #include <errno.h>
 #include <linux/fib_rules.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
 
 #include "link/private.h"
 
@@ -166,7 +168,7 @@ static int rules_of(struct link_handle *inside, const source_vector *sources, in
 		struct rtnl_rule rule = { .priority = PRIORITY_SOURCE, .source = source->address };
 		uint32_t index = 0;
 
-		if (source->address.family == family)
+		if (source->way == SOURCE_BY_RULE && source->address.family == family)
 			index = link_index(inside, source->interface);
 		if (!index)
 			continue;
@@ -184,6 +186,13 @@ static const struct link_source *source_of(const source_vector *sources, const s
 		if (addr_compare(&sources->items[i].address, address) == 0)
 			return &sources->items[i];
 	return NULL;
+}
+
+/* One that is down, just goes, or has lost its address has no route. */
+static bool is_about_the_link(int r)
+{
+	return r == -ENETDOWN || r == -ENETUNREACH || r == -EHOSTUNREACH || r == -ENODEV ||
+	       r == -EINVAL;
 }
 
 /* All of them, as whoever set the link down and up again has lost the route. */
@@ -208,17 +217,19 @@ static int fill_tables(struct link_handle *inside, const source_vector *sources,
 					       .table = rule->table,
 				       });
 		}
-		/* one that is down, or just goes, has none */
 		r = rtnl_run(inside, &batch);
-		if (r < 0 && batch.failed < batch.len)
-			r = 0;
+		for (size_t j = 0; j < batch.len && batch.failed < batch.len; j++) {
+			r = is_about_the_link(batch.results[j]) ? 0 : batch.results[j];
+			if (r < 0)
+				return r;
+		}
 	}
 	return r;
 }
 
-/* RTM_NEWRULE or RTM_DELRULE of those that are not among the others. */
+/* RTM_NEWRULE or RTM_DELRULE; of those that are to come, not what is there. */
 static int change_rules(struct link_handle *inside, int family, int type,
-			const rtnl_rule_vector *rules, const rtnl_rule_vector *others)
+			const rtnl_rule_vector *rules, const rtnl_rule_vector *there)
 {
 	bool adds = type == RTM_NEWRULE;
 	int r = 0;
@@ -230,7 +241,7 @@ static int change_rules(struct link_handle *inside, int family, int type,
 			/* that of main is the first to come and the last to go */
 			const struct rtnl_rule *rule = &rules->items[adds ? i : rules->len - 1 - i];
 
-			if (!has_rule(others, rule))
+			if (!adds || !has_rule(there, rule))
 				rtnl_add_rule(&batch, type, family, rule);
 		}
 		r = rtnl_run_passing(inside, &batch, adds ? -EEXIST : -ENOENT);
@@ -238,23 +249,71 @@ static int change_rules(struct link_handle *inside, int family, int type,
 	return r;
 }
 
-/* Of rules that are to go, which are what is known of them. Those of links that have gone have gone
- * with them. */
-static int empty_tables(struct link_handle *inside, int family, const rtnl_rule_vector *rules,
-			const rtnl_rule_vector *wanted)
+/* Is the link there, and not cut off? */
+static bool is_live(const struct link_handle *inside, uint32_t index)
+{
+	struct ifreq request = { .ifr_ifindex = (int)index };
+
+	return ioctl(inside->fd, SIOCGIFNAME, &request) == 0 &&
+	       ioctl(inside->fd, SIOCGIFFLAGS, &request) == 0 && request.ifr_flags & IFF_RUNNING;
+}
+
+/* It is of an address that we know of, or of a link that has gone. Others are those of another state,
+ * which knows as little of ours. */
+static bool is_ours_to_remove(const struct link_handle *inside, const source_vector *sources,
+			      const struct rtnl_rule *rule)
+{
+	return source_of(sources, &rule->source) || !is_live(inside, rule->table - TABLE_FIRST);
+}
+
+/* Of the rules that are found, those that are to go; that of main with the last. */
+static int rules_to_go(const struct link_handle *inside, const source_vector *sources,
+		       const rtnl_rule_vector *wanted, const rtnl_rule_vector *found,
+		       rtnl_rule_vector *gone)
+{
+	bool some_stay = wanted->len;
+
+	for (size_t i = 0; i < found->len; i++)
+		some_stay |= found->items[i].source.family &&
+			     !is_ours_to_remove(inside, sources, &found->items[i]);
+	for (size_t i = 0; i < found->len; i++) {
+		const struct rtnl_rule *rule = &found->items[i];
+		bool goes = rule->source.family ? is_ours_to_remove(inside, sources, rule) :
+						  !some_stay;
+
+		if (goes && !has_rule(wanted, rule) && vector_append(gone, *rule) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Of rules that are to go, which are what is known of them; and the default routes of interfaces
+ * that are cut off. Those of links that have gone have gone with them. */
+static int empty_tables(struct link_handle *inside, int family, const rtnl_rule_vector *gone,
+			const source_vector *sources)
 {
 	const struct addr any = { .family = family };
+	struct rtnl_route route = { .gateway = &any };
 	int r = 0;
 
-	for (size_t i = 0; i < rules->len && r == 0; i++) {
-		const struct rtnl_rule *rule = &rules->items[i];
-		const struct rtnl_route route = {
-			.gateway = &any,
-			.index = rule->table - TABLE_FIRST,
-			.table = rule->table,
-		};
+	for (size_t i = 0; i < gone->len && r == 0; i++) {
+		route.table = gone->items[i].table;
+		route.index = route.table - TABLE_FIRST;
+		if (gone->items[i].source.family)
+			r = remove_routes(inside, &route, 1);
+	}
+	for (size_t i = 0; i < sources->len && r == 0; i++) {
+		const struct link_source *source = &sources->items[i];
 
-		if (rule->source.family && !has_rule(wanted, rule))
+		if (source->way != SOURCE_GONE || source->address.family != family ||
+		    !source->metric)
+			continue;
+		route = (struct rtnl_route){
+			.gateway = &source->gateway,
+			.index = link_index(inside, source->interface),
+			.metric = source->metric,
+		};
+		if (route.index)
 			r = remove_routes(inside, &route, 1);
 	}
 	return r;
@@ -262,7 +321,7 @@ static int empty_tables(struct link_handle *inside, int family, const rtnl_rule_
 
 static int sync_family(struct link_handle *inside, const source_vector *sources, int family)
 {
-	CLEANUP_VECTOR rtnl_rule_vector wanted = { 0 }, found = { 0 };
+	CLEANUP_VECTOR rtnl_rule_vector wanted = { 0 }, found = { 0 }, gone = { 0 };
 	int r;
 
 	r = rules_read(inside, family, &found);
@@ -276,8 +335,10 @@ static int sync_family(struct link_handle *inside, const source_vector *sources,
 	if (r == 0)
 		r = change_rules(inside, family, RTM_NEWRULE, &wanted, &found);
 	if (r == 0)
-		r = empty_tables(inside, family, &found, &wanted);
-	return r < 0 ? r : change_rules(inside, family, RTM_DELRULE, &found, &wanted);
+		r = rules_to_go(inside, sources, &wanted, &found, &gone);
+	if (r == 0)
+		r = empty_tables(inside, family, &gone, sources);
+	return r < 0 ? r : change_rules(inside, family, RTM_DELRULE, &gone, NULL);
 }
 
 int routes_sync_sources(struct link_handle *inside, const source_vector *sources,

@@ -77,6 +77,7 @@ struct exchange {
 	uint32_t first;   /* sequence number of the first request */
 	size_t open;      /* requests that have no acknowledgement yet */
 	bool interrupted; /* a dump, by a change of what it shows */
+	bool ended;       /* a dump: nothing more comes of it */
 };
 
 static int rtnl_send(struct exchange *exchange, int flags)
@@ -177,6 +178,7 @@ static int rtnl_take_dump_part(const struct nlmsghdr *header, void *userdata)
 		exchange->interrupted = true;
 	if (header->nlmsg_type == NLMSG_ERROR || header->nlmsg_type == NLMSG_DONE) {
 		rtnl_take_result(exchange, 0, header);
+		exchange->ended = true;
 		return batch->results[0] < 0 ? batch->results[0] : 1;
 	}
 	return batch->reply(batch->userdata, header);
@@ -187,7 +189,7 @@ static int rtnl_receive(struct exchange *exchange, netlink_message_fn message)
 	struct link_handle *handle = exchange->handle;
 	int r = netlink_receive(handle->fd, handle->deadline, message, exchange);
 
-	if (r < 0) {
+	if (r < 0 && !exchange->ended) {
 		/* Answers to come would be taken for those of later requests. */
 		rtnl_close(handle);
 		exchange->batch->failed = exchange->batch->len;

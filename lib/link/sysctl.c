@@ -72,7 +72,13 @@ int sysctl_interface_write(const char *family, const char *interface, const char
 
 bool sysctl_has_ipv6(void)
 {
-	return access("/proc/sys/net/ipv6", F_OK) == 0;
+	CLEANUP_CLOSE int fd = -1;
+
+	if (access("/proc/sys/net/ipv6", F_OK) == 0)
+		return true;
+	/* that may be hidden */
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 || errno != EAFNOSUPPORT;
 }
 
 const char *sysctl_family(int family)

@@ -69,6 +69,9 @@ static int setting_failed(struct visit *visit, size_t i, int r)
 
 	snprintf(what, sizeof(what), "cannot write %d to /proc/sys/net/ipv6/conf/%s/%s",
 		 settings[i].value, config->endpoint->interface, settings[i].key);
+	/* the first is the gravest */
+	if (!must && visit->note[0])
+		return 0;
 	if (!must) {
 		snprintf(visit->note, sizeof(visit->note), "endpoint %s: %s: %s",
 			 config->endpoint->id, what, errno_text(-r));
@@ -82,7 +85,7 @@ static int setting_failed(struct visit *visit, size_t i, int r)
 						    "sandbox-ipv6=leave of the context");
 }
 
-/* An interface whose MTU is too small for IPv6 has no files, and no IPv6. */
+/* directory: of the files; or why it could not be opened. */
 static int set_up_ipv6(struct visit *visit, int directory)
 {
 	const struct endpoint *endpoint = visit->config->endpoint;
@@ -90,17 +93,21 @@ static int set_up_ipv6(struct visit *visit, int directory)
 	char path[KEY_PATH_MAX];
 	int r = FAULT("link.endpoint.ipv6");
 
+	/* too small for IPv6: it has no files, and no IPv6 */
+	if (!with_ipv6 && endpoint->mtu < IPV6_MTU_MIN)
+		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(settings) && r == 0; i++) {
 		if (settings[i].with_ipv6 != with_ipv6)
 			continue;
-		r = write_value(directory, key_path(path, endpoint->interface, settings[i].key),
-				settings[i].value);
-		if (r < 0 && (r != -ENOENT || settings[i].need == MUST))
-			r = setting_failed(visit, i, r);
-		else
+		key_path(path, endpoint->interface, settings[i].key);
+		r = directory < 0 ? directory : write_value(directory, path, settings[i].value);
+		/* that an older kernel has no such file is no failure */
+		if (r == -ENOENT && directory >= 0 && settings[i].need == SHOULD)
 			r = 0;
+		else if (r < 0)
+			r = setting_failed(visit, i, r);
 	}
-	if (r == 0 && with_ipv6 && visit->config->announces)
+	if (r == 0 && directory >= 0 && with_ipv6 && visit->config->announces)
 		visit->ndisc_notify = openat(directory,
 					     key_path(path, endpoint->interface, "ndisc_notify"),
 					     O_WRONLY | O_CLOEXEC);
@@ -122,8 +129,7 @@ static int enter(struct visit *visit)
 
 static int work(struct visit *visit)
 {
-	CLEANUP_CLOSE int directory = -1;
-	int r = enter(visit);
+	int directory = -1, r = enter(visit);
 
 	if (!visit->config)
 		return r;
@@ -131,10 +137,14 @@ static int work(struct visit *visit)
 	 * made. */
 	if (r == 0 && visit->handle.has_ipv6)
 		directory = open("/proc/sys/net/ipv6/conf", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		directory = -errno;
 	while (sem_wait(&visit->born) < 0)
 		;
-	if (r == 0 && visit->interface_is_there && directory >= 0)
+	if (r == 0 && visit->interface_is_there && visit->handle.has_ipv6)
 		r = set_up_ipv6(visit, directory);
+	if (directory >= 0)
+		close(directory);
 	return r;
 }
 

@@ -7,33 +7,28 @@
 
 /* ---- sources ---- */
 
-static int add_sources(const struct endpoint *endpoint, const struct network *network,
-		       const struct endpoint *const best[static 2], source_vector *sources)
+static int add_source(const struct endpoint *endpoint, const struct addr *gateway,
+		      enum source_way way, source_vector *sources)
 {
-	struct link_source *source;
+	struct link_source *source = vector_push(sources);
 
-	for_each_family(family) {
-		if (!endpoint_prefix(endpoint, family) || !network_subnet(network, family) ||
-		    best[family == AF_INET6] == endpoint)
-			continue;
-		source = vector_push(sources);
-		if (!source)
-			return -ENOMEM;
-		string_copy(source->interface, sizeof(source->interface), endpoint->interface);
-		source->address = endpoint_prefix(endpoint, family)->addr;
-		source->gateway = network_subnet(network, family)->gateway;
-	}
+	if (!source)
+		return -ENOMEM;
+	source->way = way;
+	string_copy(source->interface, sizeof(source->interface), endpoint->interface);
+	source->address = endpoint_prefix(endpoint, gateway->family)->addr;
+	source->gateway = *gateway;
+	source->metric = endpoint->metric;
 	return 0;
 }
 
 int sources_choose(bn_ctx *ctx, const endpoint_vector *endpoints, const struct network *network,
 		   source_vector *ret_sources)
 {
-	const struct endpoint *const best[] = { metric_best(endpoints, AF_INET),
-						metric_best(endpoints, AF_INET6) };
+	bool alone = endpoints->len < 2;
 	int r = 0;
 
-	for (size_t i = 0; i < endpoints->len && endpoints->len > 1 && r >= 0; i++) {
+	for (size_t i = 0; i < endpoints->len && r >= 0; i++) {
 		const struct endpoint *endpoint = &endpoints->items[i];
 		CLEANUP(network_clear) struct network other = { 0 };
 		const struct network *its = network;
@@ -42,8 +37,16 @@ int sources_choose(bn_ctx *ctx, const endpoint_vector *endpoints, const struct n
 			r = store_network_get(ctx->store, endpoint->network, &other, &ctx->error);
 			its = &other;
 		}
-		if (r >= 0 && add_sources(endpoint, its, best, ret_sources) < 0)
-			r = error_oom(&ctx->error);
+		for_each_family(family) {
+			bool best = alone || metric_best(endpoints, family) == endpoint;
+
+			if (r < 0 || !endpoint_prefix(endpoint, family) ||
+			    !network_subnet(its, family))
+				continue;
+			if (add_source(endpoint, &network_subnet(its, family)->gateway,
+				       best ? SOURCE_BY_BEST : SOURCE_BY_RULE, ret_sources) < 0)
+				r = error_oom(&ctx->error);
+		}
 	}
 	return r;
 }
@@ -83,7 +86,23 @@ static int open_sandbox_of(bn_ctx *ctx, const endpoint_vector *endpoints,
 	return r;
 }
 
-static void set_sources_of(bn_ctx *ctx, const struct endpoint *gone)
+/* Of those in the sandbox of this one. */
+static int add_gone(bn_ctx *ctx, const endpoint_vector *gone, const struct endpoint *of,
+		    source_vector *sources)
+{
+	for (size_t i = 0; i < gone->len; i++)
+		for_each_family(family) {
+			const struct addr any = { .family = family };
+
+			if (is_same_sandbox(&gone->items[i], of) &&
+			    endpoint_prefix(&gone->items[i], family) &&
+			    add_source(&gone->items[i], &any, SOURCE_GONE, sources) < 0)
+				return error_oom(&ctx->error);
+		}
+	return 0;
+}
+
+static void set_sources_of(bn_ctx *ctx, const struct endpoint *gone, const endpoint_vector *all)
 {
 	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
 	CLEANUP_VECTOR source_vector sources = { 0 };
@@ -96,10 +115,13 @@ static void set_sources_of(bn_ctx *ctx, const struct endpoint *gone)
 	if (r >= 0)
 		r = sources_choose(ctx, &siblings, NULL, &sources);
 	if (r >= 0)
+		r = add_gone(ctx, all, gone, &sources);
+	if (r >= 0)
 		r = open_sandbox_of(ctx, &siblings, &sandbox);
 	if (r >= 0)
 		r = link_sources_sync(ctx->link, &sandbox, &sources, &ctx->error);
-	if (r < 0)
+	/* with a namespace that is gone its rules are gone */
+	if (r < 0 && ctx->error.reason != BN_REASON_SANDBOX_GONE)
 		ctx_log(ctx, LOG_WARNING, "after endpoint %s of network %s: %s", gone->id,
 			gone->network, ctx->error.message);
 	error_clear(&ctx->error);
@@ -113,6 +135,6 @@ void siblings_set_sources(bn_ctx *ctx, const endpoint_vector *gone)
 		for (size_t j = 0; j < i && first; j++)
 			first = !is_same_sandbox(&gone->items[i], &gone->items[j]);
 		if (first)
-			set_sources_of(ctx, &gone->items[i]);
+			set_sources_of(ctx, &gone->items[i], gone);
 	}
 }

@@ -266,7 +266,10 @@ int store_endpoint_of_brief(struct store *store, const struct endpoint_brief *br
 			    struct endpoint *ret_endpoint, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_look_up(store, STATEMENT_ENDPOINT_NUMBER, VALUES(INT(brief->sequence)),
+	/* the number alone may be that of a younger one */
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_NUMBER,
+				  VALUES(INT(brief->sequence), TEXT(brief->host_interface),
+					 INT(brief->sandbox_inode), INT(brief->sandbox_cookie)),
 				  &row, error);
 
 	if (r > 0)

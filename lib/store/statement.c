@@ -118,6 +118,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"FROM endpoints WHERE removal IS NULL AND NOT " PENDING,
 	[STATEMENT_ENDPOINT_NUMBER] = "SELECT " ENDPOINT_COLUMNS
 				      " FROM endpoints WHERE sequence = ?1 "
+				      "AND host_interface = ?2 AND sandbox_inode = ?3 "
+				      "AND sandbox_cookie = ?4 "
 				      "AND removal IS NULL AND NOT " PENDING,
 	[STATEMENT_ENDPOINT_SET_COOKIE] = "UPDATE endpoints SET sandbox_cookie = ?1 "
 					  "WHERE sequence = ?2 AND sandbox_cookie = 0",

@@ -177,17 +177,36 @@ class ReadOnly(FamiliesTest):
         # all that it had is free again
         self.attach("four", "c1", "--ip", "172.31.1.2", "-p", "8080:80", namespace=namespace)
 
+    def hidden(self, where, namespace):
+        return self.host.run("unshare", "--mount", "sh", "-c",
+                             f'mount -t tmpfs tmpfs {where} && exec "$@"', "sh",
+                             *self.bn.argv("attach", "four", "c1", "--netns", namespace.path),
+                             check=False)
+
     def test_hidden(self):
         """It is not there at all, and IPv6 is: not known to be off, and not told to be left."""
         namespace = self.net.endpoint("c1")
-        for where in ("/proc/sys", "/proc/sys/net/ipv6"):
-            hidden = ("unshare", "--mount", "sh", "-c",
-                      f'mount -t tmpfs tmpfs {where} && exec "$@"', "sh")
-            result = self.host.run(*hidden, *self.bn.argv("attach", "four", "c1", "--netns",
-                                                          namespace.path), check=False)
-            self.assertEqual(1, result.returncode, where)
-            self.assertIn("/proc/sys", result.stderr)
-            self.assertEqual({"lo"}, set(namespace.links()))
+        result = self.hidden("/proc/sys", namespace)
+        self.assertEqual(1, result.returncode)
+        self.assertIn("/proc/sys", result.stderr)
+        self.assertEqual({"lo"}, set(namespace.links()))
+        # what is mounted on a file of one namespace is not on those of others
+        result = self.hidden("/proc/sys/net/ipv6", namespace)
+        self.assertEqual((0, ""), (result.returncode, result.stderr))
+        self.assertEqual("1", self.ipv6(namespace, "disable_ipv6"))
+
+    def test_few_descriptors(self):
+        """Where they run out, it is refused, or all of it done."""
+        namespace = self.net.endpoint("c1")
+        for limit in range(8, 40):
+            result = self.host.run("sh", "-c", f'ulimit -n {limit}; exec "$@"', "sh",
+                                   *self.bn.argv("attach", "four", "c1", "--netns",
+                                                 namespace.path), check=False)
+            if result.returncode:
+                self.assertEqual({"lo"}, set(namespace.links()), limit)
+                continue
+            self.assertEqual("1", self.ipv6(namespace, "disable_ipv6"), limit)
+            self.bn("detach", "four", "c1")
 
     def test_left_as_the_option_says(self):
         namespaces = [self.net.endpoint(name) for name in ("c1", "c2")]
