@@ -100,6 +100,8 @@ _Noreturn void cli_help(const struct cli *cli)
 	       "  --take-over-state if-gone|yes\n"
 	       "                   forget what the state has of another network namespace: if\n"
 	       "                   that has gone, or at any rate\n"
+	       "  --sandbox-ipv6 leave\n"
+	       "                   where it can't be turned off, leave IPv6 as it is\n"
 	       "  --json           print JSON\n"
 	       "\nSPEC is [HOSTIP:][HOSTPORT[-LAST]:]PORT[-LAST][/tcp|udp|sctp].\n");
 	exit(EXIT_SUCCESS);

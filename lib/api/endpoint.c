@@ -172,7 +172,8 @@ static const struct api_call endpoint_attach = {
 		API_ERRNO(EADDRINUSE, "An address or MAC is taken, or a host port is published or "
 				      "used by a process."),
 		API_ERRNO(EADDRNOTAVAIL, "The host has no such address to publish a port on."),
-		API_ERRNO(ENOSPC, "The network has no address left, or the host no port."),
+		API_ERRNO(ENOSPC, "The network has no address left, or the host no port; or no "
+				  "metric is free for its default route."),
 		API_ERRNO(ERANGE, "An address is outside the subnet."),
 		API_ERRNO(EXFULL, "The bridge has as many ports as the kernel takes, 1023."),
 		API_ERRNO(EBUSY, "Another call is making or deleting the network, or is at the "
