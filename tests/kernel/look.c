@@ -3,15 +3,10 @@
  * All that the kernel and the state show, as lines in one order: of rules that two verbs have added at
  * once none was promised but that of the plan. What is random is written as a word.
  */
-#include "world.h"
+#include "look.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netdb.h>
-#include <sched.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,13 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINES_MAX 4096
-#define DIFFERENCES_SHOWN 8
+#include "world.h"
 
-struct lines {
-	char *at[LINES_MAX];
-	size_t len;
-};
+#define DIFFERENCES_SHOWN 8
 
 /* ---- what is random ---- */
 
@@ -78,7 +69,7 @@ static void add_masked(struct lines *lines, const char *text)
 		abort();
 }
 
-__attribute__((format(printf, 2, 3))) static void add(struct lines *lines, const char *format, ...)
+void look_add(struct lines *lines, const char *format, ...)
 {
 	char text[4096];
 	va_list list;
@@ -115,7 +106,7 @@ static void add_nft(struct lines *lines, char *line, char place[static 256])
 		}
 		text[strcspn(text, "}")] = '\0';
 		if (*text)
-			add(lines, "nft %s %s", place, text);
+			look_add(lines, "nft %s %s", place, text);
 	}
 }
 
@@ -132,7 +123,7 @@ static void add_legacy(struct lines *lines, char *line, char place[static 256])
 	if (line[0] == ':' && counters)
 		*counters = '\0';
 	if (line[0] == ':' || line[0] == '-')
-		add(lines, "legacy %s %s", place, line);
+		look_add(lines, "legacy %s %s", place, line);
 }
 
 /* The flags as far as they are anyone's wish, the bridge, the alias. */
@@ -151,9 +142,9 @@ static void add_link(struct lines *lines, char *line)
 		master[8 + strcspn(master + 8, " ")] = '\0';
 	if (mtu)
 		mtu[4 + strcspn(mtu + 4, " ")] = '\0';
-	add(lines, "link %s %s %s%s %s", name + 1,
-	    strstr(flags, ",UP") || strstr(flags, "<UP") ? "up" : "down", mtu ? mtu : "",
-	    master ? master : "", alias ? alias : "");
+	look_add(lines, "link %s %s %s%s %s", name + 1,
+		 strstr(flags, ",UP") || strstr(flags, "<UP") ? "up" : "down", mtu ? mtu : "",
+		 master ? master : "", alias ? alias : "");
 }
 
 static void add_programs(struct lines *lines)
@@ -181,7 +172,7 @@ static void add_programs(struct lines *lines)
 			add_link(lines, line);
 	}
 	if (pclose(pipe) != 0)
-		add(lines, "nft, iptables or ip fails");
+		look_add(lines, "nft, iptables or ip fails");
 }
 
 /* ---- the rules, and what they should be ---- */
@@ -191,11 +182,12 @@ static void add_rules(struct lines *lines, const bn_rule_list *list)
 	for (size_t i = 0; i < bn_rule_list_len(list); i++) {
 		const bn_rule *rule = bn_rule_list_at(list, i);
 
-		add(lines, "%s %s %s %s %s %s>%s %s %s %s [%s/%s] %s", bn_rule_table(rule),
-		    bn_rule_chain(rule), bn_rule_family(rule), bn_rule_target(rule),
-		    bn_rule_protocol(rule), bn_rule_in_interface(rule), bn_rule_out_interface(rule),
-		    bn_rule_source(rule), bn_rule_destination(rule), bn_rule_extra(rule),
-		    bn_rule_network(rule), bn_rule_endpoint(rule), bn_rule_purpose(rule));
+		look_add(lines, "%s %s %s %s %s %s>%s %s %s %s [%s/%s] %s", bn_rule_table(rule),
+			 bn_rule_chain(rule), bn_rule_family(rule), bn_rule_target(rule),
+			 bn_rule_protocol(rule), bn_rule_in_interface(rule),
+			 bn_rule_out_interface(rule), bn_rule_source(rule),
+			 bn_rule_destination(rule), bn_rule_extra(rule), bn_rule_network(rule),
+			 bn_rule_endpoint(rule), bn_rule_purpose(rule));
 	}
 	qsort(lines->at, lines->len, sizeof(*lines->at), compare_lines);
 }
@@ -216,9 +208,9 @@ static void add_differences(struct lines *lines, const struct lines *kernel,
 					       strcmp(kernel->at[i], plan->at[j]);
 
 		if (order < 0)
-			add(lines, "not planned: %s", kernel->at[i]);
+			look_add(lines, "not planned: %s", kernel->at[i]);
 		if (order > 0)
-			add(lines, "not there: %s", plan->at[j]);
+			look_add(lines, "not there: %s", plan->at[j]);
 		i += order <= 0;
 		j += order >= 0;
 	}
@@ -242,7 +234,7 @@ static void add_plan(struct lines *lines)
 		add_rules(&plan, planned);
 		add_differences(lines, &kernel, &plan);
 	} else {
-		add(lines, "no list of rules: %s", bn_error_message(ctx));
+		look_add(lines, "no list of rules: %s", bn_error_message(ctx));
 	}
 	bn_rule_list_free(list);
 	bn_rule_list_free(planned);
@@ -295,81 +287,6 @@ bool missing_drops(char *what, size_t size)
 	return missing;
 }
 
-/* ---- addresses and routes ---- */
-
-static void add_addresses(struct lines *lines, const char *where)
-{
-	struct ifaddrs *all, *one;
-	char address[64], mask[64];
-
-	if (getifaddrs(&all) < 0)
-		abort();
-	for (one = all; one; one = one->ifa_next) {
-		int family = one->ifa_addr ? one->ifa_addr->sa_family : 0;
-		socklen_t size = family == AF_INET ? sizeof(struct sockaddr_in) :
-						     sizeof(struct sockaddr_in6);
-
-		if ((family != AF_INET && family != AF_INET6) || !(one->ifa_flags & IFF_UP) ||
-		    one->ifa_flags & IFF_LOOPBACK ||
-		    getnameinfo(one->ifa_addr, size, address, sizeof(address), NULL, 0,
-				NI_NUMERICHOST) != 0 ||
-		    getnameinfo(one->ifa_netmask, size, mask, sizeof(mask), NULL, 0,
-				NI_NUMERICHOST) != 0)
-			continue;
-		/* the kernel's own come when there is a carrier */
-		if (strncmp(address, "fe80:", 5) != 0)
-			add(lines, "%s address %s %s %s", where, one->ifa_name, address, mask);
-	}
-	freeifaddrs(all);
-}
-
-static void add_routes(struct lines *lines, const char *where)
-{
-	char line[512], device[32], to[64], by[64], len[16];
-	FILE *file = fopen("/proc/thread-self/net/route", "re");
-	unsigned int metric;
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "%31s %63s %63s %*s %*s %*s %u", device, to, by, &metric) == 4)
-			add(lines, "%s route %s to %s by %s metric %u", where, device, to, by,
-			    metric);
-	if (file)
-		fclose(file);
-	file = fopen("/proc/thread-self/net/ipv6_route", "re");
-	/* the hosts' own come when there is a carrier, too */
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "%63s %15s %*s %*s %63s %x %*s %*s %*s %31s", to, len, by, &metric,
-			   device) == 5 &&
-		    strcmp(device, "lo") != 0 && strncmp(to, "fe80", 4) != 0 &&
-		    strncmp(to, "ff00", 4) != 0 && strcmp(len, "80") != 0)
-			add(lines, "%s route %s to %s/%s by %s metric %u", where, device, to, len,
-			    by, metric);
-	if (file)
-		fclose(file);
-}
-
-static void add_namespaces(struct lines *lines)
-{
-	int host = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	const char *name = "host";
-
-	for (size_t i = 0; i <= SANDBOXES; i++) {
-		add_addresses(lines, name);
-		add_routes(lines, name);
-		if (i < SANDBOXES) {
-			int fd = open(sandbox_path(i), O_RDONLY | O_CLOEXEC);
-
-			name = strrchr(sandbox_path(i), '/') + 1;
-			if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
-				abort();
-			close(fd);
-		}
-	}
-	if (setns(host, CLONE_NEWNET) < 0)
-		abort();
-	close(host);
-}
-
 /* ---- the state ---- */
 
 static void add_rows(struct lines *lines, sqlite3 *database, const char *query)
@@ -379,7 +296,7 @@ static void add_rows(struct lines *lines, sqlite3 *database, const char *query)
 	int r;
 
 	if (sqlite3_prepare_v2(database, query, -1, &statement, NULL) != SQLITE_OK) {
-		add(lines, "state: %s", sqlite3_errmsg(database));
+		look_add(lines, "state: %s", sqlite3_errmsg(database));
 		return;
 	}
 	while ((r = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -391,10 +308,10 @@ static void add_rows(struct lines *lines, sqlite3 *database, const char *query)
 			len += (size_t)snprintf(row + len, sizeof(row) - len, "%s|",
 						text ? text : "");
 		}
-		add(lines, "row %s", row);
+		look_add(lines, "row %s", row);
 	}
 	if (r != SQLITE_DONE)
-		add(lines, "state: %s", sqlite3_errmsg(database));
+		look_add(lines, "state: %s", sqlite3_errmsg(database));
 	sqlite3_finalize(statement);
 }
 
@@ -404,7 +321,7 @@ static void add_state(struct lines *lines)
 		"SELECT 'network', name, builtin, bridge, bridge_adopted, mtu, ipv4_subnet,"
 		" ipv6_subnet, ipv4_gateway, ipv6_gateway, reserved, options, removal"
 		" FROM networks",
-		"SELECT 'endpoint', network, id, interface, ipv4, ipv6, mac, removal"
+		"SELECT 'endpoint', network, id, interface, ipv4, ipv6, mac, metric, removal"
 		" FROM endpoints",
 		"SELECT 'port', endpoints.id, key >> 16 & 65535, host_addr, container_port, count,"
 		" ports.removal FROM ports LEFT JOIN endpoints ON sequence = endpoint",
@@ -419,7 +336,7 @@ static void add_state(struct lines *lines)
 
 	if (sqlite3_open_v2(STATE_DIR "/state.db", &database, SQLITE_OPEN_READWRITE, NULL) !=
 	    SQLITE_OK)
-		add(lines, "state: %s", sqlite3_errmsg(database));
+		look_add(lines, "state: %s", sqlite3_errmsg(database));
 	sqlite3_busy_timeout(database, 5000);
 	for (size_t i = 0; i < sizeof(queries) / sizeof(*queries); i++)
 		add_rows(lines, database, queries[i]);
@@ -441,7 +358,7 @@ static void add_forwarding(struct lines *lines)
 		if (read(fd, value, 1) != 1)
 			abort();
 		close(fd);
-		add(lines, "%s %c", forwarding[i], value[0]);
+		look_add(lines, "%s %c", forwarding[i], value[0]);
 	}
 }
 
@@ -466,7 +383,7 @@ void look(char seen[static SEEN_MAX])
 
 	add_programs(&lines);
 	add_plan(&lines);
-	add_namespaces(&lines);
+	look_namespaces(&lines);
 	add_forwarding(&lines);
 	add_state(&lines);
 	qsort(lines.at, lines.len, sizeof(*lines.at), compare_lines);
@@ -502,4 +419,36 @@ size_t differences(const char *before, const char *after, char *text, size_t siz
 		fclose(out);
 	text[size - 1] = '\0';
 	return len;
+}
+
+/* Of what answers leave by. */
+static bool is_by_source(const char *line)
+{
+	size_t len = strcspn(line, "\n");
+	const char *table = strstr(line, " in that-of-");
+
+	return line[0] == 's' && line[1] >= '0' && line[1] <= '9' &&
+	       (strncmp(line + 2, " rule ", 6) == 0 || (table && table < line + len));
+}
+
+static const char *skip_by_source(const char *lines)
+{
+	while (is_by_source(lines))
+		lines += strcspn(lines, "\n") + 1;
+	return lines;
+}
+
+bool same_but_sources(const char *a, const char *b)
+{
+	for (;;) {
+		size_t len;
+
+		a = skip_by_source(a);
+		b = skip_by_source(b);
+		len = strcspn(a, "\n") + (*a != '\0');
+		if (!*a || !*b || strncmp(a, b, len) != 0)
+			return !*a && !*b;
+		a += len;
+		b += len;
+	}
 }

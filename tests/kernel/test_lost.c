@@ -85,6 +85,8 @@ static bool lose(const struct trial *trial)
 	if (open && touch_state() < 0)
 		well = fault(trial, "the next call fails", "");
 	standing = trial_look(what);
+	if (standing == STANDS_BETWEEN && shared->answer.r == 0)
+		standing = trial_visit(what);
 	well = judge(trial, standing, open, what) && well;
 	/* whatever it said, the next call leaves nothing between */
 	if (standing == STANDS_BETWEEN && !open) {

@@ -154,6 +154,16 @@ enum standing trial_look(char what[static WHAT_MAX])
 	return STANDS_BETWEEN;
 }
 
+enum standing trial_visit(char what[static WHAT_MAX])
+{
+	struct answer answers[ACTS_MAX];
+
+	if (!same_but_sources(seen, after) && !same_but_sources(seen, finished))
+		return STANDS_BETWEEN;
+	verb_run(verb_find("visit"), 20000, true, 0, answers);
+	return trial_look(what);
+}
+
 int trial_again(const struct trial *trial, char what[static WHAT_MAX])
 {
 	int r;

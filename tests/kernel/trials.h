@@ -43,6 +43,9 @@ int trial_begin(const struct trial *trial);
 bool trial_left_open(const struct trial *trial, const struct answer *answer);
 /* What is there now? what: the differences to the nearer of the two. */
 enum standing trial_look(char what[static WHAT_MAX]);
+/* After a trial_look(): where only what a sandbox has by source differs from what is there after the
+ * verb, the next change in that sandbox puts it right. */
+enum standing trial_visit(char what[static WHAT_MAX]);
 /* After a trial_look(): the world is as before. Negative: something was left, as what says. */
 int trial_again(const struct trial *trial, char what[static WHAT_MAX]);
 int trial_end(char what[static WHAT_MAX]);

@@ -95,9 +95,61 @@ int touch_state(void)
 	return r;
 }
 
+/* ---- verbs by themselves ---- */
+
+const struct verb *verb_find(const char *name)
+{
+	for (size_t i = 0; i < verbs_len; i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	abort();
+}
+
+size_t acts_of(const struct verb *verb)
+{
+	size_t len = 0;
+
+	while (len < ACTS_MAX && verb->acts[len])
+		len++;
+	return len;
+}
+
+bool in_vain(const struct answer *answer)
+{
+	return answer->r == -ETIMEDOUT || (answer->r == -EBUSY && answer->reason == BN_REASON_BUSY);
+}
+
+bool left_open(const struct answer *answer)
+{
+	return answer->r < 0 && (answer->reason == BN_REASON_UNKNOWN_OUTCOME ||
+				 strstr(answer->message, "; the next call that changes") != NULL);
+}
+
+void verb_run(const struct verb *verb, uint32_t timeout_ms, bool by_state, unsigned int skip,
+	      struct answer answers[static ACTS_MAX])
+{
+	bn_ctx *ctx;
+
+	for (size_t i = 0; i < acts_of(verb); i++) {
+		struct answer *answer = &answers[i];
+
+		if (skip & 1u << i)
+			continue;
+		memset(answer, 0, sizeof(*answer));
+		ctx = context_new(timeout_ms, by_state);
+		answer->r = verb->acts[i](ctx, answer->text);
+		if (answer->r < 0) {
+			answer->reason = bn_error_reason(ctx);
+			snprintf(answer->message, sizeof(answer->message), "%s",
+				 bn_error_message(ctx));
+		}
+		bn_ctx_free(ctx);
+	}
+}
+
 /* ---- what is there when a verb begins ---- */
 
-const char *const world_names[WORLDS] = { "empty", "bare", "full", "flushed", "lost" };
+const char *const world_names[WORLDS] = { "empty", "bare", "full", "flushed", "lost", "joined" };
 
 /* In one context, for it is done often. */
 static int do_verbs(const char *const *names)
@@ -158,6 +210,8 @@ int world_build(enum world world)
 	static const char *const bare[] = { "create", NULL };
 	static const char *const full[] = { "create",    "create-spare",  "attach-web",
 					    "attach-db", "publish-range", NULL };
+	static const char *const joined[] = { "create",       "create-spare",  "create-side",
+					      "attach-first", "attach-second", NULL };
 
 	switch (world) {
 	case WORLD_EMPTY:
@@ -171,6 +225,8 @@ int world_build(enum world world)
 		return do_verbs(full) < 0 ? -1 : flush_rules();
 	case WORLD_LOST:
 		return do_verbs(full) < 0 ? -1 : build_lost();
+	case WORLD_JOINED:
+		return do_verbs(joined);
 	}
 	return -1;
 }
@@ -198,7 +254,10 @@ static bool same_part(const char *a, const char *b, const char *prefix)
 static int remove_added(bn_ctx *ctx, const char *seen)
 {
 	static const char *const networks[] = { "back", "bridge", "adopted" };
-	static const char *const endpoints[] = { "new", "served", "found" };
+	static const char *const endpoints[][2] = {
+		{ "front", "new" },  { "front", "served" }, { "front", "found" },
+		{ "side", "extra" }, { "side", "better" },
+	};
 	char row[64];
 	int r = 0;
 
@@ -208,10 +267,39 @@ static int remove_added(bn_ctx *ctx, const char *seen)
 			r = bn_network_delete(ctx, networks[i], BN_DELETE_ENDPOINTS);
 	}
 	for (size_t i = 0; i < sizeof(endpoints) / sizeof(*endpoints) && r == 0; i++) {
-		snprintf(row, sizeof(row), "row endpoint|front|%s|", endpoints[i]);
+		snprintf(row, sizeof(row), "row endpoint|%s|%s|", endpoints[i][0], endpoints[i][1]);
 		if (strstr(seen, row))
-			r = bn_endpoint_detach(ctx, "front", endpoints[i], 0);
+			r = bn_endpoint_detach(ctx, endpoints[i][0], endpoints[i][1], 0);
 	}
+	return r;
+}
+
+static int put_back_web(bn_ctx *ctx, const char *network, const char *const *attach,
+			const char *seen, const char *prepared)
+{
+	char row[64];
+	int r;
+
+	snprintf(row, sizeof(row), "row endpoint|%s|web|", network);
+	if (same_part(seen, prepared, row) && same_part(seen, prepared, "row port|web|"))
+		return 0;
+	r = bn_endpoint_detach(ctx, network, "web", BN_DETACH_MISSING_OK);
+	return r < 0 ? r : do_verbs(attach);
+}
+
+static int put_back_joined(bn_ctx *ctx, const char *seen, const char *prepared)
+{
+	static const char *const spare[] = { "create-spare", NULL };
+	static const char *const first[] = { "attach-first", NULL };
+	static const char *const second[] = { "attach-second", NULL };
+	int r = 0;
+
+	if (!same_part(seen, prepared, "row network|spare|"))
+		r = do_verbs(spare);
+	if (r == 0)
+		r = put_back_web(ctx, "front", first, seen, prepared);
+	if (r == 0)
+		r = put_back_web(ctx, "spare", second, seen, prepared);
 	return r;
 }
 
@@ -224,12 +312,8 @@ static int put_back(bn_ctx *ctx, enum world world, const char *seen, const char 
 
 	if (!same_part(seen, prepared, "row network|spare|"))
 		r = do_verbs(spare);
-	if (r == 0 && (!same_part(seen, prepared, "row endpoint|front|web|") ||
-		       !same_part(seen, prepared, "row port|web|"))) {
-		r = bn_endpoint_detach(ctx, "front", "web", BN_DETACH_MISSING_OK);
-		if (r == 0)
-			r = do_verbs(web);
-	}
+	if (r == 0)
+		r = put_back_web(ctx, "front", web, seen, prepared);
 	if (r == 0 && !same_part(seen, prepared, "row endpoint|front|db|"))
 		r = do_verbs(db);
 	if (r == 0 && world == WORLD_LOST &&
@@ -258,7 +342,9 @@ int world_restore(enum world world, const char *seen, const char *prepared)
 		r = -1;
 	if (r == 0)
 		r = remove_added(ctx, seen);
-	if (r == 0 && world != WORLD_BARE)
+	if (r == 0 && world == WORLD_JOINED)
+		r = put_back_joined(ctx, seen, prepared);
+	else if (r == 0 && world != WORLD_BARE)
 		r = put_back(ctx, world, seen, prepared);
 	bn_ctx_free(ctx);
 	if (r < 0)
@@ -270,7 +356,7 @@ int world_restore(enum world world, const char *seen, const char *prepared)
 
 int world_clear(char *what, size_t size)
 {
-	static const char *const names[] = { "front", "back", "spare", "bridge", "adopted" };
+	static const char *const names[] = { "front", "back", "spare", "side", "bridge", "adopted" };
 	static char seen[SEEN_MAX];
 	bn_ctx *ctx = context_new(PATIENCE_MS, true);
 	int r = 0;

@@ -65,6 +65,10 @@ void forwarding_restore(const char *seen);
 /* How many lines only one of them has; the first of those are written to text. */
 size_t differences(const char *before, const char *after, char *text, size_t size);
 
+/* But for the rules and tables by which answers leave a sandbox: those of endpoints that are gone may
+ * stay until the next change in it, when there was no time for them. */
+bool same_but_sources(const char *a, const char *b);
+
 /* ---- what is there when a verb begins ---- */
 
 enum world {
@@ -73,6 +77,7 @@ enum world {
 	WORLD_FULL,    /* and endpoints web, with ports, and db; network spare */
 	WORLD_FLUSHED, /* WORLD_FULL, and somebody has flushed all rules */
 	WORLD_LOST,    /* WORLD_FULL, and endpoint lost, with a port, whose namespace is gone */
+	WORLD_JOINED, /* networks front, spare and side; endpoint web is on the first two, in one namespace */
 	WORLDS,
 };
 extern const char *const world_names[WORLDS];

@@ -10,10 +10,9 @@
 /* ---- networks ---- */
 
 static const char *const subnets[][2] = {
-	{ "172.30.0.0/24", "fd00:30::/64" },
-	{ "172.31.0.0/24", "fd00:31::/64" },
-	{ "172.29.0.0/24", "fd00:29::/64" },
-	{ "172.28.0.0/24", "fd00:28::/64" },
+	{ "172.30.0.0/24", "fd00:30::/64" }, { "172.31.0.0/24", "fd00:31::/64" },
+	{ "172.29.0.0/24", "fd00:29::/64" }, { "172.28.0.0/24", "fd00:28::/64" },
+	{ "172.27.0.0/24", "fd00:27::/64" },
 };
 
 static void describe_network(const bn_network *network, char text[static ANSWER_MAX])
@@ -63,6 +62,11 @@ static int create_back(bn_ctx *ctx, char text[static ANSWER_MAX])
 static int create_spare(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
 	return create_network(ctx, text, "spare", "spare0", subnets[2], 0);
+}
+
+static int create_side(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return create_network(ctx, text, "side", "side0", subnets[4], 0);
 }
 
 /* The subnet of another. */
@@ -117,6 +121,12 @@ static int delete_spare(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return bn_network_delete(ctx, "spare", 0);
 }
 
+static int delete_spare_all(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_network_delete(ctx, "spare", BN_DELETE_ENDPOINTS);
+}
+
 /* ---- endpoints ---- */
 
 struct wanted {
@@ -124,19 +134,22 @@ struct wanted {
 	size_t sandbox;
 	const char *ipv4, *ipv6; /* NULL: any */
 	const char *ports[3];
+	int priority; /* of its default route */
+	uint32_t flags;
 };
 
 static void describe_endpoint(const bn_endpoint *endpoint, char text[static ANSWER_MAX])
 {
 	size_t len = strlen(text);
 
-	snprintf(text + len, ANSWER_MAX - len, "%s %s %s %s %s %s %zu ports; ",
+	snprintf(text + len, ANSWER_MAX - len, "%s %s %s %s %s %s %zu ports, metric %u; ",
 		 bn_endpoint_network(endpoint), bn_endpoint_id(endpoint),
 		 bn_endpoint_state(endpoint), bn_endpoint_interface_name(endpoint),
 		 bn_endpoint_address_at(endpoint, 0),
 		 bn_endpoint_address_count(endpoint) > 1 ? bn_endpoint_address_at(endpoint, 1) :
 							   "-",
-		 bn_port_list_len(bn_endpoint_ports(endpoint)));
+		 bn_port_list_len(bn_endpoint_ports(endpoint)),
+		 bn_endpoint_route_metric_at(endpoint, 0));
 }
 
 static void add_ports(bn_endpoint_spec *spec, const struct wanted *wanted)
@@ -167,7 +180,8 @@ static int attach_endpoint(bn_ctx *ctx, char text[static ANSWER_MAX], const stru
 	if (wanted->ipv6 && setting.family != FAMILY_IPV4)
 		bn_endpoint_spec_add_address(spec, wanted->ipv6);
 	add_ports(spec, wanted);
-	r = bn_endpoint_attach(ctx, spec, 0, &endpoint);
+	bn_endpoint_spec_set_gateway_priority(spec, wanted->priority);
+	r = bn_endpoint_attach(ctx, spec, wanted->flags, &endpoint);
 	if (r == 0)
 		describe_endpoint(endpoint, text);
 	bn_endpoint_free(endpoint);
@@ -248,6 +262,58 @@ static int attach_bridge(bn_ctx *ctx, char text[static ANSWER_MAX])
 	static const struct wanted wanted = { "bridge", "web", 0, NULL, NULL, { "7000:70" } };
 
 	return attach_endpoint(ctx, text, &wanted);
+}
+
+/* In one sandbox: two that are there, and two that come, on one network so that there are no more. */
+
+static int attach_first(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"front", "web", 0, "172.30.0.12", "fd00:30::12", { "8799:1337" }, 2, 0,
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int attach_second(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"spare", "web", 0, "172.29.0.12", "fd00:29::12", { "8900:90" }, 1, 0,
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int attach_better(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"side",        "better",      0, "172.27.0.20",
+		"fd00:27::20", { "8270:27" }, 5, BN_ATTACH_SAME_NETWORK,
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int attach_extra(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"side",        "extra",       0,  "172.27.0.21",
+		"fd00:27::21", { "8271:27" }, -1, BN_ATTACH_SAME_NETWORK,
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int detach_extra(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_endpoint_detach(ctx, "side", "extra", 0);
+}
+
+static int detach_second(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_endpoint_detach(ctx, "spare", "web", 0);
 }
 
 static int detach(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -431,12 +497,14 @@ static int list_rules(bn_ctx *ctx, char text[static ANSWER_MAX])
 #define FULL IN(WORLD_FULL)
 #define FLUSHED IN(WORLD_FLUSHED)
 #define LOST IN(WORLD_LOST)
+#define JOINED IN(WORLD_JOINED)
 
 const struct verb verbs[] = {
 	{ "create", { create }, EMPTY | BARE, EMPTY },
 	{ "create-back", { create_back }, EMPTY | BARE | FULL | FLUSHED | LOST, FLUSHED | FULL },
 	{ "create-same-subnet", { create_same }, EMPTY | BARE, 0 },
 	{ "create-spare", { create_spare }, 0, 0 },
+	{ "create-side", { create_side }, 0, 0 },
 	{ "create-existing-ok", { create_existing_ok }, EMPTY | BARE | FULL, 0 },
 	{ "create-adopting", { create_adopting }, EMPTY | BARE, EMPTY },
 	{ "get-network", { get_network }, EMPTY | BARE | FULL, 0 },
@@ -445,23 +513,30 @@ const struct verb verbs[] = {
 	{ "attach-bridge", { attach_bridge }, EMPTY | BARE | FULL, EMPTY | FULL },
 	{ "attach-web", { attach_web }, 0, 0 },
 	{ "attach-db", { attach_db }, 0, 0 },
-	{ "detach", { detach }, FULL | FLUSHED, FULL | FLUSHED },
+	{ "attach-first", { attach_first }, 0, 0 },
+	{ "attach-second", { attach_second }, 0, 0 },
+	{ "attach-better", { attach_better }, JOINED, JOINED },
+	{ "attach-extra", { attach_extra }, JOINED, 0 },
+	{ "visit", { attach_extra, detach_extra }, 0, 0 },
+	{ "detach", { detach }, FULL | FLUSHED | JOINED, FULL | FLUSHED | JOINED },
+	{ "detach-second", { detach_second }, JOINED, JOINED },
 	{ "detach-db", { detach_db }, FLUSHED, 0 },
 	{ "attach-lost", { attach_lost }, 0, 0 },
 	{ "attach-instead", { attach_instead }, LOST, 0 },
 	{ "detach-lost", { detach_lost }, LOST, 0 },
-	{ "collect", { collect }, FULL | LOST, LOST },
-	{ "detach-quick", { detach_quick }, FULL, FULL },
+	{ "collect", { collect }, FULL | LOST | JOINED, LOST },
+	{ "detach-quick", { detach_quick }, FULL | JOINED, FULL | JOINED },
 	{ "detach-several", { detach_both }, FULL, FULL },
 	{ "detach-delete-empty", { detach_last }, BARE | FULL, FULL },
-	{ "detach-and-attach", { detach, attach_moved }, FULL, 0 },
-	{ "publish", { publish }, FULL | FLUSHED, FULL },
+	{ "detach-and-attach", { detach, attach_moved }, FULL | JOINED, 0 },
+	{ "publish", { publish }, FULL | FLUSHED | JOINED, FULL },
 	{ "publish-pick", { publish_pick }, FULL, FULL },
 	{ "publish-range", { publish_range }, 0, 0 },
 	{ "unpublish", { unpublish }, FULL | FLUSHED, FULL | FLUSHED },
 	{ "delete", { delete_front }, BARE, BARE },
 	{ "delete-missing-ok", { delete_missing_ok }, BARE, 0 },
 	{ "delete-spare", { delete_spare }, FULL | FLUSHED, FULL },
+	{ "delete-spare-endpoints", { delete_spare_all }, JOINED, JOINED },
 	{ "delete-endpoints", { delete_all }, BARE | FULL | FLUSHED | LOST, FULL | BARE },
 	{ "delete-and-create", { delete_all, create, attach_web }, BARE | FULL, 0 },
 	{ "switch", { move }, BARE | FULL | LOST, FULL },
@@ -470,9 +545,11 @@ const struct verb verbs[] = {
 	{ "create-back-fails", { create_back }, EMPTY | BARE | FULL, 0, "settle", -EIO },
 	{ "create-adopting-fails", { create_adopting }, EMPTY | BARE, 0, "settle", -EIO },
 	{ "attach-ports-fails", { attach_ports }, FULL | FLUSHED, 0, "settle", -EIO },
+	{ "attach-better-fails", { attach_better }, JOINED, 0, "settle", -EIO },
 	{ "attach-bridge-fails", { attach_bridge }, EMPTY | FULL, 0, "settle", -EIO },
 	{ "publish-fails", { publish }, FULL | FLUSHED, 0, "settle", -EIO },
 	{ "detach-retried", { detach }, FULL, 0, "finish", 0 },
+	{ "detach-second-retried", { detach_second }, JOINED, 0, "finish", 0 },
 	{ "unpublish-retried", { unpublish }, FULL, 0, "finish", 0 },
 	{ "collect-retried", { collect }, LOST, 0, "finish", 0 },
 	{ "delete-retried", { delete_all }, BARE | FULL, 0, "finish", 0 },
@@ -483,53 +560,3 @@ const struct verb verbs[] = {
 	{ "list-rules", { list_rules }, EMPTY | BARE | FULL | FLUSHED, 0 },
 };
 const size_t verbs_len = sizeof(verbs) / sizeof(*verbs);
-
-const struct verb *verb_find(const char *name)
-{
-	for (size_t i = 0; i < verbs_len; i++)
-		if (strcmp(verbs[i].name, name) == 0)
-			return &verbs[i];
-	abort();
-}
-
-size_t acts_of(const struct verb *verb)
-{
-	size_t len = 0;
-
-	while (len < ACTS_MAX && verb->acts[len])
-		len++;
-	return len;
-}
-
-bool in_vain(const struct answer *answer)
-{
-	return answer->r == -ETIMEDOUT || (answer->r == -EBUSY && answer->reason == BN_REASON_BUSY);
-}
-
-bool left_open(const struct answer *answer)
-{
-	return answer->r < 0 && (answer->reason == BN_REASON_UNKNOWN_OUTCOME ||
-				 strstr(answer->message, "; the next call that changes") != NULL);
-}
-
-void verb_run(const struct verb *verb, uint32_t timeout_ms, bool by_state, unsigned int skip,
-	      struct answer answers[static ACTS_MAX])
-{
-	bn_ctx *ctx;
-
-	for (size_t i = 0; i < acts_of(verb); i++) {
-		struct answer *answer = &answers[i];
-
-		if (skip & 1u << i)
-			continue;
-		memset(answer, 0, sizeof(*answer));
-		ctx = context_new(timeout_ms, by_state);
-		answer->r = verb->acts[i](ctx, answer->text);
-		if (answer->r < 0) {
-			answer->reason = bn_error_reason(ctx);
-			snprintf(answer->message, sizeof(answer->message), "%s",
-				 bn_error_message(ctx));
-		}
-		bn_ctx_free(ctx);
-	}
-}
