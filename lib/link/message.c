@@ -173,6 +173,10 @@ void rtnl_add_route(struct rtnl_batch *batch, int type, int flags, const struct 
 		.rtm_protocol = route->table ? PROTOCOL_OURS : RTPROT_STATIC,
 		.rtm_scope = RT_SCOPE_UNIVERSE,
 		.rtm_type = RTN_UNICAST,
+		/* For another table than main, IPv6 looks the gateway up as packets are routed: in
+		 * vain when ignore_routes_with_linkdown is set, and the kernel has not noticed the
+		 * carrier yet. */
+		.rtm_flags = route->table ? RTNH_F_ONLINK : 0,
 	};
 
 	rtnl_add(batch, type, flags, &header, sizeof(header));
