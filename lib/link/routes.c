@@ -258,8 +258,8 @@ static bool is_live(const struct link_handle *inside, uint32_t index)
 	       ioctl(inside->fd, SIOCGIFFLAGS, &request) == 0 && request.ifr_flags & IFF_RUNNING;
 }
 
-/* It is of an address that we know of, or of a link that has gone. Others are those of another state,
- * which knows as little of ours. */
+/* It is of an address that we know of, or of a link that has gone. Others are those of another
+ * state, which knows as little of ours. */
 static bool is_ours_to_remove(const struct link_handle *inside, const source_vector *sources,
 			      const struct rtnl_rule *rule)
 {
@@ -287,8 +287,8 @@ static int rules_to_go(const struct link_handle *inside, const source_vector *so
 	return 0;
 }
 
-/* Of rules that are to go, which are what is known of them; and the default routes of interfaces
- * that are cut off. Those of links that have gone have gone with them. */
+/* Of rules that are to go; and the default routes of interfaces that are cut off. Those of links that
+ * have gone have gone with them. */
 static int empty_tables(struct link_handle *inside, int family, const rtnl_rule_vector *gone,
 			const source_vector *sources)
 {
@@ -330,8 +330,7 @@ static int sync_family(struct link_handle *inside, const source_vector *sources,
 		return 0;
 	if (r == 0)
 		r = rules_of(inside, sources, family, &wanted);
-	if (r == 0)
-		r = fill_tables(inside, sources, &wanted);
+	/* A rule is what is known of a table: it stands as long as there may be something in it. */
 	if (r == 0)
 		r = change_rules(inside, family, RTM_NEWRULE, &wanted, &found);
 	if (r == 0)

@@ -9,9 +9,9 @@
 #include "ops/context.h"
 
 /*
- * Of these endpoints of a sandbox, how what has their addresses is to leave: by the gateway of each,
- * except of the one that has the best default route, or is alone. network: that of the endpoints of
- * its name; others are looked up. May be NULL.
+ * Of these endpoints of a sandbox, how what has their addresses is to leave: by the gateway of
+ * each, except of the one that has the best default route, or is alone. network: that of the
+ * endpoints of its name; others are looked up. May be NULL.
  */
 int sources_choose(bn_ctx *ctx, const endpoint_vector *endpoints, const struct network *network,
 		   source_vector *ret_sources);
