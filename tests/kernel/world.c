@@ -274,16 +274,17 @@ static int remove_added(bn_ctx *ctx, const char *seen)
 	return r;
 }
 
-static int put_back_web(bn_ctx *ctx, const char *network, const char *const *attach,
-			const char *seen, const char *prepared)
+static int put_back_endpoint(bn_ctx *ctx, const char *network, const char *id,
+			     const char *const *attach, const char *seen, const char *prepared)
 {
-	char row[64];
+	char row[64], port[64];
 	int r;
 
-	snprintf(row, sizeof(row), "row endpoint|%s|web|", network);
-	if (same_part(seen, prepared, row) && same_part(seen, prepared, "row port|web|"))
+	snprintf(row, sizeof(row), "row endpoint|%s|%s|", network, id);
+	snprintf(port, sizeof(port), "row port|%s|", id);
+	if (same_part(seen, prepared, row) && same_part(seen, prepared, port))
 		return 0;
-	r = bn_endpoint_detach(ctx, network, "web", BN_DETACH_MISSING_OK);
+	r = bn_endpoint_detach(ctx, network, id, BN_DETACH_MISSING_OK);
 	return r < 0 ? r : do_verbs(attach);
 }
 
@@ -297,9 +298,9 @@ static int put_back_joined(bn_ctx *ctx, const char *seen, const char *prepared)
 	if (!same_part(seen, prepared, "row network|spare|"))
 		r = do_verbs(spare);
 	if (r == 0)
-		r = put_back_web(ctx, "front", first, seen, prepared);
+		r = put_back_endpoint(ctx, "front", "web", first, seen, prepared);
 	if (r == 0)
-		r = put_back_web(ctx, "spare", second, seen, prepared);
+		r = put_back_endpoint(ctx, "spare", "twin", second, seen, prepared);
 	return r;
 }
 
@@ -313,7 +314,7 @@ static int put_back(bn_ctx *ctx, enum world world, const char *seen, const char 
 	if (!same_part(seen, prepared, "row network|spare|"))
 		r = do_verbs(spare);
 	if (r == 0)
-		r = put_back_web(ctx, "front", web, seen, prepared);
+		r = put_back_endpoint(ctx, "front", "web", web, seen, prepared);
 	if (r == 0 && !same_part(seen, prepared, "row endpoint|front|db|"))
 		r = do_verbs(db);
 	if (r == 0 && world == WORLD_LOST &&

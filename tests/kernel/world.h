@@ -77,7 +77,7 @@ enum world {
 	WORLD_FULL,    /* and endpoints web, with ports, and db; network spare */
 	WORLD_FLUSHED, /* WORLD_FULL, and somebody has flushed all rules */
 	WORLD_LOST,    /* WORLD_FULL, and endpoint lost, with a port, whose namespace is gone */
-	WORLD_JOINED, /* networks front, spare and side; endpoint web is on the first two, in one namespace */
+	WORLD_JOINED,  /* web on network front and twin on spare, in one namespace; network side */
 	WORLDS,
 };
 extern const char *const world_names[WORLDS];

@@ -278,7 +278,7 @@ static int attach_first(bn_ctx *ctx, char text[static ANSWER_MAX])
 static int attach_second(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
 	static const struct wanted wanted = {
-		"spare", "web", 0, "172.29.0.12", "fd00:29::12", { "8900:90" }, 1, 0,
+		"spare", "twin", 0, "172.29.0.12", "fd00:29::12", { "8900:90" }, 1, 0,
 	};
 
 	return attach_endpoint(ctx, text, &wanted);
@@ -313,7 +313,7 @@ static int detach_extra(bn_ctx *ctx, char text[static ANSWER_MAX])
 static int detach_second(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
 	(void)text;
-	return bn_endpoint_detach(ctx, "spare", "web", 0);
+	return bn_endpoint_detach(ctx, "spare", "twin", 0);
 }
 
 static int detach(bn_ctx *ctx, char text[static ANSWER_MAX])
