@@ -287,8 +287,8 @@ static int rules_to_go(const struct link_handle *inside, const source_vector *so
 	return 0;
 }
 
-/* Of rules that are to go; and the default routes of interfaces that are cut off. Those of links that
- * have gone have gone with them. */
+/* Of rules that are to go; and the default routes of interfaces that are cut off. Those of links
+ * that have gone have gone with them. */
 static int empty_tables(struct link_handle *inside, int family, const rtnl_rule_vector *gone,
 			const source_vector *sources)
 {
@@ -333,6 +333,8 @@ static int sync_family(struct link_handle *inside, const source_vector *sources,
 	/* A rule is what is known of a table: it stands as long as there may be something in it. */
 	if (r == 0)
 		r = change_rules(inside, family, RTM_NEWRULE, &wanted, &found);
+	if (r == 0)
+		r = fill_tables(inside, sources, &wanted);
 	if (r == 0)
 		r = rules_to_go(inside, sources, &wanted, &found, &gone);
 	if (r == 0)
