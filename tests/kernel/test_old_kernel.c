@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A kernel that lacks something, played by a seccomp filter that refuses the calls for it; and a
- * machine that lacks a library. */
+/* A kernel that lacks something, played by a seccomp filter that refuses the calls for it, or by
+ * asking for what every kernel lacks; and a machine that lacks a library. */
 #include "../case.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fib_rules.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -16,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "bridgenet.h"
@@ -69,6 +74,23 @@ static int refuse_xtables(void)
 	return install(filter, sizeof(filter) / sizeof(*filter));
 }
 
+static bool without_rules;
+
+/* In place of libc's. While without_rules, who asks for the rules of routing asks for those of a
+ * family that has none: a kernel without policy routing gives the same answer for all families, but
+ * a filter does not see what is in a message. */
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	for (size_t i = 0; i < message->msg_iovlen && without_rules; i++) {
+		struct nlmsghdr *header = message->msg_iov[i].iov_base;
+
+		if (message->msg_iov[i].iov_len >= NLMSG_LENGTH(sizeof(struct fib_rule_hdr)) &&
+		    header->nlmsg_type == RTM_GETRULE)
+			((struct fib_rule_hdr *)NLMSG_DATA(header))->family = AF_UNIX;
+	}
+	return syscall(SYS_sendmsg, fd, message, flags);
+}
+
 /* From now on, for this process, the library is an empty file. */
 static int hide_library(const char *name)
 {
@@ -107,6 +129,64 @@ static int create_refused(const char *backend, const char *const *words)
 	bn_network_spec_free(spec);
 	bn_ctx_free(ctx);
 	return 0;
+}
+
+static int join_network(bn_ctx *ctx, const char *name, const char *subnet, int sandbox)
+{
+	bn_network_spec *network;
+	bn_endpoint_spec *endpoint;
+	int r;
+
+	if (bn_network_spec_new(name, &network) < 0 ||
+	    bn_network_spec_add_subnet(network, subnet) < 0 ||
+	    bn_endpoint_spec_new(name, "web", &endpoint) < 0 ||
+	    bn_endpoint_spec_set_sandbox_fd(endpoint, sandbox) < 0)
+		return 1;
+	r = bn_network_create(ctx, network, 0, NULL);
+	if (r == 0)
+		r = bn_endpoint_attach(ctx, endpoint, 0, NULL);
+	bn_endpoint_spec_free(endpoint);
+	bn_network_spec_free(network);
+	return r < 0;
+}
+
+static void count_warning(void *userdata, int level, const char *message)
+{
+	if (level > LOG_WARNING)
+		return;
+	fprintf(stderr, "%s\n", message);
+	++*(int *)userdata;
+}
+
+/* On a host of its own, a namespace is put on two networks, and taken off the first. */
+static int join_two(void)
+{
+	int host, sandbox, warnings = 0;
+	char directory[sizeof(state_dir) + 8];
+	bn_ctx *ctx;
+
+	snprintf(directory, sizeof(directory), "%s/two", state_dir);
+	if (unshare(CLONE_NEWNET) < 0 || (sandbox = open("/proc/self/ns/net", O_RDONLY)) < 0 ||
+	    unshare(CLONE_NEWNET) < 0 || (host = open("/proc/self/ns/net", O_RDONLY)) < 0 ||
+	    bn_ctx_new(0, &ctx) < 0 || bn_ctx_set_state_dir(ctx, directory) < 0 ||
+	    bn_ctx_set_log(ctx, count_warning, &warnings) < 0)
+		return 1;
+	without_rules = true;
+	if (join_network(ctx, "front", "10.81.0.0/24", sandbox) ||
+	    join_network(ctx, "back", "10.82.0.0/24", sandbox) ||
+	    setns(sandbox, CLONE_NEWNET) < 0 ||
+	    system("test $(ip rule | wc -l) = 3 && test $(ip route show default | wc -l) = 2") ||
+	    setns(host, CLONE_NEWNET) < 0 || bn_endpoint_detach(ctx, "front", "web", 0) < 0 ||
+	    setns(sandbox, CLONE_NEWNET) < 0 ||
+	    system("test \"$(ip route show default | cut -d ' ' -f 3)\" = 10.82.0.1") ||
+	    setns(host, CLONE_NEWNET) < 0 || bn_endpoint_detach(ctx, "back", "web", 0) < 0) {
+		fprintf(stderr, "%s\n", bn_error_message(ctx));
+		return 1;
+	}
+	bn_ctx_free(ctx);
+	close(sandbox);
+	close(host);
+	return warnings;
 }
 
 /* What the child could do goes with it; it must have left nothing of its own either. */
@@ -173,6 +253,18 @@ static void test_no_libip4tc(void **state)
 	wait_for(pid);
 }
 
+/* Endpoints do without the rules by which answers leave. */
+static void test_no_policy_routing(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	if (!pid)
+		_exit(join_two());
+	wait_for(pid);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -198,6 +290,7 @@ int main(void)
 		cmocka_unit_test(test_no_nf_tables),
 		cmocka_unit_test(test_no_xtables),
 		cmocka_unit_test(test_no_libip4tc),
+		cmocka_unit_test(test_no_policy_routing),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
