@@ -8,7 +8,7 @@ import oracle
 from frames import Sniffer
 from library import DETACH_QUICK
 from networks import NetworksTest, defaults, gateway, inside, subnet
-from topology import FAMILIES, for_each_backend
+from topology import FAMILIES, Bn, for_each_backend
 
 PROTOCOL = "178"
 FAR = {4: "198.51.100.9", 6: "2001:db8:99::9"}
@@ -347,6 +347,51 @@ class Rules(NetworksTest):
         self.host.run("ip", "netns", "attach", namespace.name, str(process.pid))
         self.join("one", namespace)
         self.check(namespace, 1)
+
+    def test_another_state_s_stay(self):
+        """A second host has endpoints in the same sandbox: neither takes the other's rules."""
+        other = Bn(self.net.endpoint("other"), self.net.state + "/other", self.backend)
+        for number in (4, 5):
+            other("network", "create", f"n{number}", "--subnet", subnet(number, 4), "--subnet",
+                  subnet(number, 6))
+        namespace = self.attach("one", "c1")
+        self.join("two", namespace)
+
+        def seen():
+            return [(ours(namespace, family), tables(namespace, family)) for family in FAMILIES]
+
+        def gateways():
+            return [sorted(via for via, _ in tables(namespace, family).values())
+                    for family in FAMILIES]
+
+        def both(*numbers):
+            return [sorted(gateway(number, family) for number in numbers) for family in FAMILIES]
+
+        before = seen()
+        for name, wanted in (("n4", both(2)), ("n5", both(2, 5))):
+            other("attach", name, "e", "--netns", namespace.path)
+            self.assertEqual(wanted, gateways())
+        self.join("three", namespace)
+        self.assertEqual(both(2, 3, 5), gateways())
+        self.bn("detach", "three", "c1")
+        self.assertEqual(both(2, 5), gateways())
+        for name in ("n5", "n4"):
+            other("detach", name, "e")
+            self.assertEqual(before, seen())
+        # and the other way round, to the last rule of each
+        for name in ("n4", "n5"):
+            other("attach", name, "e", "--netns", namespace.path)
+        self.bn("detach", "two", "c1")
+        self.bn("detach", "one", "c1")
+        self.assertEqual(both(5), gateways())
+        for family in FAMILIES:
+            self.assertEqual(["main"], [table for _, source, table, _ in ours(namespace, family)
+                                        if source == "all"])
+        for name in ("n5", "n4"):
+            other("detach", name, "e")
+        self.check(namespace)
+        for name in ("n5", "n4"):
+            other("network", "rm", name)
 
     def test_the_users_come_first(self):
         """A rule without a priority stands before ours, and all of the user's stay."""
