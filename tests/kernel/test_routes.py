@@ -368,6 +368,20 @@ class Promoted(NetworksTest):
             library.detach("three", "c1", flags=DETACH_QUICK)
             self.carrier_gone(namespace)
 
+    def test_quick_detach_beside_a_sibling(self):
+        """Nothing goes by way of a cut interface, and the number that it had is free at once."""
+        library = self.library()
+        namespace = self.net.endpoint("c1")
+        library.attach("one", "c1", namespace)
+        seen = []
+        for _ in range(12):
+            library.attach("two", "c1", namespace, priority=1)
+            seen.append(self.metrics(namespace))
+            library.detach("two", "c1", flags=DETACH_QUICK)
+            for family in FAMILIES:
+                self.assertEqual([(100, gateway(1, family), "eth0")], defaults(namespace, family))
+        self.assertEqual(seen[:1] * 12, seen)
+
     def living(self, namespace):
         """Gateways by interfaces that are not cut, the best first."""
         links = namespace.links()
