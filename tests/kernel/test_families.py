@@ -219,6 +219,18 @@ class ReadOnly(FamiliesTest):
             self.assertEqual("0", self.ipv6(namespace, "disable_ipv6"))
             self.assert_udp(namespace, "172.31.1.1", 6001, server)
 
+    def test_left_with_ipv6(self):
+        """Of all that can't be written, what is said is that it listens to routers."""
+        # what is made later is not in the library's mounts
+        namespaces = {name: self.net.endpoint(name) for name in ("dual", "six")}
+        library = self.library(options=LEAVE)
+        for name, namespace in namespaces.items():
+            said = about_ipv6(library.attach(name, name, namespace)["log"])
+            self.assertEqual(1, len(said), said)
+            self.assertIn(f"endpoint {name}", said[0])
+            self.assertIn("/eth0/accept_ra", said[0])
+            self.assertEqual("1", self.ipv6(namespace, "accept_ra"))
+
     def test_option_by_words(self):
         namespace = self.net.endpoint("c1")
         self.host.run(*READ_ONLY, *self.bn.argv("--sandbox-ipv6", "leave", "attach", "four", "c1",
