@@ -421,34 +421,50 @@ size_t differences(const char *before, const char *after, char *text, size_t siz
 	return len;
 }
 
-/* Of what answers leave by. */
-static bool is_by_source(const char *line)
+static bool has_text(const char *line, const char *text)
 {
-	size_t len = strcspn(line, "\n");
-	const char *table = strstr(line, " in that-of-");
+	const char *at = strstr(line, text);
 
-	return line[0] == 's' && line[1] >= '0' && line[1] <= '9' &&
-	       (strncmp(line + 2, " rule ", 6) == 0 || (table && table < line + len));
+	return at && at < line + strcspn(line, "\n");
 }
 
-static const char *skip_by_source(const char *lines)
+/* Of a sandbox: a default route, or a rule that says which one. */
+static bool is_by_source(const char *line, bool rules)
 {
-	while (is_by_source(lines))
+	if (line[0] != 's' || line[1] < '0' || line[1] > '9')
+		return false;
+	return (rules && strncmp(line + 2, " rule ", 6) == 0) ||
+	       has_text(line, " to 0.0.0.0/0 by ") || has_text(line, " to ::/0 by ");
+}
+
+static const char *skip_by_source(const char *lines, bool rules)
+{
+	while (is_by_source(lines, rules))
 		lines += strcspn(lines, "\n") + 1;
 	return lines;
 }
 
-bool same_but_sources(const char *a, const char *b)
+static bool same_but(const char *a, const char *b, bool rules)
 {
 	for (;;) {
 		size_t len;
 
-		a = skip_by_source(a);
-		b = skip_by_source(b);
+		a = skip_by_source(a, rules);
+		b = skip_by_source(b, rules);
 		len = strcspn(a, "\n") + (*a != '\0');
 		if (!*a || !*b || strncmp(a, b, len) != 0)
 			return !*a && !*b;
 		a += len;
 		b += len;
 	}
+}
+
+bool same_but_sources(const char *a, const char *b)
+{
+	return same_but(a, b, true);
+}
+
+bool same_but_defaults(const char *a, const char *b)
+{
+	return same_but(a, b, false);
 }

@@ -161,7 +161,9 @@ enum standing trial_visit(char what[static WHAT_MAX])
 	if (!same_but_sources(seen, after) && !same_but_sources(seen, finished))
 		return STANDS_BETWEEN;
 	verb_run(verb_find("visit"), 20000, true, 0, answers);
-	return trial_look(what);
+	if (trial_look(what) == STANDS_BETWEEN && !(links_stay && same_but_defaults(seen, after)))
+		return STANDS_BETWEEN;
+	return STANDS_AFTER;
 }
 
 int trial_again(const struct trial *trial, char what[static WHAT_MAX])

@@ -65,9 +65,11 @@ void forwarding_restore(const char *seen);
 /* How many lines only one of them has; the first of those are written to text. */
 size_t differences(const char *before, const char *after, char *text, size_t size);
 
-/* But for the rules and tables by which answers leave a sandbox: those of endpoints that are gone may
- * stay until the next change in it, when there was no time for them. */
+/* But for the default routes of sandboxes, and the rules that say which one: those of endpoints that are
+ * gone may stay until the next change in the sandbox, when there was no time for them. */
 bool same_but_sources(const char *a, const char *b);
+/* That of an interface that is cut off is passed over, and may stay as long as the interface. */
+bool same_but_defaults(const char *a, const char *b);
 
 /* ---- what is there when a verb begins ---- */
 
