@@ -5,19 +5,22 @@
 #include <stdio.h>
 
 #define ALONE 100 /* of priority 0 */
-#define GAP 5     /* between different priorities, where there is room: others may come between */
+#define GAP 4     /* between different priorities, where there is room: others may come between */
 #define BELOW_MAX 1000000
 
 #define METRIC_END ((uint64_t)UINT32_MAX + 1)
 
-/* Numbers never change, so there is room between those that are likely. */
+/* Numbers never change, so there is room between those that are likely: a gap for each priority up
+ * to 16, and then for each that is four times as high. */
 static uint64_t preferred(int priority)
 {
-	int64_t above = priority;
+	int64_t above = priority, gaps = above < 16 ? above : 16;
 
-	if (above > 0)
-		return (uint64_t)(ALONE - GAP * (above < 10 ? above : 10));
-	return (uint64_t)(ALONE - ALONE * (above > -BELOW_MAX ? above : -BELOW_MAX));
+	if (above <= 0)
+		return (uint64_t)(ALONE - ALONE * (above > -BELOW_MAX ? above : -BELOW_MAX));
+	for (int64_t limit = 16; limit < above && gaps < ALONE / GAP - 1; limit *= 4)
+		gaps++;
+	return (uint64_t)(ALONE - GAP * gaps);
 }
 
 static bool is_taken(const endpoint_vector *siblings, uint64_t metric)

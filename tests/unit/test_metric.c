@@ -97,6 +97,33 @@ static void test_any_order_of_priorities(void **state)
 	}
 }
 
+/* In any order. */
+static void test_likely_priorities(void **state)
+{
+	int priorities[] = { 0,  1,  2,  3,  4,  5,  6,   7,   8,   9,    10,
+			     11, 12, 13, 14, 15, 20, 100, 200, 500, 1000, 10000 };
+
+	(void)state;
+	for (unsigned int seed = 1; seed <= 500; seed++) {
+		srand(seed);
+		siblings.len = 0;
+		for (size_t i = ARRAY_SIZE(priorities) - 1; i > 0; i--) {
+			size_t j = (size_t)rand() % (i + 1);
+			int priority = priorities[i];
+
+			priorities[i] = priorities[j];
+			priorities[j] = priority;
+		}
+		for (size_t i = 0; i < ARRAY_SIZE(priorities); i++) {
+			uint32_t metric = choose(priorities[i], 0);
+
+			if (!metric)
+				fail_msg("seed %u: %s", seed, error.message);
+			add(priorities[i], metric);
+		}
+	}
+}
+
 static void test_room_is_used_up(void **state)
 {
 	uint32_t metric;
@@ -167,6 +194,7 @@ int main(void)
 		TEST(test_alone),
 		TEST(test_order_of_attaching),
 		TEST(test_any_order_of_priorities),
+		TEST(test_likely_priorities),
 		TEST(test_room_is_used_up),
 		TEST(test_between_two),
 		TEST(test_asked),
