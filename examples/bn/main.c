@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 #include "bn.h"
 
@@ -114,6 +115,13 @@ static void collect(struct cli *cli, enum collect when)
 		bn_endpoints_collect(cli->ctx, NULL, 0, NULL);
 }
 
+static void print_log(void *userdata, int level, const char *text)
+{
+	(void)userdata;
+	if (level <= LOG_WARNING)
+		fprintf(stderr, "bn: %s\n", text);
+}
+
 int cli_open(struct cli *cli)
 {
 	int r = bn_ctx_new(0, &cli->ctx);
@@ -126,6 +134,9 @@ int cli_open(struct cli *cli)
 		r = bn_ctx_set_option(cli->ctx, "state.take-over", cli->take_over);
 	if (r >= 0 && cli->sandbox_ipv6)
 		r = bn_ctx_set_option(cli->ctx, "sandbox-ipv6", cli->sandbox_ipv6);
+	/* what is left as it is, is to be known */
+	if (r >= 0 && cli->sandbox_ipv6)
+		r = bn_ctx_set_log(cli->ctx, print_log, NULL);
 	if (r < 0)
 		return cli_fail(cli, r);
 	collect(cli, COLLECT_BEFORE);

@@ -237,6 +237,14 @@ class ReadOnly(FamiliesTest):
                                                 "--netns", namespace.path))
         self.assertIn("eth0", namespace.links())
 
+    def test_bn_says_what_it_leaves(self):
+        namespace = self.net.endpoint("c1")
+        result = self.host.run(*READ_ONLY, *self.bn.argv("--sandbox-ipv6", "leave", "attach",
+                                                         "four", "c1", "--netns",
+                                                         namespace.path), check=False)
+        self.assertEqual(0, result.returncode, result.stderr)
+        self.assertTrue(about_ipv6([result.stderr]), result.stderr)
+
     def test_option_where_it_can_be_written(self):
         """It is turned off where that can be done, and nothing said."""
         library = Library(self.net, self.backend, options=LEAVE)
