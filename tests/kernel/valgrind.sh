@@ -50,7 +50,7 @@ check valgrind-legacy-unpublish bn 0 unpublish blue one -p 127.0.0.1:8081:80
 check valgrind-exec bn 0 exec blue one -- true
 check valgrind-collect bn 0 collect
 check valgrind-refuse-collect bn 1 collect red
-check valgrind-refuse-exec bn 1 exec blue three -- true
+check valgrind-refuse-exec bn 125 exec blue three -- true
 check valgrind-refuse-network bn 1 network create blue
 check valgrind-refuse-overlap bn 1 network create red --subnet 172.30.0.128/25
 check valgrind-refuse-attach bn 1 attach blue one --netns /run/netns/two
