@@ -7,6 +7,7 @@
 #include "link/private.h"
 
 #define LOOPBACK_INDEX 1 /* the kernel gives it to lo in every namespace */
+#define FIRST_INDEX 2    /* and this to the first interface that is made there, and to no other */
 
 /* May the link be told about IPv6? A kernel, or a link, without it refuses the attribute. */
 static bool knows_ipv6(const struct link_handle *handle, const struct endpoint *endpoint)
@@ -263,8 +264,9 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 	r = address_interface(inside, config, index, passed, error);
 	if (r == 0)
 		r = add_static_routes(inside, endpoint, index, passed, error);
-	/* Before the route that may be a better one than what the others use. */
-	if (r == 0)
+	/* Before the route that may be a better one than what the others use. Where there never was
+	 * another interface, nobody can have left rules. */
+	if (r == 0 && index != FIRST_INDEX)
 		r = routes_sync_sources(inside, config->sources, error);
 	if (r == 0)
 		r = routes_add_default(inside, config, index, passed, metric, error);
