@@ -76,7 +76,7 @@ static void put_hairpin(struct rtnl_batch *batch)
 static int name_taken_error(struct link_handle *handle, const struct sandbox *sandbox,
 			    const struct endpoint *endpoint, struct error *error)
 {
-	if (rtnl_link_index(handle, endpoint->host_interface))
+	if (link_is_known(handle, endpoint->host_interface))
 		return error_set(error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
 				 "the host has an interface %s already, which endpoint %s needs; "
 				 "delete it",

@@ -38,6 +38,10 @@ const char *sandbox_name(const struct sandbox *sandbox);
 int sandbox_reopen(const struct endpoint *endpoint, struct sandbox *ret_sandbox,
 		   struct error *error);
 void sandbox_close(struct sandbox *sandbox);
+/* What an endpoint was attached to, without a descriptor. */
+struct sandbox sandbox_of(const struct endpoint *endpoint);
+/* An older kernel may have no cookie for one of the two, or an older version of the library. */
+bool sandbox_is_same(const struct sandbox *a, const struct sandbox *b);
 /* Which namespace the calling thread is in. */
 int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *error);
 uint64_t sandbox_current_cookie(void);

@@ -69,8 +69,6 @@ int sandbox_link_open(const struct sandbox *sandbox, const struct deadline *dead
 
 /* Whether it is a network namespace, and which; `name`: for a sentence. */
 int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, struct error *error);
-/* An older kernel may have no cookie for one of the two, or an older version of the library. */
-bool sandbox_is_same(const struct sandbox *a, const struct sandbox *b);
 /* Of a socket that is made there, for kernels that don't say it of the descriptor; 0: not known. */
 uint64_t sandbox_cookie_inside(int fd);
 
@@ -93,8 +91,6 @@ void announcer_begin(struct link_announcer *announcer, const struct endpoint *en
 
 /* ---- search.c ---- */
 
-/* What an endpoint was attached to, without a descriptor. */
-struct sandbox sandbox_of(const struct endpoint *endpoint);
 /* From Linux 6.18 on, whoever has it: a namespace that only an open descriptor keeps, too. */
 int sandbox_open_number(const struct sandbox *wanted, struct sandbox *ret_sandbox);
 

@@ -67,10 +67,11 @@ int siblings_mark(bn_ctx *ctx, const struct operation *operation, const struct e
 
 /* ---- those that stay ---- */
 
-static bool is_same_sandbox(const struct endpoint *a, const struct endpoint *b)
+static bool are_siblings(const struct endpoint *a, const struct endpoint *b)
 {
-	return a->sandbox_inode == b->sandbox_inode && a->sandbox_device == b->sandbox_device &&
-	       a->sandbox_cookie == b->sandbox_cookie;
+	const struct sandbox one = sandbox_of(a), other = sandbox_of(b);
+
+	return sandbox_is_same(&one, &other);
 }
 
 /* The sandbox has a path by one that knows one. */
@@ -94,7 +95,7 @@ static int add_gone(bn_ctx *ctx, const endpoint_vector *gone, const struct endpo
 		for_each_family(family) {
 			const struct addr any = { .family = family };
 
-			if (is_same_sandbox(&gone->items[i], of) &&
+			if (are_siblings(&gone->items[i], of) &&
 			    endpoint_prefix(&gone->items[i], family) &&
 			    add_source(&gone->items[i], &any, SOURCE_GONE, sources) < 0)
 				return error_oom(&ctx->error);
@@ -133,7 +134,7 @@ void siblings_set_sources(bn_ctx *ctx, const endpoint_vector *gone)
 		bool first = gone->items[i].interface[0] && gone->items[i].sandbox_inode;
 
 		for (size_t j = 0; j < i && first; j++)
-			first = !is_same_sandbox(&gone->items[i], &gone->items[j]);
+			first = !are_siblings(&gone->items[i], &gone->items[j]);
 		if (first)
 			set_sources_of(ctx, &gone->items[i], gone);
 	}
