@@ -165,7 +165,7 @@ GETTER(const char *, bn_rule_chain, bn_rule, text_of(self)->chain, "")
 
 const char *bn_rule_target(const bn_rule *rule)
 {
-	if (rule && rule->rule.target != TARGET_JUMP)
+	if (rule && !rule_leads_on(&rule->rule))
 		return rule_target_name(&rule->rule);
 	return text_of(rule)->jump;
 }

@@ -8,9 +8,20 @@ static bool is_for_this_host_alone(const struct rule_subject *subject)
 	return addr_is_loopback(&subject->port->host_addr);
 }
 
+static bool keeps_source_ports(const struct rule_subject *subject)
+{
+	return subject->network->policy.source_ports == SOURCE_PORTS_KEEP;
+}
+
+static bool takes_random_ports(const struct rule_subject *subject)
+{
+	return !keeps_source_ports(subject);
+}
+
 /* clang-format off */
 #define LOOPBACK_IPV4 { { AF_INET, { 127 } }, 8 }
 #define LOOPBACK_IPV6 { { AF_INET6, { [15] = 1 } }, 128 }
+#define LINK_LOCAL_IPV6 { { AF_INET6, { 0xfe, 0x80 } }, 10 }
 
 /* In the order of the enum. */
 static const struct kind kinds[] = {
@@ -45,6 +56,14 @@ static const struct kind kinds[] = {
 		.in = { DEVICE_BRIDGE, NEGATED }, .destination = { ADDRESS_SUBNET },
 		.purpose = "Packets for network {network} that arrive by any interface but its "
 			   "bridge {in} meet the drops of its endpoints.",
+	},
+	{
+		.kind = RULE_NETWORK_RAW_SOURCE_JUMP, .scope = PLAN_NETWORKS,
+		.needs = PLAN_OWN_CHAINS, .bridges = BRIDGES_ADOPTED,
+		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_JUMP, .jump = CHAIN_RAW_PREROUTING,
+		.in = { DEVICE_BRIDGE, NEGATED }, .source = { ADDRESS_SUBNET },
+		.purpose = "Packets as if from network {network} that arrive by any interface but "
+			   "its bridge {in} meet the drops of its endpoints.",
 	},
 	{
 		.kind = RULE_LOOPBACK_PORT_DROP, .scope = PLAN_PORTS, .families = FAMILIES_IPV4,
@@ -84,6 +103,53 @@ static const struct kind kinds[] = {
 			   "({destination}) by any interface but {in} are dropped: from outside, "
 			   "it is reached by its published ports.",
 	},
+	/* On a bridge of our own the whole subnet is the network's: RULE_SUBNET_SOURCE_DROP. */
+	{
+		.kind = RULE_ENDPOINT_SOURCE_DROP, .scope = PLAN_ENDPOINTS,
+		.bridges = BRIDGES_ADOPTED, .chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE, NEGATED }, .source = { ADDRESS_ENDPOINT },
+		.purpose = "Packets that claim to come from endpoint {endpoint} on network "
+			   "{network} ({source}) but arrive by any interface but {in} are dropped: "
+			   "their source is forged.",
+	},
+	/*
+	 * What is behind this one meets nothing that comes by a bridge of ours. The family that a
+	 * network lacks has it too: what nobody is to send there is to come from nowhere.
+	 */
+	{
+		.kind = RULE_SOURCES_GOTO, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.bridges = BRIDGES_OWN, .chain = CHAIN_RAW_PREROUTING, .target = TARGET_GOTO,
+		.jump = CHAIN_RAW_SOURCES,
+		.in = { DEVICE_BRIDGE },
+		.purpose = "What arrives by bridge {in} of network {network} must come from an "
+			   "address that lies behind it, and is then through with these rules.",
+	},
+	{
+		.kind = RULE_SUBNET_SOURCE_DROP, .scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
+		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+		.in = { DEVICE_LOOPBACK, NEGATED }, .source = { ADDRESS_SUBNET },
+		.purpose = "Packets that claim to come from network {network} ({source}) but "
+			   "arrive neither by a bridge of bridgenet nor by lo are dropped: their "
+			   "source is forged, and the answer would open a way in.",
+	},
+	{
+		.kind = RULE_GATEWAY_DROP, .scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
+		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+		.in = { DEVICE_LOOPBACK, NEGATED }, .destination = { ADDRESS_GATEWAY },
+		.purpose = "The gateway {destination} of network {network} is there for this host "
+			   "and the networks of bridgenet: what arrives for it by any other "
+			   "interface is dropped.",
+	},
+	/* ---- raw sources ---- */
+	{
+		.kind = RULE_SOURCE_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.bridges = BRIDGES_OWN, .chain = CHAIN_RAW_SOURCES, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE },
+		.source = { ADDRESS_FIXED, NEGATED, LINK_LOCAL_IPV6 },
+		.match = RULE_SOURCE_ASTRAY,
+		.purpose = "What arrives by bridge {in} of network {network} from an address that "
+			   "this host does not reach by {in} is dropped: its source is forged.",
+	},
 	/* ---- nat prerouting, output ---- */
 	{
 		.kind = RULE_PORTS_JUMP_PREROUTING, .scope = PLAN_BASE,
@@ -93,25 +159,31 @@ static const struct kind kinds[] = {
 			   "among the published ports.",
 	},
 	{
-		.kind = RULE_PORTS_JUMP_OUTPUT, .scope = PLAN_BASE, .families = FAMILIES_IPV4,
+		.kind = RULE_PORTS_JUMP_OUTPUT, .scope = PLAN_BASE,
 		.chain = CHAIN_NAT_OUTPUT, .target = TARGET_JUMP, .jump = CHAIN_NAT_PORTS,
 		.match = RULE_LOCAL_DESTINATION,
 		.purpose = "Connections that this host makes to one of its own addresses are "
 			   "looked up among the published ports.",
 	},
-	/* The kernel can't route from ::1 to another interface: a connection of the host to ::1
-	 * that were given to an endpoint would get no answer, so it is left alone and refused at
-	 * once. */
-	{
-		.kind = RULE_PORTS_JUMP_OUTPUT_IPV6, .scope = PLAN_BASE, .families = FAMILIES_IPV6,
-		.chain = CHAIN_NAT_OUTPUT, .target = TARGET_JUMP, .jump = CHAIN_NAT_PORTS,
-		.destination = { ADDRESS_FIXED, NEGATED, LOOPBACK_IPV6 },
-		.match = RULE_LOCAL_DESTINATION,
-		.purpose = "Connections that this host makes to one of its own addresses are "
-			   "looked up among the published ports; those to ::1 are not, since the "
-			   "kernel can't pass them on.",
-	},
 	/* ---- nat ports ---- */
+	/* An answer to a link-local address goes out by the link that it means, which is not that
+	 * of the endpoint; refused at once, the client tries the next address. */
+	{
+		.kind = RULE_LINK_LOCAL_RETURN, .scope = PLAN_BASE, .families = FAMILIES_IPV6,
+		.chain = CHAIN_NAT_PORTS, .target = TARGET_RETURN,
+		.destination = { ADDRESS_FIXED, .fixed = LINK_LOCAL_IPV6 },
+		.purpose = "Connections to a link-local address of this host are not looked up: "
+			   "such an address means one link only, and the kernel can't pass them "
+			   "on.",
+	},
+	/* The kernel can't route from ::1 to another interface. */
+	{
+		.kind = RULE_LOOPBACK_RETURN, .scope = PLAN_BASE, .families = FAMILIES_IPV6,
+		.chain = CHAIN_NAT_PORTS, .target = TARGET_RETURN,
+		.destination = { ADDRESS_FIXED, .fixed = LOOPBACK_IPV6 },
+		.purpose = "Connections to ::1 are not looked up, since the kernel can't pass them "
+			   "on.",
+	},
 	{
 		.kind = RULE_NETWORK_PORTS_JUMP, .scope = PLAN_NETWORKS, .needs = PLAN_OWN_CHAINS,
 		.chain = CHAIN_NAT_PORTS, .target = TARGET_JUMP, .jump = CHAIN_NAT_PORTS,
@@ -137,38 +209,61 @@ static const struct kind kinds[] = {
 		.purpose = "Forwarded packets meet bridgenet's rules.",
 	},
 	{
-		.kind = RULE_ESTABLISHED_ACCEPT, .scope = PLAN_BASE, .chain = CHAIN_FILTER_FORWARD,
-		.target = TARGET_ACCEPT, .match = RULE_STATE_ESTABLISHED,
-		.purpose = "Packets of connections that were let through before pass, in both "
-			   "directions, and so do error messages about them.",
-	},
-	{
-		.kind = RULE_DNAT_ACCEPT, .scope = PLAN_BASE, .chain = CHAIN_FILTER_FORWARD,
-		.target = TARGET_ACCEPT, .match = RULE_STATUS_DNAT,
-		.purpose = "Connections to published ports pass to their endpoints.",
-	},
-	{
-		.kind = RULE_NETWORK_FORWARD_JUMP, .scope = PLAN_NETWORKS, .needs = PLAN_OWN_CHAINS,
-		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_FORWARD,
-		.out = { DEVICE_BRIDGE },
+		.kind = RULE_TO_JUMP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_TO,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Packets that are forwarded to network {network} by its bridge {out} "
-			   "meet its rules.",
+			   "meet the rules about what may get there.",
 	},
 	{
-		.kind = RULE_BRIDGED_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FORWARD,
+		.kind = RULE_FROM_JUMP, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FORWARD,
+		.target = TARGET_JUMP, .jump = CHAIN_FILTER_FROM,
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Packets from network {network} that are forwarded to elsewhere from "
+			   "its bridge {in} meet the rules about what may leave.",
+	},
+	/* ---- filter to ---- */
+	{
+		.kind = RULE_ESTABLISHED_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_TO,
 		.target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .match = RULE_STATE_ESTABLISHED,
+		.purpose = "Packets to network {network} of connections that were let through "
+			   "before pass, and so do error messages about them.",
+	},
+	{
+		.kind = RULE_DNAT_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_TO,
+		.target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .match = RULE_STATUS_DNAT,
+		.purpose = "Connections to published ports of network {network} pass to their "
+			   "endpoints.",
+	},
+	{
+		.kind = RULE_BRIDGED_ACCEPT, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
 		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE },
 		.purpose = "Endpoints of network {network} reach each other over its bridge {out}.",
 	},
 	{
-		.kind = RULE_UNPUBLISHED_DROP, .scope = PLAN_NETWORKS,
-		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_DROP,
+		.kind = RULE_UNPUBLISHED_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
 		.out = { DEVICE_BRIDGE },
 		.purpose = "What goes to network {network} by its bridge {out} and no earlier rule "
 			   "let pass is dropped: from outside, only published ports are reached.",
 	},
+	/* ---- filter from ---- */
+	/* What belongs to no connection is not translated, and would show the outside the address
+	 * of the endpoint. */
 	{
-		.kind = RULE_OUTGOING_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FORWARD,
+		.kind = RULE_INVALID_DROP, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FROM,
+		.target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
+		.match = RULE_STATE_INVALID,
+		.purpose = "Packets from network {network} that leave its bridge {in} but belong "
+			   "to no connection are dropped: nothing would give them the host's "
+			   "address.",
+	},
+	{
+		.kind = RULE_OUTGOING_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FROM,
 		.target = TARGET_ACCEPT,
 		.in = { DEVICE_BRIDGE },
 		.purpose = "Endpoints of network {network} may connect to the outside by its "
@@ -189,11 +284,13 @@ static const struct kind kinds[] = {
 		.purpose = "What network {network} sends, and what goes to it, meets the rules "
 			   "about the address that it goes with.",
 	},
+	/* By the subnet: where bridged packets pass the IP hooks (bridge-nf-call-iptables), one that
+	 * comes back to its bridge is not routed, and has no incoming interface here. */
 	{
 		.kind = RULE_HAIRPIN_MASQUERADE, .scope = PLAN_NETWORKS,
 		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,
-		.in = { DEVICE_BRIDGE_IF_KNOWN }, .out = { DEVICE_BRIDGE },
-		.source = { ADDRESS_SUBNET_FOR_DEVICE }, .match = RULE_STATUS_DNAT,
+		.out = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET }, .match = RULE_STATUS_DNAT,
+		.random_ports = true,
 		.purpose = "An endpoint of network {network} that connects to a port which it or "
 			   "its neighbour publishes on this host takes the address of {out}, so "
 			   "that the answer comes back by way of the host.",
@@ -202,18 +299,28 @@ static const struct kind kinds[] = {
 		.kind = RULE_LOOPBACK_MASQUERADE, .scope = PLAN_NETWORKS, .families = FAMILIES_IPV4,
 		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,
 		.out = { DEVICE_BRIDGE }, .source = { ADDRESS_FIXED, .fixed = LOOPBACK_IPV4 },
+		.random_ports = true,
 		.purpose = "Connections of this host from 127.0.0.0/8 to a published port of "
 			   "network {network} take the address of {out}, since endpoints can't "
 			   "answer to a loopback address.",
 	},
 	{
-		.kind = RULE_MASQUERADE, .scope = PLAN_NETWORKS, .chain = CHAIN_NAT_POSTROUTING,
-		.target = TARGET_MASQUERADE,
+		.kind = RULE_MASQUERADE, .scope = PLAN_NETWORKS, .applies = takes_random_ports,
+		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,
+		.in = { DEVICE_BRIDGE_IF_KNOWN }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_FOR_DEVICE }, .random_ports = true,
+		.purpose = "Packets from network {network} that leave by another interface than "
+			   "{out} take the host's address, and any port of it that is free; "
+			   "traffic that stays on the bridge is left alone.",
+	},
+	{
+		.kind = RULE_MASQUERADE_KEEP, .scope = PLAN_NETWORKS, .applies = keeps_source_ports,
+		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,
 		.in = { DEVICE_BRIDGE_IF_KNOWN }, .out = { DEVICE_BRIDGE, NEGATED },
 		.source = { ADDRESS_SUBNET_FOR_DEVICE },
 		.purpose = "Packets from network {network} that leave by another interface than "
-			   "{out} take the host's address; traffic that stays on the bridge is "
-			   "left alone.",
+			   "{out} take the host's address, and keep their port where it is free; "
+			   "traffic that stays on the bridge is left alone.",
 	},
 	/* ---- others' ---- */
 	{

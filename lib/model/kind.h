@@ -12,11 +12,14 @@
 /* In the order in which a packet meets them, and a listing shows them. */
 enum rule_chain {
 	CHAIN_RAW_PREROUTING,
+	CHAIN_RAW_SOURCES, /* what comes in by a bridge of our own */
 	CHAIN_NAT_PREROUTING,
 	CHAIN_NAT_OUTPUT,
 	CHAIN_NAT_PORTS, /* the DNAT rules, from both of the above */
 	CHAIN_FILTER_FORWARD,
 	CHAIN_FILTER_USER, /* the user's hook */
+	CHAIN_FILTER_TO,   /* what goes to a network */
+	CHAIN_FILTER_FROM, /* what comes from one */
 	CHAIN_NAT_POSTROUTING,
 	CHAIN_COUNT
 };
@@ -29,25 +32,37 @@ enum rule_kind {
 	RULE_LOOPBACK_JUMP,
 	RULE_LOOPBACK_SOURCE_JUMP,
 	RULE_NETWORK_RAW_JUMP,
+	RULE_NETWORK_RAW_SOURCE_JUMP,
 	RULE_LOOPBACK_PORT_DROP,
 	RULE_LOOPBACK_DROP,
 	RULE_LOOPBACK_SOURCE_DROP,
 	RULE_DIRECT_DROP,
+	RULE_ENDPOINT_SOURCE_DROP,
+	RULE_SOURCES_GOTO,
+	RULE_SUBNET_SOURCE_DROP,
+	RULE_GATEWAY_DROP,
+	/* raw sources */
+	RULE_SOURCE_DROP,
 	/* nat prerouting, output */
 	RULE_PORTS_JUMP_PREROUTING,
 	RULE_PORTS_JUMP_OUTPUT,
-	RULE_PORTS_JUMP_OUTPUT_IPV6,
 	/* nat ports */
+	RULE_LINK_LOCAL_RETURN,
+	RULE_LOOPBACK_RETURN,
 	RULE_NETWORK_PORTS_JUMP,
 	RULE_PORT_DNAT,
 	/* filter forward */
 	RULE_USER_JUMP,
 	RULE_FORWARD_JUMP,
+	RULE_TO_JUMP,
+	RULE_FROM_JUMP,
+	/* filter to */
 	RULE_ESTABLISHED_ACCEPT,
 	RULE_DNAT_ACCEPT,
-	RULE_NETWORK_FORWARD_JUMP,
 	RULE_BRIDGED_ACCEPT,
 	RULE_UNPUBLISHED_DROP,
+	/* filter from */
+	RULE_INVALID_DROP,
 	RULE_OUTGOING_ACCEPT,
 	/* nat postrouting */
 	RULE_POSTROUTING_JUMP,
@@ -55,6 +70,7 @@ enum rule_kind {
 	RULE_HAIRPIN_MASQUERADE,
 	RULE_LOOPBACK_MASQUERADE,
 	RULE_MASQUERADE,
+	RULE_MASQUERADE_KEEP,
 	/* not ours; the last */
 	RULE_FOREIGN,
 	RULE_KIND_COUNT
@@ -65,7 +81,9 @@ enum rule_target {
 	TARGET_DROP,
 	TARGET_DNAT,
 	TARGET_MASQUERADE,
+	TARGET_RETURN,
 	TARGET_JUMP,
+	TARGET_GOTO, /* a jump that does not come back to its chain */
 	TARGET_OTHER
 };
 
@@ -74,6 +92,7 @@ enum rule_target {
 #define RULE_STATE_ESTABLISHED 0x2u /* connection established or related */
 #define RULE_STATUS_DNAT 0x4u       /* connection with a translated destination */
 #define RULE_STATE_INVALID 0x8u     /* of no connection that there could be */
+#define RULE_SOURCE_ASTRAY 0x10u    /* the host would not answer to it by that interface */
 
 /* What a backend can say in a rule, where backends differ. */
 #define PLAN_BOTH_FAMILIES 0x1u  /* one base rule serves IPv4 and IPv6 */
@@ -93,7 +112,7 @@ enum rule_target {
 /* For which families; a rule of the base for both. */
 enum kind_families {
 	FAMILIES_PRESENT, /* those that the network, the endpoint or the port has */
-	FAMILIES_ALL,     /* also one that it lacks */
+	FAMILIES_ALL,     /* also one that it lacks, on a bridge of our own */
 	FAMILIES_IPV4,    /* where it has IPv4 */
 	FAMILIES_IPV6
 };
@@ -111,9 +130,11 @@ enum kind_device {
 
 enum kind_address {
 	ADDRESS_ANY,
-	ADDRESS_FIXED,
+	ADDRESS_FIXED,             /* in rules of its family; else any */
 	ADDRESS_SUBNET,            /* of the network */
-	ADDRESS_SUBNET_FOR_DEVICE, /* where the input device is not known; else any */
+	ADDRESS_SUBNET_IF_ADOPTED, /* on somebody else's bridge; else any */
+	ADDRESS_SUBNET_FOR_DEVICE, /* the same, and where the input device is not known */
+	ADDRESS_GATEWAY,           /* of the network */
 	ADDRESS_ENDPOINT,
 	ADDRESS_HOST /* that the port is published on; any for every address */
 };
@@ -147,8 +168,9 @@ struct kind {
 		bool negated;
 		struct prefix fixed;
 	} source, destination;
-	bool host_ports; /* protocol and host ports of the port mapping */
-	uint32_t match;  /* RULE_* bits */
+	bool host_ports;   /* protocol and host ports of the port mapping */
+	uint32_t match;    /* RULE_* bits */
+	bool random_ports; /* TARGET_MASQUERADE: takes any port, and not the sender's if it can */
 	/* What it is for, in a sentence with blanks: see purpose.c. */
 	const char *purpose;
 };

@@ -62,6 +62,7 @@ static const struct known_option known_options[] = {
 	{ OPTION_NETWORK, "masquerade", WORDS("yes"), NETWORK(masquerade) },
 	{ OPTION_NETWORK, "gateway-mode-ipv4", WORDS("nat"), NETWORK(gateway_mode_ipv4) },
 	{ OPTION_NETWORK, "gateway-mode-ipv6", WORDS("nat"), NETWORK(gateway_mode_ipv6) },
+	{ OPTION_NETWORK, "source-ports", WORDS("random", "keep"), NETWORK(source_ports) },
 	{ OPTION_NETWORK, "advertise-count", NUMBER(0, 3, 1), NETWORK(advertise_count) },
 	{ OPTION_NETWORK, "advertise-interval-ms", NUMBER(100, 2000, 1000),
 	  NETWORK(advertise_interval_ms) },

@@ -29,9 +29,11 @@ enum internal { INTERNAL_NO };
 enum icc { ICC_YES };
 enum masquerade { MASQUERADE_YES };
 enum gateway_mode { GATEWAY_MODE_NAT };
+enum source_ports { SOURCE_PORTS_RANDOM, SOURCE_PORTS_KEEP };
 struct network_policy {
 	uint8_t internal, icc, masquerade;            /* of these enums */
 	uint8_t gateway_mode_ipv4, gateway_mode_ipv6; /* enum gateway_mode */
+	uint8_t source_ports;                         /* enum source_ports */
 	uint32_t advertise_count, advertise_interval_ms;
 };
 

@@ -29,7 +29,9 @@ static bool kind_has_family(const struct kind *kind, const struct rule_subject *
 	case FAMILIES_PRESENT:
 		break;
 	case FAMILIES_ALL:
-		return true;
+		if (!subject->network->bridge_adopted)
+			return true;
+		break;
 	case FAMILIES_IPV4:
 		if (family != AF_INET)
 			return false;
@@ -82,11 +84,19 @@ static void fill_address(enum kind_address is, uint32_t traits, const struct rul
 	case ADDRESS_FIXED:
 		break;
 	case ADDRESS_SUBNET_FOR_DEVICE:
-		if (traits & PLAN_POSTROUTING_IN)
+		if (traits & PLAN_POSTROUTING_IN && !subject->network->bridge_adopted)
+			break;
+		*ret_prefix = network_subnet(subject->network, family)->prefix;
+		break;
+	case ADDRESS_SUBNET_IF_ADOPTED:
+		if (!subject->network->bridge_adopted)
 			break;
 		__attribute__((fallthrough));
 	case ADDRESS_SUBNET:
 		*ret_prefix = network_subnet(subject->network, family)->prefix;
+		break;
+	case ADDRESS_GATEWAY:
+		*ret_prefix = host_prefix(&network_subnet(subject->network, family)->gateway);
 		break;
 	case ADDRESS_ENDPOINT:
 		*ret_prefix = host_prefix(&endpoint_prefix(subject->endpoint, family)->addr);

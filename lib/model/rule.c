@@ -1,6 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/rule.h"
 
+/* A fixed address says nothing in a rule of the other family. */
+static void fill_fixed(enum kind_address is, const struct prefix *fixed, int family,
+		       struct prefix *ret_prefix, bool *negated)
+{
+	if (is != ADDRESS_FIXED)
+		return;
+	if (fixed->addr.family == family)
+		*ret_prefix = *fixed;
+	else
+		*negated = false;
+}
+
 void rule_init(struct rule *rule, const struct kind *kind, int family)
 {
 	*rule = (struct rule){
@@ -14,15 +26,15 @@ void rule_init(struct rule *rule, const struct kind *kind, int family)
 		.out_not = kind->out.negated,
 		.source_not = kind->source.negated,
 		.destination_not = kind->destination.negated,
+		.random_ports = kind->random_ports,
 	};
 	if (kind->in.is == DEVICE_LOOPBACK)
 		string_copy(rule->in, sizeof(rule->in), LOOPBACK_DEVICE);
 	if (kind->out.is == DEVICE_LOOPBACK)
 		string_copy(rule->out, sizeof(rule->out), LOOPBACK_DEVICE);
-	if (kind->source.is == ADDRESS_FIXED)
-		rule->source = kind->source.fixed;
-	if (kind->destination.is == ADDRESS_FIXED)
-		rule->destination = kind->destination.fixed;
+	fill_fixed(kind->source.is, &kind->source.fixed, family, &rule->source, &rule->source_not);
+	fill_fixed(kind->destination.is, &kind->destination.fixed, family, &rule->destination,
+		   &rule->destination_not);
 }
 
 static bool device_fits(enum kind_device is, uint32_t traits, const char *name)
@@ -40,39 +52,51 @@ static bool device_fits(enum kind_device is, uint32_t traits, const char *name)
 	return false;
 }
 
-static bool address_fits(enum kind_address is, uint32_t traits, const struct prefix *fixed,
-			 const struct prefix *prefix)
+static bool address_fits(enum kind_address is, uint32_t traits, const struct prefix *prefix)
 {
 	bool set = addr_is_set(&prefix->addr);
 
 	switch (is) {
 	case ADDRESS_ANY:
 		return !set;
-	case ADDRESS_FIXED:
-		return prefix_compare(fixed, prefix) == 0;
 	case ADDRESS_SUBNET:
+	case ADDRESS_GATEWAY:
 	case ADDRESS_ENDPOINT:
 		return set;
 	case ADDRESS_SUBNET_FOR_DEVICE:
-		return set == !(traits & PLAN_POSTROUTING_IN);
+		return set || traits & PLAN_POSTROUTING_IN;
+	case ADDRESS_FIXED:
+	case ADDRESS_SUBNET_IF_ADOPTED:
 	case ADDRESS_HOST:
 		return true;
 	}
 	return false;
 }
 
+/* What all rules of that kind and family have in common. */
+static bool has_common(const struct rule *rule, const struct rule *common, const struct kind *kind)
+{
+	return rule->target == common->target && rule->match == common->match &&
+	       rule->in_not == common->in_not && rule->out_not == common->out_not &&
+	       rule->source_not == common->source_not &&
+	       rule->destination_not == common->destination_not &&
+	       rule->random_ports == common->random_ports &&
+	       (kind->source.is != ADDRESS_FIXED ||
+		prefix_compare(&rule->source, &common->source) == 0) &&
+	       (kind->destination.is != ADDRESS_FIXED ||
+		prefix_compare(&rule->destination, &common->destination) == 0);
+}
+
 bool rule_fits(const struct rule *rule, const struct kind *kind, uint32_t traits)
 {
-	return rule->target == kind->target && rule->match == kind->match &&
-	       rule->in_not == kind->in.negated && rule->out_not == kind->out.negated &&
-	       rule->source_not == kind->source.negated &&
-	       rule->destination_not == kind->destination.negated &&
-	       !rule->host_port == !kind->host_ports &&
+	struct rule common;
+
+	rule_init(&common, kind, rule->family);
+	return has_common(rule, &common, kind) && !rule->host_port == !kind->host_ports &&
 	       device_fits(kind->in.is, traits, rule->in) &&
 	       device_fits(kind->out.is, traits, rule->out) &&
-	       address_fits(kind->source.is, traits, &kind->source.fixed, &rule->source) &&
-	       address_fits(kind->destination.is, traits, &kind->destination.fixed,
-			    &rule->destination);
+	       address_fits(kind->source.is, traits, &rule->source) &&
+	       address_fits(kind->destination.is, traits, &rule->destination);
 }
 
 void rules_clear(rule_vector *rules)
@@ -116,10 +140,11 @@ static int compare_rest(const struct rule *a, const struct rule *b)
 	    (order = prefix_compare(&a->source, &b->source)) ||
 	    (order = COMPARE(a->source_not, b->source_not)) ||
 	    (order = COMPARE(a->destination_not, b->destination_not)) ||
-	    (order = COMPARE(a->match, b->match)) || (order = addr_compare(&a->to, &b->to)) ||
-	    (order = COMPARE(a->to_port, b->to_port)))
+	    (order = COMPARE(a->match, b->match)) ||
+	    (order = COMPARE(a->random_ports, b->random_ports)) ||
+	    (order = addr_compare(&a->to, &b->to)) || (order = COMPARE(a->to_port, b->to_port)))
 		return order;
-	if (a->target == TARGET_JUMP && (order = COMPARE(a->jump, b->jump)))
+	if (rule_leads_on(a) && (order = COMPARE(a->jump, b->jump)))
 		return order;
 	return strcmp(a->foreign ? a->foreign : "", b->foreign ? b->foreign : "");
 }
@@ -314,7 +339,10 @@ const char *rule_target_name(const struct rule *rule)
 		return "DNAT";
 	case TARGET_MASQUERADE:
 		return "MASQUERADE";
+	case TARGET_RETURN:
+		return "RETURN";
 	case TARGET_JUMP:
+	case TARGET_GOTO:
 	case TARGET_OTHER:
 		break;
 	}
@@ -325,9 +353,12 @@ const char *rule_table_name(enum rule_chain chain)
 {
 	switch (chain) {
 	case CHAIN_RAW_PREROUTING:
+	case CHAIN_RAW_SOURCES:
 		return "raw";
 	case CHAIN_FILTER_FORWARD:
 	case CHAIN_FILTER_USER:
+	case CHAIN_FILTER_TO:
+	case CHAIN_FILTER_FROM:
 		return "filter";
 	case CHAIN_NAT_PREROUTING:
 	case CHAIN_NAT_OUTPUT:

@@ -24,7 +24,8 @@ struct rule {
 	uint16_t count;                     /* of consecutive ports, 1 or more with host_port */
 	struct addr to;                     /* DNAT: where to */
 	uint16_t to_port;                   /* DNAT: first */
-	enum rule_chain jump;               /* TARGET_JUMP */
+	bool random_ports;                  /* TARGET_MASQUERADE */
+	enum rule_chain jump;               /* TARGET_JUMP, TARGET_GOTO */
 	char network[NETWORK_NAME_MAX + 1]; /* owner; "": the library's own */
 	char endpoint[ENDPOINT_ID_MAX + 1];
 	/* what only the kernel knows */
@@ -36,6 +37,10 @@ struct rule {
 void rule_init(struct rule *rule, const struct kind *kind, int family);
 /* Could a rule that matches and does this be one of that kind, in a backend with these traits? */
 bool rule_fits(const struct rule *rule, const struct kind *kind, uint32_t traits);
+static inline bool rule_leads_on(const struct rule *rule)
+{
+	return rule->target == TARGET_JUMP || rule->target == TARGET_GOTO;
+}
 
 typedef VECTOR(struct rule) rule_vector;
 void rules_clear(rule_vector *rules);

@@ -45,7 +45,7 @@ static int element_writer_open(struct element_writer *writer, size_t set)
 	return 0;
 }
 
-_Static_assert(KEY_MAX + VALUE_MAX + sizeof(struct nft_comment) + 8 * sizeof(struct nlattr) <=
+_Static_assert(2 * KEY_MAX + VALUE_MAX + sizeof(struct nft_comment) + 8 * sizeof(struct nlattr) <=
 		       ELEMENT_ROOM,
 	       "an element does not fit its room");
 
@@ -60,6 +60,7 @@ static void put_data(struct nlmsghdr *message, uint16_t type, const uint8_t *dat
 static int element_writer_put(struct element_writer *writer, const struct nft_element *element)
 {
 	const struct nft_fixed *fixed = nft_fixed_at(element->set);
+	uint8_t key_end[KEY_MAX];
 	struct nft_comment comment;
 	struct nlmsghdr *message;
 	struct nlattr *item;
@@ -76,6 +77,10 @@ static int element_writer_put(struct element_writer *writer, const struct nft_el
 		return -ENOMEM;
 	item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
 	put_data(message, NFTA_SET_ELEM_KEY, element->key, nft_fields_size(fixed->key));
+	if (nft_fixed_is_interval(fixed)) {
+		nft_element_key_end(element, key_end);
+		put_data(message, NFTA_SET_ELEM_KEY_END, key_end, nft_fields_size(fixed->key));
+	}
 	if (writer->values && fixed->value[0])
 		put_data(message, NFTA_SET_ELEM_DATA, element->value,
 			 nft_fields_size(fixed->value));

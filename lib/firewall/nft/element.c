@@ -66,6 +66,7 @@ static void field_encode(enum nft_field field, const struct rule *rule, uint8_t 
 		break;
 	case FORM_ADDR:
 	case FORM_PREFIX:
+	case FORM_NET:
 		memcpy(data, ((const struct addr *)member)->bytes, type->size);
 		break;
 	case FORM_NAME:
@@ -98,14 +99,31 @@ static bool field_is_set(enum nft_field field, const struct rule *rule)
 	const struct nft_field_type *type = &nft_fields[field];
 	const void *member = (const char *)rule + type->member;
 
-	if (type->form == FORM_ADDR || type->form == FORM_PREFIX)
+	if (type->form == FORM_ADDR || type->form == FORM_PREFIX || type->form == FORM_NET)
 		return ((const struct addr *)member)->family == type->family;
 	return type->form != FORM_NAME || *(const char *)member;
 }
 
-static bool has_destination(const struct nft_fixed *fixed)
+static bool key_has(const struct nft_fixed *fixed, size_t member)
 {
-	return fixed->key[0] == FIELD_DESTINATION4 || fixed->key[0] == FIELD_DESTINATION6;
+	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
+		if (nft_fields[fixed->key[i]].form != FORM_NONE &&
+		    nft_fields[fixed->key[i]].member == member)
+			return true;
+	}
+	return false;
+}
+
+/* A port of one address is not one of every address, nor is a subnet's rule one of the bridge. */
+static bool key_has_addresses(const struct nft_fixed *fixed, const struct rule *rule)
+{
+	const struct kind *kind = kind_of(rule->kind);
+	bool source = kind->source.is != ADDRESS_FIXED && addr_is_set(&rule->source.addr);
+	bool destination = kind->destination.is != ADDRESS_FIXED &&
+			   addr_is_set(&rule->destination.addr);
+
+	return key_has(fixed, offsetof(struct rule, source)) == source &&
+	       key_has(fixed, offsetof(struct rule, destination)) == destination;
 }
 
 /* Is the rule an element of this set? */
@@ -120,9 +138,7 @@ static bool set_takes(size_t id, const struct rule *rule)
 		if (!field_is_set(fixed->key[i], rule))
 			return false;
 	}
-	/* A port of one address is not one of every address. */
-	return kind_of(rule->kind)->destination.is != ADDRESS_HOST ||
-	       has_destination(fixed) == addr_is_set(&rule->destination.addr);
+	return fixed->part || key_has_addresses(fixed, rule);
 }
 
 static int rule_encode(const struct rule *rule, nft_element_vector *elements, struct error *error)
@@ -148,6 +164,26 @@ static int rule_encode(const struct rule *rule, nft_element_vector *elements, st
 				 "a rule of kind %d for %d ports can't be said in nftables",
 				 (int)rule->kind, (int)rule->count);
 	return 0;
+}
+
+void nft_element_key_end(const struct nft_element *element, uint8_t key_end[static KEY_MAX])
+{
+	const struct nft_fixed *fixed = nft_fixed_at(element->set);
+	uint8_t *data = key_end;
+
+	memcpy(key_end, element->key, KEY_MAX);
+	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
+		const struct nft_field_type *type = &nft_fields[fixed->key[i]];
+		const void *member = (const char *)element->rule + type->member;
+
+		if (type->form == FORM_NET) {
+			const struct prefix *prefix = member;
+
+			for (size_t bit = prefix->len; bit < type->size * 8u; bit++)
+				data[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+		}
+		data += FIELD_SPACE(fixed->key[i]);
+	}
 }
 
 int nft_element_order(const void *a, const void *b)
@@ -225,6 +261,7 @@ int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_
 	memset(ret_view, 0, sizeof(*ret_view));
 	netlink_nested(element, attributes, NFTA_SET_ELEM_MAX);
 	view_data(attributes[NFTA_SET_ELEM_KEY], &ret_view->key, &ret_view->key_len);
+	view_data(attributes[NFTA_SET_ELEM_KEY_END], &ret_view->key_end, &ret_view->key_end_len);
 	view_data(attributes[NFTA_SET_ELEM_DATA], &ret_view->value, &ret_view->value_len);
 	view_bytes(attributes[NFTA_SET_ELEM_USERDATA], &ret_view->userdata,
 		   &ret_view->userdata_len);
@@ -253,6 +290,17 @@ int nft_message_elements(const struct nlmsghdr *message, nft_element_fn element,
 	return r;
 }
 
+static bool key_end_matches(const struct nft_element *element, const struct nft_element_view *view)
+{
+	uint8_t key_end[KEY_MAX];
+
+	if (!nft_fixed_is_interval(nft_fixed_at(element->set)))
+		return true;
+	nft_element_key_end(element, key_end);
+	return view->key_end_len == view->key_len &&
+	       memcmp(view->key_end, key_end, view->key_len) == 0;
+}
+
 bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view)
 {
 	const struct nft_fixed *fixed = nft_fixed_at(element->set);
@@ -262,13 +310,31 @@ bool nft_element_matches(const struct nft_element *element, const struct nft_ele
 	nft_comment_owner(element->rule, &comment);
 	return view->key_len == nft_fields_size(fixed->key) &&
 	       memcmp(view->key, element->key, view->key_len) == 0 &&
-	       view->value_len == value_len &&
+	       key_end_matches(element, view) && view->value_len == value_len &&
 	       (!value_len || memcmp(view->value, element->value, value_len) == 0) &&
 	       view->userdata_len == comment.len &&
 	       (!comment.len || memcmp(view->userdata, comment.data, comment.len) == 0);
 }
 
-static bool field_decode(enum nft_field field, const uint8_t *data, struct rule *rule)
+/* end: the same field in the last key of the range; NULL without one. */
+static bool net_decode(const uint8_t *data, const uint8_t *end, size_t size, struct prefix *prefix)
+{
+	size_t bits = size * 8, len = 0;
+
+	if (!end)
+		return false;
+	while (len < bits && !((data[len / 8] ^ end[len / 8]) & 0x80 >> len % 8))
+		len++;
+	prefix->len = (uint8_t)len;
+	for (; len < bits; len++) {
+		if (data[len / 8] & 0x80 >> len % 8 || !(end[len / 8] & 0x80 >> len % 8))
+			return false;
+	}
+	return true;
+}
+
+static bool field_decode(enum nft_field field, const uint8_t *data, const uint8_t *end,
+			 struct rule *rule)
 {
 	const struct nft_field_type *type = &nft_fields[field];
 	void *member = (char *)rule + type->member;
@@ -276,6 +342,12 @@ static bool field_decode(enum nft_field field, const uint8_t *data, struct rule 
 	switch ((enum nft_form)type->form) {
 	case FORM_NONE:
 		return false;
+	case FORM_NET:
+		if (!net_decode(data, end, type->size, member))
+			return false;
+		*(struct addr *)member = (struct addr){ .family = type->family };
+		memcpy(((struct addr *)member)->bytes, data, type->size);
+		break;
 	case FORM_PREFIX:
 		((struct prefix *)member)->len = (uint8_t)(type->size * 8);
 		__attribute__((fallthrough));
@@ -300,17 +372,18 @@ static bool field_decode(enum nft_field field, const uint8_t *data, struct rule 
 	return true;
 }
 
-static bool fields_decode(const uint8_t fields[static FIELDS_MAX], const uint8_t *data, size_t len,
-			  struct rule *rule)
+/* end: NULL, or as long as data. */
+static bool fields_decode(const uint8_t fields[static FIELDS_MAX], const uint8_t *data,
+			  const uint8_t *end, size_t len, struct rule *rule)
 {
 	if (!fields[0])
 		return true;
 	if (len != nft_fields_size(fields))
 		return false;
-	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++) {
-		if (!field_decode(fields[i], data, rule))
+	for (size_t i = 0, offset = 0; i < FIELDS_MAX && fields[i]; i++) {
+		if (!field_decode(fields[i], data + offset, end ? end + offset : NULL, rule))
 			return false;
-		data += FIELD_SPACE(fields[i]);
+		offset += FIELD_SPACE(fields[i]);
 	}
 	return true;
 }
@@ -320,8 +393,10 @@ bool nft_element_decode(size_t set, const struct nft_element_view *view, struct 
 	const struct nft_fixed *fixed = nft_fixed_at(set);
 
 	rule_init(rule, kind_of(nft_fixed_kind(set)), nft_fixed_family(set));
-	if (!fields_decode(fixed->key, view->key, view->key_len, rule) ||
-	    !fields_decode(fixed->value, view->value, view->value_len, rule))
+	if (view->key_end && view->key_end_len != view->key_len)
+		return false;
+	if (!fields_decode(fixed->key, view->key, view->key_end, view->key_len, rule) ||
+	    !fields_decode(fixed->value, view->value, NULL, view->value_len, rule))
 		return false;
 	decode_owner(view, rule);
 	rule->packets = view->packets;

@@ -117,23 +117,29 @@ static void match_device(struct builder *builder, uint32_t key, const char *name
 	compare(builder, negated ? NFT_CMP_NEQ : NFT_CMP_EQ, data, sizeof(data));
 }
 
-static void match_local(struct builder *builder, uint32_t address, uint32_t relation)
+static void match_local_destination(struct builder *builder)
 {
 	static const uint32_t local = RTN_LOCAL;
 
 	add(builder, "fib",
-	    NUMBERS({ NFTNL_EXPR_FIB_FLAGS, address },
+	    NUMBERS({ NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR },
 		    { NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE },
 		    { NFTNL_EXPR_FIB_DREG, NFT_REG_1 }));
-	compare(builder, relation, &local, sizeof(local));
+	compare(builder, NFT_CMP_EQ, &local, sizeof(local));
 }
 
-static void match_no_interface(struct builder *builder)
+/* No route to the source by the interface that it came by; one to an address of the host itself is
+ * none either. */
+static void match_source_astray(struct builder *builder)
 {
-	static const uint32_t none;
+	static const uint8_t missing;
 
-	load_meta(builder, NFT_META_IIF, NFT_REG_1);
-	compare(builder, NFT_CMP_EQ, &none, sizeof(none));
+	add(builder, "fib",
+	    NUMBERS({ NFTNL_EXPR_FIB_FLAGS,
+		      NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT },
+		    { NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_OIF },
+		    { NFTNL_EXPR_FIB_DREG, NFT_REG_1 }));
+	compare(builder, NFT_CMP_EQ, &missing, sizeof(missing));
 }
 
 /* Any of the bits of a conntrack word. */
@@ -219,12 +225,14 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 		match_device(builder, NFT_META_OIFNAME, LOOPBACK_DEVICE, kind->out.negated);
 	if (family)
 		match_family(builder, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
-	if (kind->source.is == ADDRESS_FIXED)
+	if (kind->source.is == ADDRESS_FIXED && kind->source.fixed.addr.family == family)
 		match_prefix(builder, &kind->source.fixed, true, kind->source.negated);
-	if (kind->destination.is == ADDRESS_FIXED)
+	if (kind->destination.is == ADDRESS_FIXED && kind->destination.fixed.addr.family == family)
 		match_prefix(builder, &kind->destination.fixed, false, kind->destination.negated);
 	if (kind->match & RULE_LOCAL_DESTINATION)
-		match_local(builder, NFTA_FIB_F_DADDR, NFT_CMP_EQ);
+		match_local_destination(builder);
+	if (kind->match & RULE_SOURCE_ASTRAY)
+		match_source_astray(builder);
 	if (kind->match & RULE_STATE_ESTABLISHED)
 		match_conntrack(builder, NFT_CT_STATE,
 				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
@@ -248,7 +256,16 @@ static void add_action(struct builder *builder, const struct kind *kind, int fam
 		dnat(builder, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
 		break;
 	case TARGET_MASQUERADE:
-		add(builder, "masq", NULL);
+		add(builder, "masq",
+		    kind->random_ports ?
+			    NUMBERS({ NFTNL_EXPR_MASQ_FLAGS, NF_NAT_RANGE_PROTO_RANDOM_FULLY }) :
+			    NULL);
+		break;
+	case TARGET_RETURN:
+		verdict(builder, NFT_RETURN, NULL);
+		break;
+	case TARGET_GOTO:
+		verdict(builder, NFT_GOTO, nft_chain_name(kind->jump));
 		break;
 	case TARGET_JUMP:
 		verdict(builder, NFT_JUMP, nft_chain_name(kind->jump));
@@ -262,10 +279,6 @@ static void add_expressions(struct builder *builder, const struct nft_fixed *fix
 			    const struct kind *kind, int family)
 {
 	add_matches(builder, kind, family);
-	if (fixed->part == NFT_PART_BRIDGED) {
-		match_no_interface(builder);
-		match_local(builder, NFTA_FIB_F_SADDR, NFT_CMP_NEQ);
-	}
 	if (fixed->set)
 		lookup(builder, fixed);
 	else

@@ -19,6 +19,10 @@ const struct nft_field_type nft_fields[FIELD_COUNT] = {
 	[FIELD_SOURCE6] = { 16, 8, false, AF_INET6, NETWORK(8), RULE(PREFIX, source) },
 	[FIELD_DESTINATION4] = { 4, 7, false, AF_INET, NETWORK(16), RULE(PREFIX, destination) },
 	[FIELD_DESTINATION6] = { 16, 8, false, AF_INET6, NETWORK(24), RULE(PREFIX, destination) },
+	[FIELD_SOURCE4_NET] = { 4, 7, false, AF_INET, NETWORK(12), RULE(NET, source) },
+	[FIELD_SOURCE6_NET] = { 16, 8, false, AF_INET6, NETWORK(8), RULE(NET, source) },
+	[FIELD_DESTINATION4_NET] = { 4, 7, false, AF_INET, NETWORK(16), RULE(NET, destination) },
+	[FIELD_DESTINATION6_NET] = { 16, 8, false, AF_INET6, NETWORK(24), RULE(NET, destination) },
 	[FIELD_PROTOCOL] = { 1, 12, false, AF_UNSPEC, META(L4PROTO), RULE(BYTE, protocol) },
 	[FIELD_SOURCE_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(0), FORM_NONE, 0 },
 	[FIELD_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(2), RULE(PORT, host_port) },
@@ -55,6 +59,7 @@ static const struct nft_kind {
 	{ RULE_LOOPBACK_JUMP, {} },
 	{ RULE_LOOPBACK_SOURCE_JUMP, {} },
 	{ RULE_NETWORK_RAW_JUMP, {} },
+	{ RULE_NETWORK_RAW_SOURCE_JUMP, {} },
 	{ RULE_LOOPBACK_PORT_DROP,
 	  { SET("loopback-ports", FIELDS(FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT),
 		"ports bound to 127.0.0.0/8 are for this host alone") } },
@@ -72,13 +77,40 @@ static const struct nft_kind {
 		      "an endpoint's own bridge may reach its address"),
 	    SET("direct6", FIELDS(FIELD_DESTINATION6),
 		"nothing else sends straight to an endpoint's address") } },
+	{ RULE_ENDPOINT_SOURCE_DROP,
+	  { EXCEPTION("adopted4-allowed", FIELDS(FIELD_SOURCE4, FIELD_IN),
+		      "an endpoint's packets come by its own bridge"),
+	    SET("adopted4", FIELDS(FIELD_SOURCE4), "and by no other interface"),
+	    EXCEPTION("adopted6-allowed", FIELDS(FIELD_SOURCE6, FIELD_IN),
+		      "an endpoint's packets come by its own bridge"),
+	    SET("adopted6", FIELDS(FIELD_SOURCE6), "and by no other interface") } },
+	{ RULE_SOURCES_GOTO,
+	  { SET("own-bridges", FIELDS(FIELD_FAMILY, FIELD_IN),
+		"what comes by a bridge of bridgenet's own meets nothing more here") } },
+	{ RULE_SUBNET_SOURCE_DROP,
+	  { SET("behind4", FIELDS(FIELD_FAMILY, FIELD_SOURCE4_NET),
+		"no source from elsewhere that lies behind such a bridge"),
+	    SET("behind6", FIELDS(FIELD_FAMILY, FIELD_SOURCE6_NET),
+		"no source from elsewhere that lies behind such a bridge") } },
+	{ RULE_GATEWAY_DROP,
+	  { SET("gateways4", FIELDS(FIELD_DESTINATION4), "gateways are not for others"),
+	    SET("gateways6", FIELDS(FIELD_DESTINATION6), "gateways are not for others") } },
+	{ RULE_SOURCE_DROP,
+	  { { .set = "forged4",
+	      .key = FIELDS(FIELD_IN),
+	      .family = AF_INET,
+	      .comment = "from a bridge only what lies behind it" },
+	    { .set = "forged6",
+	      .key = FIELDS(FIELD_IN),
+	      .family = AF_INET6,
+	      .comment = "from a bridge only what lies behind it" } } },
 
 	{ RULE_PORTS_JUMP_PREROUTING,
 	  { BASE("to an address of this host: is the port published?") } },
 	{ RULE_PORTS_JUMP_OUTPUT, { BASE("this host's own connections to its published ports") } },
-	{ RULE_PORTS_JUMP_OUTPUT_IPV6,
-	  { BASE("the same for IPv6, but for ::1, which can't be routed") } },
 
+	{ RULE_LINK_LOCAL_RETURN, { BASE("a link-local address means one link only") } },
+	{ RULE_LOOPBACK_RETURN, { BASE("::1 can't be routed") } },
 	{ RULE_NETWORK_PORTS_JUMP, {} },
 	{ RULE_PORT_DNAT,
 	  { MAP("ports4-address", FIELDS(FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT),
@@ -92,29 +124,45 @@ static const struct nft_kind {
 
 	{ RULE_USER_JUMP, { BASE("your own rules come first") } },
 	{ RULE_FORWARD_JUMP, {} },
-	{ RULE_ESTABLISHED_ACCEPT, { BASE("what was let in goes on") } },
-	{ RULE_DNAT_ACCEPT, { BASE("connections to published ports") } },
-	{ RULE_NETWORK_FORWARD_JUMP, {} },
+	{ RULE_TO_JUMP,
+	  { SET("to-own", FIELDS(FIELD_FAMILY, FIELD_OUT), "to a network"),
+	    SET("to4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
+		"to a network on a bridge that serves others too"),
+	    SET("to6-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET),
+		"to a network on a bridge that serves others too") } },
+	{ RULE_FROM_JUMP,
+	  { SET("from-own", FIELDS(FIELD_FAMILY, FIELD_IN), "from a network"),
+	    SET("from4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
+		"from a network on a bridge that serves others too"),
+	    SET("from6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
+		"from a network on a bridge that serves others too") } },
+
+	{ RULE_ESTABLISHED_ACCEPT,
+	  { SET("established", FIELDS(FIELD_FAMILY, FIELD_OUT), "what was let in goes on") } },
+	{ RULE_DNAT_ACCEPT,
+	  { SET("published", FIELDS(FIELD_FAMILY, FIELD_OUT), "connections to published ports") } },
 	{ RULE_BRIDGED_ACCEPT,
 	  { SET("bridged", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
 		"between endpoints of one network") } },
 	{ RULE_UNPUBLISHED_DROP,
 	  { SET("unpublished", FIELDS(FIELD_FAMILY, FIELD_OUT),
 		"into a network only by a published port") } },
+
+	{ RULE_INVALID_DROP,
+	  { EXCEPTION("invalid-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
+		      "what stays on its bridge is nobody's business"),
+	    SET("invalid-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
+		"what leaves a network belongs to a connection") } },
 	{ RULE_OUTGOING_ACCEPT,
 	  { SET("outgoing", FIELDS(FIELD_FAMILY, FIELD_IN), "from a network to the outside") } },
 
 	{ RULE_POSTROUTING_JUMP, {} },
 	{ RULE_NETWORK_POSTROUTING_JUMP, {} },
-	/* Where bridged packets pass the IP hooks too (bridge-nf-call-iptables), one that comes
-	 * back to its bridge is not routed, and has no incoming interface here. */
 	{ RULE_HAIRPIN_MASQUERADE,
-	  { SET("hairpin", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
+	  { SET("hairpin4", FIELDS(FIELD_SOURCE4_NET, FIELD_OUT),
 		"endpoints that use a port which their own network publishes"),
-	    { .set = "hairpin-bridged",
-	      .key = FIELDS(FIELD_FAMILY, FIELD_OUT),
-	      .comment = "the same where bridged packets are filtered",
-	      .part = NFT_PART_BRIDGED } } },
+	    SET("hairpin6", FIELDS(FIELD_SOURCE6_NET, FIELD_OUT),
+		"endpoints that use a port which their own network publishes") } },
 	{ RULE_LOOPBACK_MASQUERADE,
 	  { SET("loopback-masquerade", FIELDS(FIELD_OUT),
 		"the host's 127.0.0.0/8 means nothing to an endpoint") } },
@@ -122,7 +170,20 @@ static const struct nft_kind {
 	  { EXCEPTION("masquerade-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
 		      "what stays on its bridge keeps its source"),
 	    SET("masquerade-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
+		"what leaves a network takes the host's address"),
+	    SET("masquerade4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
+		"what leaves a network takes the host's address"),
+	    SET("masquerade6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
 		"what leaves a network takes the host's address") } },
+	{ RULE_MASQUERADE_KEEP,
+	  { EXCEPTION("keep-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
+		      "what stays on its bridge keeps its source"),
+	    SET("keep-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
+		"what leaves takes the host's address, and keeps its port"),
+	    SET("keep4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
+		"what leaves takes the host's address, and keeps its port"),
+	    SET("keep6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
+		"what leaves takes the host's address, and keeps its port") } },
 };
 _Static_assert(ARRAY_SIZE(nft_kinds) == RULE_FOREIGN, "each kind has its line");
 _Static_assert(ARRAY_SIZE(nft_kinds) * NFT_FIXED_PER_KIND == NFT_FIXED, "the sizes must agree");
@@ -143,7 +204,7 @@ enum rule_kind nft_fixed_kind(size_t id)
 int nft_fixed_family(size_t id)
 {
 	const struct nft_fixed *fixed = nft_fixed_at(id);
-	int family = AF_UNSPEC;
+	int family = fixed->family;
 
 	switch (kind_of(nft_fixed_kind(id))->families) {
 	case FAMILIES_IPV4:
@@ -181,4 +242,13 @@ uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX])
 	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
 		type = type << 6 | nft_fields[fields[i]].type;
 	return type;
+}
+
+bool nft_fixed_is_interval(const struct nft_fixed *fixed)
+{
+	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
+		if (nft_fields[fixed->key[i]].form == FORM_NET)
+			return true;
+	}
+	return false;
 }

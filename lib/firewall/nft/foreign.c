@@ -209,8 +209,8 @@ static void decode_immediate(struct decoder *decoder, const struct nftnl_expr *e
 		const char *name;
 		enum rule_target target;
 	} verdicts[] = {
-		{ NF_ACCEPT, "accept", TARGET_ACCEPT }, { NF_DROP, "drop", TARGET_DROP },
-		{ NFT_RETURN, "return", TARGET_OTHER }, { NFT_JUMP, "jump", TARGET_OTHER },
+		{ NF_ACCEPT, "accept", TARGET_ACCEPT },  { NF_DROP, "drop", TARGET_DROP },
+		{ NFT_RETURN, "return", TARGET_RETURN }, { NFT_JUMP, "jump", TARGET_OTHER },
 		{ NFT_GOTO, "goto", TARGET_OTHER },
 	};
 	const char *chain = nftnl_expr_get_str(expression, NFTNL_EXPR_IMM_CHAIN);

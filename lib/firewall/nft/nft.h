@@ -84,6 +84,10 @@ enum nft_field {
 	FIELD_SOURCE6,
 	FIELD_DESTINATION4,
 	FIELD_DESTINATION6,
+	FIELD_SOURCE4_NET, /* what lies in the prefix */
+	FIELD_SOURCE6_NET,
+	FIELD_DESTINATION4_NET,
+	FIELD_DESTINATION6_NET,
 	FIELD_PROTOCOL,
 	FIELD_SOURCE_PORT,
 	FIELD_PORT,
@@ -101,8 +105,7 @@ enum nft_field {
  * others are parts, which a listing joins to it. */
 enum nft_part {
 	NFT_PART_NONE,
-	NFT_PART_EXCEPTION, /* what the rule leaves alone: returns, and counts nothing */
-	NFT_PART_BRIDGED    /* the same for bridged packets of others that have no input device */
+	NFT_PART_EXCEPTION /* what the rule leaves alone: returns, and counts nothing */
 };
 
 /* A fixed rule of the table, and the set or map in which it looks packets up. */
@@ -111,6 +114,7 @@ struct nft_fixed {
 	uint8_t key[FIELDS_MAX], value[FIELDS_MAX]; /* enum nft_field; a value makes it a map */
 	const char *comment;
 	enum nft_part part;
+	uint8_t family; /* of the packets, where the key does not tell */
 };
 /* By number, in the order of their chains and within them. */
 #define NFT_FIXED_PER_KIND 4
@@ -121,9 +125,20 @@ const struct nft_fixed *nft_fixed_at(size_t id);       /* NULL: no rule has that
 enum rule_kind nft_fixed_kind(size_t id);
 /* Of the packets that it looks at; AF_UNSPEC: both, and the family is part of the key. */
 int nft_fixed_family(size_t id);
+/* Are the keys ranges? Then there are several fields: nft(8) has another form for a lone one. */
+bool nft_fixed_is_interval(const struct nft_fixed *fixed);
 
 /* How a rule has it. */
-enum nft_form { FORM_NONE, FORM_ADDR, FORM_PREFIX, FORM_NAME, FORM_PORT, FORM_BYTE, FORM_FAMILY };
+enum nft_form {
+	FORM_NONE,
+	FORM_ADDR,
+	FORM_PREFIX,
+	FORM_NET,
+	FORM_NAME,
+	FORM_PORT,
+	FORM_BYTE,
+	FORM_FAMILY
+};
 
 struct nft_field_type {
 	uint8_t size;
@@ -172,13 +187,15 @@ void nft_comment_owner(const struct rule *rule, struct nft_comment *ret_comment)
 
 /* One element as the kernel shows it; pointers into the message, NULL for none. */
 struct nft_element_view {
-	const uint8_t *key, *value, *userdata;
-	size_t key_len, value_len, userdata_len;
+	const uint8_t *key, *key_end, *value, *userdata;
+	size_t key_len, key_end_len, value_len, userdata_len;
 	uint64_t packets, bytes;
 };
 /* 0, -EBADMSG */
 int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_view);
 bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view);
+/* The last key of the range, in a set of ranges. */
+void nft_element_key_end(const struct nft_element *element, uint8_t key_end[static KEY_MAX]);
 /* False if it is not of the set's form. The owner is "" where the element does not say. */
 bool nft_element_decode(size_t set, const struct nft_element_view *view, struct rule *rule);
 

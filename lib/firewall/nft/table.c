@@ -12,6 +12,9 @@
 #include "firewall/nft/nft.h"
 
 #define OBJECT_ROOM 4096
+/* The first translation of a connection is the only one: the administrator's own comes before ours.
+ * Of two chains of one priority the kernel asks the younger first. */
+#define AFTER_OTHERS 5
 
 static const struct {
 	const char *name;
@@ -20,14 +23,18 @@ static const struct {
 	int priority;
 } chains[CHAIN_COUNT] = {
 	[CHAIN_RAW_PREROUTING] = { "raw-prerouting", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW },
+	[CHAIN_RAW_SOURCES] = { "sources", NULL, 0, 0 },
 	[CHAIN_NAT_PREROUTING] = { "nat-prerouting", "nat", NF_INET_PRE_ROUTING,
-				   NF_IP_PRI_NAT_DST },
-	[CHAIN_NAT_OUTPUT] = { "nat-output", "nat", NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST },
+				   NF_IP_PRI_NAT_DST + AFTER_OTHERS },
+	[CHAIN_NAT_OUTPUT] = { "nat-output", "nat", NF_INET_LOCAL_OUT,
+			       NF_IP_PRI_NAT_DST + AFTER_OTHERS },
 	[CHAIN_NAT_PORTS] = { "ports", NULL, 0, 0 },
 	[CHAIN_FILTER_FORWARD] = { "filter-forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER },
 	[CHAIN_FILTER_USER] = { "BRIDGENET-USER", NULL, 0, 0 },
+	[CHAIN_FILTER_TO] = { "to-networks", NULL, 0, 0 },
+	[CHAIN_FILTER_FROM] = { "from-networks", NULL, 0, 0 },
 	[CHAIN_NAT_POSTROUTING] = { "nat-postrouting", "nat", NF_INET_POST_ROUTING,
-				    NF_IP_PRI_NAT_SRC },
+				    NF_IP_PRI_NAT_SRC + AFTER_OTHERS },
 };
 
 const char *nft_chain_name(enum rule_chain chain)
@@ -94,6 +101,26 @@ static void set_userdata(const struct nft_fixed *fixed, struct nftnl_udata_buf *
 		nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATABYTEORDER, 0);
 }
 
+/* A set of ranges of several fields, and how long each field is. */
+static int set_fill_ranges(struct nftnl_set *set, const struct nft_fixed *fixed)
+{
+	uint8_t lengths[FIELDS_MAX];
+	uint32_t len = 0;
+
+	while (len < FIELDS_MAX && fixed->key[len]) {
+		lengths[len] = nft_fields[fixed->key[len]].size;
+		len++;
+	}
+	return nftnl_set_set_data(set, NFTNL_SET_DESC_CONCAT, lengths, len) < 0 ? -ENOMEM : 0;
+}
+
+static uint32_t set_flags(const struct nft_fixed *fixed)
+{
+	if (nft_fixed_is_interval(fixed))
+		return NFT_SET_INTERVAL | NFT_SET_CONCAT;
+	return fixed->value[0] ? NFT_SET_MAP : 0;
+}
+
 static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_fixed *fixed)
 {
 	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(64);
@@ -108,7 +135,9 @@ static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_fixed *
 		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
 	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
-	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, fixed->value[0] ? NFT_SET_MAP : 0);
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, set_flags(fixed));
+	if (nft_fixed_is_interval(fixed) && set_fill_ranges(set, fixed) < 0)
+		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, nft_fields_type(fixed->key));
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, (uint32_t)nft_fields_size(fixed->key));
 	if (fixed->value[0]) {
