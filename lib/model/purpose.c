@@ -20,7 +20,24 @@ static void ports_text(uint16_t first, uint16_t count, const char *protocol,
 		snprintf(text, BLANK_MAX, "port %u%s%s", first, separator, protocol);
 }
 
-enum blank_type { BLANK_TEXT, BLANK_ADDRESS, BLANK_HOST, BLANK_PORTS, BLANK_WHOSE, BLANK_FOREIGN };
+/* A single address without its length. */
+static void prefix_text(const struct prefix *prefix, char text[static BLANK_MAX])
+{
+	if (prefix->len == addr_size(prefix->addr.family) * 8)
+		addr_format(&prefix->addr, text);
+	else
+		prefix_format(prefix, text);
+}
+
+enum blank_type {
+	BLANK_TEXT,
+	BLANK_ADDRESS,
+	BLANK_PREFIX,
+	BLANK_HOST,
+	BLANK_PORTS,
+	BLANK_WHOSE,
+	BLANK_FOREIGN
+};
 
 /* field: of the rule, a text, an address or the first port. */
 #define BLANK(name, type, field)                                 \
@@ -36,8 +53,8 @@ static const struct blank {
 	BLANK("endpoint", TEXT, endpoint),
 	BLANK("in", TEXT, in),
 	BLANK("out", TEXT, out),
-	BLANK("source", ADDRESS, source.addr),
-	BLANK("destination", ADDRESS, destination.addr),
+	BLANK("source", PREFIX, source),
+	BLANK("destination", PREFIX, destination),
 	BLANK("to", ADDRESS, to),
 	BLANK("host", HOST, destination.addr),
 	BLANK("host_ports", PORTS, host_port),
@@ -64,6 +81,9 @@ static void fill_blank(const struct rule *rule, const struct blank *blank,
 		__attribute__((fallthrough));
 	case BLANK_ADDRESS:
 		addr_format(field, text);
+		break;
+	case BLANK_PREFIX:
+		prefix_text(field, text);
 		break;
 	case BLANK_PORTS:
 		ports_text(*(const uint16_t *)field, rule->count,

@@ -12,10 +12,16 @@ static const struct scenario {
 	const char *subnet_ipv4, *subnet_ipv6; /* of network `bridge` */
 	const char *ipv4, *ipv6;               /* of endpoint `web`; both NULL: no endpoint */
 	const char *port;
+	bool adopted, keeps_ports;
 } scenarios[] = {
 	{ "bridge-ipv4", "172.17.0.0/16", NULL, NULL, NULL, NULL },
 	{ "bridge-ipv6", NULL, "fd00:30::/64", NULL, NULL, NULL },
 	{ "dual-stack", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL },
+	{ "adopted-ipv4", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL, .adopted = true },
+	{ "adopted-dual-stack", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337", .adopted = true },
+	{ "keep-source-ports", "172.17.0.0/16", "fd00:30::/64", NULL, NULL, NULL,
+	  .keeps_ports = true },
 	{ "port-any", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "8799:1337" },
 	{ "port-any-dual-stack", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
 	  "8799:1337" },
@@ -55,7 +61,7 @@ static void print_rule(FILE *out, const struct firewall_backend *backend, const 
 	rule_render_extra(rule, extra);
 	rule_purpose(rule, purpose);
 	backend->chain_name(rule, chain);
-	if (rule->target == TARGET_JUMP)
+	if (rule_leads_on(rule))
 		backend->jump_name(rule, target);
 	else
 		string_copy(target, sizeof(target), rule_target_name(rule));
@@ -76,6 +82,9 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
+	network.bridge_adopted = scenario->adopted;
+	if (scenario->keeps_ports)
+		network.policy.source_ports = SOURCE_PORTS_KEEP;
 	assert_non_null(out);
 	assert_int_equal(plan_parts(traits, PLAN_BASE, NULL, NULL, NULL, &rules), 0);
 	assert_int_equal(plan_parts(traits, PLAN_NETWORKS, &network, NULL, NULL, &rules), 0);

@@ -88,9 +88,11 @@ static struct network network_of(const char *name, const char *bridge, const cha
 	string_copy(network.name, sizeof(network.name), name);
 	string_copy(network.bridge, sizeof(network.bridge), bridge);
 	network.ipv4.prefix = prefix_of(ipv4);
-	if (ipv6)
+	addr_add(&network.ipv4.prefix.addr, 1, &network.ipv4.gateway);
+	if (ipv6) {
 		network.ipv6.prefix = prefix_of(ipv6);
-	*vector_push(&networks) = network;
+		addr_add(&network.ipv6.prefix.addr, 1, &network.ipv6.gateway);
+	}
 	return network;
 }
 
@@ -120,20 +122,42 @@ void plan_mapping(const struct endpoint *endpoint, uint8_t protocol, const char 
 	assert_int_equal(plan_parts(backend->traits, PLAN_PORTS, NULL, endpoint, &port, rules), 0);
 }
 
+static struct endpoint plan_network(const struct network *network, rule_vector *rules)
+{
+	struct endpoint endpoint = { .id = "web" };
+
+	string_copy(endpoint.network, sizeof(endpoint.network), network->name);
+	endpoint.ipv4 = network->ipv4.prefix;
+	endpoint.ipv6 = network->ipv6.prefix;
+	addr_add(&network->ipv4.prefix.addr, 2, &endpoint.ipv4.addr);
+	if (addr_is_set(&network->ipv6.prefix.addr))
+		addr_add(&network->ipv6.prefix.addr, 2, &endpoint.ipv6.addr);
+	*vector_push(&networks) = *network;
+	*vector_push(&endpoints) = endpoint;
+	assert_int_equal(plan_parts(backend->traits, PLAN_NETWORKS | PLAN_ENDPOINTS, network,
+				    &endpoint, NULL, rules),
+			 0);
+	return endpoint;
+}
+
 struct endpoint plan_pair(const char *name, const char *bridge, const char *ipv4, const char *ipv6,
 			  rule_vector *rules)
 {
 	struct network network = network_of(name, bridge, ipv4, ipv6);
-	struct endpoint endpoint = endpoint_of(name, "web", ipv4, ipv6);
 
-	addr_add(&network.ipv4.prefix.addr, 2, &endpoint.ipv4.addr);
-	if (ipv6)
-		addr_add(&network.ipv6.prefix.addr, 2, &endpoint.ipv6.addr);
-	endpoints.items[endpoints.len - 1] = endpoint;
-	assert_int_equal(plan_parts(backend->traits, PLAN_NETWORKS | PLAN_ENDPOINTS, &network,
-				    &endpoint, NULL, rules),
-			 0);
-	return endpoint;
+	return plan_network(&network, rules);
+}
+
+/* On a bridge that serves others too, and with all that an option changes. */
+static void plan_guest(rule_vector *rules)
+{
+	struct network network = network_of("guest", "nf-guest", "172.29.0.0/20", "fd29::/60");
+
+	network.bridge_adopted = true;
+	plan_network(&network, rules);
+	network = network_of("keep", "nf-keep", "172.28.0.0/24", "fd28::/64");
+	network.policy.source_ports = SOURCE_PORTS_KEEP;
+	plan_network(&network, rules);
 }
 
 void plan_all(rule_vector *rules)
@@ -141,6 +165,7 @@ void plan_all(rule_vector *rules)
 	struct endpoint web = plan_pair("blue", "nf-blue", "172.30.0.0/16", "fd30::/64", rules);
 	struct endpoint db = plan_pair("red", "nf-red", "172.31.0.0/16", NULL, rules);
 
+	plan_guest(rules);
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, rules);
 	plan_mapping(&web, IPPROTO_SCTP, "0.0.0.0", 8799, 1337, 1, rules);
 	plan_mapping(&web, IPPROTO_UDP, "127.0.0.1", 53, 5353, 3, rules);

@@ -79,9 +79,18 @@ static void test_read_back(void **state)
 	assert_int_equal(count_elements("ports4-address"), 4);
 	assert_int_equal(count_elements("ports6-address"), 1);
 	assert_int_equal(count_elements("loopback-ports"), 3);
-	assert_int_equal(count_elements("bridged"), 3);
-	assert_int_equal(count_elements("direct4"), 2);
-	assert_int_equal(count_elements("direct6"), 1);
+	/* own bridges in both families, whatever they have */
+	assert_int_equal(count_elements("own-bridges"), 6);
+	assert_int_equal(count_elements("bridged"), 8);
+	assert_int_equal(count_elements("to-own"), 6);
+	assert_int_equal(count_elements("to4-adopted"), 1);
+	assert_int_equal(count_elements("from6-adopted"), 1);
+	assert_int_equal(count_elements("behind4"), 3);
+	assert_int_equal(count_elements("masquerade-leave"), 3);
+	assert_int_equal(count_elements("masquerade6-adopted"), 1);
+	assert_int_equal(count_elements("keep-leave"), 2);
+	assert_int_equal(count_elements("direct4"), 4);
+	assert_int_equal(count_elements("direct6"), 3);
 	/* the chains don't grow */
 	assert_int_equal(count_objects("rule"), fixed);
 	assert_int_equal(apply(NULL, &rules, 0), 0);

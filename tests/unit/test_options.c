@@ -107,8 +107,8 @@ static void test_options_table(void **state)
 	assert_error(check_one(OPTION_NETWORK, "hostname", "web", &error), -ENOTSUP,
 		     BN_REASON_OPTION_UNKNOWN, error,
 		     "option 'hostname' is not known for a network; it takes label.NAME, internal, "
-		     "icc, masquerade, gateway-mode-ipv4, gateway-mode-ipv6, advertise-count and "
-		     "advertise-interval-ms");
+		     "icc, masquerade, gateway-mode-ipv4, gateway-mode-ipv6, source-ports, "
+		     "advertise-count and advertise-interval-ms");
 	assert_error(check_one(OPTION_ENDPOINT, "host", "web", &error), -ENOTSUP,
 		     BN_REASON_OPTION_UNKNOWN, error,
 		     "option 'host' is not known for an endpoint; it takes label.NAME, hostname, "

@@ -23,13 +23,13 @@ static void test_base(void **state)
 
 	(void)state;
 	assert_int_equal(plan_parts(NFT, PLAN_BASE, NULL, NULL, NULL, &nft), 0);
-	assert_int_equal(count_kind(&nft, RULE_DNAT_ACCEPT, AF_UNSPEC), 1);
-	assert_int_equal(count_kind(&nft, RULE_PORTS_JUMP_OUTPUT, AF_UNSPEC), 0);
+	assert_int_equal(count_kind(&nft, RULE_PORTS_JUMP_OUTPUT, AF_UNSPEC), 1);
+	assert_int_equal(count_kind(&nft, RULE_FORWARD_JUMP, AF_UNSPEC), 0);
 	assert_int_equal(plan_parts(IPTABLES, PLAN_BASE, NULL, NULL, NULL, &iptables), 0);
 	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_JUMP, AF_INET), 1);
 	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_SOURCE_JUMP, AF_INET), 1);
 	assert_int_equal(count_kind(&iptables, RULE_LOOPBACK_JUMP, AF_INET6), 0);
-	assert_int_equal(count_kind(&iptables, RULE_DNAT_ACCEPT, AF_UNSPEC), 0);
+	assert_int_equal(count_kind(&iptables, RULE_PORTS_JUMP_OUTPUT, AF_UNSPEC), 0);
 	for (size_t i = 0; i < iptables.len; i++) {
 		assert_string_equal(iptables.items[i].network, "");
 		assert_true(iptables.items[i].chain < CHAIN_COUNT);
@@ -38,25 +38,54 @@ static void test_base(void **state)
 	rules_clear(&iptables);
 }
 
-static void test_output_jump_leaves_ipv6_loopback_alone(void **state)
+/* The base decides about nothing but where to look. */
+static void test_base_accepts_and_drops_nothing(void **state)
 {
 	static const uint32_t traits[] = { NFT, IPTABLES };
-	struct prefix loopback = prefix_of("::1/128");
 
 	(void)state;
 	for (size_t t = 0; t < ARRAY_SIZE(traits); t++) {
 		rule_vector rules = { 0 };
 
 		assert_int_equal(plan_parts(traits[t], PLAN_BASE, NULL, NULL, NULL, &rules), 0);
-		assert_int_equal(count_kind(&rules, RULE_PORTS_JUMP_OUTPUT, AF_INET), 1);
-		assert_int_equal(count_kind(&rules, RULE_PORTS_JUMP_OUTPUT_IPV6, AF_INET6), 1);
+		for (size_t i = 0; i < rules.len; i++)
+			assert_true(rules.items[i].target == TARGET_JUMP ||
+				    rules.items[i].target == TARGET_RETURN);
+		assert_int_equal(count_kind(&rules, RULE_LINK_LOCAL_RETURN, AF_INET6), 1);
+		assert_int_equal(count_kind(&rules, RULE_LOOPBACK_RETURN, AF_INET6), 1);
+		assert_int_equal(count_kind(&rules, RULE_LINK_LOCAL_RETURN, AF_INET), 0);
+		rules_clear(&rules);
+	}
+}
+
+/* Each rule of a network names its bridge or its own addresses; on a bridge that serves others too,
+ * the jumps say the subnet as well. */
+static void test_rules_are_bounded(void **state)
+{
+	static const uint32_t traits[] = { NFT, IPTABLES, IPTABLES | PLAN_POSTROUTING_IN };
+	struct network network = network_of("172.17.0.0/16", "fd00::/64");
+
+	(void)state;
+	for (size_t t = 0; t < 2 * ARRAY_SIZE(traits); t++) {
+		rule_vector rules = { 0 };
+
+		network.bridge_adopted = t % 2;
+		assert_int_equal(
+			plan_parts(traits[t / 2], PLAN_NETWORKS, &network, NULL, NULL, &rules), 0);
 		for (size_t i = 0; i < rules.len; i++) {
 			const struct rule *rule = &rules.items[i];
-			bool excepted = rule->kind == RULE_PORTS_JUMP_OUTPUT_IPV6;
+			bool addresses = addr_is_set(&rule->source.addr) ||
+					 addr_is_set(&rule->destination.addr);
 
-			assert_int_equal(rule->destination_not, excepted);
-			if (excepted)
-				assert_int_equal(prefix_compare(&rule->destination, &loopback), 0);
+			if (rule->kind == RULE_NETWORK_PORTS_JUMP ||
+			    rule->kind == RULE_NETWORK_POSTROUTING_JUMP)
+				continue;
+			assert_true(strcmp(rule->in, "bn0") == 0 || strcmp(rule->out, "bn0") == 0 ||
+				    addresses);
+			if (network.bridge_adopted &&
+			    (rule->kind == RULE_TO_JUMP || rule->kind == RULE_FROM_JUMP ||
+			     rule->kind == RULE_MASQUERADE))
+				assert_true(addresses);
 		}
 		rules_clear(&rules);
 	}
@@ -77,26 +106,49 @@ static void test_only_bridges_are_filtered(void **state)
 
 static void test_network_by_family(void **state)
 {
+	static const enum rule_kind both[] = { RULE_SOURCES_GOTO, RULE_SOURCE_DROP, RULE_TO_JUMP,
+					       RULE_BRIDGED_ACCEPT, RULE_UNPUBLISHED_DROP };
 	struct network ipv4 = network_of("172.17.0.0/16", NULL),
 		       ipv6 = network_of(NULL, "fd00::/64");
 	struct network dual = network_of("172.17.0.0/16", "fd00::/64");
 	rule_vector rules = { 0 };
-	size_t of_ipv4, of_each;
+	size_t of_each;
 
 	(void)state;
 	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &ipv4, NULL, NULL, &rules), 0);
-	of_ipv4 = rules.len;
 	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &ipv6, NULL, NULL, &rules), 0);
 	of_each = rules.len;
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_DROP, AF_INET6), 0);
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_SOURCE_DROP, AF_INET6), 0);
 	assert_int_equal(count_kind(&rules, RULE_LOOPBACK_MASQUERADE, AF_INET6), 0);
+	assert_int_equal(count_kind(&rules, RULE_OUTGOING_ACCEPT, AF_INET6), 1);
+	/* nothing gets in by the family that a network lacks */
+	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+		assert_int_equal(count_kind(&rules, both[i], AF_INET), 2);
+		assert_int_equal(count_kind(&rules, both[i], AF_INET6), 2);
+	}
 	assert_int_equal(plan_parts(NFT, PLAN_NETWORKS, &dual, NULL, NULL, &rules), 0);
-	assert_int_equal(rules.len, 2 * of_each);
-	assert_true(of_ipv4 > of_each - of_ipv4);
+	assert_int_equal(rules.len, 2 * of_each - 2 * ARRAY_SIZE(both));
 	for (size_t i = 0; i < rules.len; i++) {
 		assert_string_equal(rules.items[i].network, "bridge");
 		assert_string_equal(rules.items[i].endpoint, "");
+	}
+	rules_clear(&rules);
+}
+
+/* Somebody else's bridge may carry the family for others. */
+static void test_adopted_bridge_is_left_alone_in_the_other_family(void **state)
+{
+	struct network ipv4 = network_of("172.17.0.0/16", NULL);
+	rule_vector rules = { 0 };
+
+	(void)state;
+	ipv4.bridge_adopted = true;
+	assert_int_equal(plan_parts(IPTABLES, PLAN_NETWORKS, &ipv4, NULL, NULL, &rules), 0);
+	for (size_t i = 0; i < rules.len; i++) {
+		assert_int_equal(rules.items[i].family, AF_INET);
+		assert_true(rules.items[i].kind != RULE_SOURCES_GOTO);
+		assert_true(rules.items[i].kind != RULE_GATEWAY_DROP);
 	}
 	rules_clear(&rules);
 }
@@ -116,7 +168,7 @@ static void test_masquerade_by_trait(void **state)
 		const struct prefix *subnet = &network_subnet(&network, with->family)->prefix;
 
 		assert_int_equal(with->kind, without->kind);
-		if (with->kind != RULE_HAIRPIN_MASQUERADE && with->kind != RULE_MASQUERADE) {
+		if (with->kind != RULE_MASQUERADE) {
 			assert_int_equal(rule_compare(with, without), 0);
 			continue;
 		}
@@ -125,17 +177,17 @@ static void test_masquerade_by_trait(void **state)
 		assert_string_equal(without->in, "");
 		assert_int_equal(prefix_compare(&without->source, subnet), 0);
 		assert_string_equal(without->out, "bn0");
-		assert_int_equal(without->out_not, with->kind == RULE_MASQUERADE);
+		assert_true(without->out_not);
 	}
 	rules_clear(&nft);
 	rules_clear(&iptables);
 }
 
-/* Where networks have chains, each family of a network has four jumps to them. */
+/* Where networks have chains, each family of a network has five jumps to them. */
 static void test_network_jumps_by_trait(void **state)
 {
 	static const enum rule_kind kinds[] = { RULE_NETWORK_RAW_JUMP, RULE_NETWORK_PORTS_JUMP,
-						RULE_NETWORK_FORWARD_JUMP,
+						RULE_TO_JUMP, RULE_FROM_JUMP,
 						RULE_NETWORK_POSTROUTING_JUMP };
 	struct network dual = network_of("172.17.0.0/16", "fd00::/64");
 	struct network ipv4 = network_of("172.17.0.0/16", NULL);
@@ -146,7 +198,8 @@ static void test_network_jumps_by_trait(void **state)
 	assert_int_equal(plan_parts(IPTABLES, PLAN_NETWORKS, &dual, NULL, NULL, &rules), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		assert_int_equal(count_kind(&rules, kinds[i], AF_INET), 2);
-		assert_int_equal(count_kind(&rules, kinds[i], AF_INET6), 1);
+		assert_int_equal(count_kind(&rules, kinds[i], AF_INET6),
+				 kinds[i] == RULE_TO_JUMP ? 2 : 1);
 	}
 	for (size_t i = 0; i < rules.len; i++) {
 		const struct rule *rule = &rules.items[i];
@@ -309,7 +362,9 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_base),
-		cmocka_unit_test(test_output_jump_leaves_ipv6_loopback_alone),
+		cmocka_unit_test(test_base_accepts_and_drops_nothing),
+		cmocka_unit_test(test_rules_are_bounded),
+		cmocka_unit_test(test_adopted_bridge_is_left_alone_in_the_other_family),
 		cmocka_unit_test(test_only_bridges_are_filtered),
 		cmocka_unit_test(test_network_by_family),
 		cmocka_unit_test(test_masquerade_by_trait),

@@ -64,6 +64,7 @@ static void test_compare_sees_every_field(void **state)
 	CHECK_FIELD(destination.addr.bytes[3] = 2);
 	CHECK_FIELD(destination_not = true);
 	CHECK_FIELD(match = RULE_STATUS_DNAT);
+	CHECK_FIELD(random_ports = true);
 	CHECK_FIELD(host_port = 81);
 	CHECK_FIELD(count = 2);
 	CHECK_FIELD(to.bytes[3] = 3);
@@ -82,6 +83,8 @@ static void test_compare_of_jumps(void **state)
 	b.jump = CHAIN_NAT_PORTS;
 	assert_int_equal(rule_compare(&a, &b), 0);
 	a.target = b.target = TARGET_JUMP;
+	assert_int_not_equal(rule_compare(&a, &b), 0);
+	a.target = b.target = TARGET_GOTO;
 	assert_int_not_equal(rule_compare(&a, &b), 0);
 }
 
@@ -267,6 +270,9 @@ static void test_names_of_targets_and_tables(void **state)
 	rule.target = TARGET_OTHER;
 	assert_string_equal(rule_target_name(&rule), "-");
 	assert_string_equal(rule_table_name(CHAIN_RAW_PREROUTING), "raw");
+	assert_string_equal(rule_table_name(CHAIN_RAW_SOURCES), "raw");
+	assert_string_equal(rule_table_name(CHAIN_FILTER_TO), "filter");
+	assert_string_equal(rule_table_name(CHAIN_FILTER_FROM), "filter");
 	assert_string_equal(rule_table_name(CHAIN_NAT_PREROUTING), "nat");
 	assert_string_equal(rule_table_name(CHAIN_NAT_OUTPUT), "nat");
 	assert_string_equal(rule_table_name(CHAIN_NAT_PORTS), "nat");

@@ -295,7 +295,8 @@ static int change_try(struct change *change, struct nft_reply *reply)
 		return r;
 	if (r == -ENOENT && reply->sequence > change->remove_end)
 		return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
-	if (r == -EEXIST)
+	/* the latter where ranges overlap */
+	if (r == -EEXIST || r == -ENOTEMPTY)
 		return exists_already(change);
 	if (r == -ENOENT && change->flags & (FIREWALL_MISSING_OK | FIREWALL_REPLACE))
 		return -ERESTART;

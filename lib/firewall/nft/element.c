@@ -63,6 +63,7 @@ static void field_encode(enum nft_field field, const struct rule *rule, uint8_t 
 
 	switch ((enum nft_form)type->form) {
 	case FORM_NONE:
+	case FORM_ANY:
 		break;
 	case FORM_ADDR:
 	case FORM_PREFIX:
@@ -107,7 +108,7 @@ static bool field_is_set(enum nft_field field, const struct rule *rule)
 static bool key_has(const struct nft_fixed *fixed, size_t member)
 {
 	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
-		if (nft_fields[fixed->key[i]].form != FORM_NONE &&
+		if (nft_fields[fixed->key[i]].form != FORM_ANY &&
 		    nft_fields[fixed->key[i]].member == member)
 			return true;
 	}
@@ -174,14 +175,14 @@ void nft_element_key_end(const struct nft_element *element, uint8_t key_end[stat
 	memcpy(key_end, element->key, KEY_MAX);
 	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
 		const struct nft_field_type *type = &nft_fields[fixed->key[i]];
-		const void *member = (const char *)element->rule + type->member;
+		const struct prefix *prefix =
+			(const void *)((const char *)element->rule + type->member);
+		size_t len = type->form == FORM_NET ? prefix->len :
+			     type->form == FORM_ANY ? 0 :
+						      type->size * 8u;
 
-		if (type->form == FORM_NET) {
-			const struct prefix *prefix = member;
-
-			for (size_t bit = prefix->len; bit < type->size * 8u; bit++)
-				data[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
-		}
+		for (size_t bit = len; bit < type->size * 8u; bit++)
+			data[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
 		data += FIELD_SPACE(fixed->key[i]);
 	}
 }
@@ -338,10 +339,13 @@ static bool field_decode(enum nft_field field, const uint8_t *data, const uint8_
 {
 	const struct nft_field_type *type = &nft_fields[field];
 	void *member = (char *)rule + type->member;
+	struct prefix any;
 
 	switch ((enum nft_form)type->form) {
 	case FORM_NONE:
 		return false;
+	case FORM_ANY:
+		return net_decode(data, end, type->size, &any) && any.len == 0;
 	case FORM_NET:
 		if (!net_decode(data, end, type->size, member))
 			return false;

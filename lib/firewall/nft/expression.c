@@ -90,19 +90,21 @@ static void match_family(struct builder *builder, uint8_t family)
 	compare(builder, NFT_CMP_EQ, &family, sizeof(family));
 }
 
-/* By whole bytes as far as they go, as nft(8) does; the kernel shows a rule as it was written. */
+/* As nft(8) writes it: by as many bytes as there are, or all of them and a mask. The kernel shows a
+ * rule as it was written. */
 static void match_prefix(struct builder *builder, const struct prefix *prefix, bool source,
 			 bool negated)
 {
-	uint32_t size = (uint32_t)addr_size(prefix->addr.family), len = (prefix->len + 7u) / 8;
+	uint32_t size = (uint32_t)addr_size(prefix->addr.family);
+	uint32_t len = prefix->len % 8 ? size : prefix->len / 8u;
 	uint32_t first = size == 4 ? 12 : 8; /* the source's place in the header */
-	uint8_t mask[16];
+	uint8_t mask[16] = { 0 };
 
 	load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, source ? first : first + size, len,
 		     NFT_REG_1);
 	if (prefix->len % 8) {
-		memset(mask, 0xff, sizeof(mask));
-		mask[len - 1] = (uint8_t)(0xff << (8 - prefix->len % 8));
+		for (size_t bit = 0; bit < prefix->len; bit++)
+			mask[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
 		mask_bits(builder, mask, len);
 	}
 	compare(builder, negated ? NFT_CMP_NEQ : NFT_CMP_EQ, prefix->addr.bytes, len);
@@ -132,7 +134,7 @@ static void match_local_destination(struct builder *builder)
  * none either. */
 static void match_source_astray(struct builder *builder)
 {
-	static const uint8_t missing;
+	static const uint32_t missing;
 
 	add(builder, "fib",
 	    NUMBERS({ NFTNL_EXPR_FIB_FLAGS,
@@ -216,13 +218,22 @@ static void dnat(struct builder *builder, uint32_t family)
 
 /* ---- rules ---- */
 
-/* What the catalogue says of all rules of the kind. */
+/* What the catalogue says of all rules of the kind. The family stands beside what looks at the
+ * header, which is where nft(8) puts it back when it reads its own listing. */
 static void add_matches(struct builder *builder, const struct kind *kind, int family)
 {
 	if (kind->in.is == DEVICE_LOOPBACK)
 		match_device(builder, NFT_META_IIFNAME, LOOPBACK_DEVICE, kind->in.negated);
 	if (kind->out.is == DEVICE_LOOPBACK)
 		match_device(builder, NFT_META_OIFNAME, LOOPBACK_DEVICE, kind->out.negated);
+	if (kind->match & RULE_STATE_ESTABLISHED)
+		match_conntrack(builder, NFT_CT_STATE,
+				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
+					NF_CT_STATE_BIT(IP_CT_RELATED));
+	if (kind->match & RULE_STATE_INVALID)
+		match_conntrack(builder, NFT_CT_STATE, NF_CT_STATE_INVALID_BIT);
+	if (kind->match & RULE_STATUS_DNAT)
+		match_conntrack(builder, NFT_CT_STATUS, IPS_DST_NAT);
 	if (family)
 		match_family(builder, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
 	if (kind->source.is == ADDRESS_FIXED && kind->source.fixed.addr.family == family)
@@ -233,14 +244,6 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 		match_local_destination(builder);
 	if (kind->match & RULE_SOURCE_ASTRAY)
 		match_source_astray(builder);
-	if (kind->match & RULE_STATE_ESTABLISHED)
-		match_conntrack(builder, NFT_CT_STATE,
-				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
-					NF_CT_STATE_BIT(IP_CT_RELATED));
-	if (kind->match & RULE_STATE_INVALID)
-		match_conntrack(builder, NFT_CT_STATE, NF_CT_STATE_INVALID_BIT);
-	if (kind->match & RULE_STATUS_DNAT)
-		match_conntrack(builder, NFT_CT_STATUS, IPS_DST_NAT);
 }
 
 static void add_action(struct builder *builder, const struct kind *kind, int family)

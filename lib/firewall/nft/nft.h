@@ -88,6 +88,9 @@ enum nft_field {
 	FIELD_SOURCE6_NET,
 	FIELD_DESTINATION4_NET,
 	FIELD_DESTINATION6_NET,
+	FIELD_DESTINATION4_ANY, /* beside a lone prefix: nft(8) has another form for a set of one
+				 * field's ranges */
+	FIELD_DESTINATION6_ANY,
 	FIELD_PROTOCOL,
 	FIELD_SOURCE_PORT,
 	FIELD_PORT,
@@ -125,7 +128,7 @@ const struct nft_fixed *nft_fixed_at(size_t id);       /* NULL: no rule has that
 enum rule_kind nft_fixed_kind(size_t id);
 /* Of the packets that it looks at; AF_UNSPEC: both, and the family is part of the key. */
 int nft_fixed_family(size_t id);
-/* Are the keys ranges? Then there are several fields: nft(8) has another form for a lone one. */
+/* Are the keys ranges? Then there are several fields. */
 bool nft_fixed_is_interval(const struct nft_fixed *fixed);
 
 /* How a rule has it. */
@@ -134,6 +137,7 @@ enum nft_form {
 	FORM_ADDR,
 	FORM_PREFIX,
 	FORM_NET,
+	FORM_ANY,
 	FORM_NAME,
 	FORM_PORT,
 	FORM_BYTE,
