@@ -38,7 +38,7 @@ struct firewall_change {
 
 struct firewall_backend {
 	const char *name;
-	uint32_t traits; /* PLAN_* */
+	uint32_t (*traits)(void); /* PLAN_*, on this kernel */
 
 	/* -EOPNOTSUPP with BN_REASON_BACKEND_UNAVAILABLE when the kernel lacks it, -EPERM. */
 	int (*open)(const struct firewall_config *config, struct firewall **ret_firewall,

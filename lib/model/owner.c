@@ -68,19 +68,31 @@ static bool give(struct rule *rule, const holder_vector *holders, const struct h
 	return true;
 }
 
-static void find_owner_network(struct rule *rule, const network_vector *networks)
+/* By its bridge, by the chain that it stands in or leads to, or by what else only one has. */
+static bool is_about(const struct rule *rule, const struct network *network)
 {
-	const char *bridge = rule->kind == RULE_FOREIGN ? "" : rule->in[0] ? rule->in : rule->out;
+	const struct kind *kind = kind_of(rule->kind);
+	const struct subnet *subnet = network_subnet(network, rule->family);
 	char label[NETWORK_LABEL_MAX];
 
-	for (size_t i = 0; i < networks->len; i++) {
-		const struct network *network = &networks->items[i];
+	if (kind->in.is == DEVICE_BRIDGE)
+		return strcmp(rule->in, network->bridge) == 0;
+	if (kind->out.is == DEVICE_BRIDGE)
+		return strcmp(rule->out, network->bridge) == 0;
+	if (kind->in.is == DEVICE_LOOPBACK && kind->source.is == ADDRESS_SUBNET)
+		return subnet && prefix_compare(&rule->source, &subnet->prefix) == 0;
+	if (kind->destination.is == ADDRESS_GATEWAY)
+		return subnet && addr_compare(&rule->destination.addr, &subnet->gateway) == 0;
+	network_label(network->name, label);
+	return rule->network[0] && strcmp(rule->network, label) == 0;
+}
 
-		network_label(network->name, label);
-		if (bridge[0] ? strcmp(bridge, network->bridge) != 0 :
-				!rule->network[0] || strcmp(rule->network, label) != 0)
+static void find_owner_network(struct rule *rule, const network_vector *networks)
+{
+	for (size_t i = 0; i < networks->len; i++) {
+		if (!is_about(rule, &networks->items[i]))
 			continue;
-		string_copy(rule->network, sizeof(rule->network), network->name);
+		string_copy(rule->network, sizeof(rule->network), networks->items[i].name);
 		return;
 	}
 }
@@ -154,7 +166,7 @@ int owners_find(rule_vector *rules, const network_vector *networks,
 			continue;
 		if (addr_is_set(&wanted.addr) && give(rule, &holders, &wanted))
 			continue;
-		if (rule->network[0] || rule->in[0] || rule->out[0])
+		if (kind_of(rule->kind)->scope != PLAN_BASE)
 			find_owner_network(rule, networks);
 	}
 	free(holders.items);

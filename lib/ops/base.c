@@ -47,7 +47,7 @@ static int plan_state(bn_ctx *ctx, const struct firewall *firewall, rule_vector 
 	int r;
 
 	r = rows_load(ctx, NULL, NULL, &rows);
-	if (r >= 0 && plan_rules(firewall->backend->traits, PLAN_ROWS, &rows, rules) < 0)
+	if (r >= 0 && plan_rules(firewall->backend->traits(), PLAN_ROWS, &rows, rules) < 0)
 		r = error_oom(&ctx->error);
 	return r;
 }

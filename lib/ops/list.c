@@ -120,7 +120,7 @@ static int list_of_network(bn_ctx *ctx, const char *network, rule_vector *rules)
 		r = rules_plan(ctx, PLAN_ROWS, &rows, &wanted);
 	if (r >= 0 && wanted.len)
 		r = backend->list(ctx->firewall, &wanted, rules, &ctx->error);
-	if (r < 0 || !wanted.len || (backend->traits & PLAN_OWNERS))
+	if (r < 0 || !wanted.len || (backend->traits() & PLAN_OWNERS))
 		return r;
 	r = find_owners(ctx, &rows, rules);
 	rules_sort(&wanted);
@@ -134,11 +134,11 @@ static int list_all(bn_ctx *ctx, rule_vector *rules)
 	CLEANUP(rows_clear) struct rows rows = { 0 };
 	int r = 0;
 
-	if (!(backend->traits & PLAN_OWNERS))
+	if (!(backend->traits() & PLAN_OWNERS))
 		r = read_rows(ctx, NULL, &rows);
 	if (r >= 0)
 		r = backend->list(ctx->firewall, NULL, rules, &ctx->error);
-	if (r < 0 || (backend->traits & PLAN_OWNERS))
+	if (r < 0 || (backend->traits() & PLAN_OWNERS))
 		return r;
 	return find_owners(ctx, &rows, rules);
 }
@@ -227,10 +227,10 @@ int list_plan(bn_ctx *ctx, const char *network, const struct firewall_backend **
 	store_rollback(ctx->store);
 	if (r < 0)
 		return r;
-	r = plan_rules((*ret_backend)->traits, PLAN_ROWS, &rows, rules);
+	r = plan_rules((*ret_backend)->traits(), PLAN_ROWS, &rows, rules);
 	/* the base is there as long as there is a network that it serves */
 	if (r >= 0 && !network && rules->len)
-		r = plan_rules((*ret_backend)->traits, PLAN_BASE, NULL, rules);
+		r = plan_rules((*ret_backend)->traits(), PLAN_BASE, NULL, rules);
 	if (r < 0)
 		return error_oom(&ctx->error);
 	rules_sort(rules);

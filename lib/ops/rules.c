@@ -9,7 +9,7 @@
 
 int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules)
 {
-	int r = plan_rules(ctx->firewall->backend->traits, scopes, rows, rules);
+	int r = plan_rules(ctx->firewall->backend->traits(), scopes, rows, rules);
 
 	return r < 0 ? error_oom(&ctx->error) : 0;
 }

@@ -74,7 +74,8 @@ static void print_rule(FILE *out, const struct firewall_backend *backend, const 
 /* The plan of the scenario as text; free it. */
 static char *render(const struct scenario *scenario, const struct firewall_backend *backend)
 {
-	uint32_t traits = backend->traits;
+	/* as on all but old kernels, whatever the one here is */
+	uint32_t traits = backend->traits() | PLAN_POSTROUTING_IN;
 	struct network network = network_of(scenario->subnet_ipv4, scenario->subnet_ipv6);
 	struct endpoint endpoint = endpoint_of(scenario->ipv4, scenario->ipv6);
 	rule_vector rules = { 0 };

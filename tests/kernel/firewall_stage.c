@@ -119,7 +119,8 @@ void plan_mapping(const struct endpoint *endpoint, uint8_t protocol, const char 
 
 	if (address)
 		assert_int_equal(addr_parse(address, &port.host_addr), 0);
-	assert_int_equal(plan_parts(backend->traits, PLAN_PORTS, NULL, endpoint, &port, rules), 0);
+	assert_int_equal(plan_parts(backend->traits(), PLAN_PORTS, NULL, endpoint, &port, rules),
+			 0);
 }
 
 static struct endpoint plan_network(const struct network *network, rule_vector *rules)
@@ -134,7 +135,7 @@ static struct endpoint plan_network(const struct network *network, rule_vector *
 		addr_add(&network->ipv6.prefix.addr, 2, &endpoint.ipv6.addr);
 	*vector_push(&networks) = *network;
 	*vector_push(&endpoints) = endpoint;
-	assert_int_equal(plan_parts(backend->traits, PLAN_NETWORKS | PLAN_ENDPOINTS, network,
+	assert_int_equal(plan_parts(backend->traits(), PLAN_NETWORKS | PLAN_ENDPOINTS, network,
 				    &endpoint, NULL, rules),
 			 0);
 	return endpoint;
@@ -192,7 +193,7 @@ int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags)
 void list(const rule_vector *wanted, rule_vector *rules)
 {
 	assert_int_equal(backend->list(firewall, wanted, rules, &error), 0);
-	if (backend->traits & PLAN_OWNERS)
+	if (backend->traits() & PLAN_OWNERS)
 		return;
 	assert_int_equal(owners_find(rules, &networks, &endpoints), 0);
 	rules_sort(rules);
@@ -208,7 +209,7 @@ void assert_kernel_holds(const rule_vector *rules, const rule_vector *more)
 {
 	rule_vector planned = { 0 }, read = { 0 };
 
-	assert_int_equal(plan_parts(backend->traits, PLAN_BASE, NULL, NULL, NULL, &planned), 0);
+	assert_int_equal(plan_parts(backend->traits(), PLAN_BASE, NULL, NULL, NULL, &planned), 0);
 	add_all(&planned, rules);
 	add_all(&planned, more);
 	rules_sort(&planned);

@@ -79,7 +79,10 @@ static void test_base_missing(void **state)
 		{ "ip6tables-legacy -F FORWARD", false },
 		{ "iptables-legacy -t nat -F PREROUTING", false },
 		{ "iptables-legacy -t nat -F POSTROUTING", false },
-		{ "iptables-legacy -F BRIDGENET-FORWARD", false },
+		{ "iptables-legacy -F BRIDGENET-FORWARD", true },
+		{ "iptables-legacy -D BRIDGENET-FORWARD -i nf-blue -j BN-blue:from", true },
+		{ "iptables-legacy -t nat -F BRIDGENET-POSTROUTING", true },
+		{ "ip6tables-legacy -t nat -D BRIDGENET -d ::1 -j RETURN", false },
 	};
 	rule_vector rules = { 0 }, more = { 0 };
 	struct endpoint web;
@@ -446,8 +449,11 @@ static void test_networks_come_and_go(void **state)
 	assert_int_equal(apply(&two, NULL, 0), 0);
 	assert_kernel_holds(&one, &two);
 	/* What leads to a network comes before what lets networks out: none gets into another. */
-	run("iptables-legacy -S BRIDGENET-FORWARD | awk '/-i .* ACCEPT/ {out = 1} "
-	    "/-j BN-/ {if (out) exit 1; jumps++} END {if (jumps != 2) exit 1}'");
+	run("iptables-legacy -S BRIDGENET-FORWARD | awk '/-i .* BN-/ {out++} "
+	    "/-o .* BN-/ {if (out) exit 1; jumps++} END {if (jumps != 2 || out != 2) exit 1}'");
+	/* and what comes from one of them meets no drop about the others */
+	run("iptables-legacy -t raw -S BRIDGENET-RAW | awk '/-s .* DROP|-d .* DROP/ {drops++} "
+	    "/-g BN-/ {if (drops) exit 1; gotos++} END {if (gotos != 2 || drops != 4) exit 1}'");
 	assert_int_equal(apply(NULL, &two, 0), 0);
 	assert_output_is(SAVE_ALL, before);
 	free(before);
@@ -471,7 +477,7 @@ static void test_long_names(void **state)
 	assert_int_equal(apply(&one, NULL, BASE), 0);
 	assert_int_equal(apply(&two, NULL, 0), 0);
 	assert_kernel_holds(&one, &two);
-	assert_int_equal(count_lines("^:BN-the-very"), 2 * 2 * 4);
+	assert_int_equal(count_lines("^:BN-the-very"), 2 * 2 * 6);
 	assert_int_equal(apply(NULL, &one, 0), 0);
 	assert_kernel_holds(&two, NULL);
 	rules_clear(&one);
@@ -512,6 +518,59 @@ static void test_jumps_come_first(void **state)
 	rules_clear(&rules);
 }
 
+static void assert_nat_is(const char *chain, const char *expected)
+{
+	char command[160];
+
+	snprintf(command, sizeof(command),
+		 "iptables-legacy -t nat -S %s | sed 's/^-A [A-Z]* //; /^-P/d' | tr '\\n' ';'",
+		 chain);
+	assert_output_is(command, expected);
+}
+
+#define TO_PORTS "-m addrtype --dst-type LOCAL -j BRIDGENET;"
+#define TO_POST "-j BRIDGENET-POSTROUTING;"
+
+/* Whoever translates a connection before us has decided about it, as with nftables. */
+static void test_nat_jumps_come_last(void **state)
+{
+	static const struct {
+		const char *last;
+		bool is_end; /* no packet gets past it */
+	} cases[] = {
+		{ "-j ACCEPT;", true }, { "-j RETURN;", true },         { "-g OTHER;", true },
+		{ "-j OTHER;", false }, { "-p tcp -j ACCEPT;", false }, { "-j MASQUERADE;", false },
+	};
+	char command[256], expected[160];
+	rule_vector none = { 0 };
+
+	(void)state;
+	run("iptables-legacy -t nat -N OTHER");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		snprintf(command, sizeof(command),
+			 "iptables-legacy -t nat -F POSTROUTING; iptables-legacy -t nat -A "
+			 "POSTROUTING -s 203.0.113.0/24 -j ACCEPT; iptables-legacy -t nat -A "
+			 "POSTROUTING %s",
+			 cases[i].last);
+		run(command);
+		assert_int_equal(apply(NULL, NULL, BASE), 0);
+		snprintf(expected, sizeof(expected), "-s 203.0.113.0/24 -j ACCEPT;%s%s%s",
+			 cases[i].is_end ? "" : cases[i].last, TO_POST,
+			 cases[i].is_end ? cases[i].last : "");
+		assert_nat_is("POSTROUTING", expected);
+		/* that is where it belongs: it stays there */
+		assert_int_equal(apply(NULL, NULL, 0), 0);
+		assert_int_equal(apply(NULL, NULL, BASE), 0);
+		assert_nat_is("POSTROUTING", expected);
+	}
+	assert_nat_is("PREROUTING", TO_PORTS);
+	run("iptables-legacy -t nat -I OUTPUT -j RETURN");
+	assert_int_equal(apply(NULL, NULL, 0), FIREWALL_BASE_MISSING);
+	assert_int_equal(apply(NULL, NULL, BASE), 0);
+	assert_nat_is("OUTPUT", TO_PORTS "-j RETURN;");
+	assert_kernel_holds(&none, NULL);
+}
+
 static void test_order_in_own_chains(void **state)
 {
 	rule_vector rules = { 0 };
@@ -521,7 +580,8 @@ static void test_order_in_own_chains(void **state)
 	plan_all(&rules);
 	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	before = output_of("iptables-legacy -S BRIDGENET-FORWARD; iptables-legacy -S BN-blue");
-	run("iptables-legacy -D BRIDGENET-FORWARD 2; iptables-legacy -D BN-blue 1");
+	/* the last that leads to a network, and the first rule of one */
+	run("iptables-legacy -D BRIDGENET-FORWARD 4; iptables-legacy -D BN-blue 1");
 	assert_int_equal(apply(&rules, NULL, MEND), 0);
 	assert_output_is("iptables-legacy -S BRIDGENET-FORWARD; iptables-legacy -S BN-blue",
 			 before);
@@ -548,6 +608,7 @@ int main(void)
 		FIREWALL_TEST(test_networks_come_and_go),
 		FIREWALL_TEST(test_long_names),
 		FIREWALL_TEST(test_jumps_come_first),
+		FIREWALL_TEST(test_nat_jumps_come_last),
 		FIREWALL_TEST(test_order_in_own_chains),
 		FIREWALL_TEST(test_privilege),
 	};

@@ -59,6 +59,35 @@ static int step_base(struct change *change, struct step *step)
 	return r == FIREWALL_BASE_MISSING && flags & FIREWALL_MISSING_OK ? 0 : r;
 }
 
+/* An endpoint or a port comes: the chains of its network must be reached, or somebody took the jumps
+ * away. In a change of other tables this is all that is looked at here. */
+static int check_networks(const struct change *change, const struct step *step)
+{
+	static const enum place wanted[] = { PLACE_NETWORK_RAW, PLACE_TO, PLACE_FROM,
+					     PLACE_NETWORK_PORTS, PLACE_NETWORK_POSTROUTING };
+	char label[NETWORK_LABEL_MAX], chain[CHAIN_NAME_MAX];
+	const char *last = "";
+
+	if (change->what.flags & (FIREWALL_BASE | FIREWALL_MISSING_OK))
+		return 0;
+	for (size_t i = 0; i < change->what.add_len; i++) {
+		const struct rule *rule = &change->what.add[i];
+
+		if (rule->family != step->table.family || strcmp(rule->network, last) == 0 ||
+		    !(kind_of(rule->kind)->scope & (PLAN_ENDPOINTS | PLAN_PORTS)))
+			continue;
+		last = rule->network;
+		network_label(last, label);
+		for (size_t j = 0; j < ARRAY_SIZE(wanted); j++) {
+			place_chain(wanted[j], label, chain);
+			if (places[wanted[j]].table == step->table.id &&
+			    !table_references(&step->table, chain))
+				return FIREWALL_BASE_MISSING;
+		}
+	}
+	return 0;
+}
+
 /* Read and edit, from the beginning. */
 static int step_prepare(struct change *change, struct step *step, int family, enum table_id id)
 {
@@ -82,7 +111,9 @@ static int step_prepare(struct change *change, struct step *step, int family, en
 		r = step_base(change, step);
 	if (r == -ENOMEM)
 		return error_oom(change->error);
-	return r < 0 ? r : edit_table(edit, change->error);
+	if (r == 0)
+		r = edit_table(edit, change->error);
+	return r < 0 ? r : check_networks(change, step);
 }
 
 /* So that the next change need not read it again to know that the base stands. */
@@ -117,10 +148,13 @@ static int step_commit(struct change *change, struct step *step)
 
 /* ---- all of them ---- */
 
-static bool has_rules(const struct rule *rules, size_t len, int family, enum table_id id)
+/* needed: none but those that only networks have which have the family. */
+static bool has_rules(const struct rule *rules, size_t len, int family, enum table_id id,
+		      bool needed)
 {
 	for (size_t i = 0; i < len; i++) {
-		if (rules[i].family == family && rule_table(&rules[i]) == id)
+		if (rules[i].family == family && rule_table(&rules[i]) == id &&
+		    (!needed || kind_of(rules[i].kind)->families != FAMILIES_ALL))
 			return true;
 	}
 	return false;
@@ -132,8 +166,8 @@ static bool is_concerned(const struct change *change, int family, enum table_id 
 	const struct known_table *known = &change->iptables->known[FAMILY_INDEX(family)][id];
 	struct known_table now;
 
-	if (has_rules(change->what.add, change->what.add_len, family, id) ||
-	    has_rules(change->what.remove, change->what.remove_len, family, id))
+	if (has_rules(change->what.add, change->what.add_len, family, id, false) ||
+	    has_rules(change->what.remove, change->what.remove_len, family, id, false))
 		return true;
 	if (change->what.flags & FIREWALL_BASE)
 		return true;
@@ -147,10 +181,10 @@ static bool is_concerned(const struct change *change, int family, enum table_id 
 static int change_prepare_table(struct change *change, int family, enum table_id id)
 {
 	struct step *step = &change->steps[change->len];
-	bool adds = has_rules(change->what.add, change->what.add_len, family, id);
+	bool needed = has_rules(change->what.add, change->what.add_len, family, id, true);
 	int r;
 
-	if (change->iptables->fd[FAMILY_INDEX(family)] < 0 && adds)
+	if (change->iptables->fd[FAMILY_INDEX(family)] < 0 && needed)
 		return error_set(change->error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
 				 "the kernel has no legacy xtables for IPv6: load the module "
 				 "ip6_tables, use nftables, or leave IPv6 out");
@@ -161,8 +195,8 @@ static int change_prepare_table(struct change *change, int family, enum table_id
 	if (r < 0)
 		return deadline_error(change->error, r, "before the xtables tables were read");
 	r = step_prepare(change, step, family, id);
-	/* A kernel may lack a table of IPv6 that is only looked at. */
-	if (r == -EOPNOTSUPP && family == AF_INET6 && !adds) {
+	/* A kernel may lack a table of IPv6 that no network needs. */
+	if (r == -EOPNOTSUPP && family == AF_INET6 && !needed) {
 		error_clear(change->error);
 		step_clear(step);
 		return 0;
@@ -307,7 +341,7 @@ int iptables_apply_locked(struct iptables *iptables, const struct firewall_chang
 	struct change work = { .iptables = iptables, .what = *change, .error = error };
 	int r;
 
-	if (plan_rules(IPTABLES_TRAITS, PLAN_BASE, NULL, &base) < 0)
+	if (plan_rules(iptables_backend.traits(), PLAN_BASE, NULL, &base) < 0)
 		return error_oom(error);
 	work.base = base;
 	r = change->add_len && change->remove_len ? change_both(&work) : change_apply(&work);

@@ -124,8 +124,6 @@ static int read_head(const struct table_entry *entry, const struct entry_head *h
 	    !decode_interface(head->in, head->in_mask, rule->in) ||
 	    !decode_interface(head->out, head->out_mask, rule->out))
 		r = DECODED_FOREIGN;
-	if (*head->flags & head->goto_flag)
-		r |= DECODED_GOTO;
 	return r;
 }
 
@@ -178,6 +176,14 @@ static bool read_state(const struct extension *match, struct rule *rule)
 	return true;
 }
 
+static bool is_stray_source(const struct extension *match)
+{
+	const struct xt_rpfilter_info *info = (const void *)match->data;
+
+	return is_extension(match, "rpfilter", 0, sizeof(*info)) &&
+	       info->flags == XT_RPFILTER_INVERT;
+}
+
 static bool read_match(const struct extension *match, struct rule *rule)
 {
 	const struct xt_addrtype_info_v1 *type = (const void *)match->data;
@@ -189,6 +195,10 @@ static bool read_match(const struct extension *match, struct rule *rule)
 		if (type->source || type->flags || type->dest != XT_ADDRTYPE_LOCAL)
 			return false;
 		rule->match |= RULE_LOCAL_DESTINATION;
+		return true;
+	}
+	if (is_stray_source(match)) {
+		rule->match |= RULE_SOURCE_ASTRAY;
 		return true;
 	}
 	if (!read_ports(match, &first, &last))
@@ -225,12 +235,15 @@ static bool read_masquerade(const struct extension *target, struct rule *rule)
 {
 	const struct nf_nat_ipv4_multi_range_compat *ipv4 = (const void *)target->data;
 	const struct nf_nat_range *ipv6 = (const void *)target->data;
+	bool is_ipv4 = rule->family == AF_INET;
+	unsigned int flags;
 
 	rule->target = TARGET_MASQUERADE;
-	if (rule->family == AF_INET)
-		return is_extension(target, "MASQUERADE", 0, sizeof(*ipv4)) &&
-		       !ipv4->range[0].flags;
-	return is_extension(target, "MASQUERADE", 0, sizeof(*ipv6)) && !ipv6->flags;
+	if (!is_extension(target, "MASQUERADE", 0, is_ipv4 ? sizeof(*ipv4) : sizeof(*ipv6)))
+		return false;
+	flags = is_ipv4 ? ipv4->range[0].flags : ipv6->flags;
+	rule->random_ports = flags == NF_NAT_RANGE_PROTO_RANDOM_FULLY;
+	return !flags || rule->random_ports;
 }
 
 /* Until it is committed, an entry of ours still has the name of the chain that it jumps to. */
@@ -253,7 +266,9 @@ static bool read_target(const struct extension *target, const char *name, struct
 		return read_masquerade(target, rule);
 	} else if (target->name[0] && strcmp(target->name, name) == 0 && !is_own_chain(name)) {
 		return false;
-	} else if (name[0] && strcmp(name, "RETURN") != 0 && strcmp(name, "QUEUE") != 0) {
+	} else if (strcmp(name, "RETURN") == 0) {
+		rule->target = TARGET_RETURN;
+	} else if (name[0] && strcmp(name, "QUEUE") != 0) {
 		rule->target = TARGET_JUMP;
 	} else {
 		return false;
@@ -277,15 +292,21 @@ int entry_decode(const struct table_entry *entry, struct rule *rule)
 		if (!offset)
 			return -EBADMSG;
 		if (!read_match(&extension, rule))
-			r |= DECODED_FOREIGN;
+			r = DECODED_FOREIGN;
 	}
 	if (!extension_read(entry->data, offset, *head.next_offset, &extension))
 		return -EBADMSG;
 	if (!read_target(&extension, entry->target, rule))
-		r |= DECODED_FOREIGN;
+		r = DECODED_FOREIGN;
+	if (*head.flags & head.goto_flag) {
+		if (rule->target == TARGET_JUMP)
+			rule->target = TARGET_GOTO;
+		else
+			r = DECODED_FOREIGN;
+	}
 	/* Ports without a protocol, or a protocol without ports, are not what we write. */
 	if (!rule->count != !rule->protocol)
-		r |= DECODED_FOREIGN;
+		r = DECODED_FOREIGN;
 	rule->packets = head.counters->pcnt;
 	rule->bytes = head.counters->bcnt;
 	return r;
@@ -310,9 +331,8 @@ bool entry_is_unconditional(const struct table_entry *entry)
 	struct entry_head head;
 
 	return layout(entry, &head) && head.len == *head.target_offset &&
-	       !(read_head(entry, &head, &rule) & DECODED_FOREIGN) && !rule.protocol &&
-	       !rule.in[0] && !rule.out[0] && !rule.source.addr.family &&
-	       !rule.destination.addr.family;
+	       read_head(entry, &head, &rule) == 0 && !rule.protocol && !rule.in[0] &&
+	       !rule.out[0] && !rule.source.addr.family && !rule.destination.addr.family;
 }
 
 /* ---- text ---- */
@@ -374,6 +394,8 @@ static void say_match(struct text *text, const struct extension *match)
 		say(text, "-m %s --dport %u", match->name, first);
 	else if (read_ports(match, &first, &last))
 		say(text, "-m %s --dport %u:%u", match->name, first, last);
+	else if (is_stray_source(match))
+		say(text, "-m rpfilter --invert");
 	else if (read_state(match, &rule))
 		say(text, "-m conntrack --ctstate %s",
 		    rule.match & RULE_STATUS_DNAT   ? "DNAT" :
@@ -389,6 +411,7 @@ void entry_text(const struct table_entry *entry, char text[static ENTRY_TEXT_MAX
 	uint16_t protocol;
 	struct extension match;
 	struct entry_head head;
+	struct rule rule;
 	size_t offset;
 
 	text[0] = '\0';
@@ -413,4 +436,6 @@ void entry_text(const struct table_entry *entry, char text[static ENTRY_TEXT_MAX
 	}
 	if (entry->target[0])
 		say(&out, "-%c %s", *head.flags & head.goto_flag ? 'g' : 'j', entry->target);
+	if (entry_decode(entry, &rule) >= 0 && rule.random_ports)
+		say(&out, "--random-fully");
 }

@@ -16,7 +16,7 @@ static int compare_in_chain(const struct rule *a, const char *jump, const struct
 	int order = rule_compare_unowned(a, b);
 	char name[CHAIN_NAME_MAX];
 
-	if (order || a->target != TARGET_JUMP)
+	if (order || !rule_leads_on(a))
 		return order;
 	iptables_jump_name(b, name);
 	return strcmp(jump, name);
@@ -60,13 +60,16 @@ struct chain_search {
 	bool dead;                    /* no packet gets here */
 };
 
-/* Takes every packet and gives none back. */
+/* In a chain of the kernel: takes every packet and gives none back. */
 static bool is_dead_end(const struct table_entry *entry)
 {
-	static const char *const ends[] = { "ACCEPT", "DROP", "REJECT" };
+	static const char *const ends[] = { "ACCEPT", "DROP", "REJECT", "RETURN" };
+	struct rule rule;
 
 	if (!entry_is_unconditional(entry))
 		return false;
+	if (entry_decode(entry, &rule) == 0 && rule.target == TARGET_GOTO)
+		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
 		if (strcmp(entry->target, ends[i]) == 0)
 			return true;
@@ -166,11 +169,13 @@ int base_check(struct table *table, const rule_vector *base, uint32_t flags, ite
 
 static int entry_is_ours(const struct table *table, const struct table_entry *entry, void *data)
 {
+	enum place place = *(const enum place *)data;
 	struct rule rule;
-	int decoded = place_read(*(const enum place *)data, entry, &rule);
+	int decoded = place_read(place, entry, &rule);
 
 	(void)table;
-	return decoded >= 0 && (decoded & DECODED_GOTO || rule.kind != RULE_FOREIGN);
+	return decoded >= 0 &&
+	       (rule.kind != RULE_FOREIGN || place_is_node_jump(place, decoded, &rule));
 }
 
 /* Networks of one name, of two state directories, share a chain: the jump to it stays as long as
@@ -281,9 +286,19 @@ static int is_user_jump(const struct table *table, const struct table_entry *ent
 	return 1;
 }
 
+static int comes_to_end(const struct table *table, const struct table_entry *entry, void *data)
+{
+	(void)table;
+	if (!is_dead_end(entry))
+		return 0;
+	((struct position *)data)->index = entry->index;
+	return 1;
+}
+
 /*
  * In a chain of the kernel ours come first: what others append after their own verdicts would never
- * be reached. In our own chains the order of kinds is that of the enum.
+ * be reached. But in nat the first that translates a connection decides about it, and others know
+ * better; there ours come last. In our own chains the order of kinds is that of the enum.
  */
 static unsigned int position_of(const struct edit *edit, const struct item *item)
 {
@@ -297,9 +312,11 @@ static unsigned int position_of(const struct edit *edit, const struct item *item
 		table_walk(edit->table, item->chain, is_user_jump, &position);
 		return position.index;
 	}
-	if (places[position.place].type == PLACE_BUILTIN)
+	if (places[position.place].type == PLACE_BUILTIN && edit->table->id != TABLE_NAT)
 		return 0;
-	table_walk(edit->table, item->chain, comes_before, &position);
+	table_walk(edit->table, item->chain,
+		   places[position.place].type == PLACE_BUILTIN ? comes_to_end : comes_before,
+		   &position);
 	return position.index;
 }
 

@@ -68,7 +68,7 @@ static void put_interface(const char *name, char *field, unsigned char *mask)
 	memset(mask, 0xff, strlen(name) + 1);
 }
 
-static void put_head(struct entry *entry, const struct rule *rule, uint32_t flags)
+static void put_head(struct entry *entry, const struct rule *rule)
 {
 	struct entry_head head;
 
@@ -82,7 +82,7 @@ static void put_head(struct entry *entry, const struct rule *rule, uint32_t flag
 				   (rule->out_not ? IPT_INV_VIA_OUT : 0) |
 				   (rule->source_not ? IPT_INV_SRCIP : 0) |
 				   (rule->destination_not ? IPT_INV_DSTIP : 0));
-	if (flags & ENTRY_GOTO)
+	if (rule->target == TARGET_GOTO)
 		*head.flags = head.goto_flag;
 	if (rule->family == AF_INET) {
 		((struct ipt_entry *)entry->data)->ip.proto = rule->protocol;
@@ -133,6 +133,7 @@ static void put_state(struct entry *entry, uint16_t state)
 static void put_matches(struct entry *entry, const struct rule *rule, uint32_t flags)
 {
 	struct xt_addrtype_info_v1 *type;
+	struct xt_rpfilter_info *path;
 
 	if (rule->count)
 		put_ports(entry, rule);
@@ -146,6 +147,10 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 		put_state(entry, XT_CONNTRACK_STATE_INVALID);
 	if (rule->match & RULE_STATUS_DNAT)
 		put_state(entry, XT_CONNTRACK_STATE_DNAT);
+	if (rule->match & RULE_SOURCE_ASTRAY) {
+		path = put_extension(entry, "rpfilter", 0, sizeof(*path));
+		path->flags = XT_RPFILTER_INVERT;
+	}
 	if (flags & ENTRY_COMMENT)
 		put_comment(entry, rule);
 }
@@ -168,21 +173,30 @@ static void put_dnat(struct entry *entry, const struct rule *rule)
 	}
 }
 
+static void put_masquerade(struct entry *entry, const struct rule *rule)
+{
+	unsigned int flags = rule->random_ports ? NF_NAT_RANGE_PROTO_RANDOM_FULLY : 0;
+	struct nf_nat_ipv4_multi_range_compat *ranges;
+	struct nf_nat_range *range;
+
+	if (rule->family == AF_INET6) {
+		range = put_extension(entry, "MASQUERADE", 0, sizeof(*range));
+		range->flags = flags;
+		return;
+	}
+	ranges = put_extension(entry, "MASQUERADE", 0, sizeof(*ranges));
+	ranges->rangesize = 1;
+	ranges->range[0].flags = flags;
+}
+
 static void put_action(struct entry *entry, const struct rule *rule, const char *jump)
 {
-	struct nf_nat_ipv4_multi_range_compat *ranges;
-
 	switch (rule->target) {
 	case TARGET_DNAT:
 		put_dnat(entry, rule);
 		break;
 	case TARGET_MASQUERADE:
-		if (rule->family == AF_INET6) {
-			put_extension(entry, "MASQUERADE", 0, sizeof(struct nf_nat_range));
-			break;
-		}
-		ranges = put_extension(entry, "MASQUERADE", 0, sizeof(*ranges));
-		ranges->rangesize = 1;
+		put_masquerade(entry, rule);
 		break;
 	case TARGET_ACCEPT:
 		put_extension(entry, "ACCEPT", 0, sizeof(int));
@@ -190,7 +204,11 @@ static void put_action(struct entry *entry, const struct rule *rule, const char 
 	case TARGET_DROP:
 		put_extension(entry, "DROP", 0, sizeof(int));
 		break;
+	case TARGET_RETURN:
+		put_extension(entry, "RETURN", 0, sizeof(int));
+		break;
 	case TARGET_JUMP:
+	case TARGET_GOTO:
 	case TARGET_OTHER:
 		put_extension(entry, jump, 0, sizeof(int));
 		break;
@@ -202,7 +220,7 @@ void entry_encode(const struct rule *rule, const char *jump, uint32_t flags, str
 	struct entry_head head;
 
 	memset(entry, 0, sizeof(*entry));
-	put_head(entry, rule, flags);
+	put_head(entry, rule);
 	put_matches(entry, rule, flags);
 	entry_head(rule->family, entry->data, &head);
 	*head.target_offset = (uint16_t)entry->len;

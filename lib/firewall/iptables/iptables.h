@@ -10,9 +10,10 @@
 
 #include <errno.h>
 
-#define IPTABLES_TRAITS (PLAN_PORT_RANGES | PLAN_OWN_CHAINS)
-
 extern const struct firewall_backend iptables_backend;
+
+/* What a rule can say on a kernel of that release, as uname(2) has it. */
+uint32_t iptables_traits(const char *release);
 
 /* In the order in which what is added becomes effective: drops first. */
 enum table_id { TABLE_RAW, TABLE_FILTER, TABLE_NAT, TABLE_COUNT };
@@ -73,10 +74,12 @@ enum place {
 	PLACE_RAW,
 	PLACE_LOOPBACK,
 	PLACE_NETWORK_RAW,
+	PLACE_SOURCES,
 	PLACE_FORWARD,
 	PLACE_USER,
 	PLACE_OWN_FORWARD,
-	PLACE_NETWORK_FORWARD,
+	PLACE_TO,
+	PLACE_FROM,
 	PLACE_NAT_PREROUTING,
 	PLACE_NAT_OUTPUT,
 	PLACE_PORTS,
@@ -106,12 +109,17 @@ enum table_id rule_table(const struct rule *rule);
 /* Among those of its place the order is of no matter. */
 bool rule_in_any_order(const struct rule *rule);
 void place_chain(enum place place, const char *label, char name[static CHAIN_NAME_MAX]);
+/* Which of a network's chains in that table has the name; those of the tree count as the one that
+ * they hang from. */
+enum place network_place(enum table_id id, const char *chain);
 void iptables_chain_name(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 void iptables_jump_name(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 
 /* As entry_decode(), of an entry that stands in that place: with chain, kind and jump. RULE_FOREIGN
  * for what is like no rule of ours there. */
 int place_read(enum place place, const struct table_entry *entry, struct rule *rule);
+/* So read, it leads on through the tree. */
+bool place_is_node_jump(enum place place, int decoded, const struct rule *rule);
 
 /*
  * The tree. The first DNAT rules stand in their network's chain, flat; what comes when FLAT_MAX are
@@ -128,7 +136,7 @@ uint32_t node_span(const struct rule *rule);
 /* The node of that span with the rule's ports, of the network whose chain is named. */
 void node_chain(const struct rule *rule, uint32_t span, const char *chain,
 		char name[static CHAIN_NAME_MAX]);
-/* The rule that leads to it, for entry_encode() with goto. */
+/* The rule that leads to it. */
 void node_jump(const struct rule *rule, uint32_t span, struct rule *ret_jump);
 
 /* ---- encode.c, decode.c: rules <-> entries of the kernel ---- */
@@ -138,15 +146,13 @@ struct entry {
 	_Alignas(8) uint8_t data[ENTRY_MAX];
 	size_t len;
 };
-#define ENTRY_GOTO 0x1u    /* the jump does not come back to this chain */
-#define ENTRY_COMMENT 0x2u /* say whose it is */
+#define ENTRY_COMMENT 0x1u /* say whose it is */
 /* jump: the chain, for a rule that jumps. */
 void entry_encode(const struct rule *rule, const char *jump, uint32_t flags, struct entry *entry);
 
 /* What an entry says, as far as a rule can say it. */
-#define DECODED_FOREIGN 0x1 /* it says more than *rule does */
-#define DECODED_GOTO 0x2
-/* rule->kind and rule->chain are left to the caller. DECODED_* bits, or -EBADMSG for what is
+#define DECODED_FOREIGN 1 /* it says more than *rule does */
+/* rule->kind and rule->chain are left to the caller. 0, DECODED_FOREIGN, or -EBADMSG for what is
  * malformed. */
 int entry_decode(const struct table_entry *entry, struct rule *rule);
 /* The ports alone, and fast: false if the entry does not match ports of a protocol. */

@@ -9,18 +9,6 @@ struct listing {
 	const char *label; /* of the network */
 };
 
-/* The place of a chain of a network, by its name. */
-static enum place network_place(enum table_id id, const char *chain)
-{
-	if (id == TABLE_RAW)
-		return PLACE_NETWORK_RAW;
-	if (id == TABLE_FILTER)
-		return PLACE_NETWORK_FORWARD;
-	return strlen(chain) > 5 && strcmp(chain + strlen(chain) - 5, ":post") == 0 ?
-		       PLACE_NETWORK_POSTROUTING :
-		       PLACE_NETWORK_PORTS;
-}
-
 static void label_of(const char *chain, char label[static NETWORK_LABEL_MAX])
 {
 	size_t len = strcspn(chain + 3, ":");
@@ -37,7 +25,7 @@ static int list_foreign_entry(const struct table_entry *entry, struct rule *rule
 
 	entry_text(entry, text);
 	rule->kind = RULE_FOREIGN;
-	if (rule->target == TARGET_JUMP)
+	if (rule_leads_on(rule))
 		rule->target = TARGET_OTHER;
 	rule->foreign = strdup(text);
 	return rule->foreign ? 0 : -ENOMEM;
@@ -49,6 +37,7 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 	const struct place_info *place = &places[listing->place];
 	struct rule *rule = vector_push(listing->rules);
 	bool leads_on = strncmp(entry->target, "BN-", 3) == 0;
+	bool is_node_jump;
 	int decoded;
 
 	if (!rule)
@@ -56,15 +45,15 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 	decoded = place_read(listing->place, entry, rule);
 	if (decoded != 0)
 		rule->kind = RULE_FOREIGN;
+	is_node_jump = place_is_node_jump(listing->place, decoded, rule);
 	/* By a jump of ours, or through the tree: others may jump to where they like. */
-	leads_on = leads_on && (rule->kind != RULE_FOREIGN ||
-				(place->type == PLACE_NETWORK && decoded == DECODED_GOTO));
+	leads_on = leads_on && (rule->kind != RULE_FOREIGN || is_node_jump);
 	if (leads_on && chain_note(&listing->chains, entry->target,
 				   table_references(table, entry->target) > 1) < 0)
 		return -ENOMEM;
 	/* What leads through the tree is no rule of the plan, nor are others' in the kernel's
 	 * chains. */
-	if ((leads_on && decoded == DECODED_GOTO) ||
+	if ((leads_on && is_node_jump) ||
 	    (rule->kind == RULE_FOREIGN && place->type == PLACE_BUILTIN)) {
 		listing->rules->len--;
 		return decoded < 0 && place->type != PLACE_BUILTIN ? decoded : 0;

@@ -10,11 +10,13 @@ const struct place_info places[PLACE_COUNT] = {
 	[PLACE_RAW] = { PLACE_BASE, TABLE_RAW, CHAIN_RAW_PREROUTING, "BRIDGENET-RAW" },
 	[PLACE_LOOPBACK] = { PLACE_BASE, TABLE_RAW, CHAIN_RAW_PREROUTING, "BRIDGENET-LOOPBACK" },
 	[PLACE_NETWORK_RAW] = { PLACE_NETWORK, TABLE_RAW, CHAIN_RAW_PREROUTING, "BN-%s" },
+	[PLACE_SOURCES] = { PLACE_NETWORK, TABLE_RAW, CHAIN_RAW_SOURCES, "BN-%s:from" },
 	[PLACE_FORWARD] = { PLACE_BUILTIN, TABLE_FILTER, CHAIN_FILTER_FORWARD, "FORWARD" },
 	[PLACE_USER] = { PLACE_BASE, TABLE_FILTER, CHAIN_FILTER_USER, "BRIDGENET-USER" },
 	[PLACE_OWN_FORWARD] = { PLACE_BASE, TABLE_FILTER, CHAIN_FILTER_FORWARD,
 				"BRIDGENET-FORWARD" },
-	[PLACE_NETWORK_FORWARD] = { PLACE_NETWORK, TABLE_FILTER, CHAIN_FILTER_FORWARD, "BN-%s" },
+	[PLACE_TO] = { PLACE_NETWORK, TABLE_FILTER, CHAIN_FILTER_TO, "BN-%s" },
+	[PLACE_FROM] = { PLACE_NETWORK, TABLE_FILTER, CHAIN_FILTER_FROM, "BN-%s:from" },
 	[PLACE_NAT_PREROUTING] = { PLACE_BUILTIN, TABLE_NAT, CHAIN_NAT_PREROUTING, "PREROUTING" },
 	[PLACE_NAT_OUTPUT] = { PLACE_BUILTIN, TABLE_NAT, CHAIN_NAT_OUTPUT, "OUTPUT" },
 	[PLACE_PORTS] = { PLACE_BASE, TABLE_NAT, CHAIN_NAT_PORTS, "BRIDGENET" },
@@ -26,81 +28,51 @@ const struct place_info places[PLACE_COUNT] = {
 					"BN-%s:post" },
 };
 
-/* Of each chain of the plan: the kernel's, our own, and a network's; PLACE_COUNT: none. */
+/*
+ * Where each kind stands, and where what it leads to does. What arrives for or from 127.0.0.0/8 by
+ * another interface than lo has a chain of its own, so that other packets meet one rule a network
+ * and not one for each loopback port.
+ */
 static const struct {
-	enum place builtin, own, network;
-} chain_places[CHAIN_COUNT] = {
-	[CHAIN_RAW_PREROUTING] = { PLACE_RAW_PREROUTING, PLACE_RAW, PLACE_NETWORK_RAW },
-	[CHAIN_NAT_PREROUTING] = { PLACE_NAT_PREROUTING, PLACE_COUNT, PLACE_COUNT },
-	[CHAIN_NAT_OUTPUT] = { PLACE_NAT_OUTPUT, PLACE_COUNT, PLACE_COUNT },
-	[CHAIN_NAT_PORTS] = { PLACE_COUNT, PLACE_PORTS, PLACE_NETWORK_PORTS },
-	[CHAIN_FILTER_FORWARD] = { PLACE_FORWARD, PLACE_OWN_FORWARD, PLACE_NETWORK_FORWARD },
-	[CHAIN_FILTER_USER] = { PLACE_COUNT, PLACE_USER, PLACE_COUNT },
-	[CHAIN_NAT_POSTROUTING] = { PLACE_POSTROUTING, PLACE_OWN_POSTROUTING,
-				    PLACE_NETWORK_POSTROUTING },
+	uint8_t place, jump; /* enum place; jump: of a kind that leads on */
+} kind_places[RULE_FOREIGN] = {
+	[RULE_RAW_JUMP] = { PLACE_RAW_PREROUTING, PLACE_RAW },
+	[RULE_LOOPBACK_JUMP] = { PLACE_RAW, PLACE_LOOPBACK },
+	[RULE_LOOPBACK_SOURCE_JUMP] = { PLACE_RAW, PLACE_LOOPBACK },
+	[RULE_NETWORK_RAW_JUMP] = { PLACE_RAW, PLACE_NETWORK_RAW },
+	[RULE_NETWORK_RAW_SOURCE_JUMP] = { PLACE_RAW, PLACE_NETWORK_RAW },
+	[RULE_LOOPBACK_PORT_DROP] = { PLACE_LOOPBACK, 0 },
+	[RULE_LOOPBACK_DROP] = { PLACE_LOOPBACK, 0 },
+	[RULE_LOOPBACK_SOURCE_DROP] = { PLACE_LOOPBACK, 0 },
+	[RULE_DIRECT_DROP] = { PLACE_NETWORK_RAW, 0 },
+	[RULE_ENDPOINT_SOURCE_DROP] = { PLACE_NETWORK_RAW, 0 },
+	[RULE_SOURCES_GOTO] = { PLACE_RAW, PLACE_SOURCES },
+	[RULE_SUBNET_SOURCE_DROP] = { PLACE_RAW, 0 },
+	[RULE_GATEWAY_DROP] = { PLACE_RAW, 0 },
+	[RULE_SOURCE_DROP] = { PLACE_SOURCES, 0 },
+	[RULE_PORTS_JUMP_PREROUTING] = { PLACE_NAT_PREROUTING, PLACE_PORTS },
+	[RULE_PORTS_JUMP_OUTPUT] = { PLACE_NAT_OUTPUT, PLACE_PORTS },
+	[RULE_LINK_LOCAL_RETURN] = { PLACE_PORTS, 0 },
+	[RULE_LOOPBACK_RETURN] = { PLACE_PORTS, 0 },
+	[RULE_NETWORK_PORTS_JUMP] = { PLACE_PORTS, PLACE_NETWORK_PORTS },
+	[RULE_PORT_DNAT] = { PLACE_NETWORK_PORTS, 0 },
+	[RULE_USER_JUMP] = { PLACE_FORWARD, PLACE_USER },
+	[RULE_FORWARD_JUMP] = { PLACE_FORWARD, PLACE_OWN_FORWARD },
+	[RULE_TO_JUMP] = { PLACE_OWN_FORWARD, PLACE_TO },
+	[RULE_FROM_JUMP] = { PLACE_OWN_FORWARD, PLACE_FROM },
+	[RULE_ESTABLISHED_ACCEPT] = { PLACE_TO, 0 },
+	[RULE_DNAT_ACCEPT] = { PLACE_TO, 0 },
+	[RULE_BRIDGED_ACCEPT] = { PLACE_TO, 0 },
+	[RULE_UNPUBLISHED_DROP] = { PLACE_TO, 0 },
+	[RULE_INVALID_DROP] = { PLACE_FROM, 0 },
+	[RULE_OUTGOING_ACCEPT] = { PLACE_FROM, 0 },
+	[RULE_POSTROUTING_JUMP] = { PLACE_POSTROUTING, PLACE_OWN_POSTROUTING },
+	[RULE_NETWORK_POSTROUTING_JUMP] = { PLACE_OWN_POSTROUTING, PLACE_NETWORK_POSTROUTING },
+	[RULE_HAIRPIN_MASQUERADE] = { PLACE_NETWORK_POSTROUTING, 0 },
+	[RULE_LOOPBACK_MASQUERADE] = { PLACE_NETWORK_POSTROUTING, 0 },
+	[RULE_MASQUERADE] = { PLACE_NETWORK_POSTROUTING, 0 },
+	[RULE_MASQUERADE_KEEP] = { PLACE_NETWORK_POSTROUTING, 0 },
 };
-
-/* What arrives for or from 127.0.0.0/8 by another interface than lo has a chain of its own, so that
- * other packets meet one rule a network and not one for each loopback port. */
-static bool is_about_loopback(const struct kind *kind)
-{
-	return kind->chain == CHAIN_RAW_PREROUTING &&
-	       (addr_is_loopback(&kind->source.fixed.addr) ||
-		addr_is_loopback(&kind->destination.fixed.addr) ||
-		kind->destination.is == ADDRESS_HOST);
-}
-
-/* The jump to the chain of a network; NULL if there is none. */
-static const struct kind *network_jump(enum rule_chain chain)
-{
-	for (enum rule_kind i = 0; i < RULE_FOREIGN; i++) {
-		const struct kind *kind = kind_of(i);
-
-		if (kind->chain == chain && kind->scope == PLAN_NETWORKS &&
-		    kind->target == TARGET_JUMP)
-			return kind;
-	}
-	return NULL;
-}
-
-/* Does the jump to a network's chain let in all that rules of this kind match? */
-static bool lets_in(const struct kind *jump, const struct kind *kind)
-{
-	bool in = jump->in.is == DEVICE_ANY ||
-		  (jump->in.is == kind->in.is && jump->in.negated == kind->in.negated);
-	bool out = jump->out.is == DEVICE_ANY ||
-		   (jump->out.is == kind->out.is && jump->out.negated == kind->out.negated);
-	bool within = kind->destination.is == ADDRESS_SUBNET ||
-		      kind->destination.is == ADDRESS_ENDPOINT;
-
-	return in && out &&
-	       (jump->destination.is == ADDRESS_ANY || (within && !kind->destination.negated));
-}
-
-/* A rule about a network stands in the network's chain, if the jump there lets in what it is about;
- * any other in ours. From the kernel's chains only jumps of the base lead on. */
-static enum place kind_place(const struct kind *kind)
-{
-	const struct kind *jump;
-
-	if (is_about_loopback(kind))
-		return kind->target == TARGET_JUMP ? PLACE_RAW : PLACE_LOOPBACK;
-	if (kind->scope == PLAN_BASE && kind->target == TARGET_JUMP)
-		return chain_places[kind->chain].builtin;
-	if (kind->scope == PLAN_BASE || kind->target == TARGET_JUMP)
-		return chain_places[kind->chain].own;
-	jump = network_jump(kind->chain);
-	return jump && lets_in(jump, kind) ? chain_places[kind->chain].network :
-					     chain_places[kind->chain].own;
-}
-
-static enum place kind_jump(const struct kind *kind)
-{
-	if (is_about_loopback(kind))
-		return PLACE_LOOPBACK;
-	return kind->scope == PLAN_BASE ? chain_places[kind->jump].own :
-					  chain_places[kind->jump].network;
-}
 
 static enum place foreign_place(const struct rule *rule)
 {
@@ -114,7 +86,7 @@ static enum place foreign_place(const struct rule *rule)
 
 enum place rule_place(const struct rule *rule)
 {
-	return rule->kind == RULE_FOREIGN ? foreign_place(rule) : kind_place(kind_of(rule->kind));
+	return rule->kind == RULE_FOREIGN ? foreign_place(rule) : kind_places[rule->kind].place;
 }
 
 bool rule_in_any_order(const struct rule *rule)
@@ -157,21 +129,49 @@ void iptables_jump_name(const struct rule *rule, char name[static CHAIN_NAME_MAX
 	char label[NETWORK_LABEL_MAX];
 
 	name[0] = '\0';
-	if (rule->target != TARGET_JUMP || rule->kind == RULE_FOREIGN)
+	if (!rule_leads_on(rule) || rule->kind == RULE_FOREIGN)
 		return;
 	network_label(rule->network, label);
-	place_chain(kind_jump(kind_of(rule->kind)), label, name);
+	place_chain(kind_places[rule->kind].jump, label, name);
 }
 
 /* ---- reading ---- */
 
-static bool jumps_there(const struct kind *kind, const char *jump)
+static bool ends_with(const char *text, const char *end)
 {
-	const struct place_info *target = &places[kind_jump(kind)];
+	size_t len = strlen(text), end_len = strlen(end);
 
-	if (target->type == PLACE_BASE)
-		return strcmp(target->name, jump) == 0;
-	return strncmp(jump, "BN-", 3) == 0;
+	return len > end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+enum place network_place(enum table_id id, const char *chain)
+{
+	enum place plain = PLACE_COUNT;
+
+	for (enum place i = 0; i < PLACE_COUNT; i++) {
+		const char *end = strstr(places[i].name, "%s");
+
+		if (places[i].table != id || !end)
+			continue;
+		if (!end[2])
+			plain = i;
+		else if (ends_with(chain, end + 2))
+			return i;
+	}
+	return plain;
+}
+
+static bool leads_there(enum place place, const char *chain)
+{
+	if (places[place].type == PLACE_BASE)
+		return strcmp(places[place].name, chain) == 0;
+	return strncmp(chain, "BN-", 3) == 0 && network_place(places[place].table, chain) == place;
+}
+
+/* Whichever kernel it was written on. */
+static bool fits(const struct rule *rule, const struct kind *kind)
+{
+	return rule_fits(rule, kind, 0) || rule_fits(rule, kind, PLAN_POSTROUTING_IN);
 }
 
 int place_read(enum place place, const struct table_entry *entry, struct rule *rule)
@@ -181,17 +181,19 @@ int place_read(enum place place, const struct table_entry *entry, struct rule *r
 	rule->chain = places[place].chain;
 	rule->kind = RULE_FOREIGN;
 	for (enum rule_kind i = 0; decoded >= 0 && i < RULE_FOREIGN; i++) {
-		const struct kind *kind = kind_of(i);
-
-		if (kind->chain != rule->chain || !rule_fits(rule, kind, IPTABLES_TRAITS) ||
-		    kind_place(kind) != place ||
-		    (rule->target == TARGET_JUMP && !jumps_there(kind, entry->target)))
+		if (kind_places[i].place != place || !fits(rule, kind_of(i)) ||
+		    (rule_leads_on(rule) && !leads_there(kind_places[i].jump, entry->target)))
 			continue;
 		rule->kind = i;
-		rule->jump = kind->jump;
+		rule->jump = kind_of(i)->jump;
 		break;
 	}
 	return decoded;
+}
+
+bool place_is_node_jump(enum place place, int decoded, const struct rule *rule)
+{
+	return place == PLACE_NETWORK_PORTS && decoded == 0 && rule->target == TARGET_GOTO;
 }
 
 /* ---- the tree ---- */
@@ -224,7 +226,7 @@ void node_jump(const struct rule *rule, uint32_t span, struct rule *ret_jump)
 {
 	uint32_t first = rule->host_port / span * span;
 
-	*ret_jump = (struct rule){ .target = TARGET_JUMP,
+	*ret_jump = (struct rule){ .target = TARGET_GOTO,
 				   .family = rule->family,
 				   .protocol = rule->protocol,
 				   .host_port = (uint16_t)first,

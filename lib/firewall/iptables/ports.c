@@ -342,7 +342,7 @@ static int make_node(struct edit *edit, const struct rule *rule, uint32_t span, 
 	if (r < 0)
 		return r;
 	node_jump(rule, span, &jump);
-	entry_encode(&jump, node, ENTRY_GOTO | (edit->comments ? ENTRY_COMMENT : 0), &entry);
+	entry_encode(&jump, node, edit->comments ? ENTRY_COMMENT : 0, &entry);
 	return table_insert(edit->table, parent, TABLE_END, &entry);
 }
 

@@ -92,7 +92,7 @@ static const struct {
 } extensions[] = {
 	{ "tcp", false, 0 },      { "udp", false, 0 },       { "sctp", false, 0 },
 	{ "addrtype", false, 1 }, { "conntrack", false, 3 }, { "comment", false, 0 },
-	{ "DNAT", true, 2 },      { "MASQUERADE", true, 0 },
+	{ "rpfilter", false, 0 }, { "DNAT", true, 2 },       { "MASQUERADE", true, 0 },
 };
 
 static size_t name_missing(const struct iptables *iptables, int family, char *text, size_t size)

@@ -62,9 +62,14 @@ static void rule_jump_name(const struct rule *rule, char name[static CHAIN_NAME_
 	string_copy(name, CHAIN_NAME_MAX, nft_chain_name(rule->jump));
 }
 
+static uint32_t nft_traits(void)
+{
+	return NFT_TRAITS;
+}
+
 const struct firewall_backend nft_backend = {
 	.name = "nftables",
-	.traits = NFT_TRAITS,
+	.traits = nft_traits,
 	.open = nft_open,
 	.close = nft_close,
 	.present = nft_present,
