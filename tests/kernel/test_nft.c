@@ -367,7 +367,7 @@ static void test_base_order(void **state)
 	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
 	fixed = count_objects("rule");
 	before = output_of("nft list table inet bridgenet");
-	run("for set in direct4-allowed direct4; do "
+	run("for set in direct4 direct6; do "
 	    "nft delete rule inet bridgenet raw-prerouting handle $(nft -a list chain inet "
 	    "bridgenet raw-prerouting | sed -n \"s/.*@$set .*# handle //p\") || exit; done");
 	assert_int_equal(count_objects("rule"), fixed - 2);

@@ -77,14 +77,16 @@ static int element_writer_put(struct element_writer *writer, const struct nft_el
 		return -ENOMEM;
 	item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
 	put_data(message, NFTA_SET_ELEM_KEY, element->key, nft_fields_size(fixed->key));
-	if (nft_fixed_is_interval(fixed)) {
+	if (element->end)
+		mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
+	if (nft_fixed_ranges(fixed) == RANGES_CONCATENATED) {
 		nft_element_key_end(element, key_end);
 		put_data(message, NFTA_SET_ELEM_KEY_END, key_end, nft_fields_size(fixed->key));
 	}
 	if (writer->values && fixed->value[0])
 		put_data(message, NFTA_SET_ELEM_DATA, element->value,
 			 nft_fields_size(fixed->value));
-	if (writer->values) {
+	if (writer->values && !element->end) {
 		nft_comment_owner(element->rule, &comment);
 		if (comment.len)
 			mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, comment.len, comment.data);
@@ -97,8 +99,8 @@ static int element_writer_put(struct element_writer *writer, const struct nft_el
 /* ---- looking up what is there ---- */
 
 struct lookup {
-	nft_element_vector *elements;
-	size_t start, len;
+	struct nft_element *elements[LOOKUPS];
+	size_t len;
 	uint32_t first; /* sequence number of the first request */
 	size_t index;   /* of the request that is being answered */
 	bool seen[LOOKUPS];
@@ -110,8 +112,11 @@ static int lookup_element(const struct nft_element_view *view, void *data)
 {
 	struct lookup *lookup = data;
 
+	/* for the first key of a range that is not there, the end of the one before it */
+	if (view->end)
+		return 0;
 	lookup->seen[lookup->index] = true;
-	lookup->found(&lookup->elements->items[lookup->start + lookup->index], view, lookup->data);
+	lookup->found(lookup->elements[lookup->index], view, lookup->data);
 	return 0;
 }
 
@@ -138,7 +143,7 @@ static int lookup_some(struct nft *nft, struct lookup *lookup, struct nft_reply 
 						 .type = NFT_MSG_GETSETELEM,
 						 .set = -1 };
 
-		r = element_writer_put(&writer, &lookup->elements->items[lookup->start + i]);
+		r = element_writer_put(&writer, lookup->elements[i]);
 		if (r < 0)
 			return r;
 	}
@@ -147,23 +152,43 @@ static int lookup_some(struct nft *nft, struct lookup *lookup, struct nft_reply 
 		return r;
 	for (size_t i = 0; i < lookup->len; i++) {
 		if (!lookup->seen[i])
-			lookup->found(&lookup->elements->items[lookup->start + i], NULL,
-				      lookup->data);
+			lookup->found(lookup->elements[i], NULL, lookup->data);
 	}
 	return 0;
+}
+
+/* Where a range ends can't be asked for: with another that begins there the kernel misses it. What
+ * is true of its first key, just before it in the order of keys, is true of it. */
+static void ends_follow(nft_element_vector *elements)
+{
+	for (size_t i = 1; i < elements->len; i++) {
+		struct nft_element *end = &elements->items[i];
+		const struct nft_element *start = end - 1;
+
+		if (!end->end)
+			continue;
+		while (start > elements->items && start->rule != end->rule)
+			start--;
+		end->skip = start->skip;
+		end->replace = start->replace;
+	}
 }
 
 int nft_elements_look_up(struct nft *nft, nft_element_vector *elements, nft_found_fn found,
 			 void *data, struct nft_reply *reply)
 {
-	struct lookup lookup = { .elements = elements, .found = found, .data = data };
+	struct lookup lookup = { .found = found, .data = data };
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < elements->len; i += LOOKUPS) {
-		lookup.start = i;
-		lookup.len = elements->len - i < LOOKUPS ? elements->len - i : LOOKUPS;
-		r = lookup_some(nft, &lookup, reply);
+	for (size_t i = 0; r == 0 && i < elements->len; i++) {
+		if (!elements->items[i].end)
+			lookup.elements[lookup.len++] = &elements->items[i];
+		if (lookup.len == LOOKUPS || (i + 1 == elements->len && lookup.len)) {
+			r = lookup_some(nft, &lookup, reply);
+			lookup.len = 0;
+		}
 	}
+	ends_follow(elements);
 	return r;
 }
 
@@ -270,9 +295,10 @@ static int write_elements(struct change *change)
 
 /* Mostly nothing of what is added is there, so that is found out by trying. What is there and equal
  * needs no adding; the kernel judges what differs once more. */
-static int exists_already(struct change *change)
+static int exists_already(struct change *change, int r)
 {
-	if (change->look && change->differs)
+	/* ranges that overlap need not begin at the same key */
+	if (change->look && (change->differs || r == -ENOTEMPTY))
 		return -EEXIST;
 	change->look = true;
 	return -ERESTART;
@@ -295,9 +321,8 @@ static int change_try(struct change *change, struct nft_reply *reply)
 		return r;
 	if (r == -ENOENT && reply->sequence > change->remove_end)
 		return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
-	/* the latter where ranges overlap */
 	if (r == -EEXIST || r == -ENOTEMPTY)
-		return exists_already(change);
+		return exists_already(change, r);
 	if (r == -ENOENT && change->flags & (FIREWALL_MISSING_OK | FIREWALL_REPLACE))
 		return -ERESTART;
 	return r;
@@ -337,7 +362,7 @@ static int base_is_whole(struct change *change, bool *ret_whole, struct nft_repl
 	int r = nft_base_state_read(change->nft, &state, reply);
 
 	for (size_t i = 0; i < NFT_FIXED && r == 0; i++)
-		*ret_whole &= !nft_fixed_at(i) || state.handle[i];
+		*ret_whole &= !nft_fixed_has_rule(i) || state.handle[i];
 	nft_base_state_clear(&state);
 	return r;
 }
@@ -442,9 +467,11 @@ static void found_missing(struct nft_element *element, const struct nft_element_
 #define DESCRIPTION_MAX 160
 static void describe_rule(const struct rule *rule, char text[static DESCRIPTION_MAX])
 {
-	char address[ADDR_TEXT_MAX];
+	char address[ADDR_TEXT_MAX], prefix[PREFIX_TEXT_MAX];
 
-	if (!rule->host_port)
+	if (rule->kind == RULE_SUBNET_SOURCE_DROP)
+		snprintf(text, DESCRIPTION_MAX, "subnet %s", prefix_format(&rule->source, prefix));
+	else if (!rule->host_port)
 		snprintf(text, DESCRIPTION_MAX, "the %s rule of interface %s",
 			 rule_table_name(rule->chain), rule->in[0] ? rule->in : rule->out);
 	else if (addr_is_set(&rule->destination.addr))
@@ -476,9 +503,11 @@ static int element_exists_error(struct change *change, struct error *error)
 				 "remove it there or choose another",
 				 text);
 	return error_set(error, -EEXIST, port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL,
-			 "%s belongs to endpoint '%s' of network '%s' already; remove it there or "
-			 "choose another",
-			 text, refused.holder.endpoint, refused.holder.network);
+			 "%s belongs to %s%s%snetwork '%s' already; remove it there or choose "
+			 "another",
+			 text, refused.holder.endpoint[0] ? "endpoint '" : "",
+			 refused.holder.endpoint, refused.holder.endpoint[0] ? "' of " : "",
+			 refused.holder.network);
 }
 
 static int element_missing_error(struct change *change, struct error *error)

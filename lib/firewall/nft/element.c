@@ -63,7 +63,6 @@ static void field_encode(enum nft_field field, const struct rule *rule, uint8_t 
 
 	switch ((enum nft_form)type->form) {
 	case FORM_NONE:
-	case FORM_ANY:
 		break;
 	case FORM_ADDR:
 	case FORM_PREFIX:
@@ -108,8 +107,7 @@ static bool field_is_set(enum nft_field field, const struct rule *rule)
 static bool key_has(const struct nft_fixed *fixed, size_t member)
 {
 	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
-		if (nft_fields[fixed->key[i]].form != FORM_ANY &&
-		    nft_fields[fixed->key[i]].member == member)
+		if (nft_fields[fixed->key[i]].member == member)
 			return true;
 	}
 	return false;
@@ -142,22 +140,53 @@ static bool set_takes(size_t id, const struct rule *rule)
 	return fixed->part || key_has_addresses(fixed, rule);
 }
 
+static int element_encode(const struct rule *rule, size_t set, nft_element_vector *elements)
+{
+	struct nft_element *element = vector_push(elements);
+
+	if (!element)
+		return -ENOMEM;
+	element->rule = rule;
+	element->set = (uint8_t)set;
+	fields_encode(nft_fixed_at(set)->key, rule, element->key);
+	fields_encode(nft_fixed_at(set)->value, rule, element->value);
+	return 0;
+}
+
+/* Where a range of a single field ends; one up to the last address there is has no end. */
+static int end_encode(const struct rule *rule, size_t set, nft_element_vector *elements)
+{
+	struct nft_element last = { .rule = rule, .set = (uint8_t)set };
+	size_t size = nft_fields_size(nft_fixed_at(set)->key);
+	struct nft_element *element;
+
+	fields_encode(nft_fixed_at(set)->key, rule, last.key);
+	nft_element_key_end(&last, last.key);
+	while (size > 0 && ++last.key[size - 1] == 0)
+		size--;
+	if (!size)
+		return 0;
+	element = vector_push(elements);
+	if (!element)
+		return -ENOMEM;
+	*element = last;
+	element->end = true;
+	return 0;
+}
+
 static int rule_encode(const struct rule *rule, nft_element_vector *elements, struct error *error)
 {
 	bool taken = false;
+	int r = 0;
 
 	for (size_t i = NFT_FIXED_OF(rule->kind); i < NFT_FIXED_OF(rule->kind + 1); i++) {
-		struct nft_element *element;
-
 		if (!set_takes(i, rule))
 			continue;
-		element = vector_push(elements);
-		if (!element)
+		r = element_encode(rule, i, elements);
+		if (r == 0 && nft_fixed_ranges(nft_fixed_at(i)) == RANGES_SINGLE)
+			r = end_encode(rule, i, elements);
+		if (r < 0)
 			return error_oom(error);
-		element->rule = rule;
-		element->set = (uint8_t)i;
-		fields_encode(nft_fixed_at(i)->key, rule, element->key);
-		fields_encode(nft_fixed_at(i)->value, rule, element->value);
 		taken = true;
 	}
 	if (!taken || rule->count > 1)
@@ -167,33 +196,34 @@ static int rule_encode(const struct rule *rule, nft_element_vector *elements, st
 	return 0;
 }
 
+int nft_element_order(const void *a, const void *b)
+{
+	const struct nft_element *left = a, *right = b;
+	int order;
+
+	if (left->set != right->set)
+		return left->set < right->set ? -1 : 1;
+	order = memcmp(left->key, right->key, sizeof(left->key));
+	/* The kernel wants a range to be closed before the next is opened. */
+	return order ? order : (int)right->end - (int)left->end;
+}
+
 void nft_element_key_end(const struct nft_element *element, uint8_t key_end[static KEY_MAX])
 {
 	const struct nft_fixed *fixed = nft_fixed_at(element->set);
 	uint8_t *data = key_end;
 
-	memcpy(key_end, element->key, KEY_MAX);
+	memmove(key_end, element->key, KEY_MAX);
 	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
 		const struct nft_field_type *type = &nft_fields[fixed->key[i]];
 		const struct prefix *prefix =
 			(const void *)((const char *)element->rule + type->member);
-		size_t len = type->form == FORM_NET ? prefix->len :
-			     type->form == FORM_ANY ? 0 :
-						      type->size * 8u;
+		size_t bits = type->size * 8u;
 
-		for (size_t bit = len; bit < type->size * 8u; bit++)
+		for (size_t bit = type->form == FORM_NET ? prefix->len : bits; bit < bits; bit++)
 			data[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
 		data += FIELD_SPACE(fixed->key[i]);
 	}
-}
-
-int nft_element_order(const void *a, const void *b)
-{
-	const struct nft_element *left = a, *right = b;
-
-	if (left->set != right->set)
-		return left->set < right->set ? -1 : 1;
-	return memcmp(left->key, right->key, sizeof(left->key));
 }
 
 int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector *elements,
@@ -255,6 +285,13 @@ static void view_data(const struct nlattr *nest, const uint8_t **ret_bytes, size
 	view_bytes(data[NFTA_DATA_VALUE], ret_bytes, ret_len);
 }
 
+static uint32_t view_flags(const struct nlattr *attribute)
+{
+	if (!attribute || mnl_attr_validate(attribute, MNL_TYPE_U32) < 0)
+		return 0;
+	return ntohl(mnl_attr_get_u32(attribute));
+}
+
 int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_view)
 {
 	const struct nlattr *attributes[NFTA_SET_ELEM_MAX + 1];
@@ -267,6 +304,7 @@ int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_
 	view_bytes(attributes[NFTA_SET_ELEM_USERDATA], &ret_view->userdata,
 		   &ret_view->userdata_len);
 	view_counter(attributes[NFTA_SET_ELEM_EXPR], ret_view);
+	ret_view->end = view_flags(attributes[NFTA_SET_ELEM_FLAGS]) & NFT_SET_ELEM_INTERVAL_END;
 	return ret_view->key ? 0 : -EBADMSG;
 }
 
@@ -295,7 +333,7 @@ static bool key_end_matches(const struct nft_element *element, const struct nft_
 {
 	uint8_t key_end[KEY_MAX];
 
-	if (!nft_fixed_is_interval(nft_fixed_at(element->set)))
+	if (nft_fixed_ranges(nft_fixed_at(element->set)) != RANGES_CONCATENATED)
 		return true;
 	nft_element_key_end(element, key_end);
 	return view->key_end_len == view->key_len &&
@@ -309,7 +347,9 @@ bool nft_element_matches(const struct nft_element *element, const struct nft_ele
 	struct nft_comment comment;
 
 	nft_comment_owner(element->rule, &comment);
-	return view->key_len == nft_fields_size(fixed->key) &&
+	if (element->end)
+		comment.len = 0;
+	return view->end == element->end && view->key_len == nft_fields_size(fixed->key) &&
 	       memcmp(view->key, element->key, view->key_len) == 0 &&
 	       key_end_matches(element, view) && view->value_len == value_len &&
 	       (!value_len || memcmp(view->value, element->value, value_len) == 0) &&
@@ -317,13 +357,11 @@ bool nft_element_matches(const struct nft_element *element, const struct nft_ele
 	       (!comment.len || memcmp(view->userdata, comment.data, comment.len) == 0);
 }
 
-/* end: the same field in the last key of the range; NULL without one. */
+/* end: the same field in the last key of the range. False if the range is not a prefix. */
 static bool net_decode(const uint8_t *data, const uint8_t *end, size_t size, struct prefix *prefix)
 {
 	size_t bits = size * 8, len = 0;
 
-	if (!end)
-		return false;
 	while (len < bits && !((data[len / 8] ^ end[len / 8]) & 0x80 >> len % 8))
 		len++;
 	prefix->len = (uint8_t)len;
@@ -339,15 +377,12 @@ static bool field_decode(enum nft_field field, const uint8_t *data, const uint8_
 {
 	const struct nft_field_type *type = &nft_fields[field];
 	void *member = (char *)rule + type->member;
-	struct prefix any;
 
 	switch ((enum nft_form)type->form) {
 	case FORM_NONE:
 		return false;
-	case FORM_ANY:
-		return net_decode(data, end, type->size, &any) && any.len == 0;
 	case FORM_NET:
-		if (!net_decode(data, end, type->size, member))
+		if (end && !net_decode(data, end, type->size, member))
 			return false;
 		*(struct addr *)member = (struct addr){ .family = type->family };
 		memcpy(((struct addr *)member)->bytes, data, type->size);

@@ -16,7 +16,8 @@
 
 struct builder {
 	struct nftnl_rule *rule;
-	bool failed; /* out of memory */
+	bool failed;    /* out of memory */
+	uint8_t family; /* of the packets, still to be matched; 0: none */
 };
 
 /* What an expression is told in numbers: NUMBERS({ attribute, number }, ...). */
@@ -84,8 +85,15 @@ static void mask_bits(struct builder *builder, const void *mask, uint32_t len)
 	put(builder, expression, NFTNL_EXPR_BITWISE_XOR, zero, len);
 }
 
-static void match_family(struct builder *builder, uint8_t family)
+/* Before the first look at the header, which is where nft(8) puts it back when it reads its own
+ * listing. */
+static void match_family(struct builder *builder)
 {
+	uint8_t family = builder->family;
+
+	if (!family)
+		return;
+	builder->family = 0;
 	load_meta(builder, NFT_META_NFPROTO, NFT_REG_1);
 	compare(builder, NFT_CMP_EQ, &family, sizeof(family));
 }
@@ -100,6 +108,7 @@ static void match_prefix(struct builder *builder, const struct prefix *prefix, b
 	uint32_t first = size == 4 ? 12 : 8; /* the source's place in the header */
 	uint8_t mask[16] = { 0 };
 
+	match_family(builder);
 	load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, source ? first : first + size, len,
 		     NFT_REG_1);
 	if (prefix->len % 8) {
@@ -117,6 +126,14 @@ static void match_device(struct builder *builder, uint32_t key, const char *name
 	string_copy(data, sizeof(data), name);
 	load_meta(builder, key, NFT_REG_1);
 	compare(builder, negated ? NFT_CMP_NEQ : NFT_CMP_EQ, data, sizeof(data));
+}
+
+static void match_bridge(struct builder *builder, uint32_t key)
+{
+	static const char bridge[IFNAMSIZ] = "bridge";
+
+	load_meta(builder, key, NFT_REG_1);
+	compare(builder, NFT_CMP_EQ, bridge, sizeof(bridge));
 }
 
 static void match_local_destination(struct builder *builder)
@@ -173,18 +190,29 @@ static void load_field(struct builder *builder, enum nft_field field, uint32_t r
 		load_meta(builder, type->place, reg);
 }
 
-static void lookup(struct builder *builder, const struct nft_fixed *fixed)
+static bool looks_at_header(const struct nft_fixed *fixed)
+{
+	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
+		if (nft_fields[fixed->key[i]].header == NFT_PAYLOAD_NETWORK_HEADER)
+			return true;
+	}
+	return false;
+}
+
+static void lookup(struct builder *builder, const struct nft_fixed *fixed, uint32_t flags)
 {
 	struct nftnl_expr *expression;
 	size_t offset = 0;
 
+	if (looks_at_header(fixed))
+		match_family(builder);
 	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
 		load_field(builder, fixed->key[i], word_register(offset));
 		offset += FIELD_SPACE(fixed->key[i]);
 	}
-	expression =
-		add(builder, "lookup",
-		    NUMBERS({ NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1 }, { NFTNL_EXPR_LOOKUP_FLAGS, 0 }));
+	expression = add(builder, "lookup",
+			 NUMBERS({ NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1 },
+				 { NFTNL_EXPR_LOOKUP_FLAGS, flags }));
 	if (expression && fixed->value[0])
 		nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_1);
 	put(builder, expression, NFTNL_EXPR_LOOKUP_SET, fixed->set,
@@ -218,8 +246,7 @@ static void dnat(struct builder *builder, uint32_t family)
 
 /* ---- rules ---- */
 
-/* What the catalogue says of all rules of the kind. The family stands beside what looks at the
- * header, which is where nft(8) puts it back when it reads its own listing. */
+/* What the catalogue says of all rules of the kind. */
 static void add_matches(struct builder *builder, const struct kind *kind, int family)
 {
 	if (kind->in.is == DEVICE_LOOPBACK)
@@ -234,8 +261,6 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 		match_conntrack(builder, NFT_CT_STATE, NF_CT_STATE_INVALID_BIT);
 	if (kind->match & RULE_STATUS_DNAT)
 		match_conntrack(builder, NFT_CT_STATUS, IPS_DST_NAT);
-	if (family)
-		match_family(builder, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
 	if (kind->source.is == ADDRESS_FIXED && kind->source.fixed.addr.family == family)
 		match_prefix(builder, &kind->source.fixed, true, kind->source.negated);
 	if (kind->destination.is == ADDRESS_FIXED && kind->destination.fixed.addr.family == family)
@@ -278,18 +303,40 @@ static void add_action(struct builder *builder, const struct kind *kind, int fam
 	}
 }
 
-static void add_expressions(struct builder *builder, const struct nft_fixed *fixed,
-			    const struct kind *kind, int family)
+static void add_parts(struct builder *builder, size_t id)
 {
+	for (size_t part = NFT_FIXED_OF(nft_fixed_kind(id)); part < id; part++) {
+		const struct nft_fixed *fixed = nft_fixed_at(part);
+
+		if (nft_fixed_takes_part(id, part))
+			lookup(builder, fixed,
+			       fixed->part == NFT_PART_EXCEPTION ? NFT_LOOKUP_F_INV : 0);
+	}
+}
+
+static void add_expressions(struct builder *builder, size_t id)
+{
+	const struct kind *kind = kind_of(nft_fixed_kind(id));
+	const struct nft_fixed *fixed = nft_fixed_at(id);
+	int family = nft_fixed_family(id);
+
+	if (family)
+		builder->family = family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6;
+	if (fixed->set && !looks_at_header(fixed))
+		match_family(builder);
+	if (fixed->bridges)
+		match_bridge(builder, memchr(fixed->key, FIELD_IN, FIELDS_MAX) ? NFT_META_IIFKIND :
+										 NFT_META_OIFKIND);
 	add_matches(builder, kind, family);
+	if (fixed->within)
+		match_prefix(builder, fixed->within, false, false);
+	add_parts(builder, id);
+	/* the last, for it counts what it finds */
 	if (fixed->set)
-		lookup(builder, fixed);
+		lookup(builder, fixed, 0);
 	else
 		add(builder, "counter", NULL);
-	if (fixed->part == NFT_PART_EXCEPTION)
-		verdict(builder, NFT_RETURN, NULL);
-	else
-		add_action(builder, kind, family);
+	add_action(builder, kind, family);
 }
 
 struct nftnl_rule *nft_fixed_build(size_t id)
@@ -307,7 +354,7 @@ struct nftnl_rule *nft_fixed_build(size_t id)
 	    nftnl_rule_set_str(builder.rule, NFTNL_RULE_CHAIN, nft_chain_name(kind->chain)) < 0 ||
 	    nftnl_rule_set_data(builder.rule, NFTNL_RULE_USERDATA, comment.data, comment.len) < 0)
 		builder.failed = true;
-	add_expressions(&builder, fixed, kind, nft_fixed_family(id));
+	add_expressions(&builder, id);
 	if (!builder.failed)
 		return builder.rule;
 	nftnl_rule_free(builder.rule);

@@ -23,8 +23,6 @@ const struct nft_field_type nft_fields[FIELD_COUNT] = {
 	[FIELD_SOURCE6_NET] = { 16, 8, false, AF_INET6, NETWORK(8), RULE(NET, source) },
 	[FIELD_DESTINATION4_NET] = { 4, 7, false, AF_INET, NETWORK(16), RULE(NET, destination) },
 	[FIELD_DESTINATION6_NET] = { 16, 8, false, AF_INET6, NETWORK(24), RULE(NET, destination) },
-	[FIELD_DESTINATION4_ANY] = { 4, 7, false, AF_INET, NETWORK(16), FORM_ANY, 0 },
-	[FIELD_DESTINATION6_ANY] = { 16, 8, false, AF_INET6, NETWORK(24), FORM_ANY, 0 },
 	[FIELD_PROTOCOL] = { 1, 12, false, AF_UNSPEC, META(L4PROTO), RULE(BYTE, protocol) },
 	[FIELD_SOURCE_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(0), FORM_NONE, 0 },
 	[FIELD_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(2), RULE(PORT, host_port) },
@@ -42,9 +40,13 @@ const struct nft_field_type nft_fields[FIELD_COUNT] = {
 #define SET(name, key_fields, text) { .set = (name), .key = key_fields, .comment = (text) }
 #define MAP(name, key_fields, value_fields, text) \
 	{ .set = (name), .key = key_fields, .value = value_fields, .comment = (text) }
-#define EXCEPTION(name, key_fields, text) \
-	{ .set = (name), .key = key_fields, .comment = (text), .part = NFT_PART_EXCEPTION }
+#define BRIDGES(name, key_fields, text) \
+	{ .set = (name), .key = key_fields, .comment = (text), .bridges = true }
+#define PART(type, name, key_fields) \
+	{ .set = (name), .key = key_fields, .part = NFT_PART_##type }
 /* clang-format on */
+
+static const struct prefix loopback_ipv4 = { { AF_INET, { 127 } }, 8 };
 
 /*
  * In the order of the kinds, and so of the chains; within a kind exceptions come first. What the
@@ -63,36 +65,40 @@ static const struct nft_kind {
 	{ RULE_NETWORK_RAW_JUMP, {} },
 	{ RULE_NETWORK_RAW_SOURCE_JUMP, {} },
 	{ RULE_LOOPBACK_PORT_DROP,
-	  { SET("loopback-ports", FIELDS(FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT),
-		"ports bound to 127.0.0.0/8 are for this host alone") } },
+	  { { .set = "loopback-ports",
+	      .key = FIELDS(FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT),
+	      .within = &loopback_ipv4,
+	      .comment = "ports bound to 127.0.0.0/8 are for this host alone" } } },
 	{ RULE_LOOPBACK_DROP,
 	  { SET("loopback-bridges", FIELDS(FIELD_IN),
 		"endpoints have no business with the host's 127.0.0.0/8") } },
 	{ RULE_LOOPBACK_SOURCE_DROP,
 	  { SET("loopback-sources", FIELDS(FIELD_IN), "nor do they come from there") } },
 	{ RULE_DIRECT_DROP,
-	  { EXCEPTION("direct4-allowed", FIELDS(FIELD_DESTINATION4, FIELD_IN),
-		      "an endpoint's own bridge may reach its address"),
+	  { PART(GUARD, "endpoints4", FIELDS(FIELD_DESTINATION4)),
+	    PART(EXCEPTION, "direct4-allowed", FIELDS(FIELD_DESTINATION4, FIELD_IN)),
 	    SET("direct4", FIELDS(FIELD_DESTINATION4),
 		"nothing else sends straight to an endpoint's address"),
-	    EXCEPTION("direct6-allowed", FIELDS(FIELD_DESTINATION6, FIELD_IN),
-		      "an endpoint's own bridge may reach its address"),
+	    PART(GUARD, "endpoints6", FIELDS(FIELD_DESTINATION6)),
+	    PART(EXCEPTION, "direct6-allowed", FIELDS(FIELD_DESTINATION6, FIELD_IN)),
 	    SET("direct6", FIELDS(FIELD_DESTINATION6),
 		"nothing else sends straight to an endpoint's address") } },
 	{ RULE_ENDPOINT_SOURCE_DROP,
-	  { EXCEPTION("adopted4-allowed", FIELDS(FIELD_SOURCE4, FIELD_IN),
-		      "an endpoint's packets come by its own bridge"),
-	    SET("adopted4", FIELDS(FIELD_SOURCE4), "and by no other interface"),
-	    EXCEPTION("adopted6-allowed", FIELDS(FIELD_SOURCE6, FIELD_IN),
-		      "an endpoint's packets come by its own bridge"),
-	    SET("adopted6", FIELDS(FIELD_SOURCE6), "and by no other interface") } },
+	  { PART(GUARD, "adopted4", FIELDS(FIELD_SOURCE4)),
+	    PART(EXCEPTION, "adopted4-allowed", FIELDS(FIELD_SOURCE4, FIELD_IN)),
+	    SET("adopted4-forged", FIELDS(FIELD_SOURCE4),
+		"an endpoint's packets come by its own bridge"),
+	    PART(GUARD, "adopted6", FIELDS(FIELD_SOURCE6)),
+	    PART(EXCEPTION, "adopted6-allowed", FIELDS(FIELD_SOURCE6, FIELD_IN)),
+	    SET("adopted6-forged", FIELDS(FIELD_SOURCE6),
+		"an endpoint's packets come by its own bridge") } },
 	{ RULE_SOURCES_GOTO,
-	  { SET("own-bridges", FIELDS(FIELD_FAMILY, FIELD_IN),
-		"what comes by a bridge of bridgenet's own meets nothing more here") } },
+	  { BRIDGES("own-bridges", FIELDS(FIELD_FAMILY, FIELD_IN),
+		    "what comes by a bridge of bridgenet's own meets nothing more here") } },
 	{ RULE_SUBNET_SOURCE_DROP,
-	  { SET("behind4", FIELDS(FIELD_SOURCE4_NET, FIELD_DESTINATION4_ANY),
+	  { SET("behind4", FIELDS(FIELD_SOURCE4_NET),
 		"no source from elsewhere that lies behind such a bridge"),
-	    SET("behind6", FIELDS(FIELD_SOURCE6_NET, FIELD_DESTINATION6_ANY),
+	    SET("behind6", FIELDS(FIELD_SOURCE6_NET),
 		"no source from elsewhere that lies behind such a bridge") } },
 	{ RULE_GATEWAY_DROP,
 	  { SET("gateways4", FIELDS(FIELD_DESTINATION4), "gateways are not for others"),
@@ -127,17 +133,17 @@ static const struct nft_kind {
 	{ RULE_USER_JUMP, { BASE("your own rules come first") } },
 	{ RULE_FORWARD_JUMP, {} },
 	{ RULE_TO_JUMP,
-	  { SET("to-own", FIELDS(FIELD_FAMILY, FIELD_OUT), "to a network"),
-	    SET("to4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
-		"to a network on a bridge that serves others too"),
-	    SET("to6-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET),
-		"to a network on a bridge that serves others too") } },
+	  { BRIDGES("to-own", FIELDS(FIELD_FAMILY, FIELD_OUT), "to a network"),
+	    BRIDGES("to4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
+		    "to a network on a bridge that serves others too"),
+	    BRIDGES("to6-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET),
+		    "to a network on a bridge that serves others too") } },
 	{ RULE_FROM_JUMP,
-	  { SET("from-own", FIELDS(FIELD_FAMILY, FIELD_IN), "from a network"),
-	    SET("from4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
-		"from a network on a bridge that serves others too"),
-	    SET("from6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
-		"from a network on a bridge that serves others too") } },
+	  { BRIDGES("from-own", FIELDS(FIELD_FAMILY, FIELD_IN), "from a network"),
+	    BRIDGES("from4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
+		    "from a network on a bridge that serves others too"),
+	    BRIDGES("from6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
+		    "from a network on a bridge that serves others too") } },
 
 	{ RULE_ESTABLISHED_ACCEPT,
 	  { SET("established", FIELDS(FIELD_FAMILY, FIELD_OUT), "what was let in goes on") } },
@@ -151,8 +157,7 @@ static const struct nft_kind {
 		"into a network only by a published port") } },
 
 	{ RULE_INVALID_DROP,
-	  { EXCEPTION("invalid-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
-		      "what stays on its bridge is nobody's business"),
+	  { PART(EXCEPTION, "invalid-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
 	    SET("invalid-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
 		"what leaves a network belongs to a connection") } },
 	{ RULE_OUTGOING_ACCEPT,
@@ -169,8 +174,7 @@ static const struct nft_kind {
 	  { SET("loopback-masquerade", FIELDS(FIELD_OUT),
 		"the host's 127.0.0.0/8 means nothing to an endpoint") } },
 	{ RULE_MASQUERADE,
-	  { EXCEPTION("masquerade-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
-		      "what stays on its bridge keeps its source"),
+	  { PART(EXCEPTION, "masquerade-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
 	    SET("masquerade-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
 		"what leaves a network takes the host's address"),
 	    SET("masquerade4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
@@ -178,8 +182,7 @@ static const struct nft_kind {
 	    SET("masquerade6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
 		"what leaves a network takes the host's address") } },
 	{ RULE_MASQUERADE_KEEP,
-	  { EXCEPTION("keep-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
-		      "what stays on its bridge keeps its source"),
+	  { PART(EXCEPTION, "keep-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
 	    SET("keep-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
 		"what leaves takes the host's address, and keeps its port"),
 	    SET("keep4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
@@ -195,7 +198,20 @@ const struct nft_fixed *nft_fixed_at(size_t id)
 	const struct nft_fixed *fixed =
 		&nft_kinds[id / NFT_FIXED_PER_KIND].rules[id % NFT_FIXED_PER_KIND];
 
-	return fixed->comment ? fixed : NULL;
+	return fixed->comment || fixed->part ? fixed : NULL;
+}
+
+bool nft_fixed_has_rule(size_t id)
+{
+	return nft_fixed_at(id) && !nft_fixed_at(id)->part;
+}
+
+bool nft_fixed_takes_part(size_t rule, size_t part)
+{
+	int family = nft_fixed_family(part);
+
+	return part < rule && nft_fixed_kind(part) == nft_fixed_kind(rule) &&
+	       nft_fixed_at(part)->part && (!family || family == nft_fixed_family(rule));
 }
 
 enum rule_kind nft_fixed_kind(size_t id)
@@ -246,11 +262,11 @@ uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX])
 	return type;
 }
 
-bool nft_fixed_is_interval(const struct nft_fixed *fixed)
+enum nft_ranges nft_fixed_ranges(const struct nft_fixed *fixed)
 {
 	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
 		if (nft_fields[fixed->key[i]].form == FORM_NET)
-			return true;
+			return fixed->key[1] ? RANGES_CONCATENATED : RANGES_SINGLE;
 	}
-	return false;
+	return RANGES_NONE;
 }

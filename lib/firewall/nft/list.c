@@ -36,13 +36,16 @@ struct listing {
 	rule_vector *rules;
 	size_t set;        /* that is being read */
 	rule_vector parts; /* elements that belong to the rule of another */
+	rule_vector ends;  /* of ranges of a single field */
 };
 
 static int list_element(const struct nft_element_view *view, void *data)
 {
 	struct listing *listing = data;
 	bool is_part = nft_fixed_at(listing->set)->part;
-	rule_vector *rules = is_part ? &listing->parts : listing->rules;
+	rule_vector *rules = view->end ? &listing->ends :
+			     is_part   ? &listing->parts :
+					 listing->rules;
 	struct rule *rule;
 
 	if (vector_reserve(rules, 1) < 0)
@@ -61,6 +64,8 @@ static bool in_both(enum rule_kind kind, enum nft_field field)
 	size_t sets = 0, having = 0;
 
 	for (size_t i = NFT_FIXED_OF(kind); i < NFT_FIXED_OF(kind + 1) && nft_fixed_at(i); i++) {
+		if (nft_fixed_at(i)->part == NFT_PART_GUARD)
+			continue;
 		sets++;
 		having += memchr(nft_fixed_at(i)->key, (int)field, FIELDS_MAX) != NULL;
 	}
@@ -76,6 +81,9 @@ static int part_order(const void *a, const void *b)
 		order = left->family - right->family;
 	if (!order)
 		order = prefix_compare(&left->destination, &right->destination);
+	/* parts may do without */
+	if (!order && addr_is_set(&left->source.addr) && addr_is_set(&right->source.addr))
+		order = prefix_compare(&left->source, &right->source);
 	if (!order && in_both(left->kind, FIELD_IN))
 		order = strcmp(left->in, right->in);
 	if (!order && in_both(left->kind, FIELD_OUT))
@@ -122,6 +130,78 @@ static void join_parts(struct listing *listing, size_t first)
 	}
 }
 
+static int end_order(const void *a, const void *b)
+{
+	const struct rule *left = a, *right = b;
+
+	return prefix_compare(&left->source, &right->source);
+}
+
+/* The first behind the address; the ends of the set are sorted, and ranges do not overlap. NULL: the
+ * range goes to the last address there is. */
+static const struct rule *range_end(const rule_vector *ends, const struct addr *addr)
+{
+	size_t low = 0, high = ends->len;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (addr_compare(&ends->items[middle].source.addr, addr) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < ends->len ? &ends->items[low] : NULL;
+}
+
+/* What begins at the address and stops before `end`; a single one if that is no prefix. */
+static uint8_t range_len(const struct addr *addr, const struct rule *end)
+{
+	struct prefix prefix = { .addr = *addr };
+	uint8_t bits = (uint8_t)(addr_size(addr->family) * 8);
+
+	for (; prefix.len < bits; prefix.len++) {
+		const struct addr last = prefix_last(&prefix);
+		struct addr next;
+		bool ends = !addr_add(&last, 1, &next);
+
+		if (prefix_is_masked(&prefix) &&
+		    (end ? !ends && addr_compare(&next, &end->source.addr) == 0 : ends))
+			break;
+	}
+	return prefix.len;
+}
+
+/* The lengths of the ranges of one set, from the first rule on. */
+static void close_ranges(struct listing *listing, size_t first)
+{
+	rule_vector *ends = &listing->ends, *rules = listing->rules;
+
+	if (ends->len)
+		qsort(ends->items, ends->len, sizeof(*ends->items), end_order);
+	for (size_t i = first; i < rules->len; i++) {
+		struct prefix *source = &rules->items[i].source;
+
+		source->len = range_len(&source->addr, range_end(ends, &source->addr));
+	}
+	ends->len = 0;
+}
+
+static int list_set(struct nft *nft, size_t set, struct listing *listing, struct nft_reply *reply)
+{
+	size_t first = listing->rules->len;
+	int r;
+
+	listing->set = set;
+	r = nft_set_dump(nft, set, list_element, listing, reply);
+	/* Gone since: the generation tells. */
+	if (r == -ENOENT)
+		r = 0;
+	if (r == 0 && nft_fixed_ranges(nft_fixed_at(set)) == RANGES_SINGLE)
+		close_ranges(listing, first);
+	return r;
+}
+
 static int list_base(const struct nft_base_state *state, struct listing *listing)
 {
 	for (size_t i = 0; i < NFT_FIXED; i++) {
@@ -150,6 +230,21 @@ static int list_foreign_rules(struct nft_base_state *state, struct listing *list
 	return 0;
 }
 
+static bool is_looked_up(const struct nft_base_state *state, size_t set)
+{
+	/* a guard says nothing that the others don't */
+	if (!nft_fixed_at(set) || !nft_fixed_at(set)->set ||
+	    nft_fixed_at(set)->part == NFT_PART_GUARD)
+		return false;
+	if (nft_fixed_has_rule(set))
+		return state->handle[set];
+	for (size_t i = set; i < NFT_FIXED_OF(nft_fixed_kind(set) + 1); i++) {
+		if (state->handle[i] && nft_fixed_takes_part(i, set))
+			return true;
+	}
+	return false;
+}
+
 static int list_elements(struct nft *nft, const struct nft_base_state *state,
 			 struct listing *listing, struct nft_reply *reply)
 {
@@ -158,13 +253,8 @@ static int list_elements(struct nft *nft, const struct nft_base_state *state,
 
 	/* An element does nothing where no rule looks it up. */
 	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
-		if (!state->handle[i] || !nft_fixed_at(i)->set)
-			continue;
-		listing->set = i;
-		r = nft_set_dump(nft, i, list_element, listing, reply);
-		/* Gone since: the generation tells. */
-		if (r == -ENOENT)
-			r = 0;
+		if (is_looked_up(state, i))
+			r = list_set(nft, i, listing, reply);
 	}
 	if (r == 0)
 		join_parts(listing, first);
@@ -200,8 +290,8 @@ static void found_asked(struct nft_element *element, const struct nft_element_vi
 		return;
 	asked->rules.items[i].packets += view->packets;
 	asked->rules.items[i].bytes += view->bytes;
-	/* a part alone is no rule */
-	asked->found[i] |= !nft_fixed_at(element->set)->part;
+	/* a part alone is no rule, nor is the end of a range */
+	asked->found[i] |= !nft_fixed_at(element->set)->part && !element->end;
 }
 
 static int look_up(struct nft *nft, const struct nft_base_state *state, struct asked *asked,
@@ -215,7 +305,7 @@ static int look_up(struct nft *nft, const struct nft_base_state *state, struct a
 		return r;
 	/* An element does nothing where no rule looks it up. */
 	for (size_t i = 0; i < elements.len; i++)
-		if (state->handle[elements.items[i].set])
+		if (is_looked_up(state, elements.items[i].set))
 			elements.items[kept++] = elements.items[i];
 	elements.len = kept;
 	return nft_elements_look_up(nft, &elements, found_asked, asked, reply);
@@ -271,10 +361,11 @@ int nft_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *
 
 	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++) {
 		rules_clear(&found);
-		listing.parts.len = 0;
+		listing.parts.len = listing.ends.len = 0;
 		r = list_once(nft, wanted, &listing, &reply);
 	}
 	free(listing.parts.items);
+	free(listing.ends.items);
 	if (r == 0)
 		r = vector_reserve(rules, found.len);
 	if (r == 0) {

@@ -88,9 +88,6 @@ enum nft_field {
 	FIELD_SOURCE6_NET,
 	FIELD_DESTINATION4_NET,
 	FIELD_DESTINATION6_NET,
-	FIELD_DESTINATION4_ANY, /* beside a lone prefix: nft(8) has another form for a set of one
-				 * field's ranges */
-	FIELD_DESTINATION6_ANY,
 	FIELD_PROTOCOL,
 	FIELD_SOURCE_PORT,
 	FIELD_PORT,
@@ -104,40 +101,53 @@ enum nft_field {
 };
 #define FIELDS_MAX 3
 
-/* A rule of the plan is an element of more than one set where one look-up can't say all of it. The
- * others are parts, which a listing joins to it. */
+/*
+ * A rule of the plan is an element of more than one set where one look-up can't say all of it. The
+ * others are parts: their set is looked up before by the rule of the set that follows them in their
+ * kind, and those of the same family behind it. They count nothing, and a listing joins them to it.
+ */
 enum nft_part {
 	NFT_PART_NONE,
-	NFT_PART_EXCEPTION /* what the rule leaves alone: returns, and counts nothing */
+	NFT_PART_GUARD,    /* the rule is about what is there, and spares others the rest */
+	NFT_PART_EXCEPTION /* the rule is not about what is there */
 };
 
-/* A fixed rule of the table, and the set or map in which it looks packets up. */
+/* A fixed rule of the table, and the set or map in which it looks packets up; or a part of one. */
 struct nft_fixed {
 	const char *set;                            /* NULL: one of the base */
 	uint8_t key[FIELDS_MAX], value[FIELDS_MAX]; /* enum nft_field; a value makes it a map */
-	const char *comment;
+	const char *comment;                        /* NULL: of a part */
 	enum nft_part part;
 	uint8_t family; /* of the packets, where the key does not tell */
+	/* what spares others the look-up */
+	bool bridges;                /* only what crosses a bridge, of whoever's */
+	const struct prefix *within; /* only what goes there; NULL: to wherever */
 };
 /* By number, in the order of their chains and within them. */
-#define NFT_FIXED_PER_KIND 4
+#define NFT_FIXED_PER_KIND 6
 #define NFT_FIXED (RULE_FOREIGN * NFT_FIXED_PER_KIND)
 _Static_assert(NFT_FIXED <= UINT8_MAX, "struct nft_element keeps the number in a byte");
 #define NFT_FIXED_OF(kind) ((kind)*NFT_FIXED_PER_KIND) /* the first of a kind */
-const struct nft_fixed *nft_fixed_at(size_t id);       /* NULL: no rule has that number */
+const struct nft_fixed *nft_fixed_at(size_t id);       /* NULL: nothing has that number */
+bool nft_fixed_has_rule(size_t id);                    /* false of a part, too */
+/* Does the rule of that number look the part up? */
+bool nft_fixed_takes_part(size_t rule, size_t part);
 enum rule_kind nft_fixed_kind(size_t id);
 /* Of the packets that it looks at; AF_UNSPEC: both, and the family is part of the key. */
 int nft_fixed_family(size_t id);
-/* Are the keys ranges? Then there are several fields. */
-bool nft_fixed_is_interval(const struct nft_fixed *fixed);
+/*
+ * Are the keys ranges? A range of several fields is one element with two keys. One of a single field
+ * is two: that of its first key, and one that says where the next begins that is not in it.
+ */
+enum nft_ranges { RANGES_NONE, RANGES_SINGLE, RANGES_CONCATENATED };
+enum nft_ranges nft_fixed_ranges(const struct nft_fixed *fixed);
 
 /* How a rule has it. */
 enum nft_form {
 	FORM_NONE,
 	FORM_ADDR,
-	FORM_PREFIX,
-	FORM_NET,
-	FORM_ANY,
+	FORM_PREFIX, /* a single address */
+	FORM_NET,    /* all that lie in the prefix */
 	FORM_NAME,
 	FORM_PORT,
 	FORM_BYTE,
@@ -167,6 +177,7 @@ uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX]);
 struct nft_element {
 	const struct rule *rule;
 	uint8_t set;  /* number of the fixed rule that looks there */
+	bool end;     /* of a range, see nft_fixed_ranges() */
 	bool skip;    /* nothing to do about it */
 	bool replace; /* delete the one that is there first */
 	uint8_t key[KEY_MAX];
@@ -194,13 +205,15 @@ struct nft_element_view {
 	const uint8_t *key, *key_end, *value, *userdata;
 	size_t key_len, key_end_len, value_len, userdata_len;
 	uint64_t packets, bytes;
+	bool end;
 };
 /* 0, -EBADMSG */
 int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_view);
 bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view);
-/* The last key of the range, in a set of ranges. */
+/* The last key of the range. */
 void nft_element_key_end(const struct nft_element *element, uint8_t key_end[static KEY_MAX]);
-/* False if it is not of the set's form. The owner is "" where the element does not say. */
+/* False if it is not of the set's form. The owner is "" where the element does not say. Of a range
+ * of a single field the addresses have no length. */
 bool nft_element_decode(size_t set, const struct nft_element_view *view, struct rule *rule);
 
 /* ---- expression.c: what the rules are made of ---- */

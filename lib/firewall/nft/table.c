@@ -116,17 +116,22 @@ static int set_fill_ranges(struct nftnl_set *set, const struct nft_fixed *fixed)
 
 static uint32_t set_flags(const struct nft_fixed *fixed)
 {
-	if (nft_fixed_is_interval(fixed))
+	switch (nft_fixed_ranges(fixed)) {
+	case RANGES_SINGLE:
+		return NFT_SET_INTERVAL;
+	case RANGES_CONCATENATED:
 		return NFT_SET_INTERVAL | NFT_SET_CONCAT;
+	case RANGES_NONE:
+		break;
+	}
 	return fixed->value[0] ? NFT_SET_MAP : 0;
 }
 
 static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_fixed *fixed)
 {
 	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(64);
-	struct nftnl_expr *counter =
-		fixed->part == NFT_PART_EXCEPTION ? NULL : nftnl_expr_alloc("counter");
-	int r = data && (counter || fixed->part == NFT_PART_EXCEPTION) ? 0 : -ENOMEM;
+	struct nftnl_expr *counter = fixed->part ? NULL : nftnl_expr_alloc("counter");
+	int r = data && (counter || fixed->part) ? 0 : -ENOMEM;
 
 	if (counter)
 		nftnl_set_add_expr(set, counter);
@@ -136,7 +141,7 @@ static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_fixed *
 	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
 	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
 	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, set_flags(fixed));
-	if (nft_fixed_is_interval(fixed) && set_fill_ranges(set, fixed) < 0)
+	if (nft_fixed_ranges(fixed) == RANGES_CONCATENATED && set_fill_ranges(set, fixed) < 0)
 		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, nft_fields_type(fixed->key));
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_LEN, (uint32_t)nft_fields_size(fixed->key));
@@ -213,7 +218,7 @@ int nft_base_add(struct nft *nft, const struct nft_base_state *state)
 			r = set_add(nft, i);
 	}
 	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
-		if (nft_fixed_at(i) && !state->handle[i])
+		if (nft_fixed_has_rule(i) && !state->handle[i])
 			r = rule_add(nft, state, i);
 	}
 	return r;
@@ -258,7 +263,7 @@ static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
 	read.handle = nftnl_rule_get_u64(kernel, NFTNL_RULE_HANDLE);
 	nft_rule_text(kernel, text);
 	for (size_t i = reader->next[chain]; i < NFT_FIXED; i++) {
-		if (!nft_fixed_at(i) || kind_of(nft_fixed_kind(i))->chain != chain ||
+		if (!nft_fixed_has_rule(i) || kind_of(nft_fixed_kind(i))->chain != chain ||
 		    strcmp(text, reader->expected[i]) != 0)
 			continue;
 		state->handle[i] = read.handle;
@@ -293,7 +298,7 @@ static int expected_texts(char texts[][RULE_TEXT_MAX])
 	for (size_t i = 0; i < NFT_FIXED; i++) {
 		struct nftnl_rule *rule;
 
-		if (!nft_fixed_at(i))
+		if (!nft_fixed_has_rule(i))
 			continue;
 		rule = nft_fixed_build(i);
 		if (!rule)
