@@ -125,6 +125,13 @@ static const struct kind kinds[] = {
 			   "address that lies behind it, and is then through with these rules.",
 	},
 	{
+		.kind = RULE_OUTSIDE_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
+		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_JUMP, .jump = CHAIN_RAW_PREROUTING,
+		.in = { DEVICE_LOOPBACK, NEGATED },
+		.purpose = "What arrives neither by a bridge of bridgenet nor by lo meets the rules "
+			   "about who may claim to be in a network, and ask its gateway.",
+	},
+	{
 		.kind = RULE_SUBNET_SOURCE_DROP, .scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
 		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
 		.in = { DEVICE_LOOPBACK, NEGATED }, .source = { ADDRESS_SUBNET },

@@ -39,16 +39,16 @@ static void demand(bool condition, const char *what)
 }
 
 /* What was understood in full is what we would have written ourselves. */
-static void check_round_trip(int family, const char *target, const struct rule *rule)
+static void check_round_trip(int family, const char *target, int decoded, const struct rule *rule)
 {
 	struct entry entry;
 	struct table_entry written = { .family = family, .data = entry.data, .target = target };
 	struct rule again;
 
-	encode_as_read(rule, target, 0, &entry);
+	encode_as_read(rule, target, decoded == DECODED_PREFIX ? ENTRY_PREFIX : 0, &entry);
 	demand(entry.len <= sizeof(entry.data), "an entry fits its buffer");
 	written.len = entry.len;
-	demand(entry_decode(&written, &again) == 0, "what was encoded is understood");
+	demand(entry_decode(&written, &again) == decoded, "what was encoded is understood");
 	demand(rule_compare_unowned(rule, &again) == 0, "what was encoded is the same rule");
 }
 
@@ -61,7 +61,7 @@ static void check_entry(const struct table_entry *entry)
 	int r;
 
 	r = entry_decode(entry, &rule);
-	demand(r == -EBADMSG || r == 0 || r == DECODED_FOREIGN,
+	demand(r == -EBADMSG || r == 0 || r == DECODED_FOREIGN || r == DECODED_PREFIX,
 	       "entry_decode() gives what it says");
 	if (entry_ports(entry, &protocol, &first, &last))
 		demand(first <= last, "a range of ports goes up");
@@ -71,8 +71,8 @@ static void check_entry(const struct table_entry *entry)
 	memset(text, 'x', sizeof(text));
 	entry_text(entry, text);
 	demand(memchr(text, '\0', sizeof(text)) != NULL, "a text has an end");
-	if (r == 0)
-		check_round_trip(entry->family, entry->target, &rule);
+	if (r == 0 || r == DECODED_PREFIX)
+		check_round_trip(entry->family, entry->target, r, &rule);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -173,7 +173,7 @@ int main(int argc, char **argv)
 		    (*known || seen[rule->kind][0] || (rule->family == AF_INET && i % 2)))
 			continue;
 		*known = true;
-		write_seed(argv[1], i, rule, i % 3 ? 0 : ENTRY_COMMENT);
+		write_seed(argv[1], i, rule, i % 3 ? 0 : i % 2 ? ENTRY_COMMENT : ENTRY_PREFIX);
 	}
 	rules_clear(&rules);
 	return 0;

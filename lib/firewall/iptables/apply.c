@@ -52,6 +52,9 @@ static int step_base(struct change *change, struct step *step)
 	uint32_t flags = change->what.flags;
 	int r = base_check(&step->table, &change->base, flags, &step->edit.add);
 
+	if (r == 0)
+		r = dispatch_check(&step->edit);
+
 	/* with FIREWALL_MISSING_OK the base itself may be what is taken out */
 	step->whole = r == 0 && change->base.len &&
 		      (flags & FIREWALL_BASE || !(flags & FIREWALL_MISSING_OK));

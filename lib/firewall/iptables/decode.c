@@ -87,19 +87,25 @@ static bool decode_prefix(int family, const uint8_t *addr, const uint8_t *mask,
 	return true;
 }
 
-/* False if it stands for more than one name. */
-static bool decode_interface(const char *field, const unsigned char *mask, char *name)
+/* 0, DECODED_PREFIX, or DECODED_FOREIGN for what we would not write. iptables(8) leaves the '+' of a
+ * prefix where it was typed, beyond the mask. */
+static int decode_interface(const char *field, const unsigned char *mask, char *name)
 {
-	size_t len = strnlen(field, IFNAMSIZ);
+	size_t len = strnlen(field, IFNAMSIZ), masked = 0;
+	bool is_exact, is_prefix;
 
-	if (len == IFNAMSIZ)
-		return false;
-	for (size_t i = 0; i < IFNAMSIZ; i++) {
-		if (mask[i] != (len && i <= len ? 0xff : 0))
-			return false;
+	while (masked < IFNAMSIZ && mask[masked] == 0xff)
+		masked++;
+	for (size_t i = masked; i < IFNAMSIZ; i++) {
+		if (mask[i])
+			return DECODED_FOREIGN;
 	}
-	memcpy(name, field, len + 1);
-	return true;
+	is_exact = len < IFNAMSIZ && masked == (len ? len + 1 : 0);
+	is_prefix = masked && masked + 1 == len && field[masked] == '+' && len < IFNAMSIZ;
+	if (!is_exact && !is_prefix)
+		return DECODED_FOREIGN;
+	memcpy(name, field, is_prefix ? masked : len);
+	return is_prefix ? DECODED_PREFIX : 0;
 }
 
 static int read_head(const struct table_entry *entry, const struct entry_head *head,
@@ -109,22 +115,22 @@ static int read_head(const struct table_entry *entry, const struct entry_head *h
 				     IPT_INV_DSTIP;
 	uint8_t known_flags = head->goto_flag | (entry->family == AF_INET6 ? IP6T_F_PROTO : 0);
 	uint16_t protocol = entry_protocol(entry);
-	int family = entry->family, r = 0;
+	int family = entry->family, in, out;
 
 	rule->family = family;
-	if (*head->inverted & ~known || *head->flags & ~known_flags || protocol > 255)
-		r = DECODED_FOREIGN;
 	rule->protocol = (uint8_t)protocol;
 	rule->in_not = *head->inverted & IPT_INV_VIA_IN;
 	rule->out_not = *head->inverted & IPT_INV_VIA_OUT;
 	rule->source_not = *head->inverted & IPT_INV_SRCIP;
 	rule->destination_not = *head->inverted & IPT_INV_DSTIP;
+	in = decode_interface(head->in, head->in_mask, rule->in);
+	out = decode_interface(head->out, head->out_mask, rule->out);
 	if (!decode_prefix(family, head->source, head->source_mask, &rule->source) ||
 	    !decode_prefix(family, head->destination, head->destination_mask, &rule->destination) ||
-	    !decode_interface(head->in, head->in_mask, rule->in) ||
-	    !decode_interface(head->out, head->out_mask, rule->out))
-		r = DECODED_FOREIGN;
-	return r;
+	    *head->inverted & ~known || *head->flags & ~known_flags || protocol > 255 ||
+	    (in != out && rule->in[0] && rule->out[0]))
+		return DECODED_FOREIGN;
+	return in > out ? in : out;
 }
 
 /* ---- matches ---- */

@@ -57,7 +57,8 @@ struct chain_search {
 	size_t len, left;
 	VECTOR(unsigned int) indexes; /* of what is to be taken out */
 	uint32_t flags;               /* FIND_* */
-	bool dead;                    /* no packet gets here */
+	size_t kinds[RULE_KIND_COUNT];
+	bool dead; /* no packet gets here */
 };
 
 /* In a chain of the kernel: takes every packet and gives none back. */
@@ -103,6 +104,7 @@ static int find_entry(const struct table *table, const struct table_entry *entry
 		search->dead |= places[place].type == PLACE_BUILTIN && is_dead_end(entry);
 		return 0;
 	}
+	search->kinds[rule.kind]++;
 	item = bsearch(&wanted, search->items, search->len, sizeof(*item), compare_wanted);
 	if (!item || item->found)
 		return 0;
@@ -125,6 +127,8 @@ int chain_find(struct table *table, struct item *items, size_t len, uint32_t fla
 	for (size_t i = search.indexes.len; i > 0 && r >= 0; i--)
 		r = table_delete(table, items->chain, search.indexes.items[i - 1]);
 	free(search.indexes.items);
+	for (size_t i = 0; i < len; i++)
+		items[i].flat = search.kinds[items[i].rule->kind];
 	return r < 0 ? r : 0;
 }
 
@@ -204,6 +208,8 @@ static int remove_run(struct edit *edit, struct item *run, size_t len)
 			continue;
 		if (i > first)
 			r = chain_find(edit->table, &run[first], i - first, FIND_DELETE);
+		if (i > first && r == 0)
+			r = dispatch_find(edit->table, &run[first], i - first, FIND_DELETE);
 		if (i < len)
 			run[i].found = true;
 		first = i + 1;
@@ -256,19 +262,29 @@ static int drop_chains(struct edit *edit)
 /* ---- putting in ---- */
 
 struct position {
-	const struct item *item;
+	enum rule_kind kind;
+	bool is_node_jump;
 	enum place place;
 	unsigned int index;
 };
 
+/* Jumps to nodes stand behind those of their kind. */
 static int comes_before(const struct table *table, const struct table_entry *entry, void *data)
 {
 	struct position *position = data;
+	enum rule_kind kind;
+	bool is_node_jump;
 	struct rule rule;
+	int decoded;
 
 	(void)table;
-	place_read(position->place, entry, &rule);
-	if (rule.kind == RULE_FOREIGN || rule.kind <= position->item->rule->kind)
+	decoded = place_read(position->place, entry, &rule);
+	kind = dispatch_read(entry, decoded, &rule);
+	is_node_jump = kind != RULE_FOREIGN;
+	if (!is_node_jump)
+		kind = rule.kind;
+	if (kind == RULE_FOREIGN || kind < position->kind ||
+	    (kind == position->kind && is_node_jump <= position->is_node_jump))
 		return 0;
 	position->index = entry->index;
 	return 1;
@@ -300,29 +316,32 @@ static int comes_to_end(const struct table *table, const struct table_entry *ent
  * be reached. But in nat the first that translates a connection decides about it, and others know
  * better; there ours come last. In our own chains the order of kinds is that of the enum.
  */
-static unsigned int position_of(const struct edit *edit, const struct item *item)
+unsigned int edit_position(const struct table *table, const char *chain, enum rule_kind kind,
+			   bool is_node_jump)
 {
-	struct position position = { item, rule_place(item->rule), TABLE_END };
+	struct position position = { kind, is_node_jump, PLACE_COUNT, TABLE_END };
+	struct rule rule = { .kind = kind };
 
-	if (rule_in_any_order(item->rule))
-		return TABLE_END;
-	if (item->rule->kind == RULE_FORWARD_JUMP) {
+	position.place = rule_place(&rule);
+	if (kind == RULE_FORWARD_JUMP) {
 		/* behind that to the administrator's rules */
 		position.index = 0;
-		table_walk(edit->table, item->chain, is_user_jump, &position);
+		table_walk(table, chain, is_user_jump, &position);
 		return position.index;
 	}
-	if (places[position.place].type == PLACE_BUILTIN && edit->table->id != TABLE_NAT)
-		return 0;
-	table_walk(edit->table, item->chain,
-		   places[position.place].type == PLACE_BUILTIN ? comes_to_end : comes_before,
-		   &position);
+	if (places[position.place].type != PLACE_BUILTIN)
+		table_walk(table, chain, comes_before, &position);
+	else if (table->id == TABLE_NAT)
+		table_walk(table, chain, comes_to_end, &position);
+	else
+		position.index = 0;
 	return position.index;
 }
 
 static int insert_item(struct edit *edit, const struct item *item)
 {
 	char jump[CHAIN_NAME_MAX] = { 0 };
+	unsigned int index = TABLE_END;
 	struct entry entry;
 	int r;
 
@@ -335,7 +354,9 @@ static int insert_item(struct edit *edit, const struct item *item)
 	if (r < 0)
 		return r;
 	entry_encode(item->rule, jump, edit->comments ? ENTRY_COMMENT : 0, &entry);
-	return table_insert(edit->table, item->chain, position_of(edit, item), &entry);
+	if (!rule_in_any_order(item->rule))
+		index = edit_position(edit->table, item->chain, item->rule->kind, false);
+	return table_insert(edit->table, item->chain, index, &entry);
 }
 
 /* What is there already needs no adding; whose ports those are is looked at apart. */
@@ -348,6 +369,8 @@ static int find_existing(struct edit *edit)
 		len = items_run(items, i);
 		if (items->items[i].rule->kind != RULE_PORT_DNAT)
 			r = chain_find(edit->table, &items->items[i], len, 0);
+		if (items->items[i].rule->kind != RULE_PORT_DNAT && r == 0)
+			r = dispatch_find(edit->table, &items->items[i], len, 0);
 	}
 	return r;
 }
@@ -378,6 +401,8 @@ static int add_items(struct edit *edit, struct error *error)
 
 	if (r == 0)
 		r = ports_place(edit, error);
+	if (r == 0)
+		r = dispatch_place(edit);
 	for (size_t i = 0; i < edit->add.len && r == 0; i++) {
 		if (!edit->add.items[i].found)
 			r = insert_item(edit, &edit->add.items[i]);

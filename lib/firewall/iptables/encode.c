@@ -59,16 +59,18 @@ static void put_prefix(const struct prefix *prefix, uint8_t *addr, uint8_t *mask
 		mask[i / 8] |= (uint8_t)(0x80 >> i % 8);
 }
 
-static void put_interface(const char *name, char *field, unsigned char *mask)
+static void put_interface(const char *name, uint32_t flags, char *field, unsigned char *mask)
 {
 	if (!name[0])
 		return;
 	string_copy(field, IFNAMSIZ, name);
-	/* with its end: else all whose names begin so */
-	memset(mask, 0xff, strlen(name) + 1);
+	/* with its end: else all whose names begin so, of which iptables(8) writes the '+' too */
+	if (flags & ENTRY_PREFIX)
+		field[strlen(name)] = '+';
+	memset(mask, 0xff, strlen(name) + !(flags & ENTRY_PREFIX));
 }
 
-static void put_head(struct entry *entry, const struct rule *rule)
+static void put_head(struct entry *entry, const struct rule *rule, uint32_t flags)
 {
 	struct entry_head head;
 
@@ -76,8 +78,8 @@ static void put_head(struct entry *entry, const struct rule *rule)
 	put(entry, head.len);
 	put_prefix(&rule->source, head.source, head.source_mask);
 	put_prefix(&rule->destination, head.destination, head.destination_mask);
-	put_interface(rule->in, head.in, head.in_mask);
-	put_interface(rule->out, head.out, head.out_mask);
+	put_interface(rule->in, flags, head.in, head.in_mask);
+	put_interface(rule->out, flags, head.out, head.out_mask);
 	*head.inverted = (uint8_t)((rule->in_not ? IPT_INV_VIA_IN : 0) |
 				   (rule->out_not ? IPT_INV_VIA_OUT : 0) |
 				   (rule->source_not ? IPT_INV_SRCIP : 0) |
@@ -220,7 +222,7 @@ void entry_encode(const struct rule *rule, const char *jump, uint32_t flags, str
 	struct entry_head head;
 
 	memset(entry, 0, sizeof(*entry));
-	put_head(entry, rule);
+	put_head(entry, rule, flags);
 	put_matches(entry, rule, flags);
 	entry_head(rule->family, entry->data, &head);
 	*head.target_offset = (uint16_t)entry->len;

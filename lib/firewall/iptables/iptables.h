@@ -73,6 +73,7 @@ enum place {
 	PLACE_RAW_PREROUTING,
 	PLACE_RAW,
 	PLACE_LOOPBACK,
+	PLACE_OUTSIDE,
 	PLACE_NETWORK_RAW,
 	PLACE_SOURCES,
 	PLACE_FORWARD,
@@ -122,7 +123,7 @@ int place_read(enum place place, const struct table_entry *entry, struct rule *r
 bool place_is_node_jump(enum place place, int decoded, const struct rule *rule);
 
 /*
- * The tree. The first DNAT rules stand in their network's chain, flat; what comes when FLAT_MAX are
+ * The tree of ports. The first DNAT rules stand in their network's chain, flat; what comes when FLAT_MAX are
  * there goes by its port into a node below: chains of 64 ports, below chains of 2048 ports, below
  * the network's. A rule never moves once it stands: the kernel counts packets while a table is
  * being replaced, and they would be lost to a rule that is taken out and put in again.
@@ -147,12 +148,14 @@ struct entry {
 	size_t len;
 };
 #define ENTRY_COMMENT 0x1u /* say whose it is */
+#define ENTRY_PREFIX 0x2u  /* interfaces: all whose names begin so */
 /* jump: the chain, for a rule that jumps. */
 void entry_encode(const struct rule *rule, const char *jump, uint32_t flags, struct entry *entry);
 
 /* What an entry says, as far as a rule can say it. */
 #define DECODED_FOREIGN 1 /* it says more than *rule does */
-/* rule->kind and rule->chain are left to the caller. 0, DECODED_FOREIGN, or -EBADMSG for what is
+#define DECODED_PREFIX 2  /* just that, of all interfaces whose names begin so */
+/* rule->kind and rule->chain are left to the caller. 0, one of DECODED_*, or -EBADMSG for what is
  * malformed. */
 int entry_decode(const struct table_entry *entry, struct rule *rule);
 /* The ports alone, and fast: false if the entry does not match ports of a protocol. */
@@ -218,6 +221,7 @@ int table_commit(struct table *table);
 struct item {
 	const struct rule *rule;
 	char chain[CHAIN_NAME_MAX];
+	size_t flat;         /* not found: how many of its kind stand in its chain */
 	bool found;          /* in the kernel */
 	bool moved;          /* was there, but where no packet got to it: taken out */
 	struct item *origin; /* of which this is a part of the work, NULL */
@@ -249,6 +253,29 @@ int edit_table(struct edit *edit, struct error *error);
 /* Does the base stand? What is missing is added to *add with FIREWALL_BASE, else
  * FIREWALL_BASE_MISSING. */
 int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *add);
+
+/* Where a rule of the kind is to stand in the chain, or a jump to a node of such. */
+unsigned int edit_position(const struct table *table, const char *chain, enum rule_kind kind,
+			   bool is_node_jump);
+
+/*
+ * dispatch.c: where FLAT_MAX jumps of a kind stand in our own chain, those for further bridges go
+ * by the first hexadecimal digit of these into one of 16 nodes, so that a packet meets few of them
+ * with any number of networks. The library has made up the names of such bridges; others stay in
+ * the chain. No rule moves here either. What is in a node is listed as if it stood in the chain.
+ */
+/* The node of a jump, whether it stands there or not; false: it has none. */
+bool dispatch_node(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
+/* The kind of the jumps whose node is named so, RULE_FOREIGN if it is no name of one. */
+enum rule_kind dispatch_kind(const char *chain);
+/* The same of the node that an entry leads to, which was read as *rule. */
+enum rule_kind dispatch_read(const struct table_entry *entry, int decoded, const struct rule *rule);
+/* Those of the items that are not found in their chain itself: FIND_DELETE or 0. */
+int dispatch_find(struct table *table, struct item *items, size_t len, uint32_t flags);
+/* Who among those to be added goes into a node, which is made. */
+int dispatch_place(struct edit *edit);
+/* A node that nothing leads to: FIREWALL_BASE_MISSING, or it is mended. */
+int dispatch_check(struct edit *edit);
 
 /* DNAT rules: out of the tree; and whether they may come, and where to. */
 int ports_remove(struct edit *edit, struct item *items, size_t len);

@@ -6,7 +6,8 @@ struct listing {
 	rule_vector *rules;
 	item_vector chains; /* of networks, and of the tree below them */
 	enum place place;
-	const char *label; /* of the network */
+	enum rule_kind node; /* of whose rules this is a node; RULE_FOREIGN: a whole chain */
+	const char *label;   /* of the network */
 };
 
 static void label_of(const char *chain, char label[static NETWORK_LABEL_MAX])
@@ -31,13 +32,20 @@ static int list_foreign_entry(const struct table_entry *entry, struct rule *rule
 	return rule->foreign ? 0 : -ENOMEM;
 }
 
+/* A node of jumps to networks ends with one that is a rule of the chain that it hangs from. */
+static bool leaves_node(const struct listing *listing, const struct rule *rule)
+{
+	return listing->node != RULE_FOREIGN && rule->kind != RULE_FOREIGN &&
+	       rule->kind != listing->node;
+}
+
 static int list_entry(const struct table *table, const struct table_entry *entry, void *data)
 {
 	struct listing *listing = data;
 	const struct place_info *place = &places[listing->place];
 	struct rule *rule = vector_push(listing->rules);
-	bool leads_on = strncmp(entry->target, "BN-", 3) == 0;
-	bool is_node_jump;
+	bool leads_on;
+	bool is_node_jump, to_dispatch;
 	int decoded;
 
 	if (!rule)
@@ -45,15 +53,17 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 	decoded = place_read(listing->place, entry, rule);
 	if (decoded != 0)
 		rule->kind = RULE_FOREIGN;
-	is_node_jump = place_is_node_jump(listing->place, decoded, rule);
+	to_dispatch = dispatch_read(entry, decoded, rule) != RULE_FOREIGN;
+	is_node_jump = to_dispatch || place_is_node_jump(listing->place, decoded, rule);
 	/* By a jump of ours, or through the tree: others may jump to where they like. */
-	leads_on = leads_on && (rule->kind != RULE_FOREIGN || is_node_jump);
+	leads_on = to_dispatch || (strncmp(entry->target, "BN-", 3) == 0 &&
+				   (rule->kind != RULE_FOREIGN || is_node_jump));
 	if (leads_on && chain_note(&listing->chains, entry->target,
 				   table_references(table, entry->target) > 1) < 0)
 		return -ENOMEM;
 	/* What leads through the tree is no rule of the plan, nor are others' in the kernel's
 	 * chains. */
-	if ((leads_on && is_node_jump) ||
+	if ((leads_on && is_node_jump) || leaves_node(listing, rule) ||
 	    (rule->kind == RULE_FOREIGN && place->type == PLACE_BUILTIN)) {
 		listing->rules->len--;
 		return decoded < 0 && place->type != PLACE_BUILTIN ? decoded : 0;
@@ -96,9 +106,22 @@ static int each_table(const struct iptables *iptables, int (*fn)(const struct ta
 	return r;
 }
 
+static void begin_chain(struct listing *listing, enum table_id id, const char *chain,
+			char label[static NETWORK_LABEL_MAX])
+{
+	listing->node = dispatch_kind(chain);
+	label[0] = '\0';
+	if (listing->node != RULE_FOREIGN) {
+		listing->place = rule_place(&(struct rule){ .kind = listing->node });
+		return;
+	}
+	label_of(chain, label);
+	listing->place = network_place(id, chain);
+}
+
 static int list_table(const struct table *table, void *data)
 {
-	struct listing listing = { .rules = data, .label = "" };
+	struct listing listing = { .rules = data, .node = RULE_FOREIGN, .label = "" };
 	char label[NETWORK_LABEL_MAX], chain[CHAIN_NAME_MAX];
 	int r = 0;
 
@@ -112,8 +135,7 @@ static int list_table(const struct table *table, void *data)
 	listing.label = label;
 	for (size_t i = 0; i < listing.chains.len && r == 0; i++) {
 		memcpy(chain, listing.chains.items[i].chain, sizeof(chain));
-		label_of(chain, label);
-		listing.place = network_place(table->id, chain);
+		begin_chain(&listing, table->id, chain, label);
 		r = table_walk(table, chain, list_entry, &listing);
 	}
 	free(listing.chains.items);

@@ -9,6 +9,7 @@ const struct place_info places[PLACE_COUNT] = {
 	[PLACE_RAW_PREROUTING] = { PLACE_BUILTIN, TABLE_RAW, CHAIN_RAW_PREROUTING, "PREROUTING" },
 	[PLACE_RAW] = { PLACE_BASE, TABLE_RAW, CHAIN_RAW_PREROUTING, "BRIDGENET-RAW" },
 	[PLACE_LOOPBACK] = { PLACE_BASE, TABLE_RAW, CHAIN_RAW_PREROUTING, "BRIDGENET-LOOPBACK" },
+	[PLACE_OUTSIDE] = { PLACE_BASE, TABLE_RAW, CHAIN_RAW_PREROUTING, "BRIDGENET-OUTSIDE" },
 	[PLACE_NETWORK_RAW] = { PLACE_NETWORK, TABLE_RAW, CHAIN_RAW_PREROUTING, "BN-%s" },
 	[PLACE_SOURCES] = { PLACE_NETWORK, TABLE_RAW, CHAIN_RAW_SOURCES, "BN-%s:from" },
 	[PLACE_FORWARD] = { PLACE_BUILTIN, TABLE_FILTER, CHAIN_FILTER_FORWARD, "FORWARD" },
@@ -47,8 +48,9 @@ static const struct {
 	[RULE_DIRECT_DROP] = { PLACE_NETWORK_RAW, 0 },
 	[RULE_ENDPOINT_SOURCE_DROP] = { PLACE_NETWORK_RAW, 0 },
 	[RULE_SOURCES_GOTO] = { PLACE_RAW, PLACE_SOURCES },
-	[RULE_SUBNET_SOURCE_DROP] = { PLACE_RAW, 0 },
-	[RULE_GATEWAY_DROP] = { PLACE_RAW, 0 },
+	[RULE_OUTSIDE_JUMP] = { PLACE_RAW, PLACE_OUTSIDE },
+	[RULE_SUBNET_SOURCE_DROP] = { PLACE_OUTSIDE, 0 },
+	[RULE_GATEWAY_DROP] = { PLACE_OUTSIDE, 0 },
 	[RULE_SOURCE_DROP] = { PLACE_SOURCES, 0 },
 	[RULE_PORTS_JUMP_PREROUTING] = { PLACE_NAT_PREROUTING, PLACE_PORTS },
 	[RULE_PORTS_JUMP_OUTPUT] = { PLACE_NAT_OUTPUT, PLACE_PORTS },
@@ -91,11 +93,8 @@ enum place rule_place(const struct rule *rule)
 
 bool rule_in_any_order(const struct rule *rule)
 {
-	const struct kind *kind = kind_of(rule->kind);
-
-	/* that of each endpoint and port there only drops, and no rule behind it accepts */
-	return kind->chain == CHAIN_RAW_PREROUTING && kind->target == TARGET_DROP &&
-	       kind->scope & (PLAN_ENDPOINTS | PLAN_PORTS);
+	/* their chains only drop, and no rule behind one accepts */
+	return rule->chain == CHAIN_RAW_PREROUTING && rule->target == TARGET_DROP;
 }
 
 enum table_id rule_table(const struct rule *rule)

@@ -95,6 +95,7 @@ static const struct nft_kind {
 	{ RULE_SOURCES_GOTO,
 	  { BRIDGES("own-bridges", FIELDS(FIELD_FAMILY, FIELD_IN),
 		    "what comes by a bridge of bridgenet's own meets nothing more here") } },
+	{ RULE_OUTSIDE_JUMP, {} },
 	{ RULE_SUBNET_SOURCE_DROP,
 	  { SET("behind4", FIELDS(FIELD_SOURCE4_NET),
 		"no source from elsewhere that lies behind such a bridge"),
