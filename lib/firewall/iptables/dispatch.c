@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The nodes that jumps to the chains of many networks stand in, by the names of their bridges. */
+/* The nodes that rules about many networks stand in. */
 #include <stdio.h>
 
 #include "firewall/iptables/iptables.h"
@@ -8,24 +8,32 @@
 #define MADE_UP "bn-" /* bridges: this and 12 digits */
 #define MADE_UP_LEN 3
 
-static const struct {
-	enum rule_kind kind;
-	const char *node; /* with a digit behind */
-} dispatched[] = {
-	{ RULE_SOURCES_GOTO, "BRIDGENET-RAW:" },
-	{ RULE_TO_JUMP, "BRIDGENET-TO:" },
-	{ RULE_FROM_JUMP, "BRIDGENET-FROM:" },
+/* What all rules of a node have in common. */
+enum node_key {
+	BY_BRIDGE, /* the first digit of a name that the library made up */
+	BY_SOURCE, /* the first byte of IPv4, the first two of IPv6 */
+	BY_DESTINATION
 };
 
-/* ---- names ---- */
+static const struct dispatch {
+	enum rule_kind kind;
+	enum node_key by;
+	const char *node; /* with the key behind */
+} dispatched[] = {
+	{ RULE_NETWORK_RAW_JUMP, BY_DESTINATION, "BRIDGENET-RAW-TO:" },
+	{ RULE_NETWORK_RAW_SOURCE_JUMP, BY_SOURCE, "BRIDGENET-RAW-FROM:" },
+	{ RULE_SOURCES_GOTO, BY_BRIDGE, "BRIDGENET-RAW:" },
+	{ RULE_SUBNET_SOURCE_DROP, BY_SOURCE, "BRIDGENET-OUTSIDE-FROM:" },
+	{ RULE_GATEWAY_DROP, BY_DESTINATION, "BRIDGENET-OUTSIDE-TO:" },
+	{ RULE_TO_JUMP, BY_BRIDGE, "BRIDGENET-TO:" },
+	{ RULE_FROM_JUMP, BY_BRIDGE, "BRIDGENET-FROM:" },
+};
 
-static void node_name(size_t index, char digit, char name[static CHAIN_NAME_MAX])
-{
-	memset(name, 0, CHAIN_NAME_MAX);
-	snprintf(name, CHAIN_NAME_MAX, "%s%c", dispatched[index].node, digit);
-}
+/* ---- keys ---- */
 
-bool dispatch_node(const struct rule *rule, char name[static CHAIN_NAME_MAX])
+#define KEY_MAX 5
+
+static bool bridge_key(const struct rule *rule, char key[static KEY_MAX])
 {
 	const char *bridge = rule->in[0] ? rule->in : rule->out;
 
@@ -34,10 +42,63 @@ bool dispatch_node(const struct rule *rule, char name[static CHAIN_NAME_MAX])
 	    strspn(bridge + MADE_UP_LEN, DIGITS) != IFNAMSIZ - 1 - MADE_UP_LEN ||
 	    rule->source.addr.family || rule->destination.addr.family)
 		return false;
+	snprintf(key, KEY_MAX, "%c", bridge[MADE_UP_LEN]);
+	return true;
+}
+
+static uint8_t key_bits(int family)
+{
+	return family == AF_INET ? 8 : 16;
+}
+
+static bool address_key(const struct prefix *prefix, char key[static KEY_MAX])
+{
+	const uint8_t *bytes = prefix->addr.bytes;
+
+	if (!prefix->addr.family || prefix->len < key_bits(prefix->addr.family))
+		return false;
+	if (prefix->addr.family == AF_INET)
+		snprintf(key, KEY_MAX, "%u", bytes[0]);
+	else
+		snprintf(key, KEY_MAX, "%02x%02x", bytes[0], bytes[1]);
+	return true;
+}
+
+static bool key_of(const struct dispatch *dispatch, const struct rule *rule,
+		   char key[static KEY_MAX])
+{
+	switch (dispatch->by) {
+	case BY_BRIDGE:
+		return bridge_key(rule, key);
+	case BY_SOURCE:
+		return address_key(&rule->source, key);
+	case BY_DESTINATION:
+		return address_key(&rule->destination, key);
+	}
+	return false;
+}
+
+/* Of a node, by its name; NULL if it is none. */
+static const struct dispatch *dispatch_of(const char *chain)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(dispatched); i++) {
+		if (strncmp(chain, dispatched[i].node, strlen(dispatched[i].node)) == 0)
+			return &dispatched[i];
+	}
+	return NULL;
+}
+
+bool dispatch_node(const struct rule *rule, char name[static CHAIN_NAME_MAX])
+{
+	char key[KEY_MAX];
+
 	for (size_t i = 0; i < ARRAY_SIZE(dispatched); i++) {
 		if (dispatched[i].kind != rule->kind)
 			continue;
-		node_name(i, bridge[MADE_UP_LEN], name);
+		if (!key_of(&dispatched[i], rule, key))
+			return false;
+		memset(name, 0, CHAIN_NAME_MAX);
+		snprintf(name, CHAIN_NAME_MAX, "%s%s", dispatched[i].node, key);
 		return true;
 	}
 	return false;
@@ -45,45 +106,65 @@ bool dispatch_node(const struct rule *rule, char name[static CHAIN_NAME_MAX])
 
 enum rule_kind dispatch_kind(const char *chain)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(dispatched); i++) {
-		size_t len = strlen(dispatched[i].node);
+	const struct dispatch *dispatch = dispatch_of(chain);
 
-		if (strncmp(chain, dispatched[i].node, len) == 0 && chain[len] &&
-		    strchr(DIGITS, chain[len]) && !chain[len + 1])
-			return dispatched[i].kind;
-	}
-	return RULE_FOREIGN;
+	return dispatch ? dispatch->kind : RULE_FOREIGN;
 }
 
-static const char *parent_of(enum rule_kind kind)
+static const char *parent_of(const struct dispatch *dispatch)
 {
-	return places[rule_place(&(struct rule){ .kind = kind })].name;
+	return places[rule_place(&(struct rule){ .kind = dispatch->kind })].name;
+}
+
+static void address_of_key(const char *key, int family, struct prefix *ret_prefix)
+{
+	unsigned long number = strtoul(key, NULL, family == AF_INET ? 10 : 16);
+
+	*ret_prefix = (struct prefix){ { .family = family }, key_bits(family) };
+	if (family == AF_INET) {
+		ret_prefix->addr.bytes[0] = (uint8_t)number;
+		return;
+	}
+	ret_prefix->addr.bytes[0] = (uint8_t)(number >> 8);
+	ret_prefix->addr.bytes[1] = (uint8_t)number;
 }
 
 /* The rule that leads to a node. What would come back from one of gotos to a chain of gotos would
  * meet what follows there: it is reached by a goto too. */
-static void jump_to_node(enum rule_kind kind, char digit, int family, struct rule *ret_jump)
+static void jump_to_node(const char *node, int family, struct rule *ret_jump)
 {
-	const struct kind *row = kind_of(kind);
-	bool by_in = row->in.is == DEVICE_BRIDGE;
+	const struct dispatch *dispatch = dispatch_of(node);
+	const struct kind *kind = kind_of(dispatch->kind);
+	const char *key = node + strlen(dispatch->node);
+	bool by_in = kind->in.is == DEVICE_BRIDGE;
 
-	*ret_jump = (struct rule){
-		.kind = RULE_FOREIGN, .chain = row->chain, .target = row->target, .family = family
-	};
-	snprintf(by_in ? ret_jump->in : ret_jump->out, IFNAMSIZ, MADE_UP "%c", digit);
+	*ret_jump =
+		(struct rule){ .kind = RULE_FOREIGN,
+			       .chain = kind->chain,
+			       .target = kind->target == TARGET_GOTO ? TARGET_GOTO : TARGET_JUMP,
+			       .family = family };
+	switch (dispatch->by) {
+	case BY_BRIDGE:
+		snprintf(by_in ? ret_jump->in : ret_jump->out, IFNAMSIZ, MADE_UP "%s", key);
+		break;
+	case BY_SOURCE:
+		address_of_key(key, family, &ret_jump->source);
+		break;
+	case BY_DESTINATION:
+		address_of_key(key, family, &ret_jump->destination);
+		break;
+	}
 }
 
 enum rule_kind dispatch_read(const struct table_entry *entry, int decoded, const struct rule *rule)
 {
-	enum rule_kind kind = RULE_FOREIGN;
+	const struct dispatch *dispatch = dispatch_of(entry->target);
 	struct rule jump;
 
-	if (decoded == DECODED_PREFIX)
-		kind = dispatch_kind(entry->target);
-	if (kind == RULE_FOREIGN)
-		return kind;
-	jump_to_node(kind, entry->target[strlen(entry->target) - 1], entry->family, &jump);
-	return rule_compare_unowned(rule, &jump) == 0 ? kind : RULE_FOREIGN;
+	if (!dispatch || decoded != (dispatch->by == BY_BRIDGE ? DECODED_PREFIX : 0))
+		return RULE_FOREIGN;
+	jump_to_node(entry->target, entry->family, &jump);
+	return rule_compare_unowned(rule, &jump) == 0 ? dispatch->kind : RULE_FOREIGN;
 }
 
 /* ---- nodes ---- */
@@ -103,43 +184,53 @@ static int holds_rule(const struct table *table, const struct table_entry *entry
 	return !goes_on(entry);
 }
 
-static int put_end(struct table *table, const char *node, uint32_t comments)
+static int put_end(const struct edit *edit, const char *node)
 {
 	const char *outside = places[PLACE_OUTSIDE].name;
 	struct entry entry;
 	struct rule rule;
-	int r = table_create_chain(table, outside);
+	int r = table_create_chain(edit->table, outside);
 
-	rule_init(&rule, kind_of(RULE_OUTSIDE_JUMP), table->family);
-	entry_encode(&rule, outside, comments, &entry);
-	return r < 0 ? r : table_insert(table, node, TABLE_END, &entry);
+	rule_init(&rule, kind_of(RULE_OUTSIDE_JUMP), edit->table->family);
+	entry_encode(&rule, outside, edit->comments ? ENTRY_COMMENT : 0, &entry);
+	return r < 0 ? r : table_insert(edit->table, node, TABLE_END, &entry);
+}
+
+static int put_jump(const struct edit *edit, const char *node)
+{
+	uint32_t flags = edit->comments ? ENTRY_COMMENT : 0;
+	const struct dispatch *dispatch = dispatch_of(node);
+	const char *parent = parent_of(dispatch);
+	struct entry entry;
+	struct rule jump;
+	int r = table_create_chain(edit->table, parent);
+
+	if (r < 0)
+		return r;
+	jump_to_node(node, edit->table->family, &jump);
+	if (dispatch->by == BY_BRIDGE)
+		flags |= ENTRY_PREFIX;
+	entry_encode(&jump, node, flags, &entry);
+	return table_insert(edit->table, parent,
+			    edit_position(edit->table, parent, dispatch->kind, true), &entry);
 }
 
 static int make_node(const struct edit *edit, const char *node)
 {
-	enum rule_kind kind = dispatch_kind(node);
-	uint32_t comments = edit->comments ? ENTRY_COMMENT : 0;
-	struct table *table = edit->table;
-	struct entry entry;
-	struct rule jump;
-	int r = table_create_chain(table, node);
+	int r = table_create_chain(edit->table, node);
 
-	if (r == 0 && kind == RULE_SOURCES_GOTO && table_chain_is_empty(table, node))
-		r = put_end(table, node, comments);
-	if (r < 0 || table_references(table, node))
+	if (r == 0 && dispatch_kind(node) == RULE_SOURCES_GOTO &&
+	    table_chain_is_empty(edit->table, node))
+		r = put_end(edit, node);
+	if (r < 0 || table_references(edit->table, node))
 		return r;
-	r = table_create_chain(table, parent_of(kind));
-	jump_to_node(kind, node[strlen(node) - 1], table->family, &jump);
-	entry_encode(&jump, node, ENTRY_PREFIX | comments, &entry);
-	return r < 0 ? r :
-		       table_insert(table, parent_of(kind),
-				    edit_position(table, parent_of(kind), kind, true), &entry);
+	return put_jump(edit, node);
 }
 
 /* With what leads there, if it is left without a rule. */
 static int prune_node(struct table *table, const char *node)
 {
-	const char *parent = parent_of(dispatch_kind(node));
+	const char *parent = parent_of(dispatch_of(node));
 	unsigned int index;
 	int r = 0;
 
@@ -155,18 +246,22 @@ static int prune_node(struct table *table, const char *node)
 
 int dispatch_check(struct edit *edit)
 {
-	char node[CHAIN_NAME_MAX];
+	CLEANUP_VECTOR item_vector nodes = { 0 };
+	struct table *table = edit->table;
+	const char *chain;
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(dispatched) * strlen(DIGITS) && r == 0; i++) {
-		node_name(i / strlen(DIGITS), DIGITS[i % strlen(DIGITS)], node);
-		if (!table_has_chain(edit->table, node) || table_references(edit->table, node))
-			continue;
-		if (!(edit->flags & FIREWALL_BASE))
-			return FIREWALL_BASE_MISSING;
-		r = prune_node(edit->table, node);
-		if (r == 0 && table_has_chain(edit->table, node))
-			r = make_node(edit, node);
+	for (chain = table_first_chain(table); chain && r == 0; chain = table_next_chain(table)) {
+		if (dispatch_of(chain) && !table_references(table, chain))
+			r = chain_note(&nodes, chain, false);
+	}
+	if (r == 0 && nodes.len && !(edit->flags & FIREWALL_BASE))
+		return FIREWALL_BASE_MISSING;
+	for (size_t i = 0; i < nodes.len && r == 0; i++) {
+		chain = nodes.items[i].chain;
+		r = prune_node(table, chain);
+		if (r == 0 && table_has_chain(table, chain))
+			r = make_node(edit, chain);
 	}
 	return r;
 }
@@ -225,7 +320,7 @@ int dispatch_place(struct edit *edit)
 		kind = item->rule->kind;
 		if (item->found)
 			continue;
-		if (flat < FLAT_MAX || !dispatch_node(item->rule, node)) {
+		if (flat < DISPATCH_FLAT || !dispatch_node(item->rule, node)) {
 			flat++;
 			continue;
 		}

@@ -34,6 +34,8 @@ struct iptc {
 	int (*commit)(struct xtc_handle *handle);
 	int (*is_chain)(const char *chain, struct xtc_handle *handle);
 	int (*builtin)(const char *chain, struct xtc_handle *handle);
+	const char *(*first_chain)(struct xtc_handle *handle);
+	const char *(*next_chain)(struct xtc_handle *handle);
 	int (*create_chain)(const char *chain, struct xtc_handle *handle);
 	int (*delete_chain)(const char *chain, struct xtc_handle *handle);
 	int (*get_references)(unsigned int *references, const char *chain,
@@ -201,6 +203,9 @@ typedef int (*table_fn)(const struct table *table, const struct table_entry *ent
 int table_walk(const struct table *table, const char *chain, table_fn fn, void *data);
 
 bool table_has_chain(const struct table *table, const char *chain);
+/* All of them, NULL at the end; not while chains come or go. */
+const char *table_first_chain(const struct table *table);
+const char *table_next_chain(const struct table *table);
 bool table_chain_is_empty(const struct table *table, const char *chain);
 unsigned int table_references(const struct table *table, const char *chain);
 /* 0 or -errno of libiptc, which is -ENOMEM but for a mistake of ours. */
@@ -259,14 +264,16 @@ unsigned int edit_position(const struct table *table, const char *chain, enum ru
 			   bool is_node_jump);
 
 /*
- * dispatch.c: where FLAT_MAX jumps of a kind stand in our own chain, those for further bridges go
- * by the first hexadecimal digit of these into one of 16 nodes, so that a packet meets few of them
- * with any number of networks. The library has made up the names of such bridges; others stay in
- * the chain. No rule moves here either. What is in a node is listed as if it stood in the chain.
+ * dispatch.c: where DISPATCH_FLAT rules of a kind about networks stand in a chain of ours, those of
+ * further networks go into nodes below it: by the first hexadecimal digit of the bridge's name,
+ * where the library has made it up, or by how the subnet begins. So a packet meets few of them with
+ * any number of networks. No rule moves here either. What is in a node is listed as if it stood in
+ * the chain.
  */
-/* The node of a jump, whether it stands there or not; false: it has none. */
+#define DISPATCH_FLAT 8
+/* The node of a rule, whether it stands there or not; false: it has none. */
 bool dispatch_node(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
-/* The kind of the jumps whose node is named so, RULE_FOREIGN if it is no name of one. */
+/* The kind of the rules whose node is named so, RULE_FOREIGN if it is no name of one. */
 enum rule_kind dispatch_kind(const char *chain);
 /* The same of the node that an entry leads to, which was read as *rule. */
 enum rule_kind dispatch_read(const struct table_entry *entry, int decoded, const struct rule *rule);

@@ -34,6 +34,8 @@ static const struct {
 	{ "commit", offsetof(struct iptc, commit) },
 	{ "is_chain", offsetof(struct iptc, is_chain) },
 	{ "builtin", offsetof(struct iptc, builtin) },
+	{ "first_chain", offsetof(struct iptc, first_chain) },
+	{ "next_chain", offsetof(struct iptc, next_chain) },
 	{ "create_chain", offsetof(struct iptc, create_chain) },
 	{ "delete_chain", offsetof(struct iptc, delete_chain) },
 	{ "get_references", offsetof(struct iptc, get_references) },

@@ -90,6 +90,16 @@ int table_walk(const struct table *table, const char *chain, table_fn fn, void *
 	return r;
 }
 
+const char *table_first_chain(const struct table *table)
+{
+	return table->iptc->first_chain(table->handle);
+}
+
+const char *table_next_chain(const struct table *table)
+{
+	return table->iptc->next_chain(table->handle);
+}
+
 bool table_chain_is_empty(const struct table *table, const char *chain)
 {
 	return !table->iptc->first_rule(chain, table->handle);
