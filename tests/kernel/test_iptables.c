@@ -484,93 +484,6 @@ static void test_long_names(void **state)
 	rules_clear(&two);
 }
 
-static void assert_forward_is(const char *expected)
-{
-	assert_output_is("iptables-legacy -S FORWARD | sed 's/^-A FORWARD //; /^-P/d' | "
-			 "tr '\\n' ';'",
-			 expected);
-}
-
-#define JUMPS "-j BRIDGENET-USER;-j BRIDGENET-FORWARD;"
-
-static void test_jumps_come_first(void **state)
-{
-	rule_vector rules = { 0 };
-
-	(void)state;
-	plan_all(&rules);
-	run("iptables-legacy -A FORWARD -j ACCEPT");
-	assert_int_equal(apply(&rules, NULL, BASE), 0);
-	assert_forward_is(JUMPS "-j ACCEPT;");
-	/* Whoever puts a rule in front has a reason; but nothing gets past a verdict for all. */
-	run("iptables-legacy -I FORWARD -s 192.0.2.1 -j DROP");
-	assert_int_equal(apply(NULL, NULL, BASE), 0);
-	assert_forward_is("-s 192.0.2.1/32 -j DROP;" JUMPS "-j ACCEPT;");
-	run("iptables-legacy -I FORWARD -j ACCEPT");
-	assert_int_equal(apply(NULL, NULL, 0), FIREWALL_BASE_MISSING);
-	assert_int_equal(apply(NULL, NULL, BASE), 0);
-	assert_forward_is(JUMPS "-j ACCEPT;-s 192.0.2.1/32 -j DROP;-j ACCEPT;");
-	assert_kernel_holds(&rules, NULL);
-	/* What is behind the administrator's own chain stays behind it. */
-	run("iptables-legacy -D FORWARD -j BRIDGENET-FORWARD");
-	assert_int_equal(apply(&rules, NULL, MEND), 0);
-	assert_forward_is(JUMPS "-j ACCEPT;-s 192.0.2.1/32 -j DROP;-j ACCEPT;");
-	rules_clear(&rules);
-}
-
-static void assert_nat_is(const char *chain, const char *expected)
-{
-	char command[160];
-
-	snprintf(command, sizeof(command),
-		 "iptables-legacy -t nat -S %s | sed 's/^-A [A-Z]* //; /^-P/d' | tr '\\n' ';'",
-		 chain);
-	assert_output_is(command, expected);
-}
-
-#define TO_PORTS "-m addrtype --dst-type LOCAL -j BRIDGENET;"
-#define TO_POST "-j BRIDGENET-POSTROUTING;"
-
-/* Whoever translates a connection before us has decided about it, as with nftables. */
-static void test_nat_jumps_come_last(void **state)
-{
-	static const struct {
-		const char *last;
-		bool is_end; /* no packet gets past it */
-	} cases[] = {
-		{ "-j ACCEPT;", true }, { "-j RETURN;", true },         { "-g OTHER;", true },
-		{ "-j OTHER;", false }, { "-p tcp -j ACCEPT;", false }, { "-j MASQUERADE;", false },
-	};
-	char command[256], expected[160];
-	rule_vector none = { 0 };
-
-	(void)state;
-	run("iptables-legacy -t nat -N OTHER");
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		snprintf(command, sizeof(command),
-			 "iptables-legacy -t nat -F POSTROUTING; iptables-legacy -t nat -A "
-			 "POSTROUTING -s 203.0.113.0/24 -j ACCEPT; iptables-legacy -t nat -A "
-			 "POSTROUTING %s",
-			 cases[i].last);
-		run(command);
-		assert_int_equal(apply(NULL, NULL, BASE), 0);
-		snprintf(expected, sizeof(expected), "-s 203.0.113.0/24 -j ACCEPT;%s%s%s",
-			 cases[i].is_end ? "" : cases[i].last, TO_POST,
-			 cases[i].is_end ? cases[i].last : "");
-		assert_nat_is("POSTROUTING", expected);
-		/* that is where it belongs: it stays there */
-		assert_int_equal(apply(NULL, NULL, 0), 0);
-		assert_int_equal(apply(NULL, NULL, BASE), 0);
-		assert_nat_is("POSTROUTING", expected);
-	}
-	assert_nat_is("PREROUTING", TO_PORTS);
-	run("iptables-legacy -t nat -I OUTPUT -j RETURN");
-	assert_int_equal(apply(NULL, NULL, 0), FIREWALL_BASE_MISSING);
-	assert_int_equal(apply(NULL, NULL, BASE), 0);
-	assert_nat_is("OUTPUT", TO_PORTS "-j RETURN;");
-	assert_kernel_holds(&none, NULL);
-}
-
 static void test_order_in_own_chains(void **state)
 {
 	rule_vector rules = { 0 };
@@ -607,8 +520,6 @@ int main(void)
 		FIREWALL_TEST(test_remove_base),
 		FIREWALL_TEST(test_networks_come_and_go),
 		FIREWALL_TEST(test_long_names),
-		FIREWALL_TEST(test_jumps_come_first),
-		FIREWALL_TEST(test_nat_jumps_come_last),
 		FIREWALL_TEST(test_order_in_own_chains),
 		FIREWALL_TEST(test_privilege),
 	};
