@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The iptables-legacy backend as an object. */
-#include <stdio.h>
 #include <sys/utsname.h>
 
 #include "firewall/iptables/iptables.h"
@@ -56,16 +55,6 @@ static int iptables_open(const struct firewall_config *config, struct firewall *
 	}
 	*ret_firewall = &iptables->base;
 	return 0;
-}
-
-/* Up to 5.6 the kernel shows postrouting no input device. */
-uint32_t iptables_traits(const char *release)
-{
-	unsigned int major = 0, minor = 0;
-	bool knows_in = sscanf(release, "%u.%u", &major, &minor) == 2 &&
-			(major > 5 || (major == 5 && minor >= 7));
-
-	return PLAN_PORT_RANGES | PLAN_OWN_CHAINS | (knows_in ? PLAN_POSTROUTING_IN : 0);
 }
 
 static uint32_t traits_here(void)

@@ -12,9 +12,6 @@
 
 extern const struct firewall_backend iptables_backend;
 
-/* What a rule can say on a kernel of that release, as uname(2) has it. */
-uint32_t iptables_traits(const char *release);
-
 /* In the order in which what is added becomes effective: drops first. */
 enum table_id { TABLE_RAW, TABLE_FILTER, TABLE_NAT, TABLE_COUNT };
 enum { FAMILY_IPV4, FAMILY_IPV6, FAMILY_COUNT };
@@ -107,6 +104,8 @@ struct place_info {
 };
 extern const struct place_info places[PLACE_COUNT];
 
+/* What a rule can say on a kernel of that release, as uname(2) has it. */
+uint32_t iptables_traits(const char *release);
 enum place rule_place(const struct rule *rule);
 enum table_id rule_table(const struct rule *rule);
 /* Among those of its place the order is of no matter. */

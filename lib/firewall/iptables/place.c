@@ -86,6 +86,16 @@ static enum place foreign_place(const struct rule *rule)
 	return PLACE_USER;
 }
 
+/* Up to 5.6 the kernel shows postrouting no input device. */
+uint32_t iptables_traits(const char *release)
+{
+	unsigned int major = 0, minor = 0;
+	bool knows_in = sscanf(release, "%u.%u", &major, &minor) == 2 &&
+			(major > 5 || (major == 5 && minor >= 7));
+
+	return PLAN_PORT_RANGES | PLAN_OWN_CHAINS | (knows_in ? PLAN_POSTROUTING_IN : 0);
+}
+
 enum place rule_place(const struct rule *rule)
 {
 	return rule->kind == RULE_FOREIGN ? foreign_place(rule) : kind_places[rule->kind].place;
