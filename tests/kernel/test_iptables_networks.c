@@ -37,9 +37,9 @@ static rule_vector networks_from(unsigned int first, unsigned int end)
 /* They come by one, so that those which come first are of all digits. */
 static void apply_networks(unsigned int end)
 {
-	rule_vector rest = networks_from(DISPATCH_FLAT + 1, end);
+	rule_vector rest = networks_from(DISPATCH_BRIDGES + 1, end);
 
-	for (unsigned int i = 0; i < DISPATCH_FLAT + 1; i++) {
+	for (unsigned int i = 0; i < DISPATCH_BRIDGES + 1; i++) {
 		rule_vector one = networks_from(i, i + 1);
 
 		assert_int_equal(apply(&one, NULL, i ? 0 : FIREWALL_BASE), 0);
@@ -80,7 +80,7 @@ static void assert_short(void)
 			 "%s -t %s | grep -v '! -i' | grep -c -e '%s BN-'", programs[i % 2],
 			 cases[i / 2].chain, cases[i / 2].way);
 		text = output_of(command);
-		assert_in_range(atoi(text), DISPATCH_FLAT, DISPATCH_FLAT + MANY / 16 + 1);
+		assert_in_range(atoi(text), DISPATCH_BRIDGES, DISPATCH_BRIDGES + MANY / 16 + 1);
 		free(text);
 		snprintf(command, sizeof(command),
 			 "%s -t %s | grep -v '! -i' | grep -c -e '%s %s.$'", programs[i % 2],
@@ -92,10 +92,10 @@ static void assert_short(void)
 	run("! iptables-legacy -t raw -nL | grep '(0 references)'");
 	run("! iptables-legacy -nL | grep '(0 references)'");
 	/* and all subnets of one node are behind one rule */
-	assert_int_equal(count_lines("-A BRIDGENET-RAW .*-d 10.*-j BN-"), DISPATCH_FLAT);
+	assert_int_equal(count_lines("-A BRIDGENET-RAW .*-d 10.*-j BN-"), DISPATCH_SUBNETS);
 	assert_int_equal(count_lines("-A BRIDGENET-RAW -d 10.0.0.0/8 -j BRIDGENET-RAW-TO:10$"), 1);
-	assert_int_equal(count_lines("-A BRIDGENET-OUTSIDE .*-s 10"), DISPATCH_FLAT + 1);
-	assert_int_equal(count_lines("-A BRIDGENET-OUTSIDE .*-d fd"), DISPATCH_FLAT + 1);
+	assert_int_equal(count_lines("-A BRIDGENET-OUTSIDE .*-s 10"), DISPATCH_SUBNETS + 1);
+	assert_int_equal(count_lines("-A BRIDGENET-OUTSIDE .*-d fd"), DISPATCH_SUBNETS + 1);
 	assert_int_equal(count_lines("-d fd00::/16 -j BRIDGENET-OUTSIDE-TO:fd00$"), 1);
 }
 

@@ -19,14 +19,15 @@ static const struct dispatch {
 	enum rule_kind kind;
 	enum node_key by;
 	const char *node; /* with the key behind */
+	size_t flat;      /* before there are nodes */
 } dispatched[] = {
-	{ RULE_NETWORK_RAW_JUMP, BY_DESTINATION, "BRIDGENET-RAW-TO:" },
-	{ RULE_NETWORK_RAW_SOURCE_JUMP, BY_SOURCE, "BRIDGENET-RAW-FROM:" },
-	{ RULE_SOURCES_GOTO, BY_BRIDGE, "BRIDGENET-RAW:" },
-	{ RULE_SUBNET_SOURCE_DROP, BY_SOURCE, "BRIDGENET-OUTSIDE-FROM:" },
-	{ RULE_GATEWAY_DROP, BY_DESTINATION, "BRIDGENET-OUTSIDE-TO:" },
-	{ RULE_TO_JUMP, BY_BRIDGE, "BRIDGENET-TO:" },
-	{ RULE_FROM_JUMP, BY_BRIDGE, "BRIDGENET-FROM:" },
+	{ RULE_NETWORK_RAW_JUMP, BY_DESTINATION, "BRIDGENET-RAW-TO:", DISPATCH_SUBNETS },
+	{ RULE_NETWORK_RAW_SOURCE_JUMP, BY_SOURCE, "BRIDGENET-RAW-FROM:", DISPATCH_SUBNETS },
+	{ RULE_SOURCES_GOTO, BY_BRIDGE, "BRIDGENET-RAW:", DISPATCH_BRIDGES },
+	{ RULE_SUBNET_SOURCE_DROP, BY_SOURCE, "BRIDGENET-OUTSIDE-FROM:", DISPATCH_SUBNETS },
+	{ RULE_GATEWAY_DROP, BY_DESTINATION, "BRIDGENET-OUTSIDE-TO:", DISPATCH_SUBNETS },
+	{ RULE_TO_JUMP, BY_BRIDGE, "BRIDGENET-TO:", DISPATCH_BRIDGES },
+	{ RULE_FROM_JUMP, BY_BRIDGE, "BRIDGENET-FROM:", DISPATCH_BRIDGES },
 };
 
 /* ---- keys ---- */
@@ -88,20 +89,25 @@ static const struct dispatch *dispatch_of(const char *chain)
 	return NULL;
 }
 
+static const struct dispatch *dispatch_of_kind(enum rule_kind kind)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(dispatched); i++) {
+		if (dispatched[i].kind == kind)
+			return &dispatched[i];
+	}
+	return NULL;
+}
+
 bool dispatch_node(const struct rule *rule, char name[static CHAIN_NAME_MAX])
 {
+	const struct dispatch *dispatch = dispatch_of_kind(rule->kind);
 	char key[KEY_MAX];
 
-	for (size_t i = 0; i < ARRAY_SIZE(dispatched); i++) {
-		if (dispatched[i].kind != rule->kind)
-			continue;
-		if (!key_of(&dispatched[i], rule, key))
-			return false;
-		memset(name, 0, CHAIN_NAME_MAX);
-		snprintf(name, CHAIN_NAME_MAX, "%s%s", dispatched[i].node, key);
-		return true;
-	}
-	return false;
+	if (!dispatch || !key_of(dispatch, rule, key))
+		return false;
+	memset(name, 0, CHAIN_NAME_MAX);
+	snprintf(name, CHAIN_NAME_MAX, "%s%s", dispatch->node, key);
+	return true;
 }
 
 enum rule_kind dispatch_kind(const char *chain)
@@ -320,7 +326,7 @@ int dispatch_place(struct edit *edit)
 		kind = item->rule->kind;
 		if (item->found)
 			continue;
-		if (flat < DISPATCH_FLAT || !dispatch_node(item->rule, node)) {
+		if (!dispatch_node(item->rule, node) || flat < dispatch_of_kind(kind)->flat) {
 			flat++;
 			continue;
 		}

@@ -263,13 +263,14 @@ unsigned int edit_position(const struct table *table, const char *chain, enum ru
 			   bool is_node_jump);
 
 /*
- * dispatch.c: where DISPATCH_FLAT rules of a kind about networks stand in a chain of ours, those of
+ * dispatch.c: where so many rules of a kind about networks stand in a chain of ours, those of
  * further networks go into nodes below it: by the first hexadecimal digit of the bridge's name,
  * where the library has made it up, or by how the subnet begins. So a packet meets few of them with
  * any number of networks. No rule moves here either. What is in a node is listed as if it stood in
  * the chain.
  */
-#define DISPATCH_FLAT 8
+#define DISPATCH_BRIDGES 8 /* each may have a node of its own */
+#define DISPATCH_SUBNETS 1 /* mostly all are in one node, which most packets pass by */
 /* The node of a rule, whether it stands there or not; false: it has none. */
 bool dispatch_node(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 /* The kind of the rules whose node is named so, RULE_FOREIGN if it is no name of one. */
