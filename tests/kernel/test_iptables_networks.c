@@ -93,10 +93,11 @@ static void assert_short(void)
 	run("! iptables-legacy -nL | grep '(0 references)'");
 	/* and all subnets of one node are behind one rule */
 	assert_int_equal(count_lines("-A BRIDGENET-RAW .*-d 10.*-j BN-"), DISPATCH_SUBNETS);
-	assert_int_equal(count_lines("-A BRIDGENET-RAW -d 10.0.0.0/8 -j BRIDGENET-RAW-TO:10$"), 1);
+	assert_int_equal(count_lines("-A BRIDGENET-RAW -d 10.0.0.0/12 -j BRIDGENET-RAW-TO:10.0$"),
+			 1);
 	assert_int_equal(count_lines("-A BRIDGENET-OUTSIDE .*-s 10"), DISPATCH_SUBNETS + 1);
 	assert_int_equal(count_lines("-A BRIDGENET-OUTSIDE .*-d fd"), DISPATCH_SUBNETS + 1);
-	assert_int_equal(count_lines("-d fd00::/16 -j BRIDGENET-OUTSIDE-TO:fd00$"), 1);
+	assert_int_equal(count_lines("-d fd00::/16 -j BRIDGENET-GATEWAYS:fd00$"), 1);
 }
 
 /* In each chain: jumps by kinds, of each first those to networks, then those to nodes. */
@@ -177,7 +178,7 @@ static void test_accidents(void **state)
 		"iptables-legacy -t raw -D BRIDGENET-RAW -i bn-f+ -g BRIDGENET-RAW:f",
 		"iptables-legacy -F BRIDGENET-FROM:e",
 		"iptables-legacy -t raw -F BRIDGENET-OUTSIDE",
-		"iptables-legacy -t raw -D BRIDGENET-RAW -d 10.0.0.0/8 -j BRIDGENET-RAW-TO:10",
+		"iptables-legacy -t raw -D BRIDGENET-RAW -d 10.0.0.0/12 -j BRIDGENET-RAW-TO:10.0",
 	};
 	rule_vector all = networks_from(0, MANY), port = { 0 };
 

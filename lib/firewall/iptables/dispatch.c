@@ -11,7 +11,7 @@
 /* What all rules of a node have in common. */
 enum node_key {
 	BY_BRIDGE, /* the first digit of a name that the library made up */
-	BY_SOURCE, /* the first byte of IPv4, the first two of IPv6 */
+	BY_SOURCE, /* the first 12 bits of IPv4, so that private ranges part; 16 of IPv6 */
 	BY_DESTINATION
 };
 
@@ -24,15 +24,15 @@ static const struct dispatch {
 	{ RULE_NETWORK_RAW_JUMP, BY_DESTINATION, "BRIDGENET-RAW-TO:", DISPATCH_SUBNETS },
 	{ RULE_NETWORK_RAW_SOURCE_JUMP, BY_SOURCE, "BRIDGENET-RAW-FROM:", DISPATCH_SUBNETS },
 	{ RULE_SOURCES_GOTO, BY_BRIDGE, "BRIDGENET-RAW:", DISPATCH_BRIDGES },
-	{ RULE_SUBNET_SOURCE_DROP, BY_SOURCE, "BRIDGENET-OUTSIDE-FROM:", DISPATCH_SUBNETS },
-	{ RULE_GATEWAY_DROP, BY_DESTINATION, "BRIDGENET-OUTSIDE-TO:", DISPATCH_SUBNETS },
+	{ RULE_SUBNET_SOURCE_DROP, BY_SOURCE, "BRIDGENET-OUTSIDE:", DISPATCH_SUBNETS },
+	{ RULE_GATEWAY_DROP, BY_DESTINATION, "BRIDGENET-GATEWAYS:", DISPATCH_SUBNETS },
 	{ RULE_TO_JUMP, BY_BRIDGE, "BRIDGENET-TO:", DISPATCH_BRIDGES },
 	{ RULE_FROM_JUMP, BY_BRIDGE, "BRIDGENET-FROM:", DISPATCH_BRIDGES },
 };
 
 /* ---- keys ---- */
 
-#define KEY_MAX 5
+#define KEY_MAX 8 /* "192.160" */
 
 static bool bridge_key(const struct rule *rule, char key[static KEY_MAX])
 {
@@ -49,7 +49,7 @@ static bool bridge_key(const struct rule *rule, char key[static KEY_MAX])
 
 static uint8_t key_bits(int family)
 {
-	return family == AF_INET ? 8 : 16;
+	return family == AF_INET ? 12 : 16;
 }
 
 static bool address_key(const struct prefix *prefix, char key[static KEY_MAX])
@@ -59,7 +59,7 @@ static bool address_key(const struct prefix *prefix, char key[static KEY_MAX])
 	if (!prefix->addr.family || prefix->len < key_bits(prefix->addr.family))
 		return false;
 	if (prefix->addr.family == AF_INET)
-		snprintf(key, KEY_MAX, "%u", bytes[0]);
+		snprintf(key, KEY_MAX, "%u.%u", bytes[0], bytes[1] & 0xf0u);
 	else
 		snprintf(key, KEY_MAX, "%02x%02x", bytes[0], bytes[1]);
 	return true;
@@ -124,15 +124,18 @@ static const char *parent_of(const struct dispatch *dispatch)
 
 static void address_of_key(const char *key, int family, struct prefix *ret_prefix)
 {
-	unsigned long number = strtoul(key, NULL, family == AF_INET ? 10 : 16);
+	uint8_t *bytes = ret_prefix->addr.bytes;
+	char *end;
+	unsigned long number = strtoul(key, &end, family == AF_INET ? 10 : 16);
 
 	*ret_prefix = (struct prefix){ { .family = family }, key_bits(family) };
 	if (family == AF_INET) {
-		ret_prefix->addr.bytes[0] = (uint8_t)number;
-		return;
+		bytes[0] = (uint8_t)number;
+		bytes[1] = (uint8_t)strtoul(end + (*end == '.'), NULL, 10);
+	} else {
+		bytes[0] = (uint8_t)(number >> 8);
+		bytes[1] = (uint8_t)number;
 	}
-	ret_prefix->addr.bytes[0] = (uint8_t)(number >> 8);
-	ret_prefix->addr.bytes[1] = (uint8_t)number;
 }
 
 /* The rule that leads to a node. What would come back from one of gotos to a chain of gotos would
