@@ -62,8 +62,8 @@ static int step_base(struct change *change, struct step *step)
 	return r == FIREWALL_BASE_MISSING && flags & FIREWALL_MISSING_OK ? 0 : r;
 }
 
-/* An endpoint or a port comes: the chains of its network must be reached, or somebody took the jumps
- * away. In a change of other tables this is all that is looked at here. */
+/* An endpoint or a port comes: the chains of its network must be reached, or somebody took the
+ * jumps away. In a change of other tables this is all that is looked at here. */
 static int check_networks(const struct change *change, const struct step *step)
 {
 	static const enum place wanted[] = { PLACE_NETWORK_RAW, PLACE_TO, PLACE_FROM,

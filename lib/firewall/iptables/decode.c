@@ -87,8 +87,8 @@ static bool decode_prefix(int family, const uint8_t *addr, const uint8_t *mask,
 	return true;
 }
 
-/* 0, DECODED_PREFIX, or DECODED_FOREIGN for what we would not write. iptables(8) leaves the '+' of a
- * prefix where it was typed, beyond the mask. */
+/* 0, DECODED_PREFIX, or DECODED_FOREIGN for what we would not write. iptables(8) leaves the '+' of
+ * a prefix where it was typed, beyond the mask. */
 static int decode_interface(const char *field, const unsigned char *mask, char *name)
 {
 	size_t len = strnlen(field, IFNAMSIZ), masked = 0;

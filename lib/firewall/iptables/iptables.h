@@ -124,10 +124,11 @@ int place_read(enum place place, const struct table_entry *entry, struct rule *r
 bool place_is_node_jump(enum place place, int decoded, const struct rule *rule);
 
 /*
- * The tree of ports. The first DNAT rules stand in their network's chain, flat; what comes when FLAT_MAX are
- * there goes by its port into a node below: chains of 64 ports, below chains of 2048 ports, below
- * the network's. A rule never moves once it stands: the kernel counts packets while a table is
- * being replaced, and they would be lost to a rule that is taken out and put in again.
+ * The tree of ports. The first DNAT rules stand in their network's chain, flat; what comes when
+ * FLAT_MAX are there goes by its port into a node below: chains of 64 ports, below chains of
+ * 2048 ports, below the network's. A rule never moves once it stands: the kernel counts packets
+ * while a table is being replaced, and they would be lost to a rule that is taken out and put in
+ * again.
  */
 #define FLAT_MAX 64
 #define LEAF_PORTS 64u
