@@ -21,6 +21,7 @@ static bool takes_random_ports(const struct rule_subject *subject)
 /* clang-format off */
 #define LOOPBACK_IPV4 { { AF_INET, { 127 } }, 8 }
 #define LOOPBACK_IPV6 { { AF_INET6, { [15] = 1 } }, 128 }
+#define UNSPECIFIED_IPV4 { { AF_INET, { 0 } }, 32 }
 #define LINK_LOCAL_IPV6 { { AF_INET6, { 0xfe, 0x80 } }, 10 }
 
 /* In the order of the enum. */
@@ -128,8 +129,8 @@ static const struct kind kinds[] = {
 		.kind = RULE_OUTSIDE_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
 		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_JUMP, .jump = CHAIN_RAW_PREROUTING,
 		.in = { DEVICE_LOOPBACK, NEGATED },
-		.purpose = "What arrives neither by a bridge of bridgenet nor by lo meets the rules "
-			   "about who may claim to be in a network, and ask its gateway.",
+		.purpose = "What arrives neither by a bridge of bridgenet nor by lo meets the "
+			   "rules about who may claim to be in a network, and reach it.",
 	},
 	{
 		.kind = RULE_SUBNET_SOURCE_DROP, .scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
@@ -139,20 +140,24 @@ static const struct kind kinds[] = {
 			   "arrive neither by a bridge of bridgenet nor by lo are dropped: their "
 			   "source is forged, and the answer would open a way in.",
 	},
+	/* Not of the gateway alone: the host takes packets for the subnet's broadcast address, and for
+	 * the anycast address of its routers, as if they were for it. */
 	{
-		.kind = RULE_GATEWAY_DROP, .scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
+		.kind = RULE_SUBNET_DROP, .scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
 		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
-		.in = { DEVICE_LOOPBACK, NEGATED }, .destination = { ADDRESS_GATEWAY },
-		.purpose = "The gateway {destination} of network {network} is there for this host "
-			   "and the networks of bridgenet: what arrives for it by any other "
-			   "interface is dropped.",
+		.in = { DEVICE_LOOPBACK, NEGATED }, .destination = { ADDRESS_SUBNET },
+		.purpose = "The addresses of network {network} ({destination}), that of its "
+			   "gateway too, are there for this host and the networks of bridgenet: "
+			   "what arrives for them by any other interface is dropped.",
 	},
 	/* ---- raw sources ---- */
+	/* Who asks for an address by DHCP has none yet; and what comes from there in IPv6 passes the
+	 * kernel's look-ups as it is. */
 	{
 		.kind = RULE_SOURCE_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.bridges = BRIDGES_OWN, .chain = CHAIN_RAW_SOURCES, .target = TARGET_DROP,
 		.in = { DEVICE_BRIDGE },
-		.source = { ADDRESS_FIXED, NEGATED, LINK_LOCAL_IPV6 },
+		.source = { ADDRESS_FIXED, NEGATED, UNSPECIFIED_IPV4, LINK_LOCAL_IPV6 },
 		.match = RULE_SOURCE_ASTRAY,
 		.purpose = "What arrives by bridge {in} of network {network} from an address that "
 			   "this host does not reach by {in} is dropped: its source is forged.",
@@ -291,8 +296,8 @@ static const struct kind kinds[] = {
 		.purpose = "What network {network} sends, and what goes to it, meets the rules "
 			   "about the address that it goes with.",
 	},
-	/* By the subnet: where bridged packets pass the IP hooks (bridge-nf-call-iptables), one that
-	 * comes back to its bridge is not routed, and has no incoming interface here. */
+	/* By the subnet: where bridged packets pass the IP hooks (bridge-nf-call-iptables), one
+	 * that comes back to its bridge is not routed, and has no incoming interface here. */
 	{
 		.kind = RULE_HAIRPIN_MASQUERADE, .scope = PLAN_NETWORKS,
 		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,

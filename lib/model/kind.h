@@ -41,7 +41,7 @@ enum rule_kind {
 	RULE_SOURCES_GOTO,
 	RULE_OUTSIDE_JUMP,
 	RULE_SUBNET_SOURCE_DROP,
-	RULE_GATEWAY_DROP,
+	RULE_SUBNET_DROP,
 	/* raw sources */
 	RULE_SOURCE_DROP,
 	/* nat prerouting, output */
@@ -135,7 +135,6 @@ enum kind_address {
 	ADDRESS_SUBNET,            /* of the network */
 	ADDRESS_SUBNET_IF_ADOPTED, /* on somebody else's bridge; else any */
 	ADDRESS_SUBNET_FOR_DEVICE, /* the same, and where the input device is not known */
-	ADDRESS_GATEWAY,           /* of the network */
 	ADDRESS_ENDPOINT,
 	ADDRESS_HOST /* that the port is published on; any for every address */
 };
@@ -145,6 +144,12 @@ struct rule_subject {
 	const struct network *network;
 	const struct endpoint *endpoint;
 	const struct port *port;
+};
+
+struct kind_address_match {
+	enum kind_address is;
+	bool negated;
+	struct prefix fixed, other; /* of ADDRESS_FIXED; other: of the other family */
 };
 
 struct kind {
@@ -164,11 +169,7 @@ struct kind {
 		enum kind_device is;
 		bool negated;
 	} in, out;
-	struct {
-		enum kind_address is;
-		bool negated;
-		struct prefix fixed;
-	} source, destination;
+	struct kind_address_match source, destination;
 	bool host_ports;   /* protocol and host ports of the port mapping */
 	uint32_t match;    /* RULE_* bits */
 	bool random_ports; /* TARGET_MASQUERADE: takes any port, and not the sender's if it can */

@@ -81,8 +81,8 @@ static bool is_about(const struct rule *rule, const struct network *network)
 		return strcmp(rule->out, network->bridge) == 0;
 	if (kind->in.is == DEVICE_LOOPBACK && kind->source.is == ADDRESS_SUBNET)
 		return subnet && prefix_compare(&rule->source, &subnet->prefix) == 0;
-	if (kind->destination.is == ADDRESS_GATEWAY)
-		return subnet && addr_compare(&rule->destination.addr, &subnet->gateway) == 0;
+	if (kind->in.is == DEVICE_LOOPBACK && kind->destination.is == ADDRESS_SUBNET)
+		return subnet && prefix_compare(&rule->destination, &subnet->prefix) == 0;
 	network_label(network->name, label);
 	return rule->network[0] && strcmp(rule->network, label) == 0;
 }

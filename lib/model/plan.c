@@ -95,9 +95,6 @@ static void fill_address(enum kind_address is, uint32_t traits, const struct rul
 	case ADDRESS_SUBNET:
 		*ret_prefix = network_subnet(subject->network, family)->prefix;
 		break;
-	case ADDRESS_GATEWAY:
-		*ret_prefix = host_prefix(&network_subnet(subject->network, family)->gateway);
-		break;
 	case ADDRESS_ENDPOINT:
 		*ret_prefix = host_prefix(&endpoint_prefix(subject->endpoint, family)->addr);
 		break;

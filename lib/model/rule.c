@@ -1,16 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/rule.h"
 
-/* A fixed address says nothing in a rule of the other family. */
-static void fill_fixed(enum kind_address is, const struct prefix *fixed, int family,
-		       struct prefix *ret_prefix, bool *negated)
+/* NULL: there is none of that family, so it says nothing. */
+const struct prefix *kind_fixed(const struct kind_address_match *match, int family)
 {
-	if (is != ADDRESS_FIXED)
-		return;
-	if (fixed->addr.family == family)
+	if (match->is != ADDRESS_FIXED)
+		return NULL;
+	if (match->fixed.addr.family == family)
+		return &match->fixed;
+	return match->other.addr.family == family && family ? &match->other : NULL;
+}
+
+static void fill_fixed(const struct kind_address_match *match, int family,
+		       struct prefix *ret_prefix, bool *ret_negated)
+{
+	const struct prefix *fixed = kind_fixed(match, family);
+
+	if (fixed)
 		*ret_prefix = *fixed;
-	else
-		*negated = false;
+	if (!fixed && match->is == ADDRESS_FIXED)
+		*ret_negated = false;
 }
 
 void rule_init(struct rule *rule, const struct kind *kind, int family)
@@ -32,9 +41,8 @@ void rule_init(struct rule *rule, const struct kind *kind, int family)
 		string_copy(rule->in, sizeof(rule->in), LOOPBACK_DEVICE);
 	if (kind->out.is == DEVICE_LOOPBACK)
 		string_copy(rule->out, sizeof(rule->out), LOOPBACK_DEVICE);
-	fill_fixed(kind->source.is, &kind->source.fixed, family, &rule->source, &rule->source_not);
-	fill_fixed(kind->destination.is, &kind->destination.fixed, family, &rule->destination,
-		   &rule->destination_not);
+	fill_fixed(&kind->source, family, &rule->source, &rule->source_not);
+	fill_fixed(&kind->destination, family, &rule->destination, &rule->destination_not);
 }
 
 static bool device_fits(enum kind_device is, uint32_t traits, const char *name)
@@ -60,7 +68,6 @@ static bool address_fits(enum kind_address is, uint32_t traits, const struct pre
 	case ADDRESS_ANY:
 		return !set;
 	case ADDRESS_SUBNET:
-	case ADDRESS_GATEWAY:
 	case ADDRESS_ENDPOINT:
 		return set;
 	case ADDRESS_SUBNET_FOR_DEVICE:

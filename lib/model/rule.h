@@ -33,6 +33,8 @@ struct rule {
 	char *foreign; /* RULE_FOREIGN: its text, owned */
 };
 
+/* The fixed address that rules of that family match; NULL: none. */
+const struct prefix *kind_fixed(const struct kind_address_match *match, int family);
 /* A rule with what all rules of its kind have in common, and nothing else. */
 void rule_init(struct rule *rule, const struct kind *kind, int family);
 /* Could a rule that matches and does this be one of that kind, in a backend with these traits? */

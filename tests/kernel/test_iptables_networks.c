@@ -97,7 +97,7 @@ static void assert_short(void)
 			 1);
 	assert_int_equal(count_lines("-A BRIDGENET-OUTSIDE .*-s 10"), DISPATCH_SUBNETS + 1);
 	assert_int_equal(count_lines("-A BRIDGENET-OUTSIDE .*-d fd"), DISPATCH_SUBNETS + 1);
-	assert_int_equal(count_lines("-d fd00::/16 -j BRIDGENET-GATEWAYS:fd00$"), 1);
+	assert_int_equal(count_lines("-d fd00::/16 -j BRIDGENET-SUBNETS:fd00$"), 1);
 }
 
 /* In each chain: jumps by kinds, of each first those to networks, then those to nodes. */

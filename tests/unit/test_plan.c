@@ -148,7 +148,7 @@ static void test_adopted_bridge_is_left_alone_in_the_other_family(void **state)
 	for (size_t i = 0; i < rules.len; i++) {
 		assert_int_equal(rules.items[i].family, AF_INET);
 		assert_true(rules.items[i].kind != RULE_SOURCES_GOTO);
-		assert_true(rules.items[i].kind != RULE_GATEWAY_DROP);
+		assert_true(rules.items[i].kind != RULE_SUBNET_DROP);
 	}
 	rules_clear(&rules);
 }

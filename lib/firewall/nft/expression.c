@@ -249,6 +249,9 @@ static void dnat(struct builder *builder, uint32_t family)
 /* What the catalogue says of all rules of the kind. */
 static void add_matches(struct builder *builder, const struct kind *kind, int family)
 {
+	const struct prefix *source = kind_fixed(&kind->source, family);
+	const struct prefix *destination = kind_fixed(&kind->destination, family);
+
 	if (kind->in.is == DEVICE_LOOPBACK)
 		match_device(builder, NFT_META_IIFNAME, LOOPBACK_DEVICE, kind->in.negated);
 	if (kind->out.is == DEVICE_LOOPBACK)
@@ -261,10 +264,10 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 		match_conntrack(builder, NFT_CT_STATE, NF_CT_STATE_INVALID_BIT);
 	if (kind->match & RULE_STATUS_DNAT)
 		match_conntrack(builder, NFT_CT_STATUS, IPS_DST_NAT);
-	if (kind->source.is == ADDRESS_FIXED && kind->source.fixed.addr.family == family)
-		match_prefix(builder, &kind->source.fixed, true, kind->source.negated);
-	if (kind->destination.is == ADDRESS_FIXED && kind->destination.fixed.addr.family == family)
-		match_prefix(builder, &kind->destination.fixed, false, kind->destination.negated);
+	if (source)
+		match_prefix(builder, source, true, kind->source.negated);
+	if (destination)
+		match_prefix(builder, destination, false, kind->destination.negated);
 	if (kind->match & RULE_LOCAL_DESTINATION)
 		match_local_destination(builder);
 	if (kind->match & RULE_SOURCE_ASTRAY)

@@ -130,23 +130,27 @@ static void join_parts(struct listing *listing, size_t first)
 	}
 }
 
-static int end_order(const void *a, const void *b)
+/* What the key of a set of ranges is in a rule. */
+static struct prefix *range_of(struct rule *rule)
 {
-	const struct rule *left = a, *right = b;
-
-	return prefix_compare(&left->source, &right->source);
+	return addr_is_set(&rule->source.addr) ? &rule->source : &rule->destination;
 }
 
-/* The first behind the address; the ends of the set are sorted, and ranges do not overlap. NULL: the
+static int end_order(const void *a, const void *b)
+{
+	return prefix_compare(range_of((struct rule *)a), range_of((struct rule *)b));
+}
+
+/* The first behind the address; ends of the set are sorted, and ranges do not overlap. NULL: the
  * range goes to the last address there is. */
-static const struct rule *range_end(const rule_vector *ends, const struct addr *addr)
+static struct rule *range_end(const rule_vector *ends, const struct addr *addr)
 {
 	size_t low = 0, high = ends->len;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (addr_compare(&ends->items[middle].source.addr, addr) <= 0)
+		if (addr_compare(&range_of(&ends->items[middle])->addr, addr) <= 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -155,7 +159,7 @@ static const struct rule *range_end(const rule_vector *ends, const struct addr *
 }
 
 /* What begins at the address and stops before `end`; a single one if that is no prefix. */
-static uint8_t range_len(const struct addr *addr, const struct rule *end)
+static uint8_t range_len(const struct addr *addr, struct rule *end)
 {
 	struct prefix prefix = { .addr = *addr };
 	uint8_t bits = (uint8_t)(addr_size(addr->family) * 8);
@@ -166,7 +170,7 @@ static uint8_t range_len(const struct addr *addr, const struct rule *end)
 		bool ends = !addr_add(&last, 1, &next);
 
 		if (prefix_is_masked(&prefix) &&
-		    (end ? !ends && addr_compare(&next, &end->source.addr) == 0 : ends))
+		    (end ? !ends && addr_compare(&next, &range_of(end)->addr) == 0 : ends))
 			break;
 	}
 	return prefix.len;
@@ -180,9 +184,9 @@ static void close_ranges(struct listing *listing, size_t first)
 	if (ends->len)
 		qsort(ends->items, ends->len, sizeof(*ends->items), end_order);
 	for (size_t i = first; i < rules->len; i++) {
-		struct prefix *source = &rules->items[i].source;
+		struct prefix *range = range_of(&rules->items[i]);
 
-		source->len = range_len(&source->addr, range_end(ends, &source->addr));
+		range->len = range_len(&range->addr, range_end(ends, &range->addr));
 	}
 	ends->len = 0;
 }
