@@ -428,11 +428,11 @@ static int take_route(void *userdata, const struct nlmsghdr *reply)
 }
 
 /* table 0: all */
-static int routes_each(struct link_handle *handle, int family, uint8_t table,
+static int routes_each(struct link_handle *handle, int family, uint8_t table, rtnl_reply_fn take,
 		       struct routes_query *query, struct error *error)
 {
 	struct rtmsg header = { .rtm_family = (uint8_t)family, .rtm_table = table };
-	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_route, .userdata = query };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take, .userdata = query };
 	int r;
 
 	if (family == AF_INET6 && !handle->has_ipv6)
@@ -455,7 +455,53 @@ int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes
 		struct routes_query query = { .prefixes = &prefixes, .before = prefixes.len };
 
 		if (r == 0)
-			r = routes_each(handle, family, 0, &query, error);
+			r = routes_each(handle, family, 0, take_route, &query, error);
+	}
+	if (r < 0)
+		free(prefixes.items);
+	else
+		*ret_prefixes = prefixes;
+	return r;
+}
+
+static int take_local_route(void *userdata, const struct nlmsghdr *reply)
+{
+	struct routes_query *query = userdata;
+	struct nlattr *attrs[RTA_MAX + 1];
+	const struct rtmsg *route;
+	struct prefix destination = { 0 };
+
+	if (!reply) {
+		query->prefixes->len = query->before;
+		return 0;
+	}
+	route = nlmsg_data(reply);
+	/* A kernel without strict checking shows other tables too. */
+	if (reply->nlmsg_type != RTM_NEWROUTE || route->rtm_type != RTN_LOCAL ||
+	    route->rtm_table != RT_TABLE_LOCAL ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*route), attrs, RTA_MAX, NULL) < 0)
+		return 0;
+	destination.addr.family = route->rtm_family;
+	attr_addr(attrs[RTA_DST], route->rtm_family, &destination.addr);
+	destination.len = route->rtm_dst_len;
+	return vector_append(query->prefixes, destination);
+}
+
+int link_local_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
+			struct error *error)
+{
+	prefix_vector prefixes = { 0 };
+	int r = append_addresses(handle, 0, false, &prefixes, error);
+
+	/* that of a new IPv6 address comes a moment after it, and a VRF has its own elsewhere */
+	for (size_t i = 0; i < prefixes.len; i++)
+		prefixes.items[i].len = (uint8_t)(addr_size(prefixes.items[i].addr.family) * 8);
+	for_each_family(family) {
+		struct routes_query query = { .prefixes = &prefixes, .before = prefixes.len };
+
+		if (r == 0)
+			r = routes_each(handle, family, RT_TABLE_LOCAL, take_local_route, &query,
+					error);
 	}
 	if (r < 0)
 		free(prefixes.items);
@@ -484,7 +530,7 @@ int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error
 	for_each_family(family) {
 		CLEANUP_VECTOR prefix_vector routes = { 0 };
 		struct routes_query query = { .prefixes = &routes };
-		int r = routes_each(handle, family, RT_TABLE_MAIN, &query, error);
+		int r = routes_each(handle, family, RT_TABLE_MAIN, take_route, &query, error);
 
 		if (r < 0)
 			return r;

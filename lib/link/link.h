@@ -185,6 +185,10 @@ int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes
 /* Every address of the host itself. */
 int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresses,
 			 struct error *error);
+/* The same, less what length they were given with, and what is local by a route, which may be for
+ * many at once (AnyIP). Some may be there twice. */
+int link_local_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
+			struct error *error);
 /* 1 if there is a link of that name, 0 if not. */
 int link_exists(struct link_handle *handle, const char *name, struct error *error);
 /* The same without the lock that all of rtnetlink waits for, and then its index, 0 for none. True
