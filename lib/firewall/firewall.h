@@ -94,24 +94,39 @@ void rule_render_address(const struct rule *rule, const struct prefix *prefix, b
 			 char text[static PREFIX_TEXT_MAX + 1]);
 void rule_render_interface(const char *name, bool negated, char text[static IFNAMSIZ + 1]);
 
-/* ---- conntrack.c: flows of UDP ports ---- */
+/* ---- conntrack.c: flows that end with what they led to ---- */
 
-/* A published UDP mapping whose stale flows must go. */
+enum flow_kind {
+	/* whose original source, or whose reply source, is the address `to`, of any protocol */
+	FLOWS_OF_ADDRESS,
+	/* that the mapping leads to `to` */
+	FLOWS_OF_MAPPING,
+	/* of the mapping's host ports, before its rules are there: what those of others lead
+	 * somewhere */
+	FLOWS_LED_AWAY,
+	/* the same, once they are there: what does not go to `to` */
+	FLOWS_PAST_MAPPING,
+};
+
 struct flow_filter {
-	struct addr host_addr; /* family 0: any address of the host */
-	uint16_t host_port, count;
-	struct addr to; /* the endpoint's address, one filter for each family */
-	uint16_t to_port;
-	bool published; /* true: just published, drop flows that do not go to the
-					 * endpoint; false: unpublished, drop those that do */
+	enum flow_kind kind;
+	struct addr to; /* an endpoint's address; one filter for each family */
+	/* of the mapping */
+	uint8_t protocol;
+	struct addr host_addr; /* family 0, or unspecified: any address of the host */
+	uint16_t host_port, count, to_port;
 };
 
 /*
- * Drop the flows that match, in the caller's network namespace, and no others: a flow to another
- * host's address with the same port number stays, so `local` lists every address of this host.
- * One filtered dump for each family. A kernel without ctnetlink has nothing to drop: 0.
+ * Drop the flows that match, in the caller's network namespace and its zone 0, and no others: a
+ * flow to another host's address with the same port number stays, so `local` has all that is the
+ * host's own. It is not looked at but for FLOWS_LED_AWAY and FLOWS_PAST_MAPPING of any address.
+ *
+ * Few filters of IPv4 are given to the kernel, which drops what matches them. Many, and those that
+ * the kernel does not know, take one dump for each family. FLOWS_LED_AWAY then wait for the dump of
+ * FLOWS_PAST_MAPPING. A kernel without ctnetlink has nothing to drop: 0.
  */
-int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const struct addr *local,
+int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const struct prefix *local,
 			 size_t local_len, const struct deadline *deadline, struct error *error);
 
 #endif

@@ -345,6 +345,8 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 		r = rules_plan(ctx, PLAN_ENDPOINTS | PLAN_PORTS, &rows, &attach->rules);
 	if (r >= 0)
 		r = FAULT("attach.rules");
+	if (r >= 0)
+		r = flows_drop_led_away(ctx, &rows);
 	/* the drops stand before there is an interface that they are about */
 	if (r >= 0)
 		r = rules_add(ctx, &attach->rules);
@@ -357,7 +359,7 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 	r = create_link(ctx, attach);
 	if (r >= 0)
 		r = FAULT("attach.flows");
-	return r < 0 ? r : flows_drop(ctx, &rows, true);
+	return r < 0 ? r : flows_drop_past(ctx, &rows);
 }
 
 /* The first has gone out with the link. The endpoint stands: what time there is left is taken. */

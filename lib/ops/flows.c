@@ -7,67 +7,158 @@
 
 typedef VECTOR(struct flow_filter) filter_vector;
 
-static int add_filters(const struct port *port, const struct endpoint *endpoint, bool published,
-		       filter_vector *filters)
+static int add_endpoints(const struct rows *rows, filter_vector *filters)
 {
-	struct flow_filter *filter;
-	const struct prefix *address;
+	for (size_t i = 0; i < rows->endpoints.len; i++) {
+		for_each_family(family) {
+			const struct prefix *address =
+				endpoint_prefix(&rows->endpoints.items[i], family);
+			const struct flow_filter filter = {
+				.kind = FLOWS_OF_ADDRESS,
+				.to = address ? address->addr : (struct addr){ 0 },
+			};
 
+			if (address && vector_append(filters, filter) < 0)
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static int add_port(const struct port *port, const struct endpoint *endpoint, enum flow_kind kind,
+		    filter_vector *filters)
+{
 	for_each_family(family) {
-		address = endpoint_prefix(endpoint, family);
+		const struct prefix *address = endpoint_prefix(endpoint, family);
+		struct flow_filter *filter;
+
 		if (!address || !port_has_family(port, family))
 			continue;
 		filter = vector_push(filters);
 		if (!filter)
 			return -ENOMEM;
 		*filter = (struct flow_filter){
+			.kind = kind,
+			.to = address->addr,
+			.protocol = port->protocol,
 			.host_addr = port->host_addr,
 			.host_port = port->host_port,
 			.count = port->count,
-			.to = address->addr,
 			.to_port = port->container_port,
-			.published = published,
 		};
 	}
 	return 0;
 }
 
-static int drop_filtered(bn_ctx *ctx, const filter_vector *filters)
+/* protocol 0: all */
+static int add_ports(const struct rows *rows, enum flow_kind kind, uint8_t protocol,
+		     filter_vector *filters)
 {
-	CLEANUP_FREE struct addr *local = NULL;
-	prefix_vector addresses = { 0 };
-	int r;
-
-	r = link_local_addresses(ctx->link, &addresses, &ctx->error);
-	if (r >= 0) {
-		local = calloc(addresses.len + 1, sizeof(*local));
-		r = local ? 0 : error_oom(&ctx->error);
-	}
-	if (r >= 0) {
-		for (size_t i = 0; i < addresses.len; i++)
-			local[i] = addresses.items[i].addr;
-		r = conntrack_drop_flows(filters->items, filters->len, local, addresses.len,
-					 &ctx->deadline, &ctx->error);
-	}
-	free(addresses.items);
-	return r;
-}
-
-int flows_drop(bn_ctx *ctx, const struct rows *rows, bool published)
-{
-	filter_vector filters = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; i < rows->endpoints.len; i++)
 		for (size_t j = 0; j < rows->ports.len && r >= 0; j++)
-			if (rows->ports.items[j].protocol == IPPROTO_UDP &&
+			if ((!protocol || rows->ports.items[j].protocol == protocol) &&
 			    port_is_of(&rows->ports.items[j], &rows->endpoints.items[i]))
-				r = add_filters(&rows->ports.items[j], &rows->endpoints.items[i],
-						published, &filters);
-	if (r < 0)
-		error_oom(&ctx->error);
-	else if (filters.len)
-		r = drop_filtered(ctx, &filters);
-	free(filters.items);
+				r = add_port(&rows->ports.items[j], &rows->endpoints.items[i], kind,
+					     filters);
 	return r;
+}
+
+/* r: of what has made the filters. */
+static int drop_filtered(bn_ctx *ctx, const filter_vector *filters, const prefix_vector *local,
+			 int r)
+{
+	if (r < 0)
+		return error_oom(&ctx->error);
+	return conntrack_drop_flows(filters->items, filters->len, local->items, local->len,
+				    &ctx->deadline, &ctx->error);
+}
+
+/* TCP ends by itself: the host, or whatever the flow went to, does not know of the connection. */
+static int drop_udp(bn_ctx *ctx, const struct rows *rows, enum flow_kind kind)
+{
+	CLEANUP_VECTOR filter_vector filters = { 0 };
+	CLEANUP_VECTOR prefix_vector local = { 0 };
+	int r = add_ports(rows, kind, IPPROTO_UDP, &filters);
+
+	if (r >= 0 && filters.len) {
+		r = link_local_prefixes(ctx->link, &local, &ctx->error);
+		if (r < 0)
+			return r;
+	}
+	return drop_filtered(ctx, &filters, &local, r);
+}
+
+int flows_drop_led_away(bn_ctx *ctx, const struct rows *rows)
+{
+	return drop_udp(ctx, rows, FLOWS_LED_AWAY);
+}
+
+int flows_drop_past(bn_ctx *ctx, const struct rows *rows)
+{
+	return drop_udp(ctx, rows, FLOWS_PAST_MAPPING);
+}
+
+int flows_drop_ports(bn_ctx *ctx, const struct rows *rows)
+{
+	CLEANUP_VECTOR filter_vector filters = { 0 };
+	const prefix_vector none = { 0 };
+	int r = add_ports(rows, FLOWS_OF_MAPPING, 0, &filters);
+
+	return drop_filtered(ctx, &filters, &none, r);
+}
+
+int flows_drop_endpoints(bn_ctx *ctx, const struct rows *rows)
+{
+	CLEANUP_VECTOR filter_vector filters = { 0 };
+	const prefix_vector none = { 0 };
+	int r = add_endpoints(rows, &filters);
+
+	return drop_filtered(ctx, &filters, &none, r);
+}
+
+/* ---- of what is lost ---- */
+
+static bool is_same_filter(const struct flow_filter *a, const struct flow_filter *b)
+{
+	return a->kind == b->kind && addr_compare(&a->to, &b->to) == 0 &&
+	       a->protocol == b->protocol && addr_compare(&a->host_addr, &b->host_addr) == 0 &&
+	       a->host_port == b->host_port && a->count == b->count && a->to_port == b->to_port;
+}
+
+static void subtract(filter_vector *filters, const filter_vector *others)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < filters->len; i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < others->len && !found; j++)
+			found = is_same_filter(&filters->items[i], &others->items[j]);
+		if (!found)
+			filters->items[kept++] = filters->items[i];
+	}
+	filters->len = kept;
+}
+
+static int add_all(const struct rows *rows, filter_vector *filters)
+{
+	int r = add_endpoints(rows, filters);
+
+	return r < 0 ? r : add_ports(rows, FLOWS_OF_MAPPING, 0, filters);
+}
+
+int flows_drop_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing)
+{
+	CLEANUP_VECTOR filter_vector filters = { 0 };
+	CLEANUP_VECTOR filter_vector others = { 0 };
+	const prefix_vector none = { 0 };
+	int r = add_all(lost, &filters);
+
+	if (r >= 0)
+		r = add_all(standing, &others);
+	if (r >= 0)
+		subtract(&filters, &others);
+	return drop_filtered(ctx, &filters, &none, r);
 }

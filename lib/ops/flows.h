@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What conntrack remembers would go on as it did: flows end with what they led to. */
 #ifndef BN_OPS_FLOWS_H
 #define BN_OPS_FLOWS_H
 
 #include "ops/context.h"
 
-/* Flows that conntrack remembers would go on as they did: drop those of the UDP ports among the
- * rows, once for all. published: what does not go to the endpoint, else what does. */
-int flows_drop(bn_ctx *ctx, const struct rows *rows, bool published);
+/* Of the UDP ports among the rows, in two steps: before their rules are there, and after. What goes
+ * to their endpoints then stays. */
+int flows_drop_led_away(bn_ctx *ctx, const struct rows *rows);
+int flows_drop_past(bn_ctx *ctx, const struct rows *rows);
+
+/* Of ports whose rules are gone. */
+int flows_drop_ports(bn_ctx *ctx, const struct rows *rows);
+/* Of all that the endpoints did, as soon as no packet of theirs comes any more. */
+int flows_drop_endpoints(bn_ctx *ctx, const struct rows *rows);
+/* Both of these, less what is also of rows that stand. */
+int flows_drop_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing);
 
 #endif

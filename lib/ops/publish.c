@@ -106,13 +106,15 @@ static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, hel
 	if (r >= 0)
 		r = FAULT("publish.rules");
 	if (r >= 0)
+		r = flows_drop_led_away(ctx, rows);
+	if (r >= 0)
 		r = rules_plan(ctx, PLAN_PORTS, rows, &rules);
 	if (r >= 0)
 		r = rules_add(ctx, &rules);
 	if (r >= 0)
 		r = FAULT("publish.flows");
 	if (r >= 0)
-		r = flows_drop(ctx, rows, true);
+		r = flows_drop_past(ctx, rows);
 	return r < 0 ? r : operation_settle(ctx, &publish->operation);
 }
 

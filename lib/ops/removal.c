@@ -48,9 +48,11 @@ static int remove_ports(bn_ctx *ctx, const struct removal *removal)
 	if (!removal->rows.ports.len)
 		return 0;
 	r = remove_rules(ctx, PLAN_PORTS, &removal->rows);
-	if (r >= 0)
-		r = FAULT("removal.flows");
-	return r < 0 ? r : flows_drop(ctx, &removal->rows, false);
+	/* those of the endpoints are dropped with all their others */
+	if (r < 0 || removal->endpoints)
+		return r;
+	r = FAULT("removal.flows");
+	return r < 0 ? r : flows_drop_ports(ctx, &removal->rows);
 }
 
 static int remove_links(bn_ctx *ctx, const struct removal *removal)
@@ -86,6 +88,10 @@ static int remove_endpoints(bn_ctx *ctx, const struct removal *removal)
 	if (!removal->endpoints || !rows->endpoints.len)
 		return 0;
 	r = remove_links(ctx, removal);
+	if (r >= 0)
+		r = FAULT("removal.flows");
+	if (r >= 0)
+		r = flows_drop_endpoints(ctx, rows);
 	if (r >= 0)
 		r = FAULT("removal.endpoints");
 	if (r >= 0)
@@ -175,9 +181,9 @@ int removal_run_lost(bn_ctx *ctx, const struct rows *lost)
 	if (r >= 0)
 		r = rules_remove_lost(ctx, PLAN_PORTS, lost, &standing);
 	if (r >= 0)
-		r = flows_drop(ctx, lost, false);
-	if (r >= 0)
 		r = remove_lost_links(ctx, lost, &standing);
+	if (r >= 0)
+		r = flows_drop_lost(ctx, lost, &standing);
 	if (r >= 0)
 		r = rules_remove_lost(ctx, PLAN_ENDPOINTS | PLAN_NETWORKS, lost, &standing);
 	return r < 0 ? r : base_leave(ctx);

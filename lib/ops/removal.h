@@ -21,7 +21,7 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
 
 /*
  * In the order that keeps drops in force longest: first what lets in (the ports, their flows), then
- * what is let in to (interfaces, bridges), then the rules that protected it. What is gone already
+ * what is let in to (interfaces with all their flows, bridges), then the rules that protected it. What is gone already
  * is no error. Negative: something is there still, which includes all that protects it; to be tried
  * again.
  */
