@@ -9,6 +9,7 @@ import sys
 from topology import BUILD, sanitizer_of
 
 VERBS = pathlib.Path(__file__).resolve().parent / "fixtures/verbs.py"
+DELETE_ENDPOINTS = 0x2
 DETACH_QUICK = 0x2
 
 
@@ -58,6 +59,10 @@ class Library:
 
     def detach(self, network, endpoint, **arguments):
         self.ask("detach", network, endpoint, **arguments)
+        return self.answer()
+
+    def delete(self, network, **arguments):
+        self.ask("delete", network, None, **arguments)
         return self.answer()
 
     def close(self):
