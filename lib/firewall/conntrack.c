@@ -8,8 +8,8 @@
 #include "firewall/firewall.h"
 
 /*
- * A deletion looks through all flows in the kernel, in 0.12 ms and 0.2 us for each flow; a dump of a
- * port takes 10 ms and 0.3 us for each, one of all 3 us for each. (2 cores, 262,144 buckets.)
+ * A deletion looks through all flows in the kernel, in 0.12 ms and 0.2 us for each flow; a dump of
+ * a port takes 10 ms and 0.3 us for each, one of all 10 ms and 3 us (2 cores, 262,144 buckets).
  */
 #define QUERIES_MAX 16
 #define QUERIES_TIMES_FLOWS_MAX 40000 /* where the dump would be one of a port */
@@ -189,8 +189,8 @@ static bool drop_takes(const void *userdata, const struct flow *flow)
 }
 
 /*
- * By what all have in common. Only of the original tuple, as Linux 5.8 to 5.14 don't compare replies
- * right; so an address, which may be at either end, takes a dump of all flows.
+ * By what all have in common. Only of the original tuple, as Linux 5.8 to 5.14 compare replies
+ * wrong; so an address, which may be at either end, takes a dump of all flows.
  */
 static bool common_query(const struct flow_drop *drop, struct flow_query *ret_query)
 {
