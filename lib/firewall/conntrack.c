@@ -117,7 +117,7 @@ static bool query_mapping(struct flow_drop *drop, const struct flow_filter *filt
 }
 
 /* -EINVAL: a dump has to do it, or should. */
-static int delete_by_queries(struct ctnetlink *ct, uint64_t flows, struct flow_drop *drop)
+static int delete_by_queries(struct conntrack *ct, uint64_t flows, struct flow_drop *drop)
 {
 	for (size_t i = 0; i < drop->addresses_len; i++)
 		if (!query_address(drop, &drop->addresses[i]))
@@ -210,7 +210,7 @@ static bool common_query(const struct flow_drop *drop, struct flow_query *ret_qu
 	return true;
 }
 
-static int delete_by_dump(struct ctnetlink *ct, const struct flow_drop *drop)
+static int delete_by_dump(struct conntrack *ct, const struct flow_drop *drop)
 {
 	struct flow_query query;
 	bool narrow;
@@ -282,7 +282,7 @@ static void sort_local(struct flow_drop *drop, const struct prefix *local, size_
 	drop->local_len = kept;
 }
 
-static int drop_family(struct ctnetlink *ct, uint64_t flows, struct flow_drop *drop)
+static int drop_family(struct conntrack *ct, uint64_t flows, struct flow_drop *drop)
 {
 	int r;
 
@@ -293,7 +293,7 @@ static int drop_family(struct ctnetlink *ct, uint64_t flows, struct flow_drop *d
 	return r == -EINVAL || r == -EOPNOTSUPP || r == -ENOENT ? delete_by_dump(ct, drop) : r;
 }
 
-static int drop_flows(struct ctnetlink *ct, const struct flow_filter *filters, size_t len,
+static int drop_flows(struct conntrack *ct, const struct flow_filter *filters, size_t len,
 		      const struct prefix *local, size_t local_len)
 {
 	CLEANUP_FREE struct addr *addresses = calloc(len, sizeof(*addresses));
@@ -324,18 +324,25 @@ static int drop_flows(struct ctnetlink *ct, const struct flow_filter *filters, s
 	return r;
 }
 
-int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const struct prefix *local,
-			 size_t local_len, const struct deadline *deadline, struct error *error)
+int conntrack_drop_flows(struct conntrack **handle, const struct flow_filter *filters, size_t len,
+			 const struct prefix *local, size_t local_len,
+			 const struct deadline *deadline, struct error *error)
 {
-	struct ctnetlink ct;
-	int r;
+	int r = 0;
 
 	if (!len)
 		return 0;
-	r = ctnetlink_open(&ct, deadline);
-	if (r == 0)
-		r = drop_flows(&ct, filters, len, local, local_len);
-	ctnetlink_close(&ct);
+	if (!*handle)
+		r = ctnetlink_open(handle);
+	if (r == 0) {
+		(*handle)->deadline = deadline;
+		r = drop_flows(*handle, filters, len, local, local_len);
+	}
+	if (r < 0) {
+		/* of a dump that was not heard to its end there is more to come */
+		conntrack_close(*handle);
+		*handle = NULL;
+	}
 	switch (r) {
 	case 0:
 	/* no nfnetlink; and what that says for a subsystem that the kernel does not have */

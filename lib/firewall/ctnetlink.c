@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 #include "base/netlink.h"
+#include "firewall/firewall.h"
 
 /* Since Linux 5.8 for dumps, and 6.12 for deletions; older kernels do not look at the attribute. */
 #ifndef CTA_FILTER_MAX
@@ -29,7 +30,7 @@
 /* ---- building ---- */
 
 /* It may grow to MESSAGE_ROOM, and becomes one of the messages by end_message(). */
-static struct nlmsghdr *begin_message(struct ctnetlink *ct, uint16_t type, uint16_t flags)
+static struct nlmsghdr *begin_message(struct conntrack *ct, uint16_t type, uint16_t flags)
 {
 	struct nlmsghdr *message;
 	struct nfgenmsg *header;
@@ -47,7 +48,7 @@ static struct nlmsghdr *begin_message(struct ctnetlink *ct, uint16_t type, uint1
 	return message;
 }
 
-static void end_message(struct ctnetlink *ct, const struct nlmsghdr *message)
+static void end_message(struct conntrack *ct, const struct nlmsghdr *message)
 {
 	ct->messages.len += NLMSG_ALIGN(message->nlmsg_len);
 }
@@ -200,7 +201,7 @@ static void copy_attribute(struct nlmsghdr *message, uint16_t type, const struct
 			     mnl_attr_get_payload(attribute));
 }
 
-static int delete_later(struct ctnetlink *ct, const struct nlattr *const *attributes)
+static int delete_later(struct conntrack *ct, const struct nlattr *const *attributes)
 {
 	struct nlmsghdr *message;
 
@@ -216,7 +217,7 @@ static int delete_later(struct ctnetlink *ct, const struct nlattr *const *attrib
 	return 0;
 }
 
-static int take_flow(struct ctnetlink *ct, const struct nlmsghdr *message)
+static int take_flow(struct conntrack *ct, const struct nlmsghdr *message)
 {
 	const struct nlattr *attributes[CTA_MAX + 1];
 	struct flow flow;
@@ -235,7 +236,7 @@ static int take_flow(struct ctnetlink *ct, const struct nlmsghdr *message)
 static int take_answer(const struct nlmsghdr *message, void *userdata)
 {
 	const struct nlattr *attributes[CTA_STATS_GLOBAL_MAX + 1];
-	struct ctnetlink *ct = userdata;
+	struct conntrack *ct = userdata;
 	int r;
 
 	if (!message || message->nlmsg_seq != ct->sequence)
@@ -258,7 +259,7 @@ static int take_answer(const struct nlmsghdr *message, void *userdata)
 }
 
 /* Numbers the messages that go out at once; how many they are, and bytes. */
-static size_t next_batch(struct ctnetlink *ct, const char *messages, size_t len, size_t *ret_size)
+static size_t next_batch(struct conntrack *ct, const char *messages, size_t len, size_t *ret_size)
 {
 	size_t count = 0;
 
@@ -275,7 +276,7 @@ static size_t next_batch(struct ctnetlink *ct, const char *messages, size_t len,
 }
 
 /* All the messages; 0 or the first failure of the batch that had one. */
-static int exchange(struct ctnetlink *ct, char *messages, size_t len)
+static int exchange(struct conntrack *ct, char *messages, size_t len)
 {
 	size_t size;
 	int r = 0;
@@ -299,7 +300,7 @@ static int exchange(struct ctnetlink *ct, char *messages, size_t len)
 }
 
 /* The messages so far, which are none afterwards. */
-static int exchange_built(struct ctnetlink *ct)
+static int exchange_built(struct conntrack *ct)
 {
 	char *messages = ct->messages.items;
 	size_t len = ct->messages.len;
@@ -312,20 +313,33 @@ static int exchange_built(struct ctnetlink *ct)
 	return r;
 }
 
-int ctnetlink_open(struct ctnetlink *ct, const struct deadline *deadline)
+int ctnetlink_open(struct conntrack **ret_ct)
 {
-	*ct = (struct ctnetlink){ .deadline = deadline };
+	struct conntrack *ct = calloc(1, sizeof(*ct));
+	int r;
+
+	if (!ct)
+		return -ENOMEM;
 	ct->fd = netlink_open(NETLINK_NETFILTER);
-	return ct->fd < 0 ? ct->fd : 0;
+	if (ct->fd < 0) {
+		r = ct->fd;
+		free(ct);
+		return r;
+	}
+	*ret_ct = ct;
+	return 0;
 }
 
-void ctnetlink_close(struct ctnetlink *ct)
+void conntrack_close(struct conntrack *conntrack)
 {
-	cleanup_close(&ct->fd);
-	free(ct->messages.items);
+	if (!conntrack)
+		return;
+	cleanup_close(&conntrack->fd);
+	free(conntrack->messages.items);
+	free(conntrack);
 }
 
-int ctnetlink_count(struct ctnetlink *ct, uint64_t *ret_count)
+int ctnetlink_count(struct conntrack *ct, uint64_t *ret_count)
 {
 	struct nlmsghdr *message = begin_message(ct, IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK);
 	int r;
@@ -339,7 +353,7 @@ int ctnetlink_count(struct ctnetlink *ct, uint64_t *ret_count)
 	return r;
 }
 
-int ctnetlink_delete(struct ctnetlink *ct, const struct flow_query *queries, size_t len)
+int ctnetlink_delete(struct conntrack *ct, const struct flow_query *queries, size_t len)
 {
 	int r = FAULT("flows.delete");
 
@@ -361,7 +375,7 @@ int ctnetlink_delete(struct ctnetlink *ct, const struct flow_query *queries, siz
 	return r;
 }
 
-static int dump(struct ctnetlink *ct, const struct flow_query *query)
+static int dump(struct conntrack *ct, const struct flow_query *query)
 {
 	struct nlmsghdr *message = begin_message(ct, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
 
@@ -373,7 +387,7 @@ static int dump(struct ctnetlink *ct, const struct flow_query *query)
 	return exchange_built(ct);
 }
 
-int ctnetlink_delete_each(struct ctnetlink *ct, const struct flow_query *query,
+int ctnetlink_delete_each(struct conntrack *ct, const struct flow_query *query,
 			  bool (*takes)(const void *userdata, const struct flow *flow),
 			  const void *userdata)
 {

@@ -26,35 +26,34 @@ struct flow_query {
 	uint32_t status_mask; /* these bits of the status */
 };
 
-struct ctnetlink {
+struct conntrack {
 	int fd;
-	int family; /* of the next request */
-	const struct deadline *deadline;
-	uint32_t sequence; /* of the last request */
-	size_t awaited;    /* answers to it */
-	int result;        /* the first failure of them */
-	bool exact;        /* it is about flows that may be gone */
+	int family;                      /* of the next request */
+	const struct deadline *deadline; /* of it too */
+	uint32_t sequence;               /* of the last request */
+	size_t awaited;                  /* answers to it */
+	int result;                      /* the first failure of them */
+	bool exact;                      /* it is about flows that may be gone */
 	VECTOR(char) messages;
 	bool (*takes)(const void *userdata, const struct flow *flow);
 	const void *userdata;
 	uint64_t count;
 };
 
-/* 0, -EPROTONOSUPPORT, another negative errno; to be closed in any case. */
-int ctnetlink_open(struct ctnetlink *ct, const struct deadline *deadline);
-void ctnetlink_close(struct ctnetlink *ct);
+/* 0, -EPROTONOSUPPORT, another negative errno. */
+int ctnetlink_open(struct conntrack **ret_ct);
 
 /* How many flows of any kind the namespace has. */
-int ctnetlink_count(struct ctnetlink *ct, uint64_t *ret_count);
+int ctnetlink_count(struct conntrack *ct, uint64_t *ret_count);
 
 /* Drop what matches any of the queries: the kernel looks through all flows for each. -EINVAL, and
  * nothing is changed, before Linux 6.12; and of what no kernel compares right: IPv6 addresses, ports
  * but those of TCP and UDP, a query that asks for no part of a tuple. */
-int ctnetlink_delete(struct ctnetlink *ct, const struct flow_query *queries, size_t len);
+int ctnetlink_delete(struct conntrack *ct, const struct flow_query *queries, size_t len);
 
 /* Look through all flows once, at the most at those that match the query, and drop each that is
  * taken. -EINVAL or -EOPNOTSUPP: the kernel has no flows. */
-int ctnetlink_delete_each(struct ctnetlink *ct, const struct flow_query *query,
+int ctnetlink_delete_each(struct conntrack *ct, const struct flow_query *query,
 			  bool (*takes)(const void *userdata, const struct flow *flow),
 			  const void *userdata);
 

@@ -96,6 +96,8 @@ void rule_render_interface(const char *name, bool negated, char text[static IFNA
 
 /* ---- conntrack.c: flows that end with what they led to ---- */
 
+struct conntrack;
+
 enum flow_kind {
 	/* whose original source, or whose reply source, is the address `to`, of any protocol */
 	FLOWS_OF_ADDRESS,
@@ -125,8 +127,13 @@ struct flow_filter {
  * Few filters of IPv4 are given to the kernel, which drops what matches them. Many, and those that
  * the kernel does not know, take one dump for each family. FLOWS_LED_AWAY then wait for the dump of
  * FLOWS_PAST_MAPPING. A kernel without ctnetlink has nothing to drop: 0.
+ *
+ * *handle is opened when it is first needed, and to be kept: to close it after rules of nftables
+ * were removed waits for them, 8 to 18 ms.
  */
-int conntrack_drop_flows(const struct flow_filter *filters, size_t len, const struct prefix *local,
-			 size_t local_len, const struct deadline *deadline, struct error *error);
+int conntrack_drop_flows(struct conntrack **handle, const struct flow_filter *filters, size_t len,
+			 const struct prefix *local, size_t local_len,
+			 const struct deadline *deadline, struct error *error);
+void conntrack_close(struct conntrack *conntrack);
 
 #endif

@@ -184,20 +184,25 @@ int ctx_open_links(bn_ctx *ctx)
 	return ctx->link ? 0 : link_open(&ctx->deadline, &ctx->link, &ctx->error);
 }
 
-void ctx_close(bn_ctx *ctx)
+static void ctx_close_kernel(bn_ctx *ctx)
 {
 	ctx_close_firewall(ctx);
+	conntrack_close(ctx->conntrack);
+	ctx->conntrack = NULL;
 	link_close(ctx->link);
 	ctx->link = NULL;
+}
+
+void ctx_close(bn_ctx *ctx)
+{
+	ctx_close_kernel(ctx);
 	store_close(ctx->store);
 	ctx->store = NULL;
 }
 
 void ctx_close_in_child(bn_ctx *ctx)
 {
-	ctx_close_firewall(ctx);
-	link_close(ctx->link);
-	ctx->link = NULL;
+	ctx_close_kernel(ctx);
 	store_close_in_child(ctx->store);
 	ctx->store = NULL;
 }

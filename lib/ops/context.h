@@ -35,6 +35,7 @@ struct bn_ctx {
 	struct store *store;
 	struct link_handle *link;
 	struct firewall *firewall;
+	struct conntrack *conntrack;
 	char backend_reason[160];
 
 	struct binding here;  /* where the sockets were opened; inode 0: nowhere yet */

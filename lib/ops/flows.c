@@ -71,8 +71,8 @@ static int drop_filtered(bn_ctx *ctx, const filter_vector *filters, const prefix
 {
 	if (r < 0)
 		return error_oom(&ctx->error);
-	return conntrack_drop_flows(filters->items, filters->len, local->items, local->len,
-				    &ctx->deadline, &ctx->error);
+	return conntrack_drop_flows(&ctx->conntrack, filters->items, filters->len, local->items,
+				    local->len, &ctx->deadline, &ctx->error);
 }
 
 /* TCP ends by itself: the host, or whatever the flow went to, does not know of the connection. */

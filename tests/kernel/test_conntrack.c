@@ -30,6 +30,7 @@ static const struct kernel {
 
 static const struct kernel *kernel = &whole;
 static size_t deletions, dumps; /* requests; only deletions by what matches */
+static struct conntrack *handle;
 static struct error error;
 static struct prefix local[16];
 static size_t local_len;
@@ -143,7 +144,7 @@ static int drop(const struct flow_filter *filters, size_t len)
 {
 	error_clear(&error);
 	deletions = dumps = 0;
-	return conntrack_drop_flows(filters, len, local, local_len, 0, &error);
+	return conntrack_drop_flows(&handle, filters, len, local, local_len, 0, &error);
 }
 
 /* By so many dumps where the kernel deletes what matches, else by so many. */
@@ -190,6 +191,8 @@ static int setup(void **state)
 {
 	kernel = *state;
 	local_len = 0;
+	conntrack_close(handle);
+	handle = NULL;
 	if (unshare(CLONE_NEWNET) < 0)
 		return -1;
 	add_local("127.0.0.0/8");
@@ -434,8 +437,8 @@ static void test_deadline(void **state)
 	(void)state;
 	make_flow("udp", CLIENT, 1, HOST, 53);
 	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
-		assert_int_equal(conntrack_drop_flows(&filters[i], 1, local, local_len, &passed,
-						      &error),
+		assert_int_equal(conntrack_drop_flows(&handle, &filters[i], 1, local, local_len,
+						      &passed, &error),
 				 -ETIMEDOUT);
 		assert_int_equal(error.reason, BN_REASON_TIMEOUT);
 	}
@@ -452,18 +455,18 @@ static void test_never_all(void **state)
 		{ .flow.reply.source = addr_of("fd30::77") },
 		{ .flow.original = { .protocol = IPPROTO_SCTP, .destination_port = 77 } },
 	};
-	struct ctnetlink ct;
+	struct conntrack *ct;
 
 	(void)state;
 	make_flow("udp", CLIENT, 1, HOST, 53);
 	make_led("udp", CLIENT, 2, HOST, 53, ENDPOINT, 53);
-	assert_int_equal(ctnetlink_open(&ct, NULL), 0);
-	ct.family = AF_INET;
-	assert_int_equal(ctnetlink_delete(&ct, queries, 2), -EINVAL);
+	assert_int_equal(ctnetlink_open(&ct), 0);
+	ct->family = AF_INET;
+	assert_int_equal(ctnetlink_delete(ct, queries, 2), -EINVAL);
 	for (size_t i = 1; i < ARRAY_SIZE(queries); i++)
-		assert_int_equal(ctnetlink_delete(&ct, &queries[i], 1), -EINVAL);
-	assert_int_equal(ctnetlink_delete(&ct, queries, 1), kernel->deletes ? 0 : -EINVAL);
-	ctnetlink_close(&ct);
+		assert_int_equal(ctnetlink_delete(ct, &queries[i], 1), -EINVAL);
+	assert_int_equal(ctnetlink_delete(ct, queries, 1), kernel->deletes ? 0 : -EINVAL);
+	conntrack_close(ct);
 	assert_flows("1,2,");
 }
 
@@ -487,6 +490,9 @@ int main(void)
 		EACH_KERNEL(test_deadline),
 		EACH_KERNEL(test_never_all),
 	};
+	int failed;
 
-	return cmocka_run_group_tests_name("conntrack", tests, NULL, NULL);
+	failed = cmocka_run_group_tests_name("conntrack", tests, NULL, NULL);
+	conntrack_close(handle);
+	return failed;
 }
