@@ -130,7 +130,7 @@ static void put_query(struct nlmsghdr *message, const struct flow_query *query)
 	mnl_attr_nest_end(message, nest);
 }
 
-/* Linux up to 6.18 compares ports of TCP and UDP alone, and takes the IPv6 addresses that differ. */
+/* Linux 6.18 compares ports of TCP and UDP alone, and takes the IPv6 addresses that differ. */
 static bool is_compared(const struct flow_tuple *tuple)
 {
 	return tuple->source.family != AF_INET6 && tuple->destination.family != AF_INET6 &&

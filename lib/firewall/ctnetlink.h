@@ -47,8 +47,8 @@ int ctnetlink_open(struct conntrack **ret_ct);
 int ctnetlink_count(struct conntrack *ct, uint64_t *ret_count);
 
 /* Drop what matches any of the queries: the kernel looks through all flows for each. -EINVAL, and
- * nothing is changed, before Linux 6.12; and of what no kernel compares right: IPv6 addresses, ports
- * but those of TCP and UDP, a query that asks for no part of a tuple. */
+ * nothing is changed, before Linux 6.12; and for what it does not compare, or not right: IPv6
+ * addresses, ports but those of TCP and UDP, a query that asks for no part of a tuple. */
 int ctnetlink_delete(struct conntrack *ct, const struct flow_query *queries, size_t len);
 
 /* Look through all flows once, at the most at those that match the query, and drop each that is

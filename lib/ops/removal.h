@@ -21,9 +21,9 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
 
 /*
  * In the order that keeps drops in force longest: first what lets in (the ports, their flows), then
- * what is let in to (interfaces with all their flows, bridges), then the rules that protected it. What is gone already
- * is no error. Negative: something is there still, which includes all that protects it; to be tried
- * again.
+ * what is let in to (interfaces and all their flows, bridges), then the rules that protected it.
+ * What is gone already is no error. Negative: something is there still, which includes all that
+ * protects it; to be tried again.
  */
 int removal_run(bn_ctx *ctx, const struct removal *removal);
 

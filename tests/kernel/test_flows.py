@@ -205,7 +205,7 @@ class NextTenant(FlowsTest):
         self.net.endpoints.remove(self.old)
         self.net.namespaces.remove(self.old)
         self.old.delete()
-        self.bn("collect")
+        wait_until(lambda: "old" in self.bn("collect"), what="the end of the namespace")
         for family in FAMILIES:
             self.assert_no_flows(family)
         self.assert_kept(self.kept)
