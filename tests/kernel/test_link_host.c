@@ -198,6 +198,22 @@ static void test_routes(void **state)
 	assert_false(holds(&prefixes, "10.9.8.1/32"));
 	assert_true(holds(&prefixes, "127.0.0.1/8"));
 	free(prefixes.items);
+	IP_RUN(host_ns, "route", "add", "local", "10.99.0.0/24", "dev", "lo");
+	IP_RUN(host_ns, "-6", "route", "add", "local", "2001:db8:99::/64", "dev", "lo");
+	/* of another table: who meets it is a matter of policy */
+	IP_RUN(host_ns, "route", "add", "local", "10.98.0.0/24", "dev", "lo", "table", "77");
+	assert_int_equal(link_local_prefixes(handle, &prefixes, &error), 0);
+	assert_true(holds(&prefixes, "192.0.2.9/32"));
+	assert_false(holds(&prefixes, "192.0.2.9/24"));
+	assert_true(holds(&prefixes, "127.0.0.0/8"));
+	assert_true(holds(&prefixes, "10.99.0.0/24"));
+	assert_true(holds(&prefixes, "2001:db8:99::/64"));
+	assert_false(holds(&prefixes, "10.98.0.0/24"));
+	assert_false(holds(&prefixes, "192.0.2.0/24"));
+	free(prefixes.items);
+	IP_RUN(host_ns, "route", "del", "local", "10.99.0.0/24", "dev", "lo");
+	IP_RUN(host_ns, "-6", "route", "del", "local", "2001:db8:99::/64", "dev", "lo");
+	IP_RUN(host_ns, "route", "del", "local", "10.98.0.0/24", "dev", "lo", "table", "77");
 	IP_RUN(host_ns, "link", "del", "lk-uplink");
 	IP_RUN(host_ns, "link", "del", "lk-spare");
 	/* lo has one that neither a veth nor a bridge can have */
