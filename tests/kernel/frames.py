@@ -24,7 +24,7 @@ def packet_socket(namespace, interface):
     return made
 
 
-def _checksum(data):
+def checksum(data):
     data += b"\0" * (len(data) % 2)
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
@@ -40,7 +40,7 @@ def router_advertisement(mac, source, prefix, to=ALL_NODES):
     body += struct.pack("!BB6s", 1, 1, mac_bytes(mac))
     body += struct.pack("!BBBBIII16s", 3, 4, 64, 0xc0, 3600, 3600, 0,
                         ipaddress.ip_address(prefix).packed)
-    sum_ = _checksum(source + destination + struct.pack("!II", len(body), NEXT_ICMPV6) + body)
+    sum_ = checksum(source + destination + struct.pack("!II", len(body), NEXT_ICMPV6) + body)
     body = body[:2] + struct.pack("!H", sum_) + body[4:]
     header = struct.pack("!IHBB16s16s", 0x60000000, len(body), NEXT_ICMPV6, 255, source,
                          destination)
