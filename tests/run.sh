@@ -202,6 +202,7 @@ group symbols abi/check-symbols.sh
 group manual abi/check-manual.sh
 group format abi/check-format.sh
 group scripts abi/check-scripts.sh
+group attacks abi/check-attacks.sh
 
 for kind in unit golden; do
 	for file in $(programs $kind); do
