@@ -24,6 +24,17 @@ static void put_veth_end(struct rtnl_batch *batch, const char *name, uint32_t mt
 	rtnl_put_u32(batch, IFLA_NUM_RX_QUEUES, 1);
 }
 
+/* A bridge without an address of its own takes the lowest of its ports', and whoever knows that one
+ * loses the bridge when it changes: ours come last, and no two on a bridge are the same. */
+static void put_host_mac(struct rtnl_batch *batch, const struct endpoint *endpoint)
+{
+	uint8_t mac[MAC_LEN];
+
+	memcpy(mac, endpoint->mac, sizeof(mac));
+	mac[0] = 0xfe;
+	rtnl_put(batch, IFLA_ADDRESS, mac, sizeof(mac));
+}
+
 /* The peer is born in the sandbox under its final name: moving or renaming a link later takes
  * milliseconds under the lock that all of rtnetlink waits for. */
 static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, uint32_t bridge,
@@ -34,6 +45,7 @@ static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, 
 
 	rtnl_add_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
 	put_veth_end(batch, endpoint->host_interface, endpoint->mtu);
+	put_host_mac(batch, endpoint);
 	rtnl_put_u32(batch, IFLA_GROUP, LINK_GROUP_NEWBORN);
 	rtnl_put_u32(batch, IFLA_MASTER, bridge);
 	rtnl_put_flags(batch, IFF_UP, IFF_UP);
