@@ -62,8 +62,8 @@ static const struct api_call port_publish = {
 				  "addresses."),
 		API_ERRNO(EBUSY, "Another call is at the endpoint or the port."),
 		API_ERRNO(EINVAL, "A mapping is malformed, a port is 0 or more than 65535, the "
-				  "ranges are of unequal length, or the endpoint has no address of "
-				  "that family."),
+				  "ranges are of unequal length, the endpoint has no address of "
+				  "that family, or the address is an IPv6 link-local one."),
 		API_ERRNO(EOPNOTSUPP, "The address is ::1, from which the kernel does not forward, "
 				      "or the network is host or none."),
 	},
