@@ -134,6 +134,10 @@ class Namespace:
                 file.write(str(value))
             return str(value)
 
+    def settle(self, interface):
+        """Its link-local address, by which a router asks for its neighbours, is not to wait."""
+        self.sysctl(f"net/ipv6/conf/{interface}/accept_dad", 0)
+
     # ---- what is there ----
 
     def links(self):
@@ -261,6 +265,7 @@ class Topology:
         self.segment.batch(
             f"link add {role} type veth peer name eth0 netns {made.name}\n"
             f"link set {role} master switch up\n")
+        made.settle("eth0")
         made.batch(
             "link set eth0 up\n"
             f"addr add {ipv4}/24 dev eth0\n"
@@ -341,10 +346,11 @@ class KernelTest(unittest.TestCase):
 
     backend = None
     maxDiff = None
+    topology = Topology
 
     @classmethod
     def setUpClass(cls):
-        cls.net = Topology(cls.backend)
+        cls.net = cls.topology(cls.backend)
         cls.oracle = oracle.ORACLES[cls.backend](cls.net.host)
 
     @classmethod
@@ -416,7 +422,7 @@ class KernelTest(unittest.TestCase):
     def renew(self):
         """A new topology, so that one failure does not become everybody's."""
         type(self).net.close()
-        type(self).net = Topology(self.backend)
+        type(self).net = self.topology(self.backend)
         type(self).oracle = oracle.ORACLES[self.backend](type(self).net.host)
 
     # ---- doing ----
