@@ -104,15 +104,6 @@ static const struct kind kinds[] = {
 			   "({destination}) by any interface but {in} are dropped: from outside, "
 			   "it is reached by its published ports.",
 	},
-	/* On a bridge of our own the whole subnet is the network's: RULE_SUBNET_SOURCE_DROP. */
-	{
-		.kind = RULE_ENDPOINT_SOURCE_DROP, .scope = PLAN_ENDPOINTS,
-		.bridges = BRIDGES_ADOPTED, .chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
-		.in = { DEVICE_BRIDGE, NEGATED }, .source = { ADDRESS_ENDPOINT },
-		.purpose = "Packets that claim to come from endpoint {endpoint} on network "
-			   "{network} ({source}) but arrive by any interface but {in} are dropped: "
-			   "their source is forged.",
-	},
 	/*
 	 * What is behind this one meets nothing that comes by a bridge of ours. The family that a
 	 * network lacks has it too: what nobody is to send there is to come from nowhere.
@@ -124,6 +115,15 @@ static const struct kind kinds[] = {
 		.in = { DEVICE_BRIDGE },
 		.purpose = "What arrives by bridge {in} of network {network} must come from an "
 			   "address that lies behind it, and is then through with these rules.",
+	},
+	/* On a bridge of our own the whole subnet is the network's: RULE_SUBNET_SOURCE_DROP. */
+	{
+		.kind = RULE_ENDPOINT_SOURCE_DROP, .scope = PLAN_ENDPOINTS,
+		.bridges = BRIDGES_ADOPTED, .chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE, NEGATED }, .source = { ADDRESS_ENDPOINT },
+		.purpose = "Packets that claim to come from endpoint {endpoint} on network "
+			   "{network} ({source}) but arrive by any interface but {in} are dropped: "
+			   "their source is forged.",
 	},
 	{
 		.kind = RULE_OUTSIDE_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
