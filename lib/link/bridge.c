@@ -6,6 +6,14 @@
 
 #include "link/private.h"
 
+/* IFLA_BR_FDB_MAX_LEARNED of the headers of Linux 6.7; older kernels pass over it. */
+#define BRIDGE_FDB_MAX_LEARNED 49
+
+/* Without a limit an endpoint that makes up source addresses fills the kernel's memory. The 1023
+ * ports that a bridge can have may have 16 machines each behind them; all of it is some 2 MB. What
+ * is not learned any more is still reached, as a frame for an unknown address goes to each port. */
+#define LEARNED_MAX 16384
+
 /* An alternative name of someone else's bridge says that it was us who set route_localnet. */
 #define LOCALNET_MARK_MAX (IFNAMSIZ + 32)
 static const char *localnet_mark(const char *bridge, char mark[static LOCALNET_MARK_MAX])
@@ -76,6 +84,7 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	rtnl_put_string(&batch, IFLA_INFO_KIND, "bridge");
 	data = rtnl_nest(&batch, IFLA_INFO_DATA);
 	rtnl_put_u32(&batch, IFLA_BR_STP_STATE, 0);
+	rtnl_put_u32(&batch, BRIDGE_FDB_MAX_LEARNED, LEARNED_MAX);
 	rtnl_nest_end(&batch, data);
 	rtnl_nest_end(&batch, info);
 	r = rtnl_run_step(handle, &batch, "link.bridge.create");
