@@ -62,17 +62,9 @@ static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, 
 	rtnl_nest_end(batch, info);
 }
 
-/* With br_netfilter, a packet that is sent back through the port it came by is dropped by the
- * bridge: an endpoint that asks for the port it publishes itself needs the port in hairpin mode. */
-static bool needs_hairpin(const struct endpoint *endpoint)
-{
-	return (endpoint->ipv4.addr.family &&
-		sysctl_read("/proc/sys/net/bridge/bridge-nf-call-iptables") == 1) ||
-	       (endpoint->ipv6.addr.family &&
-		sysctl_read("/proc/sys/net/bridge/bridge-nf-call-ip6tables") == 1);
-}
-
-/* The kernel ignores it at the creation of the link. */
+/* An endpoint that asks for the port it publishes itself is answered by way of the port it came by.
+ * Under br_netfilter the bridge does that by itself, which it refuses but in this mode, and the
+ * module may come at any time. The kernel ignores it at the creation of the link. */
 static void put_hairpin(struct rtnl_batch *batch)
 {
 	struct nlattr *info = rtnl_nest(batch, IFLA_LINKINFO), *data;
@@ -178,8 +170,7 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 	rtnl_add_named(&batch, RTM_NEWLINK, 0, endpoint->host_interface);
 	rtnl_put_string(&batch, IFLA_IFALIAS, config->alias);
 	rtnl_put_u32(&batch, IFLA_GROUP, 0);
-	if (needs_hairpin(endpoint))
-		put_hairpin(&batch);
+	put_hairpin(&batch);
 	if (knows_ipv6(handle, endpoint))
 		rtnl_put_no_addr_gen(&batch);
 	r = rtnl_run_surely(handle, &batch, 0, "link.endpoint.mark");

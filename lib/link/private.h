@@ -96,10 +96,8 @@ int sandbox_open_number(const struct sandbox *wanted, struct sandbox *ret_sandbo
 
 /* ---- sysctl.c ---- */
 
-/* The value, negative on failure. */
-int sysctl_read(const char *path);
-/* The same of net.<family>.conf.<interface>.<key>; family: "ipv4" or "ipv6". Written only if it has
- * another value. */
+/* net.<family>.conf.<interface>.<key>; family: "ipv4" or "ipv6". The value, negative on failure;
+ * written only if it has another. */
 int sysctl_interface_read(const char *family, const char *interface, const char *key);
 int sysctl_interface_write(const char *family, const char *interface, const char *key, int value,
 			   struct error *error);

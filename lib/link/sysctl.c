@@ -16,7 +16,8 @@
 
 #define SYSCTL_PATH_MAX 96
 
-int sysctl_read(const char *path)
+/* The value, negative on failure. */
+static int sysctl_read(const char *path)
 {
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[16] = "";
