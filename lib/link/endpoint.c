@@ -311,6 +311,10 @@ static int create_endpoint(struct link_handle *handle, const struct link_endpoin
 			      "bridge %s of network %s does not exist any more; delete the network "
 			      "and create it again",
 			      config->bridge, config->endpoint->network);
+	/* What waits for the address has passed the rules before those of the endpoint stood: it
+	 * goes to a bridge where nobody has that MAC yet. */
+	if (r == 0)
+		r = link_neighbour_replace(handle, bridge, config->endpoint, error);
 	if (r == 0)
 		r = create_pair(handle, visit->sandbox, config, bridge, ret_made, error);
 	visit_go_on(visit, r == 0);
