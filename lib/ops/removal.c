@@ -32,12 +32,13 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
 	return store_operation_found(ctx->store, operation, &removal->found, &ctx->error);
 }
 
-static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct rows *rows)
+static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, enum rules_part part)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	int r;
 
 	r = rules_plan(ctx, scopes, rows, &rules);
+	rules_keep(&rules, part);
 	return r < 0 ? r : rules_remove(ctx, &rules);
 }
 
@@ -47,7 +48,7 @@ static int remove_ports(bn_ctx *ctx, const struct removal *removal)
 
 	if (!removal->rows.ports.len)
 		return 0;
-	r = remove_rules(ctx, PLAN_PORTS, &removal->rows);
+	r = remove_rules(ctx, PLAN_PORTS, &removal->rows, RULES_LETTING_IN);
 	/* those of the endpoints are dropped with all their others */
 	if (r < 0 || removal->endpoints)
 		return r;
@@ -93,10 +94,6 @@ static int remove_endpoints(bn_ctx *ctx, const struct removal *removal)
 	if (r >= 0)
 		r = flows_drop_endpoints(ctx, rows);
 	if (r >= 0)
-		r = FAULT("removal.endpoints");
-	if (r >= 0)
-		r = remove_rules(ctx, PLAN_ENDPOINTS, rows);
-	if (r >= 0)
 		siblings_set_sources(ctx, &rows->endpoints);
 	return r;
 }
@@ -114,9 +111,20 @@ static int remove_networks(bn_ctx *ctx, const struct removal *removal)
 		if (driver->network_remove)
 			r = driver->network_remove(ctx, &networks->items[i]);
 	}
-	if (r >= 0)
-		r = FAULT("removal.networks");
-	return r < 0 ? r : remove_rules(ctx, PLAN_NETWORKS, &removal->rows);
+	return r;
+}
+
+/* Nothing is left that the drops keep anything out of. */
+static int remove_protection(bn_ctx *ctx, const struct removal *removal)
+{
+	uint32_t scopes = PLAN_PORTS;
+	int r = FAULT("removal.protection");
+
+	if (removal->endpoints)
+		scopes |= PLAN_ENDPOINTS;
+	if (removal->networks)
+		scopes |= PLAN_NETWORKS;
+	return r < 0 ? r : remove_rules(ctx, scopes, &removal->rows, RULES_OTHERS);
 }
 
 int removal_run(bn_ctx *ctx, const struct removal *removal)
@@ -126,7 +134,9 @@ int removal_run(bn_ctx *ctx, const struct removal *removal)
 	r = remove_ports(ctx, removal);
 	if (r >= 0)
 		r = remove_endpoints(ctx, removal);
-	return r < 0 ? r : remove_networks(ctx, removal);
+	if (r >= 0)
+		r = remove_networks(ctx, removal);
+	return r < 0 ? r : remove_protection(ctx, removal);
 }
 
 /* ---- what nobody knows of any more ---- */
@@ -179,12 +189,12 @@ int removal_run_lost(bn_ctx *ctx, const struct rows *lost)
 
 	r = rows_load_standing(ctx, &standing);
 	if (r >= 0)
-		r = rules_remove_lost(ctx, PLAN_PORTS, lost, &standing);
+		r = rules_remove_lost(ctx, lost, &standing, RULES_LETTING_IN);
 	if (r >= 0)
 		r = remove_lost_links(ctx, lost, &standing);
 	if (r >= 0)
 		r = flows_drop_lost(ctx, lost, &standing);
 	if (r >= 0)
-		r = rules_remove_lost(ctx, PLAN_ENDPOINTS | PLAN_NETWORKS, lost, &standing);
+		r = rules_remove_lost(ctx, lost, &standing, RULES_OTHERS);
 	return r < 0 ? r : base_leave(ctx);
 }

@@ -14,6 +14,21 @@ int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vecto
 	return r < 0 ? error_oom(&ctx->error) : 0;
 }
 
+static bool lets_in(const struct rule *rule)
+{
+	return kind_of(rule->kind)->scope == PLAN_PORTS && rule->target != TARGET_DROP;
+}
+
+void rules_keep(rule_vector *rules, enum rules_part part)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rules->len; i++)
+		if (lets_in(&rules->items[i]) == (part == RULES_LETTING_IN))
+			rules->items[kept++] = rules->items[i];
+	rules->len = kept;
+}
+
 static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
 		       uint32_t flags)
 {
@@ -139,18 +154,19 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules)
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, rules) : r;
 }
 
-int rules_remove_lost(bn_ctx *ctx, uint32_t scopes, const struct rows *lost,
-		      const struct rows *standing)
+int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing,
+		      enum rules_part part)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	CLEANUP(rules_clear) rule_vector all = { 0 };
 	int r;
 
-	r = rules_plan(ctx, scopes, lost, &rules);
+	r = rules_plan(ctx, PLAN_ROWS, lost, &rules);
 	if (r >= 0)
-		r = rules_plan(ctx, scopes, standing, &all);
+		r = rules_plan(ctx, PLAN_ROWS, standing, &all);
 	if (r < 0)
 		return r;
+	rules_keep(&rules, part);
 	subtract(&rules, &all);
 	r = rules.len ? apply_rules(ctx, NULL, &rules, FIREWALL_MISSING_OK) : 0;
 	return r == FIREWALL_BASE_MISSING ? 0 : r;

@@ -18,8 +18,12 @@ int rules_add(bn_ctx *ctx, const rule_vector *rules);
 /* Rules that are gone already are no error. Their rows must be marked in the state, or on their way
  * back. */
 int rules_remove(bn_ctx *ctx, const rule_vector *rules);
+
+/* What lets in to an endpoint goes before it, and what protects it after it. */
+enum rules_part { RULES_LETTING_IN, RULES_OTHERS };
+void rules_keep(rule_vector *rules, enum rules_part part);
 /* What rows had rules for that the state has no more, inside a transaction. */
-int rules_remove_lost(bn_ctx *ctx, uint32_t scopes, const struct rows *lost,
-		      const struct rows *standing);
+int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing,
+		      enum rules_part part);
 
 #endif
