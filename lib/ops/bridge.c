@@ -333,6 +333,25 @@ static int create_link(bn_ctx *ctx, struct attach *attach)
 	return 0;
 }
 
+/* On somebody else's bridge route_localnet is on for ports that are not ours, so this is not left to
+ * whoever has flushed a table. */
+static int add_loopback_guards(bn_ctx *ctx, const struct network *network, rule_vector *rules)
+{
+	CLEANUP(rules_clear) rule_vector guards = { 0 };
+	size_t kept = 0;
+	int r;
+
+	if (!network->bridge_adopted || !network_subnet(network, AF_INET))
+		return 0;
+	r = plan_network(ctx, network, &guards);
+	for (size_t i = 0; i < guards.len; i++)
+		if (guards.items[i].kind == RULE_LOOPBACK_DROP ||
+		    guards.items[i].kind == RULE_LOOPBACK_SOURCE_DROP)
+			guards.items[kept++] = guards.items[i];
+	guards.len = kept;
+	return r < 0 ? r : rules_add_flushed(ctx, &guards, rules);
+}
+
 static int create_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	const struct rows rows = rows_view(&attach->network, &attach->endpoint, attach->ports.items,
@@ -347,6 +366,8 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 		r = FAULT("attach.rules");
 	if (r >= 0)
 		r = flows_drop_led_away(ctx, &rows);
+	if (r >= 0)
+		r = add_loopback_guards(ctx, &attach->network, &attach->rules);
 	/* the drops stand before there is an interface that they are about */
 	if (r >= 0)
 		r = rules_add(ctx, &attach->rules);

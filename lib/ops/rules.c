@@ -139,6 +139,21 @@ int rules_add(bn_ctx *ctx, const rule_vector *rules)
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, NULL) : r;
 }
 
+int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules)
+{
+	const struct firewall_backend *backend = ctx->firewall->backend;
+	CLEANUP(rules_clear) rule_vector found = { 0 };
+	int r = 0;
+
+	if (backend->traits() & PLAN_OWNERS) {
+		r = backend->list(ctx->firewall, stood, &found, &ctx->error);
+		return r < 0 || found.len >= stood->len ? r : rebuild(ctx, NULL);
+	}
+	for (size_t i = 0; i < stood->len && r == 0; i++)
+		r = vector_append(rules, stood->items[i]);
+	return r < 0 ? error_oom(&ctx->error) : 0;
+}
+
 int rules_remove(bn_ctx *ctx, const rule_vector *rules)
 {
 	int r;
