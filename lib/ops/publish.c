@@ -96,9 +96,20 @@ static int reserve_publish(bn_ctx *ctx, struct publish *publish)
 	}
 }
 
-static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, held_vector *held)
+static int add_rules(bn_ctx *ctx, const struct rows *rows, enum rules_part part)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	int r;
+
+	r = rules_plan(ctx, PLAN_PORTS, rows, &rules);
+	rules_keep(&rules, part);
+	return r < 0 ? r : rules_add(ctx, &rules);
+}
+
+/* A packet on its way while nftables commits meets the old rules in one hook and the new ones in the
+ * next: the drops, which a port of the host alone has, are in force before the mapping is made. */
+static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, held_vector *held)
+{
 	const struct rows *rows = &publish->rows;
 	int r;
 
@@ -106,11 +117,11 @@ static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, hel
 	if (r >= 0)
 		r = FAULT("publish.rules");
 	if (r >= 0)
+		r = add_rules(ctx, rows, RULES_OTHERS);
+	if (r >= 0)
 		r = flows_drop_led_away(ctx, rows);
 	if (r >= 0)
-		r = rules_plan(ctx, PLAN_PORTS, rows, &rules);
-	if (r >= 0)
-		r = rules_add(ctx, &rules);
+		r = add_rules(ctx, rows, RULES_LETTING_IN);
 	if (r >= 0)
 		r = FAULT("publish.flows");
 	if (r >= 0)

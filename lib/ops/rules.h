@@ -23,7 +23,7 @@ int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules)
  * back. */
 int rules_remove(bn_ctx *ctx, const rule_vector *rules);
 
-/* What lets in to an endpoint goes before it, and what protects it after it. */
+/* What lets in to an endpoint comes last and goes first. */
 enum rules_part { RULES_LETTING_IN, RULES_OTHERS };
 void rules_keep(rule_vector *rules, enum rules_part part);
 /* What rows had rules for that the state has no more, inside a transaction. */
