@@ -65,6 +65,14 @@ class Library:
         self.ask("delete", network, None, **arguments)
         return self.answer()
 
+    def publish(self, network, endpoint, port):
+        self.ask("publish", network, endpoint, port=port)
+        return self.answer()
+
+    def unpublish(self, network, endpoint, port):
+        self.ask("unpublish", network, endpoint, port=port)
+        return self.answer()
+
     def close(self):
         self.process.stdin.close()
         self.process.wait()

@@ -1,24 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """SIGKILL at every step, and many processes at once."""
-import collections
 import random
-import re
 import signal
 import subprocess
 import time
 import unittest
 
 import oracle
+from killing import KillingTest
 from topology import KernelTest, for_each_backend
-
-# What changes the kernel or the state, and the waits for answers in between: a process killed on
-# its way into the n-th of them has done all before it and nothing of it.
-SENDS = ("sendto", "sendmsg", "setsockopt")
-STEPS = SENDS + ("getsockopt", "recvmsg", "recvfrom", "pwrite64", "unlink", "ftruncate")
 
 
 @for_each_backend
-class Killed(KernelTest):
+class Killed(KillingTest):
     def setUp(self):
         super().setUp()
         self.create(dual=True)
@@ -26,30 +20,6 @@ class Killed(KernelTest):
         self.attach_c1 = ("attach", "net", "c1", "--netns", self.namespace.path, "--ip",
                           "172.30.0.9", "-p", "8080:80", "-p", "8053:53/udp")
         self.settled = self.net.host_state()
-
-    def traced(self, argv, *options):
-        # one tracer at a time: the leak checker would be a second
-        return self.host.run("strace", "-f", "-qq", "-E", "ASAN_OPTIONS=detect_leaks=0", *options,
-                             *self.bn.argv(*argv), check=False)
-
-    def points(self, argv):
-        """(system call, how many of it by one thread) of an undisturbed run."""
-        log = f"{self.net.state}/trace"
-        result = self.traced(argv, "-o", log, "-e", f"trace={','.join(STEPS)}")
-        self.assertEqual(0, result.returncode, result.stderr)
-        counts = collections.Counter()
-        with open(log) as file:
-            for line in file:
-                match = re.match(r"(\d+) +(\w+)\(", line)
-                if match:
-                    counts[match[2], match[1]] += 1
-        most = collections.Counter()
-        for (call, _), count in counts.items():
-            most[call] = max(most[call], count)
-        for call, count in sorted(most.items()):
-            every = range(1, count + 1)
-            # the state's pages are written by the dozen: a sample of those, all of the others
-            yield from ((call, n) for n in (every if call in SENDS else every[::1 + count // 8]))
 
     def kill_everywhere(self, prepare, argv, settle):
         """Kill argv at each point; settle() must be able to put things in order, alone."""
@@ -61,8 +31,7 @@ class Killed(KernelTest):
         for call, n in points:
             with self.subTest(command=argv[0], call=call, n=n):
                 prepare()
-                result = self.traced(argv, "-o", "/dev/null", "-e", f"trace={call}", "-e",
-                                     f"inject={call}:signal=KILL:when={n}")
+                result = self.kill(argv, call, n)
                 killed += result.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
                 settle()
         self.assertGreater(killed, len(points) // 2)
