@@ -49,6 +49,10 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 			    rule->host_port + rule->count - 1u);
 	else if (rule->host_port)
 		append_word(text, "%s dpt:%u", protocol_name(rule->protocol), rule->host_port);
+	if (rule->match & RULE_FROM_BRIDGE)
+		append_word(text, "iifkind bridge");
+	if (rule->match & RULE_TO_BRIDGE)
+		append_word(text, "oifkind bridge");
 	if (rule->match & RULE_SOURCE_ASTRAY)
 		append_word(text, "rpfilter invert");
 	if (rule->target == TARGET_GOTO)

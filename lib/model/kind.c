@@ -222,30 +222,48 @@ static const struct kind kinds[] = {
 	},
 	{
 		.kind = RULE_TO_JUMP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
-		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_TO,
+		.needs = PLAN_OWN_CHAINS, .chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP,
+		.jump = CHAIN_FILTER_TO,
 		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Packets that are forwarded to network {network} by its bridge {out} "
 			   "meet the rules about what may get there.",
 	},
 	{
-		.kind = RULE_FROM_JUMP, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FORWARD,
-		.target = TARGET_JUMP, .jump = CHAIN_FILTER_FROM,
+		.kind = RULE_FROM_JUMP, .scope = PLAN_NETWORKS, .needs = PLAN_OWN_CHAINS,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_FROM,
 		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Packets from network {network} that are forwarded to elsewhere from "
 			   "its bridge {in} meet the rules about what may leave.",
+	},
+	/* Where all networks share the chains, this spares those whom no bridge concerns. */
+	{
+		.kind = RULE_BRIDGE_TO_JUMP, .scope = PLAN_BASE, .needs = PLAN_DEVICE_KINDS,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_TO,
+		.match = RULE_TO_BRIDGE,
+		.purpose = "Packets that are forwarded to a bridge meet the rules about what may "
+			   "get to a network.",
+	},
+	{
+		.kind = RULE_BRIDGE_FROM_JUMP, .scope = PLAN_BASE, .needs = PLAN_DEVICE_KINDS,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_FROM,
+		.match = RULE_FROM_BRIDGE,
+		.purpose = "Packets that are forwarded from a bridge meet the rules about what "
+			   "may leave a network.",
 	},
 	/* ---- filter to ---- */
 	{
 		.kind = RULE_ESTABLISHED_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_TO,
 		.target = TARGET_ACCEPT,
-		.out = { DEVICE_BRIDGE }, .match = RULE_STATE_ESTABLISHED,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.match = RULE_STATE_ESTABLISHED,
 		.purpose = "Packets to network {network} of connections that were let through "
 			   "before pass, and so do error messages about them.",
 	},
 	{
 		.kind = RULE_DNAT_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_TO,
 		.target = TARGET_ACCEPT,
-		.out = { DEVICE_BRIDGE }, .match = RULE_STATUS_DNAT,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.match = RULE_STATUS_DNAT,
 		.purpose = "Connections to published ports of network {network} pass to their "
 			   "endpoints.",
 	},
@@ -253,12 +271,13 @@ static const struct kind kinds[] = {
 		.kind = RULE_BRIDGED_ACCEPT, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
 		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE },
+		.destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Endpoints of network {network} reach each other over its bridge {out}.",
 	},
 	{
 		.kind = RULE_UNPUBLISHED_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
-		.out = { DEVICE_BRIDGE },
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "What goes to network {network} by its bridge {out} and no earlier rule "
 			   "let pass is dropped: from outside, only published ports are reached.",
 	},
@@ -269,6 +288,7 @@ static const struct kind kinds[] = {
 		.kind = RULE_INVALID_DROP, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FROM,
 		.target = TARGET_DROP,
 		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.match = RULE_STATE_INVALID,
 		.purpose = "Packets from network {network} that leave its bridge {in} but belong "
 			   "to no connection are dropped: nothing would give them the host's "
@@ -277,7 +297,7 @@ static const struct kind kinds[] = {
 	{
 		.kind = RULE_OUTGOING_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FROM,
 		.target = TARGET_ACCEPT,
-		.in = { DEVICE_BRIDGE },
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Endpoints of network {network} may connect to the outside by its "
 			   "bridge {in}.",
 	},

@@ -57,6 +57,8 @@ enum rule_kind {
 	RULE_FORWARD_JUMP,
 	RULE_TO_JUMP,
 	RULE_FROM_JUMP,
+	RULE_BRIDGE_TO_JUMP,
+	RULE_BRIDGE_FROM_JUMP,
 	/* filter to */
 	RULE_ESTABLISHED_ACCEPT,
 	RULE_DNAT_ACCEPT,
@@ -94,6 +96,8 @@ enum rule_target {
 #define RULE_STATUS_DNAT 0x4u       /* connection with a translated destination */
 #define RULE_STATE_INVALID 0x8u     /* of no connection that there could be */
 #define RULE_SOURCE_ASTRAY 0x10u    /* the host would not answer to it by that interface */
+#define RULE_FROM_BRIDGE 0x20u      /* the input device is a bridge, whoever's */
+#define RULE_TO_BRIDGE 0x40u        /* the output device is */
 
 /* What a backend can say in a rule, where backends differ. */
 #define PLAN_BOTH_FAMILIES 0x1u  /* one base rule serves IPv4 and IPv6 */
@@ -102,7 +106,8 @@ enum rule_target {
 #define PLAN_OWN_CHAINS \
 	0x8u              /* our rules stand in chains of our own, and those of the
 				  * networks in chains below: to each a rule jumps */
-#define PLAN_OWNERS 0x10u /* a rule in the kernel says whose it is */
+#define PLAN_OWNERS 0x10u       /* a rule in the kernel says whose it is */
+#define PLAN_DEVICE_KINDS 0x20u /* a rule can tell bridges from other devices */
 
 /* Of what there is a rule: the library as a whole, each network, endpoint or port. */
 #define PLAN_BASE 0x1u

@@ -81,10 +81,12 @@ static void test_read_back(void **state)
 	assert_int_equal(count_elements("loopback-ports"), 3);
 	/* own bridges in both families, whatever they have */
 	assert_int_equal(count_elements("own-bridges"), 6);
-	assert_int_equal(count_elements("bridged"), 8);
-	assert_int_equal(count_elements("to-own"), 6);
-	assert_int_equal(count_elements("to4-adopted"), 1);
-	assert_int_equal(count_elements("from6-adopted"), 1);
+	assert_int_equal(count_elements("bridged"), 6);
+	assert_int_equal(count_elements("unpublished"), 6);
+	assert_int_equal(count_elements("established"), 5);
+	assert_int_equal(count_elements("established4-adopted"), 1);
+	assert_int_equal(count_elements("bridged6-adopted"), 1);
+	assert_int_equal(count_elements("outgoing6-adopted"), 1);
 	assert_int_equal(count_elements("behind4"), 3);
 	assert_int_equal(count_elements("masquerade-leave"), 3);
 	assert_int_equal(count_elements("masquerade6-adopted"), 1);

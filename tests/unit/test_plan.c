@@ -82,9 +82,7 @@ static void test_rules_are_bounded(void **state)
 				continue;
 			assert_true(strcmp(rule->in, "bn0") == 0 || strcmp(rule->out, "bn0") == 0 ||
 				    addresses);
-			if (network.bridge_adopted &&
-			    (rule->kind == RULE_TO_JUMP || rule->kind == RULE_FROM_JUMP ||
-			     rule->kind == RULE_MASQUERADE))
+			if (network.bridge_adopted && rule->chain > CHAIN_NAT_PORTS)
 				assert_true(addresses);
 		}
 		rules_clear(&rules);
@@ -106,7 +104,7 @@ static void test_only_bridges_are_filtered(void **state)
 
 static void test_network_by_family(void **state)
 {
-	static const enum rule_kind both[] = { RULE_SOURCES_GOTO, RULE_SOURCE_DROP, RULE_TO_JUMP,
+	static const enum rule_kind both[] = { RULE_SOURCES_GOTO, RULE_SOURCE_DROP,
 					       RULE_BRIDGED_ACCEPT, RULE_UNPUBLISHED_DROP };
 	struct network ipv4 = network_of("172.17.0.0/16", NULL),
 		       ipv6 = network_of(NULL, "fd00::/64");

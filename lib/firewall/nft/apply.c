@@ -5,7 +5,7 @@
 
 /* An attribute holds 64 KiB at most; a message ends before that. */
 #define ELEMENTS_LIMIT 60000
-#define ELEMENT_ROOM 256
+#define ELEMENT_ROOM 320
 /* Requests sent at once: their answers, a page or two each, must fit the socket's queue. */
 #define LOOKUPS 32
 

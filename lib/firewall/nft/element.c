@@ -131,7 +131,7 @@ static bool set_takes(size_t id, const struct rule *rule)
 	const struct nft_fixed *fixed = nft_fixed_at(id);
 	int family = fixed ? nft_fixed_family(id) : AF_UNSPEC;
 
-	if (!fixed || (family && family != rule->family))
+	if (!fixed || !fixed->set || (family && family != rule->family))
 		return false;
 	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
 		if (!field_is_set(fixed->key[i], rule))

@@ -252,10 +252,11 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 	const struct prefix *source = kind_fixed(&kind->source, family);
 	const struct prefix *destination = kind_fixed(&kind->destination, family);
 
-	if (kind->in.is == DEVICE_LOOPBACK)
-		match_device(builder, NFT_META_IIFNAME, LOOPBACK_DEVICE, kind->in.negated);
-	if (kind->out.is == DEVICE_LOOPBACK)
-		match_device(builder, NFT_META_OIFNAME, LOOPBACK_DEVICE, kind->out.negated);
+	/* What comes by lo has passed: NFT_PART_PASS. */
+	if (kind->match & RULE_FROM_BRIDGE)
+		match_bridge(builder, NFT_META_IIFKIND);
+	if (kind->match & RULE_TO_BRIDGE)
+		match_bridge(builder, NFT_META_OIFKIND);
 	if (kind->match & RULE_STATE_ESTABLISHED)
 		match_conntrack(builder, NFT_CT_STATE,
 				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
@@ -323,6 +324,11 @@ static void add_expressions(struct builder *builder, size_t id)
 	const struct nft_fixed *fixed = nft_fixed_at(id);
 	int family = nft_fixed_family(id);
 
+	if (fixed->part == NFT_PART_PASS) {
+		match_device(builder, NFT_META_IIFNAME, LOOPBACK_DEVICE, false);
+		verdict(builder, NFT_RETURN, NULL);
+		return;
+	}
 	if (family)
 		builder->family = family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6;
 	if (fixed->set && !looks_at_header(fixed))

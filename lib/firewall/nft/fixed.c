@@ -65,7 +65,8 @@ static const struct nft_kind {
 	{ RULE_NETWORK_RAW_JUMP, {} },
 	{ RULE_NETWORK_RAW_SOURCE_JUMP, {} },
 	{ RULE_LOOPBACK_PORT_DROP,
-	  { { .set = "loopback-ports",
+	  { { .part = NFT_PART_PASS, .comment = "what this host sends itself is its own business" },
+	    { .set = "loopback-ports",
 	      .key = FIELDS(FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT),
 	      .within = &loopback_ipv4,
 	      .comment = "ports bound to 127.0.0.0/8 are for this host alone" } } },
@@ -135,36 +136,52 @@ static const struct nft_kind {
 
 	{ RULE_USER_JUMP, { BASE("your own rules come first") } },
 	{ RULE_FORWARD_JUMP, {} },
-	{ RULE_TO_JUMP,
-	  { BRIDGES("to-own", FIELDS(FIELD_FAMILY, FIELD_OUT), "to a network"),
-	    BRIDGES("to4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
-		    "to a network on a bridge that serves others too"),
-	    BRIDGES("to6-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET),
-		    "to a network on a bridge that serves others too") } },
-	{ RULE_FROM_JUMP,
-	  { BRIDGES("from-own", FIELDS(FIELD_FAMILY, FIELD_IN), "from a network"),
-	    BRIDGES("from4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
-		    "from a network on a bridge that serves others too"),
-	    BRIDGES("from6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
-		    "from a network on a bridge that serves others too") } },
+	{ RULE_TO_JUMP, {} },
+	{ RULE_FROM_JUMP, {} },
+	{ RULE_BRIDGE_TO_JUMP, { BASE("to a network?") } },
+	{ RULE_BRIDGE_FROM_JUMP, { BASE("from a network?") } },
 
 	{ RULE_ESTABLISHED_ACCEPT,
-	  { SET("established", FIELDS(FIELD_FAMILY, FIELD_OUT), "what was let in goes on") } },
+	  { SET("established", FIELDS(FIELD_FAMILY, FIELD_OUT), "what was let in goes on"),
+	    SET("established4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
+		"what was let in goes on"),
+	    SET("established6-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET),
+		"what was let in goes on") } },
 	{ RULE_DNAT_ACCEPT,
-	  { SET("published", FIELDS(FIELD_FAMILY, FIELD_OUT), "connections to published ports") } },
+	  { SET("published", FIELDS(FIELD_FAMILY, FIELD_OUT), "connections to published ports"),
+	    SET("published4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
+		"connections to published ports"),
+	    SET("published6-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET),
+		"connections to published ports") } },
 	{ RULE_BRIDGED_ACCEPT,
 	  { SET("bridged", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
+		"between endpoints of one network"),
+	    SET("bridged4-adopted", FIELDS(FIELD_IN, FIELD_OUT, FIELD_DESTINATION4_NET),
+		"between endpoints of one network"),
+	    SET("bridged6-adopted", FIELDS(FIELD_IN, FIELD_OUT, FIELD_DESTINATION6_NET),
 		"between endpoints of one network") } },
 	{ RULE_UNPUBLISHED_DROP,
 	  { SET("unpublished", FIELDS(FIELD_FAMILY, FIELD_OUT),
+		"into a network only by a published port"),
+	    SET("unpublished4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
+		"into a network only by a published port"),
+	    SET("unpublished6-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET),
 		"into a network only by a published port") } },
 
 	{ RULE_INVALID_DROP,
 	  { PART(EXCEPTION, "invalid-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
-	    BRIDGES("invalid-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
-		    "what leaves a network belongs to a connection") } },
+	    SET("invalid-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
+		"what leaves a network belongs to a connection"),
+	    SET("invalid4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
+		"what leaves a network belongs to a connection"),
+	    SET("invalid6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
+		"what leaves a network belongs to a connection") } },
 	{ RULE_OUTGOING_ACCEPT,
-	  { BRIDGES("outgoing", FIELDS(FIELD_FAMILY, FIELD_IN), "from a network to the outside") } },
+	  { SET("outgoing", FIELDS(FIELD_FAMILY, FIELD_IN), "from a network to the outside"),
+	    SET("outgoing4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
+		"from a network to the outside"),
+	    SET("outgoing6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
+		"from a network to the outside") } },
 
 	{ RULE_POSTROUTING_JUMP, {} },
 	{ RULE_NETWORK_POSTROUTING_JUMP, {} },
@@ -208,7 +225,7 @@ const struct nft_fixed *nft_fixed_at(size_t id)
 
 bool nft_fixed_has_rule(size_t id)
 {
-	return nft_fixed_at(id) && !nft_fixed_at(id)->part;
+	return nft_fixed_at(id) && nft_fixed_at(id)->comment;
 }
 
 bool nft_fixed_takes_part(size_t rule, size_t part)
@@ -216,7 +233,7 @@ bool nft_fixed_takes_part(size_t rule, size_t part)
 	int family = nft_fixed_family(part);
 
 	return part < rule && nft_fixed_kind(part) == nft_fixed_kind(rule) &&
-	       nft_fixed_at(part)->part && (!family || family == nft_fixed_family(rule));
+	       !nft_fixed_has_rule(part) && (!family || family == nft_fixed_family(rule));
 }
 
 enum rule_kind nft_fixed_kind(size_t id)

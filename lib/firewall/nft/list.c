@@ -211,7 +211,7 @@ static int list_base(const struct nft_base_state *state, struct listing *listing
 	for (size_t i = 0; i < NFT_FIXED; i++) {
 		struct rule *rule;
 
-		if (!state->handle[i] || nft_fixed_at(i)->set)
+		if (!state->handle[i] || nft_fixed_at(i)->set || nft_fixed_at(i)->part)
 			continue;
 		rule = vector_push(listing->rules);
 		if (!rule)

@@ -16,7 +16,7 @@
 #include <stdio.h>
 
 #define NFT_TABLE "bridgenet"
-#define NFT_TRAITS (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN | PLAN_OWNERS)
+#define NFT_TRAITS (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN | PLAN_OWNERS | PLAN_DEVICE_KINDS)
 /* How often work is begun again that another process's change to the rule set made void. */
 #define NFT_ATTEMPTS 30
 
@@ -108,8 +108,9 @@ enum nft_field {
  */
 enum nft_part {
 	NFT_PART_NONE,
-	NFT_PART_GUARD,    /* the rule is about what is there, and spares others the rest */
-	NFT_PART_EXCEPTION /* the rule is not about what is there */
+	NFT_PART_GUARD,     /* the rule is about what is there, and spares others the rest */
+	NFT_PART_EXCEPTION, /* the rule is not about what is there */
+	NFT_PART_PASS       /* a rule of its own: what comes by lo is through with the chain */
 };
 
 /* A fixed rule of the table, and the set or map in which it looks packets up; or a part of one. */
@@ -166,7 +167,7 @@ struct nft_field_type {
 extern const struct nft_field_type nft_fields[FIELD_COUNT];
 
 #define FIELD_SPACE(field) NFT_ALIGN(nft_fields[field].size)
-#define KEY_MAX 36
+#define KEY_MAX 48
 #define VALUE_MAX 20
 size_t nft_fields_size(const uint8_t fields[static FIELDS_MAX]);
 /* nft's number for the concatenation. */
