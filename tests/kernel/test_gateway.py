@@ -126,6 +126,12 @@ class OfAnOwnBridge(GatewayTest):
                 self.assertNotEqual([], self.heard(self.net.host_address(family), family))
                 self.assertEqual([], self.heard(gateway(1, family), family))
 
+    def test_not_by_what_else_leads_to_the_host(self):
+        """A subnet's broadcast address, and that of any router of it, which IPv6 has."""
+        for address, family in (("172.30.1.255", 4), ("172.30.1.0", 4), ("fd00:31::", 6)):
+            with self.subTest(address=address):
+                self.assertEqual([], self.heard(address, family))
+
     def test_from_what_is_ours(self):
         for conditions in CONDITIONS:
             for family in FAMILIES:
