@@ -140,8 +140,8 @@ static const struct kind kinds[] = {
 			   "arrive neither by a bridge of bridgenet nor by lo are dropped: their "
 			   "source is forged, and the answer would open a way in.",
 	},
-	/* Not of the gateway alone: the host takes packets for the subnet's broadcast address, and for
-	 * the anycast address of its routers, as if they were for it. */
+	/* Not of the gateway alone: the host takes packets for the subnet's broadcast address, and
+	 * for the anycast address of its routers, as if they were for it. */
 	{
 		.kind = RULE_SUBNET_DROP, .scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
 		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
@@ -151,8 +151,8 @@ static const struct kind kinds[] = {
 			   "what arrives for them by any other interface is dropped.",
 	},
 	/* ---- raw sources ---- */
-	/* Who asks for an address by DHCP has none yet; and what comes from there in IPv6 passes the
-	 * kernel's look-ups as it is. */
+	/* Who asks for an address by DHCP has none yet; and what comes from there in IPv6 passes
+	 * the kernel's look-ups as it is. */
 	{
 		.kind = RULE_SOURCE_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.bridges = BRIDGES_OWN, .chain = CHAIN_RAW_SOURCES, .target = TARGET_DROP,

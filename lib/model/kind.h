@@ -104,7 +104,7 @@ enum rule_target {
 #define PLAN_POSTROUTING_IN 0x2u /* the input device is known after routing */
 #define PLAN_PORT_RANGES 0x4u    /* a range of ports is one rule, not one each */
 #define PLAN_OWN_CHAINS \
-	0x8u              /* our rules stand in chains of our own, and those of the
+	0x8u                    /* our rules stand in chains of our own, and those of the
 				  * networks in chains below: to each a rule jumps */
 #define PLAN_OWNERS 0x10u       /* a rule in the kernel says whose it is */
 #define PLAN_DEVICE_KINDS 0x20u /* a rule can tell bridges from other devices */

@@ -333,8 +333,8 @@ static int create_link(bn_ctx *ctx, struct attach *attach)
 	return 0;
 }
 
-/* On somebody else's bridge route_localnet is on for ports that are not ours, so this is not left to
- * whoever has flushed a table. */
+/* On somebody else's bridge route_localnet is on for ports that are not ours, so this is not left
+ * to whoever has flushed a table. */
 static int add_loopback_guards(bn_ctx *ctx, const struct network *network, rule_vector *rules)
 {
 	CLEANUP(rules_clear) rule_vector guards = { 0 };

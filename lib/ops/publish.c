@@ -106,8 +106,9 @@ static int add_rules(bn_ctx *ctx, const struct rows *rows, enum rules_part part)
 	return r < 0 ? r : rules_add(ctx, &rules);
 }
 
-/* A packet on its way while nftables commits meets the old rules in one hook and the new ones in the
- * next: the drops, which a port of the host alone has, are in force before the mapping is made. */
+/* A packet on its way while nftables commits meets the old rules in one hook and the new ones in
+ * the next: the drops, which a port of the host alone has, are in force before the mapping is
+ * made. */
 static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, held_vector *held)
 {
 	const struct rows *rows = &publish->rows;

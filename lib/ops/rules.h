@@ -15,9 +15,9 @@ int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vecto
  * with the rules of everything in the state: rules to be added must belong to rows that are in
  * it. */
 int rules_add(bn_ctx *ctx, const rule_vector *rules);
-/* Before it, of what has stood unless somebody flushed it: where a backend can look up single rules,
- * all is made again if one of them is missing; elsewhere they are to be added with the others, which
- * costs no more than the look. */
+/* Before it, of what has stood unless somebody flushed it: where a backend can look up single
+ * rules, all is made again if one of them is missing; elsewhere they are to be added with the
+ * others, which costs no more than the look. */
 int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules);
 /* Rules that are gone already are no error. Their rows must be marked in the state, or on their way
  * back. */

@@ -137,8 +137,8 @@ enum rule_kind nft_fixed_kind(size_t id);
 /* Of the packets that it looks at; AF_UNSPEC: both, and the family is part of the key. */
 int nft_fixed_family(size_t id);
 /*
- * Are the keys ranges? A range of several fields is one element with two keys. One of a single field
- * is two: that of its first key, and one that says where the next begins that is not in it.
+ * Are the keys ranges? A range of several fields is one element with two keys. One of a single
+ * field is two: that of its first key, and one that says where the next begins that is not in it.
  */
 enum nft_ranges { RANGES_NONE, RANGES_SINGLE, RANGES_CONCATENATED };
 enum nft_ranges nft_fixed_ranges(const struct nft_fixed *fixed);
