@@ -31,7 +31,7 @@ static void put_host_mac(struct rtnl_batch *batch, const struct endpoint *endpoi
 	uint8_t mac[MAC_LEN];
 
 	memcpy(mac, endpoint->mac, sizeof(mac));
-	mac[0] = 0xfe;
+	mac[0] = mac[0] == 0xfe ? 0xfa : 0xfe;
 	rtnl_put(batch, IFLA_ADDRESS, mac, sizeof(mac));
 }
 

@@ -112,9 +112,45 @@ static void add_nft(struct lines *lines, char *line, char place[static 256])
 
 /* A table without rules and chains of anybody is as good as none: the kernel makes it when it is asked
  * for, and keeps it. */
+/* Whether a rule stands in the chain itself or in a node of it goes by what was there when it
+ * came. */
+static const struct {
+	const char *node, *chain;
+} nodes[] = {
+	{ "BRIDGENET-RAW-TO:", "BRIDGENET-RAW" },
+	{ "BRIDGENET-RAW-FROM:", "BRIDGENET-RAW" },
+	{ "BRIDGENET-RAW:", "BRIDGENET-RAW" },
+	{ "BRIDGENET-OUTSIDE:", "BRIDGENET-OUTSIDE" },
+	{ "BRIDGENET-SUBNETS:", "BRIDGENET-OUTSIDE" },
+	{ "BRIDGENET-TO:", "BRIDGENET-FORWARD" },
+	{ "BRIDGENET-FROM:", "BRIDGENET-FORWARD" },
+};
+
+/* A rule of a node as one of its chain; false for what only makes the node. */
+static bool take_out_of_node(char *line)
+{
+	char rest[1024];
+
+	for (size_t i = 0; i < sizeof(nodes) / sizeof(*nodes); i++) {
+		char *at = strstr(line, nodes[i].node);
+
+		if (!at)
+			continue;
+		if (at != line + strlen("-A ") || line[0] != '-' ||
+		    strstr(line, "-j BRIDGENET-OUTSIDE"))
+			return false;
+		snprintf(rest, sizeof(rest), "%s", at + strcspn(at, " "));
+		sprintf(at, "%s%s", nodes[i].chain, rest);
+	}
+	return true;
+}
+
 static void add_legacy(struct lines *lines, char *line, char place[static 256])
 {
 	char *counters = strstr(line, " [");
+
+	if (!take_out_of_node(line))
+		return;
 
 	if (line[0] == '*')
 		snprintf(place, 256, "%.255s", line);
