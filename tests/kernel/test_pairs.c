@@ -35,9 +35,9 @@
 #define HANGS_S 60
 #define WHAT_MAX 4500
 #ifdef __SANITIZE_ADDRESS__
-#define STRIDE 24 /* it is the same code, and takes its time */
+#define STRIDE 36 /* it is the same code, and takes its time */
 #else
-#define STRIDE 8
+#define STRIDE 12
 #endif
 
 struct pair {
