@@ -147,8 +147,9 @@ static const struct kind kinds[] = {
 		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
 		.in = { DEVICE_LOOPBACK, NEGATED }, .destination = { ADDRESS_SUBNET },
 		.purpose = "The addresses of network {network} ({destination}), that of its "
-			   "gateway too, are there for this host and the networks of bridgenet: "
-			   "what arrives for them by any other interface is dropped.",
+			   "gateway too, are there for this host and for networks on bridges of "
+			   "bridgenet's own: what arrives for them by any other interface is "
+			   "dropped.",
 	},
 	/* ---- raw sources ---- */
 	/* Who asks for an address by DHCP has none yet; and what comes from there in IPv6 passes

@@ -101,6 +101,23 @@ static void test_read_back(void **state)
 	rules_clear(&rules);
 }
 
+/* nft(8) puts an end into each set of ranges, where there is none of ours. */
+static void test_nothing_is_left_after_a_reload(void **state)
+{
+	rule_vector rules = { 0 };
+
+	(void)state;
+	plan_all(&rules);
+	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
+	run("set -e; listing=$(mktemp); nft list table inet bridgenet >$listing;"
+	    "nft delete table inet bridgenet; nft -f $listing; rm $listing");
+	assert_int_equal(apply(NULL, &rules, 0), 0);
+	assert_int_equal(backend->present(firewall, &error), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
+	run("! nft list table inet bridgenet 2>/dev/null");
+	rules_clear(&rules);
+}
+
 static void test_nft_reads_what_it_writes(void **state)
 {
 	rule_vector rules = { 0 };
@@ -589,6 +606,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIREWALL_TEST(test_read_back),
+		FIREWALL_TEST(test_nothing_is_left_after_a_reload),
 		FIREWALL_TEST(test_nft_reads_what_it_writes),
 		FIREWALL_TEST(test_list_of_some),
 		FIREWALL_TEST(test_port_taken),
