@@ -219,8 +219,8 @@ done
 
 private=$source_dir/tests/private.sh
 
-# What these ask is what packets meet, which is the same with sanitizers.
-of_packets=" test_adopted test_foreign_forward test_gateway test_lacking test_link_local \
+# What these ask is what packets meet, or what is left of the killed: the same with sanitizers.
+asked_once=" test_adopted test_crash test_foreign_forward test_gateway test_lacking test_link_local \
 	test_nat_order test_right_sources test_source_ports test_sources "
 
 # kernel_groups MODE BUILD: the kernel tests of a build.
@@ -230,7 +230,7 @@ kernel_groups()
 	for file in $(programs kernel) $(scripts kernel); do
 		name=${file#*/}
 		[[ $1 != kernel-sanitized ||
-		   $of_packets != *[[:space:]]${name%.*}[[:space:]]* ]] || continue
+		   $asked_once != *[[:space:]]${name%.*}[[:space:]]* ]] || continue
 		BN_BUILD_DIR=$2 group "$1/${name%.*}" "$file" "$private"
 	done
 }
