@@ -253,13 +253,6 @@ static void sort_filters(struct flow_drop *drop, const struct flow_filter *filte
 	}
 }
 
-/* fe80::/10 */
-static bool is_link_local(const struct addr *addr)
-{
-	return addr->family == AF_INET6 && addr->bytes[0] == 0xfe &&
-	       (addr->bytes[1] & 0xc0) == 0x80;
-}
-
 static void sort_local(struct flow_drop *drop, const struct prefix *local, size_t len)
 {
 	size_t kept = 0;
@@ -268,7 +261,7 @@ static void sort_local(struct flow_drop *drop, const struct prefix *local, size_
 		const struct prefix *prefix = &local[i];
 
 		if (prefix->addr.family != drop->family || addr_is_loopback(&prefix->addr) ||
-		    is_link_local(&prefix->addr))
+		    addr_is_link_local(&prefix->addr))
 			continue;
 		if (prefix->len < addr_size(drop->family) * 8)
 			drop->wide[drop->wide_len++] = *prefix;

@@ -104,15 +104,11 @@ static int bridge_ports(struct link_handle *handle, uint32_t bridge, struct erro
 /* Without those of link-local scope, which the kernel gives to what comes up. */
 static int bridge_addresses(struct link_handle *handle, uint32_t bridge, struct error *error)
 {
-	static const uint8_t link_local[2] = { 0xfe, 0x80 };
 	CLEANUP_VECTOR address_vector addresses = { 0 };
 	int count = 0, r = link_addresses(handle, bridge, false, &addresses, error);
 
-	for (size_t i = 0; i < addresses.len; i++) {
-		const struct addr *addr = &addresses.items[i].address.addr;
-
-		count += addr->family == AF_INET || memcmp(addr->bytes, link_local, 2) != 0;
-	}
+	for (size_t i = 0; i < addresses.len; i++)
+		count += !addr_is_link_local(&addresses.items[i].address.addr);
 	return r < 0 ? r : count;
 }
 

@@ -53,6 +53,12 @@ bool addr_is_unspecified(const struct addr *addr)
 	return addr_is_set(addr) && memcmp(addr->bytes, zero, addr_size(addr->family)) == 0;
 }
 
+bool addr_is_link_local(const struct addr *addr)
+{
+	return addr->family == AF_INET6 && addr->bytes[0] == 0xfe &&
+	       (addr->bytes[1] & 0xc0) == 0x80;
+}
+
 bool addr_is_loopback(const struct addr *addr)
 {
 	static const uint8_t loopback[16] = { [15] = 1 };

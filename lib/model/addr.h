@@ -36,6 +36,7 @@ bool addr_is_set(const struct addr *addr);                    /* family != 0 */
 bool addr_is_unspecified(const struct addr *addr);            /* 0.0.0.0 or :: */
 bool addr_is_loopback(const struct addr *addr);               /* 127.0.0.0/8 or ::1 */
 bool addr_is_multicast(const struct addr *addr);
+bool addr_is_link_local(const struct addr *addr); /* fe80::/10 */
 /* addr + offset; false when it leaves the address space. */
 bool addr_add(const struct addr *addr, uint64_t offset, struct addr *ret_addr);
 

@@ -17,7 +17,6 @@ void held_clear(held_vector *held)
 
 static int check_port(bn_ctx *ctx, const struct endpoint *endpoint, const struct port *port)
 {
-	static const struct prefix link_local = { { AF_INET6, { 0xfe, 0x80 } }, 10 };
 	const struct addr *host = &port->host_addr;
 	char text[PORT_TEXT_MAX];
 
@@ -38,7 +37,7 @@ static int check_port(bn_ctx *ctx, const struct endpoint *endpoint, const struct
 				 "port %s can't be published on ::1, from which the kernel does "
 				 "not forward; use 127.0.0.1",
 				 text);
-	if (prefix_contains(&link_local, host))
+	if (addr_is_link_local(host))
 		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 				 "port %s can't be published on a link-local address, which the "
 				 "kernel does not forward; use another IPv6 address of the host",
