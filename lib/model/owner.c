@@ -79,10 +79,11 @@ static bool is_about(const struct rule *rule, const struct network *network)
 		return strcmp(rule->in, network->bridge) == 0;
 	if (kind->out.is == DEVICE_BRIDGE)
 		return strcmp(rule->out, network->bridge) == 0;
-	if (kind->in.is == DEVICE_LOOPBACK && kind->source.is == ADDRESS_SUBNET)
-		return subnet && prefix_compare(&rule->source, &subnet->prefix) == 0;
-	if (kind->in.is == DEVICE_LOOPBACK && kind->destination.is == ADDRESS_SUBNET)
-		return subnet && prefix_compare(&rule->destination, &subnet->prefix) == 0;
+	if (kind->in.is == DEVICE_LOOPBACK)
+		return subnet &&
+		       prefix_compare(addr_is_set(&rule->source.addr) ? &rule->source :
+									&rule->destination,
+				      &subnet->prefix) == 0;
 	network_label(network->name, label);
 	return rule->network[0] && strcmp(rule->network, label) == 0;
 }

@@ -60,19 +60,26 @@ static bool device_fits(enum kind_device is, uint32_t traits, const char *name)
 	return false;
 }
 
-static bool address_fits(enum kind_address is, uint32_t traits, const struct prefix *prefix)
+static bool address_fits(const struct kind_address_match *match, int family, uint32_t traits,
+			 const struct prefix *prefix, bool negated)
 {
+	const struct prefix *fixed = kind_fixed(match, family);
 	bool set = addr_is_set(&prefix->addr);
 
-	switch (is) {
+	if (match->is == ADDRESS_FIXED && !fixed)
+		return !set && !negated;
+	if (negated != match->negated)
+		return false;
+	switch (match->is) {
 	case ADDRESS_ANY:
 		return !set;
+	case ADDRESS_FIXED:
+		return prefix_compare(fixed, prefix) == 0;
 	case ADDRESS_SUBNET:
 	case ADDRESS_ENDPOINT:
 		return set;
 	case ADDRESS_SUBNET_FOR_DEVICE:
 		return set || traits & PLAN_POSTROUTING_IN;
-	case ADDRESS_FIXED:
 	case ADDRESS_SUBNET_IF_ADOPTED:
 	case ADDRESS_HOST:
 		return true;
@@ -80,30 +87,16 @@ static bool address_fits(enum kind_address is, uint32_t traits, const struct pre
 	return false;
 }
 
-/* What all rules of that kind and family have in common. */
-static bool has_common(const struct rule *rule, const struct rule *common, const struct kind *kind)
-{
-	return rule->target == common->target && rule->match == common->match &&
-	       rule->in_not == common->in_not && rule->out_not == common->out_not &&
-	       rule->source_not == common->source_not &&
-	       rule->destination_not == common->destination_not &&
-	       rule->random_ports == common->random_ports &&
-	       (kind->source.is != ADDRESS_FIXED ||
-		prefix_compare(&rule->source, &common->source) == 0) &&
-	       (kind->destination.is != ADDRESS_FIXED ||
-		prefix_compare(&rule->destination, &common->destination) == 0);
-}
-
 bool rule_fits(const struct rule *rule, const struct kind *kind, uint32_t traits)
 {
-	struct rule common;
-
-	rule_init(&common, kind, rule->family);
-	return has_common(rule, &common, kind) && !rule->host_port == !kind->host_ports &&
+	return rule->target == kind->target && rule->match == kind->match &&
+	       rule->random_ports == kind->random_ports && rule->in_not == kind->in.negated &&
+	       rule->out_not == kind->out.negated && !rule->host_port == !kind->host_ports &&
 	       device_fits(kind->in.is, traits, rule->in) &&
 	       device_fits(kind->out.is, traits, rule->out) &&
-	       address_fits(kind->source.is, traits, &rule->source) &&
-	       address_fits(kind->destination.is, traits, &rule->destination);
+	       address_fits(&kind->source, rule->family, traits, &rule->source, rule->source_not) &&
+	       address_fits(&kind->destination, rule->family, traits, &rule->destination,
+			    rule->destination_not);
 }
 
 void rules_clear(rule_vector *rules)
