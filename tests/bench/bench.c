@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bench.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -71,6 +72,24 @@ void bench_check(bn_ctx *ctx, int r, const char *what)
 		return;
 	fprintf(stderr, "%s: %s (%s)\n", what, bn_error_message(ctx), strerror(-r));
 	exit(1);
+}
+
+void bench_fail(const char *what)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+void bench_enter(int namespace_)
+{
+	if (setns(namespace_, CLONE_NEWNET) < 0)
+		bench_fail("setns");
+}
+
+void bench_run(const char *command)
+{
+	if (system(command) != 0)
+		bench_fail(command);
 }
 
 void bench_network(bn_ctx *ctx)

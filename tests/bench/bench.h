@@ -16,6 +16,11 @@ void bench_leave(bn_ctx *ctx);
 /* Ends the program with the library's sentence when a call failed. */
 void bench_check(bn_ctx *ctx, int r, const char *what);
 
+/* Ends the program with what was tried, and why that failed. */
+void bench_fail(const char *what);
+void bench_enter(int namespace_);
+void bench_run(const char *command);
+
 /* A network with room for 65,000 endpoints. */
 void bench_network(bn_ctx *ctx);
 /* A fresh namespace, as a descriptor. */

@@ -46,24 +46,6 @@ static size_t hosts_len;
 static struct pollfd listeners[2 * HOSTS_MAX];
 static nfds_t listeners_len;
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void enter(int namespace_)
-{
-	if (setns(namespace_, CLONE_NEWNET) < 0)
-		fail("setns");
-}
-
-static void run(const char *command)
-{
-	if (system(command) != 0)
-		fail(command);
-}
-
 /* ---- Hosts ---- */
 
 static void add_listener(unsigned int port)
@@ -73,7 +55,7 @@ static void add_listener(unsigned int port)
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
 	    listen(fd, 1024) < 0)
-		fail("listener");
+		bench_fail("listener");
 	listeners[listeners_len++] = (struct pollfd){ .fd = fd, .events = POLLIN };
 }
 
@@ -86,10 +68,10 @@ static void add_client(struct host *host)
 		 "ip link add uplink type veth peer name client netns /proc/%d/fd/%d &&"
 		 "ip address add " HOST_ADDRESS "/24 dev uplink && ip link set uplink up",
 		 getpid(), host->client);
-	run(command);
-	enter(host->client);
-	run("ip address add " CLIENT_ADDRESS "/24 dev client && ip link set client up");
-	enter(host->namespace_);
+	bench_run(command);
+	bench_enter(host->client);
+	bench_run("ip address add " CLIENT_ADDRESS "/24 dev client && ip link set client up");
+	bench_enter(host->namespace_);
 }
 
 /* The caller is in the namespace of the host, which has a network by now. */
@@ -102,12 +84,12 @@ static void add_host(const char *name, bn_ctx *ctx, int sandbox)
 	host->sandbox = sandbox;
 	host->namespace_ = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (host->namespace_ < 0)
-		fail("namespace");
+		bench_fail("namespace");
 	add_client(host);
 	add_listener(SERVICE);
-	enter(sandbox);
+	bench_enter(sandbox);
 	add_listener(80);
-	enter(host->namespace_);
+	bench_enter(host->namespace_);
 }
 
 static void add_library(const char *backend)
@@ -137,7 +119,7 @@ static void add_linear(void)
 	int sandbox;
 
 	if (unshare(CLONE_NEWNET) < 0)
-		fail("unshare");
+		bench_fail("unshare");
 	if (floor_run_program(argv, chain) < 0) {
 		printf("%s is not there: no linear list\n", argv[0]);
 		return;
@@ -146,14 +128,14 @@ static void add_linear(void)
 	floor_check(floor_link_open(&links));
 	floor_check(floor_attach(&links, sandbox, 1));
 	floor_link_close(&links);
-	run("ip link set lo up && ip address add 10.250.255.254/16 dev floor0 &&"
-	    "echo 1 >/proc/sys/net/ipv4/ip_forward");
+	bench_run("ip link set lo up && ip address add 10.250.255.254/16 dev floor0 &&"
+		  "echo 1 >/proc/sys/net/ipv4/ip_forward");
 	add_host("linear list", NULL, sandbox);
 }
 
 static void publish(struct host *host, unsigned int from, unsigned int to)
 {
-	enter(host->namespace_);
+	bench_enter(host->namespace_);
 	if (host->ctx)
 		bench_publish(host->ctx, from, to - from);
 	else
@@ -196,7 +178,7 @@ static double connect_once(unsigned int port)
 	start = bench_now();
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
 		fprintf(stderr, "port %u: ", port);
-		fail("connect");
+		bench_fail("connect");
 	}
 	close(fd);
 	return bench_now() - start;
@@ -220,7 +202,7 @@ static void measure(struct host *host, unsigned int published)
 {
 	double start;
 
-	enter(host->client);
+	bench_enter(host->client);
 	for (int target = 0; target < TARGETS; target++) {
 		unsigned int port = target_port(target, published);
 
@@ -256,7 +238,7 @@ static void step(unsigned int from, unsigned int to)
 {
 	for (size_t i = 0; i < hosts_len; i++) {
 		publish(&hosts[i], from, to);
-		enter(hosts[i].client);
+		bench_enter(hosts[i].client);
 		for (int j = 0; j < WARM_UP; j++)
 			connect_once(target_port(j % TARGETS, to));
 		memset(hosts[i].elapsed, 0, sizeof(hosts[i].elapsed));
@@ -289,14 +271,14 @@ int main(void)
 	add_library("iptables-legacy");
 	add_linear();
 	if (pthread_create(&server, NULL, serve, NULL) != 0)
-		fail("thread");
+		bench_fail("thread");
 	print_heading();
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
 		step(published, steps[i]);
 		published = steps[i];
 	}
 	for (size_t i = 0; i < hosts_len; i++) {
-		enter(hosts[i].namespace_);
+		bench_enter(hosts[i].namespace_);
 		if (hosts[i].ctx)
 			bench_leave(hosts[i].ctx);
 	}

@@ -46,24 +46,6 @@ struct host {
 static struct host hosts[HOSTS_MAX];
 static size_t hosts_len;
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-static void enter(int namespace_)
-{
-	if (setns(namespace_, CLONE_NEWNET) < 0)
-		fail("setns");
-}
-
-static void run(const char *command)
-{
-	if (system(command) != 0)
-		fail(command);
-}
-
 /* ---- hosts ---- */
 
 /* A machine on a link of its own, NUMBER in its name and its addresses. */
@@ -76,14 +58,14 @@ static int add_machine(const struct host *host, int number)
 		 "ip link add up%d type veth peer name eth0 netns /proc/%d/fd/%d &&"
 		 "ip address add 192.0.%d.1/24 dev up%d && ip link set up%d up",
 		 number, getpid(), namespace_, number, number, number);
-	run(command);
-	enter(namespace_);
+	bench_run(command);
+	bench_enter(namespace_);
 	snprintf(command, sizeof(command),
 		 "ip address add 192.0.%d.2/24 dev eth0 && ip link set eth0 up &&"
 		 "ip route add default via 192.0.%d.1",
 		 number, number);
-	run(command);
-	enter(host->namespace_);
+	bench_run(command);
+	bench_enter(host->namespace_);
 	return namespace_;
 }
 
@@ -100,9 +82,9 @@ static void add_host(const char *backend)
 	host->name = backend;
 	host->namespace_ = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (host->namespace_ < 0)
-		fail("namespace");
-	run("echo 1 >/proc/sys/net/ipv4/ip_forward &&"
-	    "iptables-legacy -t mangle -A FORWARD -m conntrack --ctstate NEW -j ACCEPT");
+		bench_fail("namespace");
+	bench_run("echo 1 >/proc/sys/net/ipv4/ip_forward &&"
+		  "iptables-legacy -t mangle -A FORWARD -m conntrack --ctstate NEW -j ACCEPT");
 	host->client = add_machine(host, 2);
 	host->inner = add_machine(host, 3);
 	host->sandbox = bench_sandbox();
@@ -141,11 +123,11 @@ static int open_socket(int namespace_, const char *address, uint16_t port)
 	struct timeval patience = { .tv_sec = 2 };
 	int fd;
 
-	enter(namespace_);
+	bench_enter(namespace_);
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
-		fail("socket");
+		bench_fail("socket");
 	return fd;
 }
 
@@ -156,7 +138,7 @@ static void aim(int fd, const char *address, uint16_t port)
 				  .sin_addr.s_addr = inet_addr(address) };
 
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		fail("connect");
+		bench_fail("connect");
 }
 
 /* The far end answers to whoever has sent the first datagram. */
@@ -171,7 +153,7 @@ static void flow_begin(struct flow *flow, int near, int far)
 	if (send(near, &byte, 1, 0) < 0 ||
 	    recvfrom(far, &byte, 1, 0, (struct sockaddr *)&from, &len) < 0 ||
 	    connect(far, (struct sockaddr *)&from, len) < 0)
-		fail("first datagram");
+		bench_fail("first datagram");
 }
 
 static void flow_end(struct flow *flow)
@@ -189,7 +171,7 @@ static void trip(const struct flow *flow)
 
 	if (send(flow->near, &byte, 1, 0) < 0 || recv(flow->far, &byte, 1, 0) < 0 ||
 	    send(flow->far, &byte, 1, 0) < 0 || recv(flow->near, &byte, 1, 0) < 0)
-		fail("round trip");
+		bench_fail("round trip");
 }
 
 static void begin_others(struct host *host)
@@ -210,7 +192,7 @@ static void begin_endpoint(struct host *host)
 	unsigned int n = host->networks - 1;
 	int near, far;
 
-	enter(host->namespace_);
+	bench_enter(host->namespace_);
 	name_network(n, name);
 	snprintf(address, sizeof(address), "10.%u.%u.2", n / 256, n % 256);
 	bench_check(host->ctx, bn_endpoint_spec_new(name, "end", &spec), "spec");
@@ -237,7 +219,7 @@ static void end_endpoint(struct host *host)
 
 	flow_end(&host->flows[PUBLISHED]);
 	flow_end(&host->flows[OUTWARDS]);
-	enter(host->namespace_);
+	bench_enter(host->namespace_);
 	name_network(host->networks - 1, name);
 	bench_check(host->ctx, bn_endpoint_detach(host->ctx, name, "end", 0), "detach");
 }
@@ -280,7 +262,7 @@ static void report(unsigned int networks)
 
 static void begin_flows(struct host *host)
 {
-	enter(host->namespace_);
+	bench_enter(host->namespace_);
 	begin_others(host);
 	if (host->networks)
 		begin_endpoint(host);
@@ -294,7 +276,7 @@ static void begin_flows(struct host *host)
 static void step(unsigned int networks)
 {
 	for (size_t i = 0; i < hosts_len; i++) {
-		enter(hosts[i].namespace_);
+		bench_enter(hosts[i].namespace_);
 		while (hosts[i].networks < networks)
 			add_network(&hosts[i]);
 		begin_flows(&hosts[i]);
@@ -332,7 +314,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++)
 		step(steps[i]);
 	for (size_t i = 0; i < hosts_len; i++) {
-		enter(hosts[i].namespace_);
+		bench_enter(hosts[i].namespace_);
 		bench_leave(hosts[i].ctx);
 	}
 	return 0;
