@@ -356,6 +356,7 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	const struct rows rows = rows_view(&attach->network, &attach->endpoint, attach->ports.items,
 					   attach->ports.len);
+	CLEANUP_VECTOR prefix_vector local = { 0 };
 	int r;
 
 	r = ports_probe(ctx, &attach->endpoint, &attach->ports, attach->request->hold,
@@ -365,7 +366,7 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 	if (r >= 0)
 		r = FAULT("attach.rules");
 	if (r >= 0)
-		r = flows_drop_led_away(ctx, &rows);
+		r = flows_drop_led_away(ctx, &rows, &local);
 	if (r >= 0)
 		r = add_loopback_guards(ctx, &attach->network, &attach->rules);
 	/* the drops stand before there is an interface that they are about */
@@ -380,7 +381,7 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 	r = create_link(ctx, attach);
 	if (r >= 0)
 		r = FAULT("attach.flows");
-	return r < 0 ? r : flows_drop_past(ctx, &rows);
+	return r < 0 ? r : flows_drop_past(ctx, &rows, &local);
 }
 
 /* The first has gone out with the link. The endpoint stands: what time there is left is taken. */

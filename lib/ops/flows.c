@@ -76,28 +76,25 @@ static int drop_filtered(bn_ctx *ctx, const filter_vector *filters, const prefix
 }
 
 /* TCP ends by itself: the host, or whatever the flow went to, does not know of the connection. */
-static int drop_udp(bn_ctx *ctx, const struct rows *rows, enum flow_kind kind)
+int flows_drop_led_away(bn_ctx *ctx, const struct rows *rows, prefix_vector *ret_local)
 {
 	CLEANUP_VECTOR filter_vector filters = { 0 };
-	CLEANUP_VECTOR prefix_vector local = { 0 };
-	int r = add_ports(rows, kind, IPPROTO_UDP, &filters);
+	int r = add_ports(rows, FLOWS_LED_AWAY, IPPROTO_UDP, &filters);
 
 	if (r >= 0 && filters.len) {
-		r = link_local_prefixes(ctx->link, &local, &ctx->error);
+		r = link_local_prefixes(ctx->link, ret_local, &ctx->error);
 		if (r < 0)
 			return r;
 	}
-	return drop_filtered(ctx, &filters, &local, r);
+	return drop_filtered(ctx, &filters, ret_local, r);
 }
 
-int flows_drop_led_away(bn_ctx *ctx, const struct rows *rows)
+int flows_drop_past(bn_ctx *ctx, const struct rows *rows, const prefix_vector *local)
 {
-	return drop_udp(ctx, rows, FLOWS_LED_AWAY);
-}
+	CLEANUP_VECTOR filter_vector filters = { 0 };
+	int r = add_ports(rows, FLOWS_PAST_MAPPING, IPPROTO_UDP, &filters);
 
-int flows_drop_past(bn_ctx *ctx, const struct rows *rows)
-{
-	return drop_udp(ctx, rows, FLOWS_PAST_MAPPING);
+	return drop_filtered(ctx, &filters, local, r);
 }
 
 int flows_drop_ports(bn_ctx *ctx, const struct rows *rows)

@@ -5,10 +5,11 @@
 
 #include "ops/context.h"
 
-/* Of the UDP ports among the rows, in two steps: before their rules are there, and after. What goes
- * to their endpoints then stays. */
-int flows_drop_led_away(bn_ctx *ctx, const struct rows *rows);
-int flows_drop_past(bn_ctx *ctx, const struct rows *rows);
+/* Of the UDP ports among the rows, in two steps: before their rules are there, and after. What
+ * goes to their endpoints then stays. local: what the host has for its own, which the first
+ * finds out. */
+int flows_drop_led_away(bn_ctx *ctx, const struct rows *rows, prefix_vector *ret_local);
+int flows_drop_past(bn_ctx *ctx, const struct rows *rows, const prefix_vector *local);
 
 /* Of ports whose rules are gone. */
 int flows_drop_ports(bn_ctx *ctx, const struct rows *rows);

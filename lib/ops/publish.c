@@ -111,6 +111,7 @@ static int add_rules(bn_ctx *ctx, const struct rows *rows, enum rules_part part)
  * made. */
 static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, held_vector *held)
 {
+	CLEANUP_VECTOR prefix_vector local = { 0 };
 	const struct rows *rows = &publish->rows;
 	int r;
 
@@ -120,13 +121,13 @@ static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, hel
 	if (r >= 0)
 		r = add_rules(ctx, rows, RULES_OTHERS);
 	if (r >= 0)
-		r = flows_drop_led_away(ctx, rows);
+		r = flows_drop_led_away(ctx, rows, &local);
 	if (r >= 0)
 		r = add_rules(ctx, rows, RULES_LETTING_IN);
 	if (r >= 0)
 		r = FAULT("publish.flows");
 	if (r >= 0)
-		r = flows_drop_past(ctx, rows);
+		r = flows_drop_past(ctx, rows, &local);
 	return r < 0 ? r : operation_settle(ctx, &publish->operation);
 }
 
