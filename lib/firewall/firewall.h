@@ -48,9 +48,10 @@ struct firewall_backend {
 	/* 1 if rules of ours are in the kernel, 0 if not, negative on error. */
 	int (*present)(struct firewall *firewall, struct error *error);
 
-	/* -EEXIST with BN_REASON_PORT_IN_USE when a host port leads elsewhere in the kernel itself
-	 * (the sentence names the port), FIREWALL_BASE_MISSING (no sentence), -ENOENT a rule to
-	 * remove is missing, -ETIMEDOUT, OUTCOME_UNKNOWN. */
+	/* -EEXIST with BN_REASON_PORT_IN_USE when a host port leads elsewhere in the kernel itself,
+	 * or BN_REASON_SUBNET_OVERLAP (the sentence names the port or subnet),
+	 * FIREWALL_BASE_MISSING (no sentence), -ENOENT a rule to remove is missing, -ETIMEDOUT,
+	 * OUTCOME_UNKNOWN. */
 	int (*apply)(struct firewall *firewall, const struct firewall_change *change,
 		     struct error *error);
 

@@ -64,7 +64,7 @@ int base_put_state(bn_ctx *ctx, struct firewall *firewall)
 	change.add = rules.items;
 	change.add_len = rules.len;
 	r = firewall->backend->apply(firewall, &change, &ctx->error);
-	return r == -EEXIST && ctx->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
+	return rules_result(ctx, r);
 }
 
 int base_take_rules(bn_ctx *ctx, struct firewall *firewall, const rule_vector *rules)

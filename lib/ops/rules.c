@@ -29,6 +29,14 @@ void rules_keep(rule_vector *rules, enum rules_part part)
 	rules->len = kept;
 }
 
+int rules_result(const bn_ctx *ctx, int r)
+{
+	bool taken = ctx->error.reason == BN_REASON_PORT_IN_USE ||
+		     ctx->error.reason == BN_REASON_SUBNET_OVERLAP;
+
+	return r == -EEXIST && taken ? -EADDRINUSE : r;
+}
+
 static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
 		       uint32_t flags)
 {
@@ -43,8 +51,7 @@ static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *r
 
 	if (r >= 0 || r == OUTCOME_UNKNOWN)
 		ctx->changed = true;
-	/* a port that only the kernel knows is taken, by another state directory */
-	return r == -EEXIST && ctx->error.reason == BN_REASON_PORT_IN_USE ? -EADDRINUSE : r;
+	return rules_result(ctx, r);
 }
 
 static int compare_rules(const void *a, const void *b)

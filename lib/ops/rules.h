@@ -23,6 +23,10 @@ int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules)
  * back. */
 int rules_remove(bn_ctx *ctx, const rule_vector *rules);
 
+/* Of a backend's apply(): a port or a subnet that only the kernel knows is taken, by another state
+ * directory. */
+int rules_result(const bn_ctx *ctx, int r);
+
 /* What lets in to an endpoint comes last and goes first. */
 enum rules_part { RULES_LETTING_IN, RULES_OTHERS };
 void rules_keep(rule_vector *rules, enum rules_part part);

@@ -101,6 +101,32 @@ static void test_read_back(void **state)
 	rules_clear(&rules);
 }
 
+/* Of another state directory: the same, one that begins elsewhere, one that holds it. */
+static void test_subnets_overlap(void **state)
+{
+	static const char *const subnets[] = { "172.30.0.0/16", "172.30.5.0/24", "172.16.0.0/12" };
+	rule_vector rules = { 0 };
+
+	(void)state;
+	plan_pair("blue", "nf-blue", "172.30.0.0/16", NULL, &rules);
+	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
+	for (size_t i = 0; i < sizeof(subnets) / sizeof(*subnets); i++) {
+		rule_vector pair = { 0 }, rivals = { 0 };
+
+		plan_pair("rival", "nf-rival", subnets[i], NULL, &pair);
+		for (size_t j = 0; j < pair.len; j++)
+			if (!pair.items[j].endpoint[0])
+				*vector_push(&rivals) = pair.items[j];
+		rules_clear(&pair);
+		assert_int_equal(apply(&rivals, NULL, 0), -EEXIST);
+		assert_int_equal(error.reason, BN_REASON_SUBNET_OVERLAP);
+		assert_non_null(strstr(error.message, subnets[i]));
+		rules_clear(&rivals);
+	}
+	assert_kernel_holds(&rules, NULL);
+	rules_clear(&rules);
+}
+
 /* nft(8) puts an end into each set of ranges, where there is none of ours. */
 static void test_nothing_is_left_after_a_reload(void **state)
 {
@@ -606,6 +632,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIREWALL_TEST(test_read_back),
+		FIREWALL_TEST(test_subnets_overlap),
 		FIREWALL_TEST(test_nothing_is_left_after_a_reload),
 		FIREWALL_TEST(test_nft_reads_what_it_writes),
 		FIREWALL_TEST(test_list_of_some),

@@ -42,6 +42,22 @@ static void test_nft_lines_are_in_the_order_of_their_kinds(void **state)
 #endif
 }
 
+/* nftables has one rule at the head of the chain that lets pass what comes by lo, and says so in no
+ * other. */
+static void test_only_raw_rules_know_lo(void **state)
+{
+	(void)state;
+	for (enum rule_kind kind = 0; kind < RULE_FOREIGN; kind++) {
+		const struct kind *row = kind_of(kind);
+
+		assert_true(row->out.is != DEVICE_LOOPBACK);
+		if (row->in.is != DEVICE_LOOPBACK)
+			continue;
+		assert_true(row->in.negated);
+		assert_int_equal(row->chain, CHAIN_RAW_PREROUTING);
+	}
+}
+
 /* The longest names and addresses there are fit, to the last full stop, and no blank stays. */
 static void test_purposes_are_whole(void **state)
 {
@@ -219,6 +235,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows_are_in_the_order_of_their_kinds),
 		cmocka_unit_test(test_nft_lines_are_in_the_order_of_their_kinds),
+		cmocka_unit_test(test_only_raw_rules_know_lo),
 		cmocka_unit_test(test_purposes_are_whole),
 		cmocka_unit_test(test_purpose_of_foreign_rules),
 		cmocka_unit_test(test_sources_and_negations),

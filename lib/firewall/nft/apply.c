@@ -3,11 +3,7 @@
 #include "firewall/nft/nft.h"
 #include "model/port.h"
 
-/* An attribute holds 64 KiB at most; a message ends before that. */
-#define ELEMENTS_LIMIT 60000
-#define ELEMENT_ROOM 320
-/* Requests sent at once: their answers, a page or two each, must fit the socket's queue. */
-#define LOOKUPS 32
+#define REFUSED_MAX 4
 
 struct change {
 	struct nft *nft;
@@ -15,182 +11,12 @@ struct change {
 	nft_element_vector add, remove;
 	uint32_t base_end, remove_end; /* the last sequence numbers of the batch's parts */
 	bool empty;
-	bool look;    /* at what stands where elements are to be added */
+	bool look;            /* at what stands where elements are to be added */
+	unsigned int refused; /* with nothing in the way: it has come meanwhile, or overlaps */
 	bool differs; /* found: another one is there, or the same key is to be added twice */
 };
 
-/* ---- writing ---- */
-
-struct element_writer {
-	struct nft *nft;
-	uint16_t type, flags;
-	bool values; /* write values and comments too */
-	int set;     /* of the open message, -1 for none */
-	size_t nest; /* where its list of elements starts */
-};
-
-static int element_writer_open(struct element_writer *writer, size_t set)
-{
-	struct nlmsghdr *message;
-	struct nlattr *nest;
-
-	message = nft_object_message(writer->nft, writer->type, writer->flags,
-				     NFTA_SET_ELEM_LIST_TABLE, ELEMENT_ROOM);
-	if (!message)
-		return -ENOMEM;
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, nft_fixed_at(set)->set);
-	nest = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
-	writer->nest = (size_t)((char *)nest - (char *)message);
-	writer->set = (int)set;
-	return 0;
-}
-
-_Static_assert(2 * KEY_MAX + VALUE_MAX + sizeof(struct nft_comment) + 8 * sizeof(struct nlattr) <=
-		       ELEMENT_ROOM,
-	       "an element does not fit its room");
-
-static void put_data(struct nlmsghdr *message, uint16_t type, const uint8_t *data, size_t len)
-{
-	struct nlattr *nest = mnl_attr_nest_start(message, type);
-
-	mnl_attr_put(message, NFTA_DATA_VALUE, len, data);
-	mnl_attr_nest_end(message, nest);
-}
-
-static int element_writer_put(struct element_writer *writer, const struct nft_element *element)
-{
-	const struct nft_fixed *fixed = nft_fixed_at(element->set);
-	uint8_t key_end[KEY_MAX];
-	struct nft_comment comment;
-	struct nlmsghdr *message;
-	struct nlattr *item;
-	int r = 0;
-
-	if (writer->set != element->set)
-		r = element_writer_open(writer, element->set);
-	message = r < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
-	if (message && message->nlmsg_len > ELEMENTS_LIMIT) {
-		r = element_writer_open(writer, element->set);
-		message = r < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
-	}
-	if (!message)
-		return -ENOMEM;
-	item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
-	put_data(message, NFTA_SET_ELEM_KEY, element->key, nft_fields_size(fixed->key));
-	if (element->end)
-		mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
-	if (nft_fixed_ranges(fixed) == RANGES_CONCATENATED) {
-		nft_element_key_end(element, key_end);
-		put_data(message, NFTA_SET_ELEM_KEY_END, key_end, nft_fields_size(fixed->key));
-	}
-	if (writer->values && fixed->value[0])
-		put_data(message, NFTA_SET_ELEM_DATA, element->value,
-			 nft_fields_size(fixed->value));
-	if (writer->values && !element->end) {
-		nft_comment_owner(element->rule, &comment);
-		if (comment.len)
-			mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, comment.len, comment.data);
-	}
-	mnl_attr_nest_end(message, item);
-	mnl_attr_nest_end(message, (struct nlattr *)((char *)message + writer->nest));
-	return 0;
-}
-
-/* ---- looking up what is there ---- */
-
-struct lookup {
-	struct nft_element *elements[LOOKUPS];
-	size_t len;
-	uint32_t first; /* sequence number of the first request */
-	size_t index;   /* of the request that is being answered */
-	bool seen[LOOKUPS];
-	nft_found_fn found;
-	void *data;
-};
-
-static int lookup_element(const struct nft_element_view *view, void *data)
-{
-	struct lookup *lookup = data;
-
-	/* for the first key of a range that is not there, the end of the one before it */
-	if (view->end)
-		return 0;
-	lookup->seen[lookup->index] = true;
-	lookup->found(lookup->elements[lookup->index], view, lookup->data);
-	return 0;
-}
-
-static int lookup_message(const struct nlmsghdr *message, void *data)
-{
-	struct lookup *lookup = data;
-
-	lookup->index = message->nlmsg_seq - lookup->first;
-	if (lookup->index >= lookup->len)
-		return 0;
-	return nft_message_elements(message, lookup_element, lookup);
-}
-
-static int lookup_some(struct nft *nft, struct lookup *lookup, struct nft_reply *reply)
-{
-	int r;
-
-	memset(lookup->seen, 0, sizeof(lookup->seen));
-	lookup->first = nft->sequence + 1;
-	nft_requests_begin(nft);
-	for (size_t i = 0; i < lookup->len; i++) {
-		/* One element a request: the first that is missing ends a request. */
-		struct element_writer writer = { .nft = nft,
-						 .type = NFT_MSG_GETSETELEM,
-						 .set = -1 };
-
-		r = element_writer_put(&writer, lookup->elements[i]);
-		if (r < 0)
-			return r;
-	}
-	r = nft_batch_send(nft, lookup_message, lookup, reply);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	for (size_t i = 0; i < lookup->len; i++) {
-		if (!lookup->seen[i])
-			lookup->found(lookup->elements[i], NULL, lookup->data);
-	}
-	return 0;
-}
-
-/* Where a range ends can't be asked for: with another that begins there the kernel misses it. What
- * is true of its first key, just before it in the order of keys, is true of it. */
-static void ends_follow(nft_element_vector *elements)
-{
-	for (size_t i = 1; i < elements->len; i++) {
-		struct nft_element *end = &elements->items[i];
-		const struct nft_element *start = end - 1;
-
-		if (!end->end)
-			continue;
-		while (start > elements->items && start->rule != end->rule)
-			start--;
-		end->skip = start->skip;
-		end->replace = start->replace;
-	}
-}
-
-int nft_elements_look_up(struct nft *nft, nft_element_vector *elements, nft_found_fn found,
-			 void *data, struct nft_reply *reply)
-{
-	struct lookup lookup = { .found = found, .data = data };
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < elements->len; i++) {
-		if (!elements->items[i].end)
-			lookup.elements[lookup.len++] = &elements->items[i];
-		if (lookup.len == LOOKUPS || (i + 1 == elements->len && lookup.len)) {
-			r = lookup_some(nft, &lookup, reply);
-			lookup.len = 0;
-		}
-	}
-	ends_follow(elements);
-	return r;
-}
+/* ---- what stands already ---- */
 
 static void found_to_remove(struct nft_element *element, const struct nft_element_view *view,
 			    void *data)
@@ -262,29 +88,29 @@ static int write_base(struct change *change, struct nft_reply *reply)
 
 static int write_elements(struct change *change)
 {
-	struct element_writer delete = { .nft = change->nft,
-					 .type = NFT_MSG_DELSETELEM,
-					 .set = -1 };
-	struct element_writer add = { .nft = change->nft,
-				      .type = NFT_MSG_NEWSETELEM,
-				      .set = -1,
-				      .flags = NLM_F_CREATE | NLM_F_EXCL,
-				      .values = true };
+	struct nft_element_writer delete = { .nft = change->nft,
+					     .type = NFT_MSG_DELSETELEM,
+					     .set = -1 };
+	struct nft_element_writer add = { .nft = change->nft,
+					  .type = NFT_MSG_NEWSETELEM,
+					  .set = -1,
+					  .flags = NLM_F_CREATE | NLM_F_EXCL,
+					  .values = true };
 	int r = 0;
 
 	change->base_end = change->nft->sequence;
 	for (size_t i = 0; r == 0 && i < change->remove.len; i++) {
 		if (!change->remove.items[i].skip)
-			r = element_writer_put(&delete, &change->remove.items[i]);
+			r = nft_element_write(&delete, &change->remove.items[i]);
 	}
 	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
 		if (change->add.items[i].replace)
-			r = element_writer_put(&delete, &change->add.items[i]);
+			r = nft_element_write(&delete, &change->add.items[i]);
 	}
 	change->remove_end = change->nft->sequence;
 	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
 		if (!change->add.items[i].skip)
-			r = element_writer_put(&add, &change->add.items[i]);
+			r = nft_element_write(&add, &change->add.items[i]);
 		if (r == 0)
 			r = deadline_check(change->nft->base.deadline);
 	}
@@ -295,10 +121,10 @@ static int write_elements(struct change *change)
 
 /* Mostly nothing of what is added is there, so that is found out by trying. What is there and equal
  * needs no adding; the kernel judges what differs once more. */
-static int exists_already(struct change *change, int r)
+static int exists_already(struct change *change)
 {
-	/* ranges that overlap need not begin at the same key */
-	if (change->look && (change->differs || r == -ENOTEMPTY))
+	/* what overlaps a range can't be found by its first key */
+	if (change->look && (change->differs || ++change->refused == REFUSED_MAX))
 		return -EEXIST;
 	change->look = true;
 	return -ERESTART;
@@ -322,7 +148,7 @@ static int change_try(struct change *change, struct nft_reply *reply)
 	if (r == -ENOENT && reply->sequence > change->remove_end)
 		return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
 	if (r == -EEXIST || r == -ENOTEMPTY)
-		return exists_already(change, r);
+		return exists_already(change);
 	if (r == -ENOENT && change->flags & (FIREWALL_MISSING_OK | FIREWALL_REPLACE))
 		return -ERESTART;
 	return r;
@@ -373,7 +199,7 @@ static int look_for_set(struct change *change, size_t set)
 	struct nlmsghdr *message;
 
 	nft_requests_begin(change->nft);
-	message = nft_object_message(change->nft, NFT_MSG_GETSET, 0, NFTA_SET_TABLE, ELEMENT_ROOM);
+	message = nft_object_message(change->nft, NFT_MSG_GETSET, 0, NFTA_SET_TABLE, 256);
 	if (!message)
 		return -ENOMEM;
 	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(set)->set);
@@ -483,26 +309,51 @@ static void describe_rule(const struct rule *rule, char text[static DESCRIPTION_
 			 protocol_name(rule->protocol));
 }
 
+static int reason_of(const struct rule *rule)
+{
+	if (rule->kind == RULE_SUBNET_SOURCE_DROP)
+		return BN_REASON_SUBNET_OVERLAP;
+	return rule->host_port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL;
+}
+
+/* A range may lie in that of another without a key of it that could be asked for. */
+static int not_found_error(const struct change *change, struct error *error)
+{
+	char prefix[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; i < change->add.len; i++) {
+		const struct rule *rule = change->add.items[i].rule;
+
+		if (rule->kind == RULE_SUBNET_SOURCE_DROP)
+			return error_set(
+				error, -EEXIST, BN_REASON_SUBNET_OVERLAP,
+				"subnet %s overlaps one in the nftables table inet " NFT_TABLE
+				", of another state directory; choose another",
+				prefix_format(&rule->source, prefix));
+	}
+	return error_set(error, -EEXIST, BN_REASON_KERNEL,
+			 "a rule to add is in the kernel already; try again");
+}
+
 static int element_exists_error(struct change *change, struct error *error)
 {
 	struct refused_element refused = { .change = change };
 	struct nft_reply reply = { 0 };
 	char text[DESCRIPTION_MAX];
-	bool port;
+	int reason;
 
 	if (nft_elements_look_up(change->nft, &change->add, found_in_the_way, &refused, &reply) <
 		    0 ||
 	    !refused.element)
-		return error_set(error, -EEXIST, BN_REASON_KERNEL,
-				 "a rule to add is in the kernel already; try again");
+		return not_found_error(change, error);
 	describe_rule(refused.element->rule, text);
-	port = refused.element->rule->host_port != 0;
+	reason = reason_of(refused.element->rule);
 	if (!refused.holder.network[0])
-		return error_set(error, -EEXIST, port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL,
+		return error_set(error, -EEXIST, reason,
 				 "%s is in the nftables table inet " NFT_TABLE " already; "
 				 "remove it there or choose another",
 				 text);
-	return error_set(error, -EEXIST, port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL,
+	return error_set(error, -EEXIST, reason,
 			 "%s belongs to %s%s%snetwork '%s' already; remove it there or choose "
 			 "another",
 			 text, refused.holder.endpoint[0] ? "endpoint '" : "",

@@ -119,21 +119,14 @@ static void match_prefix(struct builder *builder, const struct prefix *prefix, b
 	compare(builder, negated ? NFT_CMP_NEQ : NFT_CMP_EQ, prefix->addr.bytes, len);
 }
 
-static void match_device(struct builder *builder, uint32_t key, const char *name, bool negated)
+/* Of a device its name, or the name of its kind. */
+static void match_device(struct builder *builder, uint32_t key, const char *name)
 {
 	char data[IFNAMSIZ] = "";
 
 	string_copy(data, sizeof(data), name);
 	load_meta(builder, key, NFT_REG_1);
-	compare(builder, negated ? NFT_CMP_NEQ : NFT_CMP_EQ, data, sizeof(data));
-}
-
-static void match_bridge(struct builder *builder, uint32_t key)
-{
-	static const char bridge[IFNAMSIZ] = "bridge";
-
-	load_meta(builder, key, NFT_REG_1);
-	compare(builder, NFT_CMP_EQ, bridge, sizeof(bridge));
+	compare(builder, NFT_CMP_EQ, data, sizeof(data));
 }
 
 static void match_local_destination(struct builder *builder)
@@ -254,9 +247,9 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 
 	/* What comes by lo has passed: NFT_PART_PASS. */
 	if (kind->match & RULE_FROM_BRIDGE)
-		match_bridge(builder, NFT_META_IIFKIND);
+		match_device(builder, NFT_META_IIFKIND, "bridge");
 	if (kind->match & RULE_TO_BRIDGE)
-		match_bridge(builder, NFT_META_OIFKIND);
+		match_device(builder, NFT_META_OIFKIND, "bridge");
 	if (kind->match & RULE_STATE_ESTABLISHED)
 		match_conntrack(builder, NFT_CT_STATE,
 				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
@@ -325,7 +318,7 @@ static void add_expressions(struct builder *builder, size_t id)
 	int family = nft_fixed_family(id);
 
 	if (fixed->part == NFT_PART_PASS) {
-		match_device(builder, NFT_META_IIFNAME, LOOPBACK_DEVICE, false);
+		match_device(builder, NFT_META_IIFNAME, LOOPBACK_DEVICE);
 		verdict(builder, NFT_RETURN, NULL);
 		return;
 	}
@@ -334,8 +327,10 @@ static void add_expressions(struct builder *builder, size_t id)
 	if (fixed->set && !looks_at_header(fixed))
 		match_family(builder);
 	if (fixed->bridges)
-		match_bridge(builder, memchr(fixed->key, FIELD_IN, FIELDS_MAX) ? NFT_META_IIFKIND :
-										 NFT_META_OIFKIND);
+		match_device(builder,
+			     memchr(fixed->key, FIELD_IN, FIELDS_MAX) ? NFT_META_IIFKIND :
+									NFT_META_OIFKIND,
+			     "bridge");
 	add_matches(builder, kind, family);
 	if (fixed->within)
 		match_prefix(builder, fixed->within, false, false);

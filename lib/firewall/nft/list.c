@@ -294,8 +294,8 @@ static void found_asked(struct nft_element *element, const struct nft_element_vi
 		return;
 	asked->rules.items[i].packets += view->packets;
 	asked->rules.items[i].bytes += view->bytes;
-	/* a part alone is no rule, nor is the end of a range */
-	asked->found[i] |= !nft_fixed_at(element->set)->part && !element->end;
+	/* a part alone is no rule */
+	asked->found[i] |= !nft_fixed_at(element->set)->part;
 }
 
 static int look_up(struct nft *nft, const struct nft_base_state *state, struct asked *asked,

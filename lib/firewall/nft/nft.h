@@ -259,7 +259,21 @@ int nft_apply(struct firewall *firewall, const struct firewall_change *change, s
 int nft_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
 	     struct error *error);
 
-/* What the kernel has for an element's key, NULL if nothing; called for each in order. */
+/* ---- lookup.c: elements and the kernel ---- */
+
+/* Neighbours of one set share a message. */
+struct nft_element_writer {
+	struct nft *nft;
+	uint16_t type, flags;
+	bool values; /* write values and comments too */
+	int set;     /* of the open message, -1 for none */
+	size_t nest; /* where its list of elements starts */
+};
+/* 0, -ENOMEM */
+int nft_element_write(struct nft_element_writer *writer, const struct nft_element *element);
+
+/* What the kernel has for an element's key, NULL if nothing; called for each in order, but for the
+ * ends of ranges. */
 typedef void (*nft_found_fn)(struct nft_element *element, const struct nft_element_view *view,
 			     void *data);
 int nft_elements_look_up(struct nft *nft, nft_element_vector *elements, nft_found_fn found,

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Elements as messages, and looking up which the kernel has. */
+#include <arpa/inet.h>
+
+#include "firewall/nft/nft.h"
+
+/* An attribute holds 64 KiB at most; a message ends before that. */
+#define ELEMENTS_LIMIT 60000
+#define ELEMENT_ROOM 320
+/* Requests sent at once: their answers, a page or two each, must fit the socket's queue. */
+#define LOOKUPS 32
+
+static int writer_open(struct nft_element_writer *writer, size_t set)
+{
+	struct nlmsghdr *message;
+	struct nlattr *nest;
+
+	message = nft_object_message(writer->nft, writer->type, writer->flags,
+				     NFTA_SET_ELEM_LIST_TABLE, ELEMENT_ROOM);
+	if (!message)
+		return -ENOMEM;
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, nft_fixed_at(set)->set);
+	nest = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+	writer->nest = (size_t)((char *)nest - (char *)message);
+	writer->set = (int)set;
+	return 0;
+}
+
+_Static_assert(2 * KEY_MAX + VALUE_MAX + sizeof(struct nft_comment) + 8 * sizeof(struct nlattr) <=
+		       ELEMENT_ROOM,
+	       "an element does not fit its room");
+
+static void put_data(struct nlmsghdr *message, uint16_t type, const uint8_t *data, size_t len)
+{
+	struct nlattr *nest = mnl_attr_nest_start(message, type);
+
+	mnl_attr_put(message, NFTA_DATA_VALUE, len, data);
+	mnl_attr_nest_end(message, nest);
+}
+
+int nft_element_write(struct nft_element_writer *writer, const struct nft_element *element)
+{
+	const struct nft_fixed *fixed = nft_fixed_at(element->set);
+	uint8_t key_end[KEY_MAX];
+	struct nft_comment comment;
+	struct nlmsghdr *message;
+	struct nlattr *item;
+	int r = 0;
+
+	if (writer->set != element->set)
+		r = writer_open(writer, element->set);
+	message = r < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
+	if (message && message->nlmsg_len > ELEMENTS_LIMIT) {
+		r = writer_open(writer, element->set);
+		message = r < 0 ? NULL : nft_batch_room(writer->nft, ELEMENT_ROOM);
+	}
+	if (!message)
+		return -ENOMEM;
+	item = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+	put_data(message, NFTA_SET_ELEM_KEY, element->key, nft_fields_size(fixed->key));
+	if (element->end)
+		mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
+	if (nft_fixed_ranges(fixed) == RANGES_CONCATENATED) {
+		nft_element_key_end(element, key_end);
+		put_data(message, NFTA_SET_ELEM_KEY_END, key_end, nft_fields_size(fixed->key));
+	}
+	if (writer->values && fixed->value[0])
+		put_data(message, NFTA_SET_ELEM_DATA, element->value,
+			 nft_fields_size(fixed->value));
+	if (writer->values && !element->end) {
+		nft_comment_owner(element->rule, &comment);
+		if (comment.len)
+			mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, comment.len, comment.data);
+	}
+	mnl_attr_nest_end(message, item);
+	mnl_attr_nest_end(message, (struct nlattr *)((char *)message + writer->nest));
+	return 0;
+}
+
+/* ---- looking up what is there ---- */
+
+struct lookup {
+	struct nft_element *elements[LOOKUPS];
+	size_t len;
+	uint32_t first; /* sequence number of the first request */
+	size_t index;   /* of the request that is being answered */
+	bool seen[LOOKUPS];
+	nft_found_fn found;
+	void *data;
+};
+
+static int lookup_element(const struct nft_element_view *view, void *data)
+{
+	struct lookup *lookup = data;
+
+	/* for the first key of a range that is not there, the end of the one before it */
+	if (view->end)
+		return 0;
+	lookup->seen[lookup->index] = true;
+	lookup->found(lookup->elements[lookup->index], view, lookup->data);
+	return 0;
+}
+
+static int lookup_message(const struct nlmsghdr *message, void *data)
+{
+	struct lookup *lookup = data;
+
+	lookup->index = message->nlmsg_seq - lookup->first;
+	if (lookup->index >= lookup->len)
+		return 0;
+	return nft_message_elements(message, lookup_element, lookup);
+}
+
+static int lookup_some(struct nft *nft, struct lookup *lookup, struct nft_reply *reply)
+{
+	int r;
+
+	memset(lookup->seen, 0, sizeof(lookup->seen));
+	lookup->first = nft->sequence + 1;
+	nft_requests_begin(nft);
+	for (size_t i = 0; i < lookup->len; i++) {
+		/* One element a request: the first that is missing ends a request. */
+		struct nft_element_writer writer = { .nft = nft,
+						     .type = NFT_MSG_GETSETELEM,
+						     .set = -1 };
+
+		r = nft_element_write(&writer, lookup->elements[i]);
+		if (r < 0)
+			return r;
+	}
+	r = nft_batch_send(nft, lookup_message, lookup, reply);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	for (size_t i = 0; i < lookup->len; i++) {
+		if (!lookup->seen[i])
+			lookup->found(lookup->elements[i], NULL, lookup->data);
+	}
+	return 0;
+}
+
+/* Where a range ends can't be asked for: with another that begins there the kernel misses it. What
+ * is true of its first key, just before it in the order of keys, is true of it. */
+static void ends_follow(nft_element_vector *elements)
+{
+	for (size_t i = 1; i < elements->len; i++) {
+		struct nft_element *end = &elements->items[i];
+		const struct nft_element *start = end - 1;
+
+		if (!end->end)
+			continue;
+		while (start > elements->items && start->rule != end->rule)
+			start--;
+		end->skip = start->skip;
+		end->replace = start->replace;
+	}
+}
+
+int nft_elements_look_up(struct nft *nft, nft_element_vector *elements, nft_found_fn found,
+			 void *data, struct nft_reply *reply)
+{
+	struct lookup lookup = { .found = found, .data = data };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < elements->len; i++) {
+		if (!elements->items[i].end)
+			lookup.elements[lookup.len++] = &elements->items[i];
+		if (lookup.len == LOOKUPS || (i + 1 == elements->len && lookup.len)) {
+			r = lookup_some(nft, &lookup, reply);
+			lookup.len = 0;
+		}
+	}
+	ends_follow(elements);
+	return r;
+}
