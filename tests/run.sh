@@ -96,7 +96,7 @@ lines()
 # group NAME FILE [WRAPPER...]: run a program or script of tests/ that reports cases, and count them.
 group()
 {
-	local name=$1 file=$2 log status=0 line before=$failed reported=0
+	local name=$1 file=$2 log status=0 line before=$failed reported=0 begun=$SECONDS
 	wanted "$name" "$file" || return 0
 	shift 2
 	log=$work/${name//\//-}.log
@@ -126,6 +126,7 @@ group()
 		echo "not ok $name: reports no case"
 	fi
 	[ "$failed" -eq "$before" ] || grep -v "^ok " "$log" | sed "s/^/    | /"
+	[ $((SECONDS - begun)) -lt 20 ] || echo "# $name took $((SECONDS - begun)) s"
 }
 
 # The test programs of a folder, and its tests in Python.
@@ -235,27 +236,42 @@ kernel_groups()
 	done
 }
 
-# They wait for the kernel more than they compute, so those of the two builds run side by side; what
-# the second says is held back, and counted, when both are done.
+# ---- Those who use the library, and build it ----
+
+others()
+{
+	group kernel-valgrind kernel/valgrind.sh "$private"
+	group fuzz fuzz/run.sh
+	group bindings bindings/test_ctypes.py "$private"
+	group pkg-config bindings/pkg-config.sh "$private"
+	group build-options abi/check-options.sh
+}
+
+# beside NAME COMMAND...: what it says is held back until collect NAME, which counts it.
+beside()
+{
+	(trap - EXIT; "${@:2}") >"$work/$1" 2>&1 &
+}
+
+collect()
+{
+	cat "$work/$1"
+	passed=$((passed + $(grep -c '^ok ' "$work/$1")))
+	failed=$((failed + $(grep -c '^not ok ' "$work/$1")))
+	skipped=$((skipped + $(grep -c '^skipped ' "$work/$1")))
+}
+
+# The kernel's tests wait more than they compute, so those of the two builds run side by side, and
+# beside them what mostly computes.
 limit=900
-(trap - EXIT; kernel_groups kernel-sanitized "$devel") >"$work/sanitized" 2>&1 &
+beside sanitized kernel_groups kernel-sanitized "$devel"
+beside others others
 kernel_groups kernel "$build"
-wait $!
+wait
 limit=
-cat "$work/sanitized"
-passed=$((passed + $(grep -c '^ok ' "$work/sanitized")))
-failed=$((failed + $(grep -c '^not ok ' "$work/sanitized")))
-skipped=$((skipped + $(grep -c '^skipped ' "$work/sanitized")))
-group kernel-valgrind kernel/valgrind.sh "$private"
+collect sanitized
+collect others
 # A signal comes late there, which is what the other cases of the deadline measure.
 BN_BUILD_DIR=$races group kernel-races/test_deadline kernel/test_deadline.c "$private" \
 	env BN_CASES='cancelled_while_waiting|two_threads_in_one_context'
 BN_BUILD_DIR=$races group kernel-races/test_threads kernel/test_threads.c "$private"
-
-group fuzz fuzz/run.sh
-
-# ---- Those who use the library ----
-
-group bindings bindings/test_ctypes.py "$private"
-group pkg-config bindings/pkg-config.sh "$private"
-limit=600 group build-options abi/check-options.sh
