@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/ip.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 
@@ -98,19 +99,52 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	return r < 0 ? rtnl_failure(error, &batch, r, "create bridge %s", config->name) : 0;
 }
 
-static int set_bridge_sysctls(const struct bridge_config *config, bool has_ipv6,
-			      struct error *error)
+/* Of net.ipv6.conf.BRIDGE, on networks with IPv6 and without. The host itself gives addresses there,
+ * and takes none from an endpoint that says that it is a router. */
+static const struct {
+	bool with_ipv6;
+	const char *key;
+	int value;
+	bool must; /* else it is said where it can't be set */
+} settings[] = {
+	{ false, "disable_ipv6", 1, false }, { true, "disable_ipv6", 0, true },
+	{ true, "forwarding", 1, false },    { true, "accept_ra", 0, false },
+	{ false, "accept_ra", 0, false },
+};
+
+static int set_bridge_ipv6(const struct bridge_config *config, char note[static LINK_NOTE_MAX],
+			   struct error *error)
 {
 	int r = FAULT("link.bridge.sysctl");
 
-	if (r == 0 && has_ipv6)
-		r = sysctl_interface_write("ipv6", config->name, "disable_ipv6",
-					   !has_family(&config->ipv6), error);
-	if (r == 0 && has_ipv6)
-		r = sysctl_interface_write("ipv6", config->name, "accept_ra", 0, error);
-	if (r == 0 && has_family(&config->ipv4))
-		r = sysctl_interface_write("ipv4", config->name, "route_localnet", 1, error);
+	for (size_t i = 0; i < ARRAY_SIZE(settings) && r == 0; i++) {
+		struct error cause = { 0 };
+
+		if (settings[i].with_ipv6 != has_family(&config->ipv6))
+			continue;
+		r = sysctl_interface_write("ipv6", config->name, settings[i].key, settings[i].value,
+					   &cause);
+		if (r < 0 && settings[i].must)
+			return error_set(error, r, cause.reason, "%s", cause.message);
+		/* the first is the gravest */
+		if (r < 0 && !note[0])
+			string_copy(note, LINK_NOTE_MAX, cause.message);
+		r = 0;
+	}
 	return r;
+}
+
+/* Where the host forwards, a new interface need not: `default` may say otherwise than `all`. Not by
+ * files, which can't be written everywhere. */
+static void put_bridge_ipv4(struct rtnl_batch *batch, const struct bridge_config *config)
+{
+	static const int conf[][2] = {
+		{ IPV4_DEVCONF_FORWARDING, 1 },
+		{ IPV4_DEVCONF_ROUTE_LOCALNET, 1 },
+	};
+
+	rtnl_add_named(batch, RTM_NEWLINK, 0, config->name);
+	rtnl_put_ipv4_conf(batch, conf, ARRAY_SIZE(conf));
 }
 
 /* The alias, which creating ignores, and the MTU: only when it is changed afterwards does the
@@ -127,6 +161,8 @@ static int mark_bridge(struct link_handle *handle, const struct bridge_config *c
 	rtnl_put_u32(&batch, IFLA_MTU, config->mtu);
 	if (has_ipv6)
 		rtnl_put_no_addr_gen(&batch);
+	if (has_family(&config->ipv4))
+		put_bridge_ipv4(&batch, config);
 	r = rtnl_run_surely(handle, &batch, 0, "link.bridge.mark");
 	if (r == 0)
 		return 0;
@@ -166,7 +202,7 @@ static int address_bridge(struct link_handle *handle, const struct bridge_config
 }
 
 static int create_own_bridge(struct link_handle *handle, const struct bridge_config *config,
-			     struct error *error)
+			     char note[static LINK_NOTE_MAX], struct error *error)
 {
 	bool has_ipv6 = handle->has_ipv6 && config->mtu >= IPV6_MTU_MIN;
 	int r;
@@ -184,7 +220,7 @@ static int create_own_bridge(struct link_handle *handle, const struct bridge_con
 	if (r < 0)
 		return r;
 	/* Sysctls before the MTU: below 1280 the kernel takes those of IPv6 away. */
-	r = set_bridge_sysctls(config, handle->has_ipv6, error);
+	r = handle->has_ipv6 ? set_bridge_ipv6(config, note, error) : 0;
 	if (r == 0)
 		r = mark_bridge(handle, config, has_ipv6, error);
 	if (r == 0)
@@ -334,12 +370,19 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 			    config->name);
 }
 
-int bridge_create(struct link_handle *handle, const struct bridge_config *config,
+int bridge_create(struct link_handle *handle, const struct bridge_config *config, char *ret_note,
 		  struct error *error)
 {
+	char note[LINK_NOTE_MAX] = "";
+	int r;
+
 	if (config->adopt)
-		return adopt_bridge(handle, config, error);
-	return create_own_bridge(handle, config, error);
+		r = adopt_bridge(handle, config, error);
+	else
+		r = create_own_bridge(handle, config, note, error);
+	if (r == 0 && ret_note)
+		string_copy(ret_note, LINK_NOTE_MAX, note);
+	return r;
 }
 
 int bridge_delete(struct link_handle *handle, const struct bridge_config *config, bool *ret_changed,

@@ -73,11 +73,15 @@ struct bridge_config {
 	struct subnet ipv4, ipv6; /* the gateway addresses, with the subnet's length */
 	bool adopt;               /* must exist and be a bridge; only addresses are added */
 };
-/* Create (or adopt), address, bring up; IPv6 off on it (disable_ipv6=1) unless it has a subnet,
- * accept_ra 0, route_localnet 1 when it has IPv4. All or nothing. When not adopting -EEXIST
- * BN_REASON_INTERFACE_EXISTS, when adopting -ENODEV, or -EINVAL BN_REASON_BRIDGE_INVALID for
- * another kind. */
-int bridge_create(struct link_handle *handle, const struct bridge_config *config,
+#define LINK_NOTE_MAX 300
+/*
+ * Create (or adopt), address, bring up; IPv6 off on it (disable_ipv6=1) unless it has a subnet,
+ * accept_ra 0, forwarding of its families on, route_localnet 1 when it has IPv4. All or nothing.
+ * When not adopting -EEXIST BN_REASON_INTERFACE_EXISTS, when adopting -ENODEV, or -EINVAL
+ * BN_REASON_BRIDGE_INVALID for another kind. ret_note may be NULL, or has room for LINK_NOTE_MAX:
+ * what is not as it should be, for the log; "" for nothing.
+ */
+int bridge_create(struct link_handle *handle, const struct bridge_config *config, char *ret_note,
 		  struct error *error);
 /* The MAC that the bridge has, be it adopted or made by an older version; before it is there, the
  * one that it is to get. */
@@ -127,7 +131,6 @@ struct link_announcer {
 void link_announce(const struct link_announcer *announcer);
 void link_announcer_close(struct link_announcer *announcer);
 
-#define LINK_NOTE_MAX 300
 struct link_endpoint_made {
 	uint32_t metric;
 	struct link_announcer announcer;

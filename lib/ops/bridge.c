@@ -87,6 +87,7 @@ static int create_bridge(bn_ctx *ctx, const struct network *network)
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	char alias[ALIAS_MAX];
 	const struct bridge_config config = bridge_config_of(network, alias);
+	char note[LINK_NOTE_MAX];
 	int r;
 
 	r = plan_network(ctx, network, &rules);
@@ -100,7 +101,10 @@ static int create_bridge(bn_ctx *ctx, const struct network *network)
 	if (r < 0)
 		return r;
 	ctx->changed = true;
-	return bridge_create(ctx->link, &config, &ctx->error);
+	r = bridge_create(ctx->link, &config, note, &ctx->error);
+	if (r >= 0 && note[0])
+		ctx_log(ctx, LOG_NOTICE, "network %s: %s", network->name, note);
+	return r;
 }
 
 static int remove_bridge(bn_ctx *ctx, const struct network *network)

@@ -292,7 +292,7 @@ int stage_setup_bridge(void **state)
 	error_clear(&error);
 	fault_hook = NULL;
 	link_deadline = (struct deadline){ 0 };
-	return bridge_create(handle, &config, &error);
+	return bridge_create(handle, &config, NULL, &error);
 }
 
 int stage_teardown_bridge(void **state)

@@ -14,7 +14,7 @@ static void test_bridge(void **state)
 
 	(void)state;
 	config.mtu = 1400;
-	assert_int_equal(bridge_create(handle, &config, &error), 0);
+	assert_int_equal(bridge_create(handle, &config, NULL, &error), 0);
 	list = IP(host_ns, "link", "show", "dev", BRIDGE);
 	link = json_array_get(list, 0);
 	assert_string_equal(text_of(link, "address"), "02:42:ac:1e:00:01");
@@ -29,7 +29,7 @@ static void test_bridge(void **state)
 	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/" BRIDGE "/accept_ra"), 0);
 	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/" BRIDGE "/disable_ipv6"), 0);
 
-	assert_int_equal(bridge_create(handle, &config, &error), -EEXIST);
+	assert_int_equal(bridge_create(handle, &config, NULL, &error), -EEXIST);
 	assert_int_equal(error.reason, BN_REASON_INTERFACE_EXISTS);
 	assert_non_null(strstr(error.message, BRIDGE));
 	assert_true(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
@@ -45,7 +45,7 @@ static void test_bridge_ipv4_only(void **state)
 
 	(void)state;
 	config.name = "lk.dot.10"; /* dots are no separators */
-	assert_int_equal(bridge_create(handle, &config, &error), 0);
+	assert_int_equal(bridge_create(handle, &config, NULL, &error), 0);
 	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/lk.dot.10/disable_ipv6"), 1);
 	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/lk.dot.10/route_localnet"), 1);
 	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
@@ -64,7 +64,7 @@ static void test_bridge_mtu(void **state)
 		struct interface interface;
 
 		config.mtu = endpoint.mtu = sizes[i];
-		assert_int_equal(bridge_create(handle, &config, &error), 0);
+		assert_int_equal(bridge_create(handle, &config, NULL, &error), 0);
 		assert_int_equal(attach(&sandbox, &endpoint), 0);
 		assert_int_equal(sandbox_interface_get(&sandbox, "eth0", 0, &interface, &error), 0);
 		assert_int_equal(interface.mtu, sizes[i]);
@@ -96,9 +96,9 @@ static void test_bridge_adopted(void **state)
 
 	(void)state;
 	config.adopt = true;
-	assert_int_equal(bridge_create(handle, &config, &error), -ENODEV);
+	assert_int_equal(bridge_create(handle, &config, NULL, &error), -ENODEV);
 	IP_RUN(host_ns, "link", "add", BRIDGE, "type", "veth");
-	assert_int_equal(bridge_create(handle, &config, &error), -EINVAL);
+	assert_int_equal(bridge_create(handle, &config, NULL, &error), -EINVAL);
 	assert_int_equal(error.reason, BN_REASON_BRIDGE_INVALID);
 	assert_non_null(strstr(error.message, "veth"));
 	IP_RUN(host_ns, "link", "del", BRIDGE);
@@ -106,7 +106,7 @@ static void test_bridge_adopted(void **state)
 	IP_RUN(host_ns, "link", "add", BRIDGE, "mtu", "1450", "type", "bridge");
 	IP_RUN(host_ns, "addr", "add", "172.30.0.1/16", "dev", BRIDGE);
 	IP_RUN(host_ns, "addr", "add", "10.77.0.1/24", "dev", BRIDGE);
-	assert_int_equal(bridge_create(handle, &config, &error), 0);
+	assert_int_equal(bridge_create(handle, &config, NULL, &error), 0);
 	assert_true(has_address(host_ns, BRIDGE, "fd00:30::1", 64));
 	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet"), 1);
 	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
@@ -118,7 +118,7 @@ static void test_bridge_adopted(void **state)
 
 	write_number("/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet", 1);
 	IP_RUN(host_ns, "addr", "del", "172.30.0.1/16", "dev", BRIDGE);
-	assert_int_equal(bridge_create(handle, &config, &error), 0);
+	assert_int_equal(bridge_create(handle, &config, NULL, &error), 0);
 	assert_true(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
 	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 	assert_false(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
@@ -333,7 +333,7 @@ static void test_failure_at_each_step(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bridge_steps); i++) {
 		fault_met = 0;
 		string_copy(fault_step, sizeof(fault_step), bridge_steps[i]);
-		assert_int_equal(bridge_create(handle, &other, &error), -EIO);
+		assert_int_equal(bridge_create(handle, &other, NULL, &error), -EIO);
 		assert_int_equal(fault_met, 1);
 		assert_false(link_is_there(host_ns, "lk-other"));
 	}
@@ -359,7 +359,7 @@ static void die_while(const char *step, const struct sandbox *sandbox,
 		string_copy(fault_step, sizeof(fault_step), step);
 		fault_hook = die_at_step;
 		if (config)
-			bridge_create(handle, config, &error);
+			bridge_create(handle, config, NULL, &error);
 		else
 			attach(sandbox, endpoint);
 		_exit(1);

@@ -382,7 +382,7 @@ static void test_adopted_comes_back(void **state)
 	for (int added = 0; added < 3; added++) {
 		text = found("lk.off");
 		read_confs(before);
-		assert_int_equal(bridge_create(handle, &config, &error), 0);
+		assert_int_equal(bridge_create(handle, &config, NULL, &error), 0);
 		assert_int_equal(host_forwarding_enable(handle, true, true, &error), 0);
 		if (added == 1)
 			IP_RUN(host_ns, "addr", "add", "192.0.2.2/24", "dev", "lk.off");

@@ -75,7 +75,7 @@ static bool endpoint_is_gone(void)
 
 static int make_bridge(void)
 {
-	return bridge_create(handle, &other, &error);
+	return bridge_create(handle, &other, NULL, &error);
 }
 
 static int take_bridge(void)
