@@ -51,6 +51,14 @@ class Lock(KernelTest):
             self.assertLess(time.monotonic() - started, 15)
         self.bn("publish", "net", "c1", "-p", "8080:80")
 
+    def test_may_be_unloaded_while_it_waits(self):
+        """A program that is done with the library, while a call that gave up stands in line."""
+        process = self.fixture("unload.py")
+        with lock_held():
+            self.assertEqual("unloaded\n", process.stdout.readline())
+        process.stdin.close()
+        self.assertEqual(0, process.wait(10))
+
     def test_is_held_while_a_table_is_written(self):
         """A program that takes the lock and reads never meets half of a change."""
         self.bn("publish", "net", "c1", "-p", "8080:80", "-p", "8082:82")

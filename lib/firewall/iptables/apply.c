@@ -356,9 +356,9 @@ int iptables_apply(struct firewall *firewall, const struct firewall_change *chan
 		   struct error *error)
 {
 	struct iptables *iptables = (struct iptables *)firewall;
-	CLEANUP_CLOSE int lock = -1;
+	CLEANUP(xtables_unlock) int lock = -1;
 	int r;
 
-	r = xtables_lock(iptables->lock_file, firewall->deadline, &lock, error);
+	r = xtables_lock(iptables, &lock, error);
 	return r < 0 ? r : iptables_apply_locked(iptables, change, error);
 }

@@ -36,14 +36,14 @@ int iptables_remove_base(struct firewall *firewall, struct error *error)
 	CLEANUP_VECTOR rule_vector gone = { 0 };
 	struct firewall_change change = { .flags = FIREWALL_MISSING_OK };
 	struct iptables *iptables = (struct iptables *)firewall;
-	CLEANUP_CLOSE int lock = -1;
+	CLEANUP(xtables_unlock) int lock = -1;
 	int r;
 
 	r = base_is_there(iptables, error);
 	if (r <= 0)
 		return r;
 	/* one lock over both: nobody makes a network between the look and the removal */
-	r = xtables_lock(iptables->lock_file, firewall->deadline, &lock, error);
+	r = xtables_lock(iptables, &lock, error);
 	if (r == 0)
 		r = iptables_list_locked(iptables, &rules, error);
 	if (r < 0 || rules_have_network(&rules))

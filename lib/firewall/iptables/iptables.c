@@ -14,6 +14,7 @@ static void iptables_close(struct firewall *firewall)
 		cleanup_close(&iptables->fd[i]);
 		iptc_unload(&iptables->iptc[i]);
 	}
+	lock_waiter_put(iptables->waiter);
 	free(iptables->lock_file);
 	free(iptables);
 }

@@ -53,9 +53,13 @@ void iptc_unload(struct iptc *iptc);
 /* ---- lock.c: the lock that all programs take which change the tables ---- */
 
 #define XTABLES_LOCK "/run/xtables.lock"
-/* *ret_fd holds it until it is closed. -ETIMEDOUT */
-int xtables_lock(const char *path, const struct deadline *deadline, int *ret_fd,
-		 struct error *error);
+struct iptables;
+struct lock_waiter;
+/* *ret_lock holds it until xtables_unlock(). -ETIMEDOUT, -ECANCELED */
+int xtables_lock(struct iptables *iptables, int *ret_lock, struct error *error);
+void xtables_unlock(const int *lock); /* for CLEANUP() */
+/* It goes as soon as it was served. NULL is none. */
+void lock_waiter_put(struct lock_waiter *waiter);
 
 /* An entry of a chain. */
 struct table_entry {
@@ -302,6 +306,7 @@ struct iptables {
 	int fd[FAMILY_COUNT]; /* for asking; -1: the kernel lacks the family */
 	struct known_table known[FAMILY_COUNT][TABLE_COUNT];
 	char *lock_file;
+	struct lock_waiter *waiter; /* left in line by a call that ended */
 	bool comments;
 };
 

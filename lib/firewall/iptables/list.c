@@ -151,12 +151,12 @@ int iptables_list(struct firewall *firewall, const rule_vector *wanted, rule_vec
 		  struct error *error)
 {
 	struct iptables *iptables = (struct iptables *)firewall;
-	CLEANUP_CLOSE int lock = -1;
+	CLEANUP(xtables_unlock) int lock = -1;
 	int r;
 
 	(void)wanted;
 	/* Counters are incomplete between a commit and the putting back of the old ones. */
-	r = xtables_lock(iptables->lock_file, firewall->deadline, &lock, error);
+	r = xtables_lock(iptables, &lock, error);
 	return r < 0 ? r : iptables_list_locked(iptables, rules, error);
 }
 
