@@ -33,6 +33,10 @@ struct firewall_change {
 	size_t add_len;
 	const struct rule *remove;
 	size_t remove_len;
+	/* of the networks and endpoints that it is about: they must be there as well, where the
+	 * backend reads them anyway; else FIREWALL_BASE_MISSING */
+	const struct rule *stand;
+	size_t stand_len;
 	uint32_t flags;
 };
 

@@ -94,7 +94,7 @@ static int create_bridge(bn_ctx *ctx, const struct network *network)
 	if (r >= 0)
 		r = FAULT("network.rules");
 	if (r >= 0)
-		r = rules_add(ctx, &rules);
+		r = rules_add(ctx, &rules, NULL, 0);
 	if (r < 0)
 		return r;
 	r = FAULT("network.bridge");
@@ -375,7 +375,7 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 		r = add_loopback_guards(ctx, &attach->network, &attach->rules);
 	/* the drops stand before there is an interface that they are about */
 	if (r >= 0)
-		r = rules_add(ctx, &attach->rules);
+		r = rules_add(ctx, &attach->rules, &rows, PLAN_NETWORKS);
 	if (r < 0)
 		return r;
 	r = FAULT("attach.link");

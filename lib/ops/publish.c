@@ -103,7 +103,7 @@ static int add_rules(bn_ctx *ctx, const struct rows *rows, enum rules_part part)
 
 	r = rules_plan(ctx, PLAN_PORTS, rows, &rules);
 	rules_keep(&rules, part);
-	return r < 0 ? r : rules_add(ctx, &rules);
+	return r < 0 ? r : rules_add(ctx, &rules, rows, PLAN_NETWORKS | PLAN_ENDPOINTS);
 }
 
 /* A packet on its way while nftables commits meets the old rules in one hook and the new ones in

@@ -38,13 +38,15 @@ int rules_result(const bn_ctx *ctx, int r)
 }
 
 static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
-		       uint32_t flags)
+		       const rule_vector *stand, uint32_t flags)
 {
 	const struct firewall_change change = {
 		.add = add ? add->items : NULL,
 		.add_len = add ? add->len : 0,
 		.remove = remove ? remove->items : NULL,
 		.remove_len = remove ? remove->len : 0,
+		.stand = stand ? stand->items : NULL,
+		.stand_len = stand ? stand->len : 0,
 		.flags = flags,
 	};
 	int r = ctx->firewall->backend->apply(ctx->firewall, &change, &ctx->error);
@@ -102,7 +104,8 @@ static int apply_all(bn_ctx *ctx, rule_vector *gone)
 		return 0;
 	ctx_log(ctx, LOG_INFO, "making the rule base and %zu rules", all.len);
 	/* only a part of the base may be gone, and what is to be removed still there */
-	r = apply_rules(ctx, &all, gone, FIREWALL_BASE | FIREWALL_REPLACE | FIREWALL_MISSING_OK);
+	r = apply_rules(ctx, &all, gone, NULL,
+			FIREWALL_BASE | FIREWALL_REPLACE | FIREWALL_MISSING_OK);
 	if (r == FIREWALL_BASE_MISSING)
 		return error_set(&ctx->error, -EAGAIN, BN_REASON_KERNEL,
 				 "another program removes the rule base as fast as it is made; try "
@@ -136,13 +139,16 @@ static int rebuild(bn_ctx *ctx, const rule_vector *remove)
 	return r;
 }
 
-int rules_add(bn_ctx *ctx, const rule_vector *rules)
+int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes)
 {
+	CLEANUP(rules_clear) rule_vector stand = { 0 };
 	int r;
 
 	if (!rules->len)
 		return 0;
-	r = apply_rules(ctx, rules, NULL, 0);
+	r = scopes ? rules_plan(ctx, scopes, rows, &stand) : 0;
+	if (r >= 0)
+		r = apply_rules(ctx, rules, NULL, &stand, 0);
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, NULL) : r;
 }
 
@@ -168,10 +174,10 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules)
 	if (!rules->len)
 		return 0;
 	/* mostly all is there, and looking first can be spared */
-	r = apply_rules(ctx, NULL, rules, 0);
+	r = apply_rules(ctx, NULL, rules, NULL, 0);
 	if (r == -ENOENT) {
 		error_clear(&ctx->error);
-		r = apply_rules(ctx, NULL, rules, FIREWALL_MISSING_OK);
+		r = apply_rules(ctx, NULL, rules, NULL, FIREWALL_MISSING_OK);
 	}
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, rules) : r;
 }
@@ -190,6 +196,6 @@ int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *s
 		return r;
 	rules_keep(&rules, part);
 	subtract(&rules, &all);
-	r = rules.len ? apply_rules(ctx, NULL, &rules, FIREWALL_MISSING_OK) : 0;
+	r = rules.len ? apply_rules(ctx, NULL, &rules, NULL, FIREWALL_MISSING_OK) : 0;
 	return r == FIREWALL_BASE_MISSING ? 0 : r;
 }

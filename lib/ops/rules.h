@@ -11,10 +11,10 @@
 /* Appends. scopes: PLAN_* */
 int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules);
 
-/* One commit. When the base is gone (a first network, or somebody flushed it), it is made again
- * with the rules of everything in the state: rules to be added must belong to rows that are in
- * it. */
-int rules_add(bn_ctx *ctx, const rule_vector *rules);
+/* One commit. When the base is gone (a first network, or somebody flushed it), or what those scopes
+ * of the rows have, it is made again with the rules of everything in the state: rules to be added
+ * must belong to rows that are in it. */
+int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes);
 /* Before it, of what has stood unless somebody flushed it: where a backend can look up single
  * rules, all is made again if one of them is missing; elsewhere they are to be added with the
  * others, which costs no more than the look. */

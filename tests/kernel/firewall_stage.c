@@ -190,6 +190,17 @@ int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags)
 	return backend->apply(firewall, &change, &error);
 }
 
+int apply_beside(const rule_vector *stand, const rule_vector *add)
+{
+	struct firewall_change change = { .add = add->items,
+					  .add_len = add->len,
+					  .stand = stand->items,
+					  .stand_len = stand->len };
+
+	error_clear(&error);
+	return backend->apply(firewall, &change, &error);
+}
+
 void list(const rule_vector *wanted, rule_vector *rules)
 {
 	assert_int_equal(backend->list(firewall, wanted, rules, &error), 0);

@@ -43,6 +43,7 @@ struct endpoint plan_pair(const char *name, const char *bridge, const char *ipv4
 void plan_all(rule_vector *rules);
 
 int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags);
+int apply_beside(const rule_vector *stand, const rule_vector *add);
 void list(const rule_vector *wanted, rule_vector *rules);
 /* The kernel holds the base and these rules, nothing else, in this order. */
 void assert_kernel_holds(const rule_vector *rules, const rule_vector *more);

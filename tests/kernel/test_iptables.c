@@ -83,6 +83,21 @@ static void test_base_missing(void **state)
 		{ "iptables-legacy -D BRIDGENET-FORWARD -i nf-blue -j BN-blue:from", true },
 		{ "iptables-legacy -t nat -F BRIDGENET-POSTROUTING", true },
 		{ "ip6tables-legacy -t nat -D BRIDGENET -d ::1 -j RETURN", false },
+		{ "iptables-legacy -F BN-blue", true },
+		{ "iptables-legacy -F BN-blue:from", true },
+		{ "iptables-legacy -t nat -F BN-blue:post", true },
+		{ "iptables-legacy -t raw -F BN-blue:from", true },
+		{ "iptables-legacy -t raw -F BRIDGENET-OUTSIDE", true },
+		/* in the wrong order */
+		{ "ip6tables-legacy -t nat -D BRIDGENET -d ::1 -j RETURN &&"
+		  "ip6tables-legacy -t nat -A BRIDGENET -d ::1 -j RETURN",
+		  true },
+		{ "iptables-legacy -t raw -D BRIDGENET-RAW ! -i lo -j BRIDGENET-OUTSIDE &&"
+		  "iptables-legacy -t raw -I BRIDGENET-RAW ! -i lo -j BRIDGENET-OUTSIDE",
+		  true },
+		{ "iptables-legacy -D FORWARD -j BRIDGENET-USER &&"
+		  "iptables-legacy -A FORWARD -j BRIDGENET-USER",
+		  false },
 	};
 	rule_vector rules = { 0 }, more = { 0 };
 	struct endpoint web;
@@ -101,7 +116,7 @@ static void test_base_missing(void **state)
 		set_counters("raw", "-d 172.30.0.2");
 		run(accidents[i].command);
 		/* A port alone, also where what is missing is in another table. */
-		if (apply(&more, NULL, 0) != FIREWALL_BASE_MISSING)
+		if (apply_beside(&rules, &more) != FIREWALL_BASE_MISSING)
 			fail_msg("a port is added after %s", accidents[i].command);
 		if (!accidents[i].network_alone &&
 		    apply(&rules, NULL, FIREWALL_REPLACE) != FIREWALL_BASE_MISSING)
@@ -112,6 +127,90 @@ static void test_base_missing(void **state)
 		assert_int_equal(count_lines("^.7:700. .*dport 8799"), 2);
 		assert_int_equal(count_lines("^.7:700. .*-d 172.30.0.2"), 1);
 	}
+	rules_clear(&rules);
+	rules_clear(&more);
+}
+
+/* An endpoint more, of which there is nothing but a drop. */
+static void plan_another(const rule_vector *rules, rule_vector *more)
+{
+	for (size_t i = 0; i < rules->len && !more->len; i++) {
+		if (rules->items[i].kind != RULE_DIRECT_DROP || rules->items[i].family != AF_INET)
+			continue;
+		*vector_push(more) = rules->items[i];
+		more->items[0].destination.addr.bytes[3] = 99;
+	}
+	assert_int_equal(more->len, 1);
+}
+
+/* It stays where others put it, and ours come before it. */
+static void test_no_packet_gets_past(void **state)
+{
+	static const char *const ends[][2] = {
+		{ "iptables-legacy", "FORWARD -j ACCEPT" },
+		{ "iptables-legacy", "BRIDGENET-FORWARD -j ACCEPT" },
+		{ "iptables-legacy", "BN-blue -j RETURN" },
+		{ "iptables-legacy", "BN-blue:from -j DROP" },
+		{ "iptables-legacy -t raw", "PREROUTING -j ACCEPT" },
+		{ "iptables-legacy -t raw", "BRIDGENET-RAW -j RETURN" },
+		{ "iptables-legacy -t raw", "BRIDGENET-OUTSIDE -j ACCEPT" },
+		{ "iptables-legacy -t raw", "BN-blue:from -j ACCEPT" },
+		{ "ip6tables-legacy -t nat", "BRIDGENET -j RETURN" },
+		{ "iptables-legacy -t nat", "BN-blue:post -j ACCEPT" },
+	};
+	rule_vector rules = { 0 }, more = { 0 };
+	char command[120];
+
+	(void)state;
+	plan_all(&rules);
+	plan_another(&rules, &more);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		snprintf(command, sizeof(command), "%s -I %s", ends[i][0], ends[i][1]);
+		run(command);
+		if (apply_beside(&rules, &more) != FIREWALL_BASE_MISSING)
+			fail_msg("an endpoint is added after %s", command);
+		assert_int_equal(apply(&rules, NULL, MEND), 0);
+		if (apply_beside(&rules, &more) != 0)
+			fail_msg("ours are not put first after %s: %s", command, error.message);
+		assert_int_equal(apply(NULL, &more, 0), 0);
+		snprintf(command, sizeof(command), "%s -D %s", ends[i][0], ends[i][1]);
+		run(command);
+		assert_kernel_holds(&rules, NULL);
+	}
+	rules_clear(&rules);
+	rules_clear(&more);
+}
+
+/* A saved rule set was loaded twice: the second copy goes, the first keeps its counters. */
+static void test_copies(void **state)
+{
+	static const char *const twice =
+		"for ip in ip ip6; do ${ip}tables-legacy-save -c | grep -v '^:B' |"
+		"sed 's/^.[0-9]*:[0-9]*./[0:0]/' | ${ip}tables-legacy-restore --noflush -c; done";
+	rule_vector rules = { 0 }, more = { 0 };
+
+	(void)state;
+	plan_all(&rules);
+	plan_another(&rules, &more);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	set_counters("raw", "-d 172.30.0.2");
+	run(twice);
+	assert_int_equal(count_lines("-d 172.30.0.2.*-i nf-blue -j DROP"), 2);
+	assert_int_equal(apply_beside(&rules, &more), 0);
+	assert_int_equal(apply(NULL, &more, 0), 0);
+	assert_int_equal(count_lines("-d 172.30.0.2.*-i nf-blue -j DROP"), 1);
+	assert_int_equal(count_lines("^.7:700. .*-d 172.30.0.2"), 1);
+	/* those of ports go with the original */
+	assert_int_equal(apply(NULL, &rules, 0), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
+	assert_only_empty_tables();
+	/* and at once */
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	run(twice);
+	assert_int_equal(apply(NULL, &rules, 0), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
+	assert_only_empty_tables();
 	rules_clear(&rules);
 	rules_clear(&more);
 }
@@ -509,6 +608,8 @@ int main(void)
 		FIREWALL_TEST(test_iptables_reads_what_it_writes),
 		FIREWALL_TEST(test_in_use),
 		FIREWALL_TEST(test_base_missing),
+		FIREWALL_TEST(test_no_packet_gets_past),
+		FIREWALL_TEST(test_copies),
 		FIREWALL_TEST(test_base_is_added_once),
 		FIREWALL_TEST(test_port_taken),
 		FIREWALL_TEST(test_missing),

@@ -19,6 +19,7 @@ struct change {
 	struct iptables *iptables;
 	struct firewall_change what;
 	rule_vector base;
+	bool adds_more_than_ports;
 	/* of two rounds, where things come and go */
 	struct step steps[2 * TABLE_COUNT * FAMILY_COUNT];
 	size_t len;
@@ -27,11 +28,13 @@ struct change {
 
 /* ---- one table ---- */
 
-static int pick_rules(const struct rule *rules, size_t len, int family, enum table_id id,
+static int pick_rules(const struct rule *rules, size_t len, const struct step *step,
 		      item_vector *items)
 {
+	const struct table *table = &step->table;
+
 	for (size_t i = 0; i < len; i++) {
-		if (rules[i].family == family && rule_table(&rules[i]) == id &&
+		if (rules[i].family == table->family && rule_table(&rules[i]) == table->id &&
 		    item_add(items, &rules[i]) < 0)
 			return -ENOMEM;
 	}
@@ -50,8 +53,14 @@ static void step_clear(struct step *step)
 static int step_base(struct change *change, struct step *step)
 {
 	uint32_t flags = change->what.flags;
-	int r = base_check(&step->table, &change->base, flags, &step->edit.add);
+	CLEANUP_VECTOR item_vector base = { 0 };
+	int r;
 
+	r = pick_rules(change->base.items, change->base.len, step, &base);
+	if (r == 0 && !(flags & (FIREWALL_BASE | FIREWALL_MISSING_OK)))
+		r = pick_rules(change->what.stand, change->what.stand_len, step, &base);
+	if (r == 0)
+		r = base_check(&step->table, &base, flags, &step->edit.add);
 	if (r == 0)
 		r = dispatch_check(&step->edit);
 
@@ -60,35 +69,6 @@ static int step_base(struct change *change, struct step *step)
 		      (flags & FIREWALL_BASE || !(flags & FIREWALL_MISSING_OK));
 	/* taking out what is left takes no base */
 	return r == FIREWALL_BASE_MISSING && flags & FIREWALL_MISSING_OK ? 0 : r;
-}
-
-/* An endpoint or a port comes: the chains of its network must be reached, or somebody took the
- * jumps away. In a change of other tables this is all that is looked at here. */
-static int check_networks(const struct change *change, const struct step *step)
-{
-	static const enum place wanted[] = { PLACE_NETWORK_RAW, PLACE_TO, PLACE_FROM,
-					     PLACE_NETWORK_PORTS, PLACE_NETWORK_POSTROUTING };
-	char label[NETWORK_LABEL_MAX], chain[CHAIN_NAME_MAX];
-	const char *last = "";
-
-	if (change->what.flags & (FIREWALL_BASE | FIREWALL_MISSING_OK))
-		return 0;
-	for (size_t i = 0; i < change->what.add_len; i++) {
-		const struct rule *rule = &change->what.add[i];
-
-		if (rule->family != step->table.family || strcmp(rule->network, last) == 0 ||
-		    !(kind_of(rule->kind)->scope & (PLAN_ENDPOINTS | PLAN_PORTS)))
-			continue;
-		last = rule->network;
-		network_label(last, label);
-		for (size_t j = 0; j < ARRAY_SIZE(wanted); j++) {
-			place_chain(wanted[j], label, chain);
-			if (places[wanted[j]].table == step->table.id &&
-			    !table_references(&step->table, chain))
-				return FIREWALL_BASE_MISSING;
-		}
-	}
-	return 0;
 }
 
 /* Read and edit, from the beginning. */
@@ -106,17 +86,14 @@ static int step_prepare(struct change *change, struct step *step, int family, en
 	*edit = (struct edit){ .table = &step->table,
 			       .flags = change->what.flags,
 			       .comments = iptables->comments };
-	r = pick_rules(change->what.add, change->what.add_len, family, id, &edit->add);
+	r = pick_rules(change->what.add, change->what.add_len, step, &edit->add);
 	if (r == 0)
-		r = pick_rules(change->what.remove, change->what.remove_len, family, id,
-			       &edit->remove);
+		r = pick_rules(change->what.remove, change->what.remove_len, step, &edit->remove);
 	if (r == 0)
 		r = step_base(change, step);
 	if (r == -ENOMEM)
 		return error_oom(change->error);
-	if (r == 0)
-		r = edit_table(edit, change->error);
-	return r < 0 ? r : check_networks(change, step);
+	return r < 0 ? r : edit_table(edit, change->error);
 }
 
 /* So that the next change need not read it again to know that the base stands. */
@@ -172,7 +149,8 @@ static bool is_concerned(const struct change *change, int family, enum table_id 
 	if (has_rules(change->what.add, change->what.add_len, family, id, false) ||
 	    has_rules(change->what.remove, change->what.remove_len, family, id, false))
 		return true;
-	if (change->what.flags & FIREWALL_BASE)
+	/* a network or an endpoint comes, which relies on all of the base */
+	if (change->what.flags & FIREWALL_BASE || change->adds_more_than_ports)
 		return true;
 	/* what is taken out with some of it missing has no need of a base */
 	if (change->what.flags & FIREWALL_MISSING_OK)
@@ -263,8 +241,11 @@ static int step_undo(struct change *change, struct step *step)
 	struct change reverse = { .iptables = change->iptables, .error = &ignored };
 	int r = reverse_of(&step->edit, &add, &remove);
 
-	reverse.what = (struct firewall_change){ add.items, add.len, remove.items, remove.len,
-						 FIREWALL_MISSING_OK | FIREWALL_REPLACE };
+	reverse.what = (struct firewall_change){ .add = add.items,
+						 .add_len = add.len,
+						 .remove = remove.items,
+						 .remove_len = remove.len,
+						 .flags = FIREWALL_MISSING_OK | FIREWALL_REPLACE };
 	if (r == 0)
 		r = step_prepare(&reverse, step, step->table.family, step->table.id);
 	return r < 0 || !has_work(&step->edit) ? r : step_commit(&reverse, step);
@@ -347,6 +328,8 @@ int iptables_apply_locked(struct iptables *iptables, const struct firewall_chang
 	if (plan_rules(iptables_backend.traits(), PLAN_BASE, NULL, &base) < 0)
 		return error_oom(error);
 	work.base = base;
+	for (size_t i = 0; i < change->add_len; i++)
+		work.adds_more_than_ports |= kind_of(change->add[i].kind)->scope != PLAN_PORTS;
 	r = change->add_len && change->remove_len ? change_both(&work) : change_apply(&work);
 	steps_clear(&work);
 	return r;

@@ -341,6 +341,22 @@ bool entry_is_unconditional(const struct table_entry *entry)
 	       !rule.out[0] && !rule.source.addr.family && !rule.destination.addr.family;
 }
 
+bool entry_is_dead_end(const struct table_entry *entry)
+{
+	static const char *const ends[] = { "ACCEPT", "DROP", "REJECT", "RETURN" };
+	struct rule rule;
+
+	if (!entry_is_unconditional(entry))
+		return false;
+	if (entry_decode(entry, &rule) == 0 && rule.target == TARGET_GOTO)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		if (strcmp(entry->target, ends[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* ---- text ---- */
 
 struct text {

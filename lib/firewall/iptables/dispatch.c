@@ -240,16 +240,14 @@ static int make_node(const struct edit *edit, const char *node)
 static int prune_node(struct table *table, const char *node)
 {
 	const char *parent = parent_of(dispatch_of(node));
-	unsigned int index;
 	int r = 0;
 
 	if (table_walk(table, node, holds_rule, NULL))
 		return 0;
-	if (!table_chain_is_empty(table, node))
+	while (r == 0 && !table_chain_is_empty(table, node))
 		r = table_delete(table, node, 0);
-	index = table_find_jump(table, parent, node);
-	if (r == 0 && index != TABLE_END)
-		r = table_delete(table, parent, index);
+	if (r == 0)
+		r = table_delete_jumps(table, parent, node);
 	return r < 0 ? r : table_drop_chain(table, node);
 }
 
@@ -308,8 +306,13 @@ int dispatch_find(struct table *table, struct item *items, size_t len, uint32_t 
 		if (r == 0 && flags & FIND_DELETE)
 			r = prune_node(table, parts.items[i].chain);
 	}
-	for (size_t i = 0; i < parts.len && r == 0; i++)
-		parts.items[i].origin->found = parts.items[i].found;
+	for (size_t i = 0; i < parts.len && r == 0; i++) {
+		struct item *origin = parts.items[i].origin;
+
+		origin->found = parts.items[i].found;
+		origin->moved |= parts.items[i].moved;
+		origin->is_blocked |= parts.items[i].is_blocked;
+	}
 	return r;
 }
 

@@ -54,29 +54,13 @@ size_t items_run(const item_vector *items, size_t first)
 
 struct chain_search {
 	struct item *items;
-	size_t len, left;
+	size_t len;
 	VECTOR(unsigned int) indexes; /* of what is to be taken out */
 	uint32_t flags;               /* FIND_* */
 	size_t kinds[RULE_KIND_COUNT];
-	bool dead; /* no packet gets here */
+	enum rule_kind highest; /* of those items that stand in their place */
+	bool dead;              /* no packet gets here */
 };
-
-/* In a chain of the kernel: takes every packet and gives none back. */
-static bool is_dead_end(const struct table_entry *entry)
-{
-	static const char *const ends[] = { "ACCEPT", "DROP", "REJECT", "RETURN" };
-	struct rule rule;
-
-	if (!entry_is_unconditional(entry))
-		return false;
-	if (entry_decode(entry, &rule) == 0 && rule.target == TARGET_GOTO)
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
-		if (strcmp(entry->target, ends[i]) == 0)
-			return true;
-	}
-	return false;
-}
 
 struct wanted {
 	const struct rule *rule;
@@ -90,6 +74,15 @@ static int compare_wanted(const void *key, const void *item)
 	return compare_in_chain(wanted->rule, wanted->jump, ((const struct item *)item)->rule);
 }
 
+/* A rule behind such an end does nothing, and one behind its later kinds comes too late. */
+static bool is_in_place(struct chain_search *search, const struct rule *rule)
+{
+	if (search->dead || (rule->kind < search->highest && !rule_in_any_order(rule)))
+		return false;
+	search->highest = rule->kind;
+	return true;
+}
+
 static int find_entry(const struct table *table, const struct table_entry *entry, void *data)
 {
 	struct chain_search *search = data;
@@ -97,38 +90,39 @@ static int find_entry(const struct table *table, const struct table_entry *entry
 	struct item *item;
 	struct rule rule;
 	const struct wanted wanted = { &rule, entry->target };
+	bool is_copy;
 
 	(void)table;
 	/* What others wrote is none of ours, whatever it is. */
 	if (place_read(place, entry, &rule) != 0 || rule.kind == RULE_FOREIGN) {
-		search->dead |= places[place].type == PLACE_BUILTIN && is_dead_end(entry);
+		search->dead |= entry_is_dead_end(entry);
 		return 0;
 	}
-	search->kinds[rule.kind]++;
 	item = bsearch(&wanted, search->items, search->len, sizeof(*item), compare_wanted);
-	if (!item || item->found)
-		return 0;
-	/* A jump behind such an end does nothing. */
-	item->found = !search->dead || search->flags & FIND_DELETE;
-	item->moved = !item->found && search->flags & FIND_REVIVE;
-	search->left -= item->found;
-	if ((search->flags & FIND_DELETE || item->moved) &&
-	    vector_append(&search->indexes, entry->index) < 0)
-		return -ENOMEM;
-	return search->left ? 0 : 1;
+	is_copy = item && (item->found || item->moved);
+	if (item && !is_copy) {
+		item->found = search->flags & FIND_DELETE || is_in_place(search, &rule);
+		item->moved = !item->found && search->flags & FIND_REVIVE;
+	}
+	if (is_copy || (item && (search->flags & FIND_DELETE || item->moved)))
+		return vector_append(&search->indexes, entry->index);
+	search->kinds[rule.kind]++;
+	return 0;
 }
 
 int chain_find(struct table *table, struct item *items, size_t len, uint32_t flags)
 {
-	struct chain_search search = { .items = items, .len = len, .left = len, .flags = flags };
+	struct chain_search search = { .items = items, .len = len, .flags = flags };
 	int r = table_walk(table, items->chain, find_entry, &search);
 
 	/* From the end, so that the others keep their places. */
 	for (size_t i = search.indexes.len; i > 0 && r >= 0; i--)
 		r = table_delete(table, items->chain, search.indexes.items[i - 1]);
 	free(search.indexes.items);
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0; i < len; i++) {
 		items[i].flat = search.kinds[items[i].rule->kind];
+		items[i].is_blocked = search.dead;
+	}
 	return r < 0 ? r : 0;
 }
 
@@ -144,27 +138,31 @@ int chain_note(item_vector *chains, const char *chain, bool may_be_known)
 	return vector_append(chains, item);
 }
 
-int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *add)
+/* In their chain, or in the nodes below it. */
+static int run_find(struct table *table, struct item *run, size_t len, uint32_t flags)
 {
-	CLEANUP_VECTOR item_vector items = { 0 };
+	int r = chain_find(table, run, len, flags);
+
+	return r < 0 ? r : dispatch_find(table, run, len, flags);
+}
+
+int base_check(struct table *table, item_vector *base, uint32_t flags, item_vector *add)
+{
 	int r = 0;
 
-	for (size_t i = 0; i < base->len && r == 0; i++) {
-		if (base->items[i].family == table->family &&
-		    rule_table(&base->items[i]) == table->id)
-			r = item_add(&items, &base->items[i]);
+	items_sort(base);
+	for (size_t i = 0, len; i < base->len && r == 0; i += len) {
+		len = items_run(base, i);
+		r = run_find(table, &base->items[i], len, flags & FIREWALL_BASE ? FIND_REVIVE : 0);
 	}
-	items_sort(&items);
-	for (size_t i = 0; i < items.len && r == 0; i += items_run(&items, i))
-		r = chain_find(table, &items.items[i], items_run(&items, i),
-			       flags & FIREWALL_BASE ? FIND_REVIVE : 0);
-	for (size_t i = 0; i < items.len && r == 0; i++) {
-		if (items.items[i].found)
+	for (size_t i = 0; i < base->len && r == 0; i++) {
+		const struct item *item = &base->items[i];
+
+		if (item->found)
 			continue;
-		r = flags & FIREWALL_BASE ? item_add(add, items.items[i].rule) :
-					    FIREWALL_BASE_MISSING;
+		r = flags & FIREWALL_BASE ? item_add(add, item->rule) : FIREWALL_BASE_MISSING;
 		if (r == 0)
-			add->items[add->len - 1].moved = items.items[i].moved;
+			add->items[add->len - 1].moved = item->moved;
 	}
 	return r;
 }
@@ -207,9 +205,7 @@ static int remove_run(struct edit *edit, struct item *run, size_t len)
 		if (i < len && !is_shared(edit, run[i].rule))
 			continue;
 		if (i > first)
-			r = chain_find(edit->table, &run[first], i - first, FIND_DELETE);
-		if (i > first && r == 0)
-			r = dispatch_find(edit->table, &run[first], i - first, FIND_DELETE);
+			r = run_find(edit->table, &run[first], i - first, FIND_DELETE);
 		if (i < len)
 			run[i].found = true;
 		first = i + 1;
@@ -283,6 +279,8 @@ static int comes_before(const struct table *table, const struct table_entry *ent
 	is_node_jump = kind != RULE_FOREIGN;
 	if (!is_node_jump)
 		kind = rule.kind;
+	if (kind == RULE_FOREIGN && !is_node_jump && entry_is_dead_end(entry))
+		kind = RULE_KIND_COUNT;
 	if (kind == RULE_FOREIGN || kind < position->kind ||
 	    (kind == position->kind && is_node_jump <= position->is_node_jump))
 		return 0;
@@ -305,7 +303,7 @@ static int is_user_jump(const struct table *table, const struct table_entry *ent
 static int comes_to_end(const struct table *table, const struct table_entry *entry, void *data)
 {
 	(void)table;
-	if (!is_dead_end(entry))
+	if (!entry_is_dead_end(entry))
 		return 0;
 	((struct position *)data)->index = entry->index;
 	return 1;
@@ -354,7 +352,7 @@ static int insert_item(struct edit *edit, const struct item *item)
 	if (r < 0)
 		return r;
 	entry_encode(item->rule, jump, edit->comments ? ENTRY_COMMENT : 0, &entry);
-	if (!rule_in_any_order(item->rule))
+	if (!rule_in_any_order(item->rule) || item->is_blocked)
 		index = edit_position(edit->table, item->chain, item->rule->kind, false);
 	return table_insert(edit->table, item->chain, index, &entry);
 }
@@ -368,9 +366,7 @@ static int find_existing(struct edit *edit)
 	for (size_t i = 0, len; i < items->len && r == 0; i += len) {
 		len = items_run(items, i);
 		if (items->items[i].rule->kind != RULE_PORT_DNAT)
-			r = chain_find(edit->table, &items->items[i], len, 0);
-		if (items->items[i].rule->kind != RULE_PORT_DNAT && r == 0)
-			r = dispatch_find(edit->table, &items->items[i], len, 0);
+			r = run_find(edit->table, &items->items[i], len, FIND_REVIVE);
 	}
 	return r;
 }

@@ -169,6 +169,8 @@ bool entry_ports(const struct table_entry *entry, uint8_t *ret_protocol, uint16_
 		 uint16_t *ret_last);
 /* It matches every packet. */
 bool entry_is_unconditional(const struct table_entry *entry);
+/* It takes every packet and gives none back; asked of others' rules. */
+bool entry_is_dead_end(const struct table_entry *entry);
 /* In the words of iptables-save(8), and what has none as "[match NAME]". */
 #define ENTRY_TEXT_MAX 512
 void entry_text(const struct table_entry *entry, char text[static ENTRY_TEXT_MAX]);
@@ -220,8 +222,8 @@ int table_drop_chain(struct table *table, const char *chain);
 int table_insert(struct table *table, const char *chain, unsigned int index,
 		 const struct entry *entry);
 int table_delete(struct table *table, const char *chain, unsigned int index);
-/* The index of the entry that jumps to `target`, TABLE_END if there is none. */
-unsigned int table_find_jump(const struct table *table, const char *chain, const char *target);
+/* All entries that jump to `target`. */
+int table_delete_jumps(struct table *table, const char *chain, const char *target);
 /* -EAGAIN: it was changed since it was opened. */
 int table_commit(struct table *table);
 
@@ -232,7 +234,8 @@ struct item {
 	char chain[CHAIN_NAME_MAX];
 	size_t flat;         /* not found: how many of its kind stand in its chain */
 	bool found;          /* in the kernel */
-	bool moved;          /* was there, but where no packet got to it: taken out */
+	bool moved;          /* was there, but out of its place: taken out */
+	bool is_blocked;     /* others' rule in its chain lets no packet past */
 	struct item *origin; /* of which this is a part of the work, NULL */
 };
 typedef VECTOR(struct item) item_vector;
@@ -250,9 +253,10 @@ struct edit {
 	bool comments;
 };
 
-/* Which of the items, all of one chain and sorted, stand in it. */
-#define FIND_DELETE 0x1u /* take them out */
-#define FIND_REVIVE 0x2u /* take out those that no packet gets to, to be put in again */
+/* Which of the items, all of one chain and sorted, stand in it in their place. Copies of them are
+ * taken out: somebody has loaded a saved rule set twice. */
+#define FIND_DELETE 0x1u /* take them out, wherever in it they stand */
+#define FIND_REVIVE 0x2u /* take out those that are out of their place, to be put in again */
 int chain_find(struct table *table, struct item *items, size_t len, uint32_t flags);
 /* Add a chain of a network or of the tree to those to be looked at; once, where others may have
  * added it. 0, -ENOMEM */
@@ -261,7 +265,7 @@ int chain_note(item_vector *chains, const char *chain, bool may_be_known);
 int edit_table(struct edit *edit, struct error *error);
 /* Does the base stand? What is missing is added to *add with FIREWALL_BASE, else
  * FIREWALL_BASE_MISSING. */
-int base_check(struct table *table, const rule_vector *base, uint32_t flags, item_vector *add);
+int base_check(struct table *table, item_vector *base, uint32_t flags, item_vector *add);
 
 /* Where a rule of the kind is to stand in the chain, or a jump to a node of such. */
 unsigned int edit_position(const struct table *table, const char *chain, enum rule_kind kind,
@@ -282,7 +286,7 @@ bool dispatch_node(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 enum rule_kind dispatch_kind(const char *chain);
 /* The same of the node that an entry leads to, which was read as *rule. */
 enum rule_kind dispatch_read(const struct table_entry *entry, int decoded, const struct rule *rule);
-/* Those of the items that are not found in their chain itself: FIND_DELETE or 0. */
+/* Those of the items that are not found in their chain itself; flags: FIND_* */
 int dispatch_find(struct table *table, struct item *items, size_t len, uint32_t flags);
 /* Who among those to be added goes into a node, which is made. */
 int dispatch_place(struct edit *edit);

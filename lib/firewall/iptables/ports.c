@@ -12,7 +12,6 @@ static int prune_nodes(struct table *table, const struct rule *rule, uint32_t sp
 		       const char *chain)
 {
 	char node[CHAIN_NAME_MAX], parent[CHAIN_NAME_MAX];
-	unsigned int index;
 	int r = 0;
 
 	memcpy(parent, chain, sizeof(parent));
@@ -24,9 +23,7 @@ static int prune_nodes(struct table *table, const struct rule *rule, uint32_t sp
 			node_chain(rule, BRANCH_PORTS, chain, parent);
 		else
 			memcpy(parent, chain, sizeof(parent));
-		index = table_find_jump(table, parent, node);
-		if (index != TABLE_END)
-			r = table_delete(table, parent, index);
+		r = table_delete_jumps(table, parent, node);
 		if (r == 0)
 			r = table_drop_chain(table, node);
 	}
@@ -310,21 +307,20 @@ int ports_place(struct edit *edit, struct error *error)
 static int is_goto(const struct table *table, const struct table_entry *entry, void *data)
 {
 	(void)table;
-	if (strncmp(entry->target, "BN-", 3) != 0)
+	if (strncmp(entry->target, "BN-", 3) != 0 && !entry_is_dead_end(entry))
 		return 0;
 	*(unsigned int *)data = entry->index;
 	return 1;
 }
 
-/* Rules stand before what leads on: that does not come back. */
-static int insert_before_gotos(struct edit *edit, const char *chain, bool is_leaf,
-			       const struct rule *rule)
+/* Rules stand before what leads on, and before others' that take every packet: neither gives one
+ * back. */
+static int insert_before_gotos(struct edit *edit, const char *chain, const struct rule *rule)
 {
 	unsigned int index = TABLE_END;
 	struct entry entry;
 
-	if (!is_leaf)
-		table_walk(edit->table, chain, is_goto, &index);
+	table_walk(edit->table, chain, is_goto, &index);
 	entry_encode(rule, "", edit->comments ? ENTRY_COMMENT : 0, &entry);
 	return table_insert(edit->table, chain, index, &entry);
 }
@@ -350,18 +346,16 @@ int ports_insert(struct edit *edit, const struct item *item)
 {
 	char network[CHAIN_NAME_MAX], branch[CHAIN_NAME_MAX];
 	const char *mark = strchr(item->chain, ':');
-	bool is_leaf;
 	int r;
 
 	iptables_chain_name(item->rule, network);
 	r = table_create_chain(edit->table, network);
 	if (r == 0 && !mark)
-		return insert_before_gotos(edit, network, false, item->rule);
+		return insert_before_gotos(edit, network, item->rule);
 	node_chain(item->rule, BRANCH_PORTS, network, branch);
 	if (r == 0)
 		r = make_node(edit, item->rule, BRANCH_PORTS, network, branch);
-	is_leaf = strcmp(branch, item->chain) != 0;
-	if (r == 0 && is_leaf)
+	if (r == 0 && strcmp(branch, item->chain) != 0)
 		r = make_node(edit, item->rule, LEAF_PORTS, branch, item->chain);
-	return r < 0 ? r : insert_before_gotos(edit, item->chain, is_leaf, item->rule);
+	return r < 0 ? r : insert_before_gotos(edit, item->chain, item->rule);
 }

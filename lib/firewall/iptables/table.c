@@ -164,12 +164,14 @@ static int is_jump(const struct table *table, const struct table_entry *entry, v
 	return 1;
 }
 
-unsigned int table_find_jump(const struct table *table, const char *chain, const char *target)
+int table_delete_jumps(struct table *table, const char *chain, const char *target)
 {
 	struct search search = { target, TABLE_END };
+	int r = 0;
 
-	table_walk(table, chain, is_jump, &search);
-	return search.index;
+	while (r == 0 && table_walk(table, chain, is_jump, &search) > 0)
+		r = table_delete(table, chain, search.index);
+	return r;
 }
 
 int table_commit(struct table *table)
