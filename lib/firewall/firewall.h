@@ -25,9 +25,9 @@ struct firewall_config {
 #define FIREWALL_MISSING_OK 0x2u /* a rule to remove that is not there is no error */
 #define FIREWALL_REPLACE 0x4u /* another under the key of one to add goes; ports of iptables not */
 
-/* One change: all of it or nothing. Drops are in force before accepts and DNATs, and go after. A
- * rule to add that is there already, equal and of the same owner, is no error and stays as it is.
- */
+/* One change: all of it or nothing, but for what says that a part was done (firewall->partly).
+ * Drops are in force before accepts and DNATs, and go after. A rule to add that is there already,
+ * equal and of the same owner, is no error and stays as it is. */
 struct firewall_change {
 	const struct rule *add;
 	size_t add_len;
@@ -81,6 +81,9 @@ struct firewall_backend {
 struct firewall {
 	const struct firewall_backend *backend;
 	const struct deadline *deadline; /* of its calls; set once it is open */
+	/* The last change was more than this process may send at once, so it went in parts; when it
+	 * failed, those before the failure stand. */
+	bool partly;
 };
 
 /* NULL-terminated, in order of preference. */

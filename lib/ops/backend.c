@@ -47,7 +47,7 @@ static int move_state(bn_ctx *ctx, struct firewall *target, const struct operati
 		r = FAULT("switch.put");
 	if (r >= 0)
 		r = base_put_state(ctx, target);
-	ctx->changed = r >= 0 || r == OUTCOME_UNKNOWN;
+	ctx->changed = r >= 0 || r == OUTCOME_UNKNOWN || target->partly;
 	if (r >= 0)
 		r = store_meta_set(ctx->store, "backend", target->backend->name, &ctx->error);
 	if (r >= 0)

@@ -51,7 +51,7 @@ static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *r
 	};
 	int r = ctx->firewall->backend->apply(ctx->firewall, &change, &ctx->error);
 
-	if (r >= 0 || r == OUTCOME_UNKNOWN)
+	if (r >= 0 || r == OUTCOME_UNKNOWN || ctx->firewall->partly)
 		ctx->changed = true;
 	return rules_result(ctx, r);
 }
@@ -173,8 +173,10 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules)
 
 	if (!rules->len)
 		return 0;
-	/* mostly all is there, and looking first can be spared */
-	r = apply_rules(ctx, NULL, rules, NULL, 0);
+	/* Mostly all is there, and looking first can be spared; not where a change failed half way,
+	 * since what it failed for may be under a key of what is to go. */
+	r = apply_rules(ctx, NULL, rules, NULL,
+			ctx->firewall->partly ? FIREWALL_MISSING_OK : 0);
 	if (r == -ENOENT) {
 		error_clear(&ctx->error);
 		r = apply_rules(ctx, NULL, rules, NULL, FIREWALL_MISSING_OK);

@@ -395,16 +395,16 @@ static int change_error(struct change *change, int r, const struct nft_reply *re
 	return nft_error(error, r, reply, "change the nftables rules");
 }
 
-int nft_apply(struct firewall *firewall, const struct firewall_change *change, struct error *error)
+int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct error *error)
 {
-	struct change work = { .nft = (struct nft *)firewall,
+	struct change work = { .nft = nft,
 			       .flags = change->flags,
 			       .look = change->flags & FIREWALL_REPLACE };
 	struct nft_reply reply = { 0 };
 	int r;
 
 	/* planning many ports took its time, and so does encoding them */
-	r = deadline_check(firewall->deadline);
+	r = deadline_check(nft->base.deadline);
 	if (r < 0)
 		return nft_error(error, r, &reply, "change the nftables rules");
 	r = nft_elements_encode(change->remove, change->remove_len, &work.remove, error);

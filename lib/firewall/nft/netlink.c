@@ -6,6 +6,7 @@
 #include "firewall/nft/nft.h"
 
 #define BATCH_INITIAL 4096
+#define SEND_RESERVED 32 /* of a socket's buffer */
 
 /* ---- gathering ---- */
 
@@ -117,6 +118,40 @@ struct exchange {
 	bool sent; /* the kernel has got them */
 };
 
+/* The kernel takes all of a batch in one send, and that only if it fits the socket's buffer. */
+static void read_send_limit(struct nft *nft)
+{
+	int size = 0;
+	socklen_t len = sizeof(size);
+
+	nft->send_limit = 0;
+	if (getsockopt(nft->fd, SOL_SOCKET, SO_SNDBUF, &size, &len) == 0 && size > SEND_RESERVED)
+		nft->send_limit = (size_t)size - SEND_RESERVED;
+}
+
+/* Who has no privilege outside a user namespace gets twice net.core.wmem_max at most. */
+static void widen_socket(struct nft *nft)
+{
+	/* the kernel doubles it */
+	int size = (int)(nft->batch_len < INT32_MAX / 4 ? nft->batch_len : INT32_MAX / 2);
+
+	if (setsockopt(nft->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(nft->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	read_send_limit(nft);
+}
+
+int nft_socket_open(struct nft *nft)
+{
+	int fd = netlink_open(NETLINK_NETFILTER);
+
+	if (fd < 0)
+		return fd;
+	cleanup_close(&nft->fd);
+	nft->fd = fd;
+	read_send_limit(nft);
+	return 0;
+}
+
 static int nft_send(struct nft *nft, struct exchange *exchange)
 {
 	struct iovec batch;
@@ -128,12 +163,10 @@ static int nft_send(struct nft *nft, struct exchange *exchange)
 	if (r < 0)
 		return r;
 	exchange->first = ((struct nlmsghdr *)nft->batch)->nlmsg_seq;
-	if (nft->batch_len > nft->send_limit) {
-		int limit = (int)(nft->batch_len < INT32_MAX / 4 ? nft->batch_len * 2 : INT32_MAX);
-
-		if (setsockopt(nft->fd, SOL_SOCKET, SO_SNDBUFFORCE, &limit, sizeof(limit)) == 0)
-			nft->send_limit = nft->batch_len;
-	}
+	if (nft->batch_len > nft->send_limit)
+		widen_socket(nft);
+	if (nft->batch_len > nft->send_limit)
+		return -EMSGSIZE;
 	batch = (struct iovec){ nft->batch, nft->batch_len };
 	r = netlink_send(nft->fd, &batch, 1);
 	exchange->sent = r == 0;
@@ -172,27 +205,16 @@ static int nft_take_answer(const struct nlmsghdr *message, void *userdata)
 	       (is_result || !(message->nlmsg_flags & NLM_F_MULTI));
 }
 
-/* The kernel begins no dump on a socket on which one was given up, and may hold what it could not
- * deliver against the next answer. */
-static void nft_reopen(struct nft *nft)
-{
-	int fd = netlink_open(NETLINK_NETFILTER);
-
-	if (fd < 0)
-		return;
-	cleanup_close(&nft->fd);
-	nft->fd = fd;
-	nft->send_limit = NFT_SEND_LIMIT;
-}
-
 static int nft_exchange(struct nft *nft, struct exchange *exchange)
 {
 	int r = nft_send(nft, exchange);
 
 	if (r == 0) {
 		r = netlink_receive(nft->fd, nft->base.deadline, nft_take_answer, exchange);
+		/* The kernel begins no dump on a socket on which one was given up, and may hold what
+		 * it could not deliver against the next answer. */
 		if (r < 0)
-			nft_reopen(nft);
+			nft_socket_open(nft);
 	}
 	if (r == 0)
 		r = exchange->r;

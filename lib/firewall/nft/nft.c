@@ -40,10 +40,11 @@ static int nft_open(const struct firewall_config *config, struct firewall **ret_
 		return error_oom(error);
 	(void)config;
 	nft->base.backend = &nft_backend;
-	nft->send_limit = NFT_SEND_LIMIT;
-	nft->fd = netlink_open(NETLINK_NETFILTER);
+	nft->fd = -1;
+	r = nft_socket_open(nft);
 	/* Loads the module where that is allowed, and tells at once what is missing. */
-	r = nft->fd < 0 ? nft->fd : nft_generation(nft, &generation, &reply);
+	if (r == 0)
+		r = nft_generation(nft, &generation, &reply);
 	if (r < 0) {
 		nft_close(&nft->base);
 		return nft_open_error(error, r, &reply);

@@ -29,7 +29,7 @@ struct nft {
 	struct firewall base;
 	int fd;
 	uint32_t sequence;
-	size_t send_limit; /* bytes the kernel takes in one send */
+	size_t send_limit; /* bytes the kernel takes in one send, for now */
 	char *batch;
 	size_t batch_len, batch_capacity;
 	size_t message; /* where the open message of the batch starts */
@@ -45,7 +45,8 @@ struct nft_reply {
 	bool lost;                  /* a transaction was sent, and its answer not heard */
 };
 
-#define NFT_SEND_LIMIT 65536 /* of a socket as it is opened */
+/* A new socket takes the place of the one there is. 0 or -errno, and then all is as it was. */
+int nft_socket_open(struct nft *nft);
 
 /* One message of the answer; non-zero ends the exchange with that code. */
 typedef int (*nft_message_fn)(const struct nlmsghdr *message, void *data);
@@ -62,7 +63,8 @@ struct nlmsghdr *nft_object_message(struct nft *nft, uint16_t type, uint16_t fla
 				    size_t room);
 /* Make room for more attributes in the open message, which may move. */
 struct nlmsghdr *nft_batch_room(struct nft *nft, size_t room);
-/* The transaction. 0 or reply->code, or an error of the transport (reply->code is 0 then). Where
+/* The transaction. 0 or reply->code, or an error of the transport (reply->code is 0 then): -EMSGSIZE
+ * for one that is larger than nft->send_limit, the most that this process may send at once. Where
  * reply->lost, it was done as a whole or not at all. */
 int nft_batch_commit(struct nft *nft, struct nft_reply *reply);
 /* Send the requests, hand their answers to `message`. */
@@ -253,8 +255,10 @@ int nft_remove_base(struct firewall *firewall, struct error *error);
 int nft_present(struct firewall *firewall, struct error *error);
 int nft_in_use(struct firewall *firewall, struct error *error);
 
-/* ---- apply.c, list.c ---- */
+/* ---- apply.c, parts.c, list.c ---- */
 
+/* The change as one transaction; -EMSGSIZE: it does not fit one. */
+int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct error *error);
 int nft_apply(struct firewall *firewall, const struct firewall_change *change, struct error *error);
 int nft_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
 	     struct error *error);
