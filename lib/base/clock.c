@@ -11,6 +11,7 @@
 #define SHORT_PAUSES 20
 #define SHORT_PAUSE_NS 20000
 #define LONG_PAUSE_NS 500000
+#define BACK_OFFS 7 /* that grow, up to 128 ms */
 
 uint64_t clock_now_ms(void)
 {
@@ -154,12 +155,20 @@ int deadline_wait(const struct deadline *deadline, int fd)
 	return wait_once(deadline, fd, &left);
 }
 
-int deadline_pause(const struct deadline *deadline, unsigned int attempt)
+static int pause_for(const struct deadline *deadline, long ns)
 {
-	const struct timespec pause = {
-		.tv_nsec = attempt < SHORT_PAUSES ? SHORT_PAUSE_NS : LONG_PAUSE_NS,
-	};
+	const struct timespec pause = { .tv_nsec = ns };
 	int r = deadline_check(deadline);
 
 	return r < 0 ? r : wait_once(deadline, -1, &pause);
+}
+
+int deadline_pause(const struct deadline *deadline, unsigned int attempt)
+{
+	return pause_for(deadline, attempt < SHORT_PAUSES ? SHORT_PAUSE_NS : LONG_PAUSE_NS);
+}
+
+int deadline_back_off(const struct deadline *deadline, unsigned int attempt)
+{
+	return pause_for(deadline, 1000000L << (attempt < BACK_OFFS ? attempt : BACK_OFFS));
 }

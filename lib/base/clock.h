@@ -58,5 +58,7 @@ int deadline_wait(const struct deadline *deadline, int fd);
  * takes microseconds, then longer. 0, or, without a pause, what deadline_check() says.
  */
 int deadline_pause(const struct deadline *deadline, unsigned int attempt);
+/* The same before work is done again that others made void: each pause is twice the one before. */
+int deadline_back_off(const struct deadline *deadline, unsigned int attempt);
 
 #endif

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -110,6 +111,76 @@ static void test_a_part_fails(void **state)
 	assert_int_equal(apply(NULL, &rules, 0), 0);
 	run("nft delete element inet bridgenet ports6 '{ tcp . 14999 }'");
 	assert_kernel_holds(&none, NULL);
+	rules_clear(&rules);
+}
+
+/* ---- beside others' commits ---- */
+
+#define LOOPS 2
+#define LISTS 3
+
+/* Until it is killed: a table of its own comes and goes. */
+static void commit_forever(const char *table)
+{
+	struct firewall *own;
+	struct nft_reply reply;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (backend->open(&(struct firewall_config){ 0 }, &own, &error) < 0)
+		_exit(1);
+	for (bool there = false;; there = !there) {
+		struct nft *nft = (struct nft *)own;
+		struct nlmsghdr *message;
+
+		nft_batch_begin(nft, 0);
+		message =
+			nft_batch_message(nft, there ? NFT_MSG_DELTABLE : NFT_MSG_NEWTABLE, 0, 256);
+		mnl_attr_put_strz(message, NFTA_TABLE_NAME, table);
+		if (nft_batch_commit(nft, &reply) < 0)
+			_exit(1);
+	}
+}
+
+static void begin_commits(pid_t loops[static LOOPS])
+{
+	static const char *const tables[LOOPS] = { "one", "two" };
+
+	for (size_t i = 0; i < LOOPS; i++) {
+		loops[i] = fork();
+		if (!loops[i])
+			commit_forever(tables[i]);
+	}
+}
+
+static void end_commits(const pid_t loops[static LOOPS])
+{
+	int status;
+
+	for (size_t i = 0; i < LOOPS; i++) {
+		kill(loops[i], SIGKILL);
+		assert_int_equal(waitpid(loops[i], &status, 0), loops[i]);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+}
+
+static void test_listing_beside_commits(void **state)
+{
+	rule_vector rules = { 0 }, some = { 0 }, read = { 0 };
+	pid_t loops[LOOPS];
+	struct endpoint web;
+
+	(void)state;
+	plan_ports(&web, &rules);
+	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
+	begin_commits(loops);
+	for (int i = 0; i < LISTS; i++)
+		assert_kernel_holds(&rules, NULL);
+	some = rules;
+	some.len = PORTS;
+	list(&some, &read);
+	assert_int_equal(read.len, PORTS);
+	rules_clear(&read);
+	end_commits(loops);
 	rules_clear(&rules);
 }
 
@@ -235,6 +306,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		UNPRIVILEGED_TEST(test_in_parts),
 		UNPRIVILEGED_TEST(test_a_part_fails),
+		FIREWALL_TEST(test_listing_beside_commits),
 		cmocka_unit_test(test_user_namespace),
 	};
 

@@ -335,8 +335,28 @@ static int list_some(struct nft *nft, const struct nft_base_state *state, const 
 	return r;
 }
 
-/* -ERESTART when the rule set changed meanwhile. */
-static int list_once(struct nft *nft, const rule_vector *wanted, struct listing *listing,
+/* ---- looks ---- */
+
+/* What one look has shown. */
+struct look {
+	rule_vector rules; /* sorted */
+	bool whole;        /* it is one state of the rule set */
+};
+
+static int list_rules(struct nft *nft, const rule_vector *wanted,
+		      const struct nft_base_state *state, rule_vector *rules,
+		      struct nft_reply *reply)
+{
+	struct listing listing = { .rules = rules };
+	int r = wanted ? list_some(nft, state, wanted, rules, reply) :
+			 list_all(nft, state, &listing, reply);
+
+	free(listing.parts.items);
+	free(listing.ends.items);
+	return r;
+}
+
+static int look_once(struct nft *nft, const rule_vector *wanted, struct look *look,
 		     struct nft_reply *reply)
 {
 	struct nft_base_state state = { 0 };
@@ -346,41 +366,73 @@ static int list_once(struct nft *nft, const rule_vector *wanted, struct listing 
 	if (r == 0)
 		r = nft_base_state_read(nft, &state, reply);
 	if (r == 0)
-		r = wanted ? list_some(nft, &state, wanted, listing->rules, reply) :
-			     list_all(nft, &state, listing, reply);
+		r = list_rules(nft, wanted, &state, &look->rules, reply);
 	if (r == 0)
 		r = nft_generation(nft, &after, reply);
 	nft_base_state_clear(&state);
-	return r < 0 ? r : before != after ? -ERESTART : 0;
+	if (r < 0)
+		return r;
+	rules_sort(&look->rules);
+	look->whole = before == after;
+	return 0;
+}
+
+static bool same_rules(const rule_vector *a, const rule_vector *b)
+{
+	if (a->len != b->len)
+		return false;
+	for (size_t i = 0; i < a->len; i++) {
+		if (rule_compare(&a->items[i], &b->items[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The rule set has one number for the tables of all, which changes with each commit of anybody. Who
+ * commits all the time to tables of his own keeps no look from being right: two in a row that show
+ * the same were not disturbed by what changed meanwhile.
+ */
+static int look_until_right(struct nft *nft, const rule_vector *wanted, struct look *look,
+			    struct nft_reply *reply)
+{
+	struct look last = { 0 };
+	bool right = false;
+	int r = 0;
+
+	for (unsigned int attempt = 0; r == 0 && !right; attempt++) {
+		rules_clear(&last.rules);
+		last = *look;
+		*look = (struct look){ 0 };
+		if (attempt)
+			r = deadline_back_off(nft->base.deadline, attempt);
+		if (r == 0)
+			r = look_once(nft, wanted, look, reply);
+		right = r == 0 &&
+			(look->whole || (attempt && same_rules(&last.rules, &look->rules)));
+	}
+	rules_clear(&last.rules);
+	return r;
 }
 
 int nft_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
 	     struct error *error)
 {
 	struct nft *nft = (struct nft *)firewall;
-	rule_vector found = { 0 };
-	struct listing listing = { .rules = &found };
 	struct nft_reply reply = { 0 };
-	int r = -ERESTART;
+	struct look look = { 0 };
+	int r = look_until_right(nft, wanted, &look, &reply);
 
-	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++) {
-		rules_clear(&found);
-		listing.parts.len = listing.ends.len = 0;
-		r = list_once(nft, wanted, &listing, &reply);
-	}
-	free(listing.parts.items);
-	free(listing.ends.items);
 	if (r == 0)
-		r = vector_reserve(rules, found.len);
-	if (r == 0) {
-		rules_sort(&found);
-		if (found.len)
-			memcpy(rules->items + rules->len, found.items,
-			       found.len * sizeof(*found.items));
-		rules->len += found.len;
-		free(found.items);
-		return 0;
+		r = vector_reserve(rules, look.rules.len);
+	if (r < 0) {
+		rules_clear(&look.rules);
+		return nft_error(error, r, &reply, "read the nftables rules");
 	}
-	rules_clear(&found);
-	return nft_error(error, r, &reply, "read the nftables rules");
+	if (look.rules.len)
+		memcpy(rules->items + rules->len, look.rules.items,
+		       look.rules.len * sizeof(*look.rules.items));
+	rules->len += look.rules.len;
+	free(look.rules.items);
+	return 0;
 }
