@@ -99,8 +99,8 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	return r < 0 ? rtnl_failure(error, &batch, r, "create bridge %s", config->name) : 0;
 }
 
-/* Of net.ipv6.conf.BRIDGE, on networks with IPv6 and without. The host itself gives addresses there,
- * and takes none from an endpoint that says that it is a router. */
+/* Of net.ipv6.conf.BRIDGE, on networks with IPv6 and without. The host itself gives addresses
+ * there, and takes none from an endpoint that says that it is a router. */
 static const struct {
 	bool with_ipv6;
 	const char *key;

@@ -175,8 +175,7 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules)
 		return 0;
 	/* Mostly all is there, and looking first can be spared; not where a change failed half way,
 	 * since what it failed for may be under a key of what is to go. */
-	r = apply_rules(ctx, NULL, rules, NULL,
-			ctx->firewall->partly ? FIREWALL_MISSING_OK : 0);
+	r = apply_rules(ctx, NULL, rules, NULL, ctx->firewall->partly ? FIREWALL_MISSING_OK : 0);
 	if (r == -ENOENT) {
 		error_clear(&ctx->error);
 		r = apply_rules(ctx, NULL, rules, NULL, FIREWALL_MISSING_OK);

@@ -211,8 +211,8 @@ static int nft_exchange(struct nft *nft, struct exchange *exchange)
 
 	if (r == 0) {
 		r = netlink_receive(nft->fd, nft->base.deadline, nft_take_answer, exchange);
-		/* The kernel begins no dump on a socket on which one was given up, and may hold what
-		 * it could not deliver against the next answer. */
+		/* The kernel begins no dump on a socket on which one was given up, and may hold
+		 * what it could not deliver against the next answer. */
 		if (r < 0)
 			nft_socket_open(nft);
 	}

@@ -63,9 +63,9 @@ struct nlmsghdr *nft_object_message(struct nft *nft, uint16_t type, uint16_t fla
 				    size_t room);
 /* Make room for more attributes in the open message, which may move. */
 struct nlmsghdr *nft_batch_room(struct nft *nft, size_t room);
-/* The transaction. 0 or reply->code, or an error of the transport (reply->code is 0 then): -EMSGSIZE
- * for one that is larger than nft->send_limit, the most that this process may send at once. Where
- * reply->lost, it was done as a whole or not at all. */
+/* The transaction. 0 or reply->code, or an error of the transport (reply->code is 0 then):
+ * -EMSGSIZE for one that is larger than nft->send_limit, the most that this process may send at
+ * once. Where reply->lost, it was done as a whole or not at all. */
 int nft_batch_commit(struct nft *nft, struct nft_reply *reply);
 /* Send the requests, hand their answers to `message`. */
 int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct nft_reply *reply);
