@@ -20,7 +20,7 @@ const struct network_request default_network_request = {
 
 /* ---- create ---- */
 
-/* How the host is now, in case the network comes to nothing. */
+/* How the host is now, to be given back when the network goes. */
 static int record_host(bn_ctx *ctx, const struct operation *operation,
 		       const struct network *network)
 {
@@ -32,7 +32,7 @@ static int record_host(bn_ctx *ctx, const struct operation *operation,
 		       network->bridge_adopted ? network->bridge : NULL, &found, &ctx->error);
 	if (r < 0 || !found[0])
 		return r;
-	return store_operation_set_found(ctx->store, operation, found, &ctx->error);
+	return store_network_set_found(ctx->store, operation, found, &ctx->error);
 }
 
 int network_reserve(bn_ctx *ctx, const struct operation *operation,

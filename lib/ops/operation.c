@@ -41,39 +41,72 @@ int operation_settle(bn_ctx *ctx, const struct operation *operation)
 
 /* ---- finishing ---- */
 
-/*
- * Once the rows are gone: what another network needs by now stays as we made it, and if that one
- * comes to nothing too, it gives it back. In the transaction, for whoever makes a network after it
- * finds what is given back here.
- */
-static int give_back(bn_ctx *ctx, const char *found)
+/* Of what is forwarding: who needs it by now gives it back when it goes. */
+static int hand_over(bn_ctx *ctx, const char *found, int family)
 {
 	CLEANUP_FREE char *rest = NULL;
-	struct base_needs needs;
 	int r;
 
+	r = host_found_forwarding(found, family == AF_INET, family == AF_INET6, &rest, &ctx->error);
+	return r < 0 || !rest[0] ? r :
+				   store_network_hand_over(ctx->store, family, rest, &ctx->error);
+}
+
+/* Networks of another state in this namespace rely on what we have turned on, and no state knows of
+ * another: their rules are what shows them. */
+static int serves_another_state(bn_ctx *ctx, const char *found)
+{
+	CLEANUP_FREE char *forwarding = NULL;
+	int r;
+
+	r = host_found_forwarding(found, true, true, &forwarding, &ctx->error);
+	if (r < 0 || !forwarding[0])
+		return r;
+	r = ctx->firewall->backend->present(ctx->firewall, &ctx->error);
+	if (r > 0)
+		ctx_log(ctx, LOG_NOTICE,
+			"forwarding stays as it is: networks of another state use it");
+	return r;
+}
+
+/* Once the rows are gone; in the transaction, for whoever makes a network after it finds what is
+ * given back here, and what dies half way is done again with the rows. */
+static int give_back(bn_ctx *ctx, const char *found)
+{
+	struct base_needs needs;
+	int r, others = 0;
+
 	r = base_needs_of(ctx, &needs);
+	if (r >= 0 && !needs.rules)
+		r = others = serves_another_state(ctx, found);
 	if (r >= 0)
-		r = host_give_back(ctx->link, found, !needs.ipv4, !needs.ipv6, &ctx->error);
-	if (r >= 0)
-		r = host_found_forwarding(found, needs.ipv4, needs.ipv6, &rest, &ctx->error);
-	return r < 0 || !rest[0] ? r : store_operation_hand_over(ctx->store, rest, &ctx->error);
+		r = host_give_back(ctx->link, found, !needs.ipv4 && !others, !needs.ipv6 && !others,
+				   &ctx->error);
+	if (r >= 0 && needs.ipv4)
+		r = hand_over(ctx, found, AF_INET);
+	if (r >= 0 && needs.ipv6)
+		r = hand_over(ctx, found, AF_INET6);
+	return r;
 }
 
 int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len,
 		      const struct removal *removal)
 {
+	CLEANUP_FREE char *found = NULL;
 	int r;
 
 	r = store_begin(ctx->store, &ctx->error);
+	/* networks go one by one */
+	if (r >= 0 && removal->networks && !removal->untouched)
+		r = store_network_found(ctx->store, operations, &found, &ctx->error);
 	for (size_t i = 0; i < len && r >= 0; i++)
 		r = operation_removes(operations[i].kind) ?
 			    store_operation_close(ctx->store, &operations[i], &ctx->error) :
 			    store_operation_abandon(ctx->store, &operations[i], &ctx->error);
 	if (r >= 0)
 		r = FAULT("finish");
-	if (r >= 0 && removal->found && removal->found[0])
-		r = give_back(ctx, removal->found);
+	if (r >= 0 && found && found[0])
+		r = give_back(ctx, found);
 	if (r >= 0 && removal->networks)
 		r = base_leave(ctx);
 	if (r >= 0)
@@ -160,7 +193,7 @@ static bool is_untouched(bn_ctx *ctx, const struct operation *operation)
 
 static int undo_or_forget(bn_ctx *ctx, const struct operation *operation, const struct rows *rows)
 {
-	const struct removal unchanged = { .networks = rows->networks.len };
+	const struct removal unchanged = { .networks = rows->networks.len, .untouched = true };
 
 	return is_untouched(ctx, operation) ? operations_settle(ctx, operation, 1, &unchanged) :
 					      undo(ctx, operation);

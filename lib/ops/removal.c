@@ -12,7 +12,6 @@
 void removal_clear(struct removal *removal)
 {
 	rows_clear(&removal->rows);
-	free(removal->found);
 	*removal = (struct removal){ 0 };
 }
 
@@ -27,9 +26,7 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
 	removal->networks = removal->rows.networks.len > networks;
 	removal->endpoints = operation->kind != OPERATION_PUBLISH &&
 			     operation->kind != OPERATION_UNPUBLISH;
-	if (!removal->networks || operation_removes(operation->kind))
-		return 0;
-	return store_operation_found(ctx->store, operation, &removal->found, &ctx->error);
+	return 0;
 }
 
 static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, enum rules_part part)

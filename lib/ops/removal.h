@@ -10,8 +10,8 @@
 struct removal {
 	struct rows rows;
 	bool endpoints, networks;
-	bool quick;  /* interfaces are cut off, and left to their namespaces */
-	char *found; /* of the host's settings, to be given back; NULL for nothing */
+	bool quick;     /* interfaces are cut off, and left to their namespaces */
+	bool untouched; /* nothing has been changed, so none of the host's settings either */
 };
 void removal_clear(struct removal *removal);
 

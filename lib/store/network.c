@@ -392,6 +392,44 @@ int store_network_mark(struct store *store, const struct operation *operation, c
 			     error);
 }
 
+int store_network_set_found(struct store *store, const struct operation *operation,
+			    const char *found, struct error *error)
+{
+	int r = operation_check(store, operation, false, error);
+
+	return r < 0 ? r :
+		       statement_run(store, STATEMENT_NETWORK_SET_FOUND,
+				     VALUES(INT(operation->id), TEXT(found)), error);
+}
+
+int store_network_found(struct store *store, const struct operation *operation, char **ret_found,
+			struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	char *found;
+	int r = statement_look_up(store, STATEMENT_NETWORK_FOUND, VALUES(INT(operation->id)), &row,
+				  error);
+
+	if (r < 0)
+		return r;
+	found = strdup(r > 0 ? column_text(row, 0) : "");
+	if (!found)
+		return error_oom(error);
+	*ret_found = found;
+	return 0;
+}
+
+int store_network_hand_over(struct store *store, int family, const char *found, struct error *error)
+{
+	const struct value number = INT(family == AF_INET ? 4 : 6);
+	int r = transaction_check(store, error);
+
+	if (r == 0)
+		r = statement_run(store, STATEMENT_NETWORK_HAND_OVER, VALUES(number, TEXT(found)),
+				  error);
+	return r < 0 ? r : statement_run(store, STATEMENT_OPERATION_OF_HEIR, VALUES(number), error);
+}
+
 int networks_delete(struct store *store, int64_t operation, struct error *error)
 {
 	int r = statement_run(store, STATEMENT_ADDRESS_FORGET_NETWORK, VALUES(INT(operation)),

@@ -16,7 +16,7 @@
 #include "store/private.h"
 
 /* STATEMENT_OPERATION_LIST */
-enum { ID, KIND, LOCK, LOCK_INODE, PID, STARTED, PID_NAMESPACE, FOUND, REBUILT };
+enum { ID, KIND, LOCK, LOCK_INODE, PID, STARTED, PID_NAMESPACE, REBUILT };
 
 bool operation_removes(enum operation_kind kind)
 {
@@ -203,25 +203,6 @@ int store_operation_abandon(struct store *store, const struct operation *operati
 	if (operation_removes(operation->kind))
 		return unmark_rows(store, operation->id, error);
 	return delete_rows(store, operation, STATEMENT_PORT_DELETE_INSERTED, error);
-}
-
-int store_operation_set_found(struct store *store, const struct operation *operation,
-			      const char *found, struct error *error)
-{
-	int r = transaction_check(store, error);
-
-	return r < 0 ? r :
-		       statement_run(store, STATEMENT_OPERATION_SET_FOUND,
-				     VALUES(INT(operation->id), TEXT(found)), error);
-}
-
-int store_operation_hand_over(struct store *store, const char *found, struct error *error)
-{
-	int r = transaction_check(store, error);
-
-	return r < 0 ? r :
-		       statement_run(store, STATEMENT_OPERATION_HAND_OVER, VALUES(TEXT(found)),
-				     error);
 }
 
 int store_operation_turn_back(struct store *store, const struct operation *operation,
@@ -447,22 +428,6 @@ int store_operation_pending(struct store *store, enum operation_kind kind, bool 
 		*ret_alive = r > 0;
 		return r < 0 ? r : 1;
 	}
-}
-
-int store_operation_found(struct store *store, const struct operation *operation, char **ret_found,
-			  struct error *error)
-{
-	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	char *found;
-	int r = find_operation(store, operation->id, &row, error);
-
-	if (r < 0)
-		return r;
-	found = strdup(r > 0 ? column_text(row, FOUND) : "");
-	if (!found)
-		return error_oom(error);
-	*ret_found = found;
-	return 0;
 }
 
 int store_operation_is_rebuilt(struct store *store, const struct operation *operation,

@@ -63,10 +63,10 @@ static const char version_1[] =
 
 /*
  * An operation belongs to the process that holds the lock on byte `lock` of the lock file, and is
- * the one that is named; lock_inode is which file that was, 0: not known. `found` is what the
- * host's settings were before it, `undoing` that it is on its way back, `rebuilt` that somebody has
- * made the rule base again since it began, or left it what it had found. Row 0 has the number of
- * the last transaction, too (generation.c).
+ * the one that is named; lock_inode is which file that was, 0: not known. `undoing` is that it is
+ * on its way back, `rebuilt` that somebody has made the rule base again since it began, or left its
+ * network what another had found. Row 0 has the number of the last transaction, too (generation.c).
+ * `found` is gone from here (version_4).
  *
  * networks.forgotten has a bit for each family of which released addresses were forgotten
  * (address.c).
@@ -93,8 +93,20 @@ static const char version_3[] =
 	"ALTER TABLE endpoints ADD COLUMN metric INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX endpoints_mac ON endpoints (network, mac);";
 
+/*
+ * networks.found is what the host's settings were before the network was made, to be given back
+ * when it goes. It was kept with the operation before, until that settled: of what stands then
+ * nothing is known.
+ */
+static const char version_4[] =
+	"ALTER TABLE networks ADD COLUMN found TEXT NOT NULL DEFAULT '';"
+	"UPDATE networks SET found = coalesce("
+	"(SELECT o.found FROM operations AS o WHERE o.id = networks.operation), '')"
+	" WHERE NOT builtin;"
+	"ALTER TABLE operations DROP COLUMN found;";
+
 /* From each version to the next. */
-static const char *const migrations[] = { version_1, version_2, version_3 };
+static const char *const migrations[] = { version_1, version_2, version_3, version_4 };
 
 static int execute(struct store *store, const char *text, struct error *error)
 {

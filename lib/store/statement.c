@@ -15,6 +15,13 @@
 	"ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, builtin"
 #define NETWORK_COLUMNS NETWORK_VALUES ", " PENDING ", operation, removal"
 
+/* The network that what was found of family ?1 passes to: rather one that stands than one that
+ * comes or goes. */
+#define HEIR                                                                       \
+	"NOT builtin AND name = (SELECT name FROM networks WHERE NOT builtin AND " \
+	"CASE ?1 WHEN 4 THEN ipv4_subnet ELSE ipv6_subnet END <> '' "              \
+	"ORDER BY removal IS NOT NULL, " PENDING ", name LIMIT 1)"
+
 #define ENDPOINT_VALUES                                                             \
 	"network, id, sandbox, sandbox_device, sandbox_inode, interface, "          \
 	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, " \
@@ -43,19 +50,17 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_OPERATION_INSERT] = "INSERT INTO operations "
 				       "(id, kind, lock, lock_inode, pid, started, pid_namespace) "
 				       "VALUES (?1, ?2, ?1, ?3, ?4, ?5, ?6)",
-	[STATEMENT_OPERATION_SET_FOUND] = "UPDATE operations SET found = ?2 WHERE id = ?1",
-	[STATEMENT_OPERATION_HAND_OVER] =
-		"UPDATE operations SET found = found || ?1, rebuilt = 1 WHERE id = "
-		"(SELECT operation FROM networks WHERE NOT builtin AND " PENDING " LIMIT 1)",
 	[STATEMENT_OPERATION_DELETE] = "DELETE FROM operations WHERE id = ?1 AND lock = ?2",
 	[STATEMENT_OPERATION_LIST] =
-		"SELECT id, kind, lock, lock_inode, pid, started, pid_namespace, found, rebuilt "
+		"SELECT id, kind, lock, lock_inode, pid, started, pid_namespace, rebuilt "
 		"FROM operations WHERE id > ?1 ORDER BY id",
 	[STATEMENT_OPERATION_TAKE] = "UPDATE operations SET lock = ?2, lock_inode = ?3, pid = ?4, "
 				     "started = ?5, pid_namespace = ?6, undoing = 1 WHERE id = ?1",
 	[STATEMENT_OPERATION_TURN_BACK] =
 		"UPDATE operations SET undoing = 1 WHERE id = ?1 AND lock = ?2",
 	[STATEMENT_OPERATION_SET_REBUILT] = "UPDATE operations SET rebuilt = 1 WHERE id > 0",
+	[STATEMENT_OPERATION_OF_HEIR] = "UPDATE operations SET rebuilt = 1 WHERE id = "
+					"(SELECT operation FROM networks WHERE " HEIR ")",
 
 	[STATEMENT_GENERATION_GET] = "SELECT generation FROM operations WHERE id = 0",
 	[STATEMENT_GENERATION_SET] = "UPDATE operations SET generation = ?1 WHERE id = 0",
@@ -89,6 +94,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_NETWORK_MARK] =
 		"UPDATE networks SET removal = ?1 WHERE name = ?2 AND NOT builtin",
 	[STATEMENT_NETWORK_UNMARK] = "UPDATE networks SET removal = NULL WHERE removal = ?1",
+	[STATEMENT_NETWORK_SET_FOUND] = "UPDATE networks SET found = ?2 WHERE operation = ?1",
+	[STATEMENT_NETWORK_FOUND] =
+		"SELECT found FROM networks WHERE operation = ?1 OR removal = ?1",
+	[STATEMENT_NETWORK_HAND_OVER] = "UPDATE networks SET found = found || ?2 WHERE " HEIR,
 	[STATEMENT_NETWORK_DELETE] = "DELETE FROM networks WHERE operation = ?1 OR removal = ?1",
 
 	[STATEMENT_ENDPOINT_COUNT] =

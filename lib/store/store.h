@@ -72,9 +72,6 @@ struct operation {
  * kind that is undone when found dead inserts rows, one that is finished marks them. */
 int store_operation_open(struct store *store, enum operation_kind kind,
 			 struct operation *ret_operation, struct error *error);
-/* How the host was before it changes that; "" (until this is called) for nothing that changes. */
-int store_operation_set_found(struct store *store, const struct operation *operation,
-			      const char *found, struct error *error);
 /* Settle, inside a transaction: close keeps the rows it inserted and drops those it marked for
  * removal; abandon is the reverse: inserted rows go, marked ones stay. O(rows of the operation)
  * only for what goes. OPERATION_GONE. */
@@ -103,14 +100,8 @@ int store_operation_pending(struct store *store, enum operation_kind kind, bool 
 /* The rows of an operation, for undoing or finishing it. */
 int store_operation_rows(struct store *store, const struct operation *operation, struct rows *rows,
 			 struct error *error);
-/* What was found by one that comes to nothing goes over to another that makes a network, if there
- * is one, which counts as rebuilt then. Inside a transaction. */
-int store_operation_hand_over(struct store *store, const char *found, struct error *error);
-/* What was found, for the caller to free. */
-int store_operation_found(struct store *store, const struct operation *operation, char **ret_found,
-			  struct error *error);
 /* Somebody makes all rules of what is STORE_STANDING again, inside a transaction; and whether
- * somebody did so since the operation was opened: 1 or 0. */
+ * somebody did so since the operation was opened, or left it what it had found: 1 or 0. */
 int store_operations_set_rebuilt(struct store *store, struct error *error);
 int store_operation_is_rebuilt(struct store *store, const struct operation *operation,
 			       struct error *error);
@@ -129,6 +120,18 @@ int store_operation_is_rebuilt(struct store *store, const struct operation *oper
  * abandoned or deleted, the network is back in its first form. */
 int store_network_insert(struct store *store, const struct operation *operation,
 			 const struct network *network, struct error *error);
+/* How the host was before the operation makes its network; "" (until this is called) for nothing
+ * that changes. Inside a transaction. */
+int store_network_set_found(struct store *store, const struct operation *operation,
+			    const char *found, struct error *error);
+/* The same of the network that it makes or removes, for the caller to free. Another may leave its
+ * own there at any time, so what goes by it is done in one transaction. */
+int store_network_found(struct store *store, const struct operation *operation, char **ret_found,
+			struct error *error);
+/* What a network had found that goes passes to another of that family, if there is one. Inside a
+ * transaction. */
+int store_network_hand_over(struct store *store, int family, const char *found,
+			    struct error *error);
 /* By name. -ENOENT, -EPERM BN_REASON_NETWORK_BUILTIN, -EBUSY when another operation is at it. */
 int store_network_mark(struct store *store, const struct operation *operation, const char *name,
 		       struct error *error);

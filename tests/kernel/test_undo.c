@@ -162,6 +162,8 @@ static void fail_and_die_at_every_step(verb_fn verb, verb_fn reverse)
 	}
 	assert_in_range(step, 8, 2 * STEPS_MAX - 1);
 	run(reverse);
+	settings(set_after);
+	assert_same(set_before, set_after);
 }
 
 static void test_host_settings(void **state)
@@ -174,6 +176,38 @@ static void test_adopted_bridge(void **state)
 {
 	(void)state;
 	fail_and_die_at_every_step(adopt, delete);
+}
+
+/* Once it has begun it is finished; and what the network has found is given back all the same. */
+static void test_deleting_gives_back(void **state)
+{
+	static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
+	int status = 1, step;
+
+	(void)state;
+	settings(before);
+	for (step = 0; step < STEPS_MAX; step++) {
+		pid_t pid;
+
+		run(adopt);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (!pid) {
+			steps_left = step;
+			at_fault = step % 2 ? die : NULL;
+			delete (new_context());
+			_exit(steps_left >= 0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		touch();
+		if (stage_count("networks WHERE NOT builtin"))
+			run(delete);
+		settings(after);
+		assert_same(before, after);
+		if (WIFEXITED(status) && WEXITSTATUS(status))
+			break;
+	}
+	assert_in_range(step, 6, STEPS_MAX - 1);
 }
 
 /* What others have changed meanwhile is theirs. */
@@ -673,6 +707,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_host_settings, set_up_host, clear_host),
 		cmocka_unit_test_setup_teardown(test_adopted_bridge, set_up_host, clear_host),
+		cmocka_unit_test_setup_teardown(test_deleting_gives_back, set_up_host, clear_host),
 		cmocka_unit_test_setup_teardown(test_settings_changed_meanwhile, set_up_host,
 						clear_host),
 		cmocka_unit_test_setup_teardown(test_two_fail, set_up_host, clear_host),

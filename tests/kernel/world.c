@@ -372,8 +372,6 @@ int world_clear(char *what, size_t size)
 	if (links_stay)
 		system("for name in s0 s1 s2 s3; do for link in eth0 eth1; do "
 		       "ip -n $name link delete $link; done; done 2>/dev/null");
-	/* a network that has turned it on leaves it on */
-	forwarding_restore(empty);
 	if (r == 0) {
 		look(seen);
 		if (strcmp(seen, empty) == 0)
