@@ -70,7 +70,8 @@ struct firewall_backend {
 		    struct error *error);
 
 	/* Take the base away, unless it still serves someone: a user chain that holds a rule stays
-	 * (with the jump to it), and nothing is removed while network rules are left. */
+	 * (with the jump to it), and nothing is removed while network rules are left. What others
+	 * made stays, and what their rules use: firewall->note says so. */
 	int (*remove_base)(struct firewall *firewall, struct error *error);
 
 	/* How this backend calls the chain that a rule stands in, and the one that it jumps to. */
@@ -78,12 +79,14 @@ struct firewall_backend {
 	void (*jump_name)(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 };
 
+#define FIREWALL_NOTE_MAX 320
 struct firewall {
 	const struct firewall_backend *backend;
 	const struct deadline *deadline; /* of its calls; set once it is open */
 	/* The last change was more than this process may send at once, so it went in parts; when it
 	 * failed, those before the failure stand. */
 	bool partly;
+	char note[FIREWALL_NOTE_MAX];    /* what the last call has left, for the log; "": nothing */
 };
 
 /* NULL-terminated, in order of preference. */

@@ -26,6 +26,17 @@ int base_needs_of(bn_ctx *ctx, struct base_needs *ret_needs)
 	return r;
 }
 
+static int remove_base(bn_ctx *ctx, struct firewall *firewall)
+{
+	int r;
+
+	firewall->note[0] = '\0';
+	r = firewall->backend->remove_base(firewall, &ctx->error);
+	if (r >= 0 && firewall->note[0])
+		ctx_log(ctx, LOG_NOTICE, "%s", firewall->note);
+	return r;
+}
+
 int base_leave(bn_ctx *ctx)
 {
 	struct base_needs needs;
@@ -35,7 +46,7 @@ int base_leave(bn_ctx *ctx)
 		return r;
 	r = FAULT("base.remove");
 	if (r >= 0)
-		r = ctx->firewall->backend->remove_base(ctx->firewall, &ctx->error);
+		r = remove_base(ctx, ctx->firewall);
 	return r < 0 ? r : ctx_release_state(ctx);
 }
 
@@ -78,7 +89,7 @@ int base_take_rules(bn_ctx *ctx, struct firewall *firewall, const rule_vector *r
 
 	r = firewall->backend->apply(firewall, &change, &ctx->error);
 	if (r >= 0 || r == FIREWALL_BASE_MISSING)
-		r = firewall->backend->remove_base(firewall, &ctx->error);
+		r = remove_base(ctx, firewall);
 	return r;
 }
 

@@ -1,24 +1,38 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Taking the base away. */
+#include <stdio.h>
+
 #include "firewall/iptables/iptables.h"
 
-/* What keeps a chain of ours: somebody's rule in it. */
-static bool holds_foreign(const rule_vector *rules, const struct rule *rule)
+/* The administrator's chain stays as long as it has a rule, and so does what leads there. */
+static bool serves_user(const rule_vector *rules, const struct rule *rule)
 {
-	char chain[CHAIN_NAME_MAX] = "", name[CHAIN_NAME_MAX] = "";
-
-	iptables_jump_name(rule, chain);
-	for (size_t i = 0; i < rules->len && chain[0]; i++) {
-		const struct rule *other = &rules->items[i];
-
-		if (other->kind != RULE_FOREIGN || other->family != rule->family ||
-		    rule_table(other) != rule_table(rule))
-			continue;
-		iptables_chain_name(other, name);
-		if (strcmp(name, chain) == 0)
+	for (size_t i = 0; rule->kind == RULE_USER_JUMP && i < rules->len; i++) {
+		if (rules->items[i].kind == RULE_FOREIGN &&
+		    rules->items[i].family == rule->family &&
+		    rules->items[i].chain == CHAIN_FILTER_USER)
 			return true;
 	}
 	return false;
+}
+
+/* A chain of ours that is left although nothing of ours is. */
+static int find_held(const struct table *table, void *data)
+{
+	const char *chain = table_first_chain(table);
+	char *note = data;
+
+	/* the administrator's has its rules, and its jump */
+	while (chain && (strcmp(chain, places[PLACE_USER].name) == 0 ||
+			 (strncmp(chain, "BRIDGENET", 9) != 0 && strncmp(chain, "BN-", 3) != 0)))
+		chain = table_next_chain(table);
+	if (!chain)
+		return 0;
+	snprintf(note, FIREWALL_NOTE_MAX,
+		 "chain %s of table %s (%s) stays, without bridgenet's rules: others' rules are in "
+		 "it, or lead to it",
+		 chain, table_name(table->id), table->family == AF_INET ? "IPv4" : "IPv6");
+	return 1;
 }
 
 /* Anything of ours at all? A look takes no lock, which somebody may hold for long. */
@@ -49,12 +63,18 @@ int iptables_remove_base(struct firewall *firewall, struct error *error)
 	if (r < 0 || rules_have_network(&rules))
 		return r;
 	for (size_t i = 0; i < rules.len; i++) {
-		if (rules.items[i].kind == RULE_FOREIGN || holds_foreign(&rules, &rules.items[i]))
+		if (rules.items[i].kind == RULE_FOREIGN || serves_user(&rules, &rules.items[i]))
 			continue;
 		if (vector_append(&gone, rules.items[i]) < 0)
 			return error_oom(error);
 	}
 	change.remove = gone.items;
 	change.remove_len = gone.len;
-	return gone.len ? iptables_apply_locked(iptables, &change, error) : 0;
+	/* what is held was said when it was left */
+	if (!gone.len)
+		return 0;
+	r = iptables_apply_locked(iptables, &change, error);
+	if (r == 0)
+		r = iptables_each_table(iptables, find_held, firewall->note, error);
+	return r < 0 ? r : 0;
 }

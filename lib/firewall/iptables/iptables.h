@@ -324,6 +324,9 @@ int iptables_table_info(const struct iptables *iptables, int family, enum table_
 int iptables_commit_error(const struct iptables *iptables, const struct table *table, int code,
 			  struct error *error);
 
+/* For each table that is there, until `fn` gives other than 0; asking for another would make it. */
+int iptables_each_table(const struct iptables *iptables, int (*fn)(const struct table *, void *),
+			void *data, struct error *error);
 /* Both want the lock to be held. */
 int iptables_apply_locked(struct iptables *iptables, const struct firewall_change *change,
 			  struct error *error);

@@ -75,9 +75,8 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 	return rule->kind == RULE_FOREIGN ? list_foreign_entry(entry, rule) : 0;
 }
 
-/* For each table that is there, until `fn` gives other than 0; asking for another would make it. */
-static int each_table(const struct iptables *iptables, int (*fn)(const struct table *, void *),
-		      void *data, struct error *error)
+int iptables_each_table(const struct iptables *iptables, int (*fn)(const struct table *, void *),
+			void *data, struct error *error)
 {
 	struct table table;
 	int r = 0;
@@ -144,7 +143,7 @@ static int list_table(const struct table *table, void *data)
 
 int iptables_list_locked(struct iptables *iptables, rule_vector *rules, struct error *error)
 {
-	return each_table(iptables, list_table, rules, error);
+	return iptables_each_table(iptables, list_table, rules, error);
 }
 
 int iptables_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
@@ -198,5 +197,5 @@ static int table_in_use(const struct table *table, void *data)
 
 int iptables_in_use(struct firewall *firewall, struct error *error)
 {
-	return each_table((struct iptables *)firewall, table_in_use, NULL, error);
+	return iptables_each_table((struct iptables *)firewall, table_in_use, NULL, error);
 }
