@@ -341,9 +341,7 @@ static int dump_ports(struct link_handle *handle, struct ports_query *query, str
 
 	rtnl_add(&batch, RTM_GETLINK, 0, &header, sizeof(header));
 	r = rtnl_dump(handle, &batch);
-	if (r == 0 || r == -EAGAIN)
-		return r;
-	return rtnl_failure(error, &batch, r, "list the ports of bridges");
+	return r < 0 ? rtnl_failure(error, &batch, r, "list the ports of bridges") : 0;
 }
 
 int link_ports_get(struct link_handle *handle, struct link_port *ports, size_t len,
@@ -351,16 +349,13 @@ int link_ports_get(struct link_handle *handle, struct link_port *ports, size_t l
 {
 	CLEANUP_FREE struct link_port **by_name = calloc(len + 1, sizeof(*by_name));
 	struct ports_query query = { by_name, len };
-	int r;
 
 	if (!by_name)
 		return error_oom(error);
 	for (size_t i = 0; i < len; i++)
 		by_name[i] = &ports[i];
 	qsort(by_name, len, sizeof(*by_name), compare_ports);
-	r = len > 1 ? dump_ports(handle, &query, error) : -EAGAIN;
-	/* while links come and go all the time, too */
-	return r == -EAGAIN ? look_up_ports(handle, &query, error) : r;
+	return len > 1 ? dump_ports(handle, &query, error) : look_up_ports(handle, &query, error);
 }
 
 bool link_mtu(struct link_handle *handle, const char *name, uint32_t *ret_mtu)

@@ -16,6 +16,19 @@
 
 #define IPV6_MTU_MIN 1280 /* below it the kernel has no IPv6 on a device */
 
+/* ---- dump.c ---- */
+
+/* What the messages of a dump were about, a number for each. */
+struct shown {
+	uint64_t *numbers;
+	size_t len, capacity;
+};
+/* 1, 0 if it was there, -ENOMEM. */
+int shown_add(struct shown *shown, const struct nlmsghdr *message);
+bool shown_has(const struct shown *shown, const struct nlmsghdr *message);
+bool shown_same(const struct shown *a, const struct shown *b);
+void shown_clear(struct shown *shown);
+
 /* ---- endpoint.c ---- */
 
 /* The answer to a link's creation was lost: 0 if it was made, `lost` (the error) if not, or

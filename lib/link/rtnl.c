@@ -13,7 +13,7 @@
 #include "base/fault.h"
 #include "base/netlink.h"
 
-#define DUMP_TRIES 8
+#define DUMP_TRIES 5
 #define AWAIT_MS 1000
 
 int rtnl_open_family(struct link_handle *handle, int netlink_family)
@@ -74,10 +74,12 @@ void link_close(struct link_handle *handle)
 struct exchange {
 	struct link_handle *handle;
 	struct rtnl_batch *batch;
-	uint32_t first;   /* sequence number of the first request */
-	size_t open;      /* requests that have no acknowledgement yet */
-	bool interrupted; /* a dump, by a change of what it shows */
-	bool ended;       /* a dump: nothing more comes of it */
+	uint32_t first;             /* sequence number of the first request */
+	size_t open;                /* requests that have no acknowledgement yet */
+	bool interrupted;           /* a dump, by a change of what it shows */
+	bool ended;                 /* a dump: nothing more comes of it */
+	struct shown *shown;        /* by this dump; NULL: no matter */
+	const struct shown *before; /* what is not to be shown once more; NULL: nothing */
 };
 
 static int rtnl_send(struct exchange *exchange, int flags)
@@ -168,6 +170,7 @@ static int rtnl_take_dump_part(const struct nlmsghdr *header, void *userdata)
 {
 	struct exchange *exchange = userdata;
 	struct rtnl_batch *batch = exchange->batch;
+	int r;
 
 	if (!header)
 		return 0;
@@ -181,6 +184,9 @@ static int rtnl_take_dump_part(const struct nlmsghdr *header, void *userdata)
 		exchange->ended = true;
 		return batch->results[0] < 0 ? batch->results[0] : 1;
 	}
+	r = exchange->shown ? shown_add(exchange->shown, header) : 1;
+	if (r <= 0 || (exchange->before && shown_has(exchange->before, header)))
+		return r < 0 ? r : 0;
 	return batch->reply(batch->userdata, header);
 }
 
@@ -268,21 +274,45 @@ int rtnl_delete_link(struct link_handle *handle, const char *name)
 	return r;
 }
 
+static int dump_once(struct exchange *exchange)
+{
+	struct rtnl_batch *batch = exchange->batch;
+	int r = exchange->before ? 0 : batch->reply(batch->userdata, NULL);
+
+	if (r == 0)
+		r = rtnl_send(exchange, NLM_F_DUMP);
+	if (r == 0)
+		r = rtnl_receive(exchange, rtnl_take_dump_part);
+	return r;
+}
+
+/*
+ * What comes or goes between two parts of a dump may hide neighbours of it, and on a host where
+ * something comes and goes all the time each dump is interrupted. Two in a row that show the same
+ * are right; if there are none, what stood all the while is in one of the last two.
+ */
 int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch)
 {
-	for (int i = 0; i < DUMP_TRIES; i++) {
-		struct exchange exchange = { .handle = handle, .batch = batch };
-		int r;
+	CLEANUP(shown_clear) struct shown before = { 0 };
+	CLEANUP(shown_clear) struct shown shown = { 0 };
 
-		r = batch->reply(batch->userdata, NULL);
+	for (unsigned int attempt = 0;; attempt++) {
+		bool last = attempt + 1 == DUMP_TRIES;
+		struct exchange exchange = { .handle = handle,
+					     .batch = batch,
+					     .shown = attempt ? &shown : NULL,
+					     .before = last ? &before : NULL };
+		int r = attempt ? deadline_back_off(handle->deadline, attempt) : 0;
+
+		shown_clear(&before);
+		before = shown;
+		shown = (struct shown){ 0 };
 		if (r == 0)
-			r = rtnl_send(&exchange, NLM_F_DUMP);
-		if (r == 0)
-			r = rtnl_receive(&exchange, rtnl_take_dump_part);
-		if (r < 0 || !exchange.interrupted)
+			r = dump_once(&exchange);
+		if (r < 0 || !exchange.interrupted || last ||
+		    (attempt > 1 && shown_same(&before, &shown)))
 			return r;
 	}
-	return -EAGAIN;
 }
 
 static void set_membership(struct link_handle *handle, int option)

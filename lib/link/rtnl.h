@@ -112,7 +112,8 @@ int rtnl_run_surely(struct link_handle *handle, struct rtnl_batch *batch, int pa
 		    const char *step);
 /* To undo its creation; also when the time is up, as the kernel answers at once. */
 int rtnl_delete_link(struct link_handle *handle, const char *name);
-/* The only message of the batch asks for a dump. -EAGAIN when it kept changing. */
+/* The only message of the batch asks for a dump. Where others keep changing what it shows, there
+ * may be in it what has just gone, but nothing is missing that stays. */
 int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch);
 
 /* "cannot <format>: <why>", with the reason that fits the code. Returns code. */
