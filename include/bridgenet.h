@@ -206,8 +206,8 @@ int bn_network_spec_add_reserved(bn_network_spec *spec, const char *address);
  * default route, at most 65535. Since: 0.1 */
 int bn_network_spec_set_mtu(bn_network_spec *spec, uint32_t mtu);
 
-/* An existing bridge is adopted and never deleted; default "bn-" and 12 digits of the id.
- * Since: 0.1 */
+/* An existing bridge is adopted and never deleted; default "bn-" and 12 digits of the id. A name
+ * with '+', '*', '"' or '\' is refused. Since: 0.1 */
 int bn_network_spec_set_bridge(bn_network_spec *spec, const char *interface_name);
 
 /* See bridgenet-options(7) for the keys; "label.NAME" takes any value. Since: 0.1 */

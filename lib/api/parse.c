@@ -167,7 +167,7 @@ int network_spec_parse(const struct bn_network_spec *spec, const struct deadline
 	if (r >= 0)
 		r = network_name_check(spec->name, error);
 	if (r >= 0 && spec->bridge[0])
-		r = interface_name_check(spec->bridge, error);
+		r = bridge_name_check(spec->bridge, error);
 	if (r >= 0)
 		r = parse_each(&spec->subnets, request, parse_subnet, error);
 	if (r >= 0)

@@ -70,6 +70,20 @@ int interface_name_check(const char *name, struct error *error)
 	return 0;
 }
 
+/* The kernel takes them, but iptables reads "br+" as any name that begins with "br", and nft "br*";
+ * and neither escapes the others in what it saves. */
+int bridge_name_check(const char *name, struct error *error)
+{
+	int r = interface_name_check(name, error);
+
+	if (r < 0 || !strpbrk(name, "+*\"\\"))
+		return r;
+	return error_set(error, -EINVAL, BN_REASON_INVALID,
+			 "bridge name '%s' is not valid: saved rules with a '+', '*', '\"' or '\\' "
+			 "can't be restored, or match other bridges; use another",
+			 name);
+}
+
 void network_label(const char *network, char ret_label[static NETWORK_LABEL_MAX])
 {
 	if (string_copy(ret_label, NETWORK_LABEL_MAX, network) < 0)

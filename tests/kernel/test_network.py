@@ -524,3 +524,12 @@ class Refused(KernelTest):
 
 if __name__ == "__main__":
     unittest.main()
+        for name in ("br+", "b*r", 'b"r', "b\\r"):
+            with self.subTest(name=name):
+                why = (f"bridge name '{name}' is not valid", "restored")
+                self.fails("network", "create", "blue", "--bridge", name, mention=why)
+                self.host.run("ip", "link", "add", "name", name, "type", "bridge")
+                try:
+                    self.fails("network", "create", "blue", "--bridge", name, mention=why)
+                finally:
+                    self.host.run("ip", "link", "del", name)

@@ -7,9 +7,8 @@ static void test_network_name(void **state)
 		"a", "bridge", "My_net-1.2", "0",
 		"123456789012345678901234567890123456789012345678901234567890"
 	};
-	static const char *const bad[] = {
-		"-a", "_a", ".a", "a b", "a/b", "a:b", "\xc3\xa9", "a\n"
-	};
+	static const char *const bad[] = { "-a",  "_a",       ".a",  "a b",  "a/b",
+					   "a:b", "\xc3\xa9", "a\n", "a\"b", "a\\b" };
 	struct error error = { 0 };
 
 	(void)state;
@@ -84,6 +83,26 @@ static void test_interface_name(void **state)
 		     BN_REASON_INVALID, error,
 		     "interface name 'a234567890123456' is longer than 15 bytes; shorten it");
 	assert_int_equal(interface_name_check(NULL, NULL), -EINVAL);
+}
+
+static void test_bridge_name(void **state)
+{
+	static const char *const bad[] = { "+", "br+", "b*", "\"b", "b\\r" };
+	struct error error = { 0 };
+
+	(void)state;
+	assert_int_equal(bridge_name_check("bn-0123456789ab", &error), 0);
+	assert_int_equal(bridge_name_check("!br.5@#$'", &error), 0);
+	assert_int_equal(bridge_name_check("a/b", &error), -EINVAL);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (interface_name_check(bad[i], &error) < 0 ||
+		    bridge_name_check(bad[i], &error) != -EINVAL)
+			fail_msg("'%s' was taken", bad[i]);
+	}
+	assert_error(
+		bridge_name_check("br+", &error), -EINVAL, BN_REASON_INVALID, error,
+		"bridge name 'br+' is not valid: saved rules with a '+', '*', '\"' or '\\' can't "
+		"be restored, or match other bridges; use another");
 }
 
 static void test_ids(void **state)
@@ -199,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_names_of_full_length),
 		cmocka_unit_test(test_endpoint_id),
 		cmocka_unit_test(test_interface_name),
+		cmocka_unit_test(test_bridge_name),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_host_interface_name),
 		cmocka_unit_test(test_host_interface_names_do_not_collide),
