@@ -175,10 +175,11 @@ void bn_name_list_free(bn_name_list *list);
 
 /* ---- Networks ------------------------------------------------------------------------------- */
 
-#define BN_CREATE_EXISTING_OK 0x1u /* one that is as the spec says is no error. Since: 0.2 */
-#define BN_DELETE_MISSING_OK 0x1u  /* an unknown network is no error */
-#define BN_DELETE_ENDPOINTS 0x2u   /* detach what is still attached */
-#define BN_GET_INTERFACE 0x1u      /* read the live interface, see bn_network_interface() */
+#define BN_CREATE_EXISTING_OK 0x1u    /* one that is as the spec says is no error. Since: 0.2 */
+#define BN_CREATE_HOST_SUBNET_OK 0x2u /* the host may be in the subnet. Since: 0.2 */
+#define BN_DELETE_MISSING_OK 0x1u     /* an unknown network is no error */
+#define BN_DELETE_ENDPOINTS 0x2u      /* detach what is still attached */
+#define BN_GET_INTERFACE 0x1u         /* read the live interface, see bn_network_interface() */
 
 /* A network that is to be made; name: a letter or digit, then letters, digits, '_', '.' and '-', at
  * most 60. Since: 0.1 */
@@ -214,9 +215,10 @@ int bn_network_spec_set_bridge(bn_network_spec *spec, const char *interface_name
 int bn_network_spec_set_option(bn_network_spec *spec, const char *key, const char *value);
 
 /* Make the network and its bridge. ret_network may be NULL. flags: BN_CREATE_*; EXISTING_OK takes
- * the one that is there, if it is equal in all that the spec sets. Errors: -EEXIST name or bridge
- * taken, or what is there differs, -EADDRINUSE subnet overlaps, -ENOSPC pools exhausted, -ERANGE an
- * address is outside the subnet, -EOPNOTSUPP unknown option. Since: 0.1 */
+ * the one that is there, if it is equal in all that the spec sets; without HOST_SUBNET_OK a subnet
+ * must not overlap what the host has on another interface than the bridge. Errors: -EEXIST name or
+ * bridge taken, or what is there differs, -EADDRINUSE subnet overlaps, -ENOSPC pools exhausted,
+ * -ERANGE an address is outside the subnet, -EOPNOTSUPP unknown option. Since: 0.1 */
 int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		      bn_network **ret_network);
 

@@ -14,7 +14,8 @@ static int help_command(struct cli *cli, int argc, char **argv);
 static const struct command commands[] = {
 	{ "network", "create",
 	  "NAME [--subnet CIDR]... [--gateway IP]... [--ip-range CIDR]... [--reserve IP]..."
-	  " [--ipv6] [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]... [--existing-ok]",
+	  " [--ipv6] [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]... [--existing-ok]"
+	  " [--host-subnet-ok]",
 	  "Make a network and print its id", network_create_command, COLLECT_BEFORE },
 	{ "network", "ls", "", "List the networks", network_ls_command },
 	{ "network", "inspect", "NAME", "Show a network and its bridge", network_inspect_command },

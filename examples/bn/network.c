@@ -5,7 +5,7 @@
 
 #include "bn.h"
 
-enum { SUBNET = 256, GATEWAY, IP_RANGE, RESERVE, IPV6, MTU, BRIDGE, OPT, EXISTING_OK };
+enum { SUBNET = 256, GATEWAY, IP_RANGE, RESERVE, IPV6, MTU, BRIDGE, OPT, EXISTING_OK, HOST_SUBNET };
 
 static int apply_argument(const struct cli *cli, bn_network_spec *spec,
 			  const struct argument *argument)
@@ -31,6 +31,7 @@ static int apply_argument(const struct cli *cli, bn_network_spec *spec,
 	case BRIDGE:
 		return bn_network_spec_set_bridge(spec, argument->value);
 	case EXISTING_OK:
+	case HOST_SUBNET:
 		return 0; /* of the call, not of the spec */
 	default:
 		argument_split(argument->value, &key, &value);
@@ -70,6 +71,7 @@ int network_create_command(struct cli *cli, int argc, char **argv)
 		{ "bridge", required_argument, NULL, BRIDGE },
 		{ "opt", required_argument, NULL, OPT },
 		{ "existing-ok", no_argument, NULL, EXISTING_OK },
+		{ "host-subnet-ok", no_argument, NULL, HOST_SUBNET },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct arguments arguments;
@@ -79,7 +81,8 @@ int network_create_command(struct cli *cli, int argc, char **argv)
 
 	arguments_parse(cli, argc, argv, 0, options, &arguments);
 	arguments_words(cli, &arguments, 1, 1);
-	flags = arguments_has(&arguments, EXISTING_OK) ? BN_CREATE_EXISTING_OK : 0;
+	flags = (arguments_has(&arguments, EXISTING_OK) ? BN_CREATE_EXISTING_OK : 0) |
+		(arguments_has(&arguments, HOST_SUBNET) ? BN_CREATE_HOST_SUBNET_OK : 0);
 	r = bn_network_spec_new(arguments.words[0], &spec);
 	if (r < 0) {
 		arguments_free(&arguments);

@@ -69,13 +69,14 @@ static int network_snapshot_fill(bn_ctx *ctx, struct network *record, size_t end
 
 static const struct api_call network_create = {
 	.names = "bn_network_create",
-	.flags = BN_CREATE_EXISTING_OK,
+	.flags = BN_CREATE_EXISTING_OK | BN_CREATE_HOST_SUBNET_OK,
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(EEXIST, "The name, or the bridge, belongs to another network; or the "
 				  "name is that of a built-in one; with BN_CREATE_EXISTING_OK, the "
 				  "network is not as the spec says."),
-		API_ERRNO(EADDRINUSE, "A subnet overlaps that of another network."),
+		API_ERRNO(EADDRINUSE, "A subnet overlaps that of another network, or without "
+				      "BN_CREATE_HOST_SUBNET_OK one that the host itself is in."),
 		API_ERRNO(ENOSPC, "No subnet of the default pools is free, or every address of the "
 				  "subnet is reserved."),
 		API_ERRNO(EINVAL, "A name, subnet, gateway, range, MTU, interface name or option "
@@ -113,6 +114,7 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		r = network ? 0 : error_oom(&ctx->error);
 	}
 	request.existing_ok = flags & BN_CREATE_EXISTING_OK;
+	request.host_subnet_ok = flags & BN_CREATE_HOST_SUBNET_OK;
 	if (r >= 0)
 		r = ops_network_create(ctx, &request, &result, &record);
 	if (r >= 0 && network) {

@@ -16,7 +16,7 @@ void interface_clear(struct interface *interface)
 	*interface = (struct interface){ 0 };
 }
 
-static bool attr_addr(const struct nlattr *attr, int family, struct addr *ret_addr)
+bool attr_addr(const struct nlattr *attr, int family, struct addr *ret_addr)
 {
 	struct addr addr = { .family = family };
 

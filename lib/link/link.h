@@ -185,6 +185,17 @@ int sandbox_interface_get(const struct sandbox *sandbox, const char *name,
 /* Destinations of every table's unicast routes and the prefixes of every address of the host. */
 int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
 			 struct error *error);
+/* onlink.c: 1 if the host is in part of a subnet, or the subnet in part of what the host is in, by
+ * an interface other than lo and that one (""; a bridge to be adopted, of which it doesn't count),
+ * else 0. ret_found is where. The host is in the prefixes of its addresses, those on tunnels too;
+ * in what routes say is on a link, and in their gateways, but not on tunnels, which are given whole
+ * parts of the world as routes. Links without broadcast are tunnels. */
+struct link_on_link {
+	struct prefix prefix; /* an address with its length, or what a route says */
+	char interface[IFNAMSIZ];
+};
+int link_find_on_link(struct link_handle *handle, const struct prefix *subnet, const char *except,
+		      struct link_on_link *ret_found, struct error *error);
 /* Every address of the host itself. */
 int link_local_addresses(struct link_handle *handle, prefix_vector *ret_addresses,
 			 struct error *error);

@@ -148,6 +148,9 @@ struct link_info {
 int link_info_get(struct link_handle *handle, const char *name, const char *altname,
 		  struct link_info *ret_info, struct error *error);
 
+/* An address in a message; false if there is none of that family. */
+bool attr_addr(const struct nlattr *attr, int family, struct addr *ret_addr);
+
 struct address_info {
 	struct prefix address;
 	uint8_t protocol;

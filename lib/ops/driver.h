@@ -20,7 +20,8 @@ struct network_request {
 	const struct addr *reserved;
 	size_t reserved_len;
 	const struct options *options;
-	bool existing_ok; /* BN_CREATE_EXISTING_OK: one is fine that is equal in what is given */
+	bool existing_ok;    /* BN_CREATE_EXISTING_OK: one is fine that is equal in what is given */
+	bool host_subnet_ok; /* BN_CREATE_HOST_SUBNET_OK */
 	bool ipv4_given, ipv6_given; /* want_* was said, and is no default; of the others, what is
 				      * no default was */
 };
@@ -29,6 +30,7 @@ struct network_request {
 struct host_view {
 	prefix_vector routed;
 	uint32_t mtu;
+	bool has_subnet; /* the host is in a subnet that was named, or was a moment ago */
 };
 
 struct endpoint_request {

@@ -13,6 +13,28 @@ static bool picks_subnet(const struct network_request *request)
 	       (request->want_ipv6 && !request->ipv6.prefix.addr.family);
 }
 
+/* Of those that were named: one that is picked keeps away from more. */
+static int check_host_subnets(bn_ctx *ctx, const struct network_request *request)
+{
+	const struct prefix *subnets[] = { &request->ipv4.prefix, &request->ipv6.prefix };
+	char subnet[PREFIX_TEXT_MAX], taken[PREFIX_TEXT_MAX];
+	struct link_on_link found;
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(subnets) && r == 0 && !request->host_subnet_ok; i++) {
+		if (!subnets[i]->addr.family)
+			continue;
+		r = link_find_on_link(ctx->link, subnets[i], request->bridge, &found, &ctx->error);
+		if (r > 0)
+			r = error_set(&ctx->error, -EADDRINUSE, BN_REASON_SUBNET_OVERLAP,
+				      "subnet %s overlaps %s on the host's own interface %s; "
+				      "choose another, or allow a subnet of the host's",
+				      prefix_format(subnets[i], subnet),
+				      prefix_format(&found.prefix, taken), found.interface);
+	}
+	return r;
+}
+
 int host_view_read(bn_ctx *ctx, const struct network_request *request, struct host_view *view)
 {
 	int r = 0;
@@ -21,6 +43,14 @@ int host_view_read(bn_ctx *ctx, const struct network_request *request, struct ho
 		r = link_routed_prefixes(ctx->link, &view->routed, &ctx->error);
 	if (r >= 0 && !request->mtu)
 		r = link_default_mtu(ctx->link, &view->mtu, &ctx->error);
+	if (r >= 0) {
+		r = check_host_subnets(ctx, request);
+		view->has_subnet = r == -EADDRINUSE;
+		if (r == -EADDRINUSE) {
+			error_clear(&ctx->error);
+			r = 0;
+		}
+	}
 	return r;
 }
 
@@ -234,6 +264,9 @@ int network_resolve(bn_ctx *ctx, const struct network_request *request,
 		r = check_reserved(ctx, network);
 	if (r >= 0)
 		r = check_overlap(ctx, network);
+	/* again: it may have been the bridge of a network that has gone since */
+	if (r >= 0 && view->has_subnet)
+		r = check_host_subnets(ctx, request);
 	if (r >= 0)
 		r = driver_of(network)->network_resolve(ctx, request, network);
 	if (r >= 0 && !network->mtu)
