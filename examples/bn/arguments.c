@@ -14,6 +14,7 @@ enum {
 	OPTION_BACKEND,
 	OPTION_TAKE_OVER,
 	OPTION_SANDBOX_IPV6,
+	OPTION_OPTION,
 	OPTION_JSON,
 	OPTION_HELP
 };
@@ -23,6 +24,7 @@ static const struct option global_options[] = {
 	{ "backend", required_argument, NULL, OPTION_BACKEND },
 	{ "take-over-state", required_argument, NULL, OPTION_TAKE_OVER },
 	{ "sandbox-ipv6", required_argument, NULL, OPTION_SANDBOX_IPV6 },
+	{ "option", required_argument, NULL, OPTION_OPTION },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "help", no_argument, NULL, OPTION_HELP },
 };
@@ -50,8 +52,23 @@ static void collect_options(const struct option *options, unsigned flags,
 	*shorts = '\0';
 }
 
+/* Takes the key over. */
+static void add_setting(struct cli *cli, char *key, const char *value)
+{
+	struct setting *settings =
+		reallocarray(cli->settings, cli->setting_count + 1, sizeof(*settings));
+
+	if (!settings || !key)
+		out_of_memory();
+	settings[cli->setting_count++] = (struct setting){ key, value ? value : "" };
+	cli->settings = settings;
+}
+
 static bool take_global_option(struct cli *cli, int option)
 {
+	const char *value;
+	char *key;
+
 	switch (option) {
 	case OPTION_STATE_DIR:
 		cli->state_dir = optarg;
@@ -60,10 +77,14 @@ static bool take_global_option(struct cli *cli, int option)
 		cli->backend = optarg;
 		return true;
 	case OPTION_TAKE_OVER:
-		cli->take_over = optarg;
+		add_setting(cli, strdup("state.take-over"), optarg);
 		return true;
 	case OPTION_SANDBOX_IPV6:
-		cli->sandbox_ipv6 = optarg;
+		add_setting(cli, strdup("sandbox-ipv6"), optarg);
+		return true;
+	case OPTION_OPTION:
+		argument_split(optarg, &key, &value);
+		add_setting(cli, key, value);
 		return true;
 	case OPTION_JSON:
 		cli->json = true;
@@ -74,6 +95,25 @@ static bool take_global_option(struct cli *cli, int option)
 	default:
 		return false;
 	}
+}
+
+/* The word that getopt stopped at is the one before optind; but letters that are joined are looked
+ * at one by one, and of them optopt is the one. */
+static _Noreturn void bad_option(const struct cli *cli, int answer, char **argv,
+				 const struct option *all)
+{
+	const char *word = argv[optind - 1];
+
+	if (answer == ':' && strncmp(word, "--", 2) == 0)
+		cli_usage(cli, "option '%s' needs a value", word);
+	if (answer == ':')
+		cli_usage(cli, "option '-%c' needs a value", optopt);
+	for (; optopt && all->name; all++)
+		if (all->val == optopt)
+			cli_usage(cli, "option '--%s' takes no value", all->name);
+	if (optopt)
+		cli_usage(cli, "option '-%c' is not known here", optopt);
+	cli_usage(cli, "option '%s' is not known here", word);
 }
 
 void arguments_parse(struct cli *cli, int argc, char **argv, unsigned flags,
@@ -91,10 +131,8 @@ void arguments_parse(struct cli *cli, int argc, char **argv, unsigned flags,
 	opterr = 0;
 	optind = 0; /* start afresh: the global options were read in an earlier pass */
 	while ((option = getopt_long(argc, argv, shorts, all, NULL)) != -1) {
-		if (option == ':')
-			cli_usage(cli, "option '%s' needs a value", argv[optind - 1]);
-		if (option == '?')
-			cli_usage(cli, "option '%s' is not known here", argv[optind - 1]);
+		if (option == ':' || option == '?')
+			bad_option(cli, option, argv, all);
 		if (!take_global_option(cli, option))
 			items[len++] = (struct argument){ option, optarg };
 	}

@@ -37,8 +37,11 @@ struct command {
 struct cli {
 	const char *state_dir;
 	const char *backend;
-	const char *take_over;    /* a state of another network namespace: "if-gone", "yes" */
-	const char *sandbox_ipv6; /* where it can't be turned off: "leave" */
+	struct setting {
+		char *key;
+		const char *value;
+	} * settings; /* options of the context */
+	size_t setting_count;
 	bool json;
 	const struct command *command;
 	bn_ctx *ctx;

@@ -50,7 +50,7 @@ static const struct command commands[] = {
 
 static const char global_usage[] =
 	"[--state-dir DIR] [--backend NAME] [--take-over-state WHEN] [--sandbox-ipv6 leave]"
-	" [--json]";
+	" [--option KEY=VALUE]... [--json]";
 
 static void print_usage(FILE *file, const struct command *command)
 {
@@ -104,6 +104,8 @@ _Noreturn void cli_help(const struct cli *cli)
 	       "                   that has gone, or at any rate\n"
 	       "  --sandbox-ipv6 leave\n"
 	       "                   where it can't be turned off, leave IPv6 as it is\n"
+	       "  --option KEY=VALUE\n"
+	       "                   an option of the context, as in bridgenet-options(7)\n"
 	       "  --json           print JSON\n"
 	       "\nSPEC is [HOSTIP:][HOSTPORT[-LAST]:]PORT[-LAST][/tcp|udp|sctp].\n");
 	exit(EXIT_SUCCESS);
@@ -120,7 +122,7 @@ static void print_log(void *userdata, int level, const char *text)
 {
 	(void)userdata;
 	if (level <= LOG_WARNING)
-		fprintf(stderr, "bn: %s\n", text);
+		cli_fail_text("%s", text);
 }
 
 int cli_open(struct cli *cli)
@@ -131,12 +133,10 @@ int cli_open(struct cli *cli)
 		r = bn_ctx_set_state_dir(cli->ctx, cli->state_dir);
 	if (r >= 0 && cli->backend)
 		r = bn_ctx_set_backend(cli->ctx, cli->backend);
-	if (r >= 0 && cli->take_over)
-		r = bn_ctx_set_option(cli->ctx, "state.take-over", cli->take_over);
-	if (r >= 0 && cli->sandbox_ipv6)
-		r = bn_ctx_set_option(cli->ctx, "sandbox-ipv6", cli->sandbox_ipv6);
-	/* what is left as it is, is to be known */
-	if (r >= 0 && cli->sandbox_ipv6)
+	for (size_t i = 0; i < cli->setting_count && r >= 0; i++)
+		r = bn_ctx_set_option(cli->ctx, cli->settings[i].key, cli->settings[i].value);
+	/* what an option lets pass is to be known */
+	if (r >= 0 && cli->setting_count)
 		r = bn_ctx_set_log(cli->ctx, print_log, NULL);
 	if (r < 0)
 		return cli_fail(cli, r);
@@ -260,5 +260,8 @@ int main(int argc, char **argv)
 	if (status == EXIT_SUCCESS)
 		collect(&cli, COLLECT_AFTER);
 	bn_ctx_free(cli.ctx);
+	for (size_t i = 0; i < cli.setting_count; i++)
+		free(cli.settings[i].key);
+	free(cli.settings);
 	return finish_output(status);
 }

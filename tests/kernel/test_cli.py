@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The command line: exit statuses, one sentence on failure, JSON on every listing."""
 import json
+import os
 import unittest
 
 from topology import KernelTest, for_each_backend
@@ -20,7 +21,7 @@ class CommandLine(KernelTest):
                      ("attach", "net", "c1", "--pid", "junk"), ("publish", "net", "c1"),
                      ("unpublish", "net", "c1"), ("publish", "net"), ("ps", "too", "many"),
                      ("rules", "too", "many"), ("exec", "net", "c1"), ("run",), ("--nonesuch",),
-                     ("--state-dir",), ("network", "ls", "--nonesuch"),
+                     ("--state-dir",), ("ps", "--option"), ("network", "ls", "--nonesuch"),
                      ("attach", "net", "c1", "--netns", "/x", "--gateway-priority", "junk")):
             with self.subTest(argv=argv):
                 result = self.bn.result(*argv)
@@ -28,6 +29,37 @@ class CommandLine(KernelTest):
                 self.assertTrue(result.stderr.startswith("bn: "), result.stderr)
                 self.assertIn("usage", result.stderr)
         self.assertEqual(before, self.net.host_state())
+
+    def test_an_option_that_is_wrong_is_named(self):
+        """Also a letter among others, before or after the words."""
+        for argv, said in (
+                (("run", "-it", "--", "true"), "option '-i' is not known here"),
+                (("run", "-dit", "--", "true"), "option '-i' is not known here"),
+                (("ps", "-vx"), "option '-x' is not known here"),
+                (("attach", "net", "c1", "--ip=10.0.0.2", "-xp", "1"),
+                 "option '-x' is not known here"),
+                (("-xy", "ps"), "option '-x' is not known here"),
+                (("run", "-dp"), "option '-p' needs a value"),
+                (("run", "--network"), "option '--network' needs a value"),
+                (("ps", "--json=yes"), "option '--json' takes no value"),
+                (("ps", "--nonesuch=1"), "option '--nonesuch=1' is not known here")):
+            with self.subTest(argv=argv):
+                self.assertIn(f"bn: {said}\n", self.fails(*argv, code=2))
+
+    def test_options_of_the_context(self):
+        lock = f"{self.bn.state}.lock"
+        self.bn("--option", f"iptables.lock-file={lock}", "network", "create", "net", "--option",
+                "iptables.comments=yes")
+        self.assertEqual(self.backend == "iptables-legacy", os.path.exists(lock))
+        self.assertEqual(self.backend == "iptables-legacy",
+                         "--comment" in self.host.run("iptables-legacy-save").stdout)
+        for setting, said in (("nonesuch=1", "'nonesuch' is not known"),
+                              ("sandbox-ipv6=maybe", "sandbox-ipv6 can't be 'maybe'"),
+                              ("sandbox-ipv6", "sandbox-ipv6 can't be ''"),
+                              ("iptables.comments=a\nb", "control character")):
+            with self.subTest(setting=setting):
+                self.fails("--option", "sandbox-ipv6=leave", "--option", setting, "network",
+                           "create", "other", mention=said)
 
     def test_help(self):
         for argv in (("help",), ("--help",), ("help", "attach"), ("network", "create", "--help")):
