@@ -103,6 +103,8 @@ int argument_fail(const struct argument *argument, int r);
 /* A copy in which nothing can steer a terminal or break a line. To be freed. */
 char *safe_text(const char *text);
 _Noreturn void out_of_memory(void);
+/* JSON, which is UTF-8, with escapes for all that safe_text() escapes. */
+void print_json_text(const char *text);
 
 struct column {
 	const char *title;

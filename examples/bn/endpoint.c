@@ -111,7 +111,10 @@ static int attach(struct cli *cli, const bn_endpoint_spec *spec, uint32_t flags)
 	if (cli->json) {
 		json_print(json_endpoint(endpoint, false));
 	} else {
-		printf("%s", bn_endpoint_interface_name(endpoint));
+		char *name = safe_text(bn_endpoint_interface_name(endpoint));
+
+		printf("%s", name);
+		free(name);
 		for (size_t i = 0; i < bn_endpoint_address_count(endpoint); i++)
 			printf(" %s", bn_endpoint_address_at(endpoint, i));
 		putchar('\n');

@@ -35,10 +35,10 @@ json_t *json_text(const char *text)
 /* The key is the user's, so it may be no UTF-8 either. */
 static void json_set_option(json_t *object, const char *key, const char *value)
 {
-	char *safe = safe_text(key);
+	json_t *name = json_text(key);
 
-	json_set(object, safe, json_text(value));
-	free(safe);
+	json_set(object, json_string_value(name), json_text(value));
+	json_decref(name);
 }
 
 json_t *json_number(uint64_t number)
@@ -214,10 +214,13 @@ json_t *json_rule(const bn_rule *rule)
 
 void json_print(json_t *value)
 {
-	if (!value)
+	char *text = value ? json_dumps(value, JSON_INDENT(2)) : NULL;
+
+	if (!text)
 		out_of_memory();
 	/* a failure to write stays in the stream, where main() finds it */
-	json_dumpf(value, stdout, JSON_INDENT(2));
+	print_json_text(text);
 	putchar('\n');
+	free(text);
 	json_decref(value);
 }

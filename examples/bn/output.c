@@ -67,6 +67,24 @@ char *safe_text(const char *text)
 	return safe;
 }
 
+void print_json_text(const char *text)
+{
+	const char *from = text;
+	uint32_t code = 0;
+
+	while (*text) {
+		size_t len = utf8_decode((const unsigned char *)text, &code);
+
+		/* what is below it the encoder has escaped, or made for the layout */
+		if (code >= 0x7f && !code_is_safe(code)) {
+			printf("%.*s\\u%04" PRIx32, (int)(text - from), from, code);
+			from = text + len;
+		}
+		text += len ? len : 1;
+	}
+	fputs(from, stdout);
+}
+
 void table_add(struct table *table, const char *text)
 {
 	if (table->cell_count == table->capacity) {

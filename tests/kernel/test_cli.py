@@ -100,6 +100,34 @@ class CommandLine(KernelTest):
                           port["container_port"], port["count"]))
         self.bn("unpublish", "net", "c1", "-p", port["text"])
 
+    def test_nothing_steers_a_terminal(self):
+        """What users and the kernel name may hold all but a few bytes: in text and in JSON, in keys
+        too, it is escaped, and in JSON it is the same when it is read."""
+        steering = "\x9b31m\x85\u202e\u2028"
+        key, value, bridge, inside = (f"k{steering}", f"v{steering}\u00e4", "b\x9bx", "e\x85x")
+        options = ("--opt", f"label.{key}={value}")
+        made = self.bn("--json", "network", "create", "net", "--bridge", bridge, *options)
+        made += self.bn("--json", "attach", "net", "c1", "--netns", self.net.endpoint("c1").path,
+                        "--ifname", inside, *options)
+        text = self.bn("attach", "net", "c2", "--netns", self.net.endpoint("c2").path, "--ifname",
+                       inside, *options)
+        shown = {argv: self.bn("--json", *argv) for argv in (
+            ("network", "inspect", "net"), ("ps", "-v"), ("rules", "-v"))}
+        for out in (made, text, *shown.values(), *(self.bn(*argv) for argv in shown),
+                    self.bn.result("network", "rm", f"x{steering}").stderr,
+                    self.bn.result(f"x{steering}").stderr):
+            bad = {letter for letter in out if letter != "\n" and (
+                letter < " " or "\x7f" <= letter < "\xa0" or letter in steering[5:])}
+            self.assertEqual(set(), bad, out)
+        network, endpoints, rules = (json.loads(out) for out in shown.values())
+        self.assertEqual((bridge, bridge, value),
+                         (network["bridge"], network["interface"]["name"],
+                          network["options"][f"label.{key}"]))
+        self.assertEqual((inside, inside, value),
+                         (endpoints[0]["interface_name"], endpoints[0]["interface"]["name"],
+                          endpoints[0]["options"][f"label.{key}"]))
+        self.assertTrue(any(bridge in rule["in_interface"] for rule in rules))
+
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "w") as full:
             process = self.bn.popen("network", "ls", stdout=full, stderr=-1)
