@@ -25,6 +25,19 @@ static void mark_cut(char *text, size_t size)
 	memcpy(text + end, "...", sizeof("..."));
 }
 
+/* Whatever was to be opened: what to do about it is the same, and nobody has refused anything. */
+static int too_many_files(struct error *error, int code)
+{
+	error->code = code;
+	error->reason = BN_REASON_NONE;
+	snprintf(error->message, sizeof(error->message), "%s",
+		 code == -EMFILE ? "this process has as many files open as it may: raise its limit "
+				   "(RLIMIT_NOFILE, ulimit -n), or close some" :
+				   "this host has as many files open as it may: raise its limit "
+				   "(sysctl fs.file-max), or end what has so many");
+	return code;
+}
+
 int error_set(struct error *error, int code, int reason, const char *format, ...)
 {
 	va_list arguments;
@@ -32,6 +45,9 @@ int error_set(struct error *error, int code, int reason, const char *format, ...
 
 	if (!error)
 		return code;
+	/* one without a reason says it already */
+	if ((code == -EMFILE || code == -ENFILE) && reason != BN_REASON_NONE)
+		return too_many_files(error, code);
 	error->code = code;
 	error->reason = reason;
 	va_start(arguments, format);

@@ -103,12 +103,6 @@ static int port_error(const struct addr *addr, uint8_t protocol, uint16_t number
 				 "host port %u/%s needs privilege; run as root or choose a port "
 				 "from 1024 on",
 				 number, name);
-	case -EMFILE:
-	case -ENFILE:
-		return error_set(error, code, BN_REASON_KERNEL,
-				 "no descriptor is left for host port %u/%s; raise the limit of "
-				 "open files (RLIMIT_NOFILE)",
-				 number, name);
 	default:
 		return error_set(error, code, BN_REASON_KERNEL,
 				 "cannot try host port %u/%s on %s: %s", number, name, text,

@@ -25,6 +25,27 @@ static void test_error_set(void **state)
 	error_set_kernel(NULL, "x");
 }
 
+/* Whatever it was that could not be opened, it is not the kernel that refuses. */
+static void test_error_of_too_many_files(void **state)
+{
+	struct error error = { 0 };
+	char first[sizeof(error.message)];
+
+	(void)state;
+	assert_int_equal(error_set(&error, -EMFILE, BN_REASON_KERNEL, "cannot open it"), -EMFILE);
+	assert_int_equal(error.reason, BN_REASON_NONE);
+	assert_non_null(strstr(error.message, "RLIMIT_NOFILE"));
+	assert_null(strstr(error.message, "open it"));
+	/* what is added to it stays */
+	memcpy(first, error.message, sizeof(first));
+	error_set(&error, error.code, error.reason, "%.200s; later", first);
+	assert_non_null(strstr(error.message, "RLIMIT_NOFILE"));
+	assert_non_null(strstr(error.message, "; later"));
+	error_set(&error, -ENFILE, BN_REASON_STATE, "cannot open it");
+	assert_int_equal(error.reason, BN_REASON_NONE);
+	assert_non_null(strstr(error.message, "fs.file-max"));
+}
+
 static void test_error_is_cut_at_a_character(void **state)
 {
 	struct error error = { 0 };
@@ -158,6 +179,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_error_set),
+		cmocka_unit_test(test_error_of_too_many_files),
 		cmocka_unit_test(test_error_is_cut_at_a_character),
 		cmocka_unit_test(test_error_of_full_length_is_not_cut),
 		cmocka_unit_test(test_error_kernel_text),

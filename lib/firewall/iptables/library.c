@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libip4tc and libip6tc, loaded when the backend is first used. */
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -50,7 +52,11 @@ static const struct {
 static int load_error(const char *library, struct error *error)
 {
 	const char *text = dlerror();
+	/* of a failure it has only words */
+	CLEANUP_CLOSE int fd = open("/", O_PATH | O_CLOEXEC);
 
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+		return error_set(error, -errno, BN_REASON_KERNEL, "can't load %s", library);
 	return error_set(error, -EOPNOTSUPP, BN_REASON_BACKEND_UNAVAILABLE,
 			 "backend iptables-legacy needs %s, which can't be loaded (%s); install "
 			 "the package that has it (Debian: libip4tc2 and libip6tc2), or use "
