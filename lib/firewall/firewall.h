@@ -86,7 +86,7 @@ struct firewall {
 	/* The last change was more than this process may send at once, so it went in parts; when it
 	 * failed, those before the failure stand. */
 	bool partly;
-	char note[FIREWALL_NOTE_MAX];    /* what the last call has left, for the log; "": nothing */
+	char note[FIREWALL_NOTE_MAX]; /* what the last call has left, for the log; "": nothing */
 };
 
 /* NULL-terminated, in order of preference. */
