@@ -24,6 +24,7 @@ struct firewall_config {
 #define FIREWALL_BASE 0x1u       /* make the base first where it is missing, same commit */
 #define FIREWALL_MISSING_OK 0x2u /* a rule to remove that is not there is no error */
 #define FIREWALL_REPLACE 0x4u /* another under the key of one to add goes; ports of iptables not */
+#define FIREWALL_LEAVING 0x8u /* nothing relies on the base any more: it is not looked at */
 
 /* One change: all of it or nothing, but for what says that a part was done (firewall->partly).
  * Drops are in force before accepts and DNATs, and go after. A rule to add that is there already,
@@ -52,10 +53,13 @@ struct firewall_backend {
 	/* 1 if rules of ours are in the kernel, 0 if not, negative on error. */
 	int (*present)(struct firewall *firewall, struct error *error);
 
-	/* -EEXIST with BN_REASON_PORT_IN_USE when a host port leads elsewhere in the kernel itself,
+	/* It looks whether the base is as it was made, where others have changed something since.
+	 *
+	 * -EEXIST with BN_REASON_PORT_IN_USE when a host port leads elsewhere in the kernel itself,
 	 * or BN_REASON_SUBNET_OVERLAP (the sentence names the port or subnet),
-	 * FIREWALL_BASE_MISSING (no sentence), -ENOENT a rule to remove is missing, -ETIMEDOUT,
-	 * OUTCOME_UNKNOWN. */
+	 * or with BN_REASON_KERNEL when somebody else's is where a part of the base belongs,
+	 * FIREWALL_BASE_MISSING (no sentence; the change may have been made all the same), -ENOENT a
+	 * rule to remove is missing, -ETIMEDOUT, OUTCOME_UNKNOWN. */
 	int (*apply)(struct firewall *firewall, const struct firewall_change *change,
 		     struct error *error);
 

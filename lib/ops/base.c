@@ -83,7 +83,7 @@ int base_take_rules(bn_ctx *ctx, struct firewall *firewall, const rule_vector *r
 	const struct firewall_change change = {
 		.remove = rules->items,
 		.remove_len = rules->len,
-		.flags = FIREWALL_MISSING_OK,
+		.flags = FIREWALL_MISSING_OK | FIREWALL_LEAVING,
 	};
 	int r;
 

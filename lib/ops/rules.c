@@ -51,7 +51,7 @@ static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *r
 	};
 	int r = ctx->firewall->backend->apply(ctx->firewall, &change, &ctx->error);
 
-	if (r >= 0 || r == OUTCOME_UNKNOWN || ctx->firewall->partly)
+	if (r >= 0 || r == OUTCOME_UNKNOWN || r == FIREWALL_BASE_MISSING || ctx->firewall->partly)
 		ctx->changed = true;
 	return rules_result(ctx, r);
 }
@@ -102,6 +102,8 @@ static int apply_all(bn_ctx *ctx, rule_vector *gone)
 	subtract(gone, &all);
 	if (!all.len && !gone->len)
 		return 0;
+	if (!all.len)
+		return apply_rules(ctx, NULL, gone, NULL, FIREWALL_MISSING_OK | FIREWALL_LEAVING);
 	ctx_log(ctx, LOG_INFO, "making the rule base and %zu rules", all.len);
 	/* only a part of the base may be gone, and what is to be removed still there */
 	r = apply_rules(ctx, &all, gone, NULL,
@@ -197,6 +199,8 @@ int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *s
 		return r;
 	rules_keep(&rules, part);
 	subtract(&rules, &all);
-	r = rules.len ? apply_rules(ctx, NULL, &rules, NULL, FIREWALL_MISSING_OK) : 0;
+	r = rules.len ?
+		    apply_rules(ctx, NULL, &rules, NULL, FIREWALL_MISSING_OK | FIREWALL_LEAVING) :
+		    0;
 	return r == FIREWALL_BASE_MISSING ? 0 : r;
 }

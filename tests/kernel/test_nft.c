@@ -351,7 +351,8 @@ static void test_base_missing(void **state)
 	assert_int_equal(apply(&rules, NULL, 0), FIREWALL_BASE_MISSING);
 	assert_string_equal(error.message, "");
 	assert_int_equal(apply(NULL, &rules, 0), FIREWALL_BASE_MISSING);
-	assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK), 0);
+	assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK), FIREWALL_BASE_MISSING);
+	assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK | FIREWALL_LEAVING), 0);
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(accidents); i++) {
 		run(accidents[i]);
@@ -507,8 +508,16 @@ static void lose(const char *step, int from, int count)
 }
 
 #define ALWAYS 1000
-/* The answers that a change of an existing base waits for before that of its commit. */
+/* The answers that a change waits for before that of its commit: with the base, and of one that was
+ * looked at before. */
+#define COMMIT_OF_BASE 3
 #define COMMIT 0
+
+static void lose_commit(int count)
+{
+	assert_int_equal(apply(NULL, NULL, 0), 0);
+	lose("netlink.receive", COMMIT, count);
+}
 
 static void test_lost_answer(void **state)
 {
@@ -517,19 +526,19 @@ static void test_lost_answer(void **state)
 
 	(void)state;
 	plan_all(&rules);
+	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
 	for (int i = 0; i < 6; i++) {
-		/* with the base: three answers */
-		lose("netlink.receive", 2, 1);
+		lose("netlink.receive", COMMIT_OF_BASE, 1);
 		assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
 		assert_kernel_holds(&rules, NULL);
-		lose("netlink.receive", COMMIT, 1);
+		lose_commit(1);
 		assert_int_equal(apply(NULL, &rules, 0), 0);
 		assert_kernel_holds(&none, NULL);
 		/* what it finds lost once more it looks at again */
-		lose("netlink.receive", COMMIT, i % 3 + 1);
+		lose_commit(i % 3 + 1);
 		assert_int_equal(apply(&rules, NULL, 0), 0);
 		assert_kernel_holds(&rules, NULL);
-		lose("netlink.receive", COMMIT, 1);
+		lose_commit(1);
 		assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK), 0);
 	}
 	/* not even sent: nothing is changed */
@@ -541,12 +550,12 @@ static void test_lost_answer(void **state)
 	/* refused, which is not heard at first */
 	assert_int_equal(apply(&rules, NULL, 0), 0);
 	plan_mapping(&rival, IPPROTO_TCP, NULL, 8799, 1337, 1, &taken);
-	lose("netlink.receive", COMMIT, 1);
+	lose_commit(1);
 	assert_int_equal(apply(&taken, NULL, 0), -EEXIST);
 	assert_int_equal(error.reason, BN_REASON_PORT_IN_USE);
 	assert_kernel_holds(&rules, NULL);
 	/* never heard: it can't be told, and is done */
-	lose("netlink.receive", COMMIT, ALWAYS);
+	lose_commit(ALWAYS);
 	assert_int_equal(apply(NULL, &rules, 0), OUTCOME_UNKNOWN);
 	assert_int_equal(error.reason, BN_REASON_UNKNOWN_OUTCOME);
 	fault_hook = NULL;

@@ -7,10 +7,18 @@
 
 struct change {
 	struct nft *nft;
+	struct error *error; /* only of what the kernel was not asked */
 	uint32_t flags;
 	nft_element_vector add, remove;
-	uint32_t base_end, remove_end; /* the last sequence numbers of the batch's parts */
+	uint32_t base_begin, base_end,
+		remove_end; /* the last sequence numbers of the batch's parts */
 	bool empty;
+	bool made;         /* a commit was */
+	bool refused_base; /* somebody else's is in its place; change->error says so */
+	/* other programs commit all the time: the change is made to whatever rule set there is, and
+	 * the base looked at afterwards */
+	bool hurried;
+	bool fresh;           /* the base was looked at just now */
 	bool look;            /* at what stands where elements are to be added */
 	unsigned int refused; /* with nothing in the way: it has come meanwhile, or overlaps */
 	bool differs; /* found: another one is there, or the same key is to be added twice */
@@ -64,26 +72,75 @@ static int change_look_up(struct change *change, struct nft_reply *reply)
 
 /* ---- the transaction ---- */
 
-static int write_base(struct change *change, struct nft_reply *reply)
+/* Does the rule set matter in which the change is made? */
+static bool is_watched(const struct change *change)
+{
+	return !(change->flags & (FIREWALL_BASE | FIREWALL_LEAVING));
+}
+
+/* nft->generation, if it is whole; else FIREWALL_BASE_MISSING. */
+static int base_look(struct change *change, struct nft_reply *reply)
+{
+	struct nft_base_state state = { 0 };
+	int r = nft_base_look(change->nft, false, &state, reply);
+
+	change->fresh = true;
+	if (r == 0 && !nft_base_is_whole(&state))
+		r = FIREWALL_BASE_MISSING;
+	change->nft->generation = r == 0 ? state.generation : 0;
+	nft_base_state_clear(&state);
+	return r;
+}
+
+/* Nothing is to be changed, so the kernel does not say whether others have changed something. */
+static int base_look_again(struct change *change, struct nft_reply *reply)
+{
+	uint32_t generation = 0;
+	int r = 0;
+
+	if (!change->fresh)
+		r = nft_generation(change->nft, &generation, reply);
+	if (r < 0 || change->fresh || generation == change->nft->generation)
+		return r;
+	return base_look(change, reply);
+}
+
+static int make_base(struct change *change, struct nft_reply *reply)
 {
 	struct nft *nft = change->nft;
 	struct nft_base_state state = { 0 };
-	uint32_t generation = 0;
-	int r;
-
-	if (!(change->flags & FIREWALL_BASE))
-		return nft_batch_begin(nft, 0);
 	/* Which rules are missing is true only of the rule set that was read. */
-	r = nft_generation(nft, &generation, reply);
+	int r = nft_base_look(nft, true, &state, reply);
+
+	if (r == 0) {
+		r = nft_base_check(&state, change->error);
+		change->refused_base = r < 0;
+	}
 	if (r == 0)
-		r = nft_base_state_read(nft, &state, reply);
-	if (r == 0)
-		r = nft_batch_begin(nft, generation);
+		r = nft_batch_begin(nft, change->hurried ? 0 : state.generation);
+	change->base_begin = nft->sequence;
 	if (r == 0)
 		r = nft_base_add(nft, &state);
-	change->empty = false;
+	if (nft->sequence != change->base_begin)
+		change->empty = false;
+	nft->generation = r == 0 ? state.generation : 0;
 	nft_base_state_clear(&state);
 	return r;
+}
+
+static int write_base(struct change *change, struct nft_reply *reply)
+{
+	struct nft *nft = change->nft;
+	int r = 0;
+
+	if (change->flags & FIREWALL_BASE)
+		return make_base(change, reply);
+	change->fresh = false;
+	if (is_watched(change) && !nft->generation && !change->hurried)
+		r = base_look(change, reply);
+	if (r < 0)
+		return r;
+	return nft_batch_begin(nft, is_watched(change) && !change->hurried ? nft->generation : 0);
 }
 
 static int write_elements(struct change *change)
@@ -130,6 +187,41 @@ static int exists_already(struct change *change)
 	return -ERESTART;
 }
 
+/* Each commit that changes something counts up by one, and no batch of ours changes nothing. */
+static uint32_t next_generation(uint32_t generation)
+{
+	return generation + 1 ? generation + 1 : 1;
+}
+
+/* Whoever was in a hurry looks afterwards what it was that the change was made to. */
+static int change_made(struct change *change, struct nft_reply *reply)
+{
+	struct nft *nft = change->nft;
+
+	change->made = true;
+	nft->generation = change->flags & FIREWALL_LEAVING ? 0 : next_generation(nft->generation);
+	if (!change->hurried || change->flags & FIREWALL_LEAVING || base_look(change, reply) == 0)
+		return 0;
+	return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
+}
+
+static int change_refused(struct change *change, int r, const struct nft_reply *reply)
+{
+	if (reply->code == -ERESTART)
+		change->nft->generation = 0;
+	if (reply->code && reply->sequence <= change->base_end)
+		return change->hurried && (r == -ENOENT || r == -EEXIST) ? -ERESTART : r;
+	if (!reply->code)
+		return r;
+	if (r == -ENOENT && reply->sequence > change->remove_end)
+		return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
+	if (r == -EEXIST || r == -ENOTEMPTY)
+		return exists_already(change);
+	if (r == -ENOENT && change->flags & (FIREWALL_MISSING_OK | FIREWALL_REPLACE))
+		return -ERESTART;
+	return r;
+}
+
 /* -ERESTART: something changed between looking and committing; begin again. */
 static int change_try(struct change *change, struct nft_reply *reply)
 {
@@ -140,18 +232,12 @@ static int change_try(struct change *change, struct nft_reply *reply)
 		r = write_base(change, reply);
 	if (r == 0)
 		r = write_elements(change);
-	if (r < 0 || change->empty)
+	if (r < 0)
 		return r;
+	if (change->empty)
+		return is_watched(change) ? base_look_again(change, reply) : 0;
 	r = nft_batch_commit(change->nft, reply);
-	if (!reply->code || reply->sequence <= change->base_end)
-		return r;
-	if (r == -ENOENT && reply->sequence > change->remove_end)
-		return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
-	if (r == -EEXIST || r == -ENOTEMPTY)
-		return exists_already(change);
-	if (r == -ENOENT && change->flags & (FIREWALL_MISSING_OK | FIREWALL_REPLACE))
-		return -ERESTART;
-	return r;
+	return r == 0 ? change_made(change, reply) : change_refused(change, r, reply);
 }
 
 /* ---- when the answer is lost ---- */
@@ -185,10 +271,9 @@ static void found_removed(struct nft_element *element, const struct nft_element_
 static int base_is_whole(struct change *change, bool *ret_whole, struct nft_reply *reply)
 {
 	struct nft_base_state state = { 0 };
-	int r = nft_base_state_read(change->nft, &state, reply);
+	int r = nft_base_look(change->nft, false, &state, reply);
 
-	for (size_t i = 0; i < NFT_FIXED && r == 0; i++)
-		*ret_whole &= !nft_fixed_has_rule(i) || state.handle[i];
+	*ret_whole &= nft_base_is_whole(&state);
 	nft_base_state_clear(&state);
 	return r;
 }
@@ -252,11 +337,23 @@ static int change_outcome(struct change *change, int lost)
 
 static int change_run(struct change *change, struct nft_reply *reply)
 {
+	unsigned int overtaken = 0;
 	int r = -ERESTART;
 
-	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++)
+	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++) {
 		r = change_try(change, reply);
-	return reply->lost ? change_outcome(change, r) : r;
+		if (r != -ERESTART || reply->code != -ERESTART)
+			continue;
+		change->hurried = ++overtaken >= NFT_INSISTS;
+		r = deadline_pause(change->nft->base.deadline, overtaken - 1);
+		if (r == 0)
+			r = -ERESTART;
+	}
+	if (reply->lost) {
+		change->nft->generation = 0;
+		r = change_outcome(change, r);
+	}
+	return r < 0 && r != FIREWALL_BASE_MISSING && change->made ? OUTCOME_UNKNOWN : r;
 }
 
 /* ---- saying what went wrong ---- */
@@ -384,7 +481,7 @@ static int change_error(struct change *change, int r, const struct nft_reply *re
 {
 	bool of_elements = reply->code && reply->sequence > change->base_end;
 
-	if (r == FIREWALL_BASE_MISSING)
+	if (r == FIREWALL_BASE_MISSING || change->refused_base)
 		return r;
 	if (r == OUTCOME_UNKNOWN)
 		return error_unknown_outcome(error, "change the nftables rules");
@@ -392,12 +489,13 @@ static int change_error(struct change *change, int r, const struct nft_reply *re
 		return element_exists_error(change, error);
 	if (r == -ENOENT && of_elements)
 		return element_missing_error(change, error);
-	return nft_error(error, r, reply, "change the nftables rules");
+	return nft_table_error(change->nft, error, r, reply, "change the nftables rules");
 }
 
 int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct error *error)
 {
 	struct change work = { .nft = nft,
+			       .error = error,
 			       .flags = change->flags,
 			       .look = change->flags & FIREWALL_REPLACE };
 	struct nft_reply reply = { 0 };

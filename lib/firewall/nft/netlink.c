@@ -246,14 +246,14 @@ int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct n
 	return nft_exchange(nft, &exchange);
 }
 
-static int generation_message(const struct nlmsghdr *message, void *data)
+int nft_generation_message(const struct nlmsghdr *message, void *ret_generation)
 {
 	const struct nlattr *attributes[NFTA_GEN_MAX + 1];
 
 	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_GEN_MAX);
 	if (attributes[NFTA_GEN_ID] &&
 	    mnl_attr_validate(attributes[NFTA_GEN_ID], MNL_TYPE_U32) == 0)
-		*(uint32_t *)data = ntohl(mnl_attr_get_u32(attributes[NFTA_GEN_ID]));
+		*(uint32_t *)ret_generation = ntohl(mnl_attr_get_u32(attributes[NFTA_GEN_ID]));
 	return 0;
 }
 
@@ -262,7 +262,7 @@ int nft_generation(struct nft *nft, uint32_t *ret_generation, struct nft_reply *
 	nft_requests_begin(nft);
 	if (!nft_batch_message(nft, NFT_MSG_GETGEN, 0, 0))
 		return -ENOMEM;
-	return nft_batch_send(nft, generation_message, ret_generation, reply);
+	return nft_batch_send(nft, nft_generation_message, ret_generation, reply);
 }
 
 int nft_error(struct error *error, int r, const struct nft_reply *reply, const char *what)

@@ -10,6 +10,7 @@ static void nft_close(struct firewall *firewall)
 		return;
 	cleanup_close(&nft->fd);
 	free(nft->batch);
+	free(nft->digests);
 	free(nft);
 }
 

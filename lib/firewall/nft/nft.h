@@ -17,8 +17,11 @@
 
 #define NFT_TABLE "bridgenet"
 #define NFT_TRAITS (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN | PLAN_OWNERS | PLAN_DEVICE_KINDS)
-/* How often work is begun again that another process's change to the rule set made void. */
+/* How often work is begun again that another process's change to the rule set made void; with how
+ * many of these it insists on the rule set that was read: whoever commits all the time would keep
+ * it from ever being done. */
 #define NFT_ATTEMPTS 30
+#define NFT_INSISTS 4
 
 /* As libmnl's, which converts lengths without saying so. */
 #define NFT_ALIGN(len) (((len) + 3u) & ~3u)
@@ -33,6 +36,10 @@ struct nft {
 	char *batch;
 	size_t batch_len, batch_capacity;
 	size_t message; /* where the open message of the batch starts */
+	/* The rule set in which the base was last found whole, or which came of our own commit to
+	 * that: nobody has changed anything since. 0: the base is to be looked at. */
+	uint32_t generation;
+	uint64_t *digests; /* of the fixed rules; NULL: not made yet */
 };
 
 /* ---- netlink.c: transport ---- */
@@ -72,6 +79,8 @@ int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct n
 
 /* The number of the current rule set of the namespace. */
 int nft_generation(struct nft *nft, uint32_t *ret_generation, struct nft_reply *reply);
+/* The answer to that, among others. */
+int nft_generation_message(const struct nlmsghdr *message, void *ret_generation);
 
 /* *error from a failed exchange, -ERESTART if it came to nothing each time; `what` says what was
  * tried: "read the nftables rules". */
@@ -236,24 +245,78 @@ void nft_rule_text(struct nftnl_rule *rule, char text[static RULE_TEXT_MAX]);
  * rule->foreign. 0, -ENOMEM */
 int nft_foreign_decode(struct nftnl_rule *kernel, struct rule *rule);
 
-/* ---- table.c: the base ---- */
+/* ---- digest.c ---- */
 
-const char *nft_chain_name(enum rule_chain chain);
+/* Of equal rules it is equal, but for what a kernel may say that we don't know, and of others it is
+ * not. rule: what its counter has counted. expressions: NULL for none. */
+uint64_t nft_rule_digest(const struct nlattr *expressions, struct rule *rule);
+/* nft->digests. 0, -ENOMEM */
+int nft_digests_make(struct nft *nft);
 
-/* Which of the fixed rules stand in the kernel, and what else there is. */
+/* ---- look.c: what stands of the base ---- */
+
+struct nft_copy {
+	enum rule_chain chain;
+	uint64_t handle;
+};
+
+#define STRANGER_MAX 200
 struct nft_base_state {
-	uint64_t handle[NFT_FIXED]; /* 0: missing */
+	uint32_t generation;  /* of the rule set, before anything of this was read */
+	bool table, own;      /* it is there; and made by us */
+	uint32_t table_flags; /* NFT_TABLE_F_* */
+	bool chain[CHAIN_COUNT], set[NFT_FIXED]; /* there, and as we make it */
+	bool settled[CHAIN_COUNT];               /* somebody has given it a policy */
+	/* a chain or set by a name of ours that is another, as a sentence; "": none */
+	char stranger[STRANGER_MAX];
+	uint64_t handle[NFT_FIXED]; /* of the fixed rules; 0: missing */
 	uint64_t packets[NFT_FIXED], bytes[NFT_FIXED];
-	rule_vector foreign;
+	/* of fixed rules, beyond the first in its place: ours too */
+	VECTOR(struct nft_copy) copies;
+	rule_vector foreign; /* what else stands in our chains */
 };
 void nft_base_state_clear(struct nft_base_state *state);
+/* True of one rule set if state->generation is still its number. all: chains without a hook and
+ * sets, too. */
+int nft_base_look(struct nft *nft, bool all, struct nft_base_state *state, struct nft_reply *reply);
+/* The table is in force, with chains and fixed rules: the same for every packet as when it was
+ * made, but for what others have put before. */
+bool nft_base_is_whole(const struct nft_base_state *state);
+/* As nft_error(), of a failed change: a table that a program's socket owns is nobody else's. */
+int nft_table_error(struct nft *nft, struct error *error, int r, const struct nft_reply *reply,
+		    const char *what);
+/* For a listing: a table that is not in force has a row that says so. */
 int nft_base_state_read(struct nft *nft, struct nft_base_state *state, struct nft_reply *reply);
+
+/* ---- table.c: making the base ---- */
+
+#define NFT_TABLE_COMMENT "bridgenet: networks, endpoints and published ports"
+
+struct nft_chain {
+	const char *name;
+	const char *type; /* NULL: not a base chain */
+	uint32_t hook;
+	int priority;
+};
+extern const struct nft_chain nft_chains[CHAIN_COUNT];
+const char *nft_chain_name(enum rule_chain chain);
+enum rule_chain nft_chain_by_name(const char *name); /* CHAIN_COUNT: none of ours */
+bool nft_has_set(size_t id);
+uint32_t nft_set_flags(const struct nft_fixed *fixed);
 
 /* Into the batch: whatever of the base is missing. */
 int nft_base_add(struct nft *nft, const struct nft_base_state *state);
-int nft_remove_base(struct firewall *firewall, struct error *error);
+int nft_rule_delete(struct nft *nft, enum rule_chain chain, uint64_t handle);
+/* Why it can't be made over what is there; 0: it can. */
+int nft_base_check(const struct nft_base_state *state, struct error *error);
 int nft_present(struct firewall *firewall, struct error *error);
 int nft_in_use(struct firewall *firewall, struct error *error);
+/* nft(8) also writes where the first range does not begin yet, into a set without any. */
+int nft_element_found(const struct nft_element_view *view, void *found);
+
+/* ---- remove.c ---- */
+
+int nft_remove_base(struct firewall *firewall, struct error *error);
 
 /* ---- apply.c, parts.c, list.c ---- */
 

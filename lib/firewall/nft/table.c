@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The base: the table, its chains, sets and fixed rules, made and taken away. */
 #include <arpa/inet.h>
+#include <endian.h>
 #include <stdio.h> /* libnftnl's headers use FILE */
 
 #include <libnftnl/expr.h>
@@ -16,12 +17,7 @@
  * Of two chains of one priority the kernel asks the younger first. */
 #define AFTER_OTHERS 5
 
-static const struct {
-	const char *name;
-	const char *type; /* NULL: not a base chain */
-	uint32_t hook;
-	int priority;
-} chains[CHAIN_COUNT] = {
+const struct nft_chain nft_chains[CHAIN_COUNT] = {
 	[CHAIN_RAW_PREROUTING] = { "raw-prerouting", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW },
 	[CHAIN_RAW_SOURCES] = { "sources", NULL, 0, 0 },
 	[CHAIN_NAT_PREROUTING] = { "nat-prerouting", "nat", NF_INET_PRE_ROUTING,
@@ -39,15 +35,14 @@ static const struct {
 
 const char *nft_chain_name(enum rule_chain chain)
 {
-	return chain < CHAIN_COUNT ? chains[chain].name : "";
+	return chain < CHAIN_COUNT ? nft_chains[chain].name : "";
 }
 
-/* CHAIN_COUNT: none of ours. */
-static enum rule_chain nft_chain_by_name(const char *name)
+enum rule_chain nft_chain_by_name(const char *name)
 {
 	enum rule_chain chain = 0;
 
-	while (chain < CHAIN_COUNT && strcmp(chains[chain].name, name) != 0)
+	while (chain < CHAIN_COUNT && strcmp(nft_chains[chain].name, name) != 0)
 		chain++;
 	return chain;
 }
@@ -63,7 +58,7 @@ static int table_add(struct nft *nft)
 				     OBJECT_ROOM);
 	if (!message)
 		return -ENOMEM;
-	nft_comment_text("bridgenet: networks, endpoints and published ports", &comment);
+	nft_comment_text(NFT_TABLE_COMMENT, &comment);
 	mnl_attr_put(message, NFTA_TABLE_USERDATA, comment.len, comment.data);
 	return 0;
 }
@@ -77,14 +72,14 @@ static int chain_add(struct nft *nft, enum rule_chain chain)
 				     OBJECT_ROOM);
 	if (!message)
 		return -ENOMEM;
-	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chains[chain].name);
-	if (!chains[chain].type)
+	mnl_attr_put_strz(message, NFTA_CHAIN_NAME, nft_chains[chain].name);
+	if (!nft_chains[chain].type)
 		return 0;
 	hook = mnl_attr_nest_start(message, NFTA_CHAIN_HOOK);
-	mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(chains[chain].hook));
-	mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, htonl((uint32_t)chains[chain].priority));
+	mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, htonl(nft_chains[chain].hook));
+	mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, htonl((uint32_t)nft_chains[chain].priority));
 	mnl_attr_nest_end(message, hook);
-	mnl_attr_put_strz(message, NFTA_CHAIN_TYPE, chains[chain].type);
+	mnl_attr_put_strz(message, NFTA_CHAIN_TYPE, nft_chains[chain].type);
 	return 0;
 }
 
@@ -114,7 +109,7 @@ static int set_fill_ranges(struct nftnl_set *set, const struct nft_fixed *fixed)
 	return nftnl_set_set_data(set, NFTNL_SET_DESC_CONCAT, lengths, len) < 0 ? -ENOMEM : 0;
 }
 
-static uint32_t set_flags(const struct nft_fixed *fixed)
+uint32_t nft_set_flags(const struct nft_fixed *fixed)
 {
 	switch (nft_fixed_ranges(fixed)) {
 	case RANGES_SINGLE:
@@ -140,7 +135,7 @@ static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_fixed *
 		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
 	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
-	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, set_flags(fixed));
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, nft_set_flags(fixed));
 	if (nft_fixed_ranges(fixed) == RANGES_CONCATENATED && set_fill_ranges(set, fixed) < 0)
 		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, nft_fields_type(fixed->key));
@@ -176,7 +171,7 @@ static int set_add(struct nft *nft, size_t id)
 	return r;
 }
 
-static bool has_set(size_t id)
+bool nft_has_set(size_t id)
 {
 	return nft_fixed_at(id) && nft_fixed_at(id)->set;
 }
@@ -207,128 +202,72 @@ static int rule_add(struct nft *nft, const struct nft_base_state *state, size_t 
 	return 0;
 }
 
+int nft_rule_delete(struct nft *nft, enum rule_chain chain, uint64_t handle)
+{
+	struct nlmsghdr *message =
+		nft_object_message(nft, NFT_MSG_DELRULE, 0, NFTA_RULE_TABLE, OBJECT_ROOM);
+
+	if (!message)
+		return -ENOMEM;
+	mnl_attr_put_strz(message, NFTA_RULE_CHAIN, nft_chain_name(chain));
+	mnl_attr_put_u64(message, NFTA_RULE_HANDLE, htobe64(handle));
+	return 0;
+}
+
+/* After the chains: in a batch that puts the table in force the kernel takes no new base chain
+ * any more. */
+static int table_wake(struct nft *nft, const struct nft_base_state *state)
+{
+	struct nlmsghdr *message;
+
+	if (!(state->table_flags & NFT_TABLE_F_DORMANT))
+		return 0;
+	message = nft_object_message(nft, NFT_MSG_NEWTABLE, 0, NFTA_TABLE_NAME, OBJECT_ROOM);
+	if (!message)
+		return -ENOMEM;
+	mnl_attr_put_u32(message, NFTA_TABLE_FLAGS,
+			 htonl(state->table_flags & ~(uint32_t)NFT_TABLE_F_DORMANT));
+	return 0;
+}
+
 int nft_base_add(struct nft *nft, const struct nft_base_state *state)
 {
-	int r = table_add(nft);
+	int r = state->table ? 0 : table_add(nft);
 
+	for (size_t i = 0; r == 0 && i < state->copies.len; i++)
+		r = nft_rule_delete(nft, state->copies.items[i].chain,
+				    state->copies.items[i].handle);
 	for (enum rule_chain i = 0; r == 0 && i < CHAIN_COUNT; i++)
-		r = chain_add(nft, i);
+		r = state->chain[i] ? 0 : chain_add(nft, i);
 	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
-		if (has_set(i))
+		if (nft_has_set(i) && !state->set[i])
 			r = set_add(nft, i);
 	}
 	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
 		if (nft_fixed_has_rule(i) && !state->handle[i])
 			r = rule_add(nft, state, i);
 	}
-	return r;
+	return r == 0 ? table_wake(nft, state) : r;
 }
 
-/* ---- reading ---- */
-
-void nft_base_state_clear(struct nft_base_state *state)
+int nft_base_check(const struct nft_base_state *state, struct error *error)
 {
-	rules_clear(&state->foreign);
-	memset(state, 0, sizeof(*state));
-}
-
-struct reader {
-	struct nft_base_state *state;
-	char (*expected)[RULE_TEXT_MAX];
-	size_t next[CHAIN_COUNT]; /* our rules count only in their order */
-};
-
-static int counter_read(struct nftnl_expr *expression, void *data)
-{
-	struct rule *rule = data;
-
-	if (strcmp(nftnl_expr_get_str(expression, NFTNL_EXPR_NAME), "counter") == 0) {
-		rule->packets = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_PACKETS);
-		rule->bytes = nftnl_expr_get_u64(expression, NFTNL_EXPR_CTR_BYTES);
-	}
+	if (state->stranger[0])
+		return error_set(error, -EEXIST, BN_REASON_KERNEL, "%s", state->stranger);
+	if (state->table && !state->own && state->table_flags & NFT_TABLE_F_DORMANT)
+		return error_set(
+			error, -EEXIST, BN_REASON_KERNEL,
+			"the nftables table inet " NFT_TABLE " is not ours, and dormant: "
+			"none of its rules would be in force; clear its flag, or rename or "
+			"delete it");
 	return 0;
-}
-
-static int rule_read(struct nftnl_rule *kernel, struct reader *reader)
-{
-	struct nft_base_state *state = reader->state;
-	enum rule_chain chain = nft_chain_by_name(nftnl_rule_get_str(kernel, NFTNL_RULE_CHAIN));
-	struct rule read = { .kind = RULE_FOREIGN, .chain = chain };
-	char text[RULE_TEXT_MAX];
-
-	/* A chain that someone else made in our table has no place in the listing. */
-	if (chain == CHAIN_COUNT)
-		return 0;
-	nftnl_expr_foreach(kernel, counter_read, &read);
-	read.handle = nftnl_rule_get_u64(kernel, NFTNL_RULE_HANDLE);
-	nft_rule_text(kernel, text);
-	for (size_t i = reader->next[chain]; i < NFT_FIXED; i++) {
-		if (!nft_fixed_has_rule(i) || kind_of(nft_fixed_kind(i))->chain != chain ||
-		    strcmp(text, reader->expected[i]) != 0)
-			continue;
-		state->handle[i] = read.handle;
-		state->packets[i] = read.packets;
-		state->bytes[i] = read.bytes;
-		reader->next[chain] = i + 1;
-		return 0;
-	}
-	if (vector_append(&state->foreign, read) < 0)
-		return -ENOMEM;
-	return nft_foreign_decode(kernel, &state->foreign.items[state->foreign.len - 1]);
-}
-
-static int rule_message(const struct nlmsghdr *message, void *data)
-{
-	struct nftnl_rule *rule;
-	int r = 0;
-
-	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWRULE)
-		return 0;
-	rule = nftnl_rule_alloc();
-	if (!rule)
-		return -ENOMEM;
-	if (nftnl_rule_nlmsg_parse(message, rule) == 0)
-		r = rule_read(rule, data);
-	nftnl_rule_free(rule);
-	return r;
-}
-
-static int expected_texts(char texts[][RULE_TEXT_MAX])
-{
-	for (size_t i = 0; i < NFT_FIXED; i++) {
-		struct nftnl_rule *rule;
-
-		if (!nft_fixed_has_rule(i))
-			continue;
-		rule = nft_fixed_build(i);
-		if (!rule)
-			return -ENOMEM;
-		nft_rule_text(rule, texts[i]);
-		nftnl_rule_free(rule);
-	}
-	return 0;
-}
-
-int nft_base_state_read(struct nft *nft, struct nft_base_state *state, struct nft_reply *reply)
-{
-	CLEANUP_FREE char(*expected)[RULE_TEXT_MAX] = calloc(NFT_FIXED, sizeof(*expected));
-	struct reader reader = { .state = state, .expected = expected };
-
-	memset(reply, 0, sizeof(*reply));
-	if (!expected || expected_texts(expected) < 0)
-		return -ENOMEM;
-	nft_requests_begin(nft);
-	if (!nft_object_message(nft, NFT_MSG_GETRULE, NLM_F_DUMP, NFTA_RULE_TABLE, OBJECT_ROOM))
-		return -ENOMEM;
-	return nft_batch_send(nft, rule_message, &reader, reply);
 }
 
 /* ---- asking ---- */
 
-/* nft(8) also writes where the first range does not begin yet, into a set without any. */
-static int element_found(const struct nft_element_view *view, void *data)
+int nft_element_found(const struct nft_element_view *view, void *found)
 {
-	*(bool *)data |= !view->end;
+	*(bool *)found |= !view->end;
 	return 0;
 }
 
@@ -340,9 +279,9 @@ int nft_present(struct firewall *firewall, struct error *error)
 	int r = 0;
 
 	for (size_t i = 0; i < NFT_FIXED && !found; i++) {
-		if (!has_set(i) || kind_of(nft_fixed_kind(i))->scope != PLAN_NETWORKS)
+		if (!nft_has_set(i) || kind_of(nft_fixed_kind(i))->scope != PLAN_NETWORKS)
 			continue;
-		r = nft_set_dump(nft, i, element_found, &found, &reply);
+		r = nft_set_dump(nft, i, nft_element_found, &found, &reply);
 		if (r == -ENOENT)
 			return 0;
 		if (r < 0)
@@ -374,147 +313,4 @@ int nft_in_use(struct firewall *firewall, struct error *error)
 	if (r == 0)
 		r = nft_batch_send(nft, table_message, &found, &reply);
 	return r < 0 ? nft_error(error, r, &reply, "read the nftables tables") : found;
-}
-
-/* ---- taking away ---- */
-
-struct base {
-	struct nft_base_state state;
-	bool chain[CHAIN_COUNT], set[NFT_FIXED]; /* to be deleted */
-	bool keep[CHAIN_COUNT];                  /* it holds somebody's rule */
-	bool in_use;                             /* a set has an element */
-	bool foreign;
-	bool found; /* a chain or a set to be deleted */
-};
-
-static int chain_message(const struct nlmsghdr *message, void *data)
-{
-	const struct nlattr *attributes[NFTA_CHAIN_MAX + 1];
-	struct base *base = data;
-	enum rule_chain chain;
-
-	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_CHAIN_MAX);
-	if (!attributes[NFTA_CHAIN_TABLE] || !attributes[NFTA_CHAIN_NAME] ||
-	    strcmp(mnl_attr_get_str(attributes[NFTA_CHAIN_TABLE]), NFT_TABLE) != 0)
-		return 0;
-	chain = nft_chain_by_name(mnl_attr_get_str(attributes[NFTA_CHAIN_NAME]));
-	if (chain < CHAIN_COUNT && !base->keep[chain])
-		base->chain[chain] = base->found = true;
-	return 0;
-}
-
-static int base_read(struct nft *nft, struct base *base, struct nft_reply *reply)
-{
-	int r = nft_base_state_read(nft, &base->state, reply);
-
-	for (size_t i = 0; r == 0 && i < base->state.foreign.len; i++)
-		base->foreign = base->keep[base->state.foreign.items[i].chain] = true;
-	/* The administrator's rules stay in force. */
-	if (base->keep[CHAIN_FILTER_USER])
-		base->keep[CHAIN_FILTER_FORWARD] = true;
-	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
-		if (!has_set(i))
-			continue;
-		r = nft_set_dump(nft, i, element_found, &base->in_use, reply);
-		base->set[i] = r == 0;
-		base->found |= base->set[i];
-		if (r == -ENOENT)
-			r = 0;
-	}
-	if (r < 0)
-		return r;
-	nft_requests_begin(nft);
-	if (!nft_batch_message(nft, NFT_MSG_GETCHAIN, NLM_F_DUMP, 0))
-		return -ENOMEM;
-	return nft_batch_send(nft, chain_message, base, reply);
-}
-
-/* Rules before the chains they jump to and the sets they look into. */
-static int parts_delete(struct nft *nft, const struct base *base)
-{
-	struct nlmsghdr *message;
-
-	for (size_t i = 0; i < NFT_FIXED; i++) {
-		if (!base->state.handle[i] ||
-		    (nft_fixed_kind(i) == RULE_USER_JUMP && base->keep[CHAIN_FILTER_USER]))
-			continue;
-		message = nft_object_message(nft, NFT_MSG_DELRULE, 0, NFTA_RULE_TABLE, OBJECT_ROOM);
-		if (!message)
-			return -ENOMEM;
-		mnl_attr_put_strz(message, NFTA_RULE_CHAIN,
-				  nft_chain_name(kind_of(nft_fixed_kind(i))->chain));
-		mnl_attr_put_u64(message, NFTA_RULE_HANDLE, htobe64(base->state.handle[i]));
-	}
-	for (size_t i = 0; i < CHAIN_COUNT; i++) {
-		if (!base->chain[i])
-			continue;
-		message =
-			nft_object_message(nft, NFT_MSG_DELCHAIN, 0, NFTA_CHAIN_TABLE, OBJECT_ROOM);
-		if (!message)
-			return -ENOMEM;
-		mnl_attr_put_strz(message, NFTA_CHAIN_NAME, chains[i].name);
-	}
-	for (size_t i = 0; i < NFT_FIXED; i++) {
-		if (!base->set[i])
-			continue;
-		message = nft_object_message(nft, NFT_MSG_DELSET, 0, NFTA_SET_TABLE, OBJECT_ROOM);
-		if (!message)
-			return -ENOMEM;
-		mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(i)->set);
-	}
-	return 0;
-}
-
-static int base_delete(struct nft *nft, struct nft_reply *reply)
-{
-	struct base base = { 0 };
-	uint32_t generation = 0;
-	int r = nft_generation(nft, &generation, reply);
-
-	if (r == 0)
-		r = base_read(nft, &base, reply);
-	if (r < 0 || base.in_use || !base.found)
-		goto out;
-	/* Whatever is decided here holds only for the rule set that was read. */
-	r = nft_batch_begin(nft, generation);
-	if (r == 0 && base.foreign)
-		r = parts_delete(nft, &base);
-	else if (r == 0 &&
-		 !nft_object_message(nft, NFT_MSG_DELTABLE, 0, NFTA_TABLE_NAME, OBJECT_ROOM))
-		r = -ENOMEM;
-	if (r == 0)
-		r = nft_batch_commit(nft, reply);
-out:
-	nft_base_state_clear(&base.state);
-	return r;
-}
-
-/* It begins with a look, so it also tells what became of one whose answer was lost. */
-static int base_delete_again(struct nft *nft, struct nft_reply *reply)
-{
-	const struct deadline *deadline = nft->base.deadline;
-	const struct deadline look = deadline_after(OUTCOME_LOOK_MS);
-	int r = OUTCOME_UNKNOWN;
-
-	nft->base.deadline = &look;
-	for (int i = 0; i < OUTCOME_LOOKS && r != 0 && r != -ERESTART; i++)
-		r = base_delete(nft, reply);
-	nft->base.deadline = deadline;
-	return r == 0 || r == -ERESTART ? r : OUTCOME_UNKNOWN;
-}
-
-int nft_remove_base(struct firewall *firewall, struct error *error)
-{
-	struct nft *nft = (struct nft *)firewall;
-	struct nft_reply reply = { 0 };
-	int r = -ERESTART;
-
-	for (int i = 0; i < NFT_ATTEMPTS && r == -ERESTART; i++) {
-		r = base_delete(nft, &reply);
-		if (reply.lost)
-			r = base_delete_again(nft, &reply);
-	}
-	if (r == OUTCOME_UNKNOWN)
-		return error_unknown_outcome(error, "remove the nftables base");
-	return r < 0 ? nft_error(error, r, &reply, "remove the nftables base") : 0;
 }
