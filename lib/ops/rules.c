@@ -162,7 +162,7 @@ int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules)
 
 	if (backend->traits() & PLAN_OWNERS) {
 		r = backend->list(ctx->firewall, stood, &found, &ctx->error);
-		return r < 0 || found.len >= stood->len ? r : rebuild(ctx, NULL);
+		return r < 0 || found.len == stood->len ? r : rebuild(ctx, NULL);
 	}
 	for (size_t i = 0; i < stood->len && r == 0; i++)
 		r = vector_append(rules, stood->items[i]);

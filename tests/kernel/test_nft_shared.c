@@ -184,12 +184,247 @@ static void test_storm(void **state)
 	rules_clear(&port);
 }
 
+/* ---- what is ours ---- */
+
+#define THEIRS                                                                            \
+	"chain inet bridgenet theirs { type filter hook input priority 5; policy drop; }" \
+	" ; add set inet bridgenet mine { type ipv4_addr; elements = { 192.0.2.1 }; }"    \
+	" ; add map inet bridgenet ways { type inet_proto : verdict; }"                   \
+	" ; add counter inet bridgenet some"                                              \
+	" ; add quota inet bridgenet much { over 5 mbytes; }"                             \
+	" ; add rule inet bridgenet theirs ip saddr @mine counter packets 3 bytes 30 accept"
+
+static void take_away(const rule_vector *rules)
+{
+	assert_int_equal(apply(NULL, rules, FIREWALL_MISSING_OK), 0);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
+}
+
+/* Byte for byte with handles, in a table of their own making and in one of ours. */
+static void test_pieces_of_others_stay(void **state)
+{
+	rule_vector stand = { 0 }, port = { 0 };
+	char *before;
+
+	(void)state;
+	run("nft 'add table inet bridgenet ; add " THEIRS "'");
+	before = output_of(LIST);
+	plan_stage(&stand, &port);
+	take_away(&stand);
+	assert_string_equal(firewall->note, "");
+	assert_output_is(LIST, before);
+	/* it is not ours, though nothing is in it */
+	run("nft 'delete table inet bridgenet ; add table inet bridgenet'");
+	assert_int_equal(apply(&stand, NULL, FIREWALL_BASE), 0);
+	take_away(&stand);
+	assert_output_is("nft list table inet bridgenet", "table inet bridgenet {\n}\n");
+	free(before);
+	run("nft delete table inet bridgenet");
+	assert_int_equal(apply(&stand, NULL, FIREWALL_BASE), 0);
+	run("nft 'add " THEIRS "'");
+	take_away(&stand);
+	run("test $(" LIST " | grep -cE '^\t(chain|set|map|counter|quota)') = 5");
+	run(LIST " | grep -q 'counter packets 3 bytes 30 accept'");
+	/* once these have gone the table goes */
+	run("nft 'delete chain inet bridgenet theirs ; delete set inet bridgenet mine ; "
+	    "delete map inet bridgenet ways ; delete counter inet bridgenet some ; "
+	    "delete quota inet bridgenet much'");
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
+	run("! nft list table inet bridgenet 2>/dev/null");
+	rules_clear(&stand);
+	rules_clear(&port);
+}
+
+/* What stands under a name of ours. */
+static void test_another_of_our_name(void **state)
+{
+	static const struct {
+		const char *made, *said;
+	} others[] = {
+		{ "add chain inet bridgenet filter-forward { type filter hook input priority 3; }",
+		  "chain filter-forward of the nftables table inet bridgenet is not ours (type "
+		  "filter, hook input, priority 3): rename or delete it" },
+		{ "add chain inet bridgenet nat-output { type filter hook output priority 0; }",
+		  "chain nat-output of" },
+		{ "add chain inet bridgenet nat-output", "is not ours (it has no hook)" },
+		{ "add chain inet bridgenet ports { type filter hook input priority 0; }",
+		  "chain ports of" },
+		{ "add set inet bridgenet ports4 { type ipv4_addr; }",
+		  "map ports4 of the nftables table inet bridgenet is not ours" },
+		{ "add set inet bridgenet direct4 { type ipv4_addr; flags timeout; }",
+		  "set direct4 of" },
+	};
+	rule_vector rules = { 0 };
+	char command[256], *before;
+
+	(void)state;
+	plan_all(&rules);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		snprintf(command, sizeof(command), "nft 'add table inet bridgenet ; %s'",
+			 others[i].made);
+		run(command);
+		before = output_of(LIST);
+		assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), -EEXIST);
+		assert_int_equal(error.reason, BN_REASON_KERNEL);
+		assert_non_null(strstr(error.message, others[i].said));
+		assert_int_equal(backend->remove_base(firewall, &error), 0);
+		assert_output_is(LIST, before);
+		free(before);
+		run("nft delete table inet bridgenet");
+	}
+	rules_clear(&rules);
+}
+
+/* What others' rules stand in or use is not given up, all else is; and it serves again. */
+static void test_what_others_use_stays(void **state)
+{
+	static const struct {
+		const char *holds, *note, *lets_go;
+		size_t chains, sets;
+	} holders[] = {
+		{ "add rule inet bridgenet theirs jump ports", ": chain ports",
+		  "flush chain inet bridgenet theirs", 1, 0 },
+		{ "add rule inet bridgenet theirs ip daddr @direct4 counter", ": set direct4",
+		  "flush chain inet bridgenet theirs", 0, 1 },
+		{ "add map inet bridgenet ways { type inet_proto : verdict; elements = { tcp : "
+		  "jump to-networks, udp : jump ports }; }",
+		  ": chain ports, chain to-networks", "delete map inet bridgenet ways", 2, 0 },
+		{ "add rule inet bridgenet sources ip saddr @direct4 jump from-networks",
+		  ": chain sources, chain from-networks, set direct4",
+		  "flush chain inet bridgenet sources", 2, 1 },
+		{ "chain inet bridgenet filter-forward { policy drop; }", ": chain filter-forward",
+		  "chain inet bridgenet filter-forward { policy accept; }", 1, 0 },
+	};
+	rule_vector stand = { 0 }, port = { 0 };
+	char command[512];
+
+	(void)state;
+	plan_stage(&stand, &port);
+	for (size_t i = 0; i < ARRAY_SIZE(holders); i++) {
+		run("nft add chain inet bridgenet theirs");
+		snprintf(command, sizeof(command), "nft '%s'", holders[i].holds);
+		run(command);
+		take_away(&stand);
+		assert_non_null(strstr(firewall->note, holders[i].note));
+		snprintf(command, sizeof(command),
+			 "test $(" LIST " | grep -cE '^\tchain') = %zu &&"
+			 "test $(" LIST " | grep -cE '^\t(set|map) [a-z]*[46]') = %zu",
+			 holders[i].chains + 1, holders[i].sets);
+		run(command);
+		/* as if they were ours alone */
+		assert_int_equal(apply(&stand, NULL, FIREWALL_BASE), 0);
+		assert_int_equal(apply(&port, NULL, 0), 0);
+		assert_int_equal(apply(NULL, &port, 0), 0);
+		take_away(&stand);
+		snprintf(command, sizeof(command), "nft '%s ; delete chain inet bridgenet theirs'",
+			 holders[i].lets_go);
+		run(command);
+		assert_int_equal(backend->remove_base(firewall, &error), 0);
+		assert_string_equal(firewall->note, "");
+		run("! nft list table inet bridgenet 2>/dev/null");
+		assert_int_equal(apply(&stand, NULL, FIREWALL_BASE), 0);
+	}
+	rules_clear(&stand);
+	rules_clear(&port);
+}
+
+#define LOAD_ONCE_MORE                                                                   \
+	"listing=$(mktemp); nft list table inet bridgenet >$listing && nft -f $listing;" \
+	"rm $listing"
+
+/* Each fixed rule is there twice then. */
+static void test_loaded_twice(void **state)
+{
+	rule_vector stand = { 0 }, port = { 0 };
+	char *once;
+
+	(void)state;
+	plan_stage(&stand, &port);
+	once = output_of("nft list table inet bridgenet");
+	run(LOAD_ONCE_MORE);
+	assert_kernel_holds(&stand, NULL);
+	assert_int_equal(apply(&port, NULL, 0), 0);
+	assert_int_equal(apply(NULL, &port, 0), 0);
+	assert_int_equal(apply(NULL, NULL, FIREWALL_BASE), 0);
+	assert_output_is("nft list table inet bridgenet", once);
+	run(LOAD_ONCE_MORE ";" LOAD_ONCE_MORE);
+	take_away(&stand);
+	run("! nft list table inet bridgenet 2>/dev/null");
+	free(once);
+	rules_clear(&stand);
+	rules_clear(&port);
+}
+
+/* ---- what is said ---- */
+
+static void test_dormant_is_listed(void **state)
+{
+	rule_vector stand = { 0 }, port = { 0 }, read = { 0 };
+	size_t rows = 0;
+
+	(void)state;
+	plan_stage(&stand, &port);
+	run("nft add table inet bridgenet '{ flags dormant; }'");
+	list(NULL, &read);
+	for (size_t i = 0; i < read.len; i++) {
+		if (read.items[i].kind != RULE_FOREIGN)
+			continue;
+		assert_non_null(strstr(read.items[i].foreign, "inet bridgenet is dormant"));
+		rows++;
+	}
+	assert_int_equal(rows, 1);
+	rules_clear(&read);
+	/* of a network, too */
+	list(&stand, &read);
+	assert_int_equal(read.len, stand.len + 1);
+	rules_clear(&read);
+	/* by the words that the row says */
+	run("nft add table inet bridgenet");
+	assert_kernel_holds(&stand, NULL);
+	/* whoever made the table wants it so */
+	run("nft delete table inet bridgenet; nft add table inet bridgenet '{ flags dormant; }'");
+	assert_int_equal(apply(&stand, NULL, FIREWALL_BASE), -EEXIST);
+	assert_non_null(strstr(error.message, "is not ours, and dormant"));
+	rules_clear(&stand);
+	rules_clear(&port);
+}
+
+static void test_owned_by_a_socket(void **state)
+{
+	struct firewall *other;
+	struct nft_reply reply;
+	struct nlmsghdr *message;
+	rule_vector rules = { 0 };
+
+	(void)state;
+	plan_all(&rules);
+	assert_int_equal(backend->open(&(struct firewall_config){ 0 }, &other, NULL), 0);
+	assert_int_equal(nft_batch_begin((struct nft *)other, 0), 0);
+	message = nft_object_message((struct nft *)other, NFT_MSG_NEWTABLE, NLM_F_CREATE,
+				     NFTA_TABLE_NAME, 64);
+	mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htonl(NFT_TABLE_F_OWNER));
+	assert_int_equal(nft_batch_commit((struct nft *)other, &reply), 0);
+	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), -EPERM);
+	assert_int_equal(error.reason, BN_REASON_KERNEL);
+	assert_non_null(strstr(error.message, "another program's socket owns the nftables table"));
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
+	backend->close(other);
+	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
+	rules_clear(&rules);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FIREWALL_TEST(test_damage_is_noticed),
 		FIREWALL_TEST(test_quiet_costs_nothing),
 		FIREWALL_TEST(test_storm),
+		FIREWALL_TEST(test_pieces_of_others_stay),
+		FIREWALL_TEST(test_another_of_our_name),
+		FIREWALL_TEST(test_what_others_use_stays),
+		FIREWALL_TEST(test_loaded_twice),
+		FIREWALL_TEST(test_dormant_is_listed),
+		FIREWALL_TEST(test_owned_by_a_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,6 +272,8 @@ static int list_all(struct nft *nft, const struct nft_base_state *state, struct 
 
 	if (r == 0)
 		r = list_foreign_rules((struct nft_base_state *)state, listing);
+	if (r == 0)
+		r = nft_say_dormant(state, listing->rules);
 	return r < 0 ? r : list_elements(nft, state, listing, reply);
 }
 
@@ -332,7 +334,7 @@ static int list_some(struct nft *nft, const struct nft_base_state *state, const 
 		if (found[i])
 			rules->items[rules->len++] = asked.rules.items[i];
 	free(asked.rules.items);
-	return r;
+	return r == 0 ? nft_say_dormant(state, rules) : r;
 }
 
 /* ---- looks ---- */
@@ -364,7 +366,7 @@ static int look_once(struct nft *nft, const rule_vector *wanted, struct look *lo
 	int r = nft_generation(nft, &before, reply);
 
 	if (r == 0)
-		r = nft_base_state_read(nft, &state, reply);
+		r = nft_base_look(nft, false, &state, reply);
 	if (r == 0)
 		r = list_rules(nft, wanted, &state, &look->rules, reply);
 	if (r == 0)

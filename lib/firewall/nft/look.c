@@ -370,23 +370,18 @@ int nft_table_error(struct nft *nft, struct error *error, int r, const struct nf
 			 what);
 }
 
-static int say_dormant(struct nft_base_state *state)
+int nft_say_dormant(const struct nft_base_state *state, rule_vector *rules)
 {
 	struct rule row = { .kind = RULE_FOREIGN,
 			    .chain = CHAIN_RAW_PREROUTING,
 			    .target = TARGET_OTHER };
 
+	if (!(state->table_flags & NFT_TABLE_F_DORMANT))
+		return 0;
 	row.foreign = strdup("the table inet " NFT_TABLE " is dormant: none of its rules is in "
 			     "force until that flag is cleared (nft add table inet " NFT_TABLE ")");
-	if (row.foreign && vector_append(&state->foreign, row) == 0)
+	if (row.foreign && vector_append(rules, row) == 0)
 		return 0;
 	free(row.foreign);
 	return -ENOMEM;
-}
-
-int nft_base_state_read(struct nft *nft, struct nft_base_state *state, struct nft_reply *reply)
-{
-	int r = nft_base_look(nft, false, state, reply);
-
-	return r == 0 && state->table_flags & NFT_TABLE_F_DORMANT ? say_dormant(state) : r;
 }
