@@ -84,11 +84,10 @@ int bridge_name_check(const char *name, struct error *error)
 			 name);
 }
 
-void network_label(const char *network, char ret_label[static NETWORK_LABEL_MAX])
+void network_label(const char *network, const char *id, char ret_label[static NETWORK_LABEL_MAX])
 {
 	if (string_copy(ret_label, NETWORK_LABEL_MAX, network) < 0)
-		snprintf(ret_label, NETWORK_LABEL_MAX, "%.8s~%06x", network,
-			 (unsigned int)(hash_text(HASH_START, network) >> 8 & 0xffffff));
+		snprintf(ret_label, NETWORK_LABEL_MAX, "%.2s~%.12s", network, id);
 }
 
 void bridge_name(const char *network_id, char ret_name[static IFNAMSIZ])

@@ -23,10 +23,10 @@ int interface_name_check(const char *name, struct error *error);
 /* Of one that rules name. */
 int bridge_name_check(const char *name, struct error *error);
 
-/* The name of a network where the kernel has room for little: whole, or its beginning, '~' and six
- * hex digits of a hash. */
+/* The name of a network where the kernel has room for little: whole, or its beginning, '~' and the
+ * first 12 digits of its id, which no two networks share. */
 #define NETWORK_LABEL_MAX 16
-void network_label(const char *network, char ret_label[static NETWORK_LABEL_MAX]);
+void network_label(const char *network, const char *id, char ret_label[static NETWORK_LABEL_MAX]);
 
 /* "bn-" and the first 12 digits of a network's id. */
 void bridge_name(const char *network_id, char ret_name[static IFNAMSIZ]);

@@ -84,8 +84,8 @@ static bool is_about(const struct rule *rule, const struct network *network)
 		       prefix_compare(addr_is_set(&rule->source.addr) ? &rule->source :
 									&rule->destination,
 				      &subnet->prefix) == 0;
-	network_label(network->name, label);
-	return rule->network[0] && strcmp(rule->network, label) == 0;
+	network_label(network->name, network->id, label);
+	return rule->label[0] && strcmp(rule->label, label) == 0;
 }
 
 static void find_owner_network(struct rule *rule, const network_vector *networks)

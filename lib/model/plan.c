@@ -119,6 +119,7 @@ static struct rule *add_rule(const struct planner *planner, const struct rule_su
 	if (!subject->network)
 		return rule;
 	COPY_TEXT(rule->network, subject->network->name);
+	network_label(subject->network->name, subject->network->id, rule->label);
 	if (subject->endpoint)
 		COPY_TEXT(rule->endpoint, subject->endpoint->id);
 	if (takes_bridge(kind->in.is, planner->traits))

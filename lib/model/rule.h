@@ -28,6 +28,7 @@ struct rule {
 	enum rule_chain jump;               /* TARGET_JUMP, TARGET_GOTO */
 	char network[NETWORK_NAME_MAX + 1]; /* owner; "": the library's own */
 	char endpoint[ENDPOINT_ID_MAX + 1];
+	char label[NETWORK_LABEL_MAX]; /* of the network, as chains are named */
 	/* what only the kernel knows */
 	uint64_t packets, bytes, handle;
 	char *foreign; /* RULE_FOREIGN: its text, owned */

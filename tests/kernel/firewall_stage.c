@@ -87,6 +87,8 @@ static struct network network_of(const char *name, const char *bridge, const cha
 
 	string_copy(network.name, sizeof(network.name), name);
 	string_copy(network.bridge, sizeof(network.bridge), bridge);
+	snprintf(network.id, sizeof(network.id), "%016jx",
+		 (uintmax_t)hash_text(hash_text(HASH_START, bridge), name));
 	network.ipv4.prefix = prefix_of(ipv4);
 	addr_add(&network.ipv4.prefix.addr, 1, &network.ipv4.gateway);
 	if (ipv6) {
@@ -117,9 +119,14 @@ void plan_mapping(const struct endpoint *endpoint, uint8_t protocol, const char 
 			     .container_port = container_port,
 			     .count = count };
 
+	const struct network *network = NULL;
+
+	for (size_t i = 0; i < networks.len; i++)
+		if (strcmp(networks.items[i].name, endpoint->network) == 0)
+			network = &networks.items[i];
 	if (address)
 		assert_int_equal(addr_parse(address, &port.host_addr), 0);
-	assert_int_equal(plan_parts(backend->traits(), PLAN_PORTS, NULL, endpoint, &port, rules),
+	assert_int_equal(plan_parts(backend->traits(), PLAN_PORTS, network, endpoint, &port, rules),
 			 0);
 }
 

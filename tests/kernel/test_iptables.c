@@ -563,8 +563,9 @@ static void test_networks_come_and_go(void **state)
 /* A chain has the name of a network only as far as there is room. */
 static void test_long_names(void **state)
 {
-	static const char first[] = "the-very-same-beginning-of-a-name-1";
-	static const char second[] = "the-very-same-beginning-of-a-name-2";
+	/* a short hash of them is the same */
+	static const char first[] = "the-very-same-beginning-2978";
+	static const char second[] = "the-very-same-beginning-4441";
 	rule_vector one = { 0 }, two = { 0 };
 	struct endpoint web;
 
@@ -576,7 +577,7 @@ static void test_long_names(void **state)
 	assert_int_equal(apply(&one, NULL, BASE), 0);
 	assert_int_equal(apply(&two, NULL, 0), 0);
 	assert_kernel_holds(&one, &two);
-	assert_int_equal(count_lines("^:BN-the-very"), 2 * 2 * 6);
+	assert_int_equal(count_lines("^:BN-th~"), 2 * 2 * 6);
 	assert_int_equal(apply(NULL, &one, 0), 0);
 	assert_kernel_holds(&two, NULL);
 	rules_clear(&one);

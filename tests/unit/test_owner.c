@@ -76,18 +76,14 @@ static void plan_all(rule_vector *rules)
 /* What a backend without room for owners reads: in a network's chain its label, else nothing. */
 static void forget_owner(struct rule *rule)
 {
-	char label[NETWORK_LABEL_MAX] = "";
-
-	if (rule->network[0])
-		network_label(rule->network, label);
 	memset(rule->endpoint, 0, sizeof(rule->endpoint));
-	string_copy(rule->network, sizeof(rule->network), label);
+	string_copy(rule->network, sizeof(rule->network), rule->label);
 	switch (rule->kind) {
 	case RULE_LOOPBACK_DROP:
 	case RULE_LOOPBACK_SOURCE_DROP:
 	case RULE_LOOPBACK_PORT_DROP:
 	case RULE_OUTGOING_ACCEPT:
-		rule->network[0] = '\0';
+		rule->network[0] = rule->label[0] = '\0';
 		break;
 	default:
 		break;
@@ -122,7 +118,7 @@ static void test_strangers(void **state)
 	char label[NETWORK_LABEL_MAX];
 
 	(void)state;
-	network_label(LONG_NAME, label);
+	network_label(LONG_NAME, networks.items[1].id, label);
 	plan_all(&read);
 	for (size_t i = 0; i < read.len; i++)
 		forget_owner(&read.items[i]);
@@ -153,7 +149,7 @@ static void test_foreign_rules(void **state)
 	/* In a chain of the network it is shown with it. */
 	rule = vector_push(&read);
 	*rule = read.items[0];
-	network_label(LONG_NAME, rule->network);
+	network_label(LONG_NAME, networks.items[1].id, rule->label);
 	assert_int_equal(owners_find(&read, &networks, &endpoints), 0);
 	assert_string_equal(read.items[0].network, "");
 	assert_string_equal(read.items[1].network, LONG_NAME);

@@ -69,9 +69,10 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 		return decoded < 0 && place->type != PLACE_BUILTIN ? decoded : 0;
 	}
 	if (leads_on && place->type == PLACE_BASE)
-		label_of(entry->target, rule->network);
+		label_of(entry->target, rule->label);
 	else
-		string_copy(rule->network, sizeof(rule->network), listing->label);
+		string_copy(rule->label, sizeof(rule->label), listing->label);
+	string_copy(rule->network, sizeof(rule->network), rule->label);
 	return rule->kind == RULE_FOREIGN ? list_foreign_entry(entry, rule) : 0;
 }
 

@@ -127,21 +127,15 @@ void place_chain(enum place place, const char *label, char name[static CHAIN_NAM
 
 void iptables_chain_name(const struct rule *rule, char name[static CHAIN_NAME_MAX])
 {
-	char label[NETWORK_LABEL_MAX];
-
-	network_label(rule->network, label);
-	place_chain(rule_place(rule), label, name);
+	place_chain(rule_place(rule), rule->label, name);
 }
 
 void iptables_jump_name(const struct rule *rule, char name[static CHAIN_NAME_MAX])
 {
-	char label[NETWORK_LABEL_MAX];
-
 	name[0] = '\0';
 	if (!rule_leads_on(rule) || rule->kind == RULE_FOREIGN)
 		return;
-	network_label(rule->network, label);
-	place_chain(kind_places[rule->kind].jump, label, name);
+	place_chain(kind_places[rule->kind].jump, rule->label, name);
 }
 
 /* ---- reading ---- */
@@ -241,4 +235,5 @@ void node_jump(const struct rule *rule, uint32_t span, struct rule *ret_jump)
 				   .host_port = (uint16_t)first,
 				   .count = (uint16_t)span };
 	string_copy(ret_jump->network, sizeof(ret_jump->network), rule->network);
+	string_copy(ret_jump->label, sizeof(ret_jump->label), rule->label);
 }
