@@ -50,7 +50,8 @@ struct firewall_backend {
 		    struct error *error);
 	void (*close)(struct firewall *firewall);
 
-	/* 1 if rules of ours are in the kernel, 0 if not, negative on error. */
+	/* 1 if rules of ours are in the kernel, 0 if not, negative on error. A look takes no lock,
+	 * and makes nothing. */
 	int (*present)(struct firewall *firewall, struct error *error);
 
 	/* It looks whether the base is as it was made, where others have changed something since.
@@ -63,7 +64,8 @@ struct firewall_backend {
 	int (*apply)(struct firewall *firewall, const struct firewall_change *change,
 		     struct error *error);
 
-	/* 1 if rules that are not ours are in its tables, 0 if not, negative on error. */
+	/* 1 if rules that are not ours are in its tables, 0 if not, negative on error. A look as
+	 * well. */
 	int (*in_use)(struct firewall *firewall, struct error *error);
 
 	/* Append what is in the kernel to *rules, in the order of rule_compare(). wanted: those of

@@ -103,10 +103,11 @@ static int find_backend(bn_ctx *ctx, bool present, const char *reason)
 
 	for (backend = firewall_backends; *backend; backend++) {
 		r = ctx_try_backend(ctx, *backend, &ctx->firewall);
-		if (r < 0 && r != -EOPNOTSUPP)
+		if (r < 0 && r != -EOPNOTSUPP && r != -EPERM)
 			return r;
 		if (r < 0) {
-			/* what this kernel lacks has no rules */
+			/* what this kernel lacks has no rules, and what is not for us is not in use
+			 * by us */
 			error_clear(&ctx->error);
 			continue;
 		}
@@ -128,6 +129,7 @@ static int find_backend(bn_ctx *ctx, bool present, const char *reason)
 static int detect_backend(bn_ctx *ctx)
 {
 	const struct firewall_backend *const *backend;
+	struct error first = { 0 };
 	int r;
 
 	r = find_backend(ctx, true, "it holds bridgenet's rules already");
@@ -136,12 +138,15 @@ static int detect_backend(bn_ctx *ctx)
 	if (r != 0)
 		return r < 0 ? r : 0;
 	for (backend = firewall_backends; *backend; backend++) {
-		error_clear(&ctx->error);
 		r = try_backend(ctx, *backend, "the first that this kernel has");
 		if (r >= 0)
 			return 0;
+		if (!first.message[0] || first.code == -EOPNOTSUPP)
+			first = ctx->error;
+		error_clear(&ctx->error);
 	}
-	return r;
+	ctx->error = first;
+	return first.code;
 }
 
 int ctx_open_firewall(bn_ctx *ctx)

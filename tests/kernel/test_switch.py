@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Moving a state from one backend to the other, and which one is picked."""
+import fcntl
 import random
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import threading
 import time
 
 import oracle
-from topology import BACKENDS, FAMILIES, KernelTest, for_each_backend
+from topology import BACKENDS, FAMILIES, NOBODY, KernelTest, for_each_backend
 
 OTHER = {"nftables": "iptables-legacy", "iptables-legacy": "nftables"}
 
@@ -239,6 +240,60 @@ class Detection(KernelTest):
         finally:
             self.host.run("nft", "flush", "ruleset")
             self.host.run("iptables-legacy", "-F")
+
+    def test_of_any_family(self):
+        """iptables-nft(8) has tables of its own families; who has both uses nftables."""
+        if self.backend != "nftables":
+            self.skipTest("about nftables alone")
+        self.host.run("iptables-legacy", "-A", "INPUT", "-s", "203.0.113.9", "-j", "DROP")
+        try:
+            self.assertEqual("iptables-legacy", self.picked())
+            # one in ip, of our own name, is somebody else's
+            for table in ("ip filter", "ip6 site", "arp site", "bridge site", "ip bridgenet"):
+                with self.subTest(table=table):
+                    self.host.run("nft", "add", "table", *table.split())
+                    self.assertEqual("nftables: the host's own firewall uses it\n",
+                                     self.bn("backend"))
+                    self.host.run("nft", "delete", "table", *table.split())
+        finally:
+            self.host.run("nft", "flush", "ruleset")
+            self.host.run("iptables-legacy", "-F")
+
+    def test_by_a_look_alone(self):
+        """Somebody holds the lock for long; and what nobody uses does not come about."""
+        fresh = self.net.namespace("fresh")
+        argv = self.bn.argv("backend")
+        with open("/run/xtables.lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            began = time.monotonic()
+            result = fresh.run(*argv)
+            self.assertLess(time.monotonic() - began, 3)
+        self.assertTrue(result.stdout.startswith("nftables"), result.stdout)
+        for names in ("ip_tables_names", "ip6_tables_names"):
+            self.assertEqual("", fresh.run("cat", f"/proc/net/{names}").stdout)
+
+    def in_a_container(self, *prefix, **options):
+        """A network comes and goes where xtables, or their lock, are out of reach."""
+        if self.backend != "nftables":
+            self.skipTest("about nftables alone")
+        script = ('mount -t tmpfs -o mode=0700 tmpfs /mnt && "$@" network create net && '
+                  '"$@" backend && "$@" network rm net')
+        result = subprocess.run(
+            [*prefix, "--mount", "--net", "bash", "-c", script, "bash", *self.bn.argv()[:1],
+             "--state-dir", "/mnt/state"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, check=False, **options)
+        if "Operation not permitted" in result.stderr and "unshare" in result.stderr:
+            self.skipTest("no user namespaces here")
+        self.assertEqual((0, ""), (result.returncode, result.stderr))
+        self.assertIn("nftables: ", result.stdout)
+
+    def test_in_a_user_namespace(self):
+        self.in_a_container("unshare", "--user", "--map-root-user", user=NOBODY, group=NOBODY,
+                            extra_groups=())
+
+    def test_without_the_privilege_for_xtables(self):
+        self.in_a_container("setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw",
+                            "unshare")
 
     def test_of_another_state(self):
         self.bn.backend = self.backend

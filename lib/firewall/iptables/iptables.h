@@ -327,7 +327,8 @@ int iptables_commit_error(const struct iptables *iptables, const struct table *t
 /* For each table that is there, until `fn` gives other than 0; asking for another would make it. */
 int iptables_each_table(const struct iptables *iptables, int (*fn)(const struct table *, void *),
 			void *data, struct error *error);
-/* Both want the lock to be held. */
+/* To apply wants the lock to be held; and so does a list whose counters are to be right, as they
+ * are incomplete between a commit and the putting back of the old ones. */
 int iptables_apply_locked(struct iptables *iptables, const struct firewall_change *change,
 			  struct error *error);
 int iptables_list_locked(struct iptables *iptables, rule_vector *rules, struct error *error);

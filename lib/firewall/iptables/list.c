@@ -173,7 +173,8 @@ bool rules_have_network(const rule_vector *rules)
 int iptables_present(struct firewall *firewall, struct error *error)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	int r = iptables_list(firewall, NULL, &rules, error);
+	/* no lock: somebody may hold it for long, or it can't be opened */
+	int r = iptables_list_locked((struct iptables *)firewall, &rules, error);
 
 	return r < 0 ? r : rules_have_network(&rules);
 }

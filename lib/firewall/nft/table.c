@@ -292,11 +292,14 @@ int nft_present(struct firewall *firewall, struct error *error)
 
 static int table_message(const struct nlmsghdr *message, void *data)
 {
+	const struct nfgenmsg *head = mnl_nlmsg_get_payload(message);
+	bool may_be_ours = head->nfgen_family == NFPROTO_INET ||
+			   head->nfgen_family == NFPROTO_BRIDGE;
 	const struct nlattr *attributes[NFTA_TABLE_NAME + 1];
 
-	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_TABLE_NAME);
+	netlink_attributes(message, sizeof(*head), attributes, NFTA_TABLE_NAME);
 	if (attributes[NFTA_TABLE_NAME] &&
-	    strcmp(mnl_attr_get_str(attributes[NFTA_TABLE_NAME]), NFT_TABLE) != 0)
+	    (!may_be_ours || strcmp(mnl_attr_get_str(attributes[NFTA_TABLE_NAME]), NFT_TABLE) != 0))
 		*(bool *)data = true;
 	return 0;
 }
@@ -305,11 +308,19 @@ int nft_in_use(struct firewall *firewall, struct error *error)
 {
 	struct nft *nft = (struct nft *)firewall;
 	struct nft_reply reply = { 0 };
+	struct nlmsghdr *message;
+	struct nfgenmsg *head;
 	bool found = false;
 	int r;
 
 	nft_requests_begin(nft);
-	r = nft_batch_message(nft, NFT_MSG_GETTABLE, NLM_F_DUMP, 0) ? 0 : -ENOMEM;
+	message = nft_batch_message(nft, NFT_MSG_GETTABLE, NLM_F_DUMP, 0);
+	r = message ? 0 : -ENOMEM;
+	if (r == 0) {
+		/* those of all families: iptables-nft(8) has its own in ip and ip6 */
+		head = mnl_nlmsg_get_payload(message);
+		head->nfgen_family = NFPROTO_UNSPEC;
+	}
 	if (r == 0)
 		r = nft_batch_send(nft, table_message, &found, &reply);
 	return r < 0 ? nft_error(error, r, &reply, "read the nftables tables") : found;
