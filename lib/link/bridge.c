@@ -15,7 +15,10 @@
  * is not learned any more is still reached, as a frame for an unknown address goes to each port. */
 #define LEARNED_MAX 16384
 
-/* An alternative name of someone else's bridge says that it was us who set route_localnet. */
+#define ADOPTION_UNDO_MS 2000
+
+/* An alternative name of someone else's bridge, which the version before gave it, says that it was us
+ * who set route_localnet. */
 #define LOCALNET_MARK_MAX (IFNAMSIZ + 32)
 static const char *localnet_mark(const char *bridge, char mark[static LOCALNET_MARK_MAX])
 {
@@ -112,6 +115,23 @@ static const struct {
 	{ false, "accept_ra", 0, false },
 };
 
+/* Where the kernel can be told so, in place of all: see forwarding.c. */
+static int force_forwarding(const struct bridge_config *config, struct error *error)
+{
+	struct error cause = { 0 };
+	int r;
+
+	if (!has_force_forwarding() || sysctl_interface_read("ipv6", "all", "forwarding") > 0)
+		return 0;
+	r = sysctl_interface_write("ipv6", config->name, "force_forwarding", 1, &cause);
+	if (r == 0)
+		return 0;
+	return error_set(error, r, cause.reason,
+			 "cannot set net.ipv6.conf.%s.force_forwarding to 1: %s; make /proc/sys "
+			 "writable, or set net.ipv6.conf.all.forwarding to 1 yourself",
+			 config->name, errno_text(-r));
+}
+
 static int set_bridge_ipv6(const struct bridge_config *config, char note[static LINK_NOTE_MAX],
 			   struct error *error)
 {
@@ -131,7 +151,7 @@ static int set_bridge_ipv6(const struct bridge_config *config, char note[static 
 			string_copy(note, LINK_NOTE_MAX, cause.message);
 		r = 0;
 	}
-	return r;
+	return r == 0 && has_family(&config->ipv6) ? force_forwarding(config, error) : r;
 }
 
 /* Where the host forwards, a new interface need not: `default` may say otherwise than `all`. Not by
@@ -242,35 +262,51 @@ static const struct address_info *find_address(const address_vector *addresses,
 	return NULL;
 }
 
-static int set_localnet(struct link_handle *handle, const struct bridge_config *config,
-			uint32_t index, bool on, struct error *error)
+/* The mark goes last, so that what was set is never without it. */
+static int clear_localnet(struct link_handle *handle, const struct bridge_config *config,
+			  uint32_t index, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	char mark[LOCALNET_MARK_MAX];
 	struct nlattr *list;
 	int r;
 
-	if (on && sysctl_interface_read("ipv4", config->name, "route_localnet") == 1)
-		return 0;
-	rtnl_add_link(&batch, on ? RTM_NEWLINKPROP : RTM_DELLINKPROP,
-		      on ? NLM_F_CREATE | NLM_F_EXCL | NLM_F_APPEND : 0, index);
+	r = conf_write(handle, AF_INET, config->name, "route_localnet", 0, error);
+	if (r < 0)
+		return r;
+	rtnl_add_link(&batch, RTM_DELLINKPROP, 0, index);
 	list = rtnl_nest(&batch, IFLA_PROP_LIST);
 	rtnl_put_string(&batch, IFLA_ALT_IFNAME, localnet_mark(config->name, mark));
 	rtnl_nest_end(&batch, list);
-	/* The mark goes first and comes last, so that what we set is never without it. */
-	if (!on) {
-		r = sysctl_interface_write("ipv4", config->name, "route_localnet", 0, error);
-		if (r < 0)
-			return r;
-	}
-	r = rtnl_run_surely(handle, &batch, on ? -EEXIST : -ENOENT, "link.bridge.localnet");
-	/* Before Linux 5.5 there is no mark, and the setting stays when the network goes. */
-	if (r < 0 && r != -EOPNOTSUPP)
-		return rtnl_failure(error, &batch, r, "mark bridge %s with the name %s",
-				    config->name, mark);
-	if (!on)
+	r = rtnl_run_surely(handle, &batch, -ENOENT, "link.bridge.localnet");
+	if (r == 0)
 		return 0;
-	return sysctl_interface_write("ipv4", config->name, "route_localnet", 1, error);
+	return rtnl_failure(error, &batch, r, "take the name %s from bridge %s", mark,
+			    config->name);
+}
+
+/* With other ports it is by this bridge that the host learns of its routers, maybe. */
+static void refuse_advertisements(const struct bridge_config *config, int others,
+				  char note[static LINK_NOTE_MAX])
+{
+	int accepts = sysctl_interface_read("ipv6", config->name, "accept_ra");
+	struct error cause = { 0 };
+
+	if (accepts <= 0)
+		return;
+	if (!others) {
+		if (sysctl_interface_write("ipv6", config->name, "accept_ra", 0, &cause) < 0)
+			string_copy(note, LINK_NOTE_MAX, cause.message);
+		return;
+	}
+	/* one that forwards takes them only with 2 */
+	if (sysctl_interface_read("ipv6", config->name, "disable_ipv6") == 0 &&
+	    (accepts > 1 || sysctl_interface_read("ipv6", config->name, "forwarding") == 0))
+		snprintf(note, LINK_NOTE_MAX,
+			 "endpoints can send router advertisements to the host, which takes them "
+			 "on bridge %s, as that has other ports; where it needs none, set "
+			 "net.ipv6.conf.%s.accept_ra=0",
+			 config->name, config->name);
 }
 
 static int check_adopted(const struct bridge_config *config, struct link_info *info, int found,
@@ -296,19 +332,14 @@ static int check_adopted(const struct bridge_config *config, struct link_info *i
 	return 0;
 }
 
-static int adopt_bridge(struct link_handle *handle, const struct bridge_config *config,
-			struct error *error)
+static int address_adopted(struct link_handle *handle, const struct bridge_config *config,
+			   const struct interface *interface, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
 	CLEANUP_VECTOR address_vector addresses = { 0 };
-	struct link_info info;
-	int r;
+	int r = link_addresses(handle, interface->index, false, &addresses, error);
 
-	r = link_info_get(handle, config->name, NULL, &info, error);
-	r = check_adopted(config, &info, r, error);
-	if (r == 0)
-		r = link_addresses(handle, info.interface.index, false, &addresses, error);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++) {
@@ -316,25 +347,55 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 
 		if (!has_family(subnets[i]) || find_address(&addresses, &address))
 			continue;
-		rtnl_add_address(&batch, RTM_NEWADDR, info.interface.index, &address,
-				 PROTOCOL_OURS);
+		rtnl_add_address(&batch, RTM_NEWADDR, interface->index, &address, PROTOCOL_OURS);
 		if (address.addr.family == AF_INET6)
-			rtnl_watch_address(handle, info.interface.index, &address.addr);
+			rtnl_watch_address(handle, interface->index, &address.addr);
 	}
-	if (!(info.interface.flags & IFF_UP)) {
-		rtnl_add_link_up(&batch, info.interface.index);
-	}
+	if (!(interface->flags & IFF_UP))
+		rtnl_add_link_up(&batch, interface->index);
 	r = rtnl_run_surely(handle, &batch, -EEXIST, "link.bridge.adopt");
 	if (r < 0) {
 		rtnl_unwatch_address(handle);
-		rtnl_failure(error, &batch, r, "give bridge %s its addresses", config->name);
-	} else if (handle->watched_index) {
-		rtnl_await_address(handle);
+		return rtnl_failure(error, &batch, r, "give bridge %s its addresses", config->name);
 	}
-	if (r == 0 && has_family(&config->ipv4))
-		r = set_localnet(handle, config, info.interface.index, true, error);
+	if (handle->watched_index)
+		rtnl_await_address(handle);
+	return 0;
+}
+
+/* With time of its own: what fails may have taken all there was. */
+static void undo_adoption(struct link_handle *handle, const struct bridge_config *config)
+{
+	const struct deadline *deadline = handle->deadline;
+	const struct deadline undo = deadline_after(ADOPTION_UNDO_MS);
+
+	handle->deadline = &undo;
+	bridge_delete(handle, config, NULL, NULL);
+	handle->deadline = deadline;
+}
+
+static int adopt_bridge(struct link_handle *handle, const struct bridge_config *config,
+			char note[static LINK_NOTE_MAX], struct error *error)
+{
+	struct link_info info;
+	int others, r;
+
+	r = link_info_get(handle, config->name, NULL, &info, error);
+	r = check_adopted(config, &info, r, error);
 	if (r < 0)
-		bridge_delete(handle, config, NULL, NULL);
+		return r;
+	others = bridge_ports(handle, info.interface.index, true, error);
+	if (others < 0)
+		return others;
+	r = address_adopted(handle, config, &info.interface, error);
+	if (r == 0)
+		r = FAULT("link.bridge.localnet");
+	if (r == 0 && has_family(&config->ipv4))
+		r = conf_write(handle, AF_INET, config->name, "route_localnet", 1, error);
+	if (r < 0)
+		undo_adoption(handle, config);
+	else
+		refuse_advertisements(config, others, note);
 	return r;
 }
 
@@ -348,7 +409,7 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 
 	if (info->has_altname) {
 		*changed = true;
-		r = set_localnet(handle, config, info->interface.index, false, error);
+		r = clear_localnet(handle, config, info->interface.index, error);
 		if (r < 0)
 			return r;
 	}
@@ -377,7 +438,7 @@ int bridge_create(struct link_handle *handle, const struct bridge_config *config
 	int r;
 
 	if (config->adopt)
-		r = adopt_bridge(handle, config, error);
+		r = adopt_bridge(handle, config, note, error);
 	else
 		r = create_own_bridge(handle, config, note, error);
 	if (r == 0 && ret_note)

@@ -3,9 +3,15 @@
  * What an operation finds of the host's settings before it changes them, as lines "KEY VALUE" that
  * outlive the process, and giving back just that. A key is the path of a sysctl, or of a link:
  *
- *	net/ipv4/conf/all/forwarding 0    was off, and so was every interface without a line
+ *	net/ipv4/conf/all/forwarding 0    all is turned on, and every interface without a line was off
  *	net/ipv4/conf/eth1/forwarding 1
  *	net/ipv6/conf/eth0/accept_ra 1
+ *	net/ipv6/conf/eth0/force_forwarding 0
+ *	                                  this interface is turned on
+ *	net/ipv4/conf/all/forwarding 1    and so is this one, where all was on already, ...
+ *	net/ipv4/conf/br0/forwarding 0
+ *	net/ipv4/conf/br0/route_localnet 0
+ *	link/br0/accept_ra 1              of a bridge that takes no router advertisements meanwhile
  *	link/br0/ports 2                  of a bridge that was down: what was on it
  */
 #include <errno.h>
@@ -46,51 +52,53 @@ static int put_conf(text_vector *text, int family, const char *interface, const 
 	return put_line(text, value, "net/%s/conf/%s/%s", sysctl_family(family), interface, key);
 }
 
-static int found_forwarding(struct link_handle *handle, int family, text_vector *text,
-			    struct error *error)
+static int found_forwarding(struct link_handle *handle, int family, const char *adopted,
+			    text_vector *text, struct error *error)
 {
-	CLEANUP_VECTOR conf_vector confs = { 0 };
-	int r = sysctl_forwarding_of_all(family, error);
+	CLEANUP_VECTOR setting_vector plan = { 0 };
+	int r = forwarding_plan(handle, family, adopted, &plan, error);
 
-	if (r != 0)
-		return r < 0 ? r : 0;
-	r = confs_read(handle, family, &confs, error);
 	if (r < 0)
 		return r;
-	r = put_conf(text, family, "all", "forwarding", 0);
-	for (size_t i = 0; i < confs.len && r == 0; i++) {
-		const struct conf *conf = &confs.items[i];
-
-		if (conf->forwarding)
-			r = put_conf(text, family, conf->name, "forwarding", conf->forwarding);
-		else if (conf_needs_accept_ra(conf))
-			r = put_conf(text, family, conf->name, "accept_ra", 1);
-	}
+	for (size_t i = 0; i < plan.len && r == 0; i++)
+		r = put_conf(text, family, plan.items[i].interface, plan.items[i].key,
+			     plan.items[i].was);
 	return r < 0 ? error_oom(error) : 0;
 }
 
 struct ports_query {
 	uint32_t bridge;
+	bool foreign;
 	int count;
 };
+
+static bool is_ours(struct nlattr *const *attrs)
+{
+	return (attrs[IFLA_IFALIAS] && strncmp(nla_get_string(attrs[IFLA_IFALIAS]), ALIAS_MARK,
+					       strlen(ALIAS_MARK)) == 0) ||
+	       (attrs[IFLA_GROUP] && nla_get_u32(attrs[IFLA_GROUP]) == LINK_GROUP_NEWBORN);
+}
 
 static int count_port(void *userdata, const struct nlmsghdr *reply)
 {
 	struct ports_query *query = userdata;
-	struct nlattr *master;
+	struct nlattr *attrs[IFLA_MAX + 1];
 
 	if (!reply) {
 		query->count = 0;
 		return 0;
 	}
-	master = nlmsg_find_attr((struct nlmsghdr *)reply, sizeof(struct ifinfomsg), IFLA_MASTER);
-	query->count += master && nla_get_u32(master) == query->bridge;
+	if (nlmsg_parse((struct nlmsghdr *)reply, sizeof(struct ifinfomsg), attrs, IFLA_MAX, NULL) <
+	    0)
+		return 0;
+	query->count += attrs[IFLA_MASTER] && nla_get_u32(attrs[IFLA_MASTER]) == query->bridge &&
+			!(query->foreign && is_ours(attrs));
 	return 0;
 }
 
-static int bridge_ports(struct link_handle *handle, uint32_t bridge, struct error *error)
+int bridge_ports(struct link_handle *handle, uint32_t bridge, bool foreign, struct error *error)
 {
-	struct ports_query query = { bridge, 0 };
+	struct ports_query query = { bridge, foreign, 0 };
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = count_port, .userdata = &query };
 	int r;
 
@@ -112,30 +120,45 @@ static int bridge_addresses(struct link_handle *handle, uint32_t bridge, struct 
 	return r < 0 ? r : count;
 }
 
+/* What was on it. */
+static int found_down(struct link_handle *handle, const char *bridge, uint32_t index,
+		      text_vector *text, struct error *error)
+{
+	int ports = bridge_ports(handle, index, false, error), addresses, r;
+
+	if (ports < 0)
+		return ports;
+	addresses = bridge_addresses(handle, index, error);
+	if (addresses < 0)
+		return addresses;
+	r = put_line(text, ports, LINK_KEY "%s/ports", bridge);
+	if (r == 0)
+		r = put_line(text, addresses, LINK_KEY "%s/addresses", bridge);
+	return r < 0 ? error_oom(error) : 0;
+}
+
 static int found_bridge(struct link_handle *handle, const char *bridge, bool ipv4,
 			text_vector *text, struct error *error)
 {
 	int localnet = ipv4 ? sysctl_interface_read("ipv4", bridge, "route_localnet") : 1;
-	int ports, addresses, r = 0;
+	int accept_ra = sysctl_interface_read("ipv6", bridge, "accept_ra"), others, r;
 	struct link_info info;
 
 	r = link_info_get(handle, bridge, NULL, &info, error);
 	if (r < 0)
 		return r == -ENODEV ? 0 : r; /* adopting it will say so */
+	others = bridge_ports(handle, info.interface.index, true, error);
+	if (others < 0)
+		return others;
 	if (localnet >= 0 && localnet != 1)
 		r = put_conf(text, AF_INET, bridge, "route_localnet", localnet);
-	if (r == 0 && !(info.interface.flags & IFF_UP)) {
-		ports = bridge_ports(handle, info.interface.index, error);
-		if (ports < 0)
-			return ports;
-		addresses = bridge_addresses(handle, info.interface.index, error);
-		if (addresses < 0)
-			return addresses;
-		r = put_line(text, ports, LINK_KEY "%s/ports", bridge);
-		if (r == 0)
-			r = put_line(text, addresses, LINK_KEY "%s/addresses", bridge);
-	}
-	return r < 0 ? error_oom(error) : 0;
+	if (r == 0 && accept_ra > 0 && !others)
+		r = put_line(text, accept_ra, LINK_KEY "%s/accept_ra", bridge);
+	if (r < 0)
+		return error_oom(error);
+	if (info.interface.flags & IFF_UP)
+		return 0;
+	return found_down(handle, bridge, info.interface.index, text, error);
 }
 
 int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *adopted_bridge,
@@ -145,9 +168,9 @@ int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *ado
 	int r = 0;
 
 	if (ipv4)
-		r = found_forwarding(handle, AF_INET, &text, error);
+		r = found_forwarding(handle, AF_INET, adopted_bridge, &text, error);
 	if (r == 0 && ipv6)
-		r = found_forwarding(handle, AF_INET6, &text, error);
+		r = found_forwarding(handle, AF_INET6, adopted_bridge, &text, error);
 	if (r == 0 && adopted_bridge)
 		r = found_bridge(handle, adopted_bridge, ipv4, &text, error);
 	if (r == 0 && vector_append(&text, '\0') < 0)
@@ -179,13 +202,35 @@ static int lines_read(const char *found, line_vector *lines, struct error *error
 	return 0;
 }
 
+/* Is the line about that setting of a family's interfaces, and of which? */
+static bool line_is(const struct line *line, int family, const char *key,
+		    char interface[static IFNAMSIZ])
+{
+	char start[KEY_MAX], end[KEY_MAX];
+	size_t len = strlen(line->key), start_len, end_len;
+
+	start_len = (size_t)snprintf(start, sizeof(start), "net/%s/conf/", sysctl_family(family));
+	end_len = (size_t)snprintf(end, sizeof(end), "/%s", key);
+	if (len <= start_len + end_len || len - start_len - end_len >= IFNAMSIZ ||
+	    strncmp(line->key, start, start_len) != 0 ||
+	    strcmp(line->key + len - end_len, end) != 0)
+		return false;
+	memcpy(interface, line->key + start_len, len - start_len - end_len);
+	interface[len - start_len - end_len] = '\0';
+	return true;
+}
+
 static bool is_of_forwarding(const struct line *line, bool ipv4, bool ipv6)
 {
-	const char *key = strrchr(line->key, '/');
-	bool of_ipv6 = strncmp(line->key, "net/ipv6/", strlen("net/ipv6/")) == 0;
+	static const char *const keys[] = { "forwarding", "force_forwarding", "accept_ra" };
+	char interface[IFNAMSIZ];
 
-	return key && (strcmp(key, "/forwarding") == 0 || strcmp(key, "/accept_ra") == 0) &&
-	       (of_ipv6 ? ipv6 : ipv4);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if ((ipv4 && line_is(line, AF_INET, keys[i], interface)) ||
+		    (ipv6 && line_is(line, AF_INET6, keys[i], interface)))
+			return true;
+	}
+	return false;
 }
 
 int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_found,
@@ -207,34 +252,21 @@ int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_fo
 	return r;
 }
 
-/* Is the line about that setting of a family's interfaces, and of which? */
-static bool line_is(const struct line *line, int family, const char *key,
-		    char interface[static IFNAMSIZ])
-{
-	char start[KEY_MAX], end[KEY_MAX];
-	size_t len = strlen(line->key), start_len, end_len;
-
-	start_len = (size_t)snprintf(start, sizeof(start), "net/%s/conf/", sysctl_family(family));
-	end_len = (size_t)snprintf(end, sizeof(end), "/%s", key);
-	if (len <= start_len + end_len || len - start_len - end_len >= IFNAMSIZ ||
-	    strncmp(line->key, start, start_len) != 0 ||
-	    strcmp(line->key + len - end_len, end) != 0)
-		return false;
-	memcpy(interface, line->key + start_len, len - start_len - end_len);
-	interface[len - start_len - end_len] = '\0';
-	return true;
-}
-
-static bool was_off(const line_vector *lines, int family)
+/* What `all` was; 0 also if it was left so. *ret_turned_on: it was not. */
+static int all_were(const line_vector *lines, int family, bool *ret_turned_on)
 {
 	char interface[IFNAMSIZ];
+	int were = 0;
 
+	*ret_turned_on = false;
 	for (size_t i = 0; i < lines->len; i++) {
-		if (line_is(&lines->items[i], family, "forwarding", interface) &&
-		    strcmp(interface, "all") == 0)
-			return true;
+		if (!line_is(&lines->items[i], family, "forwarding", interface) ||
+		    strcmp(interface, "all") != 0)
+			continue;
+		were = lines->items[i].value;
+		*ret_turned_on |= were == 0;
 	}
-	return false;
+	return were;
 }
 
 /* Of an interface that was found with a value of its own: what it has now, if that is not our 1 and
@@ -275,14 +307,15 @@ static int forwarding_off(struct link_handle *handle, const line_vector *lines, 
 	if (r == 0)
 		r = sysctl_interface_write(sysctl_family(family), "all", "forwarding", 0, error);
 	for (size_t i = 0; i < confs.len && r == 0; i++)
-		r = conf_write(family, confs.items[i].name, "forwarding", confs.items[i].forwarding,
-			       error);
+		r = conf_write(handle, family, confs.items[i].name, "forwarding",
+			       confs.items[i].forwarding, error);
 	return r;
 }
 
 /* It is off: by the one that gave it back and died on the way, so that it goes on here, or by
  * someone else, who can't be told from it. What is set by now stays. */
-static int forwarding_finish(const line_vector *lines, int family, struct error *error)
+static int forwarding_finish(struct link_handle *handle, const line_vector *lines, int family,
+			     struct error *error)
 {
 	char interface[IFNAMSIZ];
 	int r = 0;
@@ -291,14 +324,15 @@ static int forwarding_finish(const line_vector *lines, int family, struct error 
 		if (line_is(&lines->items[i], family, "forwarding", interface) &&
 		    strcmp(interface, "all") != 0 &&
 		    sysctl_interface_read(sysctl_family(family), interface, "forwarding") == 0)
-			r = conf_write(family, interface, "forwarding", lines->items[i].value,
-				       error);
+			r = conf_write(handle, family, interface, "forwarding",
+				       lines->items[i].value, error);
 	}
 	return r;
 }
 
 /* After forwarding is off again: until then, 1 would be to take none. */
-static int accept_ra_give_back(const line_vector *lines, struct error *error)
+static int accept_ra_give_back(struct link_handle *handle, const line_vector *lines,
+			       struct error *error)
 {
 	char interface[IFNAMSIZ];
 	int r = 0;
@@ -307,8 +341,25 @@ static int accept_ra_give_back(const line_vector *lines, struct error *error)
 		if (line_is(&lines->items[i], AF_INET6, "accept_ra", interface) &&
 		    sysctl_interface_read("ipv6", interface, "accept_ra") == 2 &&
 		    sysctl_interface_read("ipv6", interface, "forwarding") == 0)
-			r = conf_write(AF_INET6, interface, "accept_ra", lines->items[i].value,
-				       error);
+			r = conf_write(handle, AF_INET6, interface, "accept_ra",
+				       lines->items[i].value, error);
+	}
+	return r;
+}
+
+/* Of what was turned on by itself. */
+static int each_off(struct link_handle *handle, const line_vector *lines, int family,
+		    const char *key, struct error *error)
+{
+	char interface[IFNAMSIZ];
+	int r = 0;
+
+	for (size_t i = 0; i < lines->len && r == 0; i++) {
+		if (lines->items[i].value == 0 &&
+		    line_is(&lines->items[i], family, key, interface) &&
+		    strcmp(interface, "all") != 0 &&
+		    sysctl_interface_read(sysctl_family(family), interface, key) == 1)
+			r = conf_write(handle, family, interface, key, 0, error);
 	}
 	return r;
 }
@@ -316,25 +367,32 @@ static int accept_ra_give_back(const line_vector *lines, struct error *error)
 static int forwarding_give_back(struct link_handle *handle, const line_vector *lines, int family,
 				struct error *error)
 {
-	int r;
+	bool turned_on;
+	int were = all_were(lines, family, &turned_on);
+	int all = sysctl_forwarding_of_all(family, error), r = 0;
 
-	if (!was_off(lines, family))
-		return 0;
-	r = sysctl_forwarding_of_all(family, error);
-	if (r == -EAFNOSUPPORT) {
+	if (all == -EAFNOSUPPORT) {
 		error_clear(error);
 		return 0;
 	}
-	if (r == 1)
+	if (all < 0)
+		return all;
+	if (turned_on && all == 1)
 		r = forwarding_off(handle, lines, family, error);
-	else if (r == 0)
-		r = forwarding_finish(lines, family, error);
-	if (r >= 0 && family == AF_INET6)
-		r = accept_ra_give_back(lines, error);
-	return r < 0 ? r : 0;
+	else if (turned_on && all == 0)
+		r = forwarding_finish(handle, lines, family, error);
+	else if (all == were)
+		/* else someone has set all of them since */
+		r = each_off(handle, lines, family, "forwarding", error);
+	if (r == 0 && family == AF_INET6)
+		r = each_off(handle, lines, family, "force_forwarding", error);
+	return r == 0 && turned_on && family == AF_INET6 ?
+		       accept_ra_give_back(handle, lines, error) :
+		       r;
 }
 
-static int localnet_give_back(const line_vector *lines, struct error *error)
+static int localnet_give_back(struct link_handle *handle, const line_vector *lines,
+			      struct error *error)
 {
 	char interface[IFNAMSIZ];
 	int r = 0;
@@ -342,7 +400,26 @@ static int localnet_give_back(const line_vector *lines, struct error *error)
 	for (size_t i = 0; i < lines->len && r == 0; i++) {
 		if (line_is(&lines->items[i], AF_INET, "route_localnet", interface) &&
 		    sysctl_interface_read("ipv4", interface, "route_localnet") == 1)
-			r = conf_write(AF_INET, interface, "route_localnet", lines->items[i].value,
+			r = conf_write(handle, AF_INET, interface, "route_localnet",
+				       lines->items[i].value, error);
+	}
+	return r;
+}
+
+/* One that was adopted takes them again. */
+static int advertisements_give_back(struct link_handle *handle, const line_vector *lines,
+				    struct error *error)
+{
+	char bridge[IFNAMSIZ], key[KEY_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i < lines->len && r == 0; i++) {
+		if (sscanf(lines->items[i].key, LINK_KEY "%15[^/]", bridge) != 1)
+			continue;
+		snprintf(key, sizeof(key), LINK_KEY "%s/accept_ra", bridge);
+		if (strcmp(lines->items[i].key, key) == 0 &&
+		    sysctl_interface_read("ipv6", bridge, "accept_ra") == 0)
+			r = conf_write(handle, AF_INET6, bridge, "accept_ra", lines->items[i].value,
 				       error);
 	}
 	return r;
@@ -354,7 +431,7 @@ static int bridge_is_used(struct link_handle *handle, const char *bridge, uint32
 			  const line_vector *lines, struct error *error)
 {
 	char ports_key[KEY_MAX], addresses_key[KEY_MAX];
-	int ports = bridge_ports(handle, index, error), addresses;
+	int ports = bridge_ports(handle, index, false, error), addresses;
 
 	if (ports < 0)
 		return ports;
@@ -418,7 +495,9 @@ int host_give_back(struct link_handle *handle, const char *found, bool ipv4, boo
 	if (r < 0)
 		return r;
 	/* What can't be given back keeps nothing else from it; the first failure is told. */
-	first = localnet_give_back(&lines, error);
+	first = localnet_give_back(handle, &lines, error);
+	r = advertisements_give_back(handle, &lines, first ? NULL : error);
+	first = first ? first : r;
 	r = bridges_give_back(handle, &lines, first ? NULL : error);
 	first = first ? first : r;
 	for_each_family(family) {

@@ -239,7 +239,8 @@ int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_fo
 			  struct error *error);
 /* Turn forwarding on where it is off. For IPv6 the interfaces that learn routes from router
  * advertisements (accept_ra 1) get accept_ra 2 first, or the host would lose them. */
-int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6, struct error *error);
+int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6,
+			   const char *adopted_bridge, struct error *error);
 /*
  * Give back what was found, where it is still what we set: what someone has changed since stays,
  * and what is gone is passed over. Forwarding of a family, and accept_ra with it, only where that

@@ -114,26 +114,51 @@ int sandbox_open_number(const struct sandbox *wanted, struct sandbox *ret_sandbo
 int sysctl_interface_read(const char *family, const char *interface, const char *key);
 int sysctl_interface_write(const char *family, const char *interface, const char *key, int value,
 			   struct error *error);
+bool sysctl_interface_is_writable(const char *family, const char *interface, const char *key);
 
 /* Has the kernel IPv6? To be asked in the caller's namespace, where the file has been looked up
  * before: in a fresh one it takes the longer the more namespaces there are. */
 bool sysctl_has_ipv6(void);
 const char *sysctl_family(int family);
+/* As above, and what goes away meanwhile is passed over; of IPv4 by netlink where files can't be
+ * written. */
+int conf_write(struct link_handle *handle, int family, const char *interface, const char *key,
+	       int value, struct error *error);
+
+/* ---- forwarding.c ---- */
+
 /* The value of net.<family>.conf.all.forwarding. -EAFNOSUPPORT without the family. */
 int sysctl_forwarding_of_all(int family, struct error *error);
-/* As above, and what goes away meanwhile is passed over. */
-int conf_write(int family, const char *interface, const char *key, int value, struct error *error);
+/* From Linux 6.17 on an interface can be told to forward IPv6 where all don't, and goes on to take
+ * router advertisements. That file of `all` writes every interface's. */
+bool has_force_forwarding(void);
 
 /* What an interface, or "default", is set to. */
 struct conf {
 	char name[IFNAMSIZ];
-	int forwarding, accept_ra; /* accept_ra: of IPv6 */
+	uint32_t index; /* of IPv6, as is the last */
+	int forwarding, accept_ra;
 };
 typedef VECTOR(struct conf) conf_vector;
 /* Those that forward, or take router advertisements. */
 int confs_read(struct link_handle *handle, int family, conf_vector *confs, struct error *error);
-/* It would stop taking them when it forwards, unless it is told to. */
-bool conf_needs_accept_ra(const struct conf *conf);
+
+/* Of net.<family>.conf. wanted: the same as it was where another of them overwrites it, until it is
+ * put back after that. */
+struct host_setting {
+	char interface[IFNAMSIZ]; /* or "all", "default" */
+	const char *key;
+	int was, wanted;
+};
+typedef VECTOR(struct host_setting) setting_vector;
+/* What turning on forwarding will set, in order. */
+int forwarding_plan(struct link_handle *handle, int family, const char *adopted,
+		    setting_vector *ret_plan, struct error *error);
+
+/* ---- found.c ---- */
+
+/* How many a bridge has, all or only those that are not ours. */
+int bridge_ports(struct link_handle *handle, uint32_t bridge, bool foreign, struct error *error);
 
 /* ---- inspect.c ---- */
 

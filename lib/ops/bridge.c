@@ -103,7 +103,7 @@ static int create_bridge(bn_ctx *ctx, const struct network *network)
 	ctx->changed = true;
 	r = bridge_create(ctx->link, &config, note, &ctx->error);
 	if (r >= 0 && note[0])
-		ctx_log(ctx, LOG_NOTICE, "network %s: %s", network->name, note);
+		ctx_log(ctx, LOG_WARNING, "network %s: %s", network->name, note);
 	return r;
 }
 

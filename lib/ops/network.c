@@ -59,7 +59,9 @@ int network_make(bn_ctx *ctx, const struct network *network)
 	/* last, so that there is next to nothing left that could ask for turning it off again */
 	ctx->changed = true;
 	return host_forwarding_enable(ctx->link, network_subnet(network, AF_INET),
-				      network_subnet(network, AF_INET6), &ctx->error);
+				      network_subnet(network, AF_INET6),
+				      network->bridge_adopted ? network->bridge : NULL,
+				      &ctx->error);
 }
 
 struct creation {

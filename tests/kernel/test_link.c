@@ -26,6 +26,8 @@ static void test_bridge(void **state)
 	assert_true(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
 	assert_true(has_address(host_ns, BRIDGE, "fd00:30::1", 64));
 	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet"), 1);
+	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/" BRIDGE "/forwarding"), 1);
+	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/" BRIDGE "/forwarding"), 1);
 	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/" BRIDGE "/accept_ra"), 0);
 	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/" BRIDGE "/disable_ipv6"), 0);
 
@@ -87,42 +89,6 @@ static void test_bridge_of_a_stranger(void **state)
 	IP_RUN(host_ns, "link", "add", BRIDGE, "type", "bridge");
 	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
 	assert_true(link_is_there(host_ns, BRIDGE));
-	IP_RUN(host_ns, "link", "del", BRIDGE);
-}
-
-static void test_bridge_adopted(void **state)
-{
-	struct bridge_config config = bridge_config(true);
-
-	(void)state;
-	config.adopt = true;
-	assert_int_equal(bridge_create(handle, &config, NULL, &error), -ENODEV);
-	IP_RUN(host_ns, "link", "add", BRIDGE, "type", "veth");
-	assert_int_equal(bridge_create(handle, &config, NULL, &error), -EINVAL);
-	assert_int_equal(error.reason, BN_REASON_BRIDGE_INVALID);
-	assert_non_null(strstr(error.message, "veth"));
-	IP_RUN(host_ns, "link", "del", BRIDGE);
-
-	IP_RUN(host_ns, "link", "add", BRIDGE, "mtu", "1450", "type", "bridge");
-	IP_RUN(host_ns, "addr", "add", "172.30.0.1/16", "dev", BRIDGE);
-	IP_RUN(host_ns, "addr", "add", "10.77.0.1/24", "dev", BRIDGE);
-	assert_int_equal(bridge_create(handle, &config, NULL, &error), 0);
-	assert_true(has_address(host_ns, BRIDGE, "fd00:30::1", 64));
-	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet"), 1);
-	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
-	/* what was there stays, what we added went */
-	assert_true(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
-	assert_true(has_address(host_ns, BRIDGE, "10.77.0.1", 24));
-	assert_false(has_address(host_ns, BRIDGE, "fd00:30::1", 64));
-	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet"), 0);
-
-	write_number("/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet", 1);
-	IP_RUN(host_ns, "addr", "del", "172.30.0.1/16", "dev", BRIDGE);
-	assert_int_equal(bridge_create(handle, &config, NULL, &error), 0);
-	assert_true(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
-	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);
-	assert_false(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
-	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet"), 1);
 	IP_RUN(host_ns, "link", "del", BRIDGE);
 }
 
@@ -486,7 +452,6 @@ int main(void)
 		cmocka_unit_test(test_bridge_ipv4_only),
 		cmocka_unit_test(test_bridge_mtu),
 		cmocka_unit_test(test_bridge_of_a_stranger),
-		cmocka_unit_test(test_bridge_adopted),
 		BRIDGE_TEST(test_endpoint),
 		BRIDGE_TEST(test_endpoint_ipv4_only),
 		BRIDGE_TEST(test_endpoint_where_ipv6_is_off),

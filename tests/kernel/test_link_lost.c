@@ -98,9 +98,7 @@ static bool bridge_is_made(void)
 
 static bool bridge_is_gone(void)
 {
-	return other.adopt ? !has_address(host_ns, other.name, "172.31.0.1", 16) &&
-				     read_number("/proc/sys/net/ipv4/conf/lk-other/"
-						 "route_localnet") == 0 :
+	return other.adopt ? !has_address(host_ns, other.name, "172.31.0.1", 16) :
 			     !link_is_there(host_ns, other.name);
 }
 

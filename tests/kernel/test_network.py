@@ -4,7 +4,7 @@ import ipaddress
 import unittest
 
 import oracle
-from topology import FAMILIES, KernelTest, for_each_backend
+from topology import KernelTest, for_each_backend
 
 POOL = [ipaddress.ip_network(f"172.{second}.0.0/16") for second in range(17, 32)] + [
     ipaddress.ip_network(f"192.168.{third}.0/20") for third in range(0, 256, 16)]
@@ -271,39 +271,6 @@ class Create(KernelTest):
         for key in ("rx_packets", "rx_bytes", "rx_errors", "rx_dropped",
                     "tx_packets", "tx_bytes", "tx_errors", "tx_dropped"):
             self.assertIsInstance(device[key], int)
-
-    def test_forwarding_is_turned_on_where_it_is_off(self):
-        self.host.sysctl("net/ipv4/ip_forward", 0)
-        self.host.sysctl("net/ipv6/conf/all/forwarding", 0)
-        self.create("blue", dual=True)
-        self.attach("blue", "c1")
-        self.assertEqual("1", self.host.sysctl("net/ipv4/ip_forward"))
-        self.assertEqual("1", self.host.sysctl("net/ipv6/conf/all/forwarding"))
-
-    def test_forwarding_where_new_interfaces_have_none(self):
-        """As networkd and others leave it: on as a whole, and off for what comes."""
-        for family in FAMILIES:
-            self.host.sysctl(f"net/ipv{family}/conf/all/forwarding", 1)
-            self.host.sysctl(f"net/ipv{family}/conf/default/forwarding", 0)
-        try:
-            self.create("blue", dual=True)
-        finally:
-            for family in FAMILIES:
-                self.host.sysctl(f"net/ipv{family}/conf/default/forwarding", 1)
-        bridge = oracle.network(self.bn, "blue")["bridge"]
-        namespace = self.attach("blue", "c1", "-p", "8080:80")
-        inside, outside = self.serve(namespace, 80), self.serve(self.remote, 80)
-        for family in FAMILIES:
-            self.assertEqual("1", self.host.sysctl(f"net/ipv{family}/conf/{bridge}/forwarding"))
-            self.assert_tcp(namespace, self.net.address("remote", family), 80, outside[family])
-            self.assert_tcp(self.remote, self.net.host_address(family), 8080, inside[family])
-
-    def test_the_hosts_router_is_kept_when_forwarding_starts(self):
-        self.host.sysctl("net/ipv6/conf/all/forwarding", 0)
-        self.host.sysctl("net/ipv6/conf/eth0/accept_ra", 1)
-        self.create("blue", dual=True)
-        self.attach("blue", "c1")
-        self.assertEqual("2", self.host.sysctl("net/ipv6/conf/eth0/accept_ra"))
 
     def test_again_and_again(self):
         """Names, subnets and devices come free with the network."""
