@@ -140,7 +140,7 @@ int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags);
 #define BN_REASON_SANDBOX_GONE 17      /* no such namespace */
 #define BN_REASON_SANDBOX_INVALID 18   /* not a network namespace */
 #define BN_REASON_INTERFACE_EXISTS 19  /* the interface name is taken */
-#define BN_REASON_BRIDGE_INVALID 20    /* that device is not a bridge, or is another network's */
+#define BN_REASON_BRIDGE_INVALID 20    /* no bridge, another network's, or not as it has to be */
 #define BN_REASON_BRIDGE_FULL 21       /* the kernel takes 1023 ports on a bridge */
 #define BN_REASON_BACKEND_UNAVAILABLE 22
 #define BN_REASON_BACKEND_MISMATCH 23 /* the state was made with another backend */

@@ -188,8 +188,10 @@ static const struct api_call endpoint_attach = {
 				      "there."),
 		API_ERRNO(EAFNOSUPPORT, "The kernel lacks IPv4, which network bridge is made with "
 					"on first use."),
-		API_ERRNO(ENODEV, "Somebody has deleted the network's bridge, or deletes the "
-				  "interface while it is set up."),
+		API_ERRNO(ENODEV, "Somebody has deleted or renamed the network's bridge, or "
+				  "deletes the interface while it is set up."),
+		API_ERRNO(ENETDOWN, "The network's bridge is down, has lost its address or does "
+				    "not forward."),
 	},
 };
 

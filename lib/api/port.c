@@ -66,6 +66,9 @@ static const struct api_call port_publish = {
 				  "that family, or the address is an IPv6 link-local one."),
 		API_ERRNO(EOPNOTSUPP, "The address is ::1, from which the kernel does not forward, "
 				      "or the network is host or none."),
+		API_ERRNO(ENODEV, "Somebody has deleted or renamed the network's bridge."),
+		API_ERRNO(ENETDOWN, "The network's bridge is down, has lost its address or does "
+				    "not forward."),
 	},
 };
 

@@ -58,7 +58,7 @@ void bridge_mac(struct link_handle *handle, const struct bridge_config *config,
 }
 
 /* fe80:: and the MAC as RFC 4291 makes an interface identifier of it. */
-static struct prefix link_local(const struct bridge_config *config)
+struct prefix bridge_link_local(const struct bridge_config *config)
 {
 	struct prefix prefix = { { AF_INET6, { 0xfe, 0x80 } }, 64 };
 	uint8_t *id = prefix.addr.bytes + 8, mac[MAC_LEN];
@@ -93,7 +93,7 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	rtnl_nest_end(&batch, info);
 	r = rtnl_run_step(handle, &batch, "link.bridge.create");
 	if (batch.lost)
-		r = link_was_made(handle, config->name, r);
+		r = link_was_made(handle, config->name, r, NULL);
 	if (r == -EEXIST)
 		return error_set(error, r, BN_REASON_INTERFACE_EXISTS,
 				 "the host has an interface %s already; choose another bridge name "
@@ -195,7 +195,7 @@ static int address_bridge(struct link_handle *handle, const struct bridge_config
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
-	const struct prefix local = link_local(config);
+	const struct prefix local = bridge_link_local(config);
 	uint32_t index = rtnl_link_index(handle, config->name);
 	int r;
 
@@ -246,7 +246,7 @@ static int create_own_bridge(struct link_handle *handle, const struct bridge_con
 	if (r == 0)
 		r = address_bridge(handle, config, error);
 	if (r < 0)
-		rtnl_delete_link(handle, config->name);
+		rtnl_delete_link(handle, rtnl_link_index(handle, config->name));
 	return r;
 }
 
@@ -446,11 +446,26 @@ int bridge_create(struct link_handle *handle, const struct bridge_config *config
 	return r;
 }
 
+/* Of ours, however it was renamed; another may have made one of its name. */
+static int find_bridge(struct link_handle *handle, const struct bridge_config *config,
+		       struct link_info *ret_info, struct error *error)
+{
+	char mark[LOCALNET_MARK_MAX];
+	int r = link_info_get(handle, config->name, localnet_mark(config->name, mark), ret_info,
+			      error);
+
+	if (config->adopt || (r < 0 && r != -ENODEV))
+		return r;
+	if (r == 0 &&
+	    (strcmp(ret_info->alias, config->alias) == 0 || ret_info->group == LINK_GROUP_NEWBORN))
+		return 0;
+	return link_find_alias(handle, "bridge", config->alias, ret_info, error);
+}
+
 int bridge_delete(struct link_handle *handle, const struct bridge_config *config, bool *ret_changed,
 		  struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-	char mark[LOCALNET_MARK_MAX];
 	struct link_info info;
 	bool ignored;
 	int r;
@@ -458,14 +473,11 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 	if (!ret_changed)
 		ret_changed = &ignored;
 	*ret_changed = false;
-	r = link_info_get(handle, config->name, localnet_mark(config->name, mark), &info, error);
+	r = find_bridge(handle, config, &info, error);
 	if (r < 0)
 		return r == -ENODEV ? 0 : r;
 	if (config->adopt)
 		return release_bridge(handle, config, &info, ret_changed, error);
-	/* Someone else's by now. */
-	if (strcmp(info.alias, config->alias) != 0 && info.group != LINK_GROUP_NEWBORN)
-		return 0;
 	rtnl_add_link(&batch, RTM_DELLINK, 0, info.interface.index);
 	r = rtnl_run_surely(handle, &batch, -ENODEV, "link.bridge.delete");
 	*ret_changed = r == 0 || batch.lost;

@@ -1,56 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Deleting many links in the time of one. */
+/* Deleting many links in the time of one, and cutting them off. */
 #include <errno.h>
 #include <sys/random.h>
 
 #include "link/private.h"
-
-typedef VECTOR(uint32_t) index_vector;
-
-static bool link_is_ours(struct nlmsghdr *reply)
-{
-	struct nlattr *alias, *group;
-
-	group = nlmsg_find_attr(reply, sizeof(struct ifinfomsg), IFLA_GROUP);
-	if (group && nla_get_u32(group) == LINK_GROUP_NEWBORN)
-		return true;
-	alias = nlmsg_find_attr(reply, sizeof(struct ifinfomsg), IFLA_IFALIAS);
-	return alias && nla_len(alias) >= (int)strlen(ALIAS_MARK) &&
-	       memcmp(nla_data(alias), ALIAS_MARK, strlen(ALIAS_MARK)) == 0;
-}
-
-static int take_ours(void *userdata, const struct nlmsghdr *reply)
-{
-	index_vector *indexes = userdata;
-	const struct ifinfomsg *link = nlmsg_data(reply);
-
-	if (reply->nlmsg_type != RTM_NEWLINK || !link_is_ours((struct nlmsghdr *)reply))
-		return 0;
-	return vector_append(indexes, (uint32_t)link->ifi_index);
-}
-
-static int find_ours(struct link_handle *handle, const char *const *names, size_t len,
-		     index_vector *indexes, struct error *error)
-{
-	while (len > 0) {
-		CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_ours, .userdata = indexes };
-		size_t some = len < RTNL_BATCH_MAX ? len : RTNL_BATCH_MAX;
-		int r;
-
-		for (size_t i = 0; i < some; i++) {
-			rtnl_add_named(&batch, RTM_GETLINK, 0, names[i]);
-			rtnl_put_u32(&batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-		}
-		/* Links that went meanwhile are no failure. */
-		r = rtnl_run_passing(handle, &batch, -ENODEV);
-		if (r < 0)
-			return rtnl_failure(error, &batch, r, "look up interface %s",
-					    names[batch.failed < some ? batch.failed : 0]);
-		names += some;
-		len -= some;
-	}
-	return 0;
-}
 
 static int set_group(struct link_handle *handle, const index_vector *indexes, uint32_t group)
 {
@@ -104,18 +57,40 @@ static int delete_to_the_end(struct link_handle *handle, const index_vector *ind
 	return r;
 }
 
-int link_endpoints_delete(struct link_handle *handle, const char *const *host_interfaces,
-			  size_t len, struct error *error)
+int link_endpoints_delete(struct link_handle *handle, const struct link_end *ends, size_t len,
+			  struct error *error)
 {
 	CLEANUP_VECTOR index_vector indexes = { 0 };
-	int r = find_ours(handle, host_interfaces, len, &indexes, error);
+	int r = link_ends_find(handle, ends, len, &indexes, error);
 
 	if (r < 0 || !indexes.len)
 		return r;
 	r = delete_to_the_end(handle, &indexes);
 	if (r < 0)
 		rtnl_failure(error, NULL, r, "delete the %zu interfaces %s%s", indexes.len,
-			     host_interfaces[0], len > 1 ? ", ..." : "");
+			     ends[0].endpoint->host_interface, len > 1 ? ", ..." : "");
+	return r;
+}
+
+int link_endpoints_cut(struct link_handle *handle, const struct link_end *ends, size_t len,
+		       struct error *error)
+{
+	CLEANUP_VECTOR index_vector indexes = { 0 };
+	int r = link_ends_find(handle, ends, len, &indexes, error);
+
+	for (size_t done = 0; done < indexes.len && r == 0;) {
+		CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+
+		for (; done < indexes.len && batch.len < RTNL_BATCH_MAX && !batch.error; done++) {
+			rtnl_add_link(&batch, RTM_NEWLINK, 0, indexes.items[done]);
+			rtnl_put_u32(&batch, IFLA_MASTER, 0);
+			rtnl_put_flags(&batch, 0, IFF_UP);
+		}
+		r = rtnl_run_surely(handle, &batch, -ENODEV, "link.endpoint.cut");
+		if (r < 0)
+			rtnl_failure(error, &batch, r, "cut interface %s%s off its bridge",
+				     ends[0].endpoint->host_interface, len > 1 ? ", ..." : "");
+	}
 	return r;
 }
 

@@ -26,13 +26,10 @@ static void put_veth_end(struct rtnl_batch *batch, const char *name, uint32_t mt
 
 /* A bridge without an address of its own takes the lowest of its ports', and whoever knows that one
  * loses the bridge when it changes: ours come last, and no two on a bridge are the same. */
-static void put_host_mac(struct rtnl_batch *batch, const struct endpoint *endpoint)
+void host_end_mac(const struct endpoint *endpoint, uint8_t ret_mac[static MAC_LEN])
 {
-	uint8_t mac[MAC_LEN];
-
-	memcpy(mac, endpoint->mac, sizeof(mac));
-	mac[0] = mac[0] == 0xfe ? 0xfa : 0xfe;
-	rtnl_put(batch, IFLA_ADDRESS, mac, sizeof(mac));
+	memcpy(ret_mac, endpoint->mac, MAC_LEN);
+	ret_mac[0] = ret_mac[0] == 0xfe ? 0xfa : 0xfe;
 }
 
 /* The peer is born in the sandbox under its final name: moving or renaming a link later takes
@@ -42,10 +39,12 @@ static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, 
 {
 	struct ifinfomsg peer = { .ifi_family = AF_UNSPEC };
 	struct nlattr *info, *data, *nest;
+	uint8_t host_mac[MAC_LEN];
 
+	host_end_mac(endpoint, host_mac);
 	rtnl_add_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
 	put_veth_end(batch, endpoint->host_interface, endpoint->mtu);
-	put_host_mac(batch, endpoint);
+	rtnl_put(batch, IFLA_ADDRESS, host_mac, sizeof(host_mac));
 	rtnl_put_u32(batch, IFLA_GROUP, LINK_GROUP_NEWBORN);
 	rtnl_put_u32(batch, IFLA_MASTER, bridge);
 	rtnl_put_flags(batch, IFF_UP, IFF_UP);
@@ -60,6 +59,9 @@ static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, 
 	rtnl_nest_end(batch, nest);
 	rtnl_nest_end(batch, data);
 	rtnl_nest_end(batch, info);
+	/* from here on it goes by its index */
+	rtnl_add_named(batch, RTM_GETLINK, 0, endpoint->host_interface);
+	rtnl_put_u32(batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 }
 
 /* An endpoint that asks for the port it publishes itself is answered by way of the port it came by.
@@ -121,7 +123,7 @@ static int pair_error(const struct sandbox *sandbox, const struct link_endpoint_
 	}
 }
 
-int link_was_made(struct link_handle *handle, const char *name, int lost)
+int link_was_made(struct link_handle *handle, const char *name, int lost, uint32_t *ret_index)
 {
 	const struct deadline *deadline = handle->deadline;
 	const struct deadline look = deadline_after(OUTCOME_LOOK_MS);
@@ -136,22 +138,38 @@ int link_was_made(struct link_handle *handle, const char *name, int lost)
 		return lost;
 	if (r < 0)
 		return OUTCOME_UNKNOWN;
-	return info.group == LINK_GROUP_NEWBORN ? 0 : lost;
+	if (info.group != LINK_GROUP_NEWBORN)
+		return lost;
+	if (ret_index)
+		*ret_index = info.interface.index;
+	return 0;
 }
 
-/* *ret_made: there is a pair to delete. */
+static int take_newborn(void *userdata, const struct nlmsghdr *reply)
+{
+	struct link_info info;
+
+	if (link_info_parse(reply, &info) && info.group == LINK_GROUP_NEWBORN)
+		*(uint32_t *)userdata = info.interface.index;
+	return 0;
+}
+
+/* *ret_index: of the pair to delete, on failure too; 0: there is none. */
 static int create_pair(struct link_handle *handle, const struct sandbox *sandbox,
-		       const struct link_endpoint_config *config, uint32_t bridge, bool *ret_made,
+		       const struct link_endpoint_config *config, uint32_t *ret_index,
 		       struct error *error)
 {
-	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	uint32_t index = 0;
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_newborn, .userdata = &index };
 	int r;
 
-	add_pair(&batch, config->endpoint, bridge, sandbox->fd);
+	add_pair(&batch, config->endpoint, config->bridge_index, sandbox->fd);
 	r = rtnl_run_step(handle, &batch, "link.endpoint.create");
 	if (batch.lost)
-		r = link_was_made(handle, config->endpoint->host_interface, r);
-	*ret_made = r == 0;
+		r = link_was_made(handle, config->endpoint->host_interface, r, &index);
+	else if (r == 0 && !index)
+		r = -ENODEV;
+	*ret_index = r == 0 ? index : 0;
 	if (r == -EEXIST)
 		return name_taken_error(handle, sandbox, config->endpoint, error);
 	return r < 0 ? pair_error(sandbox, config, &batch, r, error) : 0;
@@ -161,13 +179,13 @@ static int create_pair(struct link_handle *handle, const struct sandbox *sandbox
  * succeeded, since a stranger's link may have the name. The link is up by then, but without a
  * carrier it has done nothing yet that the second of the two is to prevent. */
 static int mark_pair(struct link_handle *handle, const struct link_endpoint_config *config,
-		     struct error *error)
+		     uint32_t index, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
-	rtnl_add_named(&batch, RTM_NEWLINK, 0, endpoint->host_interface);
+	rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
 	rtnl_put_string(&batch, IFLA_IFALIAS, config->alias);
 	rtnl_put_u32(&batch, IFLA_GROUP, 0);
 	put_hairpin(&batch);
@@ -299,27 +317,27 @@ static int configure_surely(const struct sandbox *sandbox, struct link_handle *i
 }
 
 /* A thread gets the socket of the sandbox while the host's end is made, so that nobody waits for
- * it. *ret_made: there is a pair to delete. */
+ * it. *ret_index: of the pair to delete; 0: there is none. */
 static int create_endpoint(struct link_handle *handle, const struct link_endpoint_config *config,
-			   uint32_t bridge, struct visit *visit, struct link_handle *ret_inside,
-			   bool *ret_made, struct error *error)
+			   struct visit *visit, struct link_handle *ret_inside, uint32_t *ret_index,
+			   struct error *error)
 {
-	int r = 0, ended;
+	int r, ended;
 
-	if (!bridge)
-		r = error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
-			      "bridge %s of network %s does not exist any more; delete the network "
-			      "and create it again",
-			      config->bridge, config->endpoint->network);
 	/* What waits for the address has passed the rules before those of the endpoint stood: it
 	 * goes to a bridge where nobody has that MAC yet. */
+	r = link_neighbour_replace(handle, config->bridge_index, config->endpoint, error);
 	if (r == 0)
-		r = link_neighbour_replace(handle, bridge, config->endpoint, error);
-	if (r == 0)
-		r = create_pair(handle, visit->sandbox, config, bridge, ret_made, error);
+		r = create_pair(handle, visit->sandbox, config, ret_index, error);
+	if ((r == -ENODEV || r == -EINVAL) &&
+	    link_index(handle, config->bridge) != config->bridge_index)
+		r = error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
+			      "bridge %s of network %s has just been deleted; delete the network "
+			      "and create it again",
+			      config->bridge, config->endpoint->network);
 	visit_go_on(visit, r == 0);
 	if (r == 0)
-		r = mark_pair(handle, config, error);
+		r = mark_pair(handle, config, *ret_index, error);
 	ended = visit_end(visit, ret_inside, r == 0 ? error : NULL);
 	if (r == 0)
 		r = ended;
@@ -333,22 +351,21 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 	const struct endpoint *endpoint = config->endpoint;
 	struct link_endpoint_made result = { .metric = endpoint->metric, .announcer.fd = -1 };
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
-	uint32_t bridge = rtnl_link_index(handle, config->bridge);
 	CLEANUP(visit_clear) struct visit visit;
-	bool made = false;
+	uint32_t index = 0;
 	int r;
 
 	r = visit_start(&visit, sandbox, config, handle->deadline, error);
 	if (r < 0)
 		return r;
-	r = create_endpoint(handle, config, bridge, &visit, &inside, &made, error);
+	r = create_endpoint(handle, config, &visit, &inside, &index, error);
 	if (r == 0)
 		r = configure_surely(sandbox, &inside, config, &result.metric, error);
 	if (r == 0)
-		r = link_neighbour_replace(handle, bridge, endpoint, error);
+		r = link_neighbour_replace(handle, config->bridge_index, endpoint, error);
 	if (r < 0) {
-		if (made)
-			rtnl_delete_link(handle, endpoint->host_interface);
+		if (index)
+			rtnl_delete_link(handle, index);
 		return r;
 	}
 	/* The port first, then the bridge: its own carrier comes with its first port. */
@@ -359,20 +376,6 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 	string_copy(result.note, sizeof(result.note), visit.note);
 	*ret_made = result;
 	return 0;
-}
-
-int link_endpoint_cut(struct link_handle *handle, const char *host_interface, struct error *error)
-{
-	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-	int r;
-
-	rtnl_add_named(&batch, RTM_NEWLINK, 0, host_interface);
-	rtnl_put_u32(&batch, IFLA_MASTER, 0);
-	rtnl_put_flags(&batch, 0, IFF_UP);
-	r = rtnl_run_surely(handle, &batch, 0, "link.endpoint.cut");
-	if (r == 0 || r == -ENODEV)
-		return 0;
-	return rtnl_failure(error, &batch, r, "cut interface %s off its bridge", host_interface);
 }
 
 int link_loopback_up(const struct sandbox *sandbox, const struct deadline *deadline,

@@ -160,17 +160,24 @@ static void read_string(const struct nlattr *attr, char *text, size_t size)
 		nla_strlcpy(text, attr, size);
 }
 
-static int take_link(void *userdata, const struct nlmsghdr *reply)
+static void read_kind(struct nlattr *const *attrs, struct link_info *info)
 {
-	struct link_query *query = userdata;
-	struct link_info *info = &query->info;
-	struct interface *interface = &info->interface;
-	struct nlattr *attrs[IFLA_MAX + 1];
+	if (attrs[IFLA_LINKINFO])
+		read_string(nla_find(nla_data(attrs[IFLA_LINKINFO]), nla_len(attrs[IFLA_LINKINFO]),
+				     IFLA_INFO_KIND),
+			    info->kind, sizeof(info->kind));
+}
+
+static bool parse_link(const struct nlmsghdr *reply, struct link_info *ret_info,
+		       struct nlattr **attrs)
+{
+	struct link_info info = { .peer_namespace = -1 };
+	struct interface *interface = &info.interface;
 	const struct ifinfomsg *link = nlmsg_data(reply);
 
 	if (reply->nlmsg_type != RTM_NEWLINK ||
 	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*link), attrs, IFLA_MAX, NULL) < 0)
-		return 0;
+		return false;
 	interface->index = (uint32_t)link->ifi_index;
 	interface->flags = link->ifi_flags;
 	read_string(attrs[IFLA_IFNAME], interface->name, sizeof(interface->name));
@@ -178,15 +185,32 @@ static int take_link(void *userdata, const struct nlmsghdr *reply)
 		interface->mtu = nla_get_u32(attrs[IFLA_MTU]);
 	if (attrs[IFLA_ADDRESS])
 		nla_memcpy(interface->mac, attrs[IFLA_ADDRESS], MAC_LEN);
-	read_stats(attrs[IFLA_STATS64], interface);
-	if (attrs[IFLA_LINKINFO])
-		read_string(nla_find(nla_data(attrs[IFLA_LINKINFO]), nla_len(attrs[IFLA_LINKINFO]),
-				     IFLA_INFO_KIND),
-			    info->kind, sizeof(info->kind));
+	read_kind(attrs, &info);
 	if (attrs[IFLA_GROUP])
-		info->group = nla_get_u32(attrs[IFLA_GROUP]);
-	read_string(attrs[IFLA_IFALIAS], info->alias, sizeof(info->alias));
-	info->has_altname = has_altname(attrs[IFLA_PROP_LIST], query->altname);
+		info.group = nla_get_u32(attrs[IFLA_GROUP]);
+	if (attrs[IFLA_LINK_NETNSID])
+		info.peer_namespace = nla_get_s32(attrs[IFLA_LINK_NETNSID]);
+	read_string(attrs[IFLA_IFALIAS], info.alias, sizeof(info.alias));
+	*ret_info = info;
+	return true;
+}
+
+bool link_info_parse(const struct nlmsghdr *reply, struct link_info *ret_info)
+{
+	struct nlattr *attrs[IFLA_MAX + 1];
+
+	return parse_link(reply, ret_info, attrs);
+}
+
+static int take_link(void *userdata, const struct nlmsghdr *reply)
+{
+	struct link_query *query = userdata;
+	struct nlattr *attrs[IFLA_MAX + 1];
+
+	if (!parse_link(reply, &query->info, attrs))
+		return 0;
+	read_stats(attrs[IFLA_STATS64], &query->info.interface);
+	query->info.has_altname = has_altname(attrs[IFLA_PROP_LIST], query->altname);
 	return 0;
 }
 

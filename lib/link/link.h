@@ -93,6 +93,16 @@ void bridge_mac(struct link_handle *handle, const struct bridge_config *config,
 int bridge_delete(struct link_handle *handle, const struct bridge_config *config, bool *ret_changed,
 		  struct error *error);
 
+/* ---- ready.c ---- */
+
+/*
+ * Is the bridge of a network as its endpoints need it: there under its name and ours, up, with its
+ * gateway addresses, forwarding, and with route_localnet where localnet asks for it? -ENODEV or
+ * -ENETDOWN, BN_REASON_BRIDGE_INVALID; the sentence says what to do.
+ */
+int bridge_ready(struct link_handle *handle, const struct bridge_config *config, bool localnet,
+		 const char *network, uint32_t *ret_index, struct error *error);
+
 /* ---- endpoint.c: the veth pair ---- */
 
 /* How what has an address of an endpoint leaves its sandbox. */
@@ -112,6 +122,7 @@ typedef VECTOR(struct link_source) source_vector;
 struct link_endpoint_config {
 	const struct endpoint *endpoint;
 	const char *bridge;
+	uint32_t bridge_index; /* of bridge_ready() */
 	const char *alias;
 	/* Default routes to set, family 0: none; of the endpoint's metric, or, where there is one
 	 * of somebody else's, the first below metric_end that is free. */
@@ -148,16 +159,25 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 /* After another endpoint of the sandbox has gone. */
 int link_sources_sync(struct link_handle *handle, const struct sandbox *sandbox,
 		      const source_vector *sources, struct error *error);
-/* Delete the host ends by name, many in one request by group; those that are gone, or whose alias
- * does not say "bridgenet:", are passed over. */
-int link_endpoints_delete(struct link_handle *handle, const char *const *host_interfaces,
-			  size_t len, struct error *error);
-/* One of them, and only if the alias is just this, or not given yet: 1 if it was deleted, 0 if
- * there is none, or it is another's. */
+/* The host end of an endpoint: it has the alias of link_alias(), whatever it is called by now. */
+struct link_end {
+	const struct endpoint *endpoint;
+	const char *network_id;
+};
+/* Many in one request by group. Those that are gone are passed over, as is what another has made
+ * under the name of one. */
+int link_endpoints_delete(struct link_handle *handle, const struct link_end *ends, size_t len,
+			  struct error *error);
+/* Down and off their bridges: isolated at once. */
+int link_endpoints_cut(struct link_handle *handle, const struct link_end *ends, size_t len,
+		       struct error *error);
+/* 1 if the host has it, 0 if not. */
+int link_endpoint_is_there(struct link_handle *handle, const struct link_end *end,
+			   struct error *error);
+/* By its name alone, and only if the alias is just this, or not given yet: 1 if it was deleted, 0
+ * if there is none, or it is another's. */
 int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,
 			       const char *alias, struct error *error);
-/* Down and off the bridge: isolated at once. */
-int link_endpoint_cut(struct link_handle *handle, const char *host_interface, struct error *error);
 /* `none`: lo alone. */
 int link_loopback_up(const struct sandbox *sandbox, const struct deadline *deadline,
 		     struct error *error);

@@ -32,8 +32,26 @@ void shown_clear(struct shown *shown);
 /* ---- endpoint.c ---- */
 
 /* The answer to a link's creation was lost: 0 if it was made, `lost` (the error) if not, or
- * OUTCOME_UNKNOWN. Nobody else makes one in the group of ours. */
-int link_was_made(struct link_handle *handle, const char *name, int lost);
+ * OUTCOME_UNKNOWN. Nobody else makes one in the group of ours. ret_index: may be NULL. */
+int link_was_made(struct link_handle *handle, const char *name, int lost, uint32_t *ret_index);
+/* The MAC that the host end of an endpoint's pair is given. */
+void host_end_mac(const struct endpoint *endpoint, uint8_t ret_mac[static MAC_LEN]);
+
+/* ---- ours.c ---- */
+
+struct link_info;
+typedef VECTOR(uint32_t) index_vector;
+/* Append the indexes of the host ends that are there. */
+int link_ends_find(struct link_handle *handle, const struct link_end *ends, size_t len,
+		   index_vector *indexes, struct error *error);
+/* -ENODEV without a sentence. */
+int link_find_alias(struct link_handle *handle, const char *kind, const char *alias,
+		    struct link_info *ret_info, struct error *error);
+
+/* ---- bridge.c ---- */
+
+/* What a bridge of ours has with its IPv6 subnet. */
+struct prefix bridge_link_local(const struct bridge_config *config);
 
 /* ---- neighbour.c ---- */
 
@@ -165,10 +183,13 @@ int bridge_ports(struct link_handle *handle, uint32_t bridge, bool foreign, stru
 struct link_info {
 	struct interface interface; /* without addresses and counters */
 	uint32_t group;
+	int32_t peer_namespace; /* by its number here; -1: in this one, or there is none */
 	char kind[16];
 	char alias[ALIAS_MAX];
 	bool has_altname; /* the one asked about */
 };
+/* False if that is not about a link. All but has_altname. */
+bool link_info_parse(const struct nlmsghdr *reply, struct link_info *ret_info);
 /* -ENODEV without a sentence. altname may be NULL. */
 int link_info_get(struct link_handle *handle, const char *name, const char *altname,
 		  struct link_info *ret_info, struct error *error);

@@ -261,14 +261,14 @@ int rtnl_run_surely(struct link_handle *handle, struct rtnl_batch *batch, int pa
 	return batch->lost ? OUTCOME_UNKNOWN : r;
 }
 
-int rtnl_delete_link(struct link_handle *handle, const char *name)
+int rtnl_delete_link(struct link_handle *handle, uint32_t index)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	const struct deadline *deadline = handle->deadline;
 	int r;
 
 	handle->deadline = NULL;
-	rtnl_add_named(&batch, RTM_DELLINK, 0, name);
+	rtnl_add_link(&batch, RTM_DELLINK, 0, index);
 	r = rtnl_run_surely(handle, &batch, -ENODEV, "link.delete.undo");
 	handle->deadline = deadline;
 	return r;

@@ -111,7 +111,7 @@ int rtnl_run_passing(struct link_handle *handle, struct rtnl_batch *batch, int p
 int rtnl_run_surely(struct link_handle *handle, struct rtnl_batch *batch, int passed,
 		    const char *step);
 /* To undo its creation; also when the time is up, as the kernel answers at once. */
-int rtnl_delete_link(struct link_handle *handle, const char *name);
+int rtnl_delete_link(struct link_handle *handle, uint32_t index);
 /* The only message of the batch asks for a dump. Where others keep changing what it shows, there
  * may be in it what has just gone, but nothing is missing that stays. */
 int rtnl_dump(struct link_handle *handle, struct rtnl_batch *batch);

@@ -119,6 +119,27 @@ static int remove_bridge(bn_ctx *ctx, const struct network *network)
 	return r;
 }
 
+/* Is the port to be had at the host's own loopback addresses? */
+static bool is_on_loopback(const struct port *port)
+{
+	const struct addr *host = &port->host_addr;
+
+	return port_has_family(port, AF_INET) &&
+	       (!addr_is_set(host) || addr_is_unspecified(host) || addr_is_loopback(host));
+}
+
+static int check_bridge(bn_ctx *ctx, const struct rows *rows, uint32_t *ret_bridge)
+{
+	const struct network *network = rows->networks.items;
+	char alias[ALIAS_MAX];
+	const struct bridge_config config = bridge_config_of(network, alias);
+	bool localnet = false;
+
+	for (size_t i = 0; i < rows->ports.len; i++)
+		localnet |= is_on_loopback(&rows->ports.items[i]);
+	return bridge_ready(ctx->link, &config, localnet, network->name, ret_bridge, &ctx->error);
+}
+
 /* ---- endpoints: what is asked ---- */
 
 static int check_address(bn_ctx *ctx, const struct network *network, struct prefix *address,
@@ -208,17 +229,25 @@ static void choose_interface(struct attach *attach)
  * deleted is in nobody's way. */
 static int check_only_one(bn_ctx *ctx, const struct attach *attach)
 {
+	const struct network *network = &attach->network;
+
 	for (size_t i = 0; i < attach->siblings.len && !attach->request->same_network; i++) {
 		const struct endpoint *sibling = &attach->siblings.items[i];
+		const struct link_end end = { sibling, network->id };
+		int r;
 
-		if (strcmp(sibling->network, attach->network.name) == 0 &&
-		    link_is_known(ctx->link, sibling->host_interface))
-			return error_set(&ctx->error, -EEXIST, BN_REASON_ENDPOINT_EXISTS,
-					 "namespace %s is on network %s already, as endpoint %s; "
-					 "detach that one, attach to another network, or allow a "
-					 "second endpoint on the same one",
-					 sandbox_name(&attach->sandbox), sibling->network,
-					 sibling->id);
+		if (strcmp(sibling->network, network->name) != 0)
+			continue;
+		r = link_endpoint_is_there(ctx->link, &end, &ctx->error);
+		if (r > 0)
+			r = error_set(&ctx->error, -EEXIST, BN_REASON_ENDPOINT_EXISTS,
+				      "namespace %s is on network %s already, as endpoint %s; "
+				      "detach that one, attach to another network, or allow a "
+				      "second endpoint on the same one",
+				      sandbox_name(&attach->sandbox), sibling->network,
+				      sibling->id);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -305,7 +334,7 @@ static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struc
 
 /* ---- kernel ---- */
 
-static int create_link(bn_ctx *ctx, struct attach *attach)
+static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 {
 	const struct network *network = &attach->network;
 	struct endpoint *endpoint = &attach->endpoint;
@@ -313,6 +342,7 @@ static int create_link(bn_ctx *ctx, struct attach *attach)
 	struct link_endpoint_config config = {
 		.endpoint = endpoint,
 		.bridge = network->bridge,
+		.bridge_index = bridge,
 		.alias = alias,
 		.metric_end = attach->metric_end,
 		.sources = &attach->sources,
@@ -361,10 +391,13 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 	const struct rows rows = rows_view(&attach->network, &attach->endpoint, attach->ports.items,
 					   attach->ports.len);
 	CLEANUP_VECTOR prefix_vector local = { 0 };
+	uint32_t bridge;
 	int r;
 
-	r = ports_probe(ctx, &attach->endpoint, &attach->ports, attach->request->hold,
-			&attach->held);
+	r = check_bridge(ctx, &rows, &bridge);
+	if (r >= 0)
+		r = ports_probe(ctx, &attach->endpoint, &attach->ports, attach->request->hold,
+				&attach->held);
 	if (r >= 0)
 		r = rules_plan(ctx, PLAN_ENDPOINTS | PLAN_PORTS, &rows, &attach->rules);
 	if (r >= 0)
@@ -382,7 +415,7 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 	if (r < 0)
 		return r;
 	ctx->changed = true;
-	r = create_link(ctx, attach);
+	r = create_link(ctx, attach, bridge);
 	if (r >= 0)
 		r = FAULT("attach.flows");
 	return r < 0 ? r : flows_drop_past(ctx, &rows, &local);
@@ -408,6 +441,7 @@ const struct driver_ops bridge_driver = {
 	.network_resolve = resolve_bridge,
 	.network_create = create_bridge,
 	.network_remove = remove_bridge,
+	.network_check = check_bridge,
 	.endpoint_check = check_bridged,
 	.endpoint_reserve = reserve_bridged,
 	.endpoint_create = create_bridged,

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
+#include "ops/driver.h"
 #include "ops/flows.h"
 #include "ops/recover.h"
 #include "ops/rows.h"
@@ -113,9 +114,12 @@ static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, hel
 {
 	CLEANUP_VECTOR prefix_vector local = { 0 };
 	const struct rows *rows = &publish->rows;
+	uint32_t index;
 	int r;
 
-	r = ports_probe(ctx, rows->endpoints.items, &rows->ports, hold, held);
+	r = driver_of(rows->networks.items)->network_check(ctx, rows, &index);
+	if (r >= 0)
+		r = ports_probe(ctx, rows->endpoints.items, &rows->ports, hold, held);
 	if (r >= 0)
 		r = FAULT("publish.rules");
 	if (r >= 0)

@@ -53,29 +53,38 @@ static int remove_ports(bn_ctx *ctx, const struct removal *removal)
 	return r < 0 ? r : flows_drop_ports(ctx, &removal->rows);
 }
 
+static const char *network_id_of(const struct rows *rows, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < rows->networks.len; i++)
+		if (strcmp(rows->networks.items[i].name, endpoint->network) == 0)
+			return rows->networks.items[i].id;
+	return ""; /* of a state that is damaged; no link has that */
+}
+
 static int remove_links(bn_ctx *ctx, const struct removal *removal)
 {
 	const endpoint_vector *endpoints = &removal->rows.endpoints;
-	CLEANUP_FREE const char **names = calloc(endpoints->len + 1, sizeof(*names));
+	CLEANUP_FREE struct link_end *ends = calloc(endpoints->len + 1, sizeof(*ends));
 	size_t len = 0;
-	int r = 0;
+	int r;
 
-	if (!names)
+	if (!ends)
 		return error_oom(&ctx->error);
-	for (size_t i = 0; i < endpoints->len; i++)
-		if (endpoints->items[i].host_interface[0])
-			names[len++] = endpoints->items[i].host_interface;
+	for (size_t i = 0; i < endpoints->len; i++) {
+		const struct endpoint *endpoint = &endpoints->items[i];
+
+		if (endpoint->host_interface[0])
+			ends[len++] = (struct link_end){ endpoint,
+							 network_id_of(&removal->rows, endpoint) };
+	}
 	if (!len)
 		return 0;
 	r = FAULT("removal.links");
 	if (r < 0)
 		return r;
 	ctx->changed = true;
-	if (!removal->quick)
-		return link_endpoints_delete(ctx->link, names, len, &ctx->error);
-	for (size_t i = 0; i < len && r >= 0; i++)
-		r = link_endpoint_cut(ctx->link, names[i], &ctx->error);
-	return r;
+	return removal->quick ? link_endpoints_cut(ctx->link, ends, len, &ctx->error) :
+				link_endpoints_delete(ctx->link, ends, len, &ctx->error);
 }
 
 static int remove_endpoints(bn_ctx *ctx, const struct removal *removal)

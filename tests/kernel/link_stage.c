@@ -225,15 +225,18 @@ struct endpoint endpoint_number(unsigned int n, bool ipv6)
 struct link_endpoint_config endpoint_config(const struct endpoint *endpoint)
 {
 	static const source_vector alone;
+	static char alias[ALIAS_MAX];
 	struct link_endpoint_config config = {
 		.metric_end = (uint64_t)endpoint->metric + 20,
 		.sources = &alone,
 		.endpoint = endpoint,
 		.bridge = BRIDGE,
-		.alias = ALIAS "/endpoint",
+		.bridge_index = link_index(handle, BRIDGE),
+		.alias = alias,
 		.gateway_ipv4 = address("172.30.0.1"),
 	};
 
+	link_alias(NETWORK_ID, endpoint->id, alias);
 	if (endpoint->ipv6.addr.family)
 		config.gateway_ipv6 = address("fd00:30::1");
 	return config;
@@ -247,21 +250,37 @@ int attach(const struct sandbox *sandbox, const struct endpoint *endpoint)
 	return link_endpoint_create(handle, sandbox, &config, &endpoint_made, &error);
 }
 
-int delete_one(const char *name)
+struct link_end end_of(const struct endpoint *endpoint)
 {
-	return link_endpoints_delete(handle, &name, 1, &error);
+	return (struct link_end){ endpoint, NETWORK_ID };
+}
+
+int delete_one(void)
+{
+	const struct endpoint endpoint = endpoint_number(0, false);
+	const struct link_end end = end_of(&endpoint);
+
+	return link_endpoints_delete(handle, &end, 1, &error);
+}
+
+int cut_one(void)
+{
+	const struct endpoint endpoint = endpoint_number(0, false);
+	const struct link_end end = end_of(&endpoint);
+
+	return link_endpoints_cut(handle, &end, 1, &error);
 }
 
 void delete_numbered(unsigned int count)
 {
-	static char names[NUMBERED_MAX][IFNAMSIZ];
-	static const char *pointers[NUMBERED_MAX];
+	static struct endpoint endpoints[NUMBERED_MAX];
+	static struct link_end ends[NUMBERED_MAX];
 
 	for (unsigned int i = 0; i < count; i++) {
-		snprintf(names[i], IFNAMSIZ, "bv%u", i);
-		pointers[i] = names[i];
+		endpoints[i] = endpoint_number(i, false);
+		ends[i] = end_of(&endpoints[i]);
 	}
-	assert_int_equal(link_endpoints_delete(handle, pointers, count, &error), 0);
+	assert_int_equal(link_endpoints_delete(handle, ends, count, &error), 0);
 }
 
 /* ---- fixtures ---- */

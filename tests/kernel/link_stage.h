@@ -15,7 +15,8 @@
 #include "base/fault.h"
 
 #define BRIDGE "lk-bridge"
-#define ALIAS "bridgenet:0123456789ab"
+#define NETWORK_ID "0123456789ab"
+#define ALIAS "bridgenet:" NETWORK_ID
 #define NUMBERED_MAX 1000
 
 extern struct link_handle *handle;
@@ -48,7 +49,10 @@ struct endpoint endpoint_number(unsigned int n, bool ipv6);
 struct link_endpoint_config endpoint_config(const struct endpoint *endpoint);
 
 int attach(const struct sandbox *sandbox, const struct endpoint *endpoint);
-int delete_one(const char *name);
+struct link_end end_of(const struct endpoint *endpoint);
+/* bv0, that of endpoint_number(0) */
+int delete_one(void);
+int cut_one(void);
 /* bv0, bv1, ... in one call */
 void delete_numbered(unsigned int count);
 

@@ -71,7 +71,7 @@ static void test_bridge_mtu(void **state)
 		assert_int_equal(sandbox_interface_get(&sandbox, "eth0", 0, &interface, &error), 0);
 		assert_int_equal(interface.mtu, sizes[i]);
 		interface_clear(&interface);
-		assert_int_equal(delete_one("bv0"), 0);
+		assert_int_equal(delete_one(), 0);
 		assert_int_equal(link_interface_get(handle, BRIDGE, &interface, &error), 0);
 		assert_int_equal(interface.mtu, sizes[i]);
 		interface_clear(&interface);
@@ -111,7 +111,7 @@ static void test_endpoint(void **state)
 
 	list = IP(host_ns, "link", "show", "dev", "bv0");
 	link = json_array_get(list, 0);
-	assert_string_equal(text_of(link, "ifalias"), ALIAS "/endpoint");
+	assert_string_equal(text_of(link, "ifalias"), ALIAS "/endpoint0");
 	assert_string_equal(text_of(link, "master"), BRIDGE);
 	assert_string_equal(text_of(link, "group"), "default");
 	assert_string_equal(
@@ -145,10 +145,10 @@ static void test_endpoint(void **state)
 	assert_string_equal(text_of(json_array_get(list, 0), "gateway"), "fd00:30::1");
 	json_decref(list);
 
-	assert_int_equal(delete_one("bv0"), 0);
+	assert_int_equal(delete_one(), 0);
 	assert_false(link_is_there(host_ns, "bv0"));
 	assert_false(link_is_there(sandbox.fd, "eth0"));
-	assert_int_equal(delete_one("bv0"), 0);
+	assert_int_equal(delete_one(), 0);
 	endpoint_clear(&endpoint);
 	sandbox_close(&sandbox);
 }
@@ -165,7 +165,7 @@ static void test_endpoint_where_ipv6_is_off(void **state)
 	assert_int_equal(setns(host_ns, CLONE_NEWNET), 0);
 	assert_int_equal(attach(&sandbox, &endpoint), 0);
 	assert_true(has_address(sandbox.fd, "eth0", "fd00:30::2", 64));
-	assert_int_equal(delete_one("bv0"), 0);
+	assert_int_equal(delete_one(), 0);
 	sandbox_close(&sandbox);
 }
 
@@ -194,18 +194,20 @@ static void test_endpoint_refused(void **state)
 	IP_RUN(host_ns, "link", "add", "bv0", "type", "bridge");
 	assert_int_equal(attach(&sandbox, &endpoint), -EEXIST);
 	assert_non_null(strstr(error.message, "bv0"));
-	assert_int_equal(delete_one("bv0"), 0);
+	assert_int_equal(delete_one(), 0);
 	assert_true(link_is_there(host_ns, "bv0"));
 	IP_RUN(host_ns, "link", "del", "bv0");
 	assert_nothing_left(&sandbox, "bv0");
 
 	config.bridge = "lk-none";
+	config.bridge_index = 999999;
 	assert_int_equal(link_endpoint_create(handle, &sandbox, &config, &endpoint_made, &error),
 			 -ENODEV);
 	assert_non_null(strstr(error.message, "lk-none"));
 	assert_nothing_left(&sandbox, "bv0");
 
 	config.bridge = "lo";
+	config.bridge_index = 1;
 	assert_int_equal(link_endpoint_create(handle, &sandbox, &config, &endpoint_made, &error),
 			 -EINVAL);
 	assert_int_equal(error.reason, BN_REASON_BRIDGE_INVALID);
@@ -253,7 +255,7 @@ static void test_default_route_survives_a_failure(void **state)
 	assert_int_equal(json_array_size(list), 1);
 	assert_string_equal(text_of(json_array_get(list, 0), "dev"), "eth0");
 	json_decref(list);
-	assert_int_equal(delete_one("bv0"), 0);
+	assert_int_equal(delete_one(), 0);
 	endpoint_clear(&second);
 	sandbox_close(&sandbox);
 }
@@ -356,7 +358,7 @@ static void test_death_at_each_step(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		die_while(steps[i], &sandbox, &endpoint, NULL);
 		assert_true(link_is_there(host_ns, "bv0"));
-		assert_int_equal(delete_one("bv0"), 0);
+		assert_int_equal(delete_one(), 0);
 		assert_nothing_left(&sandbox, "bv0");
 	}
 	other.name = "lk-other";
@@ -385,7 +387,7 @@ static void test_endpoint_ipv4_only(void **state)
 	list = IP(sandbox.fd, "addr", "show", "dev", "eth0");
 	assert_int_equal(json_array_size(json_object_get(json_array_get(list, 0), "addr_info")), 1);
 	json_decref(list);
-	assert_int_equal(delete_one("bv0"), 0);
+	assert_int_equal(delete_one(), 0);
 	sandbox_close(&sandbox);
 }
 
@@ -397,13 +399,13 @@ static void test_cut(void **state)
 
 	(void)state;
 	assert_int_equal(attach(&sandbox, &endpoint), 0);
-	assert_int_equal(link_endpoint_cut(handle, "bv0", &error), 0);
+	assert_int_equal(cut_one(), 0);
 	list = IP(host_ns, "link", "show", "dev", "bv0");
 	assert_string_equal(text_of(json_array_get(list, 0), "master"), "");
 	assert_false(has_flag(json_array_get(list, 0), "UP"));
 	json_decref(list);
-	assert_int_equal(delete_one("bv0"), 0);
-	assert_int_equal(link_endpoint_cut(handle, "bv0", &error), 0);
+	assert_int_equal(delete_one(), 0);
+	assert_int_equal(cut_one(), 0);
 	sandbox_close(&sandbox);
 }
 
@@ -434,7 +436,7 @@ static void test_no_descriptor_and_no_thread_left(void **state)
 		assert_int_equal(attach(&sandbox, &endpoint), 0);
 		assert_int_equal(sandbox_interface_get(&sandbox, "eth0", 0, &interface, &error), 0);
 		interface_clear(&interface);
-		assert_int_equal(delete_one("bv0"), 0);
+		assert_int_equal(delete_one(), 0);
 		string_copy(fault_step, sizeof(fault_step), "link.endpoint.address");
 		fault_hook = fault_at_step;
 		assert_int_equal(attach(&sandbox, &endpoint), -EIO);

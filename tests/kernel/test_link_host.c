@@ -123,7 +123,7 @@ static void test_inspect(void **state)
 	assert_true(interface.addresses.len >= 2);
 	assert_int_equal(prefix_compare(&interface.addresses.items[0], &endpoint.ipv4), 0);
 	interface_clear(&interface);
-	assert_int_equal(link_endpoint_cut(handle, "bv0", &error), 0);
+	assert_int_equal(cut_one(), 0);
 	assert_int_equal(link_interface_get(handle, "bv0", &interface, &error), 0);
 	list = IP(host_ns, "-s", "link", "show", "dev", "bv0");
 	stats = json_object_get(json_array_get(list, 0), "stats64");
@@ -139,7 +139,7 @@ static void test_inspect(void **state)
 	assert_int_equal(link_exists(handle, "bv0", &error), 1);
 	assert_true(link_is_known(handle, "bv0"));
 	assert_int_equal(link_index(handle, "bv0"), index);
-	assert_int_equal(delete_one("bv0"), 0);
+	assert_int_equal(delete_one(), 0);
 	assert_int_equal(link_exists(handle, "bv0", &error), 0);
 	assert_false(link_is_known(handle, "bv0"));
 	assert_int_equal(link_index(handle, "bv0"), 0);

@@ -160,13 +160,15 @@ static void test_many(void **state)
 		struct link_endpoint_config config = endpoint_config(&endpoint);
 
 		config.gateway_ipv4.family = 0;
-		config.alias = ALIAS "/many";
 		assert_int_equal(
 			link_endpoint_create(handle, &sandbox, &config, &endpoint_made, &error), 0);
 	}
-	/* one gone, one a stranger's */
+	/* one gone, one a stranger's, and ours that were renamed, one of which has lost its name to
+	 * a stranger */
 	IP_RUN(host_ns, "link", "del", "bv5");
-	IP_RUN(host_ns, "link", "set", "bv7", "alias", "mine");
+	IP_RUN(host_ns, "link", "set", "bv7", "name", "lk-seventh");
+	IP_RUN(host_ns, "link", "add", "bv7", "type", "bridge");
+	IP_RUN(host_ns, "link", "set", "bv9", "name", "lk-ninth");
 	delete_numbered(MANY);
 	assert_int_equal(link_count(host_ns), before + 1);
 	assert_true(link_is_there(host_ns, "bv7"));

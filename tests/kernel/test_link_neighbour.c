@@ -34,7 +34,7 @@ static int teardown(void **state)
 	int r;
 
 	fault_hook = NULL;
-	r = delete_one("bv0");
+	r = delete_one();
 	sandbox_close(&sandbox);
 	IP_RUN(host_ns, "link", "del", "lk-port");
 	return r < 0 ? r : stage_teardown_bridge(state);
@@ -91,7 +91,7 @@ static void test_replaced(void **state)
 		assert_attached();
 		for (size_t j = 0; j < ARRAY_SIZE(addresses); j++)
 			assert_known(addresses[j], mac, "STALE");
-		assert_int_equal(delete_one("bv0"), 0);
+		assert_int_equal(delete_one(), 0);
 	}
 }
 
@@ -104,7 +104,7 @@ static void test_one_of_two(void **state)
 		assert_attached();
 		assert_known(addresses[i], mac, "STALE");
 		assert_string_equal(known_on(BRIDGE, addresses[!i]), "");
-		assert_int_equal(delete_one("bv0"), 0);
+		assert_int_equal(delete_one(), 0);
 	}
 }
 
@@ -139,7 +139,7 @@ static void test_of_others(void **state)
 		assert_attached();
 		for (size_t j = 0; j < ARRAY_SIZE(addresses); j++)
 			assert_known(addresses[j], OLD, states[i][1]);
-		assert_int_equal(delete_one("bv0"), 0);
+		assert_int_equal(delete_one(), 0);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(addresses); i++)
 		IP_RUN(host_ns, "neigh", "replace", addresses[i], "lladdr", OLD, "nud", "stale",
