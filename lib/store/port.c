@@ -166,6 +166,7 @@ static void format_range(unsigned int first, unsigned int count, char *text, siz
 		snprintf(text, size, "%u", first);
 }
 
+/* Another operation's is waited for: one that has an operation is of the same call. */
 static int port_in_use_error(struct store *store, const struct port *port,
 			     const struct holder *in_the_way, struct error *error)
 {
@@ -173,6 +174,7 @@ static int port_in_use_error(struct store *store, const struct port *port,
 	char host[16], container[16], addr[ADDR_TEXT_MAX] = "0.0.0.0";
 	const struct port *holder = &in_the_way->port;
 	const char *left = "", *right = "";
+	unsigned int first;
 	int r = statement_look_up(store, STATEMENT_ENDPOINT_NAMES,
 				  VALUES(INT(in_the_way->endpoint)), &names, error);
 
@@ -186,11 +188,17 @@ static int port_in_use_error(struct store *store, const struct port *port,
 		left = "[";
 		right = "]";
 	}
+	first = port->host_port > holder->host_port ? port->host_port : holder->host_port;
+	if (in_the_way->operation)
+		return error_set(
+			error, -EADDRINUSE, BN_REASON_PORT_IN_USE,
+			"host port %u/%s is asked for twice in one call: %s%s%s:%s->%s has "
+			"it too; name it once",
+			first, protocol_name(port->protocol), left, addr, right, host, container);
 	return error_set(error, -EADDRINUSE, BN_REASON_PORT_IN_USE,
 			 "host port %u/%s is already published by endpoint %s of network %s "
 			 "(%s%s%s:%s->%s); unpublish it or choose another port",
-			 port->host_port > holder->host_port ? port->host_port : holder->host_port,
-			 protocol_name(port->protocol), column_text(names, 1),
+			 first, protocol_name(port->protocol), column_text(names, 1),
 			 column_text(names, 0), left, addr, right, host, container);
 }
 

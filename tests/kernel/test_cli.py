@@ -128,6 +128,26 @@ class CommandLine(KernelTest):
                           endpoints[0]["options"][f"label.{key}"]))
         self.assertTrue(any(bridge in rule["in_interface"] for rule in rules))
 
+    def test_a_host_port_twice_in_one_call(self):
+        """Nobody else has it: the sentence says so."""
+        self.create()
+        namespace = self.net.endpoint("c1")
+        said = ("host port 8080/tcp is asked for twice in one call: 0.0.0.0:8080->80 has it too; "
+                "name it once")
+        for ports in (("8080:80", "8080:81"), ("8080:80", "127.0.0.1:8080:80"),
+                      ("8080:80", "8080:80"), ("8080:80", "8079-8081:79-81")):
+            words = [word for port in ports for word in ("-p", port)]
+            with self.subTest(ports=ports):
+                self.fails("attach", "net", "c1", "--netns", namespace.path, *words, mention=said)
+                self.fails("run", "--network", "net", *words, "--", "true", code=125, mention=said)
+        self.attach("net", "c1", namespace=namespace)
+        self.fails("publish", "net", "c1", "-p", "8080:80", "-p", "8080:81", mention=said)
+        self.fails("publish", "net", "c1", "-p", "8000-8009:80-89", "-p", "8005-8014:85-94",
+                   mention="host port 8005/tcp is asked for twice in one call: "
+                           "0.0.0.0:8000-8009->80-89 has it too")
+        self.bn("publish", "net", "c1", "-p", "8080:80", "-p", "8080:80/udp")
+        self.fails("publish", "net", "c1", "-p", "81:81", "-p", "8080:80", mention="endpoint c1")
+
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "w") as full:
             process = self.bn.popen("network", "ls", stdout=full, stderr=-1)
