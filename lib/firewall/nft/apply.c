@@ -386,17 +386,37 @@ static void found_missing(struct nft_element *element, const struct nft_element_
 		refused->element = element;
 }
 
-/* "port 8799/tcp of 127.0.0.1", or what kind of rule it is. */
-#define DESCRIPTION_MAX 160
-static void describe_rule(const struct rule *rule, char text[static DESCRIPTION_MAX])
+/* The subnet, or the address, that a key begins with; NULL where that is an interface or a port. */
+static const struct prefix *key_prefix(const struct nft_element *element)
 {
-	char address[ADDR_TEXT_MAX], prefix[PREFIX_TEXT_MAX];
+	const struct nft_field_type *type = &nft_fields[nft_fixed_at(element->set)->key[0]];
 
-	if (rule->kind == RULE_SUBNET_SOURCE_DROP)
-		snprintf(text, DESCRIPTION_MAX, "subnet %s", prefix_format(&rule->source, prefix));
+	if ((type->form != FORM_NET && type->form != FORM_PREFIX) || element->rule->host_port)
+		return NULL;
+	return (const void *)((const char *)element->rule + type->member);
+}
+
+static bool has_subnet(const struct nft_element *element)
+{
+	const struct prefix *prefix = key_prefix(element);
+
+	return prefix && prefix->len < addr_size(prefix->addr.family) * 8;
+}
+
+/* What is taken: "port 8799/tcp of 127.0.0.1", a subnet, an address or a bridge. */
+#define DESCRIPTION_MAX 160
+static void describe_element(const struct nft_element *element, char text[static DESCRIPTION_MAX])
+{
+	const struct rule *rule = element->rule;
+	const struct prefix *prefix = key_prefix(element);
+	char address[ADDR_TEXT_MAX], subnet[PREFIX_TEXT_MAX];
+
+	if (has_subnet(element))
+		snprintf(text, DESCRIPTION_MAX, "subnet %s", prefix_format(prefix, subnet));
+	else if (prefix)
+		snprintf(text, DESCRIPTION_MAX, "address %s", addr_format(&prefix->addr, address));
 	else if (!rule->host_port)
-		snprintf(text, DESCRIPTION_MAX, "the %s rule of interface %s",
-			 rule_table_name(rule->chain), rule->in[0] ? rule->in : rule->out);
+		snprintf(text, DESCRIPTION_MAX, "bridge %s", rule->in[0] ? rule->in : rule->out);
 	else if (addr_is_set(&rule->destination.addr))
 		snprintf(text, DESCRIPTION_MAX, "port %u/%s of %s", (unsigned int)rule->host_port,
 			 protocol_name(rule->protocol),
@@ -406,11 +426,11 @@ static void describe_rule(const struct rule *rule, char text[static DESCRIPTION_
 			 protocol_name(rule->protocol));
 }
 
-static int reason_of(const struct rule *rule)
+static int reason_of(const struct nft_element *element)
 {
-	if (rule->kind == RULE_SUBNET_SOURCE_DROP)
+	if (has_subnet(element))
 		return BN_REASON_SUBNET_OVERLAP;
-	return rule->host_port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL;
+	return element->rule->host_port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL;
 }
 
 /* A range may lie in that of another without a key of it that could be asked for. */
@@ -419,14 +439,13 @@ static int not_found_error(const struct change *change, struct error *error)
 	char prefix[PREFIX_TEXT_MAX];
 
 	for (size_t i = 0; i < change->add.len; i++) {
-		const struct rule *rule = change->add.items[i].rule;
-
-		if (rule->kind == RULE_SUBNET_SOURCE_DROP)
-			return error_set(
-				error, -EEXIST, BN_REASON_SUBNET_OVERLAP,
-				"subnet %s overlaps one in the nftables table inet " NFT_TABLE
-				", of another state directory; choose another",
-				prefix_format(&rule->source, prefix));
+		if (!has_subnet(&change->add.items[i]))
+			continue;
+		prefix_format(key_prefix(&change->add.items[i]), prefix);
+		return error_set(error, -EEXIST, BN_REASON_SUBNET_OVERLAP,
+				 "subnet %s overlaps one in the nftables table inet " NFT_TABLE
+				 ", of another state directory; choose another",
+				 prefix);
 	}
 	return error_set(error, -EEXIST, BN_REASON_KERNEL,
 			 "a rule to add is in the kernel already; try again");
@@ -443,8 +462,8 @@ static int element_exists_error(struct change *change, struct error *error)
 		    0 ||
 	    !refused.element)
 		return not_found_error(change, error);
-	describe_rule(refused.element->rule, text);
-	reason = reason_of(refused.element->rule);
+	describe_element(refused.element, text);
+	reason = reason_of(refused.element);
 	if (!refused.holder.network[0])
 		return error_set(error, -EEXIST, reason,
 				 "%s is in the nftables table inet " NFT_TABLE " already; "
@@ -471,9 +490,10 @@ static int element_missing_error(struct change *change, struct error *error)
 	    !refused.element)
 		return error_set(error, -ENOENT, BN_REASON_KERNEL,
 				 "a rule to remove is not in the kernel; try again");
-	describe_rule(refused.element->rule, text);
+	describe_element(refused.element, text);
 	return error_set(error, -ENOENT, BN_REASON_KERNEL,
-			 "%s is not in the kernel any more: someone else removed it", text);
+			 "the %s rule of %s is not in the kernel any more: someone else removed it",
+			 rule_table_name(refused.element->rule->chain), text);
 }
 
 static int change_error(struct change *change, int r, const struct nft_reply *reply,
