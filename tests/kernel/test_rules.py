@@ -323,6 +323,34 @@ class Users(KernelTest):
         finally:
             self.oracle.user_flush()
 
+    def test_masks_with_holes(self):
+        """No prefix: neither in the text nor in the columns; and what has one keeps it."""
+        masks = (("10.0.0.1", "255.0.255.255", False), ("10.0.0.1", "255.255.0.255", True),
+                 ("fd00:0:0:1::1", "ffff:0:0:ffff::ff", False))
+        nft, lines = self.backend == "nftables", []
+        for address, mask, negated in masks:
+            ip = "ip6" if ":" in address else "ip"
+            if nft:
+                lines.append(f"{ip} daddr & {mask} {'!=' if negated else '=='} {address} "
+                             "counter drop")
+                self.host.run("nft", "add", "rule", "inet", "bridgenet", "BRIDGENET-USER",
+                              *lines[-1].split())
+            else:
+                lines.append(f"{'! ' if negated else ''}-d {address}/{mask} -j DROP")
+                self.host.run(f"{ip}tables-legacy", "-A", "BRIDGENET-USER", *lines[-1].split())
+        self.oracle.user_add("drop", source="10.0.0.0/9")
+        try:
+            found = [rule for rule in oracle.rules(self.bn, "-v")
+                     if rule["chain"] == "BRIDGENET-USER"]
+            self.assertEqual(sorted([*lines, "ip saddr 10.0.0.0/9 counter drop" if nft else
+                                     "-s 10.0.0.0/9 -j DROP"]),
+                             sorted(rule["extra"] for rule in found))
+            self.assertEqual({"0.0.0.0/0", "::/0"}, {rule["destination"] for rule in found})
+            self.assertEqual(["10.0.0.0/9"], [rule["source"] for rule in found
+                                              if not rule["source"].endswith("/0")])
+        finally:
+            self.oracle.user_flush()
+
     def test_other_tables_byte_for_byte(self):
         self.host.run("nft", "-f", "-", stdin="""
             table inet site {

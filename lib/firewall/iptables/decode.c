@@ -384,13 +384,20 @@ static void PRINTF(2, 3) say(struct text *text, const char *format, ...)
 static void say_prefix(struct text *text, const char *flag, bool inverted, int family,
 		       const uint8_t *addr, const uint8_t *mask)
 {
+	struct addr address = { .family = family }, holed = { .family = family };
 	struct prefix prefix = { 0 };
-	char buffer[PREFIX_TEXT_MAX];
+	char buffer[PREFIX_TEXT_MAX], mask_text[ADDR_TEXT_MAX];
 
-	if (!decode_prefix(family, addr, mask, &prefix))
-		say(text, "[address with a mask]");
-	else if (prefix.addr.family)
-		say(text, "%s%s %s", inverted ? "! " : "", flag, prefix_format(&prefix, buffer));
+	if (decode_prefix(family, addr, mask, &prefix)) {
+		if (prefix.addr.family)
+			say(text, "%s%s %s", inverted ? "! " : "", flag,
+			    prefix_format(&prefix, buffer));
+		return;
+	}
+	memcpy(address.bytes, addr, addr_size(family));
+	memcpy(holed.bytes, mask, addr_size(family));
+	say(text, "%s%s %s/%s", inverted ? "! " : "", flag, addr_format(&address, buffer),
+	    addr_format(&holed, mask_text));
 }
 
 static void say_interface(struct text *text, const char *flag, bool inverted, const char *field,

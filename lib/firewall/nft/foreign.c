@@ -15,6 +15,7 @@ struct decoder {
 	enum nft_field subject; /* of a comparison: what the expression before it loaded */
 	size_t pending;         /* where the text of the load stands, to be replaced */
 	uint8_t prefix_len;     /* of a masked address, in bits */
+	struct addr mask;       /* that is not of a prefix; family 0: it is */
 	char *text;             /* RULE_TEXT_MAX */
 	size_t len;
 	bool full;
@@ -83,6 +84,7 @@ static void decode_payload(struct decoder *decoder, const struct nftnl_expr *exp
 				   loaded_field(decoder, header, offset, len);
 	/* nft loads only the bytes of a prefix that ends on a byte */
 	decoder->prefix_len = (uint8_t)(len * 8);
+	decoder->mask.family = 0;
 	decoder->pending = decoder->len;
 	append_expression(decoder, expression);
 }
@@ -92,19 +94,29 @@ static bool is_address(enum nft_field field)
 	return nft_fields[field].form == FORM_PREFIX;
 }
 
-/* The mask of an address whose prefix ends within a byte. */
+/* The mask of an address whose prefix ends within a byte, or that has holes. */
 static void decode_mask(struct decoder *decoder, const struct nftnl_expr *expression)
 {
-	uint32_t len = 0;
+	static const struct addr zero;
+	uint32_t len = 0, xor_len = 0;
 	const uint8_t *bits = nftnl_expr_get(expression, NFTNL_EXPR_BITWISE_MASK, &len);
-	uint8_t prefix_len = 0;
+	const uint8_t * xor = nftnl_expr_get(expression, NFTNL_EXPR_BITWISE_XOR, &xor_len);
+	struct prefix mask = { 0 };
 
 	append_expression(decoder, expression);
-	if (!is_address(decoder->subject) || !bits)
+	if (!is_address(decoder->subject) || !bits || len > sizeof(mask.addr.bytes) ||
+	    nftnl_expr_get_u32(expression, NFTNL_EXPR_BITWISE_OP) != NFT_BITWISE_BOOL ||
+	    (xor&&memcmp(xor, zero.bytes, xor_len < len ? xor_len : len) != 0)) {
 		decoder->subject = FIELD_NONE;
-	while (bits && prefix_len < len * 8 && bits[prefix_len / 8] & 0x80 >> prefix_len % 8)
-		prefix_len++;
-	decoder->prefix_len = prefix_len;
+		return;
+	}
+	memcpy(mask.addr.bytes, bits, len);
+	mask.addr.family = nft_fields[decoder->subject].family;
+	while (mask.len < len * 8 && bits[mask.len / 8] & 0x80 >> mask.len % 8)
+		mask.len++;
+	decoder->prefix_len = mask.len;
+	if (!prefix_is_masked(&mask))
+		decoder->mask = mask.addr;
 }
 
 static bool compare_interface(struct decoder *decoder, const char *name, uint32_t len, bool negated)
@@ -130,11 +142,17 @@ static bool compare_address(struct decoder *decoder, const uint8_t *data, uint32
 	struct prefix *field = source ? &decoder->rule->source : &decoder->rule->destination;
 	struct prefix prefix = { .addr.family = ipv4 ? AF_INET : AF_INET6,
 				 .len = decoder->prefix_len };
-	char text[PREFIX_TEXT_MAX];
+	char text[PREFIX_TEXT_MAX], mask[ADDR_TEXT_MAX];
 
 	if (len > (ipv4 ? 4u : 16u))
 		return false;
 	memcpy(prefix.addr.bytes, data, len);
+	if (decoder->mask.family) {
+		append_words(decoder, "%s %s & %s %s %s", ipv4 ? "ip" : "ip6",
+			     source ? "saddr" : "daddr", addr_format(&decoder->mask, mask),
+			     negated ? "!=" : "==", addr_format(&prefix.addr, text));
+		return true;
+	}
 	append_words(decoder, "%s %s %s%s", ipv4 ? "ip" : "ip6", source ? "saddr" : "daddr",
 		     negated ? "!= " : "", prefix_format(&prefix, text));
 	if (!field->addr.family) {
