@@ -21,6 +21,7 @@ enum { FAMILY_IPV4, FAMILY_IPV6, FAMILY_COUNT };
 /* ---- library.c: libip4tc and libip6tc ---- */
 
 struct xtc_handle;
+struct xt_counters;
 
 /* Both have the same functions under two prefixes; an entry is a struct ipt_entry or ip6t_entry. A
  * chain's name comes in a buffer of CHAIN_NAME_MAX bytes. */
@@ -44,6 +45,10 @@ struct iptc {
 	int (*insert_entry)(const char *chain, const void *entry, unsigned int index,
 			    struct xtc_handle *handle);
 	int (*delete_num_entry)(const char *chain, unsigned int index, struct xtc_handle *handle);
+	const char *(*get_policy)(const char *chain, struct xt_counters *counters,
+				  struct xtc_handle *handle);
+	int (*set_policy)(const char *chain, const char *policy, struct xt_counters *counters,
+			  struct xtc_handle *handle);
 };
 
 /* -EOPNOTSUPP with a sentence that says what to install. */
@@ -195,6 +200,7 @@ struct table {
 	struct xtc_handle *handle;
 	int family;
 	enum table_id id;
+	bool changed;
 };
 
 const char *table_name(enum table_id id);

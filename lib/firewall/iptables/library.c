@@ -47,6 +47,8 @@ static const struct {
 	{ "append_entry", offsetof(struct iptc, append_entry) },
 	{ "insert_entry", offsetof(struct iptc, insert_entry) },
 	{ "delete_num_entry", offsetof(struct iptc, delete_num_entry) },
+	{ "get_policy", offsetof(struct iptc, get_policy) },
+	{ "set_policy", offsetof(struct iptc, set_policy) },
 };
 
 static int load_error(const char *library, struct error *error)

@@ -124,6 +124,7 @@ int table_create_chain(struct table *table, const char *chain)
 {
 	if (table_has_chain(table, chain))
 		return 0;
+	table->changed = true;
 	return iptc_result(table->iptc->create_chain(chain, table->handle));
 }
 
@@ -132,12 +133,14 @@ int table_drop_chain(struct table *table, const char *chain)
 	if (!table_has_chain(table, chain) || table->iptc->builtin(chain, table->handle) ||
 	    !table_chain_is_empty(table, chain) || table_references(table, chain))
 		return 0;
+	table->changed = true;
 	return iptc_result(table->iptc->delete_chain(chain, table->handle));
 }
 
 int table_insert(struct table *table, const char *chain, unsigned int index,
 		 const struct entry *entry)
 {
+	table->changed = true;
 	if (index == TABLE_END)
 		return iptc_result(table->iptc->append_entry(chain, entry->data, table->handle));
 	return iptc_result(table->iptc->insert_entry(chain, entry->data, index, table->handle));
@@ -145,6 +148,7 @@ int table_insert(struct table *table, const char *chain, unsigned int index,
 
 int table_delete(struct table *table, const char *chain, unsigned int index)
 {
+	table->changed = true;
 	return iptc_result(table->iptc->delete_num_entry(chain, index, table->handle));
 }
 
@@ -174,10 +178,31 @@ int table_delete_jumps(struct table *table, const char *chain, const char *targe
 	return r;
 }
 
+/* libiptc keeps what rules have counted, but lets the policies of the kernel's own chains begin anew,
+ * unless they are set. That is to what they had counted when the table was read. */
+static int keep_policies(struct table *table)
+{
+	const struct iptc *iptc = table->iptc;
+	const char *chain = iptc->first_chain(table->handle);
+	struct xt_counters counters;
+	int r = 0;
+
+	for (; chain && r == 0; chain = iptc->next_chain(table->handle)) {
+		const char *policy = iptc->get_policy(chain, &counters, table->handle);
+
+		if (policy)
+			r = iptc_result(iptc->set_policy(chain, policy, &counters, table->handle));
+	}
+	return r;
+}
+
 int table_commit(struct table *table)
 {
 	int r = FAULT("iptables.commit");
 
+	/* to set them is a change */
+	if (r == 0 && table->changed)
+		r = keep_policies(table);
 	if (r < 0)
 		return r;
 	errno = 0;
