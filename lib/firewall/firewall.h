@@ -55,12 +55,11 @@ struct firewall_backend {
 	int (*present)(struct firewall *firewall, struct error *error);
 
 	/* It looks whether the base is as it was made, where others have changed something since.
-	 *
 	 * -EEXIST with BN_REASON_PORT_IN_USE when a host port leads elsewhere in the kernel itself,
-	 * or BN_REASON_SUBNET_OVERLAP (the sentence names the port or subnet),
-	 * or with BN_REASON_KERNEL when somebody else's is where a part of the base belongs,
-	 * FIREWALL_BASE_MISSING (no sentence; the change may have been made all the same), -ENOENT a
-	 * rule to remove is missing, -ETIMEDOUT, OUTCOME_UNKNOWN. */
+	 * or BN_REASON_SUBNET_OVERLAP (the sentence names the port or subnet), or with
+	 * BN_REASON_KERNEL when somebody else's is where a part of the base belongs,
+	 * FIREWALL_BASE_MISSING (no sentence; the change may have been made all the same), -ENOENT
+	 * a rule to remove is missing, -ETIMEDOUT, OUTCOME_UNKNOWN. */
 	int (*apply)(struct firewall *firewall, const struct firewall_change *change,
 		     struct error *error);
 

@@ -17,8 +17,8 @@
 
 #define ADOPTION_UNDO_MS 2000
 
-/* An alternative name of someone else's bridge, which the version before gave it, says that it was us
- * who set route_localnet. */
+/* An alternative name of someone else's bridge, which the version before gave it, says that it was
+ * us who set route_localnet. */
 #define LOCALNET_MARK_MAX (IFNAMSIZ + 32)
 static const char *localnet_mark(const char *bridge, char mark[static LOCALNET_MARK_MAX])
 {

@@ -16,8 +16,6 @@
 
 #include "link/private.h"
 
-typedef VECTOR(uint32_t) index_vector;
-
 static bool holds_index(const index_vector *indexes, uint32_t index)
 {
 	for (size_t i = 0; i < indexes->len; i++) {
@@ -150,8 +148,8 @@ int confs_read(struct link_handle *handle, int family, conf_vector *confs, struc
 }
 
 /* An interface that takes router advertisements stops taking them when it forwards, unless it is
- * told to (2), and the host would lose its default route. 2 means the same as 1 otherwise. A port of a
- * bridge takes none, which is for the bridge to do. */
+ * told to (2), and the host would lose its default route. 2 means the same as 1 otherwise. A port
+ * of a bridge takes none, which is for the bridge to do. */
 static bool needs_accept_ra(const struct conf *conf, const index_vector *ports)
 {
 	return conf->accept_ra == 1 && !conf->forwarding && strcmp(conf->name, "lo") != 0 &&

@@ -3,7 +3,7 @@
  * What an operation finds of the host's settings before it changes them, as lines "KEY VALUE" that
  * outlive the process, and giving back just that. A key is the path of a sysctl, or of a link:
  *
- *	net/ipv4/conf/all/forwarding 0    all is turned on, and every interface without a line was off
+ *	net/ipv4/conf/all/forwarding 0    all is turned on, and what has no line here was off
  *	net/ipv4/conf/eth1/forwarding 1
  *	net/ipv6/conf/eth0/accept_ra 1
  *	net/ipv6/conf/eth0/force_forwarding 0

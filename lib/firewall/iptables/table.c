@@ -178,8 +178,8 @@ int table_delete_jumps(struct table *table, const char *chain, const char *targe
 	return r;
 }
 
-/* libiptc keeps what rules have counted, but lets the policies of the kernel's own chains begin anew,
- * unless they are set. That is to what they had counted when the table was read. */
+/* libiptc keeps what rules have counted, but lets the policies of the kernel's own chains begin
+ * anew, unless they are set. That is to what they had counted when the table was read. */
 static int keep_policies(struct table *table)
 {
 	const struct iptc *iptc = table->iptc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The base taken away: what we made, part by part, and the table only if then nothing is in it. What
- * somebody else's rules use the kernel does not give up: that stays, and all else goes.
+ * The base taken away: what we made, part by part, and the table only if then nothing is in it.
+ * What somebody else's rules use the kernel does not give up: that stays, and all else goes.
  */
 #include <arpa/inet.h>
 
