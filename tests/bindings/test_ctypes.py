@@ -587,6 +587,18 @@ class Networks(Case):
         self.assertEqual(bn.bn_network_subnet_count(network), 1)
         self.assertRegex(bn.bn_network_subnet_at(network, 0), "^fd.*/64$")
 
+    def test_a_subnet_of_the_host(self):
+        subprocess.run(["ip", "link", "add", "lan", "type", "bridge"], check=True)
+        self.addCleanup(subprocess.run, ["ip", "link", "del", "lan"], check=True)
+        subprocess.run(["ip", "addr", "add", "10.9.9.1/24", "dev", "lan"], check=True)
+        spec = self.network("second", "10.9.9.128/25")
+        self.assertIn("10.9.9.1/24", self.fails(
+            errno.EADDRINUSE, bn.BN_REASON_SUBNET_OVERLAP, bn.bn_network_create, self.ctx, spec,
+            bn.BN_CREATE_EXISTING_OK))
+        for flags in (bn.BN_CREATE_HOST_SUBNET_OK, bn.BN_CREATE_EXISTING_OK):
+            self.keep(bn.new(bn.bn_network_create, self.ctx, spec, flags))
+        bn.call(bn.bn_network_delete, self.ctx, "second", 0)
+
     def test_refusals(self):
         self.create("taken", "172.28.3.0/24")
         for code, reason, spec in (
