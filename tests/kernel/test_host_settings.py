@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What is set of the host so that it forwards, and who tells it of routers then."""
 import contextlib
+import glob
 import unittest
 
 import oracle
@@ -23,6 +24,35 @@ class SettingsTest(KernelTest):
         super().setUp()
         for family in FAMILIES:
             self.forwarding(family, "all", 0)
+
+    def tearDown(self):
+        try:
+            complaints = self.remove_all()
+            self.assertEqual([], complaints)
+            if self.before:
+                self.assertEqual(self.before, self.settings())
+        finally:
+            self.take_away()
+            super().tearDown()
+
+    def take_away(self):
+        pass
+
+    before = None
+
+    def settings(self):
+        """All of each interface, and of what others begin with."""
+        found = {}
+        with self.host:
+            for path in glob.glob("/proc/sys/net/ipv[46]/conf/*/*"):
+                # its own address of privacy, which can't be read
+                with contextlib.suppress(OSError), open(path) as file:
+                    found[path] = file.read()
+        return found
+
+    def remember(self):
+        """To be the same when all is removed."""
+        self.before = self.settings()
 
     def forwarding(self, family, interface, value=None):
         return self.host.sysctl(f"net/ipv{family}/conf/{interface}/forwarding", value)
@@ -85,6 +115,7 @@ class Forwarding(SettingsTest):
         except FileNotFoundError:
             self.skipTest("a kernel before 6.17")
         self.ipv6("eth0", "accept_ra", 1)
+        self.remember()
         self.create(dual=True)
         namespace = self.attach("net", "c1", "-p", "8080:80")
         self.assertEqual(("1", "0"), tuple(self.forwarding(family, "all") for family in FAMILIES))
@@ -103,6 +134,7 @@ class Forwarding(SettingsTest):
         via = self.net.address("remote", 6)
         self.host.batch(f"route del default via {via}\n")
         try:
+            self.remember()
             self.create(dual=True)
             self.assert_serves(self.attach("net", "c1", "-p", "8080:80"))
         finally:
@@ -121,6 +153,11 @@ class Forwarding(SettingsTest):
             for interface, value in (("eth0", "2"), ("px", "1"), ("py", "0"), ("default", "1")):
                 self.assertEqual(value, self.ipv6(interface, "accept_ra"), interface)
             self.assert_serves(self.attach("net", "c1", "-p", "8080:80"))
+            self.bn("detach", "net", "c1")
+            self.bn("network", "rm", "net")
+            for interface, value in (("eth0", "1"), ("px", "1"), ("py", "0")):
+                self.assertEqual(value, self.ipv6(interface, "accept_ra"), interface)
+            self.assertEqual("0", self.forwarding(6, "all"))
         finally:
             self.host.batch("link del px\nlink del brx\n")
 
@@ -130,6 +167,7 @@ class ReadOnly(SettingsTest):
     """A container that has CAP_NET_ADMIN, and whose /proc/sys can't be written."""
 
     def service(self, *argv):
+        self.remember()
         namespace = self.net.endpoint("c1")
         self.under(READ_ONLY, "network", "create", "net", *argv)
         self.under(READ_ONLY, *LOGGED, "attach", "net", "c1", "--netns",
@@ -173,14 +211,11 @@ class Adopted(SettingsTest):
                         "link set other9 up\n")
         self.ipv6("br9", "accept_ra", 1)
 
-    def tearDown(self):
-        try:
-            self.remove_all()
-        finally:
-            self.host.batch("link del br9\nlink del port9\n")
-            super().tearDown()
+    def take_away(self):
+        self.host.batch("link del br9\nlink del port9\n")
 
     def adopt(self):
+        self.remember()
         return self.under((), *LOGGED, "network", "create", "net", "--bridge", "br9", "--subnet",
                           "172.30.0.0/24")
 

@@ -348,6 +348,67 @@ static void test_all_forward(void **state)
 	free(text);
 }
 
+/* ---- many interfaces ---- */
+
+#define MANY 100
+
+/* How often this process has read and written, but for sockets. */
+static long file_calls(void)
+{
+	FILE *file = fopen("/proc/self/io", "re");
+	char line[64];
+	long count = 0, value;
+
+	if (!file)
+		skip();
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "syscr: %ld", &value) == 1 ||
+		    sscanf(line, "syscw: %ld", &value) == 1)
+			count += value;
+	}
+	fclose(file);
+	return count;
+}
+
+/* The calls that turning on forwarding takes beside MANY interfaces, and giving back after it. */
+static long calls_beside_many(void)
+{
+	char name[IFNAMSIZ], peer[IFNAMSIZ], *text;
+	long before, calls;
+
+	for (int i = 0; i < MANY; i += 2) {
+		snprintf(name, sizeof(name), "lk-many%d", i);
+		snprintf(peer, sizeof(peer), "lk-many%d", i + 1);
+		IP_RUN(host_ns, "link", "add", name, "up", "type", "veth", "peer", "name", peer);
+	}
+	write_number(CONF("ipv4", "all", "forwarding"), 1);
+	before = file_calls();
+	text = found(NULL);
+	assert_int_equal(host_forwarding_enable(handle, true, true, NULL, &error), 0);
+	calls = file_calls() - before;
+	assert_int_equal(host_give_back(handle, text, true, true, &error), 0);
+	free(text);
+	for (int i = 0; i < MANY; i += 2) {
+		snprintf(name, sizeof(name), "lk-many%d", i);
+		IP_RUN(host_ns, "link", "del", name);
+	}
+	return calls;
+}
+
+static void test_many(void **state)
+{
+	(void)state;
+	skip_without_force_forwarding();
+	assert_in_range(calls_beside_many(), 1, 50);
+}
+
+static void test_many_on_older_kernels(void **state)
+{
+	(void)state;
+	assert_in_range(calls_beside_many(), 2 * MANY, 2 * MANY + 50);
+	IP_RUN(host_ns, "link", "del", "lk-gone");
+}
+
 /* ---- where /proc/sys is read-only ---- */
 
 static int read_only_setup(void **state)
@@ -443,7 +504,8 @@ int main(void)
 		OLD_TEST(test_forwarding_comes_back),   OLD_TEST(test_changed_since),
 		OLD_TEST(test_give_back_dies),          OLD_TEST(test_adopted_comes_back),
 		OLD_TEST(test_whom_routers_tell),       UPLINKS_TEST(test_forced),
-		UPLINKS_TEST(test_all_forward),         READ_ONLY_TEST(test_read_only_ipv4),
+		UPLINKS_TEST(test_all_forward),         UPLINKS_TEST(test_many),
+		OLD_TEST(test_many_on_older_kernels),   READ_ONLY_TEST(test_read_only_ipv4),
 		READ_ONLY_TEST(test_read_only_adopted), READ_ONLY_TEST(test_read_only_ipv6),
 	};
 

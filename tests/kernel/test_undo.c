@@ -80,6 +80,7 @@ static void settings(char text[static SNAPSHOT_MAX])
 			   "grep -H . /proc/sys/net/ipv4/conf/*/forwarding "
 			   "/proc/sys/net/ipv6/conf/*/forwarding "
 			   "/proc/sys/net/ipv6/conf/*/accept_ra "
+			   "$(ls /proc/sys/net/ipv6/conf/*/force_forwarding 2>/dev/null) "
 			   "/proc/sys/net/ipv4/conf/*/route_localnet",
 			   "r");
 	size_t len;
@@ -96,6 +97,7 @@ static int set_up_host(void **state)
 {
 	(void)state;
 	shell("ip link add up0 type veth peer name up1 && ip link set up0 up && "
+	      "ip addr add 2001:db8:77::1/64 dev up0 nodad && "
 	      "ip link add one0 type veth peer name one1 && ip link set one0 up && "
 	      "ip link add adopt0 type bridge && "
 	      "echo 0 > /proc/sys/net/ipv4/ip_forward && "
