@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 #include "ops/rows.h"
+#include "ops/strays.h"
 
 int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules)
 {
@@ -141,6 +142,25 @@ static int rebuild(bn_ctx *ctx, const rule_vector *remove)
 	return r;
 }
 
+/* Something has the place of one of them in the kernel alone. What nobody has makes room; for what
+ * another state has, the call fails as it has. */
+static int add_over_strays(bn_ctx *ctx, const rule_vector *rules, int r)
+{
+	const struct error taken = ctx->error;
+	CLEANUP_VECTOR rule_vector strays = { 0 };
+
+	if (!(ctx->firewall->backend->traits() & PLAN_OWNERS) ||
+	    strays_find(ctx, rules, &strays) < 0 || !strays.len) {
+		ctx->error = taken;
+		return r;
+	}
+	error_clear(&ctx->error);
+	ctx_log(ctx, LOG_NOTICE,
+		"taking out %zu rules that are in the way, and that nobody has any more: %s",
+		strays.len, taken.message);
+	return apply_rules(ctx, rules, &strays, NULL, FIREWALL_MISSING_OK);
+}
+
 int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes)
 {
 	CLEANUP(rules_clear) rule_vector stand = { 0 };
@@ -151,6 +171,8 @@ int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, ui
 	r = scopes ? rules_plan(ctx, scopes, rows, &stand) : 0;
 	if (r >= 0)
 		r = apply_rules(ctx, rules, NULL, &stand, 0);
+	if (r == -EADDRINUSE || r == -EEXIST)
+		r = add_over_strays(ctx, rules, r);
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, NULL) : r;
 }
 

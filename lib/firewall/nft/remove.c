@@ -141,7 +141,9 @@ static int removal_write(struct nft *nft, struct removal *removal)
 		r = rules_delete(nft, removal);
 	if (r == 0)
 		r = chains_and_sets_delete(nft, removal);
-	if (r < 0 || !state->table || !state->own || state->table_flags || removal->table_held)
+	/* that it is dormant, whoever said so, says nothing of an empty one */
+	if (r < 0 || !state->own || state->table_flags & ~(uint32_t)NFT_TABLE_F_DORMANT ||
+	    removal->table_held)
 		return r;
 	removal->empty = false;
 	return object_delete(nft, NFT_MSG_DELTABLE, NLM_F_NONREC, NFTA_TABLE_NAME, 0, NULL,

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What others do to the table inet bridgenet, and put into it, as the verbs meet it."""
+import re
+import shutil
+import tempfile
+
+import oracle
+from topology import BACKENDS, FAMILIES, KernelTest, for_backend
+
+TABLE = "inet bridgenet"
+
+
+@for_backend("nftables")
+class Table(KernelTest):
+    def setUp(self):
+        super().setUp()
+        self.create(dual=True)
+        self.namespace = self.attach("net", "c1", "-p", "8080:80")
+        self.listeners = self.serve(self.namespace, 80)
+
+    def nft(self, *commands):
+        return self.host.run("nft", "-f", "-", stdin="".join(f"{line}\n" for line in commands))
+
+    def listing(self):
+        return self.host.run("nft", "list", "table", "inet", "bridgenet").stdout
+
+    def planned(self):
+        still = ("packets", "bytes", "handle")
+        return [[{key: value for key, value in rule.items() if key not in still}
+                 for rule in oracle.rules(self.bn, "-v", *argv)] for argv in ((), ("--plan",))]
+
+    def assert_whole(self):
+        kernel, plan = self.planned()
+        self.assertEqual(plan, kernel)
+        self.assertNotIn("dormant", self.listing())
+        for family in FAMILIES:
+            self.assert_tcp(self.remote, self.net.host_address(family), 8080,
+                            self.listeners[family])
+
+    def verbs(self):
+        """Each thing that a state can come to, and back."""
+        second = self.net.endpoint("c2")
+        yield "publish", "net", "c1", "-p", "9090:80"
+        yield "unpublish", "net", "c1", "-p", "9090:80"
+        yield "attach", "net", "c2", "--netns", second.path, "-p", "9091:80"
+        yield "detach", "net", "c2"
+        yield "network", "create", "other", "--subnet", "172.31.5.0/24"
+        yield "network", "rm", "other"
+
+    def test_damage_is_mended(self):
+        for damage in ((f"flush table {TABLE}",),
+                       (f"add table {TABLE} {{ flags dormant; }}",),
+                       (f"flush chain {TABLE} raw-prerouting", f"flush chain {TABLE} ports"),
+                       ("flush ruleset",)):
+            for verb in self.verbs():
+                with self.subTest(damage=damage, verb=verb):
+                    self.nft(*damage)
+                    self.bn(*verb)
+                    self.assert_whole()
+
+    def test_the_last_network_goes_from_a_damaged_table(self):
+        for damage in (f"flush table {TABLE}", f"add table {TABLE} {{ flags dormant; }}"):
+            self.nft(damage)
+            self.bn("detach", "net", "c1")
+            self.nft(damage)
+            self.bn("network", "rm", "net")
+            self.assertTrue(self.oracle.empty())
+            self.create(dual=True)
+            self.attach("net", "c1")
+
+    def test_another_chain_of_our_name(self):
+        self.nft("flush ruleset", f"add table {TABLE}",
+                 f"add chain {TABLE} nat-output {{ type filter hook output priority 7; }}")
+        before = self.listing()
+        self.fails("publish", "net", "c1", "-p", "9090:80", mention=(
+            "chain nat-output of the nftables table inet bridgenet is not ours (type filter, hook "
+            "output, priority 7): rename or delete it",))
+        self.assertEqual(before, self.listing())
+        self.nft(f"delete chain {TABLE} nat-output")
+        self.bn("publish", "net", "c1", "-p", "9090:80")
+        self.assert_whole()
+        # whoever made the table has it back
+        self.bn("detach", "net", "c1")
+        self.bn("network", "rm", "net")
+        self.assertEqual("table inet bridgenet {\n}\n", self.listing())
+        self.nft("delete table inet bridgenet")
+
+    def test_dormant_is_said(self):
+        self.nft(f"add table {TABLE} {{ flags dormant; }}")
+        self.assertIn("The table inet bridgenet is dormant", self.bn("rules", "-v").replace(
+            "the table", "The table"))
+        for argv in ((), ("net",)):
+            rows = [rule for rule in oracle.rules(self.bn, "-v", *argv)
+                    if "inet bridgenet is dormant" in rule["purpose"]]
+            self.assertEqual(1, len(rows), argv)
+        self.nft(f"add table {TABLE}")
+        self.assert_whole()
+
+    # ---- what others hold ----
+
+    def assert_works(self, others):
+        for verb in self.verbs():
+            self.bn(*verb)
+        kernel, plan = self.planned()
+        theirs = [rule for rule in kernel if "Not made by bridgenet" in rule["purpose"]]
+        self.assertEqual(plan, [rule for rule in kernel if rule not in theirs])
+        self.assertEqual(bool(theirs), any("to-networks" in command for command in others))
+
+    def switch(self, name):
+        self.bn.backend = "auto"
+        try:
+            self.bn("backend", "switch", name)
+        finally:
+            self.bn.backend = name
+
+    def test_switch_beside_what_others_use(self):
+        if "iptables-legacy" not in BACKENDS:
+            self.skipTest("BN_BACKENDS names one backend alone")
+        for held in ((f"add chain {TABLE} theirs", f"add rule {TABLE} theirs jump ports",
+                      f"add rule {TABLE} theirs ip daddr @direct4 counter"),
+                     (f"add rule {TABLE} to-networks jump from-networks",), ()):
+            self.nft(*held)
+            if not held:
+                self.nft(self.listing())
+            for name in ("iptables-legacy", "nftables"):
+                self.switch(name)
+                # more than that stands of what others hold
+                self.assert_works(held if name == "nftables" else ())
+            self.bn("detach", "net", "c1")
+            self.bn("network", "rm", "net")
+            self.nft("flush ruleset")
+            self.create(dual=True)
+            self.attach("net", "c1", "-p", "8080:80")
+
+    # ---- what nobody has ----
+
+    def ports(self):
+        """(host port, whose) by the kernel's DNATs of IPv4."""
+        return {(int(re.search(r"dpt:(\d+)", rule["extra"]).group(1)), rule["endpoint"])
+                for rule in oracle.rules(self.bn, "-v") if rule["target"] == "DNAT"}
+
+    def test_a_saved_rule_set_that_is_loaded_again(self):
+        second = self.attach("net", "c2", "-p", "7000:80")
+        self.bn("publish", "net", "c1", "-p", "7001:80")
+        saved = self.listing()
+        addresses = [second.address(family) for family in FAMILIES]
+        self.bn("detach", "net", "c2")
+        self.bn("unpublish", "net", "c1", "-p", "7001:80")
+        self.nft(saved)
+        self.bn("publish", "net", "c1", "-p", "7000:80")
+        # the same addresses come again, too
+        self.attach("net", "c3", "-p", "7001:80", "--ip", addresses[0], "--ip", addresses[1],
+                    namespace=second)
+        self.assertEqual({(8080, "c1"), (7000, "c1"), (7001, "c3")}, self.ports())
+        self.assert_whole()
+
+    def test_another_state(self):
+        other = type(self.bn)(self.host, tempfile.mkdtemp(), "nftables")
+        self.addCleanup(shutil.rmtree, other.state)
+        inside = self.net.endpoint("d1")
+        # an endpoint by the name of one of ours, of a network by the name of ours
+        other("network", "create", "net", "--subnet", "172.31.7.0/24")
+        other("attach", "net", "c1", "--netns", inside.path, "-p", "7002:80")
+        self.fails("publish", "net", "c1", "-p", "7002:80", mention=(
+            "port 7002/tcp belongs to endpoint 'c1' of network 'net' already",))
+        self.assertIn((7002, "c1"), self.ports())
+        self.fails("network", "create", "more", "--subnet", "172.31.0.0/16", mention=("172.31.",))
+        other("detach", "net", "c1")
+        other("network", "rm", "net")
+        self.bn("publish", "net", "c1", "-p", "7002:80")
