@@ -38,8 +38,8 @@ int rules_result(const bn_ctx *ctx, int r)
 	return r == -EEXIST && taken ? -EADDRINUSE : r;
 }
 
-static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
-		       const rule_vector *stand, uint32_t flags)
+static int apply_once(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
+		      const rule_vector *stand, uint32_t flags)
 {
 	const struct firewall_change change = {
 		.add = add ? add->items : NULL,
@@ -55,6 +55,43 @@ static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *r
 	if (r >= 0 || r == OUTCOME_UNKNOWN || r == FIREWALL_BASE_MISSING || ctx->firewall->partly)
 		ctx->changed = true;
 	return rules_result(ctx, r);
+}
+
+/* Something has the place of one of them in the kernel alone: somebody has loaded a saved rule set.
+ * What nobody has makes room; for what another state has, the call fails as it has. */
+static int apply_over_strays(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
+			     const rule_vector *stand, uint32_t flags, int taken)
+{
+	const struct error error = ctx->error;
+	CLEANUP_VECTOR rule_vector gone = { 0 };
+	size_t strays;
+	int r;
+
+	r = strays_find(ctx, add, &gone);
+	if (r < 0 || !gone.len) {
+		ctx->error = error;
+		return taken;
+	}
+	strays = gone.len;
+	error_clear(&ctx->error);
+	for (size_t i = 0; remove && i < remove->len && r >= 0; i++)
+		r = vector_append(&gone, remove->items[i]) < 0 ? error_oom(&ctx->error) : 0;
+	if (r < 0)
+		return r;
+	ctx_log(ctx, LOG_NOTICE,
+		"taking out %zu rules that are in the way, and that nobody has any more: %s",
+		strays, error.message);
+	return apply_once(ctx, add, &gone, stand, flags | FIREWALL_MISSING_OK);
+}
+
+static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
+		       const rule_vector *stand, uint32_t flags)
+{
+	int r = apply_once(ctx, add, remove, stand, flags);
+
+	return add && (r == -EADDRINUSE || r == -EEXIST) ?
+		       apply_over_strays(ctx, add, remove, stand, flags, r) :
+		       r;
 }
 
 static int compare_rules(const void *a, const void *b)
@@ -142,25 +179,6 @@ static int rebuild(bn_ctx *ctx, const rule_vector *remove)
 	return r;
 }
 
-/* Something has the place of one of them in the kernel alone. What nobody has makes room; for what
- * another state has, the call fails as it has. */
-static int add_over_strays(bn_ctx *ctx, const rule_vector *rules, int r)
-{
-	const struct error taken = ctx->error;
-	CLEANUP_VECTOR rule_vector strays = { 0 };
-
-	if (!(ctx->firewall->backend->traits() & PLAN_OWNERS) ||
-	    strays_find(ctx, rules, &strays) < 0 || !strays.len) {
-		ctx->error = taken;
-		return r;
-	}
-	error_clear(&ctx->error);
-	ctx_log(ctx, LOG_NOTICE,
-		"taking out %zu rules that are in the way, and that nobody has any more: %s",
-		strays.len, taken.message);
-	return apply_rules(ctx, rules, &strays, NULL, FIREWALL_MISSING_OK);
-}
-
 int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes)
 {
 	CLEANUP(rules_clear) rule_vector stand = { 0 };
@@ -171,8 +189,6 @@ int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, ui
 	r = scopes ? rules_plan(ctx, scopes, rows, &stand) : 0;
 	if (r >= 0)
 		r = apply_rules(ctx, rules, NULL, &stand, 0);
-	if (r == -EADDRINUSE || r == -EEXIST)
-		r = add_over_strays(ctx, rules, r);
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, NULL) : r;
 }
 

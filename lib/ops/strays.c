@@ -3,14 +3,17 @@
 
 #include <errno.h>
 
+#include "model/ipam.h"
 #include "ops/rows.h"
-#include "ops/rules.h"
 
 struct search {
 	rule_vector kernel;  /* what is there */
 	rule_vector planned; /* what the state has, with what is on its way in or out; sorted */
 	struct rows rows;    /* of that */
-	mark_vector marks;   /* of the links of every state */
+	/* what tells of other states: where a rule says whose it is, their links; else what the
+	 * host routes to */
+	mark_vector marks;
+	prefix_vector routed;
 };
 
 static void search_clear(struct search *search)
@@ -19,6 +22,7 @@ static void search_clear(struct search *search)
 	rules_clear(&search->planned);
 	rows_clear(&search->rows);
 	free(search->marks.items);
+	free(search->routed.items);
 }
 
 static int compare_rules(const void *a, const void *b)
@@ -26,26 +30,42 @@ static int compare_rules(const void *a, const void *b)
 	return rule_compare(a, b);
 }
 
-/* Whoever adds rules has reserved their rows before: so the kernel is read first. */
-static int search_load(bn_ctx *ctx, struct search *search)
+static bool owners_are_told(const bn_ctx *ctx)
 {
-	int r = ctx->firewall->backend->list(ctx->firewall, NULL, &search->kernel, &ctx->error);
+	return ctx->firewall->backend->traits() & PLAN_OWNERS;
+}
+
+static int rows_of_all(bn_ctx *ctx, struct rows *rows)
+{
+	int r = store_networks(ctx->store, STORE_PENDING, &rows->networks, &ctx->error);
 
 	if (r >= 0)
+		r = store_endpoints(ctx->store, NULL, STORE_PENDING, &rows->endpoints, &ctx->error);
+	return r < 0 ? r :
+		       store_ports(ctx->store, NULL, NULL, STORE_PENDING, &rows->ports,
+				   &ctx->error);
+}
+
+/* Whoever adds rules has reserved their rows before: so the kernel is read first, but where the
+ * base is made again, which is alone. */
+static int search_load(bn_ctx *ctx, struct search *search)
+{
+	bool begins = !store_has_begun(ctx->store);
+	int r = ctx->firewall->backend->list(ctx->firewall, NULL, &search->kernel, &ctx->error);
+
+	if (r >= 0 && begins)
 		r = store_begin_read(ctx->store, &ctx->error);
 	if (r >= 0)
-		r = store_networks(ctx->store, STORE_PENDING, &search->rows.networks, &ctx->error);
+		r = rows_of_all(ctx, &search->rows);
+	if (begins)
+		store_rollback(ctx->store);
+	if (r >= 0 && plan_rules(ctx->firewall->backend->traits(), PLAN_ROWS, &search->rows,
+				 &search->planned) < 0)
+		r = error_oom(&ctx->error);
 	if (r >= 0)
-		r = store_endpoints(ctx->store, NULL, STORE_PENDING, &search->rows.endpoints,
-				    &ctx->error);
-	if (r >= 0)
-		r = store_ports(ctx->store, NULL, NULL, STORE_PENDING, &search->rows.ports,
-				&ctx->error);
-	store_rollback(ctx->store);
-	if (r >= 0)
-		r = rules_plan(ctx, PLAN_ROWS, &search->rows, &search->planned);
-	if (r >= 0)
-		r = link_marks(ctx->link, &search->marks, &ctx->error);
+		r = owners_are_told(ctx) ?
+			    link_marks(ctx->link, &search->marks, &ctx->error) :
+			    link_routed_prefixes(ctx->link, &search->routed, &ctx->error);
 	rules_sort(&search->planned);
 	return r;
 }
@@ -149,6 +169,39 @@ static int network_is_elsewhere(bn_ctx *ctx, const struct search *search, const 
 	return r;
 }
 
+/* ---- whose a port is that a rule leads, by where it leads to ---- */
+
+static bool leads_to_this_state(const struct search *search, const struct addr *to)
+{
+	for (size_t i = 0; i < search->rows.networks.len; i++) {
+		const struct subnet *subnet =
+			network_subnet(&search->rows.networks.items[i], to->family);
+
+		/* no other state has a subnet that overlaps */
+		if (subnet && prefix_contains(&subnet->prefix, to))
+			return true;
+	}
+	return false;
+}
+
+static bool leads_somewhere(const struct search *search, const struct addr *to)
+{
+	for (size_t i = 0; i < search->routed.len; i++) {
+		const struct prefix *prefix = &search->routed.items[i];
+
+		if (ipam_route_blocks(prefix) && prefix_contains(prefix, to))
+			return true;
+	}
+	return false;
+}
+
+/* This state has given the port to whom it is added for: so whom it leads to has it no more. */
+static bool leads_to_nobody(const struct search *search, const struct rule *rule)
+{
+	return rule->kind == RULE_PORT_DNAT &&
+	       (leads_to_this_state(search, &rule->to) || !leads_somewhere(search, &rule->to));
+}
+
 /* 1, 0 or negative. */
 static int is_stray(bn_ctx *ctx, const struct search *search, const struct rule *rule,
 		    const rule_vector *add)
@@ -157,6 +210,8 @@ static int is_stray(bn_ctx *ctx, const struct search *search, const struct rule 
 
 	if (rule->kind == RULE_FOREIGN || !rule->network[0])
 		return 0;
+	if (!owners_are_told(ctx))
+		return is_in_the_way(rule, add) && leads_to_nobody(search, rule);
 	if (search->planned.len &&
 	    bsearch(rule, search->planned.items, search->planned.len, sizeof(*rule), compare_rules))
 		return 0;

@@ -5,8 +5,9 @@
 
 #include "ops/context.h"
 
-/* Those that keep rules from being added, of a backend whose rules say whose they are: this state
- * has no such rule, and what its owner would have in another state does not stand. */
+/* Those that keep rules from being added: this state has no such rule, and what its owner would
+ * have in another state does not stand, or, where rules don't say whose they are, it leads a port
+ * to where nobody of another state can be. Appends. */
 int strays_find(bn_ctx *ctx, const rule_vector *add, rule_vector *ret_strays);
 
 #endif

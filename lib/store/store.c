@@ -399,6 +399,11 @@ int store_begin_read(struct store *store, struct error *error)
 	return begin(store, STATEMENT_BEGIN_READ, error);
 }
 
+bool store_has_begun(const struct store *store)
+{
+	return !sqlite3_get_autocommit(store->database);
+}
+
 void store_rollback(struct store *store)
 {
 	/* SQLite has rolled back by itself after some failures, and says so with an error. */

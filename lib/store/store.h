@@ -43,6 +43,7 @@ int store_begin(struct store *store, struct error *error);
 int store_commit(struct store *store, struct error *error);
 /* One that only reads: until store_rollback() all queries see one state. */
 int store_begin_read(struct store *store, struct error *error);
+bool store_has_begun(const struct store *store);
 void store_rollback(struct store *store); /* no-op outside a transaction */
 
 /* ---- operations ---- */

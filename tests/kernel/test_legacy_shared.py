@@ -247,5 +247,87 @@ class Held(Shared):
         self.bn.backend = self.backend
 
 
+@legacy_only
+class Restored(Shared):
+    """A saved rule set is loaded that is older than the state."""
+
+    def saved(self):
+        return {family: self.host.run(legacy.SAVE[family]).stdout for family in FAMILIES}
+
+    def restore(self, saved):
+        for family, text in saved.items():
+            self.host.run(legacy.COMMAND[family] + "-restore", stdin=text)
+
+    def assert_leads(self, to, port=8080):
+        listener = self.serve(to, 80)
+        for family in FAMILIES:
+            self.assert_tcp(self.remote, self.net.host_address(family), port, listener[family])
+        self.assertEqual({to.address(family) for family in FAMILIES},
+                         {value[0] for key, value in self.oracle.ports().items()
+                          if key[3] == port})
+
+    def test_port_of_an_endpoint_that_is_gone(self):
+        saved = self.saved()
+        self.bn("detach", "net", "c1")
+        self.restore(saved)
+        second = self.attach("net", "c2", "-p", "8080:80")
+        self.assert_leads(second)
+
+    def test_port_of_one_that_lives(self):
+        """It was given back meanwhile."""
+        saved = self.saved()
+        self.bn("unpublish", "net", "c1", "-p", "8080:80")
+        self.restore(saved)
+        second = self.attach("net", "c2", "-p", "8080:80")
+        self.assert_leads(second)
+
+    def test_port_of_a_network_that_is_gone(self):
+        self.create("old", "--subnet", "172.31.0.0/24", "--subnet", "fd00:31::/64")
+        self.attach("old", "c2", "-p", "8090:80")
+        saved = self.saved()
+        self.bn("detach", "old", "c2")
+        self.bn("network", "rm", "old")
+        self.restore(saved)
+        try:
+            self.bn("publish", "net", "c1", "-p", "8090:80")
+            self.assert_leads(self.namespace, 8090)
+        finally:
+            # the rest of what was loaded is for a check to find
+            self.remove_all()
+            self.oracle.flush()
+
+    def test_endpoint_that_is_gone(self):
+        """What it had goes with the network."""
+        saved = self.saved()
+        self.bn("detach", "net", "c1")
+        self.restore(saved)
+        self.bn("network", "rm", "net")
+        self.assertTrue(self.oracle.empty())
+
+    def test_while_all_is_made_again(self):
+        saved = self.saved()
+        self.bn("detach", "net", "c1")
+        second = self.attach("net", "c2", "-p", "8080:80")
+        self.restore(saved)
+        self.iptables("-F", "FORWARD")
+        self.attach("net", "c3")
+        self.assert_leads(second)
+
+    def test_port_of_another_state(self):
+        """That one is alive, and stays."""
+        elsewhere = (*self.bn.argv()[:1], "--state-dir", self.net.state + "/other",
+                     "--backend", self.backend)
+        self.host.run(*elsewhere, "network", "create", "far", "--subnet", "172.31.0.0/24")
+        far = self.net.endpoint("far")
+        try:
+            self.host.run(*elsewhere, "attach", "far", "c1", "--netns", far.path, "-p",
+                          "8090:80")
+            self.fails("publish", "net", "c1", "-p", "0.0.0.0:8090:80", mention="BN-far")
+        finally:
+            self.host.run(*elsewhere, "network", "rm", "--force", "far", check=False)
+            self.host.run(*elsewhere, "detach", "far", "c1", check=False)
+            self.host.run(*elsewhere, "network", "rm", "far", check=False)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -180,6 +180,20 @@ static int entry_is_ours(const struct table *table, const struct table_entry *en
 	       (rule.kind != RULE_FOREIGN || place_is_node_jump(place, decoded, &rule));
 }
 
+struct ours {
+	enum place place;
+	VECTOR(unsigned int) indexes;
+};
+
+static int note_ours(const struct table *table, const struct table_entry *entry, void *data)
+{
+	struct ours *ours = data;
+
+	return entry_is_ours(table, entry, &ours->place) ?
+		       vector_append(&ours->indexes, entry->index) :
+		       0;
+}
+
 /* Networks of one name, of two state directories, share a chain: the jump to it stays as long as
  * one has a rule there. */
 static bool is_shared(const struct edit *edit, const struct rule *rule)
@@ -195,12 +209,28 @@ static bool is_shared(const struct edit *edit, const struct rule *rule)
 	return table_walk(edit->table, chain, entry_is_ours, &place) > 0;
 }
 
+/* The network goes: what leads to it, of an old rule set, must not pass for another state's. */
+static int remove_strays(struct edit *edit, const struct rule *jump)
+{
+	if (jump->kind != RULE_NETWORK_PORTS_JUMP)
+		return 0;
+	for (size_t i = 0; i < edit->remove.len; i++) {
+		const struct rule *rule = edit->remove.items[i].rule;
+
+		if (rule->kind == RULE_HAIRPIN_MASQUERADE && strcmp(rule->label, jump->label) == 0)
+			return ports_remove_strays(edit, jump, &rule->source);
+	}
+	return 0;
+}
+
 /* What stands in the chains of networks was removed before: they come first in the order. */
 static int remove_run(struct edit *edit, struct item *run, size_t len)
 {
 	size_t first = 0;
 	int r = 0;
 
+	for (size_t i = 0; i < len && r == 0; i++)
+		r = remove_strays(edit, run[i].rule);
 	for (size_t i = 0; i <= len && r == 0; i++) {
 		if (i < len && !is_shared(edit, run[i].rule))
 			continue;
@@ -237,6 +267,20 @@ static int remove_items(struct edit *edit, struct error *error)
 	return r;
 }
 
+/* What is in a chain that nothing leads to any more is nobody's. */
+static int empty_chain(struct edit *edit, const struct rule *jump, const char *chain)
+{
+	struct ours ours = { .place = jump_place(jump) };
+	int r = 0;
+
+	if (places[ours.place].type == PLACE_NETWORK && !table_references(edit->table, chain))
+		r = table_walk(edit->table, chain, note_ours, &ours);
+	for (size_t i = ours.indexes.len; i > 0 && r == 0; i--)
+		r = table_delete(edit->table, chain, ours.indexes.items[i - 1]);
+	free(ours.indexes.items);
+	return r;
+}
+
 /* The chains that were left without a rule, and without a jump to them. */
 static int drop_chains(struct edit *edit)
 {
@@ -249,6 +293,8 @@ static int drop_chains(struct edit *edit)
 		if (places[rule_place(item->rule)].type == PLACE_NETWORK)
 			r = table_drop_chain(edit->table, item->chain);
 		iptables_jump_name(item->rule, jump);
+		if (r == 0 && jump[0])
+			r = empty_chain(edit, item->rule, jump);
 		if (r == 0 && jump[0])
 			r = table_drop_chain(edit->table, jump);
 	}

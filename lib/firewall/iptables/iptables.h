@@ -117,6 +117,8 @@ extern const struct place_info places[PLACE_COUNT];
 uint32_t iptables_traits(const char *release);
 enum place rule_place(const struct rule *rule);
 enum table_id rule_table(const struct rule *rule);
+/* Where what it leads to stands. */
+enum place jump_place(const struct rule *rule);
 /* Among those of its place the order is of no matter. */
 bool rule_in_any_order(const struct rule *rule);
 void place_chain(enum place place, const char *label, char name[static CHAIN_NAME_MAX]);
@@ -301,6 +303,7 @@ int dispatch_check(struct edit *edit);
 
 /* DNAT rules: out of the tree; and whether they may come, and where to. */
 int ports_remove(struct edit *edit, struct item *items, size_t len);
+int ports_remove_strays(struct edit *edit, const struct rule *jump, const struct prefix *subnet);
 int ports_place(struct edit *edit, struct error *error);
 int ports_insert(struct edit *edit, const struct item *item);
 

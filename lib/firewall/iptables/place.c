@@ -130,12 +130,17 @@ void iptables_chain_name(const struct rule *rule, char name[static CHAIN_NAME_MA
 	place_chain(rule_place(rule), rule->label, name);
 }
 
+enum place jump_place(const struct rule *rule)
+{
+	return kind_places[rule->kind].jump;
+}
+
 void iptables_jump_name(const struct rule *rule, char name[static CHAIN_NAME_MAX])
 {
 	name[0] = '\0';
 	if (!rule_leads_on(rule) || rule->kind == RULE_FOREIGN)
 		return;
-	place_chain(kind_places[rule->kind].jump, rule->label, name);
+	place_chain(jump_place(rule), rule->label, name);
 }
 
 /* ---- reading ---- */

@@ -62,6 +62,59 @@ int ports_remove(struct edit *edit, struct item *items, size_t len)
 	return r;
 }
 
+/* It stands in the chain of that network, or in the tree below. */
+static bool is_chain_of(const char *chain, const char *network)
+{
+	size_t len = strlen(network);
+
+	return strncmp(chain, network, len) == 0 && (!chain[len] || chain[len] == ':');
+}
+
+struct strays {
+	const struct rule *jump; /* to the network's chain */
+	const struct prefix *subnet;
+	rule_vector rules;
+};
+
+static int note_stray(const struct table *table, const struct table_entry *entry, void *data)
+{
+	struct strays *strays = data;
+	struct rule rule;
+
+	(void)table;
+	if (place_read(PLACE_NETWORK_PORTS, entry, &rule) != 0 || rule.kind != RULE_PORT_DNAT ||
+	    !prefix_contains(strays->subnet, &rule.to))
+		return 0;
+	string_copy(rule.label, sizeof(rule.label), strays->jump->label);
+	return vector_append(&strays->rules, rule);
+}
+
+/* What leads to a network that goes, and nobody took out: somebody has loaded an old rule set. */
+int ports_remove_strays(struct edit *edit, const struct rule *jump, const struct prefix *subnet)
+{
+	struct strays strays = { .jump = jump, .subnet = subnet };
+	CLEANUP_VECTOR item_vector chains = { 0 };
+	CLEANUP_VECTOR item_vector items = { 0 };
+	char network[CHAIN_NAME_MAX];
+	const char *chain;
+	int r = 0;
+
+	iptables_jump_name(jump, network);
+	for (chain = table_first_chain(edit->table); chain && r == 0;
+	     chain = table_next_chain(edit->table))
+		if (is_chain_of(chain, network))
+			r = chain_note(&chains, chain, false);
+	for (size_t i = 0; i < chains.len && r == 0; i++)
+		r = table_walk(edit->table, chains.items[i].chain, note_stray, &strays);
+	for (size_t i = 0; i < strays.rules.len && r == 0; i++)
+		r = item_add(&items, &strays.rules.items[i]);
+	items_sort(&items);
+	if (r == 0 && items.len)
+		r = ports_remove(edit, items.items, items.len);
+	free(strays.rules.items);
+	return r;
+}
+
 /* ---- who has which port ---- */
 
 /* A bit for each port of the three protocols. */
@@ -181,14 +234,6 @@ static size_t first_by_port(const struct port_search *search, uint8_t protocol, 
 			end = middle;
 	}
 	return first;
-}
-
-/* It stands in the chain of that network, or in the tree below. */
-static bool is_chain_of(const char *chain, const char *network)
-{
-	size_t len = strlen(network);
-
-	return strncmp(chain, network, len) == 0 && (!chain[len] || chain[len] == ':');
 }
 
 /* An entry that has a port of one of those that are to be added, on an address of theirs. */
