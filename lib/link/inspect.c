@@ -188,6 +188,8 @@ static bool parse_link(const struct nlmsghdr *reply, struct link_info *ret_info,
 	read_kind(attrs, &info);
 	if (attrs[IFLA_GROUP])
 		info.group = nla_get_u32(attrs[IFLA_GROUP]);
+	if (attrs[IFLA_MASTER])
+		info.bridge = nla_get_u32(attrs[IFLA_MASTER]);
 	if (attrs[IFLA_LINK_NETNSID])
 		info.peer_namespace = nla_get_s32(attrs[IFLA_LINK_NETNSID]);
 	read_string(attrs[IFLA_IFALIAS], info.alias, sizeof(info.alias));
@@ -239,13 +241,17 @@ int link_info_get(struct link_handle *handle, const char *name, const char *altn
 	return r;
 }
 
-int link_interface_get(struct link_handle *handle, const char *name,
+int link_interface_get(struct link_handle *handle, const char *name, const char *alias,
 		       struct interface *ret_interface, struct error *error)
 {
 	struct link_query query = { 0 };
 	struct interface *interface = &query.info.interface;
 	int r = look_up_link(handle, name, 0, &query, error);
 
+	if (r == 0 && alias && strcmp(query.info.alias, alias) != 0)
+		return error_set(error, -ENODEV, BN_REASON_KERNEL,
+				 "interface %s is not ours, which someone has deleted or renamed",
+				 name);
 	if (r == -ENODEV)
 		return error_set(error, r, BN_REASON_KERNEL,
 				 "interface %s does not exist; it was deleted by someone", name);
@@ -265,7 +271,7 @@ int sandbox_interface_get(const struct sandbox *sandbox, const char *name,
 	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
 	int r = sandbox_link_open(sandbox, deadline, &inside, error);
 
-	return r < 0 ? r : link_interface_get(&inside, name, ret_interface, error);
+	return r < 0 ? r : link_interface_get(&inside, name, NULL, ret_interface, error);
 }
 
 int link_exists(struct link_handle *handle, const char *name, struct error *error)

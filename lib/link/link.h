@@ -174,6 +174,14 @@ int link_endpoints_cut(struct link_handle *handle, const struct link_end *ends, 
 /* 1 if the host has it, 0 if not. */
 int link_endpoint_is_there(struct link_handle *handle, const struct link_end *end,
 			   struct error *error);
+/* Of each, whatever it is called: what bridge it is on, by its index, 0 for none, and whether it is
+ * up. By way of all pairs of the host: for those that are not to be found by name. */
+struct link_place {
+	bool is_there, up;
+	uint32_t bridge;
+};
+int link_places_get(struct link_handle *handle, const struct link_end *ends, size_t len,
+		    struct link_place *places, struct error *error);
 /* By its name alone, and only if the alias is just this, or not given yet: 1 if it was deleted, 0
  * if there is none, or it is another's. */
 int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,
@@ -194,8 +202,8 @@ struct interface {
 	uint64_t tx_packets, tx_bytes, tx_errors, tx_dropped;
 };
 void interface_clear(struct interface *interface);
-/* -ENODEV if there is none. */
-int link_interface_get(struct link_handle *handle, const char *name,
+/* -ENODEV if there is none, or one with another alias; NULL: whatever that is. */
+int link_interface_get(struct link_handle *handle, const char *name, const char *alias,
 		       struct interface *ret_interface, struct error *error);
 /* The same inside a sandbox. */
 int sandbox_interface_get(const struct sandbox *sandbox, const char *name,

@@ -97,6 +97,20 @@ static int compare_sought(const void *left, const void *right)
 	return strcmp(a->alias, b->alias);
 }
 
+/* By alias; NULL without memory. */
+static struct sought *sought_new(const struct link_end *ends, size_t len)
+{
+	struct sought *sought = calloc(len + 1, sizeof(*sought));
+
+	for (size_t i = 0; sought && i < len; i++) {
+		sought[i].end = &ends[i];
+		link_alias(ends[i].network_id, ends[i].endpoint->id, sought[i].alias);
+	}
+	if (sought)
+		qsort(sought, len, sizeof(*sought), compare_sought);
+	return sought;
+}
+
 static struct sought *find_sought(const struct ends_query *query, const struct link_info *info)
 {
 	struct sought key;
@@ -254,22 +268,58 @@ static int look_for_lost(struct link_handle *handle, struct ends_query *query, s
 int link_ends_find(struct link_handle *handle, const struct link_end *ends, size_t len,
 		   index_vector *indexes, struct error *error)
 {
-	CLEANUP_FREE struct sought *sought = calloc(len + 1, sizeof(*sought));
+	CLEANUP_FREE struct sought *sought = sought_new(ends, len);
 	struct ends_query query = { .sought = sought, .len = len, .indexes = indexes };
 	int r;
 
 	if (!sought)
 		return error_oom(error);
-	for (size_t i = 0; i < len; i++) {
-		sought[i].end = &ends[i];
-		link_alias(ends[i].network_id, ends[i].endpoint->id, sought[i].alias);
-	}
-	qsort(sought, len, sizeof(*sought), compare_sought);
 	r = look_up_names(handle, &query, error);
 	if (r == 0)
 		r = look_for_lost(handle, &query, error);
 	free(query.candidates.items);
 	return r == -ENOMEM ? error_oom(error) : r;
+}
+
+/* ---- where they are ---- */
+
+struct places_query {
+	struct sought *sought; /* by alias */
+	size_t len;
+	const struct link_end *ends;
+	struct link_place *places; /* in the order of the ends */
+};
+
+/* Of two with that alias the one that is cut off was left by a quick detach. */
+static int take_place(void *userdata, const struct nlmsghdr *reply)
+{
+	struct places_query *query = userdata;
+	struct link_place *place;
+	struct link_info info;
+	struct sought key, *sought;
+
+	if (!reply || !link_info_parse(reply, &info))
+		return 0;
+	string_copy(key.alias, sizeof(key.alias), info.alias);
+	sought = bsearch(&key, query->sought, query->len, sizeof(key), compare_sought);
+	if (!sought)
+		return 0;
+	place = &query->places[sought->end - query->ends];
+	if (!place->is_there || info.bridge)
+		*place = (struct link_place){ true, info.interface.flags & IFF_UP, info.bridge };
+	return 0;
+}
+
+int link_places_get(struct link_handle *handle, const struct link_end *ends, size_t len,
+		    struct link_place *places, struct error *error)
+{
+	CLEANUP_FREE struct sought *sought = sought_new(ends, len);
+	struct places_query query = { sought, len, ends, places };
+
+	if (!sought)
+		return error_oom(error);
+	memset(places, 0, len * sizeof(*places));
+	return dump_kind(handle, "veth", take_place, &query, error);
 }
 
 int link_endpoint_is_there(struct link_handle *handle, const struct link_end *end,

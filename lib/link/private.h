@@ -182,8 +182,8 @@ int bridge_ports(struct link_handle *handle, uint32_t bridge, bool foreign, stru
 
 struct link_info {
 	struct interface interface; /* without addresses and counters */
-	uint32_t group;
-	int32_t peer_namespace; /* by its number here; -1: in this one, or there is none */
+	uint32_t group, bridge;     /* bridge: or what else it is a port of; 0: of nothing */
+	int32_t peer_namespace;     /* by its number here; -1: in this one, or there is none */
 	char kind[16];
 	char alias[ALIAS_MAX];
 	bool has_altname; /* the one asked about */

@@ -24,12 +24,9 @@ static const struct network *network_of(const struct rows *rows, const struct en
 
 /* ---- links ---- */
 
-/* LIFE_UNKNOWN: there is no link, so the namespace is to be looked for. */
-static enum life life_of_port(bn_ctx *ctx, const struct link_port *port, uint32_t bridge)
+static bool is_running(const struct link_port *port, uint32_t bridge)
 {
-	if (port->up && bridge && port->bridge == bridge)
-		return LIFE_RUNNING;
-	return link_is_known(ctx->link, port->name) ? LIFE_CUT : LIFE_UNKNOWN;
+	return port->up && bridge && port->bridge == bridge;
 }
 
 static void judge_ports(bn_ctx *ctx, const struct rows *rows, const struct link_port *ports,
@@ -47,8 +44,43 @@ static void judge_ports(bn_ctx *ctx, const struct rows *rows, const struct link_
 			bridge = link_index(ctx->link, network->bridge);
 		last = network;
 		if (endpoint->host_interface[0])
-			lives[i] = life_of_port(ctx, ports++, bridge);
+			lives[i] = is_running(ports++, bridge) ? LIFE_RUNNING : LIFE_UNKNOWN;
 	}
+}
+
+/* Under another name it runs as well. LIFE_UNKNOWN: there is no link, so the namespace is to be
+ * looked for. */
+static int look_for_renamed(bn_ctx *ctx, const struct rows *rows, enum life *lives)
+{
+	const endpoint_vector *all = &rows->endpoints;
+	CLEANUP_FREE struct link_end *ends = calloc(all->len + 1, sizeof(*ends));
+	CLEANUP_FREE struct link_place *places = calloc(all->len + 1, sizeof(*places));
+	size_t position = 0, len = 0;
+	int r;
+
+	if (!ends || !places)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < all->len; i++) {
+		const struct network *network = network_of(rows, &all->items[i], &position);
+
+		if (network && all->items[i].host_interface[0] && lives[i] != LIFE_RUNNING)
+			ends[len++] = (struct link_end){ &all->items[i], network->id };
+	}
+	if (!len)
+		return 0;
+	r = link_places_get(ctx->link, ends, len, places, &ctx->error);
+	position = 0;
+	for (size_t i = 0; i < len && r >= 0; i++) {
+		const struct endpoint *endpoint = ends[i].endpoint;
+		const struct network *network = network_of(rows, endpoint, &position);
+		uint32_t bridge = link_index(ctx->link, network->bridge);
+		const struct link_port port = { NULL, places[i].bridge, places[i].up };
+
+		lives[endpoint - all->items] = !places[i].is_there       ? LIFE_UNKNOWN :
+					       is_running(&port, bridge) ? LIFE_RUNNING :
+									   LIFE_CUT;
+	}
+	return r;
 }
 
 static int look_at_links(bn_ctx *ctx, const struct rows *rows, enum life *lives)
@@ -65,9 +97,10 @@ static int look_at_links(bn_ctx *ctx, const struct rows *rows, enum life *lives)
 	if (!len)
 		return 0;
 	r = link_ports_get(ctx->link, ports, len, &ctx->error);
-	if (r >= 0)
-		judge_ports(ctx, rows, ports, lives);
-	return r;
+	if (r < 0)
+		return r;
+	judge_ports(ctx, rows, ports, lives);
+	return look_for_renamed(ctx, rows, lives);
 }
 
 /* ---- namespaces ---- */

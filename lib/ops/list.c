@@ -241,11 +241,14 @@ int list_plan(bn_ctx *ctx, const char *network, const struct firewall_backend **
 
 int list_bridge(bn_ctx *ctx, const struct network *network, struct interface *ret_interface)
 {
+	char alias[ALIAS_MAX];
 	int r;
 
 	if (!network->bridge[0])
 		return 0;
-	r = link_interface_get(ctx->link, network->bridge, ret_interface, &ctx->error);
+	link_alias(network->id, NULL, alias);
+	r = link_interface_get(ctx->link, network->bridge, network->bridge_adopted ? NULL : alias,
+			       ret_interface, &ctx->error);
 	if (r == -ENODEV) {
 		error_clear(&ctx->error);
 		return 0;

@@ -72,7 +72,7 @@ static void test_bridge_mtu(void **state)
 		assert_int_equal(interface.mtu, sizes[i]);
 		interface_clear(&interface);
 		assert_int_equal(delete_one(), 0);
-		assert_int_equal(link_interface_get(handle, BRIDGE, &interface, &error), 0);
+		assert_int_equal(link_interface_get(handle, BRIDGE, NULL, &interface, &error), 0);
 		assert_int_equal(interface.mtu, sizes[i]);
 		interface_clear(&interface);
 		assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);

@@ -124,7 +124,7 @@ static void test_inspect(void **state)
 	assert_int_equal(prefix_compare(&interface.addresses.items[0], &endpoint.ipv4), 0);
 	interface_clear(&interface);
 	assert_int_equal(cut_one(), 0);
-	assert_int_equal(link_interface_get(handle, "bv0", &interface, &error), 0);
+	assert_int_equal(link_interface_get(handle, "bv0", NULL, &interface, &error), 0);
 	list = IP(host_ns, "-s", "link", "show", "dev", "bv0");
 	stats = json_object_get(json_array_get(list, 0), "stats64");
 	assert_int_equal(interface.tx_bytes, json_integer_value(json_object_get(
@@ -143,7 +143,7 @@ static void test_inspect(void **state)
 	assert_int_equal(link_exists(handle, "bv0", &error), 0);
 	assert_false(link_is_known(handle, "bv0"));
 	assert_int_equal(link_index(handle, "bv0"), 0);
-	assert_int_equal(link_interface_get(handle, "bv0", &interface, &error), -ENODEV);
+	assert_int_equal(link_interface_get(handle, "bv0", NULL, &interface, &error), -ENODEV);
 	sandbox_close(&sandbox);
 }
 

@@ -81,6 +81,9 @@ class Ends(LinksTest):
             self.host.run("ip", "neigh", "flush", "dev", self.bridge())
         self.bn("detach", "net", "c2")
 
+    def state(self):
+        return oracle.endpoint(self.bn, "net", "c1")["state"]
+
     def check_detached(self, foreign=None):
         self.assertIsNone(self.with_index(self.index))
         self.assertNotIn("eth0", self.first.links())
@@ -90,12 +93,16 @@ class Ends(LinksTest):
 
     def test_renamed(self):
         self.rename()
+        self.assertEqual("running", self.state())
+        self.host.batch("link set renamed down\n")
+        self.assertEqual("cut", self.state())
         self.bn("detach", "net", "c1")
         self.check_detached()
 
     def test_renamed_and_its_name_taken(self):
         self.rename()
         foreign = self.make_foreign(self.name)
+        self.assertEqual("running", self.state())
         self.bn("detach", "net", "c1")
         self.check_detached(foreign)
 
@@ -267,6 +274,7 @@ class Bridges(BridgeTest):
                         f"link set {self.name} up\n")
         self.foreign.append(self.name)
         foreign = self.host.link(self.name)
+        self.assertIsNone(self.bn.json("network", "inspect", "net")["interface"])
         self.refused(errno.ENODEV, "not the bridge of network net")
         self.library().delete("net", flags=DELETE_ENDPOINTS)
         self.assert_untouched(foreign)
