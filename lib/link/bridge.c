@@ -103,15 +103,19 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 }
 
 /* Of net.ipv6.conf.BRIDGE, on networks with IPv6 and without. The host itself gives addresses
- * there, and takes none from an endpoint that says that it is a router. */
+ * there, and takes none from an endpoint that says that it is a router. `forwarding` is not among
+ * them: for IPv6 it only says what the host is to its neighbours, and `all` decides. And whichever
+ * interface it is written to, the kernel takes away the default routes that routers advertised on
+ * any interface without accept_ra=2. */
 static const struct {
 	bool with_ipv6;
 	const char *key;
 	int value;
 	bool must; /* else it is said where it can't be set */
 } settings[] = {
-	{ false, "disable_ipv6", 1, false }, { true, "disable_ipv6", 0, true },
-	{ true, "forwarding", 1, false },    { true, "accept_ra", 0, false },
+	{ false, "disable_ipv6", 1, false },
+	{ true, "disable_ipv6", 0, true },
+	{ true, "accept_ra", 0, false },
 	{ false, "accept_ra", 0, false },
 };
 

@@ -104,8 +104,7 @@ class Forwarding(SettingsTest):
             for family in FAMILIES:
                 self.forwarding(family, "default", 1)
         namespace = self.attach("net", "c1", "-p", "8080:80")
-        for family in FAMILIES:
-            self.assertEqual("1", self.forwarding(family, self.bridge()))
+        self.assertEqual("1", self.forwarding(4, self.bridge()))
         self.assert_serves(namespace)
 
     def test_routers_still_tell_the_host(self):
