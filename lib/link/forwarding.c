@@ -289,7 +289,8 @@ static int plan_each(struct link_handle *handle, int family, const char *key, co
 	return r < 0 ? error_oom(error) : 0;
 }
 
-/* That writes every interface's own value too. */
+/* That writes every interface's own value too, and for IPv4 whether the host lets itself be told of
+ * better routers: the kernel sets that to what forwarding is not. */
 static int plan_all(struct link_handle *handle, int family, setting_vector *plan,
 		    struct error *error)
 {
@@ -310,6 +311,9 @@ static int plan_all(struct link_handle *handle, int family, setting_vector *plan
 		else if (needs_accept_ra(conf, &ports))
 			r = add_setting(plan, conf->name, "accept_ra", 1, 2);
 	}
+	if (r == 0 && family == AF_INET &&
+	    sysctl_interface_read("ipv4", "all", "accept_redirects") == 0)
+		r = add_setting(plan, "all", "accept_redirects", 0, 0);
 	if (r == 0)
 		r = add_setting(plan, "all", "forwarding", 0, 1);
 	return r < 0 ? error_oom(error) : 0;

@@ -5,6 +5,7 @@
  *
  *	net/ipv4/conf/all/forwarding 0    all is turned on, and what has no line here was off
  *	net/ipv4/conf/eth1/forwarding 1
+ *	net/ipv4/conf/all/accept_redirects 0
  *	net/ipv6/conf/eth0/accept_ra 1
  *	net/ipv6/conf/eth0/force_forwarding 0
  *	                                  this interface is turned on
@@ -222,7 +223,8 @@ static bool line_is(const struct line *line, int family, const char *key,
 
 static bool is_of_forwarding(const struct line *line, bool ipv4, bool ipv6)
 {
-	static const char *const keys[] = { "forwarding", "force_forwarding", "accept_ra" };
+	static const char *const keys[] = { "forwarding", "force_forwarding", "accept_ra",
+					    "accept_redirects" };
 	char interface[IFNAMSIZ];
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
@@ -347,7 +349,7 @@ static int accept_ra_give_back(struct link_handle *handle, const line_vector *li
 	return r;
 }
 
-/* Of what was turned on by itself. */
+/* Of what was found off, and was turned on by itself or goes on with something else. */
 static int each_off(struct link_handle *handle, const line_vector *lines, int family,
 		    const char *key, struct error *error)
 {
@@ -357,7 +359,6 @@ static int each_off(struct link_handle *handle, const line_vector *lines, int fa
 	for (size_t i = 0; i < lines->len && r == 0; i++) {
 		if (lines->items[i].value == 0 &&
 		    line_is(&lines->items[i], family, key, interface) &&
-		    strcmp(interface, "all") != 0 &&
 		    sysctl_interface_read(sysctl_family(family), interface, key) == 1)
 			r = conf_write(handle, family, interface, key, 0, error);
 	}
@@ -386,6 +387,9 @@ static int forwarding_give_back(struct link_handle *handle, const line_vector *l
 		r = each_off(handle, lines, family, "forwarding", error);
 	if (r == 0 && family == AF_INET6)
 		r = each_off(handle, lines, family, "force_forwarding", error);
+	/* with forwarding off it is on, whatever it was before */
+	if (r == 0 && family == AF_INET && turned_on)
+		r = each_off(handle, lines, family, "accept_redirects", error);
 	return r == 0 && turned_on && family == AF_INET6 ?
 		       accept_ra_give_back(handle, lines, error) :
 		       r;
