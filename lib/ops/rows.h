@@ -5,6 +5,9 @@
 
 #include "ops/context.h"
 
+/* All that rows have rules for: the base has none. */
+#define PLAN_ROWS (PLAN_NETWORKS | PLAN_ENDPOINTS | PLAN_PORTS)
+
 /* Each of these appends. network: by name or id. */
 int rows_load_network(bn_ctx *ctx, const char *network, struct rows *rows);
 /* An endpoint of the network that was loaded last, without its ports. */

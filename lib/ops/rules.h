@@ -5,9 +5,6 @@
 
 #include "ops/context.h"
 
-/* All that rows have rules for: the base has none. */
-#define PLAN_ROWS (PLAN_NETWORKS | PLAN_ENDPOINTS | PLAN_PORTS)
-
 /* Appends. scopes: PLAN_* */
 int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules);
 
