@@ -105,7 +105,11 @@ group()
 		set -- "$@" "$BN_BUILD_DIR/tests/${file%.c}"
 		[ -z "$pattern" ] || make_in "$BN_BUILD_DIR" "tests/${file%.c}" || return 0
 		;;
-	*.py) set -- "$@" python3 "$source_dir/tests/kernel/run.py" "$source_dir/tests/$file" ;;
+	*.py)
+		[[ -z $pattern || $file != kernel/test_hosts.py ]] ||
+			make_in "$BN_BUILD_DIR" tests/kernel/faulting || return 0
+		set -- "$@" python3 "$source_dir/tests/kernel/run.py" "$source_dir/tests/$file"
+		;;
 	*.sh) set -- "$@" "$source_dir/tests/$file" ;;
 	esac
 	CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=10 "${limit:-300}" "$@" >"$log" 2>&1 || status=$?
@@ -221,8 +225,8 @@ done
 private=$source_dir/tests/private.sh
 
 # What these ask is what packets meet, or what is left of the killed: the same with sanitizers.
-asked_once=" test_adopted test_crash test_foreign_forward test_gateway test_lacking test_link_local \
-	test_nat_order test_right_sources test_source_ports test_sources "
+asked_once=" test_adopted test_crash test_foreign_forward test_gateway test_hosts test_lacking \
+	test_link_local test_nat_order test_right_sources test_source_ports test_sources "
 
 # kernel_groups MODE BUILD: the kernel tests of a build.
 kernel_groups()

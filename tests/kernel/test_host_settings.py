@@ -6,17 +6,11 @@ import unittest
 
 import oracle
 from frames import ALL_NODES, packet_socket, router_advertisement
+from hosts import OLD_KERNEL, READ_ONLY
 from topology import FAMILIES, KernelTest, for_each_backend, wait_until
 
 BAD = "2001:db8:bad::"
-READ_ONLY = ("unshare", "--mount", "sh", "-ec", 'mount --bind /proc/sys /proc/sys; '
-             'mount -o remount,bind,ro /proc/sys; exec "$@"', "sh")
 LOGGED = ("--sandbox-ipv6", "leave")  # then bn prints the log
-# without force_forwarding
-OLD_KERNEL = ("unshare", "--mount", "sh", "-ec", 'all=/proc/sys/net/ipv6/conf/all; '
-              'mkdir -p /run/bn-all; mount --bind $all /run/bn-all; mount -t tmpfs none $all; '
-              'for file in forwarding disable_ipv6; do '
-              ': >$all/$file; mount --bind /run/bn-all/$file $all/$file; done; exec "$@"', "sh")
 
 
 class SettingsTest(KernelTest):
