@@ -345,7 +345,9 @@ static int change_run(struct change *change, struct nft_reply *reply)
 		if (r != -ERESTART || reply->code != -ERESTART)
 			continue;
 		change->hurried = ++overtaken >= NFT_INSISTS;
-		r = deadline_pause(change->nft->base.deadline, overtaken - 1);
+		/* mostly it was one commit, since the last call */
+		if (overtaken > 1)
+			r = deadline_pause(change->nft->base.deadline, overtaken - 2);
 		if (r == 0)
 			r = -ERESTART;
 	}
