@@ -296,7 +296,7 @@ static void test_what_others_use_stays(void **state)
 		  "chain inet bridgenet filter-forward { policy accept; }", 1, 0 },
 	};
 	rule_vector stand = { 0 }, port = { 0 };
-	char command[512];
+	char command[512], *left;
 
 	(void)state;
 	plan_stage(&stand, &port);
@@ -311,11 +311,15 @@ static void test_what_others_use_stays(void **state)
 			 "test $(" LIST " | grep -cE '^\t(set|map) [a-z]*[46]') = %zu",
 			 holders[i].chains + 1, holders[i].sets);
 		run(command);
+		left = output_of(LIST);
 		/* as if they were ours alone */
 		assert_int_equal(apply(&stand, NULL, FIREWALL_BASE), 0);
 		assert_int_equal(apply(&port, NULL, 0), 0);
 		assert_int_equal(apply(NULL, &port, 0), 0);
 		take_away(&stand);
+		/* that much was there before, and nothing of it was made anew */
+		assert_output_is(LIST, left);
+		free(left);
 		snprintf(command, sizeof(command), "nft '%s ; delete chain inet bridgenet theirs'",
 			 holders[i].lets_go);
 		run(command);

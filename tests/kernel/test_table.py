@@ -154,6 +154,20 @@ class Table(KernelTest):
         self.assertEqual({(8080, "c1"), (7000, "c1"), (7001, "c3")}, self.ports())
         self.assert_whole()
 
+    def test_a_network_of_a_saved_rule_set(self):
+        self.create("old", "--subnet", "172.31.9.0/24")
+        saved = self.listing()
+        self.bn("network", "rm", "old")
+        self.nft(saved)
+        self.create("new", "--subnet", "172.31.0.0/16")
+        self.assertTrue(any(rule["source"] == "172.31.0.0/16" for rule in
+                            oracle.rules(self.bn, "-v", "new")))
+        # what is in nobody's way is left to whoever looks for it
+        self.bn("network", "rm", "new")
+        self.nft("flush ruleset")
+        self.bn("publish", "net", "c1", "-p", "9090:80")
+        self.assert_whole()
+
     def test_another_state(self):
         other = type(self.bn)(self.host, tempfile.mkdtemp(), "nftables")
         self.addCleanup(shutil.rmtree, other.state)

@@ -103,7 +103,8 @@ static void chain_read(const struct nlmsghdr *message, struct nft_base_state *st
 				     number_of(hook[NFTA_HOOK_HOOKNUM]) == ours->hook &&
 				     (int)number_of(hook[NFTA_HOOK_PRIORITY]) == ours->priority :
 			     !attributes[NFTA_CHAIN_HOOK];
-	state->settled[chain] = ours->type && number_of(attributes[NFTA_CHAIN_POLICY]) != NF_ACCEPT;
+	state->settled[chain] = attributes[NFTA_CHAIN_POLICY] &&
+				number_of(attributes[NFTA_CHAIN_POLICY]) != NF_ACCEPT;
 	if (!state->chain[chain])
 		say_strange_chain(state, ours->name, attributes[NFTA_CHAIN_TYPE], hook);
 }
