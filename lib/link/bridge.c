@@ -39,7 +39,7 @@ static bool has_family(const struct subnet *subnet)
 /* ---- a bridge of our own ---- */
 
 /* An address of its own: else it would change as ports with lower ones come and go. */
-static void own_mac(const struct bridge_config *config, uint8_t mac[static MAC_LEN])
+void bridge_own_mac(const struct bridge_config *config, uint8_t mac[static MAC_LEN])
 {
 	mac_from_addr(has_family(&config->ipv4) ? &config->ipv4.gateway : &config->ipv6.gateway, 0,
 		      mac);
@@ -54,7 +54,7 @@ void bridge_mac(struct link_handle *handle, const struct bridge_config *config,
 	    rtnl_link_ask(handle, config->name, SIOCGIFHWADDR, &answer))
 		memcpy(ret_mac, answer.ifr_hwaddr.sa_data, MAC_LEN);
 	else
-		own_mac(config, ret_mac);
+		bridge_own_mac(config, ret_mac);
 }
 
 /* fe80:: and the MAC as RFC 4291 makes an interface identifier of it. */
@@ -63,7 +63,7 @@ struct prefix bridge_link_local(const struct bridge_config *config)
 	struct prefix prefix = { { AF_INET6, { 0xfe, 0x80 } }, 64 };
 	uint8_t *id = prefix.addr.bytes + 8, mac[MAC_LEN];
 
-	own_mac(config, mac);
+	bridge_own_mac(config, mac);
 	memcpy(id, mac, 3);
 	memcpy(id + 5, mac + 3, 3);
 	id[0] ^= 2;
@@ -80,7 +80,7 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	uint8_t mac[MAC_LEN];
 	int r;
 
-	own_mac(config, mac);
+	bridge_own_mac(config, mac);
 	rtnl_add_named(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, config->name);
 	rtnl_put(&batch, IFLA_ADDRESS, mac, sizeof(mac));
 	rtnl_put_u32(&batch, IFLA_GROUP, LINK_GROUP_NEWBORN);

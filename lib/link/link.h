@@ -98,7 +98,8 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 /*
  * Is the bridge of a network as its endpoints need it: there under its name and ours, up, with its
  * gateway addresses, forwarding, and with route_localnet where localnet asks for it? -ENODEV or
- * -ENETDOWN, BN_REASON_BRIDGE_INVALID; the sentence says what to do.
+ * -ENETDOWN, BN_REASON_BRIDGE_INVALID; the sentence says what to do. ret_index: for who joins it;
+ * NULL for who does not.
  */
 int bridge_ready(struct link_handle *handle, const struct bridge_config *config, bool localnet,
 		 const char *network, uint32_t *ret_index, struct error *error);

@@ -3,76 +3,33 @@
 #include <netinet/in.h>
 
 #include <errno.h>
-#include <linux/if_addr.h>
-#include <linux/if_link.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
 #include <linux/netconf.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include "link/private.h"
 
-#define IPV6_FORCE_FORWARDING 59 /* DEVCONF_FORCE_FORWARDING of the headers of Linux 6.17 */
+enum { IPV4, IPV6 };
 
 /* What the kernel shows of the bridge, for each family. */
 struct sight {
 	const struct bridge_config *config;
-	bool is_there;
-	struct link_info info;
-	bool has_gateway[2], forwards[2];
+	uint32_t index, flags; /* index 0: there is nothing of the name */
+	char name[IFNAMSIZ];   /* which the name may be an alternative one of */
+	uint8_t mac[MAC_LEN];
+	bool forwards[2], has_localnet;
 	uint32_t route_index[2]; /* of the interface that the gateway's address is on */
-	bool can_force, has_localnet;
 };
-
-enum { IPV4, IPV6 };
 
 /* ---- looking ---- */
 
-static bool conf_value(const struct nlattr *values, int index, bool *ret_set)
+static void take_forwarding(struct sight *sight, const struct nlmsghdr *reply)
 {
-	const int32_t *value;
+	const struct netconfmsg *conf = nlmsg_data(reply);
+	struct nlattr *value =
+		nlmsg_find_attr((struct nlmsghdr *)reply, sizeof(*conf), NETCONFA_FORWARDING);
 
-	if (!values || nla_len(values) < (int)((size_t)(index + 1) * sizeof(*value)))
-		return false;
-	value = nla_data(values);
-	*ret_set |= value[index] != 0;
-	return true;
-}
-
-static void take_confs(struct sight *sight, struct nlattr *spec)
-{
-	struct nlattr *ipv4 = nla_find(nla_data(spec), nla_len(spec), AF_INET);
-	struct nlattr *ipv6 = nla_find(nla_data(spec), nla_len(spec), AF_INET6);
-	struct nlattr *values;
-
-	if (ipv4) {
-		values = nla_find(nla_data(ipv4), nla_len(ipv4), IFLA_INET_CONF);
-		conf_value(values, IPV4_DEVCONF_FORWARDING - 1, &sight->forwards[IPV4]);
-		conf_value(values, IPV4_DEVCONF_ROUTE_LOCALNET - 1, &sight->has_localnet);
-	}
-	if (ipv6) {
-		values = nla_find(nla_data(ipv6), nla_len(ipv6), IFLA_INET6_CONF);
-		sight->can_force =
-			conf_value(values, IPV6_FORCE_FORWARDING, &sight->forwards[IPV6]);
-	}
-}
-
-static void take_bridge(struct sight *sight, const struct nlmsghdr *reply)
-{
-	struct nlattr *spec;
-
-	sight->is_there = link_info_parse(reply, &sight->info);
-	spec = nlmsg_find_attr((struct nlmsghdr *)reply, sizeof(struct ifinfomsg), IFLA_AF_SPEC);
-	if (sight->is_there && spec)
-		take_confs(sight, spec);
-}
-
-/* Of IPv6, where an interface's own value is about routers and their advertisements alone. */
-static void take_forwarding_of_all(struct sight *sight, const struct nlmsghdr *reply)
-{
-	struct nlattr *value = nlmsg_find_attr((struct nlmsghdr *)reply, sizeof(struct netconfmsg),
-					       NETCONFA_FORWARDING);
-
-	sight->forwards[IPV6] |= value && nla_get_u32(value) != 0;
+	sight->forwards[conf->ncm_family == AF_INET6] = value && nla_get_u32(value) != 0;
 }
 
 /* The one that the kernel would take a packet to that address by: its own. */
@@ -90,10 +47,8 @@ static int take_sight(void *userdata, const struct nlmsghdr *reply)
 {
 	struct sight *sight = userdata;
 
-	if (reply->nlmsg_type == RTM_NEWLINK)
-		take_bridge(sight, reply);
-	else if (reply->nlmsg_type == RTM_NEWNETCONF)
-		take_forwarding_of_all(sight, reply);
+	if (reply->nlmsg_type == RTM_NEWNETCONF)
+		take_forwarding(sight, reply);
 	else if (reply->nlmsg_type == RTM_NEWROUTE)
 		take_route(sight, reply);
 	return 0;
@@ -111,12 +66,14 @@ static void ask_for_route(struct rtnl_batch *batch, const struct addr *gateway)
 	rtnl_put(batch, RTA_DST, gateway->bytes, addr_size(gateway->family));
 }
 
-static void ask_for_forwarding_of_all(struct rtnl_batch *batch)
+/* Of IPv6 what is set for all decides: an interface's own value is about router advertisements. */
+static void ask_for_forwarding(struct rtnl_batch *batch, int family, uint32_t index)
 {
-	const struct netconfmsg header = { .ncm_family = AF_INET6 };
+	const struct netconfmsg header = { .ncm_family = family == IPV4 ? AF_INET : AF_INET6 };
 
 	rtnl_add(batch, RTM_GETNETCONF, 0, &header, sizeof(header));
-	rtnl_put_u32(batch, NETCONFA_IFINDEX, (uint32_t)NETCONFA_IFINDEX_ALL);
+	rtnl_put_u32(batch, NETCONFA_IFINDEX,
+		     family == IPV4 ? index : (uint32_t)NETCONFA_IFINDEX_ALL);
 }
 
 static const struct subnet *subnet_of(const struct bridge_config *config, int family)
@@ -126,28 +83,49 @@ static const struct subnet *subnet_of(const struct bridge_config *config, int fa
 	return subnet->prefix.addr.family ? subnet : NULL;
 }
 
-/* All of it in one send: for the most part everything is as it should be. A dump of the bridge's
- * addresses would take as long as all of this. */
-static int look(struct link_handle *handle, struct sight *sight, struct error *error)
+static void look_at_device(struct link_handle *handle, struct sight *sight)
+{
+	const char *name = sight->config->name;
+	struct ifreq answer = { 0 };
+
+	answer.ifr_ifindex = (int)link_index(handle, name);
+	if (!answer.ifr_ifindex || ioctl(handle->fd, SIOCGIFNAME, &answer) < 0)
+		return;
+	sight->index = (uint32_t)answer.ifr_ifindex;
+	string_copy(sight->name, sizeof(sight->name), answer.ifr_name);
+	if (rtnl_link_ask(handle, name, SIOCGIFFLAGS, &answer))
+		sight->flags = (uint32_t)(unsigned short)answer.ifr_flags;
+	if (rtnl_link_ask(handle, name, SIOCGIFHWADDR, &answer))
+		memcpy(sight->mac, answer.ifr_hwaddr.sa_data, MAC_LEN);
+}
+
+/*
+ * For the most part everything is as it should be. Nothing here waits for the lock that all of
+ * rtnetlink waits for, which a link that is being deleted holds for 20 ms: the link itself is asked
+ * for, and its addresses are listed, by whoever has found something amiss.
+ */
+static int look(struct link_handle *handle, bool localnet, struct sight *sight, struct error *error)
 {
 	const struct bridge_config *config = sight->config;
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_sight, .userdata = sight };
 	int r;
 
-	rtnl_add_named(&batch, RTM_GETLINK, 0, config->name);
-	rtnl_put_u32(&batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	for (int family = IPV4; family <= IPV6; family++)
-		if (subnet_of(config, family))
-			ask_for_route(&batch, &subnet_of(config, family)->gateway);
-	if (subnet_of(config, IPV6))
-		ask_for_forwarding_of_all(&batch);
+	look_at_device(handle, sight);
+	for (int family = IPV4; family <= IPV6 && sight->index; family++) {
+		if (!subnet_of(config, family))
+			continue;
+		ask_for_route(&batch, &subnet_of(config, family)->gateway);
+		ask_for_forwarding(&batch, family, sight->index);
+	}
 	r = rtnl_run(handle, &batch);
 	/* each of them may fail by itself, and says enough by that */
 	if (r < 0 && batch.failed == batch.len)
 		return rtnl_failure(error, &batch, r, "look at bridge %s", config->name);
-	for (int family = IPV4; family <= IPV6; family++)
-		sight->has_gateway[family] = sight->is_there && sight->route_index[family] ==
-									sight->info.interface.index;
+	if (subnet_of(config, IPV6) && !sight->forwards[IPV6])
+		sight->forwards[IPV6] =
+			sysctl_interface_read("ipv6", config->name, "force_forwarding") > 0;
+	sight->has_localnet = localnet && subnet_of(config, IPV4) &&
+			      sysctl_interface_read("ipv4", config->name, "route_localnet") > 0;
 	return 0;
 }
 
@@ -168,7 +146,7 @@ static int absent_error(const struct sight *sight, const char *network, struct e
 {
 	const struct bridge_config *config = sight->config;
 
-	if (sight->is_there)
+	if (sight->index)
 		return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
 				 "interface %s is not the bridge of network %s, but another's of "
 				 "that name; delete that one and the network, and create the "
@@ -180,27 +158,44 @@ static int absent_error(const struct sight *sight, const char *network, struct e
 			 config->name, network);
 }
 
-static int check_identity(struct link_handle *handle, const struct sight *sight,
+/* Of what is joined nothing but its alias says that it is ours. Where nothing is to be written, a
+ * MAC that nobody else would give a bridge of that name does. */
+static int is_ours(struct link_handle *handle, struct sight *sight, bool joins, struct error *error)
+{
+	const struct bridge_config *config = sight->config;
+	uint8_t mac[MAC_LEN];
+	struct link_info info;
+	int r;
+
+	bridge_own_mac(config, mac);
+	if (!sight->index || (!joins && (config->adopt || memcmp(sight->mac, mac, MAC_LEN) == 0)))
+		return sight->index != 0;
+	r = link_info_get(handle, config->name, NULL, &info, error);
+	if (r < 0 || info.interface.index != sight->index)
+		sight->index = 0;
+	if (r < 0)
+		return r == -ENODEV ? 0 : r;
+	return sight->index && strcmp(info.kind, "bridge") == 0 &&
+	       (config->adopt || strcmp(info.alias, config->alias) == 0);
+}
+
+static int check_identity(struct link_handle *handle, struct sight *sight, bool joins,
 			  const char *network, struct error *error)
 {
 	const struct bridge_config *config = sight->config;
-	const struct link_info *info = &sight->info;
-	bool ours = sight->is_there && strcmp(info->kind, "bridge") == 0;
 	struct link_info other;
-	int r;
+	int r = is_ours(handle, sight, joins, error);
 
-	if (!config->adopt)
-		ours = ours && strcmp(info->alias, config->alias) == 0;
 	/* what has the name as an alternative one is found by it too */
-	if (ours && strcmp(info->interface.name, config->name) == 0)
-		return 0;
-	if (ours)
-		return renamed_error(config, network, info->interface.name, false, error);
+	if (r > 0 && strcmp(sight->name, config->name) != 0)
+		return renamed_error(config, network, sight->name, false, error);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	if (config->adopt)
 		return absent_error(sight, network, error);
 	r = link_find_alias(handle, "bridge", config->alias, &other, error);
 	if (r == 0)
-		return renamed_error(config, network, other.interface.name, sight->is_there, error);
+		return renamed_error(config, network, other.interface.name, sight->index, error);
 	return r == -ENODEV ? absent_error(sight, network, error) : r;
 }
 
@@ -225,7 +220,7 @@ static int check_gateway(struct link_handle *handle, const struct sight *sight, 
 	const struct addr link_local = bridge_link_local(config).addr;
 	int r;
 
-	r = link_addresses(handle, sight->info.interface.index, false, &addresses, error);
+	r = link_addresses(handle, sight->index, false, &addresses, error);
 	if (r < 0 || has_address(&addresses, &subnet->gateway))
 		return r;
 	addr_format(&subnet->gateway, gateway);
@@ -251,7 +246,7 @@ static int forwarding_error(const struct sight *sight, int family, const char *n
 	const char *name = sight->config->name, *key = "forwarding";
 	bool all = sysctl_interface_read(family == IPV4 ? "ipv4" : "ipv6", "all", key) == 0;
 
-	if (family == IPV6 && sight->can_force) {
+	if (family == IPV6 && has_force_forwarding()) {
 		key = "force_forwarding";
 		all = false;
 	}
@@ -269,14 +264,14 @@ static int check_condition(struct link_handle *handle, const struct sight *sight
 	int r = 0;
 
 	/* without a port it has no carrier, which is as it should be */
-	if (!(sight->info.interface.flags & IFF_UP))
+	if (!(sight->flags & IFF_UP))
 		return error_set(error, -ENETDOWN, BN_REASON_BRIDGE_INVALID,
 				 "bridge %s of network %s is down; bring it up: ip link set %s up",
 				 name, network, name);
 	for (int family = IPV4; family <= IPV6 && r == 0; family++) {
 		if (!subnet_of(sight->config, family))
 			continue;
-		if (!sight->has_gateway[family])
+		if (sight->route_index[family] != sight->index)
 			r = check_gateway(handle, sight, family, network, error);
 		if (r == 0 && !sight->forwards[family])
 			r = forwarding_error(sight, family, network, error);
@@ -295,12 +290,12 @@ int bridge_ready(struct link_handle *handle, const struct bridge_config *config,
 	struct sight sight = { .config = config };
 	int r;
 
-	r = look(handle, &sight, error);
+	r = look(handle, localnet, &sight, error);
 	if (r == 0)
-		r = check_identity(handle, &sight, network, error);
+		r = check_identity(handle, &sight, ret_index != NULL, network, error);
 	if (r == 0)
 		r = check_condition(handle, &sight, localnet, network, error);
-	if (r == 0)
-		*ret_index = sight.info.interface.index;
+	if (r == 0 && ret_index)
+		*ret_index = sight.index;
 	return r;
 }

@@ -80,7 +80,8 @@ struct driver_ops {
 			       struct network *network);
 	int (*network_create)(bn_ctx *ctx, const struct network *network);
 	int (*network_remove)(bn_ctx *ctx, const struct network *network);
-	/* Is the device as endpoints and ports need it, which are just being made? */
+	/* Is the device as endpoints and ports need it, which are just being made? ret_index: for
+	 * an endpoint, which joins it; NULL for ports. */
 	int (*network_check)(bn_ctx *ctx, const struct rows *rows, uint32_t *ret_index);
 
 	/* Endpoints: what is asked of one, and what it gets, in the transaction; in the kernel; and

@@ -114,10 +114,9 @@ static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, hel
 {
 	CLEANUP_VECTOR prefix_vector local = { 0 };
 	const struct rows *rows = &publish->rows;
-	uint32_t index;
 	int r;
 
-	r = driver_of(rows->networks.items)->network_check(ctx, rows, &index);
+	r = driver_of(rows->networks.items)->network_check(ctx, rows, NULL);
 	if (r >= 0)
 		r = ports_probe(ctx, rows->endpoints.items, &rows->ports, hold, held);
 	if (r >= 0)
