@@ -365,7 +365,8 @@ def bridge_with_uplink(site):
 def bridge_that_is_down(site):
     site.address()
     site.bridge("br0", "198.51.100.1/24", options="mcast_snooping 0 ageing_time 9000")
-    site.host.batch("link set br0 down alias spare mtu 1400\n")
+    # one whose address nobody set has that of a port, and with the last it loses it for good
+    site.host.batch("link set br0 down alias spare mtu 1400 address 02:00:00:00:09:01\n")
     site.adopt = ("--bridge", "br0", "--subnet", "172.31.9.0/24", "--subnet", "fd00:39::/64")
 
 

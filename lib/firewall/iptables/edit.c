@@ -334,16 +334,16 @@ static int comes_before(const struct table *table, const struct table_entry *ent
 	return 1;
 }
 
-/* Of ours in a chain of the kernel. */
-static int comes_behind(const struct table *table, const struct table_entry *entry, void *data)
+static int is_user_jump(const struct table *table, const struct table_entry *entry, void *data)
 {
 	struct position *position = data;
 	struct rule rule;
 
 	(void)table;
-	if (place_read(position->place, entry, &rule) == 0 && rule.kind < position->kind)
-		position->index = entry->index + 1;
-	return 0;
+	if (place_read(PLACE_FORWARD, entry, &rule) != 0 || rule.kind != RULE_USER_JUMP)
+		return 0;
+	position->index = entry->index + 1;
+	return 1;
 }
 
 static int comes_to_end(const struct table *table, const struct table_entry *entry, void *data)
@@ -367,14 +367,18 @@ unsigned int edit_position(const struct table *table, const char *chain, enum ru
 	struct rule rule = { .kind = kind };
 
 	position.place = rule_place(&rule);
-	if (places[position.place].type != PLACE_BUILTIN) {
-		table_walk(table, chain, comes_before, &position);
-	} else if (table->id == TABLE_NAT) {
-		table_walk(table, chain, comes_to_end, &position);
-	} else {
+	if (kind == RULE_FORWARD_JUMP) {
+		/* behind that to the administrator's rules */
 		position.index = 0;
-		table_walk(table, chain, comes_behind, &position);
+		table_walk(table, chain, is_user_jump, &position);
+		return position.index;
 	}
+	if (places[position.place].type != PLACE_BUILTIN)
+		table_walk(table, chain, comes_before, &position);
+	else if (table->id == TABLE_NAT)
+		table_walk(table, chain, comes_to_end, &position);
+	else
+		position.index = 0;
 	return position.index;
 }
 
