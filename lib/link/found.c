@@ -254,6 +254,26 @@ int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_fo
 	return r;
 }
 
+bool host_found_off(const char *found, int family)
+{
+	char key[KEY_MAX], all[KEY_MAX], start[KEY_MAX];
+	const char *last;
+	int value;
+
+	snprintf(all, sizeof(all), "net/%s/conf/all/forwarding", sysctl_family(family));
+	snprintf(start, sizeof(start), "net/%s/", sysctl_family(family));
+	for (; *found; found += *found == '\n') {
+		if (sscanf(found, "%" KEY_FORMAT "s %d", key, &value) == 2 && !value &&
+		    strncmp(key, start, strlen(start)) == 0) {
+			last = strrchr(key, '/');
+			if (strcmp(key, all) == 0 || strcmp(last, "/force_forwarding") == 0)
+				return true;
+		}
+		found += strcspn(found, "\n");
+	}
+	return false;
+}
+
 /* What `all` was; 0 also if it was left so. *ret_turned_on: it was not. */
 static int all_were(const line_vector *lines, int family, bool *ret_turned_on)
 {

@@ -104,6 +104,11 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 int bridge_ready(struct link_handle *handle, const struct bridge_config *config, bool localnet,
 		 const char *network, uint32_t *ret_index, struct error *error);
 
+/* ---- bridges.c ---- */
+
+/* Append those of the host, whoever's. */
+int link_bridges(struct link_handle *handle, struct guard *guard, struct error *error);
+
 /* ---- endpoint.c: the veth pair ---- */
 
 /* How what has an address of an endpoint leaves its sandbox. */
@@ -266,6 +271,8 @@ int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *ado
 /* The part of it that is about forwarding of those families. */
 int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_found,
 			  struct error *error);
+/* Does it say that forwarding of the family was off, and is turned on? */
+bool host_found_off(const char *found, int family);
 /* Turn forwarding on where it is off. For IPv6 the interfaces that learn routes from router
  * advertisements (accept_ra 1) get accept_ra 2 first, or the host would lose them. */
 int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6,

@@ -251,6 +251,12 @@ static const struct kind kinds[] = {
 		.purpose = "Packets that are forwarded from a bridge meet the rules about what "
 			   "may leave a network.",
 	},
+	{
+		.kind = RULE_GUARD_JUMP, .scope = PLAN_GUARD, .families = FAMILIES_GUARDED,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_GUARD,
+		.purpose = "The host forwards only because networks need it: packets that no "
+			   "earlier rule has decided about meet the guard.",
+	},
 	/* ---- filter to ---- */
 	{
 		.kind = RULE_ESTABLISHED_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_TO,
@@ -301,6 +307,35 @@ static const struct kind kinds[] = {
 		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Endpoints of network {network} may connect to the outside by its "
 			   "bridge {in}.",
+	},
+	/* ---- filter guard ---- */
+	/* On a bridge of the library's own all has been decided. */
+	{
+		.kind = RULE_GUARD_IN_RETURN, .scope = PLAN_NETWORKS, .families = FAMILIES_GUARDED,
+		.bridges = BRIDGES_ADOPTED, .chain = CHAIN_FILTER_GUARD, .target = TARGET_RETURN,
+		.in = { DEVICE_BRIDGE },
+		.purpose = "What enters by bridge {in}, which network {network} is on, passes the "
+			   "guard.",
+	},
+	{
+		.kind = RULE_GUARD_OUT_RETURN, .scope = PLAN_NETWORKS, .families = FAMILIES_GUARDED,
+		.bridges = BRIDGES_ADOPTED, .chain = CHAIN_FILTER_GUARD, .target = TARGET_RETURN,
+		.out = { DEVICE_BRIDGE },
+		.purpose = "What leaves by bridge {out}, which network {network} is on, passes the "
+			   "guard.",
+	},
+	{
+		.kind = RULE_GUARD_BRIDGED_RETURN, .scope = PLAN_GUARD,
+		.families = FAMILIES_GUARDED,
+		.chain = CHAIN_FILTER_GUARD, .target = TARGET_RETURN,
+		.in = { DEVICE_OTHER_BRIDGE }, .out = { DEVICE_OTHER_BRIDGE },
+		.purpose = "What stays on bridge {in}, which is not bridgenet's, passes the guard.",
+	},
+	{
+		.kind = RULE_GUARD_DROP, .scope = PLAN_GUARD, .families = FAMILIES_GUARDED,
+		.chain = CHAIN_FILTER_GUARD, .target = TARGET_DROP,
+		.purpose = "Packets that neither come from a network nor go to one are dropped: "
+			   "without bridgenet the host would not forward them.",
 	},
 	/* ---- nat postrouting ---- */
 	{

@@ -17,9 +17,10 @@ enum rule_chain {
 	CHAIN_NAT_OUTPUT,
 	CHAIN_NAT_PORTS, /* the DNAT rules, from both of the above */
 	CHAIN_FILTER_FORWARD,
-	CHAIN_FILTER_USER, /* the user's hook */
-	CHAIN_FILTER_TO,   /* what goes to a network */
-	CHAIN_FILTER_FROM, /* what comes from one */
+	CHAIN_FILTER_USER,  /* the user's hook */
+	CHAIN_FILTER_TO,    /* what goes to a network */
+	CHAIN_FILTER_FROM,  /* what comes from one */
+	CHAIN_FILTER_GUARD, /* what does neither */
 	CHAIN_NAT_POSTROUTING,
 	CHAIN_COUNT
 };
@@ -59,6 +60,7 @@ enum rule_kind {
 	RULE_FROM_JUMP,
 	RULE_BRIDGE_TO_JUMP,
 	RULE_BRIDGE_FROM_JUMP,
+	RULE_GUARD_JUMP,
 	/* filter to */
 	RULE_ESTABLISHED_ACCEPT,
 	RULE_DNAT_ACCEPT,
@@ -67,6 +69,11 @@ enum rule_kind {
 	/* filter from */
 	RULE_INVALID_DROP,
 	RULE_OUTGOING_ACCEPT,
+	/* filter guard */
+	RULE_GUARD_IN_RETURN,
+	RULE_GUARD_OUT_RETURN,
+	RULE_GUARD_BRIDGED_RETURN,
+	RULE_GUARD_DROP,
 	/* nat postrouting */
 	RULE_POSTROUTING_JUMP,
 	RULE_NETWORK_POSTROUTING_JUMP,
@@ -114,13 +121,15 @@ enum rule_target {
 #define PLAN_NETWORKS 0x2u
 #define PLAN_ENDPOINTS 0x4u
 #define PLAN_PORTS 0x8u
+#define PLAN_GUARD 0x10u /* of the guard, where there is one */
 
 /* For which families; a rule of the base for both. */
 enum kind_families {
 	FAMILIES_PRESENT, /* those that the network, the endpoint or the port has */
 	FAMILIES_ALL,     /* also one that it lacks, on a bridge of our own */
 	FAMILIES_IPV4,    /* where it has IPv4 */
-	FAMILIES_IPV6
+	FAMILIES_IPV6,
+	FAMILIES_GUARDED, /* those that the guard is about */
 };
 
 enum kind_bridges { BRIDGES_ALL, BRIDGES_OWN, BRIDGES_ADOPTED };
@@ -131,6 +140,7 @@ enum kind_device {
 	DEVICE_ANY,
 	DEVICE_LOOPBACK,
 	DEVICE_BRIDGE,         /* of the network */
+	DEVICE_OTHER_BRIDGE,   /* each that the guard lets pass */
 	DEVICE_BRIDGE_IF_KNOWN /* with PLAN_POSTROUTING_IN; else any */
 };
 
@@ -149,6 +159,8 @@ struct rule_subject {
 	const struct network *network;
 	const struct endpoint *endpoint;
 	const struct port *port;
+	const struct guard *guard;
+	const char *bridge; /* somebody else's */
 };
 
 struct kind_address_match {

@@ -79,6 +79,7 @@ static const struct known_option known_options[] = {
 	{ OPTION_CONTEXT, "iptables.lock-file", .is_legal = is_path, .legal = "an absolute path" },
 	{ OPTION_CONTEXT, "state.take-over", WORDS("no", "if-gone", "yes"), CONTEXT(take_over) },
 	{ OPTION_CONTEXT, "sandbox-ipv6", WORDS("off", "leave"), CONTEXT(sandbox_ipv6) },
+	{ OPTION_CONTEXT, "forwarding", WORDS("on", "guard", "require"), CONTEXT(forwarding) },
 };
 /* clang-format on */
 

@@ -45,11 +45,13 @@ struct endpoint_policy {
 
 enum comments { COMMENTS_NO, COMMENTS_YES };
 enum take_over { TAKE_OVER_NO, TAKE_OVER_IF_GONE, TAKE_OVER_YES };
+enum forwarding { FORWARDING_ON, FORWARDING_GUARD, FORWARDING_REQUIRE };
 enum sandbox_ipv6 { SANDBOX_IPV6_OFF, SANDBOX_IPV6_LEAVE };
 struct context_policy {
 	uint8_t iptables_comments; /* enum comments */
 	uint8_t take_over;         /* enum take_over */
 	uint8_t sandbox_ipv6;      /* enum sandbox_ipv6 */
+	uint8_t forwarding;        /* enum forwarding */
 };
 
 /* Set or replace. -EINVAL for a key or value with a control character, -ENOMEM. No look at the

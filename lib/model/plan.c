@@ -40,6 +40,8 @@ static bool kind_has_family(const struct kind *kind, const struct rule_subject *
 		if (family != AF_INET6)
 			return false;
 		break;
+	case FAMILIES_GUARDED:
+		return guard_has(subject->guard, family);
 	}
 	return is_present(subject, family);
 }
@@ -116,6 +118,10 @@ static struct rule *add_rule(const struct planner *planner, const struct rule_su
 	if (!rule)
 		return NULL;
 	rule_init(rule, kind, family);
+	if (kind->in.is == DEVICE_OTHER_BRIDGE)
+		string_copy(rule->in, sizeof(rule->in), subject->bridge);
+	if (kind->out.is == DEVICE_OTHER_BRIDGE)
+		string_copy(rule->out, sizeof(rule->out), subject->bridge);
 	if (!subject->network)
 		return rule;
 	COPY_TEXT(rule->network, subject->network->name);
@@ -196,11 +202,26 @@ static int plan_networks(const struct planner *planner, const struct rows *rows)
 	int r = 0;
 
 	for (size_t i = 0; i < rows->networks.len && r == 0; i++) {
-		const struct rule_subject subject = { .network = &rows->networks.items[i] };
+		const struct rule_subject subject = { .network = &rows->networks.items[i],
+						      .guard = &rows->guard };
 
 		/* one without a bridge has nothing that there could be rules about */
 		if (subject.network->bridge[0])
 			r = plan_subject(planner, &subject);
+	}
+	return r;
+}
+
+static int plan_guard(const struct planner *planner, const struct guard *guard)
+{
+	struct rule_subject subject = { .guard = guard };
+	int r = 0;
+
+	if (planner->kind->in.is != DEVICE_OTHER_BRIDGE)
+		return plan_subject(planner, &subject);
+	for (size_t i = 0; i < guard->bridges.len && r == 0; i++) {
+		subject.bridge = guard->bridges.items[i].name;
+		r = plan_subject(planner, &subject);
 	}
 	return r;
 }
@@ -276,6 +297,8 @@ int plan_kind(const struct kind *kind, uint32_t traits, const struct rows *rows,
 		return plan_endpoints(&planner, rows);
 	case PLAN_PORTS:
 		return plan_ports(&planner, rows);
+	case PLAN_GUARD:
+		return plan_guard(&planner, &rows->guard);
 	}
 	return 0;
 }

@@ -72,6 +72,7 @@ void rows_clear(struct rows *rows)
 	networks_clear(&rows->networks);
 	endpoints_clear(&rows->endpoints);
 	ports_clear(&rows->ports);
+	guard_clear(&rows->guard);
 }
 
 struct rows rows_view(const struct network *network, const struct endpoint *endpoint,

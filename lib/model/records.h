@@ -74,12 +74,27 @@ typedef VECTOR(struct network) network_vector;
 typedef VECTOR(struct endpoint) endpoint_vector;
 typedef VECTOR(struct port) port_vector;
 
+/*
+ * For which families only what enters or leaves a bridge of ours is forwarded, as it is we who have
+ * turned forwarding on; and the bridges of others whose own frames, which br_netfilter shows as if
+ * they were forwarded, pass.
+ */
+struct guard_bridge {
+	char name[IFNAMSIZ];
+};
+
+struct guard {
+	bool ipv4, ipv6;
+	VECTOR(struct guard_bridge) bridges; /* sorted, each once */
+};
+
 /* Networks with endpoints of theirs and ports of those: all of the state, or what is at hand. Where
  * there are many of them, endpoints are sorted by network and id, ports like their endpoints. */
 struct rows {
 	network_vector networks;
 	endpoint_vector endpoints;
 	port_vector ports;
+	struct guard guard;
 };
 
 void network_clear(struct network *network);
@@ -89,6 +104,7 @@ void networks_clear(network_vector *networks);
 void endpoints_clear(endpoint_vector *endpoints);
 void ports_clear(port_vector *ports);
 void rows_clear(struct rows *rows);
+void guard_clear(struct guard *guard);
 /* To be read and not cleared: they stay the caller's. endpoint, ports: may be NULL. */
 struct rows rows_view(const struct network *network, const struct endpoint *endpoint,
 		      const struct port *ports, size_t ports_len);
@@ -96,6 +112,14 @@ struct rows rows_view(const struct network *network, const struct endpoint *endp
 /* The subnet of that family, NULL if the network lacks it. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct prefix *endpoint_prefix(const struct endpoint *endpoint, int family);
+static inline bool guard_has(const struct guard *guard, int family)
+{
+	return family == AF_INET ? guard->ipv4 : guard->ipv6;
+}
+/* Lines "ipv4", "ipv6" and "bridge NAME", in any order and any number of times. 0, -ENOMEM */
+int guard_parse(const char *text, struct guard *ret_guard);
+/* Is all that the one has in the other? */
+bool guard_includes(const struct guard *guard, const struct guard *part);
 bool port_is_of(const struct port *port, const struct endpoint *endpoint);
 
 #endif

@@ -53,6 +53,7 @@ static bool device_fits(enum kind_device is, uint32_t traits, const char *name)
 	case DEVICE_LOOPBACK:
 		return strcmp(name, LOOPBACK_DEVICE) == 0;
 	case DEVICE_BRIDGE:
+	case DEVICE_OTHER_BRIDGE:
 		return name[0];
 	case DEVICE_BRIDGE_IF_KNOWN:
 		return !name[0] == !(traits & PLAN_POSTROUTING_IN);
@@ -359,6 +360,7 @@ const char *rule_table_name(enum rule_chain chain)
 	case CHAIN_FILTER_USER:
 	case CHAIN_FILTER_TO:
 	case CHAIN_FILTER_FROM:
+	case CHAIN_FILTER_GUARD:
 		return "filter";
 	case CHAIN_NAT_PREROUTING:
 	case CHAIN_NAT_OUTPUT:

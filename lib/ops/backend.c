@@ -42,7 +42,7 @@ static int move_state(bn_ctx *ctx, struct firewall *target, const struct operati
 	if (r >= 0)
 		r = rows_load(ctx, NULL, NULL, &rows);
 	if (r >= 0)
-		r = rules_plan(ctx, PLAN_ROWS, &rows, ret_left);
+		r = rules_plan(ctx, PLAN_ROWS | PLAN_GUARD, &rows, ret_left);
 	if (r >= 0)
 		r = FAULT("switch.put");
 	if (r >= 0)

@@ -58,9 +58,9 @@ static int plan_state(bn_ctx *ctx, const struct firewall *firewall, rule_vector 
 	int r;
 
 	r = rows_load(ctx, NULL, NULL, &rows);
-	if (r >= 0 && plan_rules(firewall->backend->traits(), PLAN_ROWS, &rows, rules) < 0)
-		r = error_oom(&ctx->error);
-	return r;
+	return r < 0 ? r :
+		       rules_plan_with(ctx, firewall->backend->traits(), PLAN_ROWS | PLAN_GUARD,
+				       &rows, rules);
 }
 
 int base_put_state(bn_ctx *ctx, struct firewall *firewall)

@@ -234,7 +234,7 @@ static int make_endpoint(bn_ctx *ctx, struct attach *attach)
 	int r = 0;
 
 	if (attach->makes_network)
-		r = network_make(ctx, &attach->network);
+		r = network_make(ctx, &attach->operation, &attach->network);
 	if (r >= 0 && driver->endpoint_create)
 		r = driver->endpoint_create(ctx, attach);
 	return r;

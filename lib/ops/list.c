@@ -224,15 +224,16 @@ int list_plan(bn_ctx *ctx, const char *network, const struct firewall_backend **
 		r = rows_load(ctx, network, NULL, &rows);
 	if (r >= 0)
 		r = store_check_whole(ctx->store, &ctx->error);
+	if (r >= 0)
+		r = rules_plan_with(ctx, (*ret_backend)->traits(),
+				    network ? PLAN_ROWS : PLAN_ROWS | PLAN_GUARD, &rows, rules);
 	store_rollback(ctx->store);
+	/* the base is there as long as there is a network that it serves */
+	if (r >= 0 && !network && rules->len &&
+	    plan_rules((*ret_backend)->traits(), PLAN_BASE, NULL, rules) < 0)
+		r = error_oom(&ctx->error);
 	if (r < 0)
 		return r;
-	r = plan_rules((*ret_backend)->traits(), PLAN_ROWS, &rows, rules);
-	/* the base is there as long as there is a network that it serves */
-	if (r >= 0 && !network && rules->len)
-		r = plan_rules((*ret_backend)->traits(), PLAN_BASE, NULL, rules);
-	if (r < 0)
-		return error_oom(&ctx->error);
 	rules_sort(rules);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "ops/recover.h"
 #include "ops/resolve.h"
 #include "ops/rows.h"
+#include "ops/settings.h"
 #include "ops/siblings.h"
 
 static const struct options no_options;
@@ -20,21 +21,6 @@ const struct network_request default_network_request = {
 
 /* ---- create ---- */
 
-/* How the host is now, to be given back when the network goes. */
-static int record_host(bn_ctx *ctx, const struct operation *operation,
-		       const struct network *network)
-{
-	CLEANUP_FREE char *found = NULL;
-	int r;
-
-	r = host_found(ctx->link, network_subnet(network, AF_INET),
-		       network_subnet(network, AF_INET6),
-		       network->bridge_adopted ? network->bridge : NULL, &found, &ctx->error);
-	if (r < 0 || !found[0])
-		return r;
-	return store_network_set_found(ctx->store, operation, found, &ctx->error);
-}
-
 int network_reserve(bn_ctx *ctx, const struct operation *operation,
 		    const struct network_request *request, const struct host_view *view,
 		    struct network *network)
@@ -46,22 +32,16 @@ int network_reserve(bn_ctx *ctx, const struct operation *operation,
 		r = store_network_insert(ctx->store, operation, network, &ctx->error);
 	if (r >= 0)
 		r = ctx_bind_state(ctx);
-	return r < 0 ? r : record_host(ctx, operation, network);
+	return r < 0 ? r : settings_record(ctx, operation, network);
 }
 
-int network_make(bn_ctx *ctx, const struct network *network)
+int network_make(bn_ctx *ctx, const struct operation *operation, const struct network *network)
 {
 	int r;
 
 	r = driver_of(network)->network_create(ctx, network);
-	if (r < 0)
-		return r;
 	/* last, so that there is next to nothing left that could ask for turning it off again */
-	ctx->changed = true;
-	return host_forwarding_enable(ctx->link, network_subnet(network, AF_INET),
-				      network_subnet(network, AF_INET6),
-				      network->bridge_adopted ? network->bridge : NULL,
-				      &ctx->error);
+	return r < 0 ? r : settings_change(ctx, operation, network);
 }
 
 struct creation {
@@ -111,7 +91,7 @@ static int create_network(bn_ctx *ctx, const struct creation *creation,
 
 	r = result_prepare(ctx, result, &rows);
 	if (r >= 0)
-		r = network_make(ctx, &creation->network);
+		r = network_make(ctx, operation, &creation->network);
 	if (r >= 0)
 		r = operation_settle(ctx, operation);
 	return r < 0 ? operation_fail(ctx, operation, &rows, r) : 0;

@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "ops/base.h"
 #include "ops/rows.h"
+#include "ops/settings.h"
 
 #define IN_VAIN_MS 50 /* to forget what has waited for a lock in vain: not for that once more */
 
@@ -41,72 +42,25 @@ int operation_settle(bn_ctx *ctx, const struct operation *operation)
 
 /* ---- finishing ---- */
 
-/* Of what is forwarding: who needs it by now gives it back when it goes. */
-static int hand_over(bn_ctx *ctx, const char *found, int family)
-{
-	CLEANUP_FREE char *rest = NULL;
-	int r;
-
-	r = host_found_forwarding(found, family == AF_INET, family == AF_INET6, &rest, &ctx->error);
-	return r < 0 || !rest[0] ? r :
-				   store_network_hand_over(ctx->store, family, rest, &ctx->error);
-}
-
-/* Networks of another state in this namespace rely on what we have turned on, and no state knows of
- * another: their rules are what shows them. */
-static int serves_another_state(bn_ctx *ctx, const char *found)
-{
-	CLEANUP_FREE char *forwarding = NULL;
-	int r;
-
-	r = host_found_forwarding(found, true, true, &forwarding, &ctx->error);
-	if (r < 0 || !forwarding[0])
-		return r;
-	r = ctx->firewall->backend->present(ctx->firewall, &ctx->error);
-	if (r > 0)
-		ctx_log(ctx, LOG_NOTICE,
-			"forwarding stays as it is: networks of another state use it");
-	return r;
-}
-
-/* Once the rows are gone; in the transaction, for whoever makes a network after it finds what is
- * given back here, and what dies half way is done again with the rows. */
-static int give_back(bn_ctx *ctx, const char *found)
-{
-	struct base_needs needs;
-	int r, others = 0;
-
-	r = base_needs_of(ctx, &needs);
-	if (r >= 0 && !needs.rules)
-		r = others = serves_another_state(ctx, found);
-	if (r >= 0)
-		r = host_give_back(ctx->link, found, !needs.ipv4 && !others, !needs.ipv6 && !others,
-				   &ctx->error);
-	if (r >= 0 && needs.ipv4)
-		r = hand_over(ctx, found, AF_INET);
-	if (r >= 0 && needs.ipv6)
-		r = hand_over(ctx, found, AF_INET6);
-	return r;
-}
-
 int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len,
 		      const struct removal *removal)
 {
-	CLEANUP_FREE char *found = NULL;
+	CLEANUP(settings_clear) struct settings settings = { 0 };
+	bool changed = removal->networks && !removal->untouched;
 	int r;
 
 	r = store_begin(ctx->store, &ctx->error);
 	/* networks go one by one */
-	if (r >= 0 && removal->networks && !removal->untouched)
-		r = store_network_found(ctx->store, operations, &found, &ctx->error);
+	if (r >= 0 && changed)
+		r = settings_load(ctx, operations, &settings);
 	for (size_t i = 0; i < len && r >= 0; i++)
 		r = operation_removes(operations[i].kind) ?
 			    store_operation_close(ctx->store, &operations[i], &ctx->error) :
 			    store_operation_abandon(ctx->store, &operations[i], &ctx->error);
 	if (r >= 0)
 		r = FAULT("finish");
-	if (r >= 0 && found && found[0])
-		r = give_back(ctx, found);
+	if (r >= 0 && changed)
+		r = settings_give_back(ctx, &settings);
 	if (r >= 0 && removal->networks)
 		r = base_leave(ctx);
 	if (r >= 0)

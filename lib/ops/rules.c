@@ -8,11 +8,39 @@
 #include "ops/rows.h"
 #include "ops/strays.h"
 
+int rules_guard(bn_ctx *ctx, struct guard *guard)
+{
+	CLEANUP(host_text_clear) struct host_text text = { 0 };
+	int r = store_networks_found(ctx->store, STORE_PENDING, &text, &ctx->error);
+
+	if (r < 0)
+		return r;
+	return guard_parse(text.guard, guard) < 0 ? error_oom(&ctx->error) : 0;
+}
+
+static int plan_with_guard(bn_ctx *ctx, uint32_t traits, uint32_t scopes, const struct rows *rows,
+			   const struct guard *guard, rule_vector *rules)
+{
+	struct rows guarded = *rows;
+
+	guarded.guard = *guard;
+	return plan_rules(traits, scopes, &guarded, rules) < 0 ? error_oom(&ctx->error) : 0;
+}
+
+int rules_plan_with(bn_ctx *ctx, uint32_t traits, uint32_t scopes, const struct rows *rows,
+		    rule_vector *rules)
+{
+	CLEANUP(guard_clear) struct guard guard = { 0 };
+	int r = 0;
+
+	if (scopes & (PLAN_NETWORKS | PLAN_GUARD))
+		r = rules_guard(ctx, &guard);
+	return r < 0 ? r : plan_with_guard(ctx, traits, scopes, rows, &guard, rules);
+}
+
 int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules)
 {
-	int r = plan_rules(ctx->firewall->backend->traits(), scopes, rows, rules);
-
-	return r < 0 ? error_oom(&ctx->error) : 0;
+	return rules_plan_with(ctx, ctx->firewall->backend->traits(), scopes, rows, rules);
 }
 
 static bool lets_in(const struct rule *rule)
@@ -134,7 +162,7 @@ static int apply_all(bn_ctx *ctx, rule_vector *gone)
 
 	r = rows_load_standing(ctx, &rows);
 	if (r >= 0)
-		r = rules_plan(ctx, PLAN_ROWS, &rows, &all);
+		r = rules_plan(ctx, PLAN_ROWS | PLAN_GUARD, &rows, &all);
 	if (r < 0)
 		return r;
 	subtract(gone, &all);
@@ -177,6 +205,11 @@ static int rebuild(bn_ctx *ctx, const rule_vector *remove)
 		r = store_commit(ctx->store, &ctx->error);
 	store_rollback(ctx->store);
 	return r;
+}
+
+int rules_rebuild(bn_ctx *ctx)
+{
+	return rebuild(ctx, NULL);
 }
 
 int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes)
@@ -223,6 +256,16 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules)
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, rules) : r;
 }
 
+/* Inside a transaction, where nothing is made again. */
+static int remove_standing(bn_ctx *ctx, const rule_vector *rules)
+{
+	int r = rules->len ? apply_rules(ctx, NULL, rules, NULL,
+					 FIREWALL_MISSING_OK | FIREWALL_LEAVING) :
+			     0;
+
+	return r == FIREWALL_BASE_MISSING ? 0 : r;
+}
+
 int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing,
 		      enum rules_part part)
 {
@@ -237,8 +280,26 @@ int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *s
 		return r;
 	rules_keep(&rules, part);
 	subtract(&rules, &all);
-	r = rules.len ?
-		    apply_rules(ctx, NULL, &rules, NULL, FIREWALL_MISSING_OK | FIREWALL_LEAVING) :
-		    0;
-	return r == FIREWALL_BASE_MISSING ? 0 : r;
+	return remove_standing(ctx, &rules);
+}
+
+int rules_remove_guard(bn_ctx *ctx, const struct guard *before, const struct guard *after)
+{
+	CLEANUP(rows_clear) struct rows rows = { 0 };
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	CLEANUP(rules_clear) rule_vector kept = { 0 };
+	uint32_t traits = ctx->firewall->backend->traits(), scopes = PLAN_NETWORKS | PLAN_GUARD;
+	int r;
+
+	r = store_networks(ctx->store, STORE_PENDING, &rows.networks, &ctx->error);
+	if (r >= 0)
+		r = plan_with_guard(ctx, traits, scopes, &rows, before, &rules);
+	if (r >= 0)
+		r = plan_with_guard(ctx, traits, scopes, &rows, after, &kept);
+	if (r >= 0)
+		r = FAULT("rules.guard");
+	if (r < 0)
+		return r;
+	subtract(&rules, &kept);
+	return remove_standing(ctx, &rules);
 }

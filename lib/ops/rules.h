@@ -5,13 +5,21 @@
 
 #include "ops/context.h"
 
-/* Appends. scopes: PLAN_* */
+/* The guard of the state, with what is on its way. */
+int rules_guard(bn_ctx *ctx, struct guard *guard);
+/* Appends. scopes: PLAN_*; the rows need not have the guard. */
+int rules_plan_with(bn_ctx *ctx, uint32_t traits, uint32_t scopes, const struct rows *rows,
+		    rule_vector *rules);
 int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules);
 
 /* One commit. When the base is gone (a first network, or somebody flushed it), or what those scopes
  * of the rows have, it is made again with the rules of everything in the state: rules to be added
  * must belong to rows that are in it. */
 int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes);
+/* Make all again, with what is on its way: for what reaches beyond its own rows. */
+int rules_rebuild(bn_ctx *ctx);
+/* Inside a transaction, what the one guard had rules for and the other has not. */
+int rules_remove_guard(bn_ctx *ctx, const struct guard *before, const struct guard *after);
 /* Before it, of what has stood unless somebody flushed it: where a backend can look up single
  * rules, all is made again if one of them is missing; elsewhere they are to be added with the
  * others, which costs no more than the look. */

@@ -5,6 +5,7 @@
 
 #include "model/ipam.h"
 #include "ops/rows.h"
+#include "ops/rules.h"
 
 struct search {
 	rule_vector kernel;  /* what is there */
@@ -59,9 +60,8 @@ static int search_load(bn_ctx *ctx, struct search *search)
 		r = rows_of_all(ctx, &search->rows);
 	if (begins)
 		store_rollback(ctx->store);
-	if (r >= 0 && plan_rules(ctx->firewall->backend->traits(), PLAN_ROWS, &search->rows,
-				 &search->planned) < 0)
-		r = error_oom(&ctx->error);
+	if (r >= 0)
+		r = rules_plan(ctx, PLAN_ROWS | PLAN_GUARD, &search->rows, &search->planned);
 	if (r >= 0)
 		r = owners_are_told(ctx) ?
 			    link_marks(ctx->link, &search->marks, &ctx->error) :

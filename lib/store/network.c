@@ -393,40 +393,67 @@ int store_network_mark(struct store *store, const struct operation *operation, c
 }
 
 int store_network_set_found(struct store *store, const struct operation *operation,
-			    const char *found, struct error *error)
+			    const struct host_text *text, struct error *error)
 {
 	int r = operation_check(store, operation, false, error);
 
 	return r < 0 ? r :
 		       statement_run(store, STATEMENT_NETWORK_SET_FOUND,
-				     VALUES(INT(operation->id), TEXT(found)), error);
+				     VALUES(INT(operation->id), TEXT(text->found),
+					    TEXT(text->guard)),
+				     error);
 }
 
-int store_network_found(struct store *store, const struct operation *operation, char **ret_found,
-			struct error *error)
+void host_text_clear(struct host_text *text)
+{
+	free(text->found);
+	free(text->guard);
+	*text = (struct host_text){ 0 };
+}
+
+static int read_host_text(sqlite3_stmt *row, struct host_text *ret_text, struct error *error)
+{
+	struct host_text text = { strdup(column_text(row, 0)), strdup(column_text(row, 1)) };
+
+	if (text.found && text.guard) {
+		*ret_text = text;
+		return 0;
+	}
+	host_text_clear(&text);
+	return error_oom(error);
+}
+
+int store_network_found(struct store *store, const struct operation *operation,
+			struct host_text *ret_text, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	char *found;
 	int r = statement_look_up(store, STATEMENT_NETWORK_FOUND, VALUES(INT(operation->id)), &row,
 				  error);
 
-	if (r < 0)
-		return r;
-	found = strdup(r > 0 ? column_text(row, 0) : "");
-	if (!found)
-		return error_oom(error);
-	*ret_found = found;
-	return 0;
+	return r < 0 ? r : read_host_text(row, ret_text, error);
 }
 
-int store_network_hand_over(struct store *store, int family, const char *found, struct error *error)
+int store_networks_found(struct store *store, uint32_t flags, struct host_text *ret_text,
+			 struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_look_up(store,
+				  flags & STORE_PENDING ? STATEMENT_NETWORK_FOUND_ALL :
+							  STATEMENT_NETWORK_FOUND_SETTLED,
+				  NULL, &row, error);
+
+	return r < 0 ? r : read_host_text(row, ret_text, error);
+}
+
+int store_network_hand_over(struct store *store, int family, const struct host_text *text,
+			    struct error *error)
 {
 	const struct value number = INT(family == AF_INET ? 4 : 6);
 	int r = transaction_check(store, error);
 
 	if (r == 0)
-		r = statement_run(store, STATEMENT_NETWORK_HAND_OVER, VALUES(number, TEXT(found)),
-				  error);
+		r = statement_run(store, STATEMENT_NETWORK_HAND_OVER,
+				  VALUES(number, TEXT(text->found), TEXT(text->guard)), error);
 	return r < 0 ? r : statement_run(store, STATEMENT_OPERATION_OF_HEIR, VALUES(number), error);
 }
 

@@ -15,6 +15,10 @@
 	"ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, builtin"
 #define NETWORK_COLUMNS NETWORK_VALUES ", " PENDING ", operation, removal"
 
+#define FOUND                                                                                  \
+	"SELECT coalesce(group_concat(found, ''), ''), coalesce(group_concat(guard, ''), '') " \
+	"FROM networks WHERE "
+
 /* The network that what was found of family ?1 passes to: rather one that stands than one that
  * comes or goes. */
 #define HEIR                                                                       \
@@ -94,10 +98,13 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_NETWORK_MARK] =
 		"UPDATE networks SET removal = ?1 WHERE name = ?2 AND NOT builtin",
 	[STATEMENT_NETWORK_UNMARK] = "UPDATE networks SET removal = NULL WHERE removal = ?1",
-	[STATEMENT_NETWORK_SET_FOUND] = "UPDATE networks SET found = ?2 WHERE operation = ?1",
-	[STATEMENT_NETWORK_FOUND] =
-		"SELECT found FROM networks WHERE operation = ?1 OR removal = ?1",
-	[STATEMENT_NETWORK_HAND_OVER] = "UPDATE networks SET found = found || ?2 WHERE " HEIR,
+	[STATEMENT_NETWORK_SET_FOUND] =
+		"UPDATE networks SET found = ?2, guard = ?3 WHERE operation = ?1",
+	[STATEMENT_NETWORK_FOUND] = FOUND "operation = ?1 OR removal = ?1",
+	[STATEMENT_NETWORK_FOUND_ALL] = FOUND "NOT builtin",
+	[STATEMENT_NETWORK_FOUND_SETTLED] = FOUND "NOT builtin AND NOT " PENDING,
+	[STATEMENT_NETWORK_HAND_OVER] =
+		"UPDATE networks SET found = found || ?2, guard = guard || ?3 WHERE " HEIR,
 	[STATEMENT_NETWORK_DELETE] = "DELETE FROM networks WHERE operation = ?1 OR removal = ?1",
 
 	[STATEMENT_ENDPOINT_COUNT] =

@@ -121,17 +121,25 @@ int store_operation_is_rebuilt(struct store *store, const struct operation *oper
  * abandoned or deleted, the network is back in its first form. */
 int store_network_insert(struct store *store, const struct operation *operation,
 			 const struct network *network, struct error *error);
-/* How the host was before the operation makes its network; "" (until this is called) for nothing
- * that changes. Inside a transaction. */
+/* What networks keep about the host; "" for nothing. */
+struct host_text {
+	char *found; /* its settings before it was changed for them: link/found.c */
+	char *guard; /* that they ask for: guard_parse() */
+};
+void host_text_clear(struct host_text *text);
+/* Of the network that the operation makes. Inside a transaction. */
 int store_network_set_found(struct store *store, const struct operation *operation,
-			    const char *found, struct error *error);
-/* The same of the network that it makes or removes, for the caller to free. Another may leave its
- * own there at any time, so what goes by it is done in one transaction. */
-int store_network_found(struct store *store, const struct operation *operation, char **ret_found,
-			struct error *error);
-/* What a network had found that goes passes to another of that family, if there is one. Inside a
+			    const struct host_text *text, struct error *error);
+/* Of the network that it makes or removes. Another may leave its own there at any time, so what
+ * goes by it is done in one transaction. */
+int store_network_found(struct store *store, const struct operation *operation,
+			struct host_text *ret_text, struct error *error);
+/* Of all of them together, with or without STORE_PENDING. */
+int store_networks_found(struct store *store, uint32_t flags, struct host_text *ret_text,
+			 struct error *error);
+/* What a network has kept that goes passes to another of that family, if there is one. Inside a
  * transaction. */
-int store_network_hand_over(struct store *store, int family, const char *found,
+int store_network_hand_over(struct store *store, int family, const struct host_text *text,
 			    struct error *error);
 /* By name. -ENOENT, -EPERM BN_REASON_NETWORK_BUILTIN, -EBUSY when another operation is at it. */
 int store_network_mark(struct store *store, const struct operation *operation, const char *name,

@@ -13,6 +13,7 @@ static const struct scenario {
 	const char *ipv4, *ipv6;               /* of endpoint `web`; both NULL: no endpoint */
 	const char *port;
 	bool adopted, keeps_ports;
+	const char *guard;
 } scenarios[] = {
 	{ "bridge-ipv4", "172.17.0.0/16", NULL, NULL, NULL, NULL },
 	{ "bridge-ipv6", NULL, "fd00:30::/64", NULL, NULL, NULL },
@@ -22,6 +23,9 @@ static const struct scenario {
 	  "8799:1337", .adopted = true },
 	{ "keep-source-ports", "172.17.0.0/16", "fd00:30::/64", NULL, NULL, NULL,
 	  .keeps_ports = true },
+	{ "guarded", "172.17.0.0/16", NULL, NULL, NULL, NULL, .guard = "ipv4\nbridge virbr0\n" },
+	{ "guarded-adopted", "172.17.0.0/16", "fd00:30::/64", NULL, NULL, NULL, .adopted = true,
+	  .guard = "ipv6\nbridge virbr1\nbridge virbr0\nipv4\nbridge virbr1\n" },
 	{ "port-any", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "8799:1337" },
 	{ "port-any-dual-stack", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
 	  "8799:1337" },
@@ -78,6 +82,7 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	uint32_t traits = backend->traits() | PLAN_POSTROUTING_IN;
 	struct network network = network_of(scenario->subnet_ipv4, scenario->subnet_ipv6);
 	struct endpoint endpoint = endpoint_of(scenario->ipv4, scenario->ipv6);
+	struct rows rows = rows_view(&network, NULL, NULL, 0);
 	rule_vector rules = { 0 };
 	char *text = NULL;
 	size_t size = 0;
@@ -88,7 +93,9 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 		network.policy.source_ports = SOURCE_PORTS_KEEP;
 	assert_non_null(out);
 	assert_int_equal(plan_parts(traits, PLAN_BASE, NULL, NULL, NULL, &rules), 0);
-	assert_int_equal(plan_parts(traits, PLAN_NETWORKS, &network, NULL, NULL, &rules), 0);
+	assert_int_equal(guard_parse(scenario->guard ? scenario->guard : "", &rows.guard), 0);
+	assert_int_equal(plan_rules(traits, PLAN_NETWORKS | PLAN_GUARD, &rows, &rules), 0);
+	guard_clear(&rows.guard);
 	if (scenario->ipv4 || scenario->ipv6)
 		assert_int_equal(
 			plan_parts(traits, PLAN_ENDPOINTS, &network, &endpoint, NULL, &rules), 0);

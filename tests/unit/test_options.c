@@ -215,7 +215,7 @@ static void test_options_of_a_context(void **state)
 	assert_error(check_one(OPTION_CONTEXT, "label.x", "x", &error), -ENOTSUP,
 		     BN_REASON_OPTION_UNKNOWN, error,
 		     "option 'label.x' is not known for a context; it takes iptables.comments, "
-		     "iptables.lock-file, state.take-over and sandbox-ipv6");
+		     "iptables.lock-file, state.take-over, sandbox-ipv6 and forwarding");
 	assert_int_equal(check_one(OPTION_NETWORK, "iptables.comments", "yes", NULL), -ENOTSUP);
 	assert_int_equal(check_one(OPTION_ENDPOINT, "iptables.comments", "yes", NULL), -ENOTSUP);
 }

@@ -164,7 +164,7 @@ bool rules_have_network(const rule_vector *rules)
 {
 	for (size_t i = 0; i < rules->len; i++) {
 		if (rules->items[i].kind != RULE_FOREIGN &&
-		    kind_of(rules->items[i].kind)->scope != PLAN_BASE)
+		    !(kind_of(rules->items[i].kind)->scope & (PLAN_BASE | PLAN_GUARD)))
 			return true;
 	}
 	return false;

@@ -147,7 +147,7 @@ static int element_encode(const struct rule *rule, size_t set, nft_element_vecto
 	if (!element)
 		return -ENOMEM;
 	element->rule = rule;
-	element->set = (uint8_t)set;
+	element->set = (uint16_t)set;
 	fields_encode(nft_fixed_at(set)->key, rule, element->key);
 	fields_encode(nft_fixed_at(set)->value, rule, element->value);
 	return 0;
@@ -156,7 +156,7 @@ static int element_encode(const struct rule *rule, size_t set, nft_element_vecto
 /* Where a range of a single field ends; one up to the last address there is has no end. */
 static int end_encode(const struct rule *rule, size_t set, nft_element_vector *elements)
 {
-	struct nft_element last = { .rule = rule, .set = (uint8_t)set };
+	struct nft_element last = { .rule = rule, .set = (uint16_t)set };
 	size_t size = nft_fields_size(nft_fixed_at(set)->key);
 	struct nft_element *element;
 

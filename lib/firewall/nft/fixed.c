@@ -140,6 +140,9 @@ static const struct nft_kind {
 	{ RULE_FROM_JUMP, {} },
 	{ RULE_BRIDGE_TO_JUMP, { BASE("to a network?") } },
 	{ RULE_BRIDGE_FROM_JUMP, { BASE("from a network?") } },
+	{ RULE_GUARD_JUMP,
+	  { SET("guarded", FIELDS(FIELD_FAMILY),
+		"what is forwarded only because networks need forwarding") } },
 
 	{ RULE_ESTABLISHED_ACCEPT,
 	  { SET("established", FIELDS(FIELD_FAMILY, FIELD_OUT), "what was let in goes on"),
@@ -182,6 +185,18 @@ static const struct nft_kind {
 		"from a network to the outside"),
 	    SET("outgoing6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
 		"from a network to the outside") } },
+
+	{ RULE_GUARD_IN_RETURN,
+	  { SET("guard-in", FIELDS(FIELD_FAMILY, FIELD_IN),
+		"from a bridge that a network is on") } },
+	{ RULE_GUARD_OUT_RETURN,
+	  { SET("guard-out", FIELDS(FIELD_FAMILY, FIELD_OUT),
+		"to a bridge that a network is on") } },
+	{ RULE_GUARD_BRIDGED_RETURN,
+	  { SET("guard-bridged", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
+		"frames that stay on a bridge of others") } },
+	{ RULE_GUARD_DROP,
+	  { SET("guard-stopped", FIELDS(FIELD_FAMILY), "nothing else is forwarded") } },
 
 	{ RULE_POSTROUTING_JUMP, {} },
 	{ RULE_NETWORK_POSTROUTING_JUMP, {} },
@@ -253,6 +268,7 @@ int nft_fixed_family(size_t id)
 		return AF_INET6;
 	case FAMILIES_PRESENT:
 	case FAMILIES_ALL:
+	case FAMILIES_GUARDED:
 		break;
 	}
 	for (size_t i = 0; i < FIELDS_MAX && !family; i++) {

@@ -138,7 +138,6 @@ struct nft_fixed {
 /* By number, in the order of their chains and within them. */
 #define NFT_FIXED_PER_KIND 6
 #define NFT_FIXED (RULE_FOREIGN * NFT_FIXED_PER_KIND)
-_Static_assert(NFT_FIXED <= UINT8_MAX, "struct nft_element keeps the number in a byte");
 #define NFT_FIXED_OF(kind) ((kind)*NFT_FIXED_PER_KIND) /* the first of a kind */
 const struct nft_fixed *nft_fixed_at(size_t id);       /* NULL: nothing has that number */
 bool nft_fixed_has_rule(size_t id);                    /* false of a part, too */
@@ -188,7 +187,7 @@ uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX]);
 
 struct nft_element {
 	const struct rule *rule;
-	uint8_t set;  /* number of the fixed rule that looks there */
+	uint16_t set; /* number of the fixed rule that looks there */
 	bool end;     /* of a range, see nft_fixed_ranges() */
 	bool skip;    /* nothing to do about it */
 	bool replace; /* delete the one that is there first */

@@ -29,6 +29,7 @@ const struct nft_chain nft_chains[CHAIN_COUNT] = {
 	[CHAIN_FILTER_USER] = { "BRIDGENET-USER", NULL, 0, 0 },
 	[CHAIN_FILTER_TO] = { "to-networks", NULL, 0, 0 },
 	[CHAIN_FILTER_FROM] = { "from-networks", NULL, 0, 0 },
+	[CHAIN_FILTER_GUARD] = { "guard", NULL, 0, 0 },
 	[CHAIN_NAT_POSTROUTING] = { "nat-postrouting", "nat", NF_INET_POST_ROUTING,
 				    NF_IP_PRI_NAT_SRC + AFTER_OTHERS },
 };

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "base/fault.h"
+#include "ops/base.h"
+#include "ops/rules.h"
+
+static const char *family_word(int family)
+{
+	return family == AF_INET ? "ipv4" : "ipv6";
+}
+
+static const char *family_name(int family)
+{
+	return family == AF_INET ? "IPv4" : "IPv6";
+}
+
+/* ---- before ---- */
+
+static int check_required(bn_ctx *ctx, const struct network *network, const char *found)
+{
+	for_each_family(family) {
+		if (!network_subnet(network, family) || !host_found_off(found, family))
+			continue;
+		return error_set(
+			&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
+			"network %s needs forwarding of %s, and net.%s.conf.all.forwarding "
+			"is 0, which option forwarding=require does not change; set it to "
+			"1, or choose forwarding=guard or forwarding=on",
+			network->name, family_name(family), family_word(family));
+	}
+	return 0;
+}
+
+/* As lines that guard_parse() reads, of one family or, for AF_UNSPEC, of all of it. */
+static int format_guard(bn_ctx *ctx, const struct guard *guard, int family, char **ret_text)
+{
+	size_t size = 2 * sizeof("ipv4\n") + guard->bridges.len * (sizeof("bridge \n") + IFNAMSIZ);
+	char *text = malloc(size), *end = text;
+
+	if (!text)
+		return error_oom(&ctx->error);
+	*end = '\0';
+	for_each_family(one)
+		if (guard_has(guard, one) && (family == AF_UNSPEC || family == one))
+			end += sprintf(end, "%s\n", family_word(one));
+	for (size_t i = 0; i < guard->bridges.len && end > text; i++)
+		end += sprintf(end, "bridge %s\n", guard->bridges.items[i].name);
+	*ret_text = text;
+	return 0;
+}
+
+/* Those that no network of ours is on. */
+static int find_other_bridges(bn_ctx *ctx, struct guard *guard)
+{
+	CLEANUP(networks_clear) network_vector networks = { 0 };
+	size_t kept = 0;
+	int r;
+
+	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
+	if (r >= 0)
+		r = link_bridges(ctx->link, guard, &ctx->error);
+	for (size_t i = 0; i < guard->bridges.len && r >= 0; i++) {
+		size_t j = 0;
+
+		while (j < networks.len &&
+		       strcmp(networks.items[j].bridge, guard->bridges.items[i].name) != 0)
+			j++;
+		if (j == networks.len)
+			guard->bridges.items[kept++] = guard->bridges.items[i];
+	}
+	guard->bridges.len = kept;
+	return r;
+}
+
+/* Only what we turn on, or have turned on for others, is guarded. */
+static int choose_guard(bn_ctx *ctx, const struct network *network, struct host_text *text)
+{
+	CLEANUP(host_text_clear) struct host_text others = { 0 };
+	CLEANUP(guard_clear) struct guard guard = { 0 };
+	int r = 0;
+
+	if (ctx->policy.forwarding == FORWARDING_GUARD)
+		r = store_networks_found(ctx->store, STORE_PENDING, &others, &ctx->error);
+	for_each_family(family) {
+		bool *has = family == AF_INET ? &guard.ipv4 : &guard.ipv6;
+
+		if (others.found && network_subnet(network, family))
+			*has = host_found_off(text->found, family) ||
+			       host_found_off(others.found, family);
+	}
+	if (r >= 0 && (guard.ipv4 || guard.ipv6))
+		r = find_other_bridges(ctx, &guard);
+	return r < 0 ? r : format_guard(ctx, &guard, AF_UNSPEC, &text->guard);
+}
+
+int settings_record(bn_ctx *ctx, const struct operation *operation, const struct network *network)
+{
+	CLEANUP(host_text_clear) struct host_text text = { 0 };
+	int r;
+
+	r = host_found(ctx->link, network_subnet(network, AF_INET),
+		       network_subnet(network, AF_INET6),
+		       network->bridge_adopted ? network->bridge : NULL, &text.found, &ctx->error);
+	if (r >= 0 && ctx->policy.forwarding == FORWARDING_REQUIRE)
+		r = check_required(ctx, network, text.found);
+	if (r >= 0)
+		r = choose_guard(ctx, network, &text);
+	if (r < 0 || (!text.found[0] && !text.guard[0]))
+		return r;
+	return store_network_set_found(ctx->store, operation, &text, &ctx->error);
+}
+
+/* ---- changing ---- */
+
+/* Nothing to be done where networks that stand have asked for as much. */
+static int put_guard(bn_ctx *ctx, const struct guard *guard)
+{
+	CLEANUP(host_text_clear) struct host_text settled = { 0 };
+	CLEANUP(guard_clear) struct guard stands = { 0 };
+	int r;
+
+	r = store_networks_found(ctx->store, 0, &settled, &ctx->error);
+	if (r < 0)
+		return r;
+	if (guard_parse(settled.guard, &stands) < 0)
+		return error_oom(&ctx->error);
+	if (guard_includes(&stands, guard))
+		return 0;
+	r = FAULT("network.guard");
+	return r < 0 ? r : rules_rebuild(ctx);
+}
+
+static void say_what_is_open(bn_ctx *ctx, const struct network *network,
+			     const struct host_text *text, const struct guard *guard)
+{
+	for_each_family(family) {
+		if (!host_found_off(text->found, family) || guard_has(guard, family))
+			continue;
+		ctx_log(ctx, LOG_NOTICE,
+			"the host forwards %s between all its interfaces now, as network %s needs "
+			"forwarding; with option forwarding=guard it forwards for networks alone",
+			family_name(family), network->name);
+	}
+}
+
+int settings_change(bn_ctx *ctx, const struct operation *operation, const struct network *network)
+{
+	CLEANUP(host_text_clear) struct host_text text = { 0 };
+	CLEANUP(guard_clear) struct guard own = { 0 };
+	CLEANUP(guard_clear) struct guard all = { 0 };
+	int r;
+
+	r = store_network_found(ctx->store, operation, &text, &ctx->error);
+	if (r >= 0 && guard_parse(text.guard, &own) < 0)
+		r = error_oom(&ctx->error);
+	if (r >= 0)
+		r = rules_guard(ctx, &all);
+	if (r >= 0 && (own.ipv4 || own.ipv6))
+		r = put_guard(ctx, &own);
+	if (r < 0)
+		return r;
+	ctx->changed = true;
+	r = host_forwarding_enable(ctx->link, network_subnet(network, AF_INET),
+				   network_subnet(network, AF_INET6),
+				   network->bridge_adopted ? network->bridge : NULL, &ctx->error);
+	if (r >= 0)
+		say_what_is_open(ctx, network, &text, &all);
+	return r;
+}
+
+/* ---- giving back ---- */
+
+void settings_clear(struct settings *settings)
+{
+	host_text_clear(&settings->text);
+	guard_clear(&settings->guard);
+}
+
+int settings_load(bn_ctx *ctx, const struct operation *operation, struct settings *settings)
+{
+	int r;
+
+	settings->undone = !operation_removes(operation->kind);
+	r = store_network_found(ctx->store, operation, &settings->text, &ctx->error);
+	return r < 0 ? r : rules_guard(ctx, &settings->guard);
+}
+
+/* Who needs forwarding by now gives it back when it goes; and the guard stays with it, but one that
+ * was to come over what was on. */
+static int hand_over(bn_ctx *ctx, const struct settings *settings, int family)
+{
+	CLEANUP(host_text_clear) struct host_text rest = { 0 };
+	CLEANUP(guard_clear) struct guard guard = { 0 };
+	int r;
+
+	r = host_found_forwarding(settings->text.found, family == AF_INET, family == AF_INET6,
+				  &rest.found, &ctx->error);
+	if (r < 0)
+		return r;
+	if ((!settings->undone || host_found_off(rest.found, family)) &&
+	    guard_parse(settings->text.guard, &guard) < 0)
+		return error_oom(&ctx->error);
+	r = format_guard(ctx, &guard, family, &rest.guard);
+	return r < 0 || (!rest.found[0] && !rest.guard[0]) ?
+		       r :
+		       store_network_hand_over(ctx->store, family, &rest, &ctx->error);
+}
+
+/* Networks of another state in this namespace rely on what we have turned on, and no state knows of
+ * another: their rules are what shows them. */
+static int serves_another_state(bn_ctx *ctx, const char *found)
+{
+	CLEANUP_FREE char *forwarding = NULL;
+	int r;
+
+	r = host_found_forwarding(found, true, true, &forwarding, &ctx->error);
+	if (r < 0 || !forwarding[0])
+		return r;
+	r = ctx->firewall->backend->present(ctx->firewall, &ctx->error);
+	if (r > 0)
+		ctx_log(ctx, LOG_NOTICE,
+			"forwarding stays as it is: networks of another state use it");
+	return r;
+}
+
+/* The guard goes once forwarding is off. */
+static int drop_guard(bn_ctx *ctx, const struct guard *before)
+{
+	CLEANUP(guard_clear) struct guard after = { 0 };
+	int r = rules_guard(ctx, &after);
+
+	return r < 0 || guard_includes(&after, before) ? r :
+							 rules_remove_guard(ctx, before, &after);
+}
+
+int settings_give_back(bn_ctx *ctx, const struct settings *settings)
+{
+	const char *found = settings->text.found;
+	struct base_needs needs;
+	int r, others = 0;
+
+	r = base_needs_of(ctx, &needs);
+	if (r >= 0 && !needs.rules)
+		r = others = serves_another_state(ctx, found);
+	if (r >= 0 && found[0])
+		r = host_give_back(ctx->link, found, !needs.ipv4 && !others, !needs.ipv6 && !others,
+				   &ctx->error);
+	if (r >= 0 && needs.ipv4)
+		r = hand_over(ctx, settings, AF_INET);
+	if (r >= 0 && needs.ipv6)
+		r = hand_over(ctx, settings, AF_INET6);
+	return r < 0 ? r : drop_guard(ctx, &settings->guard);
+}
