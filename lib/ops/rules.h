@@ -3,14 +3,7 @@
 #ifndef BN_OPS_RULES_H
 #define BN_OPS_RULES_H
 
-#include "ops/context.h"
-
-/* The guard of the state, with what is on its way. */
-int rules_guard(bn_ctx *ctx, struct guard *guard);
-/* Appends. scopes: PLAN_*; the rows need not have the guard. */
-int rules_plan_with(bn_ctx *ctx, uint32_t traits, uint32_t scopes, const struct rows *rows,
-		    rule_vector *rules);
-int rules_plan(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, rule_vector *rules);
+#include "ops/plan.h"
 
 /* One commit. When the base is gone (a first network, or somebody flushed it), or what those scopes
  * of the rows have, it is made again with the rules of everything in the state: rules to be added

@@ -4,8 +4,8 @@
 #include <errno.h>
 
 #include "model/ipam.h"
+#include "ops/plan.h"
 #include "ops/rows.h"
-#include "ops/rules.h"
 
 struct search {
 	rule_vector kernel;  /* what is there */

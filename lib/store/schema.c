@@ -96,8 +96,8 @@ static const char version_3[] =
 /*
  * networks.found is what the host's settings were before the network was made, to be given back
  * when it goes. It was kept with the operation before, until that settled: of what stands then
- * nothing is known. networks.guard is the guard that it asks for (model/records.h); that of the state
- * is all of them.
+ * nothing is known. networks.guard is the guard that it asks for (model/records.h); that of the
+ * state is all of them.
  */
 static const char version_4[] =
 	"ALTER TABLE networks ADD COLUMN found TEXT NOT NULL DEFAULT '';"

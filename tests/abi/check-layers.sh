@@ -25,8 +25,8 @@ check layer-ops only ops 'bridgenet\.h|(base|model|link|store|firewall|ops)/[a-z
 check layer-api only api 'bridgenet\.h|(base|model|ops|api)/[a-z_]+\.h'
 
 # What ops/ is made of, from the bottom up: each file includes headers of those before it alone.
-ops_order="context binding rows strays rules flows siblings ports base driver bridge removal operation
-	recover resolve backend network detach endpoint publish life collect list"
+ops_order="context binding rows plan strays rules flows siblings ports base driver bridge settings
+	removal operation recover resolve backend network detach endpoint publish life collect list"
 
 ops_top_to_bottom()
 {
