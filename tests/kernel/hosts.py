@@ -289,6 +289,20 @@ def autoconfigured(site):
 
 
 @host
+def guarded(site):
+    """One that routes for networks alone, and has other bridges."""
+    autoconfigured(site)
+    site.bridge("lan0", "10.77.0.1/24")
+    site.options = ("--option", "forwarding=guard")
+
+
+@host
+def guarded_with_uplink(site):
+    bridge_with_uplink(site)
+    site.options = ("--option", "forwarding=guard")
+
+
+@host
 def autoconfigured_on_an_older_kernel(site):
     """Where forwarding is for all interfaces, or none."""
     autoconfigured(site)
