@@ -82,6 +82,12 @@ struct exchange {
 	const struct shown *before; /* what is not to be shown once more; NULL: nothing */
 };
 
+/* Each kind of object has four types: new, delete, get, set. */
+static bool is_question(const struct nlmsghdr *header)
+{
+	return (header->nlmsg_type & 3) == 2;
+}
+
 static int rtnl_send(struct exchange *exchange, int flags)
 {
 	struct link_handle *handle = exchange->handle;
@@ -105,13 +111,15 @@ static int rtnl_send(struct exchange *exchange, int flags)
 	for (size_t i = 0; i < batch->len; i++) {
 		struct nlmsghdr *header = nlmsg_hdr(batch->messages[i]);
 
-		header->nlmsg_flags |= (uint16_t)(NLM_F_REQUEST | flags);
+		/* the answer to a question is all that is to be heard of it */
+		header->nlmsg_flags |=
+			(uint16_t)(NLM_F_REQUEST |
+				   (is_question(header) ? flags & ~NLM_F_ACK : flags));
 		header->nlmsg_seq = ++handle->sequence;
 		header->nlmsg_pid = 0;
 		parts[i] = (struct iovec){ header, header->nlmsg_len };
 		batch->results[i] = 1;
-		/* each kind of object has four types: new, delete, get, set */
-		batch->changes |= (header->nlmsg_type & 3) != 2;
+		batch->changes |= !is_question(header);
 	}
 	return netlink_send(handle->fd, parts, batch->len);
 }
@@ -159,10 +167,16 @@ static int rtnl_take_answer(const struct nlmsghdr *header, void *userdata)
 	request = header->nlmsg_seq - exchange->first;
 	if (request >= batch->len)
 		return 0;
-	if (header->nlmsg_type == NLMSG_ERROR)
+	if (header->nlmsg_type == NLMSG_ERROR) {
 		rtnl_take_result(exchange, request, header);
-	else if (batch->reply)
-		r = batch->reply(batch->userdata, header);
+	} else {
+		if (batch->results[request] > 0 &&
+		    is_question(nlmsg_hdr(batch->messages[request]))) {
+			batch->results[request] = 0;
+			exchange->open--;
+		}
+		r = batch->reply ? batch->reply(batch->userdata, header) : 0;
+	}
 	return r < 0 ? r : exchange->open == 0;
 }
 
