@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Moving a state from one backend to the other, and which one is picked."""
 import fcntl
+import os
 import random
 import signal
 import subprocess
@@ -288,6 +289,9 @@ class Detection(KernelTest):
         self.assertIn("nftables: ", result.stdout)
 
     def test_in_a_user_namespace(self):
+        # as iptables(8) makes it
+        os.close(os.open("/run/xtables.lock", os.O_RDONLY | os.O_CREAT))
+        os.chmod("/run/xtables.lock", 0o600)
         self.in_a_container("unshare", "--user", "--map-root-user", user=NOBODY, group=NOBODY,
                             extra_groups=())
 
