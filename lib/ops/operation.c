@@ -72,7 +72,7 @@ int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t le
 int operations_finish(bn_ctx *ctx, const struct operation *operations, size_t len,
 		      const struct removal *removal)
 {
-	int r = removal_run(ctx, removal);
+	int r = removal_run(ctx, operations, removal);
 
 	return r < 0 ? r : operations_settle(ctx, operations, len, removal);
 }

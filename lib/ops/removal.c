@@ -7,6 +7,7 @@
 #include "ops/flows.h"
 #include "ops/rows.h"
 #include "ops/rules.h"
+#include "ops/settings.h"
 #include "ops/siblings.h"
 
 void removal_clear(struct removal *removal)
@@ -104,7 +105,10 @@ static int remove_endpoints(bn_ctx *ctx, const struct removal *removal)
 	return r;
 }
 
-static int remove_networks(bn_ctx *ctx, const struct removal *removal)
+/* On somebody's bridge the host's loopback addresses are kept apart by drops: what lets them be
+ * reached goes before those. */
+static int remove_networks(bn_ctx *ctx, const struct operation *operation,
+			   const struct removal *removal)
 {
 	const network_vector *networks = &removal->rows.networks;
 	int r = 0;
@@ -116,6 +120,8 @@ static int remove_networks(bn_ctx *ctx, const struct removal *removal)
 
 		if (driver->network_remove)
 			r = driver->network_remove(ctx, &networks->items[i]);
+		if (r >= 0 && networks->items[i].bridge_adopted)
+			r = settings_give_back_bridge(ctx, operation);
 	}
 	return r;
 }
@@ -133,7 +139,7 @@ static int remove_protection(bn_ctx *ctx, const struct removal *removal)
 	return r < 0 ? r : remove_rules(ctx, scopes, &removal->rows, RULES_OTHERS);
 }
 
-int removal_run(bn_ctx *ctx, const struct removal *removal)
+int removal_run(bn_ctx *ctx, const struct operation *operation, const struct removal *removal)
 {
 	int r;
 
@@ -141,7 +147,7 @@ int removal_run(bn_ctx *ctx, const struct removal *removal)
 	if (r >= 0)
 		r = remove_endpoints(ctx, removal);
 	if (r >= 0)
-		r = remove_networks(ctx, removal);
+		r = remove_networks(ctx, operation, removal);
 	return r < 0 ? r : remove_protection(ctx, removal);
 }
 

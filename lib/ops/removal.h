@@ -25,7 +25,7 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
  * What is gone already is no error. Negative: something is there still, which includes all that
  * protects it; to be tried again.
  */
-int removal_run(bn_ctx *ctx, const struct removal *removal);
+int removal_run(bn_ctx *ctx, const struct operation *operation, const struct removal *removal);
 
 /* The same of rows that are not in the state any more, inside a transaction: less what belongs to
  * those that are, which may have got the same addresses, ports and names. */

@@ -190,6 +190,14 @@ int settings_load(bn_ctx *ctx, const struct operation *operation, struct setting
 	return r < 0 ? r : rules_guard(ctx, &settings->guard);
 }
 
+int settings_give_back_bridge(bn_ctx *ctx, const struct operation *operation)
+{
+	CLEANUP(host_text_clear) struct host_text text = { 0 };
+	int r = store_network_found(ctx->store, operation, &text, &ctx->error);
+
+	return r < 0 ? r : host_give_back(ctx->link, text.found, false, false, &ctx->error);
+}
+
 /* Who needs forwarding by now gives it back when it goes; and the guard stays with it, but one that
  * was to come over what was on. */
 static int hand_over(bn_ctx *ctx, const struct settings *settings, int family)

@@ -18,7 +18,9 @@ struct settings {
 	bool undone;        /* it comes to nothing: nor is anything left of what it asked for */
 };
 void settings_clear(struct settings *settings);
-/* Before its row goes, and after that; in one transaction, for whoever makes a network next finds
+/* Of a bridge that was adopted, what is its own. */
+int settings_give_back_bridge(bn_ctx *ctx, const struct operation *operation);
+/* The rest. Before its row goes, and after that; in one transaction, for whoever makes a network next finds
  * what is given back here, and what dies half way is done again with the row. What other networks
  * need passes to one of them. */
 int settings_load(bn_ctx *ctx, const struct operation *operation, struct settings *settings);
