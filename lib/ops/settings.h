@@ -20,9 +20,9 @@ struct settings {
 void settings_clear(struct settings *settings);
 /* Of a bridge that was adopted, what is its own. */
 int settings_give_back_bridge(bn_ctx *ctx, const struct operation *operation);
-/* The rest. Before its row goes, and after that; in one transaction, for whoever makes a network next finds
- * what is given back here, and what dies half way is done again with the row. What other networks
- * need passes to one of them. */
+/* The rest. Before its row goes, and after that; in one transaction, for whoever makes a network
+ * next finds what is given back here, and what dies half way is done again with the row. What other
+ * networks need passes to one of them. */
 int settings_load(bn_ctx *ctx, const struct operation *operation, struct settings *settings);
 int settings_give_back(bn_ctx *ctx, const struct settings *settings);
 
