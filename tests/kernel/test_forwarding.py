@@ -2,6 +2,7 @@
 """Forwarding: turned on where it is off, guarded or not, and off again when no network needs it."""
 import oracle
 from foreign import Forwarding
+from library import Library
 from topology import FAMILIES, Bn, KernelTest, for_each_backend
 
 KEYS = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
@@ -52,6 +53,19 @@ class GivenBack(Settings):
         self.assertEqual("1", self.forwards()[0])
         other("network", "rm", "green")
 
+    def test_what_is_open_is_said(self):
+        self.forwards(0)
+        for option, times in (("on", 1), ("guard", 0)):
+            library = Library(self.net, self.backend, options={"forwarding": option})
+            self.addCleanup(library.close)
+            log = library.attach("bridge", "c1", self.net.endpoint("c1"))["log"]
+            said = [line for line in log if "between all its interfaces" in line]
+            self.assertEqual(times, len(said), log)
+            for line in said:
+                self.assertIn("forwarding=guard", line)
+            self.bn("detach", "bridge", "c1")
+            self.bn("network", "rm", "bridge")
+
     def test_required(self):
         self.forwards(0)
         before = self.settings()
@@ -79,6 +93,7 @@ class Guarded(Settings):
     def setUp(self):
         super().setUp()
         self.forwards(0)
+        self.host.sysctl("net/ipv6/conf/brf/accept_ra", 0)
         self.net.bridge_netfilter(1)
         self.before = self.settings(), oracle.ruleset(self.host)
         self.machines = self.net.machines
