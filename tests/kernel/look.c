@@ -403,10 +403,15 @@ void forwarding_restore(const char *seen)
 	char line[64];
 
 	for (size_t i = 0; i < 2; i++) {
-		int fd = open(forwarding[i], O_WRONLY | O_CLOEXEC);
+		int fd = open(forwarding[i], O_RDWR | O_CLOEXEC);
+		char wanted, now;
 
 		snprintf(line, sizeof(line), "%s 1\n", forwarding[i]);
-		if (write(fd, strstr(seen, line) ? "1" : "0", 1) != 1)
+		wanted = strstr(seen, line) ? '1' : '0';
+		if (read(fd, &now, 1) != 1)
+			abort();
+		/* to write 0 over 0 turns off force_forwarding of every interface */
+		if (now != wanted && pwrite(fd, &wanted, 1, 0) != 1)
 			abort();
 		close(fd);
 	}
