@@ -18,6 +18,7 @@
 static int steps_left = -1; /* before the fault; negative: never */
 static bool dies;           /* rather than fails */
 static unsigned int looks;  /* at a host that forwards */
+static bool beside;         /* a network that has no guard, and IPv4 alone */
 static bool watches;        /* as it forwards for networks alone */
 
 static bool is_guarded(int family)
@@ -54,7 +55,7 @@ static void look_at_host(void)
 		    is_on("/proc/sys/net/ipv6/conf/up0/force_forwarding");
 
 	looks += ipv4 && ipv6;
-	if ((ipv4 && !is_guarded(4)) || (ipv6 && !is_guarded(6)))
+	if ((ipv4 && !beside && !is_guarded(4)) || (ipv6 && !is_guarded(6)))
 		abort();
 }
 
@@ -145,6 +146,8 @@ static void at_every_step(verb_fn prepare, verb_fn verb)
 		bn_ctx_free(ctx);
 		settings(after);
 		assert_same(before, after);
+		if (beside)
+			continue;
 		assert_int_not_equal(system("nft list ruleset | grep -q guard-"), 0);
 		assert_int_not_equal(system("iptables-legacy-save | grep -q GUARD"), 0);
 	}
@@ -184,10 +187,39 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int create_back(bn_ctx *ctx)
+{
+	bn_network_spec *spec;
+	int r;
+
+	assert_int_equal(bn_network_spec_new("back", &spec), 0);
+	bn_network_spec_add_subnet(spec, "172.31.0.0/24");
+	r = bn_network_create(ctx, spec, 0, NULL);
+	bn_network_spec_free(spec);
+	return r;
+}
+
+static int delete_back(bn_ctx *ctx)
+{
+	return bn_network_delete(ctx, "back", 0);
+}
+
+static int set_up_beside(void **state)
+{
+	beside = true;
+	if (set_up(state) < 0)
+		return -1;
+	run(create_back);
+	return 0;
+}
+
 static int take_down(void **state)
 {
 	steps_left = -1;
 	watches = false;
+	if (beside)
+		run(delete_back);
+	beside = false;
 	if (system("ip link del up0; ip link del other0") != 0)
 		return -1;
 	return tidy(state);
@@ -197,6 +229,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_making, set_up, take_down),
+		/* the base stands, and the guard comes to it */
+		cmocka_unit_test_setup_teardown(test_making, set_up_beside, take_down),
 		cmocka_unit_test_setup_teardown(test_deleting, set_up, take_down),
 		cmocka_unit_test_setup_teardown(test_moving, set_up, take_down),
 	};
