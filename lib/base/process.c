@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/membarrier.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -145,4 +147,11 @@ bool fork_guard_is_child(const struct fork_guard *guard)
 		return *(volatile unsigned char *)guard->page == 0;
 	/* in a pid namespace of its own a child may have the pid that its parent has in another */
 	return guard->pid != getpid() || guard->started != own_start();
+}
+
+/* The hooks of the packet filter are passed within one section of RCU, of which this waits for the
+ * end on all processors; see membarrier(2). */
+void process_await_packets(void)
+{
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }

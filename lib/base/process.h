@@ -38,4 +38,8 @@ void fork_guard_close(struct fork_guard *guard);
 /* Fit for a signal handler. */
 bool fork_guard_is_child(const struct fork_guard *guard);
 
+/* Returns when what packets met on their way through the kernel as this was called they have behind
+ * them: 8 to 20 ms. At once where the kernel does not let us wait. */
+void process_await_packets(void);
+
 #endif

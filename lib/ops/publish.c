@@ -97,6 +97,9 @@ static int reserve_publish(bn_ctx *ctx, struct publish *publish)
 	}
 }
 
+/* A packet on its way while rules are made meets the old ones in one hook and the new ones in the
+ * next: the drops, which a port of the host alone has, are in force for every packet before the
+ * mapping is made. */
 static int add_rules(bn_ctx *ctx, const struct rows *rows, enum rules_part part)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
@@ -104,12 +107,13 @@ static int add_rules(bn_ctx *ctx, const struct rows *rows, enum rules_part part)
 
 	r = rules_plan(ctx, PLAN_PORTS, rows, &rules);
 	rules_keep(&rules, part);
-	return r < 0 ? r : rules_add(ctx, &rules, rows, PLAN_NETWORKS | PLAN_ENDPOINTS);
+	if (r >= 0)
+		r = rules_add(ctx, &rules, rows, PLAN_NETWORKS | PLAN_ENDPOINTS);
+	if (r >= 0 && part == RULES_OTHERS && rules.len)
+		process_await_packets();
+	return r;
 }
 
-/* A packet on its way while nftables commits meets the old rules in one hook and the new ones in
- * the next: the drops, which a port of the host alone has, are in force before the mapping is
- * made. */
 static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, held_vector *held)
 {
 	CLEANUP_VECTOR prefix_vector local = { 0 };
