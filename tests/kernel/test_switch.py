@@ -9,7 +9,7 @@ import threading
 import time
 
 import oracle
-from topology import BACKENDS, FAMILIES, NOBODY, KernelTest, for_each_backend
+from topology import BACKENDS, FAMILIES, NOBODY, KernelTest, for_backend, for_each_backend
 
 OTHER = {"nftables": "iptables-legacy", "iptables-legacy": "nftables"}
 
@@ -209,10 +209,7 @@ class Switch(KernelTest):
         self.assertTrue(set(range(10000, 10016)) <= kept, kept)
 
 
-@for_each_backend
-class Detection(KernelTest):
-    """Without a name: the one with our rules, else the one that the host uses, else nftables."""
-
+class DetectionTest(KernelTest):
     def setUp(self):
         super().setUp()
         self.bn.backend = "auto"
@@ -223,6 +220,11 @@ class Detection(KernelTest):
 
     def picked(self):
         return self.bn.json("backend")["backend"]
+
+
+@for_each_backend
+class Detection(DetectionTest):
+    """Without a name: the one with our rules, else the one that the host uses, else nftables."""
 
     def test_of_the_state(self):
         self.bn.backend = self.backend
@@ -242,10 +244,33 @@ class Detection(KernelTest):
             self.host.run("nft", "flush", "ruleset")
             self.host.run("iptables-legacy", "-F")
 
+    def test_by_a_look_alone(self):
+        """Somebody holds the lock for long; and what nobody uses does not come about."""
+        fresh = self.net.namespace("fresh")
+        argv = self.bn.argv("backend")
+        with open("/run/xtables.lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            began = time.monotonic()
+            result = fresh.run(*argv)
+            self.assertLess(time.monotonic() - began, 3)
+        self.assertTrue(result.stdout.startswith("nftables"), result.stdout)
+        for names in ("ip_tables_names", "ip6_tables_names"):
+            self.assertEqual("", fresh.run("cat", f"/proc/net/{names}").stdout)
+
+    def test_of_another_state(self):
+        self.bn.backend = self.backend
+        self.create()
+        elsewhere = self.bn.argv()[:2] + (self.net.state + "/other",)
+        result = self.host.run(*elsewhere, "backend")
+        self.assertTrue(result.stdout.startswith(self.backend + ": it holds"), result.stdout)
+
+
+@for_backend("nftables")
+class DetectionBeside(DetectionTest):
+    """Whatever is known of xtables, or not."""
+
     def test_of_any_family(self):
         """iptables-nft(8) has tables of its own families; who has both uses nftables."""
-        if self.backend != "nftables":
-            self.skipTest("about nftables alone")
         self.host.run("iptables-legacy", "-A", "INPUT", "-s", "203.0.113.9", "-j", "DROP")
         try:
             self.assertEqual("iptables-legacy", self.picked())
@@ -260,23 +285,8 @@ class Detection(KernelTest):
             self.host.run("nft", "flush", "ruleset")
             self.host.run("iptables-legacy", "-F")
 
-    def test_by_a_look_alone(self):
-        """Somebody holds the lock for long; and what nobody uses does not come about."""
-        fresh = self.net.namespace("fresh")
-        argv = self.bn.argv("backend")
-        with open("/run/xtables.lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            began = time.monotonic()
-            result = fresh.run(*argv)
-            self.assertLess(time.monotonic() - began, 3)
-        self.assertTrue(result.stdout.startswith("nftables"), result.stdout)
-        for names in ("ip_tables_names", "ip6_tables_names"):
-            self.assertEqual("", fresh.run("cat", f"/proc/net/{names}").stdout)
-
     def in_a_container(self, *prefix, **options):
         """A network comes and goes where xtables, or their lock, are out of reach."""
-        if self.backend != "nftables":
-            self.skipTest("about nftables alone")
         script = ('mount -t tmpfs -o mode=0700 tmpfs /mnt && "$@" network create net && '
                   '"$@" backend && "$@" network rm net')
         result = subprocess.run(
@@ -298,10 +308,3 @@ class Detection(KernelTest):
     def test_without_the_privilege_for_xtables(self):
         self.in_a_container("setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw",
                             "unshare")
-
-    def test_of_another_state(self):
-        self.bn.backend = self.backend
-        self.create()
-        elsewhere = self.bn.argv()[:2] + (self.net.state + "/other",)
-        result = self.host.run(*elsewhere, "backend")
-        self.assertTrue(result.stdout.startswith(self.backend + ": it holds"), result.stdout)
