@@ -99,6 +99,20 @@ static void look_at_device(struct link_handle *handle, struct sight *sight)
 		memcpy(sight->mac, answer.ifr_hwaddr.sa_data, MAC_LEN);
 }
 
+/* What can't be read for want of /proc/sys is not to be held against the bridge. */
+static int read_setting(const char *family, const char *bridge, const char *key, bool *ret_on,
+			struct error *error)
+{
+	int value = sysctl_interface_read(family, bridge, key);
+
+	if (value == -EMFILE || value == -ENFILE)
+		return error_set(error, value, BN_REASON_KERNEL,
+				 "cannot read net.%s.conf.%s.%s: %s", family, bridge, key,
+				 errno_text(-value));
+	*ret_on = value > 0 || (value < 0 && value != -ENOENT);
+	return 0;
+}
+
 /*
  * For the most part everything is as it should be. Nothing here waits for the lock that all of
  * rtnetlink waits for, which a link that is being deleted holds for 20 ms: the link itself is asked
@@ -121,12 +135,14 @@ static int look(struct link_handle *handle, bool localnet, struct sight *sight, 
 	/* each of them may fail by itself, and says enough by that */
 	if (r < 0 && batch.failed == batch.len)
 		return rtnl_failure(error, &batch, r, "look at bridge %s", config->name);
+	r = 0;
 	if (subnet_of(config, IPV6) && !sight->forwards[IPV6])
-		sight->forwards[IPV6] =
-			sysctl_interface_read("ipv6", config->name, "force_forwarding") > 0;
-	sight->has_localnet = localnet && subnet_of(config, IPV4) &&
-			      sysctl_interface_read("ipv4", config->name, "route_localnet") > 0;
-	return 0;
+		r = read_setting("ipv6", config->name, "force_forwarding", &sight->forwards[IPV6],
+				 error);
+	if (r == 0 && localnet && subnet_of(config, IPV4))
+		r = read_setting("ipv4", config->name, "route_localnet", &sight->has_localnet,
+				 error);
+	return r;
 }
 
 /* ---- which device it is ---- */

@@ -60,8 +60,11 @@ static void lack_files(verb_fn verb, verb_fn undo)
 
 		assert_in_range(more, 0, FILES_MAX);
 		r = lack(verb, ctx, more);
-		if (r < 0 && (r != -EMFILE || bn_error_reason(ctx) != BN_REASON_NONE ||
-			      !strstr(bn_error_message(ctx), "RLIMIT_NOFILE")))
+		/* what the last one could not undo, this one could not either */
+		if (r == -EBUSY && failures && bn_error_reason(ctx) == BN_REASON_BUSY)
+			r = -EMFILE;
+		else if (r < 0 && (r != -EMFILE || bn_error_reason(ctx) != BN_REASON_NONE ||
+				   !strstr(bn_error_message(ctx), "RLIMIT_NOFILE")))
 			fail_msg("with %u more files: %d, reason %d, %s", (unsigned int)more, r,
 				 bn_error_reason(ctx), bn_error_message(ctx));
 		failures += r < 0;

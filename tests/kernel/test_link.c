@@ -27,7 +27,6 @@ static void test_bridge(void **state)
 	assert_true(has_address(host_ns, BRIDGE, "fd00:30::1", 64));
 	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet"), 1);
 	assert_int_equal(read_number("/proc/sys/net/ipv4/conf/" BRIDGE "/forwarding"), 1);
-	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/" BRIDGE "/forwarding"), 1);
 	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/" BRIDGE "/accept_ra"), 0);
 	assert_int_equal(read_number("/proc/sys/net/ipv6/conf/" BRIDGE "/disable_ipv6"), 0);
 
