@@ -180,11 +180,13 @@ int rules_rebuild(bn_ctx *ctx)
 int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes)
 {
 	CLEANUP(rules_clear) rule_vector stand = { 0 };
-	int r;
+	int r = 0;
 
 	if (!rules->len)
 		return 0;
-	r = scopes ? rules_plan(ctx, scopes, rows, &stand) : 0;
+	/* a backend that can look up single rules does not read what stands beside them */
+	if (scopes && !(ctx->firewall->backend->traits() & PLAN_OWNERS))
+		r = rules_plan(ctx, scopes, rows, &stand);
 	if (r >= 0)
 		r = apply_rules(ctx, rules, NULL, &stand, 0);
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, NULL) : r;
