@@ -171,7 +171,7 @@ static int reserve_collection(bn_ctx *ctx, const struct operation *operation, vo
 	int r = 0;
 
 	removal_clear(&collection->removal);
-	collection->removal.endpoints = true;
+	collection->removal.endpoints = collection->removal.settled = true;
 	for (size_t i = 0; i < collection->gone.len && r >= 0; i++)
 		r = mark_gone(ctx, operation, &collection->gone.items[i], rows);
 	if (r >= 0 && !rows->endpoints.len)

@@ -73,7 +73,7 @@ static int reserve_detachment(bn_ctx *ctx, const struct operation *operation, vo
 	int r;
 
 	removal_clear(removal);
-	removal->endpoints = true;
+	removal->endpoints = removal->settled = true;
 	removal->quick = detachment->flags & BN_DETACH_QUICK;
 	r = rows_use_network(ctx, detachment->network, &removal->rows);
 	for (size_t i = 0; i < detachment->len && r >= 0; i++) {

@@ -169,6 +169,7 @@ static int reserve_deletion(bn_ctx *ctx, const struct operation *operation, void
 
 	removal_clear(&deletion->removal);
 	deletion->removal.networks = deletion->removal.endpoints = true;
+	deletion->removal.settled = true;
 	r = rows_use_network(ctx, deletion->name, rows);
 	if (r >= 0)
 		r = network_check_deletable(ctx, rows->networks.items);

@@ -176,6 +176,7 @@ int operation_fail(bn_ctx *ctx, const struct operation *operation, const struct 
 int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
 			const struct removal *removal)
 {
+	struct removal begun = *removal; /* a view of it */
 	int r = operations_finish(ctx, operation, 1, removal);
 	struct aside aside;
 	bool untouched;
@@ -185,12 +186,13 @@ int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
 		return 0;
 	ctx_aside_begin(ctx, undo_ms(ctx, r), &aside);
 	untouched = is_untouched(ctx, operation);
+	begun.settled = false;
 	if (r == OPERATION_GONE)
 		again = 0;
 	else if (untouched)
 		again = transact(ctx, operation, store_operation_abandon, "abandon");
 	else
-		again = operations_finish(ctx, operation, 1, removal);
+		again = operations_finish(ctx, operation, 1, &begun);
 	ctx_aside_end(ctx, &aside);
 	if (again >= 0 && !untouched && r != OPERATION_GONE) {
 		ctx_log(ctx, LOG_WARNING, "done at the second try: %s", ctx->error.message);

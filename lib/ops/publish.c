@@ -278,6 +278,7 @@ int ops_unpublish(bn_ctx *ctx, const char *network, const char *id,
 		.requests = requests,
 		.len = len,
 		.missing_ok = flags & BN_UNPUBLISH_MISSING_OK,
+		.removal.settled = true,
 	};
 	struct operation operation;
 	int r;

@@ -30,14 +30,15 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
 	return 0;
 }
 
-static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct rows *rows, enum rules_part part)
+static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct removal *removal,
+			enum rules_part part)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	int r;
 
-	r = rules_plan(ctx, scopes, rows, &rules);
+	r = rules_plan(ctx, scopes, &removal->rows, &rules);
 	rules_keep(&rules, part);
-	return r < 0 ? r : rules_remove(ctx, &rules);
+	return r < 0 ? r : rules_remove(ctx, &rules, removal->settled);
 }
 
 static int remove_ports(bn_ctx *ctx, const struct removal *removal)
@@ -46,7 +47,7 @@ static int remove_ports(bn_ctx *ctx, const struct removal *removal)
 
 	if (!removal->rows.ports.len)
 		return 0;
-	r = remove_rules(ctx, PLAN_PORTS, &removal->rows, RULES_LETTING_IN);
+	r = remove_rules(ctx, PLAN_PORTS, removal, RULES_LETTING_IN);
 	/* those of the endpoints are dropped with all their others */
 	if (r < 0 || removal->endpoints)
 		return r;
@@ -136,7 +137,7 @@ static int remove_protection(bn_ctx *ctx, const struct removal *removal)
 		scopes |= PLAN_ENDPOINTS;
 	if (removal->networks)
 		scopes |= PLAN_NETWORKS;
-	return r < 0 ? r : remove_rules(ctx, scopes, &removal->rows, RULES_OTHERS);
+	return r < 0 ? r : remove_rules(ctx, scopes, removal, RULES_OTHERS);
 }
 
 int removal_run(bn_ctx *ctx, const struct operation *operation, const struct removal *removal)

@@ -10,6 +10,7 @@
 struct removal {
 	struct rows rows;
 	bool endpoints, networks;
+	bool settled;   /* they were, until the verb that removes them: their rules are there */
 	bool quick;     /* interfaces are cut off, and left to their namespaces */
 	bool untouched; /* nothing has been changed, so none of the host's settings either */
 };

@@ -207,15 +207,16 @@ int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules)
 	return r < 0 ? error_oom(&ctx->error) : 0;
 }
 
-int rules_remove(bn_ctx *ctx, const rule_vector *rules)
+int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled)
 {
-	int r;
+	int r = -ENOENT;
 
 	if (!rules->len)
 		return 0;
-	/* Mostly all is there, and looking first can be spared; not where a change failed half way,
-	 * since what it failed for may be under a key of what is to go. */
-	r = apply_rules(ctx, NULL, rules, NULL, ctx->firewall->partly ? FIREWALL_MISSING_OK : 0);
+	/* What was settled is there, mostly, and looking first can be spared. What was not may have
+	 * failed for what another state has under the same key. */
+	if (settled)
+		r = apply_rules(ctx, NULL, rules, NULL, 0);
 	if (r == -ENOENT) {
 		error_clear(&ctx->error);
 		r = apply_rules(ctx, NULL, rules, NULL, FIREWALL_MISSING_OK);

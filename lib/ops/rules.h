@@ -18,8 +18,8 @@ int rules_remove_guard(bn_ctx *ctx, const struct guard *before, const struct gua
  * others, which costs no more than the look. */
 int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules);
 /* Rules that are gone already are no error. Their rows must be marked in the state, or on their way
- * back. */
-int rules_remove(bn_ctx *ctx, const rule_vector *rules);
+ * back. settled: all of them were put there, and nobody has begun to take them out. */
+int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled);
 
 /* Of a backend's apply(): a port or a subnet that only the kernel knows is taken, by another state
  * directory. */

@@ -5,13 +5,14 @@ import shutil
 import tempfile
 
 import oracle
-from topology import BACKENDS, FAMILIES, KernelTest, for_backend
+from killing import KillingTest
+from topology import BACKENDS, FAMILIES, for_backend
 
 TABLE = "inet bridgenet"
 
 
 @for_backend("nftables")
-class Table(KernelTest):
+class Table(KillingTest):
     def setUp(self):
         super().setUp()
         self.create(dual=True)
@@ -139,6 +140,9 @@ class Table(KernelTest):
         return {(int(re.search(r"dpt:(\d+)", rule["extra"]).group(1)), rule["endpoint"])
                 for rule in oracle.rules(self.bn, "-v") if rule["target"] == "DNAT"}
 
+    def leads_to(self, port):
+        return self.oracle.ports()[4, "tcp", "", port][0]
+
     def test_a_saved_rule_set_that_is_loaded_again(self):
         second = self.attach("net", "c2", "-p", "7000:80")
         self.bn("publish", "net", "c1", "-p", "7001:80")
@@ -168,9 +172,13 @@ class Table(KernelTest):
         self.bn("publish", "net", "c1", "-p", "9090:80")
         self.assert_whole()
 
-    def test_another_state(self):
+    def other_state(self):
         other = type(self.bn)(self.host, tempfile.mkdtemp(), "nftables")
         self.addCleanup(shutil.rmtree, other.state)
+        return other
+
+    def test_another_state(self):
+        other = self.other_state()
         inside = self.net.endpoint("d1")
         # an endpoint by the name of one of ours, of a network by the name of ours
         other("network", "create", "net", "--subnet", "172.31.7.0/24")
@@ -179,6 +187,12 @@ class Table(KernelTest):
             "port 7002/tcp belongs to endpoint 'c1' of network 'net' already",))
         self.assertIn((7002, "c1"), self.ports())
         self.fails("network", "create", "more", "--subnet", "172.31.0.0/16", mention=("172.31.",))
+        # what died before it had the port does not give it back for the other
+        for call in range(2, 6):
+            self.kill(("publish", "net", "c1", "-p", "0.0.0.0:7002:80"), "sendmsg", call)
+            self.bn("publish", "net", "c1", "-p", "7003:80")
+            self.bn("unpublish", "net", "c1", "-p", "7003:80")
+            self.assertEqual("172.31.7.2", self.leads_to(7002), call)
         other("detach", "net", "c1")
         other("network", "rm", "net")
         self.bn("publish", "net", "c1", "-p", "7002:80")
