@@ -42,6 +42,19 @@ int operation_settle(bn_ctx *ctx, const struct operation *operation)
 
 /* ---- finishing ---- */
 
+static int leave_base(bn_ctx *ctx)
+{
+	struct base_needs needs;
+	int r = base_needs_of(ctx, &needs);
+
+	if (r < 0 || needs.rules)
+		return r;
+	r = settings_guard_stays(ctx);
+	if (r == 0)
+		return base_leave(ctx);
+	return r < 0 ? r : ctx_release_state(ctx);
+}
+
 int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len,
 		      const struct removal *removal)
 {
@@ -62,7 +75,7 @@ int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t le
 	if (r >= 0 && changed)
 		r = settings_give_back(ctx, &settings);
 	if (r >= 0 && removal->networks)
-		r = base_leave(ctx);
+		r = leave_base(ctx);
 	if (r >= 0)
 		r = store_commit(ctx->store, &ctx->error);
 	store_rollback(ctx->store);

@@ -190,12 +190,24 @@ int settings_load(bn_ctx *ctx, const struct operation *operation, struct setting
 	return r < 0 ? r : rules_guard(ctx, &settings->guard);
 }
 
+/* /proc/sys may be read-only by now. No later try would do better, and the network is gone. */
+static bool is_refused(int r)
+{
+	return r == -EROFS || r == -EACCES || r == -EPERM;
+}
+
 int settings_give_back_bridge(bn_ctx *ctx, const struct operation *operation)
 {
 	CLEANUP(host_text_clear) struct host_text text = { 0 };
 	int r = store_network_found(ctx->store, operation, &text, &ctx->error);
 
-	return r < 0 ? r : host_give_back(ctx->link, text.found, false, false, &ctx->error);
+	if (r >= 0)
+		r = host_give_back(ctx->link, text.found, false, false, &ctx->error);
+	if (!is_refused(r))
+		return r;
+	/* to be said with the rest */
+	error_clear(&ctx->error);
+	return 0;
 }
 
 /* Who needs forwarding by now gives it back when it goes; and the guard stays with it, but one that
@@ -246,21 +258,118 @@ static int drop_guard(bn_ctx *ctx, const struct guard *before)
 							 rules_remove_guard(ctx, before, &after);
 }
 
+/* 1 where the host stays as it is, in part. */
+static int give_back(bn_ctx *ctx, const char *found, bool ipv4, bool ipv6)
+{
+	int r = host_give_back(ctx->link, found, ipv4, ipv6, &ctx->error);
+
+	if (!is_refused(r))
+		return r;
+	ctx_log(ctx, LOG_WARNING, "a setting of the host stays as the network needed it: %s",
+		ctx->error.message);
+	error_clear(&ctx->error);
+	return 1;
+}
+
 int settings_give_back(bn_ctx *ctx, const struct settings *settings)
 {
 	const char *found = settings->text.found;
 	struct base_needs needs;
-	int r, others = 0;
+	int r, others = 0, left = 0;
 
 	r = base_needs_of(ctx, &needs);
 	if (r >= 0 && !needs.rules)
 		r = others = serves_another_state(ctx, found);
 	if (r >= 0 && found[0])
-		r = host_give_back(ctx->link, found, !needs.ipv4 && !others, !needs.ipv6 && !others,
-				   &ctx->error);
+		r = left = give_back(ctx, found, !needs.ipv4 && !others, !needs.ipv6 && !others);
 	if (r >= 0 && needs.ipv4)
 		r = hand_over(ctx, settings, AF_INET);
 	if (r >= 0 && needs.ipv6)
 		r = hand_over(ctx, settings, AF_INET6);
-	return r < 0 ? r : drop_guard(ctx, &settings->guard);
+	return r < 0 || left ? r : drop_guard(ctx, &settings->guard);
+}
+
+static int host_forwards(bn_ctx *ctx, int family)
+{
+	CLEANUP_FREE char *found = NULL;
+	int r = host_found(ctx->link, family == AF_INET, family == AF_INET6, NULL, &found,
+			   &ctx->error);
+
+	if (r == -EAFNOSUPPORT) {
+		error_clear(&ctx->error);
+		return 0;
+	}
+	return r < 0 ? r : !host_found_off(found, family);
+}
+
+static int add_bridge(struct guard *guard, const char *name)
+{
+	struct guard_bridge bridge;
+
+	for (size_t i = 0; i < guard->bridges.len; i++)
+		if (strcmp(guard->bridges.items[i].name, name) == 0)
+			return 0;
+	string_copy(bridge.name, sizeof(bridge.name), name);
+	return vector_append(&guard->bridges, bridge);
+}
+
+/* What is in the kernel, whoever has put it there. */
+static int read_guard(bn_ctx *ctx, struct guard *guard)
+{
+	const struct firewall_backend *backend = ctx->firewall->backend;
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	int r = backend->list(ctx->firewall, NULL, &rules, &ctx->error);
+
+	for (size_t i = 0; i < rules.len && r >= 0; i++) {
+		const struct rule *rule = &rules.items[i];
+
+		if (rule->kind == RULE_GUARD_DROP)
+			*(rule->family == AF_INET ? &guard->ipv4 : &guard->ipv6) = true;
+		if (rule->kind == RULE_GUARD_BRIDGED_RETURN && add_bridge(guard, rule->in) < 0)
+			r = error_oom(&ctx->error);
+	}
+	return r;
+}
+
+/* Is there one? Which is looked up alone, where a backend can. */
+static int find_guard(bn_ctx *ctx)
+{
+	const struct firewall_backend *backend = ctx->firewall->backend;
+	const struct guard guard = { .ipv4 = true, .ipv6 = true };
+	const struct rows none = { 0 };
+	CLEANUP(rules_clear) rule_vector wanted = { 0 };
+	CLEANUP(rules_clear) rule_vector found = { 0 };
+	int r = rules_plan_guarded(ctx, backend->traits(), PLAN_GUARD, &none, &guard, &wanted);
+
+	if (r >= 0)
+		r = backend->list(ctx->firewall, &wanted, &found, &ctx->error);
+	for (size_t i = 0; i < found.len && r == 0; i++)
+		r = found.items[i].kind == RULE_GUARD_DROP;
+	return r;
+}
+
+int settings_guard_stays(bn_ctx *ctx)
+{
+	CLEANUP(guard_clear) struct guard before = { 0 };
+	struct guard after;
+	int r = find_guard(ctx);
+
+	if (r <= 0)
+		return r;
+	r = read_guard(ctx, &before);
+	after = before;
+	for_each_family(family) {
+		if (r < 0 || !guard_has(&before, family))
+			continue;
+		r = host_forwards(ctx, family);
+		*(family == AF_INET ? &after.ipv4 : &after.ipv6) = r > 0;
+	}
+	if (r >= 0)
+		r = rules_remove_guard(ctx, &before, &after);
+	if (r < 0 || (!after.ipv4 && !after.ipv6))
+		return r;
+	ctx_log(ctx, LOG_NOTICE,
+		"the guard stays, as the host goes on to forward; it goes with the last network "
+		"that is deleted once forwarding is off");
+	return 1;
 }

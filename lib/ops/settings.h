@@ -25,5 +25,7 @@ int settings_give_back_bridge(bn_ctx *ctx, const struct operation *operation);
  * networks need passes to one of them. */
 int settings_load(bn_ctx *ctx, const struct operation *operation, struct settings *settings);
 int settings_give_back(bn_ctx *ctx, const struct settings *settings);
+/* With the last network: 1 where the host goes on to forward behind a guard. */
+int settings_guard_stays(bn_ctx *ctx);
 
 #endif

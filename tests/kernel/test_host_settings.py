@@ -54,6 +54,11 @@ class SettingsTest(KernelTest):
     def ipv6(self, interface, key, value=None):
         return self.host.sysctl(f"net/ipv6/conf/{interface}/{key}", value)
 
+    def is_guarded(self):
+        """Whether a network is left or not."""
+        return "guard-stopped" in self.host.run("nft", "list", "ruleset").stdout or \
+            "BRIDGENET-GUARD" in self.host.run("iptables-legacy-save").stdout
+
     def bridge(self, network="net"):
         return oracle.network(self.bn, network)["bridge"]
 
@@ -191,6 +196,24 @@ class ReadOnly(SettingsTest):
         self.assertEqual(1, result.returncode)
         self.assertRegex(result.stderr, r"\Abn: [^\n]*ipv6[^\n]*forwarding to 1[^\n]*\n\Z")
         self.assertEqual(before, self.net.host_state())
+
+    def test_read_only_since(self):
+        """What can't be given back keeps no network, and a guard stays before what stays on."""
+        for options, guarded in (((), False), (("--option", "forwarding=guard"), True)):
+            self.bn(*options, "network", "create", "net", "--subnet", "172.30.0.0/24")
+            said = self.under(READ_ONLY, *LOGGED, "network", "rm", "net")
+            self.assertIn("/proc/sys/net/ipv4/conf/all/forwarding", said)
+            self.assertNotIn("net", [each["name"] for each in oracle.networks(self.bn)])
+            self.assertEqual("1", self.forwarding(4, "all"))
+            self.assertEqual(guarded, self.is_guarded())
+            # and so with who comes and goes behind it
+            self.bn("network", "create", "net", "--subnet", "172.30.0.0/24")
+            self.bn("network", "rm", "net")
+            self.assertEqual(guarded, self.is_guarded())
+            self.forwarding(4, "all", 0)
+            self.bn("network", "create", "net", "--subnet", "172.30.0.0/24")
+            self.bn("network", "rm", "net")
+            self.assertFalse(self.is_guarded())
 
 
 @for_each_backend
