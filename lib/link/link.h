@@ -287,15 +287,6 @@ int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6,
 int host_give_back(struct link_handle *handle, const char *found, bool ipv4, bool ipv6,
 		   struct error *error);
 
-/* ---- marks.c ---- */
-
-struct link_mark {
-	char alias[ALIAS_MAX];
-};
-typedef VECTOR(struct link_mark) mark_vector;
-/* Append the aliases (link_alias()) of all links that stand, of whatever state. */
-int link_marks(struct link_handle *handle, mark_vector *marks, struct error *error);
-
 /* ---- hostport.c: ports of the host's own sockets ---- */
 
 /*

@@ -60,7 +60,7 @@ static int apply_over_strays(bn_ctx *ctx, const rule_vector *add, const rule_vec
 	size_t strays;
 	int r;
 
-	r = strays_find(ctx, add, &gone);
+	r = strays_find(ctx, ctx->firewall, add, &gone);
 	if (r < 0 || !gone.len) {
 		ctx->error = error;
 		return taken;

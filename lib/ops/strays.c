@@ -7,14 +7,15 @@
 #include "ops/plan.h"
 #include "ops/rows.h"
 
+/* Whoever makes a network has its rules first, and then its bridge. */
+#define BRIDGE_COMES_MS 1500
+
 struct search {
-	rule_vector kernel;  /* what is there */
-	rule_vector planned; /* what the state has, with what is on its way in or out; sorted */
-	struct rows rows;    /* of that */
-	/* what tells of other states: where a rule says whose it is, their links; else what the
-	 * host routes to */
-	mark_vector marks;
-	prefix_vector routed;
+	const struct firewall *firewall;
+	rule_vector kernel;   /* what is there */
+	rule_vector planned;  /* what the state has, with what is on its way in or out; sorted */
+	struct rows rows;     /* of that */
+	prefix_vector routed; /* what the host routes to */
 };
 
 static void search_clear(struct search *search)
@@ -22,7 +23,6 @@ static void search_clear(struct search *search)
 	rules_clear(&search->kernel);
 	rules_clear(&search->planned);
 	rows_clear(&search->rows);
-	free(search->marks.items);
 	free(search->routed.items);
 }
 
@@ -31,9 +31,14 @@ static int compare_rules(const void *a, const void *b)
 	return rule_compare(a, b);
 }
 
-static bool owners_are_told(const bn_ctx *ctx)
+static bool has_rule(const rule_vector *rules, const struct rule *rule)
 {
-	return ctx->firewall->backend->traits() & PLAN_OWNERS;
+	return rules->len && bsearch(rule, rules->items, rules->len, sizeof(*rule), compare_rules);
+}
+
+static bool owners_are_told(const struct search *search)
+{
+	return search->firewall->backend->traits() & PLAN_OWNERS;
 }
 
 static int rows_of_all(bn_ctx *ctx, struct rows *rows)
@@ -47,25 +52,39 @@ static int rows_of_all(bn_ctx *ctx, struct rows *rows)
 				   &ctx->error);
 }
 
+/* As the kernel's rules tell of their owners: a chain has the label of a network, and no more. */
+static void keep_labels(rule_vector *rules)
+{
+	for (size_t i = 0; i < rules->len; i++) {
+		struct rule *rule = &rules->items[i];
+
+		string_copy(rule->network, sizeof(rule->network), rule->label);
+		rule->endpoint[0] = '\0';
+	}
+}
+
 /* Whoever adds rules has reserved their rows before: so the kernel is read first, but where the
  * base is made again, which is alone. */
-static int search_load(bn_ctx *ctx, struct search *search)
+static int search_load(bn_ctx *ctx, struct firewall *firewall, struct search *search)
 {
+	const struct firewall_backend *backend = firewall->backend;
 	bool begins = !store_has_begun(ctx->store);
-	int r = ctx->firewall->backend->list(ctx->firewall, NULL, &search->kernel, &ctx->error);
+	int r = backend->list(firewall, NULL, &search->kernel, &ctx->error);
 
+	search->firewall = firewall;
 	if (r >= 0 && begins)
 		r = store_begin_read(ctx->store, &ctx->error);
 	if (r >= 0)
 		r = rows_of_all(ctx, &search->rows);
+	if (r >= 0)
+		r = rules_plan_with(ctx, backend->traits(), PLAN_ROWS | PLAN_GUARD, &search->rows,
+				    &search->planned);
 	if (begins)
 		store_rollback(ctx->store);
 	if (r >= 0)
-		r = rules_plan(ctx, PLAN_ROWS | PLAN_GUARD, &search->rows, &search->planned);
-	if (r >= 0)
-		r = owners_are_told(ctx) ?
-			    link_marks(ctx->link, &search->marks, &ctx->error) :
-			    link_routed_prefixes(ctx->link, &search->routed, &ctx->error);
+		r = link_routed_prefixes(ctx->link, &search->routed, &ctx->error);
+	if (!owners_are_told(search))
+		keep_labels(&search->planned);
 	rules_sort(&search->planned);
 	return r;
 }
@@ -111,45 +130,31 @@ static bool is_in_the_way(const struct rule *rule, const rule_vector *add)
 	return false;
 }
 
-/* ---- of nobody ---- */
+/* ---- of nobody: rules of networks ---- */
 
-static const struct network *network_of(const struct search *search, const char *name)
+/* Does a bridge of that name stand that was not made for a network of this state? One that was
+ * adopted may serve another state as well. */
+static int bridge_is_of_others(bn_ctx *ctx, const struct search *search, const char *name)
 {
 	for (size_t i = 0; i < search->rows.networks.len; i++) {
-		if (strcmp(search->rows.networks.items[i].name, name) == 0)
-			return &search->rows.networks.items[i];
+		const struct network *network = &search->rows.networks.items[i];
+		struct interface bridge = { 0 };
+		char alias[ALIAS_MAX];
+		int r;
+
+		if (network->bridge_adopted || strcmp(network->bridge, name) != 0)
+			continue;
+		link_alias(network->id, NULL, alias);
+		r = link_interface_get(ctx->link, name, alias, &bridge, &ctx->error);
+		interface_clear(&bridge);
+		if (r != -ENODEV)
+			return r;
+		error_clear(&ctx->error);
 	}
-	return NULL;
+	return link_exists(ctx->link, name, &ctx->error);
 }
 
-/* An endpoint of that id in another state; of its network the kernel's rule says only the name. */
-static bool endpoint_is_elsewhere(const struct search *search, const struct rule *rule)
-{
-	const struct network *network = network_of(search, rule->network);
-	char own[ALIAS_MAX] = "";
-
-	if (network)
-		link_alias(network->id, rule->endpoint, own);
-	for (size_t i = 0; i < search->marks.len; i++) {
-		const char *alias = search->marks.items[i].alias;
-		const char *slash = strchr(alias, '/');
-
-		if (slash && strcmp(slash + 1, rule->endpoint) == 0 && strcmp(alias, own) != 0)
-			return true;
-	}
-	return false;
-}
-
-static bool has_bridge(const struct search *search, const char *name)
-{
-	for (size_t i = 0; i < search->rows.networks.len; i++) {
-		if (strcmp(search->rows.networks.items[i].bridge, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Does a bridge of that network stand which is none of this state? Its rules name it. */
+/* Does a bridge stand that rules of that network name? */
 static int network_is_elsewhere(bn_ctx *ctx, const struct search *search, const struct rule *rule)
 {
 	int r = 0;
@@ -161,24 +166,23 @@ static int network_is_elsewhere(bn_ctx *ctx, const struct search *search, const 
 		if (strcmp(other->network, rule->network) != 0)
 			continue;
 		for (size_t j = 0; j < ARRAY_SIZE(devices) && r == 0; j++) {
-			if (devices[j][0] && strcmp(devices[j], LOOPBACK_DEVICE) != 0 &&
-			    !has_bridge(search, devices[j]))
-				r = link_exists(ctx->link, devices[j], &ctx->error);
+			if (devices[j][0] && strcmp(devices[j], LOOPBACK_DEVICE) != 0)
+				r = bridge_is_of_others(ctx, search, devices[j]);
 		}
 	}
 	return r;
 }
 
-/* ---- whose a port is that a rule leads, by where it leads to ---- */
+/* ---- of nobody: rules of endpoints and ports, by the addresses that they are about ---- */
 
-static bool leads_to_this_state(const struct search *search, const struct addr *to)
+/* No other state has a subnet that overlaps. */
+static bool is_in_this_state(const struct search *search, const struct addr *addr)
 {
 	for (size_t i = 0; i < search->rows.networks.len; i++) {
 		const struct subnet *subnet =
-			network_subnet(&search->rows.networks.items[i], to->family);
+			network_subnet(&search->rows.networks.items[i], addr->family);
 
-		/* no other state has a subnet that overlaps */
-		if (subnet && prefix_contains(&subnet->prefix, to))
+		if (subnet && prefix_contains(&subnet->prefix, addr))
 			return true;
 	}
 	return false;
@@ -195,12 +199,44 @@ static bool leads_somewhere(const struct search *search, const struct addr *to)
 	return false;
 }
 
-/* This state has given the port to whom it is added for: so whom it leads to has it no more. */
-static bool leads_to_nobody(const struct search *search, const struct rule *rule)
+static bool is_of_one_mapping(const struct rule *a, const struct rule *b)
 {
-	return rule->kind == RULE_PORT_DNAT &&
-	       (leads_to_this_state(search, &rule->to) || !leads_somewhere(search, &rule->to));
+	return strcmp(a->network, b->network) == 0 && strcmp(a->endpoint, b->endpoint) == 0 &&
+	       a->family == b->family && a->protocol == b->protocol &&
+	       a->host_port == b->host_port && a->count == b->count &&
+	       prefix_compare(&a->destination, &b->destination) == 0;
 }
+
+/* What does not say where the port leads is told by what does; its owner may have got no further
+ * yet. */
+static const struct rule *mapping_of(const struct search *search, const struct rule *rule)
+{
+	for (size_t i = 0; i < search->kernel.len; i++) {
+		const struct rule *other = &search->kernel.items[i];
+
+		if (other->kind == RULE_PORT_DNAT && is_of_one_mapping(rule, other))
+			return other;
+	}
+	return NULL;
+}
+
+/* This state has given the address, or the port, to whom it is added for: so whoever of this state
+ * had it has it no more. */
+static bool is_left_over(const struct search *search, const struct rule *rule)
+{
+	const struct rule *mapping = rule->kind == RULE_PORT_DNAT ? rule :
+				     rule->host_port              ? mapping_of(search, rule) :
+								    NULL;
+	const struct prefix *address = addr_is_set(&rule->source.addr) ? &rule->source :
+									 &rule->destination;
+
+	if (mapping)
+		return is_in_this_state(search, &mapping->to) ||
+		       !leads_somewhere(search, &mapping->to);
+	return addr_is_set(&address->addr) && is_in_this_state(search, &address->addr);
+}
+
+/* ---- what is both ---- */
 
 /* 1, 0 or negative. */
 static int is_stray(bn_ctx *ctx, const struct search *search, const struct rule *rule,
@@ -208,30 +244,87 @@ static int is_stray(bn_ctx *ctx, const struct search *search, const struct rule 
 {
 	int r;
 
-	if (rule->kind == RULE_FOREIGN || !rule->network[0])
+	if (rule->kind == RULE_FOREIGN || !rule->network[0] || has_rule(&search->planned, rule) ||
+	    !is_in_the_way(rule, add))
 		return 0;
-	if (!owners_are_told(ctx))
-		return is_in_the_way(rule, add) && leads_to_nobody(search, rule);
-	if (search->planned.len &&
-	    bsearch(rule, search->planned.items, search->planned.len, sizeof(*rule), compare_rules))
+	if (kind_of(rule->kind)->scope != PLAN_NETWORKS)
+		return is_left_over(search, rule);
+	/* elsewhere they keep nothing out */
+	if (!owners_are_told(search))
 		return 0;
-	if (!is_in_the_way(rule, add))
-		return 0;
-	if (rule->endpoint[0])
-		return !endpoint_is_elsewhere(search, rule);
 	r = network_is_elsewhere(ctx, search, rule);
 	return r < 0 ? r : !r;
 }
 
-int strays_find(bn_ctx *ctx, const rule_vector *add, rule_vector *ret_strays)
+/* seen: those of networks must have been seen before; NULL: not yet. */
+static int find(bn_ctx *ctx, const struct search *search, const rule_vector *add,
+		const rule_vector *seen, rule_vector *strays)
 {
-	CLEANUP(search_clear) struct search search = { 0 };
-	int r = search_load(ctx, &search);
+	int r = 0;
 
-	for (size_t i = 0; i < search.kernel.len && r >= 0; i++) {
-		r = is_stray(ctx, &search, &search.kernel.items[i], add);
-		if (r > 0 && vector_append(ret_strays, search.kernel.items[i]) < 0)
+	for (size_t i = 0; i < search->kernel.len && r >= 0; i++) {
+		const struct rule *rule = &search->kernel.items[i];
+
+		r = is_stray(ctx, search, rule, add);
+		if (r > 0 && seen && kind_of(rule->kind)->scope == PLAN_NETWORKS &&
+		    !has_rule(seen, rule))
+			continue;
+		if (r > 0 && vector_append(strays, *rule) < 0)
 			r = error_oom(&ctx->error);
 	}
 	return r < 0 ? r : 0;
+}
+
+static bool have_network(const rule_vector *rules)
+{
+	for (size_t i = 0; i < rules->len; i++) {
+		if (kind_of(rules->items[i].kind)->scope == PLAN_NETWORKS)
+			return true;
+	}
+	return false;
+}
+
+static int wait_for_bridge(bn_ctx *ctx)
+{
+	const struct deadline pause = deadline_within(&ctx->deadline, BRIDGE_COMES_MS);
+	int r;
+
+	while (clock_now_ms() < pause.end) {
+		r = deadline_wait(&pause, -1);
+		if (deadline_ended(r))
+			break;
+		if (r < 0)
+			return error_set(&ctx->error, r, BN_REASON_KERNEL, "wait for a bridge: %s",
+					 strerror(-r));
+	}
+	r = deadline_check(&ctx->deadline);
+	return r < 0 ? deadline_error(&ctx->error, r,
+				      "before rules were taken out that may be of "
+				      "another state directory") :
+		       0;
+}
+
+int strays_find(bn_ctx *ctx, struct firewall *firewall, const rule_vector *add,
+		rule_vector *ret_strays)
+{
+	CLEANUP(search_clear) struct search search = { 0 };
+	CLEANUP(search_clear) struct search again = { 0 };
+	CLEANUP_VECTOR rule_vector seen = { 0 };
+	int r;
+
+	r = search_load(ctx, firewall, &search);
+	if (r >= 0)
+		r = find(ctx, &search, add, NULL, &seen);
+	if (r < 0)
+		return r;
+	if (!have_network(&seen)) {
+		*ret_strays = seen;
+		seen = (rule_vector){ 0 };
+		return 0;
+	}
+	rules_sort(&seen);
+	r = wait_for_bridge(ctx);
+	if (r >= 0)
+		r = search_load(ctx, firewall, &again);
+	return r < 0 ? r : find(ctx, &again, add, &seen, ret_strays);
 }

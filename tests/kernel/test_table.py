@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What others do to the table inet bridgenet, and put into it, as the verbs meet it."""
+import contextlib
 import re
 import shutil
+import subprocess
 import tempfile
+import time
 
 import oracle
 from killing import KillingTest
@@ -176,6 +179,47 @@ class Table(KillingTest):
         other = type(self.bn)(self.host, tempfile.mkdtemp(), "nftables")
         self.addCleanup(shutil.rmtree, other.state)
         return other
+
+    @contextlib.contextmanager
+    def before_its_link(self, other, argv, undo, shows):
+        """While another state has put its rules in, and not yet made its link."""
+        trace = ("strace", "-f", "-qq", "-E", "ASAN_OPTIONS=detect_leaks=0", "-o",
+                 f"{self.net.state}/trace", "-e", "trace=sendmsg")
+        self.host.run(*trace, *other.argv(*argv))
+        with open(f"{self.net.state}/trace") as file:
+            sent = [line for line in file if "sendmsg(" in line]
+        at = next(number for number, line in enumerate(sent, 1) if "RTM_NEWLINK" in line)
+        other(*undo)
+        process = self.host.popen(
+            *trace, "-e", f"inject=sendmsg:delay_enter=1000000:when={at}",
+            *other.argv(*argv), stdout=subprocess.DEVNULL)
+        self.processes.append(process)
+        end = time.monotonic() + 10
+        while shows not in self.listing() and time.monotonic() < end:
+            time.sleep(0.02)
+        yield
+        self.assertEqual(0, process.wait())
+
+    def refused(self, mention, *argv):
+        """By then the other may have gone on."""
+        result = self.host.run(*self.bn.argv(*argv), check=False)
+        self.assertIn(mention, result.stderr)
+
+    def test_another_state_on_its_way(self):
+        other = self.other_state()
+        inside = self.net.endpoint("d1")
+        with self.before_its_link(other, ("network", "create", "far", "--subnet", "172.31.7.0/24"),
+                                  ("network", "rm", "far"), "172.31.7."):
+            self.refused("subnet 172.31.0.0/16 ", "network", "create", "more", "--subnet",
+                         "172.31.0.0/16")
+        attach = ("attach", "far", "c1", "--netns", inside.path, "-p", "127.0.0.1:7002:80", "-p",
+                  "7003:80")
+        with self.before_its_link(other, attach, ("detach", "far", "c1"), ": 172.31.7."):
+            for port in ("127.0.0.1:7002:80", "0.0.0.0:7003:80"):
+                self.refused("of network 'far'", "publish", "net", "c1", "-p", port)
+        self.assertTrue(self.leads_to(7003).startswith("172.31.7."))
+        other("detach", "far", "c1")
+        other("network", "rm", "far")
 
     def test_another_state(self):
         other = self.other_state()
