@@ -231,29 +231,93 @@ static int hand_over(bn_ctx *ctx, const struct settings *settings, int family)
 		       store_network_hand_over(ctx->store, family, &rest, &ctx->error);
 }
 
-/* Networks of another state in this namespace rely on what we have turned on, and no state knows of
- * another: their rules are what shows them. */
-static int serves_another_state(bn_ctx *ctx, const char *found)
+/* ---- networks of other states ---- */
+
+/* By a rule that each network has of just its families. */
+static bool is_of_another_state(const struct rule *rule, int family, const network_vector *networks)
 {
+	if (rule->kind != RULE_ESTABLISHED_ACCEPT || rule->family != family)
+		return false;
+	for (size_t i = 0; i < networks->len; i++)
+		if (strcmp(networks->items[i].bridge, rule->out) == 0)
+			return false;
+	return true;
+}
+
+/* No state knows of another: their rules are what shows them. */
+static int others_in(bn_ctx *ctx, struct firewall *firewall, int family)
+{
+	CLEANUP(networks_clear) network_vector networks = { 0 };
+	CLEANUP(rules_clear) rule_vector rules = { 0 };
+	/* without the lock that listing takes */
+	int r = firewall->backend->present(firewall, &ctx->error);
+
+	if (r <= 0)
+		return r;
+	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
+	if (r >= 0)
+		r = firewall->backend->list(firewall, NULL, &rules, &ctx->error);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < rules.len; i++)
+		if (is_of_another_state(&rules.items[i], family, &networks))
+			return 1;
+	return 0;
+}
+
+/* Do networks of another state in this namespace rely on what we have turned on? */
+static int serves_another_state(bn_ctx *ctx, const char *found, int family)
+{
+	const struct firewall_backend *const *backend;
 	CLEANUP_FREE char *forwarding = NULL;
+	struct firewall *other;
 	int r;
 
-	r = host_found_forwarding(found, true, true, &forwarding, &ctx->error);
+	r = host_found_forwarding(found, family == AF_INET, family == AF_INET6, &forwarding,
+				  &ctx->error);
 	if (r < 0 || !forwarding[0])
 		return r;
-	r = ctx->firewall->backend->present(ctx->firewall, &ctx->error);
+	r = others_in(ctx, ctx->firewall, family);
+	for (backend = firewall_backends; *backend && r == 0; backend++) {
+		if (*backend == ctx->firewall->backend)
+			continue;
+		if (ctx_try_backend(ctx, *backend, &other) < 0) {
+			/* what can't be had holds nothing of bridgenet's */
+			error_clear(&ctx->error);
+			continue;
+		}
+		r = others_in(ctx, other, family);
+		(*backend)->close(other);
+	}
 	if (r > 0)
 		ctx_log(ctx, LOG_NOTICE,
-			"forwarding stays as it is: networks of another state use it");
+			"forwarding of %s stays as it is: networks of another state use it",
+			family_name(family));
 	return r;
 }
 
-/* The guard goes once forwarding is off. */
-static int drop_guard(bn_ctx *ctx, const struct guard *before)
+static int add_bridge(struct guard *guard, const char *name)
+{
+	struct guard_bridge bridge;
+
+	for (size_t i = 0; i < guard->bridges.len; i++)
+		if (strcmp(guard->bridges.items[i].name, name) == 0)
+			return 0;
+	string_copy(bridge.name, sizeof(bridge.name), name);
+	return vector_append(&guard->bridges, bridge);
+}
+
+/* The guard of a family goes once forwarding is off; not where that stays. */
+static int drop_guard(bn_ctx *ctx, const struct guard *before, bool stays_ipv4, bool stays_ipv6)
 {
 	CLEANUP(guard_clear) struct guard after = { 0 };
 	int r = rules_guard(ctx, &after);
 
+	after.ipv4 |= stays_ipv4 && before->ipv4;
+	after.ipv6 |= stays_ipv6 && before->ipv6;
+	for (size_t i = 0; i < before->bridges.len && r >= 0 && (stays_ipv4 || stays_ipv6); i++)
+		if (add_bridge(&after, before->bridges.items[i].name) < 0)
+			r = error_oom(&ctx->error);
 	return r < 0 || guard_includes(&after, before) ? r :
 							 rules_remove_guard(ctx, before, &after);
 }
@@ -274,19 +338,21 @@ static int give_back(bn_ctx *ctx, const char *found, bool ipv4, bool ipv6)
 int settings_give_back(bn_ctx *ctx, const struct settings *settings)
 {
 	const char *found = settings->text.found;
+	int r, ipv4 = 0, ipv6 = 0, left = 0;
 	struct base_needs needs;
-	int r, others = 0, left = 0;
 
 	r = base_needs_of(ctx, &needs);
-	if (r >= 0 && !needs.rules)
-		r = others = serves_another_state(ctx, found);
+	if (r >= 0 && !needs.ipv4)
+		r = ipv4 = serves_another_state(ctx, found, AF_INET);
+	if (r >= 0 && !needs.ipv6)
+		r = ipv6 = serves_another_state(ctx, found, AF_INET6);
 	if (r >= 0 && found[0])
-		r = left = give_back(ctx, found, !needs.ipv4 && !others, !needs.ipv6 && !others);
+		r = left = give_back(ctx, found, !needs.ipv4 && !ipv4, !needs.ipv6 && !ipv6);
 	if (r >= 0 && needs.ipv4)
 		r = hand_over(ctx, settings, AF_INET);
 	if (r >= 0 && needs.ipv6)
 		r = hand_over(ctx, settings, AF_INET6);
-	return r < 0 || left ? r : drop_guard(ctx, &settings->guard);
+	return r < 0 ? r : drop_guard(ctx, &settings->guard, ipv4 || left, ipv6 || left);
 }
 
 static int host_forwards(bn_ctx *ctx, int family)
@@ -300,17 +366,6 @@ static int host_forwards(bn_ctx *ctx, int family)
 		return 0;
 	}
 	return r < 0 ? r : !host_found_off(found, family);
-}
-
-static int add_bridge(struct guard *guard, const char *name)
-{
-	struct guard_bridge bridge;
-
-	for (size_t i = 0; i < guard->bridges.len; i++)
-		if (strcmp(guard->bridges.items[i].name, name) == 0)
-			return 0;
-	string_copy(bridge.name, sizeof(bridge.name), name);
-	return vector_append(&guard->bridges, bridge);
 }
 
 /* What is in the kernel, whoever has put it there. */

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Forwarding: turned on where it is off, guarded or not, and off again when no network needs it."""
+import re
+
 import oracle
 from foreign import Forwarding
 from library import Library
@@ -15,6 +17,14 @@ class Settings(KernelTest):
     def forwards(self, value=None):
         """What the host is set to in each family; or set it."""
         return [self.host.sysctl(KEYS[family], value) for family in FAMILIES]
+
+    def guarded(self):
+        """For which families the guard drops, in whichever backend's tables."""
+        nft = self.host.run("nft", "list", "ruleset").stdout
+        stopped = re.search(r"set guard-stopped \{[^}]*elements = \{([^}]*)", nft)
+        return [family for family, save in ((4, "iptables"), (6, "ip6tables"))
+                if (stopped and f"ipv{family}" in stopped.group(1)) or
+                "-A BRIDGENET-GUARD -j DROP" in self.host.run(f"{save}-legacy-save").stdout]
 
     def settings(self):
         """What making a network changes of the host."""
@@ -52,6 +62,27 @@ class GivenBack(Settings):
         self.bn("network", "rm", "blue")
         self.assertEqual("1", self.forwards()[0])
         other("network", "rm", "green")
+
+    def test_what_another_state_uses_of_one_family(self):
+        """By another backend, and another network of this one stays."""
+        for backend in ("nftables", "iptables-legacy"):
+            other = Bn(self.host, f"{self.net.state}/{backend}", backend)
+            for guard in ((), GUARD):
+                self.forwards(0)
+                self.bn(*guard, "network", "create", "blue", "--subnet", "172.30.0.0/24")
+                self.bn(*guard, "network", "create", "six", "--subnet", "fd00:30::/64")
+                other("network", "create", "green", "--subnet", "172.31.0.0/24")
+                self.bn("network", "rm", "blue")
+                self.assertEqual("1", self.forwards()[0], backend)
+                self.bn("network", "rm", "six")
+                self.assertEqual(["1", "0"], self.forwards(), backend)
+                other("network", "rm", "green")
+            self.assertEqual([4], self.guarded(), backend)
+            # with the next one that finds it off
+            self.forwards(0)
+            self.create("blue", "--subnet", "172.30.0.0/24")
+            self.bn("network", "rm", "blue")
+            self.assertEqual(["0", "0"], self.forwards())
 
     def test_what_is_open_is_said(self):
         self.forwards(0)
