@@ -9,7 +9,8 @@
  *	net/ipv6/conf/eth0/accept_ra 1
  *	net/ipv6/conf/eth0/force_forwarding 0
  *	                                  this interface is turned on
- *	net/ipv4/conf/all/forwarding 1    and so is this one, where all was on already, ...
+ *	net/ipv4/conf/eth0/forwarding 0   and so is this one, where all can't be written
+ *	net/ipv4/conf/all/forwarding 1    and so is the next one, where all was on already, ...
  *	net/ipv4/conf/br0/forwarding 0
  *	net/ipv4/conf/br0/route_localnet 0
  *	link/br0/accept_ra 1              of a bridge that takes no router advertisements meanwhile
@@ -254,22 +255,26 @@ int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_fo
 	return r;
 }
 
+/* Something was off and is turned on; not an interface for which all were on (see above). */
 bool host_found_off(const char *found, int family)
 {
-	char key[KEY_MAX], all[KEY_MAX], start[KEY_MAX];
-	const char *last;
-	int value;
+	char interface[IFNAMSIZ];
+	bool all_on = false;
+	struct line line;
 
-	snprintf(all, sizeof(all), "net/%s/conf/all/forwarding", sysctl_family(family));
-	snprintf(start, sizeof(start), "net/%s/", sysctl_family(family));
 	for (; *found; found += *found == '\n') {
-		if (sscanf(found, "%" KEY_FORMAT "s %d", key, &value) == 2 && !value &&
-		    strncmp(key, start, strlen(start)) == 0) {
-			last = strrchr(key, '/');
-			if (strcmp(key, all) == 0 || strcmp(last, "/force_forwarding") == 0)
-				return true;
-		}
+		if (sscanf(found, "%" KEY_FORMAT "s %d", line.key, &line.value) != 2)
+			line.key[0] = '\0';
 		found += strcspn(found, "\n");
+		if (line_is(&line, family, "force_forwarding", interface) && !line.value)
+			return true;
+		if (!line_is(&line, family, "forwarding", interface)) {
+			all_on = false;
+			continue;
+		}
+		if (!line.value && !all_on)
+			return true;
+		all_on = line.value && strcmp(interface, "all") == 0;
 	}
 	return false;
 }

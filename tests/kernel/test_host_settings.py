@@ -197,6 +197,21 @@ class ReadOnly(SettingsTest):
         self.assertRegex(result.stderr, r"\Abn: [^\n]*ipv6[^\n]*forwarding to 1[^\n]*\n\Z")
         self.assertEqual(before, self.net.host_state())
 
+    def test_required_and_guarded(self):
+        """All is off, and one interface at a time is turned on."""
+        before = self.net.host_state()
+        for option, status in (("require", 1), ("guard", 0)):
+            result = self.host.run(*READ_ONLY, *self.bn.argv(
+                "--option", "forwarding=" + option, "network", "create", "net", "--subnet",
+                "172.30.0.0/24"), check=False)
+            self.assertEqual(status, result.returncode, result.stderr)
+            self.assertEqual(option == "guard", self.is_guarded())
+            if option == "require":
+                self.assertIn("net.ipv4.conf.all.forwarding is 0", result.stderr)
+                self.assertEqual(before, self.net.host_state())
+        self.under(READ_ONLY, "network", "rm", "net")
+        self.assertFalse(self.is_guarded())
+
     def test_read_only_since(self):
         """What can't be given back keeps no network, and a guard stays before what stays on."""
         for options, guarded in (((), False), (("--option", "forwarding=guard"), True)):

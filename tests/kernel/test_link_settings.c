@@ -338,6 +338,7 @@ static void test_all_forward(void **state)
 	free(text);
 	write_number(CONF("ipv4", "lk.off", "forwarding"), 0);
 	text = found("lk.off");
+	assert_false(host_found_off(text, AF_INET));
 	assert_int_equal(host_forwarding_enable(handle, true, true, "lk.off", &error), 0);
 	assert_int_equal(read_number(CONF("ipv4", "lk.off", "forwarding")), 1);
 	assert_int_equal(host_give_back(handle, text, false, true, &error), 0);
@@ -436,6 +437,8 @@ static void test_read_only_ipv4(void **state)
 	(void)state;
 	read_confs(before);
 	assert_int_equal(host_found(handle, true, false, NULL, &text, &error), 0);
+	assert_true(host_found_off(text, AF_INET));
+	assert_false(host_found_off(text, AF_INET6));
 	assert_int_equal(bridge_create(handle, &config, note, &error), 0);
 	/* what endpoints may tell the host */
 	assert_non_null(strstr(note, "/" BRIDGE "/disable_ipv6"));
