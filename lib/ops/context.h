@@ -44,6 +44,7 @@ struct bn_ctx {
 	struct cancel cancel;
 	struct deadline deadline; /* of the running call; store, link and firewall point to it */
 	uint32_t recover_ms;      /* left to it for what dead processes left */
+	struct error left;        /* why some of that stays; code 0: none does */
 	bool changed;             /* the running operation has, or may have, changed the kernel */
 	struct error error;
 };

@@ -40,6 +40,12 @@ static int finish_one(bn_ctx *ctx, const struct operation *operation)
 	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
 }
 
+static void say_what_stays(bn_ctx *ctx)
+{
+	ctx_log(ctx, LOG_ERR, "can't clean up yet: %s", ctx->error.message);
+	ctx->left = ctx->error;
+}
+
 /* One that can't be finished yet stays reserved, and keeps nobody else from working. */
 static void finish_singly(bn_ctx *ctx, const operation_vector *operations)
 {
@@ -47,7 +53,7 @@ static void finish_singly(bn_ctx *ctx, const operation_vector *operations)
 		error_clear(&ctx->error);
 		if (finish_one(ctx, &operations->items[i]) >= 0)
 			continue;
-		ctx_log(ctx, LOG_ERR, "can't clean up yet: %s", ctx->error.message);
+		say_what_stays(ctx);
 		store_operation_leave(ctx->store, &operations->items[i]);
 	}
 }
@@ -117,7 +123,7 @@ static int take_dead(bn_ctx *ctx, operation_vector *batches)
 		if (add_dead(ctx, &operation, batches) >= 0)
 			continue;
 		/* one whose rows can't be read is passed over */
-		ctx_log(ctx, LOG_ERR, "can't clean up: %s", ctx->error.message);
+		say_what_stays(ctx);
 		store_operation_leave(ctx->store, &operation);
 	}
 	return r;
@@ -146,7 +152,7 @@ static void recover(bn_ctx *ctx)
 		if (r >= 0) {
 			finish(ctx, i, &batches[i]);
 		} else {
-			ctx_log(ctx, LOG_ERR, "can't clean up yet: %s", ctx->error.message);
+			say_what_stays(ctx);
 			leave_all(ctx, &batches[i]);
 		}
 		free(batches[i].items);
@@ -177,6 +183,7 @@ int ops_begin(bn_ctx *ctx, enum ctx_need need)
 	error_clear(&ctx->error);
 	ctx->changed = false;
 	ctx->recover_ms = RECOVER_MS;
+	error_clear(&ctx->left);
 	ctx->deadline = deadline_after(ctx->timeout_ms);
 	ctx->deadline.cancel = &ctx->cancel;
 	r = deadline_check(&ctx->deadline);
@@ -260,14 +267,26 @@ static int wait_for_change(bn_ctx *ctx, struct wait *wait)
 	return r;
 }
 
+/* Nobody may be at work any more, and what is in the way be what could not be cleaned up. */
+static int busy_error(bn_ctx *ctx, const struct wait *wait)
+{
+	const struct error busy = wait->busy;
+
+	if (ctx->left.code)
+		return error_set(&ctx->error, -EBUSY, BN_REASON_BUSY,
+				 "%s; what an earlier call has left can't be taken out: %s",
+				 busy.message, ctx->left.message);
+	ctx->error = busy;
+	return -EBUSY;
+}
+
 /* Until nobody else is at it, or the time is up. *r becomes what the verb is to return. */
 static bool wait_again(bn_ctx *ctx, struct wait *wait, int *r)
 {
 	int ended;
 
 	if (*r == -ETIMEDOUT && wait->busy.code) {
-		ctx->error = wait->busy;
-		*r = -EBUSY;
+		*r = busy_error(ctx, wait);
 		return false;
 	}
 	if (*r != -EBUSY || ctx->error.reason != BN_REASON_BUSY)
@@ -277,6 +296,8 @@ static bool wait_again(bn_ctx *ctx, struct wait *wait, int *r)
 	ended = wait_for_change(ctx, wait);
 	if (ended == -ECANCELED)
 		*r = deadline_error(&ctx->error, ended, "while another call was at the same");
+	else if (ended < 0)
+		*r = busy_error(ctx, wait);
 	return ended == 0;
 }
 

@@ -9,6 +9,7 @@ import time
 
 import oracle
 from killing import KillingTest
+from library import Failed, Library
 from topology import BACKENDS, FAMILIES, for_backend
 
 TABLE = "inet bridgenet"
@@ -80,6 +81,11 @@ class Table(KillingTest):
             "chain nat-output of the nftables table inet bridgenet is not ours (type filter, hook "
             "output, priority 7): rename or delete it",))
         self.assertEqual(before, self.listing())
+        # what could not be undone is still in the way, and why
+        with contextlib.closing(Library(self.net, self.backend, timeout_ms=500)) as library:
+            with self.assertRaisesRegex(Failed, "what an earlier call has left can't be taken "
+                                                "out: .*chain nat-output"):
+                library.publish("net", "c1", "9090:80")
         self.nft(f"delete chain {TABLE} nat-output")
         self.bn("publish", "net", "c1", "-p", "9090:80")
         self.assert_whole()
