@@ -268,12 +268,13 @@ static int add_interface(setting_vector *plan, int family, const char *interface
 	return add_setting(plan, interface, key, 0, 1);
 }
 
+/* Where packets come by no interface yet, so that there is none to turn on, that is noted of all. */
 static int plan_each(struct link_handle *handle, int family, const char *key, const char *adopted,
 		     setting_vector *plan, struct error *error)
 {
 	CLEANUP_VECTOR index_vector uplinks = { 0 };
 	char name[IFNAMSIZ];
-	bool has_adopted = !adopted;
+	bool has_adopted = !adopted, has_uplink = false;
 	int r = uplinks_read(handle, family, &uplinks, error);
 
 	if (r < 0)
@@ -281,11 +282,14 @@ static int plan_each(struct link_handle *handle, int family, const char *key, co
 	for (size_t i = 0; i < uplinks.len && r == 0; i++) {
 		if (!interface_name(handle, uplinks.items[i], name) || strcmp(name, "lo") == 0)
 			continue;
+		has_uplink = true;
 		has_adopted |= adopted && strcmp(name, adopted) == 0;
 		r = add_interface(plan, family, name, key);
 	}
 	if (r == 0 && !has_adopted)
 		r = add_interface(plan, family, adopted, key);
+	if (r == 0 && !has_uplink)
+		r = add_setting(plan, "all", "force_forwarding", 0, 0);
 	return r < 0 ? error_oom(error) : 0;
 }
 

@@ -9,6 +9,8 @@
  *	net/ipv6/conf/eth0/accept_ra 1
  *	net/ipv6/conf/eth0/force_forwarding 0
  *	                                  this interface is turned on
+ *	net/ipv6/conf/all/force_forwarding 0
+ *	                                  or would be, of either family, but there is none
  *	net/ipv4/conf/eth0/forwarding 0   and so is this one, where all can't be written
  *	net/ipv4/conf/all/forwarding 1    and so is the next one, where all was on already, ...
  *	net/ipv4/conf/br0/forwarding 0
@@ -279,6 +281,14 @@ bool host_found_off(const char *found, int family)
 	return false;
 }
 
+bool host_found_no_way(const char *found, int family)
+{
+	char line[KEY_MAX];
+
+	snprintf(line, sizeof(line), "net/%s/conf/all/force_forwarding 0\n", sysctl_family(family));
+	return strstr(found, line) != NULL;
+}
+
 /* What `all` was; 0 also if it was left so. *ret_turned_on: it was not. */
 static int all_were(const line_vector *lines, int family, bool *ret_turned_on)
 {
@@ -374,7 +384,8 @@ static int accept_ra_give_back(struct link_handle *handle, const line_vector *li
 	return r;
 }
 
-/* Of what was found off, and was turned on by itself or goes on with something else. */
+/* Of what was found off, and was turned on by itself or goes on with something else. That file of
+ * all is never written. */
 static int each_off(struct link_handle *handle, const line_vector *lines, int family,
 		    const char *key, struct error *error)
 {
@@ -384,6 +395,7 @@ static int each_off(struct link_handle *handle, const line_vector *lines, int fa
 	for (size_t i = 0; i < lines->len && r == 0; i++) {
 		if (lines->items[i].value == 0 &&
 		    line_is(&lines->items[i], family, key, interface) &&
+		    !(strcmp(interface, "all") == 0 && strcmp(key, "force_forwarding") == 0) &&
 		    sysctl_interface_read(sysctl_family(family), interface, key) == 1)
 			r = conf_write(handle, family, interface, key, 0, error);
 	}

@@ -273,6 +273,8 @@ int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_fo
 			  struct error *error);
 /* Does it say that forwarding of the family was off, and is turned on? */
 bool host_found_off(const char *found, int family);
+/* Where interfaces are turned on one by one: was there none that leads further than its link? */
+bool host_found_no_way(const char *found, int family);
 /* Turn forwarding on where it is off. For IPv6 the interfaces that learn routes from router
  * advertisements (accept_ra 1) get accept_ra 2 first, or the host would lose them. */
 int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6,

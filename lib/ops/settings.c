@@ -135,11 +135,29 @@ static int put_guard(bn_ctx *ctx, const struct guard *guard)
 	return r < 0 ? r : rules_rebuild(ctx);
 }
 
+/* Who comes later is not turned on but with another network: to look at all routes with each attach
+ * would take too long. */
+static void say_what_is_shut(bn_ctx *ctx, const struct network *network,
+			     const struct host_text *text)
+{
+	for_each_family(family) {
+		if (!host_found_no_way(text->found, family))
+			continue;
+		ctx_log(ctx, LOG_NOTICE,
+			"the host has no route of %s beyond its links, and so no interface by "
+			"which network %s reaches the outside; once it has one, set "
+			"net.%s.conf.INTERFACE.%s to 1, or create another network",
+			family_name(family), network->name, family_word(family),
+			family == AF_INET ? "forwarding" : "force_forwarding");
+	}
+}
+
 static void say_what_is_open(bn_ctx *ctx, const struct network *network,
 			     const struct host_text *text, const struct guard *guard)
 {
 	for_each_family(family) {
-		if (!host_found_off(text->found, family) || guard_has(guard, family))
+		if (!host_found_off(text->found, family) || guard_has(guard, family) ||
+		    host_found_no_way(text->found, family))
 			continue;
 		ctx_log(ctx, LOG_NOTICE,
 			"the host forwards %s between all its interfaces now, as network %s needs "
@@ -168,8 +186,10 @@ int settings_change(bn_ctx *ctx, const struct operation *operation, const struct
 	r = host_forwarding_enable(ctx->link, network_subnet(network, AF_INET),
 				   network_subnet(network, AF_INET6),
 				   network->bridge_adopted ? network->bridge : NULL, &ctx->error);
-	if (r >= 0)
-		say_what_is_open(ctx, network, &text, &all);
+	if (r < 0)
+		return r;
+	say_what_is_open(ctx, network, &text, &all);
+	say_what_is_shut(ctx, network, &text);
 	return r;
 }
 

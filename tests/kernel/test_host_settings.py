@@ -57,7 +57,8 @@ class SettingsTest(KernelTest):
     def is_guarded(self):
         """Whether a network is left or not."""
         return "guard-stopped" in self.host.run("nft", "list", "ruleset").stdout or \
-            "BRIDGENET-GUARD" in self.host.run("iptables-legacy-save").stdout
+            any("BRIDGENET-GUARD" in self.host.run(f"{program}-legacy-save").stdout
+                for program in ("iptables", "ip6tables"))
 
     def bridge(self, network="net"):
         return oracle.network(self.bn, network)["bridge"]
@@ -137,6 +138,23 @@ class Forwarding(SettingsTest):
             self.assert_serves(self.attach("net", "c1", "-p", "8080:80"))
         finally:
             self.host.batch(f"route add default via {via}\n")
+
+    def test_a_host_without_a_route(self):
+        """It is off for IPv6, though there is no interface that could be turned on yet."""
+        routes = self.host.run("ip", "-6", "route", "show").stdout.splitlines()
+        for route in routes:
+            self.host.run("ip", "-6", "route", "del", *route.split(), check=False)
+        try:
+            self.fails("--option", "forwarding=require", "network", "create", "net", "--subnet",
+                       "fd00:30::/64", mention="net.ipv6.conf.all.forwarding is 0")
+            self.bn("--option", "forwarding=guard", "network", "create", "net", "--subnet",
+                    "fd00:30::/64")
+            self.assertTrue(self.is_guarded())
+            self.bn("network", "rm", "net")
+            self.assertFalse(self.is_guarded())
+        finally:
+            for route in routes:
+                self.host.run("ip", "-6", "route", "replace", *route.split(), check=False)
 
     def test_a_kernel_that_forwards_all(self):
         """There the host goes on to learn of routers by what is no port of a bridge."""

@@ -325,6 +325,29 @@ static void test_forced(void **state)
 	free(text);
 }
 
+/* The host has no route of IPv6 yet. */
+static void test_nothing_to_force(void **state)
+{
+	char *text;
+
+	(void)state;
+	skip_without_force_forwarding();
+	IP_RUN(host_ns, "-6", "route", "del", "default");
+	IP_RUN(host_ns, "-6", "addr", "flush", "dev", "lk-net");
+	text = found(NULL);
+	assert_true(host_found_no_way(text, AF_INET6));
+	assert_true(host_found_off(text, AF_INET6));
+	assert_false(host_found_no_way(text, AF_INET));
+	assert_int_equal(host_forwarding_enable(handle, true, true, NULL, &error), 0);
+	assert_int_equal(FORCED("all"), 0);
+	/* nor is it ours when somebody sets it */
+	write_number(CONF("ipv6", "all", "force_forwarding"), 1);
+	assert_int_equal(host_give_back(handle, text, true, true, &error), 0);
+	assert_int_equal(FORCED("all"), 1);
+	write_number(CONF("ipv6", "all", "force_forwarding"), 0);
+	free(text);
+}
+
 /* Nothing is to be done where all forward, but that IPv4 asks each. */
 static void test_all_forward(void **state)
 {
@@ -504,12 +527,19 @@ static void test_read_only_ipv6(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		OLD_TEST(test_forwarding_comes_back),   OLD_TEST(test_changed_since),
-		OLD_TEST(test_give_back_dies),          OLD_TEST(test_adopted_comes_back),
-		OLD_TEST(test_whom_routers_tell),       UPLINKS_TEST(test_forced),
-		UPLINKS_TEST(test_all_forward),         UPLINKS_TEST(test_many),
-		OLD_TEST(test_many_on_older_kernels),   READ_ONLY_TEST(test_read_only_ipv4),
-		READ_ONLY_TEST(test_read_only_adopted), READ_ONLY_TEST(test_read_only_ipv6),
+		OLD_TEST(test_forwarding_comes_back),
+		OLD_TEST(test_changed_since),
+		OLD_TEST(test_give_back_dies),
+		OLD_TEST(test_adopted_comes_back),
+		OLD_TEST(test_whom_routers_tell),
+		UPLINKS_TEST(test_forced),
+		UPLINKS_TEST(test_nothing_to_force),
+		UPLINKS_TEST(test_all_forward),
+		UPLINKS_TEST(test_many),
+		OLD_TEST(test_many_on_older_kernels),
+		READ_ONLY_TEST(test_read_only_ipv4),
+		READ_ONLY_TEST(test_read_only_adopted),
+		READ_ONLY_TEST(test_read_only_ipv6),
 	};
 
 	return cmocka_run_group_tests(tests, stage_setup, stage_teardown);
