@@ -249,6 +249,14 @@ static int uplinks_read(struct link_handle *handle, int family, index_vector *up
 	return r < 0 ? rtnl_failure(error, &batch, r, "list the routes of the host") : 0;
 }
 
+int is_uplink(struct link_handle *handle, int family, const char *interface, struct error *error)
+{
+	CLEANUP_VECTOR index_vector uplinks = { 0 };
+	int r = uplinks_read(handle, family, &uplinks, error);
+
+	return r < 0 ? r : holds_index(&uplinks, rtnl_link_index(handle, interface));
+}
+
 /* ---- the plan ---- */
 
 static int add_setting(setting_vector *plan, const char *interface, const char *key, int was,

@@ -238,6 +238,23 @@ static bool is_of_forwarding(const struct line *line, bool ipv4, bool ipv6)
 	return false;
 }
 
+/* Is the line about an interface that was off, and is again? */
+static bool is_off_again(const struct line *line)
+{
+	static const char *const keys[] = { "forwarding", "force_forwarding" };
+	char interface[IFNAMSIZ];
+
+	for_each_family(family) {
+		for (size_t i = 0; i < ARRAY_SIZE(keys) && line->value == 0; i++) {
+			if (line_is(line, family, keys[i], interface) &&
+			    strcmp(interface, "all") != 0)
+				return sysctl_interface_read(sysctl_family(family), interface,
+							     keys[i]) == 0;
+		}
+	}
+	return false;
+}
+
 int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_found,
 			  struct error *error)
 {
@@ -246,7 +263,7 @@ int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_fo
 	int r = lines_read(found, &lines, error);
 
 	for (size_t i = 0; i < lines.len && r == 0; i++)
-		if (is_of_forwarding(&lines.items[i], ipv4, ipv6))
+		if (is_of_forwarding(&lines.items[i], ipv4, ipv6) && !is_off_again(&lines.items[i]))
 			r = put_line(&text, lines.items[i].value, "%s", lines.items[i].key);
 	if (r == 0)
 		r = vector_append(&text, '\0');
@@ -548,4 +565,42 @@ int host_give_back(struct link_handle *handle, const char *found, bool ipv4, boo
 		first = first ? first : r;
 	}
 	return first;
+}
+
+/* Others may need that of an uplink. */
+static int bridge_off(struct link_handle *handle, const char *bridge, const line_vector *lines,
+		      int family, const char *key, struct error *error)
+{
+	char interface[IFNAMSIZ];
+	int r;
+
+	for (size_t i = 0; i < lines->len; i++) {
+		const struct line *line = &lines->items[i];
+
+		if (line->value != 0 || !line_is(line, family, key, interface) ||
+		    strcmp(interface, bridge) != 0 ||
+		    sysctl_interface_read(sysctl_family(family), bridge, key) != 1)
+			continue;
+		r = is_uplink(handle, family, bridge, error);
+		if (r == 0)
+			r = conf_write(handle, family, bridge, key, 0, error);
+		return r < 0 ? r : 0;
+	}
+	return 0;
+}
+
+int host_give_back_bridge(struct link_handle *handle, const char *found, const char *bridge,
+			  struct error *error)
+{
+	CLEANUP_VECTOR line_vector lines = { 0 };
+	int first = host_give_back(handle, found, false, false, error), r;
+
+	r = lines_read(found, &lines, first ? NULL : error);
+	first = first ? first : r;
+	for_each_family(family) {
+		r = bridge_off(handle, bridge, &lines, family, "forwarding", first ? NULL : error);
+		first = first ? first : r;
+	}
+	r = bridge_off(handle, bridge, &lines, AF_INET6, "force_forwarding", first ? NULL : error);
+	return first ? first : r;
 }

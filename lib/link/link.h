@@ -268,7 +268,7 @@ int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error
  */
 int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *adopted_bridge,
 	       char **ret_found, struct error *error);
-/* The part of it that is about forwarding of those families. */
+/* The part of it that is about forwarding of those families, and still to be given back. */
 int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_found,
 			  struct error *error);
 /* Does it say that forwarding of the family was off, and is turned on? */
@@ -288,6 +288,10 @@ int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6,
  */
 int host_give_back(struct link_handle *handle, const char *found, bool ipv4, bool ipv6,
 		   struct error *error);
+/* The same of what is the adopted bridge's own, by which no route leads any more: forwarding that
+ * was turned on of it alone, too. */
+int host_give_back_bridge(struct link_handle *handle, const char *found, const char *bridge,
+			  struct error *error);
 
 /* ---- hostport.c: ports of the host's own sockets ---- */
 

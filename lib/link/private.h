@@ -170,6 +170,8 @@ struct host_setting {
 	int was, wanted;
 };
 typedef VECTOR(struct host_setting) setting_vector;
+/* Does a route lead further than the link by it? 1 or 0. */
+int is_uplink(struct link_handle *handle, int family, const char *interface, struct error *error);
 /* What turning on forwarding will set, in order. */
 int forwarding_plan(struct link_handle *handle, int family, const char *adopted,
 		    setting_vector *ret_plan, struct error *error);

@@ -122,7 +122,7 @@ static int remove_networks(bn_ctx *ctx, const struct operation *operation,
 		if (driver->network_remove)
 			r = driver->network_remove(ctx, &networks->items[i]);
 		if (r >= 0 && networks->items[i].bridge_adopted)
-			r = settings_give_back_bridge(ctx, operation);
+			r = settings_give_back_bridge(ctx, operation, &networks->items[i]);
 	}
 	return r;
 }

@@ -216,13 +216,14 @@ static bool is_refused(int r)
 	return r == -EROFS || r == -EACCES || r == -EPERM;
 }
 
-int settings_give_back_bridge(bn_ctx *ctx, const struct operation *operation)
+int settings_give_back_bridge(bn_ctx *ctx, const struct operation *operation,
+			      const struct network *network)
 {
 	CLEANUP(host_text_clear) struct host_text text = { 0 };
 	int r = store_network_found(ctx->store, operation, &text, &ctx->error);
 
 	if (r >= 0)
-		r = host_give_back(ctx->link, text.found, false, false, &ctx->error);
+		r = host_give_back_bridge(ctx->link, text.found, network->bridge, &ctx->error);
 	if (!is_refused(r))
 		return r;
 	/* to be said with the rest */

@@ -19,7 +19,8 @@ struct settings {
 };
 void settings_clear(struct settings *settings);
 /* Of a bridge that was adopted, what is its own. */
-int settings_give_back_bridge(bn_ctx *ctx, const struct operation *operation);
+int settings_give_back_bridge(bn_ctx *ctx, const struct operation *operation,
+			      const struct network *network);
 /* The rest. Before its row goes, and after that; in one transaction, for whoever makes a network
  * next finds what is given back here, and what dies half way is done again with the row. What other
  * networks need passes to one of them. */

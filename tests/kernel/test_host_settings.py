@@ -296,6 +296,21 @@ class Adopted(SettingsTest):
         self.assertEqual("1", self.forwarding(4, "br9"))
         self.assert_serves(self.attach("net", "c1", "-p", "8080:80"), (4,))
 
+    def test_goes_while_another_network_stands(self):
+        """What is the bridge's own goes with its network."""
+        self.forwarding(4, "all", 1)
+        self.forwarding(4, "br9", 0)
+        self.remember()
+        self.create("net", "--bridge", "br9", "--subnet", "172.30.0.0/24", "--subnet",
+                    "fd00:30::/64")
+        self.create("other", "--subnet", "172.31.0.0/24", "--subnet", "fd00:31::/64")
+        self.assertEqual("1", self.forwarding(4, "br9"))
+        self.bn("network", "rm", "net")
+        changed = {path for path, value in self.settings().items()
+                   if "/br9/" in path and value != self.before[path]}
+        self.assertEqual(set(), changed)
+        self.bn("network", "rm", "other")
+
 
 if __name__ == "__main__":
     unittest.main()
