@@ -450,20 +450,42 @@ int bridge_create(struct link_handle *handle, const struct bridge_config *config
 	return r;
 }
 
+/* Somebody may have taken its alias away, or written his own over it. */
+bool bridge_was_ours(const struct bridge_config *config, const struct link_info *info)
+{
+	uint8_t mac[MAC_LEN];
+
+	bridge_own_mac(config, mac);
+	return strcmp(info->kind, "bridge") == 0 &&
+	       strcmp(info->interface.name, config->name) == 0 &&
+	       memcmp(info->interface.mac, mac, MAC_LEN) == 0 &&
+	       strncmp(info->alias, ALIAS_MARK, strlen(ALIAS_MARK)) != 0;
+}
+
 /* Of ours, however it was renamed; another may have made one of its name. */
 static int find_bridge(struct link_handle *handle, const struct bridge_config *config,
 		       struct link_info *ret_info, struct error *error)
 {
 	char mark[LOCALNET_MARK_MAX];
-	int r = link_info_get(handle, config->name, localnet_mark(config->name, mark), ret_info,
+	struct link_info named;
+	bool was_ours;
+	int r = link_info_get(handle, config->name, localnet_mark(config->name, mark), &named,
 			      error);
 
-	if (config->adopt || (r < 0 && r != -ENODEV))
+	if (r < 0 && (config->adopt || r != -ENODEV))
 		return r;
-	if (r == 0 &&
-	    (strcmp(ret_info->alias, config->alias) == 0 || ret_info->group == LINK_GROUP_NEWBORN))
+	if (r == 0 && (config->adopt || strcmp(named.alias, config->alias) == 0 ||
+		       named.group == LINK_GROUP_NEWBORN)) {
+		*ret_info = named;
 		return 0;
-	return link_find_alias(handle, "bridge", config->alias, ret_info, error);
+	}
+	was_ours = r == 0 && bridge_was_ours(config, &named);
+	r = link_find_alias(handle, "bridge", config->alias, ret_info, error);
+	if (r == -ENODEV && was_ours) {
+		*ret_info = named;
+		return 0;
+	}
+	return r;
 }
 
 int bridge_delete(struct link_handle *handle, const struct bridge_config *config, bool *ret_changed,

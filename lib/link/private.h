@@ -51,6 +51,8 @@ int link_find_alias(struct link_handle *handle, const char *kind, const char *al
 /* ---- bridge.c ---- */
 
 void bridge_own_mac(const struct bridge_config *config, uint8_t ret_mac[static MAC_LEN]);
+/* By its name and its MAC, where its alias says nothing. */
+bool bridge_was_ours(const struct bridge_config *config, const struct link_info *info);
 /* What a bridge of ours has with its IPv6 subnet. */
 struct prefix bridge_link_local(const struct bridge_config *config);
 

@@ -174,8 +174,8 @@ static int absent_error(const struct sight *sight, const char *network, struct e
 			 config->name, network);
 }
 
-/* Of what is joined nothing but its alias says that it is ours. Where nothing is to be written, a
- * MAC that nobody else would give a bridge of that name does. */
+/* By its alias or, where nothing is to be written or somebody has taken that away, by a MAC that
+ * nobody else would give a bridge of that name. */
 static int is_ours(struct link_handle *handle, struct sight *sight, bool joins, struct error *error)
 {
 	const struct bridge_config *config = sight->config;
@@ -192,7 +192,8 @@ static int is_ours(struct link_handle *handle, struct sight *sight, bool joins, 
 	if (r < 0)
 		return r == -ENODEV ? 0 : r;
 	return sight->index && strcmp(info.kind, "bridge") == 0 &&
-	       (config->adopt || strcmp(info.alias, config->alias) == 0);
+	       (config->adopt || strcmp(info.alias, config->alias) == 0 ||
+		bridge_was_ours(config, &info));
 }
 
 static int check_identity(struct link_handle *handle, struct sight *sight, bool joins,

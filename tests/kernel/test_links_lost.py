@@ -279,6 +279,15 @@ class Bridges(BridgeTest):
         self.library().delete("net", flags=DELETE_ENDPOINTS)
         self.assert_untouched(foreign)
 
+    def test_without_its_alias(self):
+        """Its name and the MAC that it was given say whose it is."""
+        for alias in ("", "the admin"):
+            with self.subTest(alias):
+                self.host.run("ip", "link", "set", self.name, "alias", alias)
+                self.assert_works()
+        self.library().delete("net", flags=DELETE_ENDPOINTS)
+        self.assertNotIn(self.name, self.host.links())
+
     def test_deleted(self):
         self.host.batch(f"link del {self.name}\n")
         self.refused(errno.ENODEV, "does not exist any more")
