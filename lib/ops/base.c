@@ -66,16 +66,10 @@ static int plan_state(bn_ctx *ctx, const struct firewall *firewall, rule_vector 
 int base_put_state(bn_ctx *ctx, struct firewall *firewall)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	struct firewall_change change = { .flags = FIREWALL_BASE | FIREWALL_REPLACE };
 	int r;
 
 	r = plan_state(ctx, firewall, &rules);
-	if (r < 0)
-		return r;
-	change.add = rules.items;
-	change.add_len = rules.len;
-	r = firewall->backend->apply(firewall, &change, &ctx->error);
-	return rules_result(ctx, r);
+	return r < 0 ? r : rules_put(ctx, firewall, &rules);
 }
 
 int base_take_rules(bn_ctx *ctx, struct firewall *firewall, const rule_vector *rules)

@@ -23,7 +23,9 @@ void rules_keep(rule_vector *rules, enum rules_part part)
 	rules->len = kept;
 }
 
-int rules_result(const bn_ctx *ctx, int r)
+/* Of a backend's apply(): a port or a subnet that only the kernel knows is taken, by another state
+ * directory. */
+static int rules_result(const bn_ctx *ctx, int r)
 {
 	bool taken = ctx->error.reason == BN_REASON_PORT_IN_USE ||
 		     ctx->error.reason == BN_REASON_SUBNET_OVERLAP;
@@ -31,60 +33,80 @@ int rules_result(const bn_ctx *ctx, int r)
 	return r == -EEXIST && taken ? -EADDRINUSE : r;
 }
 
-static int apply_once(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
-		      const rule_vector *stand, uint32_t flags)
+struct change {
+	struct firewall *firewall;
+	const rule_vector *add, *remove, *stand; /* NULL: none */
+	uint32_t flags;
+};
+
+static int apply_once(bn_ctx *ctx, const struct change *asked)
 {
 	const struct firewall_change change = {
-		.add = add ? add->items : NULL,
-		.add_len = add ? add->len : 0,
-		.remove = remove ? remove->items : NULL,
-		.remove_len = remove ? remove->len : 0,
-		.stand = stand ? stand->items : NULL,
-		.stand_len = stand ? stand->len : 0,
-		.flags = flags,
+		.add = asked->add ? asked->add->items : NULL,
+		.add_len = asked->add ? asked->add->len : 0,
+		.remove = asked->remove ? asked->remove->items : NULL,
+		.remove_len = asked->remove ? asked->remove->len : 0,
+		.stand = asked->stand ? asked->stand->items : NULL,
+		.stand_len = asked->stand ? asked->stand->len : 0,
+		.flags = asked->flags,
 	};
-	int r = ctx->firewall->backend->apply(ctx->firewall, &change, &ctx->error);
+	int r = asked->firewall->backend->apply(asked->firewall, &change, &ctx->error);
 
-	if (r >= 0 || r == OUTCOME_UNKNOWN || r == FIREWALL_BASE_MISSING || ctx->firewall->partly)
+	if (r >= 0 || r == OUTCOME_UNKNOWN || r == FIREWALL_BASE_MISSING || asked->firewall->partly)
 		ctx->changed = true;
 	return rules_result(ctx, r);
 }
 
 /* Something has the place of one of them in the kernel alone: somebody has loaded a saved rule set.
  * What nobody has makes room; for what another state has, the call fails as it has. */
-static int apply_over_strays(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
-			     const rule_vector *stand, uint32_t flags, int taken)
+static int apply_over_strays(bn_ctx *ctx, const struct change *change, int taken)
 {
 	const struct error error = ctx->error;
 	CLEANUP_VECTOR rule_vector gone = { 0 };
+	struct change again = *change;
 	size_t strays;
 	int r;
 
-	r = strays_find(ctx, ctx->firewall, add, &gone);
+	r = strays_find(ctx, change->firewall, change->add, &gone);
 	if (r < 0 || !gone.len) {
 		ctx->error = error;
 		return taken;
 	}
 	strays = gone.len;
 	error_clear(&ctx->error);
-	for (size_t i = 0; remove && i < remove->len && r >= 0; i++)
-		r = vector_append(&gone, remove->items[i]) < 0 ? error_oom(&ctx->error) : 0;
+	for (size_t i = 0; change->remove && i < change->remove->len && r >= 0; i++)
+		r = vector_append(&gone, change->remove->items[i]) < 0 ? error_oom(&ctx->error) : 0;
 	if (r < 0)
 		return r;
 	ctx_log(ctx, LOG_NOTICE,
 		"taking out %zu rules that are in the way, and that nobody has any more: %s",
 		strays, error.message);
-	return apply_once(ctx, add, &gone, stand, flags | FIREWALL_MISSING_OK);
+	again.remove = &gone;
+	again.flags |= FIREWALL_MISSING_OK;
+	return apply_once(ctx, &again);
 }
 
-static int apply_rules(bn_ctx *ctx, const rule_vector *add, const rule_vector *remove,
-		       const rule_vector *stand, uint32_t flags)
+static int apply_rules(bn_ctx *ctx, const struct change *change)
 {
-	int r = apply_once(ctx, add, remove, stand, flags);
+	int r = apply_once(ctx, change);
 
-	return add && (r == -EADDRINUSE || r == -EEXIST) ?
-		       apply_over_strays(ctx, add, remove, stand, flags, r) :
+	return change->add && (r == -EADDRINUSE || r == -EEXIST) ?
+		       apply_over_strays(ctx, change, r) :
 		       r;
+}
+
+int rules_put(bn_ctx *ctx, struct firewall *firewall, const rule_vector *rules)
+{
+	const struct change change = { .firewall = firewall, .add = rules, .flags = FIREWALL_BASE };
+
+	return apply_rules(ctx, &change);
+}
+
+static int remove_with(bn_ctx *ctx, const rule_vector *rules, uint32_t flags)
+{
+	const struct change change = { .firewall = ctx->firewall, .remove = rules, .flags = flags };
+
+	return apply_rules(ctx, &change);
 }
 
 static int compare_rules(const void *a, const void *b)
@@ -134,11 +156,13 @@ static int apply_all(bn_ctx *ctx, rule_vector *gone)
 	if (!all.len && !gone->len)
 		return 0;
 	if (!all.len)
-		return apply_rules(ctx, NULL, gone, NULL, FIREWALL_MISSING_OK | FIREWALL_LEAVING);
+		return remove_with(ctx, gone, FIREWALL_MISSING_OK | FIREWALL_LEAVING);
 	ctx_log(ctx, LOG_INFO, "making the rule base and %zu rules", all.len);
 	/* only a part of the base may be gone, and what is to be removed still there */
-	r = apply_rules(ctx, &all, gone, NULL,
-			FIREWALL_BASE | FIREWALL_REPLACE | FIREWALL_MISSING_OK);
+	r = apply_rules(ctx, &(struct change){ .firewall = ctx->firewall,
+					       .add = &all,
+					       .remove = gone,
+					       .flags = FIREWALL_BASE | FIREWALL_MISSING_OK });
 	if (r == FIREWALL_BASE_MISSING)
 		return error_set(&ctx->error, -EAGAIN, BN_REASON_KERNEL,
 				 "another program removes the rule base as fast as it is made; try "
@@ -188,7 +212,9 @@ int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, ui
 	if (scopes && !(ctx->firewall->backend->traits() & PLAN_OWNERS))
 		r = rules_plan(ctx, scopes, rows, &stand);
 	if (r >= 0)
-		r = apply_rules(ctx, rules, NULL, &stand, 0);
+		r = apply_rules(ctx, &(struct change){ .firewall = ctx->firewall,
+						       .add = rules,
+						       .stand = &stand });
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, NULL) : r;
 }
 
@@ -216,10 +242,10 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled)
 	/* What was settled is there, mostly, and looking first can be spared. What was not may have
 	 * failed for what another state has under the same key. */
 	if (settled)
-		r = apply_rules(ctx, NULL, rules, NULL, 0);
+		r = remove_with(ctx, rules, 0);
 	if (r == -ENOENT) {
 		error_clear(&ctx->error);
-		r = apply_rules(ctx, NULL, rules, NULL, FIREWALL_MISSING_OK);
+		r = remove_with(ctx, rules, FIREWALL_MISSING_OK);
 	}
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, rules) : r;
 }
@@ -227,9 +253,7 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled)
 /* Inside a transaction, where nothing is made again. */
 static int remove_standing(bn_ctx *ctx, const rule_vector *rules)
 {
-	int r = rules->len ? apply_rules(ctx, NULL, rules, NULL,
-					 FIREWALL_MISSING_OK | FIREWALL_LEAVING) :
-			     0;
+	int r = rules->len ? remove_with(ctx, rules, FIREWALL_MISSING_OK | FIREWALL_LEAVING) : 0;
 
 	return r == FIREWALL_BASE_MISSING ? 0 : r;
 }

@@ -9,6 +9,8 @@
  * of the rows have, it is made again with the rules of everything in the state: rules to be added
  * must belong to rows that are in it. */
 int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes);
+/* The same of all rules of the state, in a backend that it is not in yet, with the base. */
+int rules_put(bn_ctx *ctx, struct firewall *firewall, const rule_vector *rules);
 /* Make all again, with what is on its way: for what reaches beyond its own rows. */
 int rules_rebuild(bn_ctx *ctx);
 /* Inside a transaction, what the one guard had rules for and the other has not. */
@@ -20,10 +22,6 @@ int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules)
 /* Rules that are gone already are no error. Their rows must be marked in the state, or on their way
  * back. settled: all of them were put there, and nobody has begun to take them out. */
 int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled);
-
-/* Of a backend's apply(): a port or a subnet that only the kernel knows is taken, by another state
- * directory. */
-int rules_result(const bn_ctx *ctx, int r);
 
 /* What lets in to an endpoint comes last and goes first. */
 enum rules_part { RULES_LETTING_IN, RULES_OTHERS };

@@ -243,6 +243,32 @@ class Table(KillingTest):
             self.bn("publish", "net", "c1", "-p", "7003:80")
             self.bn("unpublish", "net", "c1", "-p", "7003:80")
             self.assertEqual("172.31.7.2", self.leads_to(7002), call)
+        # nor does it take it while it makes the base again
+        self.nft(f"flush chain {TABLE} nat-prerouting")
+        self.refused("port 7002/tcp belongs to endpoint", "publish", "net", "c1", "-p", "7002:80")
+        self.assertEqual("172.31.7.2", self.leads_to(7002))
+        self.assert_tcp(self.remote, self.net.host_address(4), 8080, self.listeners[4])
         other("detach", "net", "c1")
         other("network", "rm", "net")
         self.bn("publish", "net", "c1", "-p", "7002:80")
+
+    def test_a_move_to_where_another_state_is(self):
+        if "iptables-legacy" not in BACKENDS:
+            self.skipTest("BN_BACKENDS names one backend alone")
+        saved = self.listing()
+        self.switch("iptables-legacy")
+        self.bn.backend = "auto"
+        other = self.other_state()
+        other("network", "create", "far", "--subnet", "172.31.7.0/24")
+        other("attach", "far", "c1", "--netns", self.net.endpoint("d1").path, "-p", "8080:80")
+        self.fails("backend", "switch", "nftables", mention=(
+            "port 8080/tcp belongs to endpoint 'c1' of network 'far' already",))
+        self.assertTrue(self.leads_to(8080).startswith("172.31.7."))
+        other("detach", "far", "c1")
+        other("network", "rm", "far")
+        # what is this state's own, and has been given to another endpoint since, makes room
+        self.nft(saved)
+        self.bn("unpublish", "net", "c1", "-p", "8080:80")
+        self.attach("net", "c2", "-p", "8080:80")
+        self.switch("nftables")
+        self.assertEqual({(8080, "c2")}, self.ports())

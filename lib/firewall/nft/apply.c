@@ -225,11 +225,14 @@ static int change_refused(struct change *change, int r, const struct nft_reply *
 /* -ERESTART: something changed between looking and committing; begin again. */
 static int change_try(struct change *change, struct nft_reply *reply)
 {
-	int r = change_look_up(change, reply);
+	int looked = change_look_up(change, reply), r = looked;
 
 	change->empty = true;
-	if (r == 0)
+	/* a set of our name that is not ours can't be looked into: the base says which */
+	if (r == 0 || (r == -EINVAL && change->flags & FIREWALL_BASE))
 		r = write_base(change, reply);
+	if (r == 0)
+		r = looked;
 	if (r == 0)
 		r = write_elements(change);
 	if (r < 0)
@@ -351,10 +354,11 @@ static int change_run(struct change *change, struct nft_reply *reply)
 		if (r == 0)
 			r = -ERESTART;
 	}
-	if (reply->lost) {
+	/* of a base that was not made nothing is known */
+	if (reply->lost || (r < 0 && change->flags & FIREWALL_BASE))
 		change->nft->generation = 0;
+	if (reply->lost)
 		r = change_outcome(change, r);
-	}
 	return r < 0 && r != FIREWALL_BASE_MISSING && change->made ? OUTCOME_UNKNOWN : r;
 }
 
@@ -519,7 +523,7 @@ int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct
 	struct change work = { .nft = nft,
 			       .error = error,
 			       .flags = change->flags,
-			       .look = change->flags & FIREWALL_REPLACE };
+			       .look = change->flags & (FIREWALL_BASE | FIREWALL_REPLACE) };
 	struct nft_reply reply = { 0 };
 	int r;
 
