@@ -257,7 +257,7 @@ bool link_mtu(struct link_handle *handle, const char *name, uint32_t *ret_mtu);
  * 1500 without one. */
 int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error);
 
-/* ---- found.c: what is changed of the host's settings, and giving it back ---- */
+/* ---- found.c, giveback.c: what is changed of the host's settings, and giving it back ---- */
 
 /*
  * What making a network will change, as it is now: forwarding of a family where it is off (which

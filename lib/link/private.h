@@ -183,6 +183,21 @@ int forwarding_plan(struct link_handle *handle, int family, const char *adopted,
 /* How many a bridge has, all or only those that are not ours. */
 int bridge_ports(struct link_handle *handle, uint32_t bridge, bool foreign, struct error *error);
 
+/* Without those of link-local scope, which the kernel gives to what comes up. */
+int bridge_addresses(struct link_handle *handle, uint32_t bridge, struct error *error);
+
+#define FOUND_KEY_MAX 64
+#define FOUND_LINK "link/"
+struct found_line {
+	char key[FOUND_KEY_MAX];
+	int value;
+};
+typedef VECTOR(struct found_line) found_line_vector;
+int found_lines(const char *found, found_line_vector *lines, struct error *error);
+/* Is the line about that setting of a family's interfaces, and of which? */
+bool found_line_is(const struct found_line *line, int family, const char *key,
+		   char interface[static IFNAMSIZ]);
+
 /* ---- inspect.c ---- */
 
 struct link_info {
