@@ -276,7 +276,8 @@ static int add_interface(setting_vector *plan, int family, const char *interface
 	return add_setting(plan, interface, key, 0, 1);
 }
 
-/* Where packets come by no interface yet, so that there is none to turn on, that is noted of all. */
+/* Where packets come by no interface yet, so that there is none to turn on, that is noted of
+ * all. */
 static int plan_each(struct link_handle *handle, int family, const char *key, const char *adopted,
 		     setting_vector *plan, struct error *error)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What an operation finds of the host's settings before it changes them, as lines "KEY VALUE" that
- * outlive the process; giveback.c gives back just that. A key is the path of a sysctl, or of a link:
+ * outlive the process; giveback.c gives back just that. A key is the path of a sysctl, or of a
+ * link:
  *
  *	net/ipv4/conf/all/forwarding 0    all is turned on, and what has no line here was off
  *	net/ipv4/conf/eth1/forwarding 1

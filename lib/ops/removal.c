@@ -38,7 +38,9 @@ static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct removal *remo
 
 	r = rules_plan(ctx, scopes, &removal->rows, &rules);
 	rules_keep(&rules, part);
-	return r < 0 ? r : rules_remove(ctx, &rules, removal->settled);
+	return r < 0 ? r :
+		       rules_remove(ctx, &rules, removal->settled,
+				    removal->networks ? NULL : &removal->rows);
 }
 
 static int remove_ports(bn_ctx *ctx, const struct removal *removal)

@@ -201,16 +201,29 @@ int rules_rebuild(bn_ctx *ctx)
 	return rebuild(ctx, NULL);
 }
 
+/* What must stand in the tables beside what comes or goes: of those rows, or, where a network does,
+ * of every network. A backend that can look up single rules does not read it. */
+static int plan_beside(bn_ctx *ctx, const struct rows *rows, uint32_t scopes, rule_vector *stand)
+{
+	CLEANUP(rows_clear) struct rows all = { 0 };
+	int r;
+
+	if (ctx->firewall->backend->traits() & PLAN_OWNERS)
+		return 0;
+	if (rows)
+		return rules_plan(ctx, scopes, rows, stand);
+	r = store_networks(ctx->store, 0, &all.networks, &ctx->error);
+	return r < 0 ? r : rules_plan(ctx, PLAN_NETWORKS, &all, stand);
+}
+
 int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes)
 {
 	CLEANUP(rules_clear) rule_vector stand = { 0 };
-	int r = 0;
+	int r;
 
 	if (!rules->len)
 		return 0;
-	/* a backend that can look up single rules does not read what stands beside them */
-	if (scopes && !(ctx->firewall->backend->traits() & PLAN_OWNERS))
-		r = rules_plan(ctx, scopes, rows, &stand);
+	r = plan_beside(ctx, rows, scopes, &stand);
 	if (r >= 0)
 		r = apply_rules(ctx, &(struct change){ .firewall = ctx->firewall,
 						       .add = rules,
@@ -233,8 +246,9 @@ int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules)
 	return r < 0 ? error_oom(&ctx->error) : 0;
 }
 
-int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled)
+int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled, const struct rows *rows)
 {
+	CLEANUP(rules_clear) rule_vector stand = { 0 };
 	int r = -ENOENT;
 
 	if (!rules->len)
@@ -242,7 +256,11 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled)
 	/* What was settled is there, mostly, and looking first can be spared. What was not may have
 	 * failed for what another state has under the same key. */
 	if (settled)
-		r = remove_with(ctx, rules, 0);
+		r = plan_beside(ctx, rows, PLAN_NETWORKS, &stand);
+	if (settled && r >= 0)
+		r = apply_rules(ctx, &(struct change){ .firewall = ctx->firewall,
+						       .remove = rules,
+						       .stand = &stand });
 	if (r == -ENOENT) {
 		error_clear(&ctx->error);
 		r = remove_with(ctx, rules, FIREWALL_MISSING_OK);

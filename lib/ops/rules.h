@@ -6,8 +6,8 @@
 #include "ops/plan.h"
 
 /* One commit. When the base is gone (a first network, or somebody flushed it), or what those scopes
- * of the rows have, it is made again with the rules of everything in the state: rules to be added
- * must belong to rows that are in it. */
+ * of the rows have (rows NULL: what any network has), it is made again with the rules of everything
+ * in the state: rules to be added must belong to rows that are in it. */
 int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes);
 /* The same of all rules of the state, in a backend that it is not in yet, with the base. */
 int rules_put(bn_ctx *ctx, struct firewall *firewall, const rule_vector *rules);
@@ -20,8 +20,9 @@ int rules_remove_guard(bn_ctx *ctx, const struct guard *before, const struct gua
  * others, which costs no more than the look. */
 int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules);
 /* Rules that are gone already are no error. Their rows must be marked in the state, or on their way
- * back. settled: all of them were put there, and nobody has begun to take them out. */
-int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled);
+ * back. settled: all of them were put there, and nobody has begun to take them out; rows: as
+ * for rules_add(). */
+int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled, const struct rows *rows);
 
 /* What lets in to an endpoint comes last and goes first. */
 enum rules_part { RULES_LETTING_IN, RULES_OTHERS };

@@ -135,6 +135,31 @@ class Damaged(Shared):
         for family in FAMILIES:
             self.assert_tcp(self.remote, self.net.host_address(family), 8090, listener[family])
 
+    def test_what_goes_sees_its_tables(self):
+        """What stays is put back also by what takes something out of the table."""
+        self.bn("publish", "net", "c1", "-p", "8090:80")
+        for chain in ("BRIDGENET", "BRIDGENET-POSTROUTING", "BN-net:post"):
+            with self.subTest(chain=chain):
+                self.iptables("-t", "nat", "-F", chain)
+                self.bn("unpublish", "net", "c1", "-p", "8090:80")
+                self.assertEqual(*self.planned())
+                self.bn("publish", "net", "c1", "-p", "8090:80")
+        for chain in ("BRIDGENET-OUTSIDE", "BRIDGENET-RAW"):
+            with self.subTest(chain=chain):
+                self.attach("net", "c2")
+                self.iptables("-t", "raw", "-F", chain)
+                self.bn("detach", "net", "c2")
+                self.assertEqual(*self.planned())
+        # what all networks share
+        for table, chain, families in (
+                ("raw", "BRIDGENET-OUTSIDE", FAMILIES), ("raw", "BRIDGENET-LOOPBACK", (4,)),
+                ("filter", "BRIDGENET-FORWARD", FAMILIES), ("nat", "BRIDGENET", FAMILIES)):
+            for argv in (("create", "two", "--subnet", "172.31.0.0/24"), ("rm", "two")):
+                with self.subTest(argv=argv, chain=chain):
+                    self.iptables("-t", table, "-F", chain, families=families)
+                    self.bn("network", *argv)
+                    self.assertEqual(*self.planned())
+
     def test_others_chain_of_our_name(self):
         """It was there before the first network: what it has stays, and ours hold all the same."""
         self.bn("detach", "net", "c1")
