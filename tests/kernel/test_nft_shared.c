@@ -184,6 +184,54 @@ static void test_storm(void **state)
 	rules_clear(&port);
 }
 
+#define BASE "nft -s list table inet bridgenet | grep -cE '^\t(chain|set|map)|^\t\t.* @'"
+
+static unsigned int last_send;
+
+/* Somebody commits before each of our sends, and an element comes before the last. */
+static int overtake(const char *step)
+{
+	if (strcmp(step, "netlink.send") != 0)
+		return 0;
+	if (++sent == last_send)
+		run("nft add element inet bridgenet ports4 '{ udp . 20000 : 192.0.2.7 . 80 }'");
+	else
+		run("nft 'add table inet storm ; delete table inet storm'");
+	return 0;
+}
+
+static void remove_overtaken(const rule_vector *stand)
+{
+	assert_int_equal(apply(stand, NULL, FIREWALL_BASE), 0);
+	assert_int_equal(apply(NULL, stand, FIREWALL_MISSING_OK), 0);
+	sent = 0;
+	fault_hook = overtake;
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
+	fault_hook = NULL;
+}
+
+/* Who insists on taking the base away looks again at what has come meanwhile. */
+static void test_element_comes_as_the_base_goes(void **state)
+{
+	rule_vector stand = { 0 }, port = { 0 };
+	char *base;
+
+	(void)state;
+	plan_stage(&stand, &port);
+	base = output_of(BASE);
+	last_send = 0;
+	remove_overtaken(&stand);
+	run("! nft list table inet bridgenet 2>/dev/null");
+	last_send = sent;
+	remove_overtaken(&stand);
+	assert_string_equal(firewall->note, "");
+	assert_output_is(BASE, base);
+	free(base);
+	run("nft delete table inet bridgenet");
+	rules_clear(&stand);
+	rules_clear(&port);
+}
+
 /* ---- what is ours ---- */
 
 #define THEIRS                                                                            \
@@ -423,6 +471,7 @@ int main(void)
 		FIREWALL_TEST(test_damage_is_noticed),
 		FIREWALL_TEST(test_quiet_costs_nothing),
 		FIREWALL_TEST(test_storm),
+		FIREWALL_TEST(test_element_comes_as_the_base_goes),
 		FIREWALL_TEST(test_pieces_of_others_stay),
 		FIREWALL_TEST(test_another_of_our_name),
 		FIREWALL_TEST(test_what_others_use_stays),

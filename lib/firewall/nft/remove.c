@@ -150,8 +150,18 @@ static int removal_write(struct nft *nft, struct removal *removal)
 			     &removal->table);
 }
 
-/* What the kernel does not give up; false: it was none of these. */
-static bool hold_busy(struct removal *removal, const struct nft_reply *reply)
+/* Whoever is in a hurry is refused a set in which there is something by now, too. */
+static bool is_held(struct nft *nft, const struct removal *removal, size_t set)
+{
+	struct nft_reply reply = { 0 };
+	bool found = false;
+
+	return !removal->hurried ||
+	       (nft_set_dump(nft, set, nft_element_found, &found, &reply) == 0 && !found);
+}
+
+/* What the kernel does not give up; false: it was none of these, or is to be read again. */
+static bool hold_busy(struct nft *nft, struct removal *removal, const struct nft_reply *reply)
 {
 	uint32_t sequence = reply->sequence;
 
@@ -165,7 +175,7 @@ static bool hold_busy(struct removal *removal, const struct nft_reply *reply)
 	}
 	for (size_t i = 0; i < NFT_FIXED; i++) {
 		if (removal->set[i] == sequence)
-			return removal->set_held[i] = true;
+			return removal->set_held[i] = is_held(nft, removal, i);
 	}
 	return false;
 }
@@ -182,7 +192,7 @@ static int base_delete(struct nft *nft, struct removal *removal, struct nft_repl
 		r = removal_write(nft, removal);
 		if (r == 0 && !removal->empty)
 			r = nft_batch_commit(nft, reply);
-	} while (r == -EBUSY && hold_busy(removal, reply));
+	} while (r == -EBUSY && hold_busy(nft, removal, reply));
 	/* what was to go has gone, or come: it is to be read again */
 	return r == -ENOENT || r == -EBUSY ? -ERESTART : r;
 }
