@@ -254,7 +254,7 @@ int is_uplink(struct link_handle *handle, int family, const char *interface, str
 	CLEANUP_VECTOR index_vector uplinks = { 0 };
 	int r = uplinks_read(handle, family, &uplinks, error);
 
-	return r < 0 ? r : holds_index(&uplinks, rtnl_link_index(handle, interface));
+	return r < 0 ? r : holds_index(&uplinks, link_index(handle, interface));
 }
 
 /* ---- the plan ---- */

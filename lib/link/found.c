@@ -18,6 +18,7 @@
  *	net/ipv4/conf/br0/route_localnet 0
  *	link/br0/accept_ra 1              of a bridge that takes no router advertisements meanwhile
  *	link/br0/ports 2                  of a bridge that was down: what was on it
+ *	link/br0/index 7                  what is said of br0 was found of this interface
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -55,6 +56,14 @@ static int put_conf(text_vector *text, int family, const char *interface, const 
 	return put_line(text, value, "net/%s/conf/%s/%s", sysctl_family(family), interface, key);
 }
 
+/* Another interface may come to have the name. */
+static int put_index(struct link_handle *handle, text_vector *text, const char *interface)
+{
+	uint32_t index = link_index(handle, interface);
+
+	return index ? put_line(text, (int)index, FOUND_LINK "%s/index", interface) : 0;
+}
+
 static int found_forwarding(struct link_handle *handle, int family, const char *adopted,
 			    text_vector *text, struct error *error)
 {
@@ -63,9 +72,15 @@ static int found_forwarding(struct link_handle *handle, int family, const char *
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < plan.len && r == 0; i++)
-		r = put_conf(text, family, plan.items[i].interface, plan.items[i].key,
-			     plan.items[i].was);
+	for (size_t i = 0; i < plan.len && r == 0; i++) {
+		const struct host_setting *setting = &plan.items[i];
+
+		r = put_conf(text, family, setting->interface, setting->key, setting->was);
+		/* each that is turned on by itself */
+		if (r == 0 && setting->was == 0 && setting->wanted == 1 &&
+		    strcmp(setting->interface, "all") != 0)
+			r = put_index(handle, text, setting->interface);
+	}
 	return r < 0 ? error_oom(error) : 0;
 }
 
@@ -156,6 +171,8 @@ static int found_bridge(struct link_handle *handle, const char *bridge, bool ipv
 		r = put_conf(text, AF_INET, bridge, "route_localnet", localnet);
 	if (r == 0 && accept_ra > 0 && !others)
 		r = put_line(text, accept_ra, FOUND_LINK "%s/accept_ra", bridge);
+	if (r == 0)
+		r = put_line(text, (int)info.interface.index, FOUND_LINK "%s/index", bridge);
 	if (r < 0)
 		return error_oom(error);
 	if (info.interface.flags & IFF_UP)
@@ -215,6 +232,15 @@ bool found_line_is(const struct found_line *line, int family, const char *key,
 	return true;
 }
 
+bool found_line_is_of_link(const struct found_line *line, const char *key,
+			   char interface[static IFNAMSIZ])
+{
+	const char *end = strrchr(line->key, '/');
+
+	return end && strcmp(end + 1, key) == 0 &&
+	       sscanf(line->key, FOUND_LINK "%15[^/]", interface) == 1;
+}
+
 static bool is_of_forwarding(const struct found_line *line, bool ipv4, bool ipv6)
 {
 	static const char *const keys[] = { "forwarding", "force_forwarding", "accept_ra",
@@ -251,10 +277,14 @@ int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_fo
 {
 	CLEANUP_VECTOR found_line_vector lines = { 0 };
 	CLEANUP_VECTOR text_vector text = { 0 };
+	char interface[IFNAMSIZ];
 	int r = found_lines(found, &lines, error);
 
 	for (size_t i = 0; i < lines.len && r == 0; i++)
 		if (is_of_forwarding(&lines.items[i], ipv4, ipv6) && !is_off_again(&lines.items[i]))
+			r = put_line(&text, lines.items[i].value, "%s", lines.items[i].key);
+	for (size_t i = 0; i < lines.len && r == 0 && text.len; i++)
+		if (found_line_is_of_link(&lines.items[i], "index", interface))
 			r = put_line(&text, lines.items[i].value, "%s", lines.items[i].key);
 	if (r == 0)
 		r = vector_append(&text, '\0');

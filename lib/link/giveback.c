@@ -5,6 +5,53 @@
 
 #include "link/private.h"
 
+/* ---- which interface it was ---- */
+
+/* Whose line is it? "" of what is about all, or about none. */
+static void interface_of(const struct found_line *line, char interface[static IFNAMSIZ])
+{
+	if (sscanf(line->key, FOUND_LINK "%15[^/]", interface) != 1 &&
+	    sscanf(line->key, "net/%*[^/]/conf/%15[^/]", interface) != 1)
+		interface[0] = '\0';
+}
+
+/* Of the interface that has the name now nothing was found, but of another one. What is handed on
+ * may be of both. */
+static bool is_of_another(struct link_handle *handle, const found_line_vector *lines,
+			  const char *interface)
+{
+	char name[IFNAMSIZ];
+	uint32_t index = 0;
+	bool known = false;
+
+	for (size_t i = 0; i < lines->len; i++) {
+		if (!found_line_is_of_link(&lines->items[i], "index", name) ||
+		    strcmp(name, interface) != 0)
+			continue;
+		if (!known)
+			index = link_index(handle, interface);
+		known = true;
+		if ((uint32_t)lines->items[i].value == index)
+			return false;
+	}
+	return known;
+}
+
+static int lines_read(struct link_handle *handle, const char *found, found_line_vector *lines,
+		      struct error *error)
+{
+	CLEANUP_VECTOR found_line_vector all = { 0 };
+	char interface[IFNAMSIZ];
+	int r = found_lines(found, &all, error);
+
+	for (size_t i = 0; i < all.len && r == 0; i++) {
+		interface_of(&all.items[i], interface);
+		if (!is_of_another(handle, &all, interface))
+			r = vector_append(lines, all.items[i]) < 0 ? error_oom(error) : 0;
+	}
+	return r;
+}
+
 /* What `all` was; 0 also if it was left so. *ret_turned_on: it was not. */
 static int all_were(const found_line_vector *lines, int family, bool *ret_turned_on)
 {
@@ -247,7 +294,7 @@ int host_give_back(struct link_handle *handle, const char *found, bool ipv4, boo
 		   struct error *error)
 {
 	CLEANUP_VECTOR found_line_vector lines = { 0 };
-	int first, r = found_lines(found, &lines, error);
+	int first, r = lines_read(handle, found, &lines, error);
 
 	if (r < 0)
 		return r;
@@ -295,7 +342,7 @@ int host_give_back_bridge(struct link_handle *handle, const char *found, const c
 	CLEANUP_VECTOR found_line_vector lines = { 0 };
 	int first = host_give_back(handle, found, false, false, error), r;
 
-	r = found_lines(found, &lines, first ? NULL : error);
+	r = lines_read(handle, found, &lines, first ? NULL : error);
 	first = first ? first : r;
 	for_each_family(family) {
 		r = bridge_off(handle, bridge, &lines, family, "forwarding", first ? NULL : error);

@@ -197,6 +197,8 @@ int found_lines(const char *found, found_line_vector *lines, struct error *error
 /* Is the line about that setting of a family's interfaces, and of which? */
 bool found_line_is(const struct found_line *line, int family, const char *key,
 		   char interface[static IFNAMSIZ]);
+bool found_line_is_of_link(const struct found_line *line, const char *key,
+			   char interface[static IFNAMSIZ]);
 
 /* ---- inspect.c ---- */
 

@@ -325,6 +325,42 @@ static void test_forced(void **state)
 	free(text);
 }
 
+/* Others have the names by now of those that were turned on, and are set as those were. */
+static void test_other_interfaces(void **state)
+{
+	static char after[CONF_MAX];
+	char *text, *rest;
+
+	(void)state;
+	skip_without_force_forwarding();
+	write_number(CONF("ipv4", "all", "forwarding"), 1);
+	write_number(CONF("ipv4", "lk.off", "forwarding"), 0);
+	text = found("lk.off");
+	assert_int_equal(host_forwarding_enable(handle, true, true, "lk.off", &error), 0);
+	IP_RUN(host_ns, "link", "del", "lk.off");
+	IP_RUN(host_ns, "link", "add", "lk.off", "up", "type", "bridge");
+	IP_RUN(host_ns, "link", "set", "lk-net", "name", "lk-old");
+	IP_RUN(host_ns, "link", "add", "lk-net", "type", "bridge");
+	write_number(CONF("ipv4", "lk.off", "route_localnet"), 1);
+	write_number(CONF("ipv6", "lk.off", "accept_ra"), 0);
+	write_number(CONF("ipv6", "lk.off", "force_forwarding"), 1);
+	write_number(CONF("ipv6", "lk-net", "force_forwarding"), 1);
+	assert_int_equal(host_found_forwarding(text, true, true, &rest, &error), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(host_give_back(handle, i ? text : rest, true, true, &error), 0);
+	assert_int_equal(read_number(CONF("ipv4", "lk.off", "forwarding")), 1);
+	assert_int_equal(read_number(CONF("ipv4", "lk.off", "route_localnet")), 1);
+	assert_int_equal(read_number(CONF("ipv6", "lk.off", "accept_ra")), 0);
+	assert_int_equal(FORCED("lk.off") + FORCED("lk-net"), 2);
+	assert_int_equal(FORCED("lk-way") + FORCED("lk-other"), 0);
+	read_confs(after);
+	assert_non_null(strstr(after, "\nlk.off:"));
+	IP_RUN(host_ns, "link", "del", "lk-net");
+	IP_RUN(host_ns, "link", "set", "lk-old", "name", "lk-net");
+	free(text);
+	free(rest);
+}
+
 /* The host has no route of IPv6 yet. */
 static void test_nothing_to_force(void **state)
 {
@@ -527,19 +563,13 @@ static void test_read_only_ipv6(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		OLD_TEST(test_forwarding_comes_back),
-		OLD_TEST(test_changed_since),
-		OLD_TEST(test_give_back_dies),
-		OLD_TEST(test_adopted_comes_back),
-		OLD_TEST(test_whom_routers_tell),
-		UPLINKS_TEST(test_forced),
-		UPLINKS_TEST(test_nothing_to_force),
-		UPLINKS_TEST(test_all_forward),
-		UPLINKS_TEST(test_many),
-		OLD_TEST(test_many_on_older_kernels),
-		READ_ONLY_TEST(test_read_only_ipv4),
-		READ_ONLY_TEST(test_read_only_adopted),
-		READ_ONLY_TEST(test_read_only_ipv6),
+		OLD_TEST(test_forwarding_comes_back),   OLD_TEST(test_changed_since),
+		OLD_TEST(test_give_back_dies),          OLD_TEST(test_adopted_comes_back),
+		OLD_TEST(test_whom_routers_tell),       UPLINKS_TEST(test_forced),
+		UPLINKS_TEST(test_other_interfaces),    UPLINKS_TEST(test_nothing_to_force),
+		UPLINKS_TEST(test_all_forward),         UPLINKS_TEST(test_many),
+		OLD_TEST(test_many_on_older_kernels),   READ_ONLY_TEST(test_read_only_ipv4),
+		READ_ONLY_TEST(test_read_only_adopted), READ_ONLY_TEST(test_read_only_ipv6),
 	};
 
 	return cmocka_run_group_tests(tests, stage_setup, stage_teardown);
