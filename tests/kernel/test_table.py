@@ -106,6 +106,16 @@ class Table(KillingTest):
         self.nft(f"add table {TABLE}")
         self.assert_whole()
 
+    def test_a_policy_is_said(self):
+        """Who gave it to the chain is let have it; it is no rule of the plan."""
+        for chain in ("raw-prerouting", "filter-forward"):
+            self.nft(f"add chain {TABLE} {chain} {{ policy drop; }}")
+            rows = [rule for rule in oracle.rules(self.bn, "-v")
+                    if f"the policy of chain {chain} is drop" in rule["purpose"]]
+            self.assertEqual([chain], [rule["chain"] for rule in rows])
+            self.nft(f"add chain {TABLE} {chain} {{ policy accept; }}")
+        self.assert_whole()
+
     # ---- what others hold ----
 
     def assert_works(self, others):

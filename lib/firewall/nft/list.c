@@ -273,7 +273,7 @@ static int list_all(struct nft *nft, const struct nft_base_state *state, struct 
 	if (r == 0)
 		r = list_foreign_rules((struct nft_base_state *)state, listing);
 	if (r == 0)
-		r = nft_say_dormant(state, listing->rules);
+		r = nft_say_state(state, listing->rules);
 	return r < 0 ? r : list_elements(nft, state, listing, reply);
 }
 
@@ -334,7 +334,7 @@ static int list_some(struct nft *nft, const struct nft_base_state *state, const 
 		if (found[i])
 			rules->items[rules->len++] = asked.rules.items[i];
 	free(asked.rules.items);
-	return r == 0 ? nft_say_dormant(state, rules) : r;
+	return r == 0 ? nft_say_state(state, rules) : r;
 }
 
 /* ---- looks ---- */

@@ -371,18 +371,42 @@ int nft_table_error(struct nft *nft, struct error *error, int r, const struct nf
 			 what);
 }
 
-int nft_say_dormant(const struct nft_base_state *state, rule_vector *rules)
+/* As a rule that is not ours, of that chain. Takes the text, NULL for none left. */
+static int say(rule_vector *rules, enum rule_chain chain, enum rule_target target, char *text)
 {
-	struct rule row = { .kind = RULE_FOREIGN,
-			    .chain = CHAIN_RAW_PREROUTING,
-			    .target = TARGET_OTHER };
+	const struct rule row = {
+		.kind = RULE_FOREIGN, .chain = chain, .target = target, .foreign = text
+	};
 
-	if (!(state->table_flags & NFT_TABLE_F_DORMANT))
+	if (text && vector_append(rules, row) == 0)
 		return 0;
-	row.foreign = strdup("the table inet " NFT_TABLE " is dormant: none of its rules is in "
-			     "force until that flag is cleared (nft add table inet " NFT_TABLE ")");
-	if (row.foreign && vector_append(rules, row) == 0)
-		return 0;
-	free(row.foreign);
+	free(text);
 	return -ENOMEM;
+}
+
+static char *policy_text(const char *chain)
+{
+	char *text;
+	int len = asprintf(&text,
+			   "the policy of chain %s is drop, so what none of its rules takes is "
+			   "dropped, until it is accept again (nft 'add chain inet " NFT_TABLE
+			   " %s { policy accept; }')",
+			   chain, chain);
+
+	return len < 0 ? NULL : text;
+}
+
+int nft_say_state(const struct nft_base_state *state, rule_vector *rules)
+{
+	int r = 0;
+
+	if (state->table_flags & NFT_TABLE_F_DORMANT)
+		r = say(rules, CHAIN_RAW_PREROUTING, TARGET_OTHER,
+			strdup("the table inet " NFT_TABLE " is dormant: none of its rules is in "
+			       "force until that flag is cleared (nft add table inet " NFT_TABLE
+			       ")"));
+	for (enum rule_chain i = 0; i < CHAIN_COUNT && r == 0; i++)
+		if (state->settled[i])
+			r = say(rules, i, TARGET_DROP, policy_text(nft_chains[i].name));
+	return r;
 }

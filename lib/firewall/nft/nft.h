@@ -284,8 +284,8 @@ bool nft_base_is_whole(const struct nft_base_state *state);
 /* As nft_error(), of a failed change: a table that a program's socket owns is nobody else's. */
 int nft_table_error(struct nft *nft, struct error *error, int r, const struct nft_reply *reply,
 		    const char *what);
-/* Into a listing: a row that says so of a table that is not in force. 0, -ENOMEM */
-int nft_say_dormant(const struct nft_base_state *state, rule_vector *rules);
+/* Into a listing: a row for what is amiss with the table or a chain as such. 0, -ENOMEM */
+int nft_say_state(const struct nft_base_state *state, rule_vector *rules);
 
 /* ---- table.c: making the base ---- */
 
