@@ -258,6 +258,12 @@ class Table(KillingTest):
         self.refused("port 7002/tcp belongs to endpoint", "publish", "net", "c1", "-p", "7002:80")
         self.assertEqual("172.31.7.2", self.leads_to(7002))
         self.assert_tcp(self.remote, self.net.host_address(4), 8080, self.listeners[4])
+        # nor does what gives back a port that the other has got since somebody flushed it
+        self.bn("publish", "net", "c1", "-p", "0.0.0.0:7003:80")
+        self.nft("flush ruleset")
+        other("publish", "net", "c1", "-p", "0.0.0.0:7003:80")
+        self.bn("unpublish", "net", "c1", "-p", "0.0.0.0:7003:80")
+        self.assertEqual("172.31.7.2", self.leads_to(7003))
         other("detach", "net", "c1")
         other("network", "rm", "net")
         self.bn("publish", "net", "c1", "-p", "7002:80")

@@ -34,6 +34,14 @@ static void found_to_remove(struct nft_element *element, const struct nft_elemen
 	element->skip = !view || !nft_element_matches(element, view);
 }
 
+/* What is missing is left to the kernel to say. */
+static void found_of_others(struct nft_element *element, const struct nft_element_view *view,
+			    void *data)
+{
+	(void)data;
+	element->skip = view && !nft_element_matches(element, view);
+}
+
 static bool is_removed(const struct change *change, const struct nft_element *element)
 {
 	const struct nft_element *removed = NULL;
@@ -57,13 +65,16 @@ static void found_to_add(struct nft_element *element, const struct nft_element_v
 		change->differs = true;
 }
 
-static int change_look_up(struct change *change, struct nft_reply *reply)
+/* unseen: others may have put their own in the place of what is to be removed. */
+static int change_look_up(struct change *change, bool unseen, struct nft_reply *reply)
 {
 	int r = 0;
 
-	if (change->flags & FIREWALL_MISSING_OK)
-		r = nft_elements_look_up(change->nft, &change->remove, found_to_remove, NULL,
-					 reply);
+	if (change->flags & FIREWALL_MISSING_OK || unseen)
+		r = nft_elements_look_up(change->nft, &change->remove,
+					 change->flags & FIREWALL_MISSING_OK ? found_to_remove :
+									       found_of_others,
+					 NULL, reply);
 	change->differs = false;
 	if (r == 0 && change->look)
 		r = nft_elements_look_up(change->nft, &change->add, found_to_add, change, reply);
@@ -225,8 +236,14 @@ static int change_refused(struct change *change, int r, const struct nft_reply *
 /* -ERESTART: something changed between looking and committing; begin again. */
 static int change_try(struct change *change, struct nft_reply *reply)
 {
-	int looked = change_look_up(change, reply), r = looked;
+	bool unseen = change->remove.len && !change->nft->generation;
+	int looked, r = 0;
 
+	if (unseen && is_watched(change) && !change->hurried)
+		r = base_look(change, reply);
+	if (r < 0)
+		return r;
+	r = looked = change_look_up(change, unseen, reply);
 	change->empty = true;
 	/* a set of our name that is not ours can't be looked into: the base says which */
 	if (r == 0 || (r == -EINVAL && change->flags & FIREWALL_BASE))
