@@ -209,16 +209,21 @@ group format abi/check-format.sh
 group scripts abi/check-scripts.sh
 group attacks abi/check-attacks.sh
 
-for kind in unit golden; do
-	for file in $(programs $kind); do
-		test=${file#*/} test=${test%.c}
-		group "$kind/$test" "$file"
-		BN_BUILD_DIR=$devel group "$kind-sanitized/$test" "$file"
-		group "$kind-valgrind/$test" "$file" valgrind -q --leak-check=full \
-			--errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 \
-			--suppressions="$source_dir/tests/valgrind.supp"
+# Run beside the others, further down.
+models()
+{
+	local kind file test
+	for kind in unit golden; do
+		for file in $(programs $kind); do
+			test=${file#*/} test=${test%.c}
+			group "$kind/$test" "$file"
+			BN_BUILD_DIR=$devel group "$kind-sanitized/$test" "$file"
+			group "$kind-valgrind/$test" "$file" valgrind -q --leak-check=full \
+				--errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 \
+				--suppressions="$source_dir/tests/valgrind.supp"
+		done
 	done
-done
+}
 
 # ---- The kernel ----
 
@@ -244,6 +249,7 @@ kernel_groups()
 
 others()
 {
+	models
 	group kernel-valgrind kernel/valgrind.sh "$private"
 	group fuzz fuzz/run.sh
 	group bindings bindings/test_ctypes.py "$private"
