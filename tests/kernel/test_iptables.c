@@ -109,7 +109,8 @@ static void test_base_missing(void **state)
 	assert_int_equal(apply(&rules, NULL, 0), FIREWALL_BASE_MISSING);
 	assert_string_equal(error.message, "");
 	assert_int_equal(apply(NULL, &rules, 0), FIREWALL_BASE_MISSING);
-	assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK), 0);
+	assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK), FIREWALL_BASE_MISSING);
+	assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK | FIREWALL_LEAVING), 0);
 	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(accidents); i++) {
 		set_counters("nat", "dport 8799");

@@ -57,18 +57,16 @@ static int step_base(struct change *change, struct step *step)
 	int r;
 
 	r = pick_rules(change->base.items, change->base.len, step, &base);
-	if (r == 0 && !(flags & (FIREWALL_BASE | FIREWALL_MISSING_OK)))
+	if (r == 0 && !(flags & (FIREWALL_BASE | FIREWALL_LEAVING)))
 		r = pick_rules(change->what.stand, change->what.stand_len, step, &base);
 	if (r == 0)
 		r = base_check(&step->table, &base, flags, &step->edit.add);
 	if (r == 0)
 		r = dispatch_check(&step->edit);
 
-	/* with FIREWALL_MISSING_OK the base itself may be what is taken out */
-	step->whole = r == 0 && change->base.len &&
-		      (flags & FIREWALL_BASE || !(flags & FIREWALL_MISSING_OK));
-	/* taking out what is left takes no base */
-	return r == FIREWALL_BASE_MISSING && flags & FIREWALL_MISSING_OK ? 0 : r;
+	/* with FIREWALL_LEAVING the base itself may be what is taken out */
+	step->whole = r == 0 && change->base.len && !(flags & FIREWALL_LEAVING);
+	return r == FIREWALL_BASE_MISSING && flags & FIREWALL_LEAVING ? 0 : r;
 }
 
 /* Read and edit, from the beginning. */
@@ -152,8 +150,7 @@ static bool is_concerned(const struct change *change, int family, enum table_id 
 	/* a network or an endpoint comes, which relies on all of the base */
 	if (change->what.flags & FIREWALL_BASE || change->adds_more_than_ports)
 		return true;
-	/* what is taken out with some of it missing has no need of a base */
-	if (change->what.flags & FIREWALL_MISSING_OK)
+	if (change->what.flags & FIREWALL_LEAVING)
 		return false;
 	return iptables_table_info(change->iptables, family, id, &now) < 0 ||
 	       now.entries != known->entries || now.size != known->size;
@@ -245,7 +242,7 @@ static int step_undo(struct change *change, struct step *step)
 						 .add_len = add.len,
 						 .remove = remove.items,
 						 .remove_len = remove.len,
-						 .flags = FIREWALL_MISSING_OK | FIREWALL_REPLACE };
+						 .flags = FIREWALL_MISSING_OK | FIREWALL_LEAVING };
 	if (r == 0)
 		r = step_prepare(&reverse, step, step->table.family, step->table.id);
 	return r < 0 || !has_work(&step->edit) ? r : step_commit(&reverse, step);

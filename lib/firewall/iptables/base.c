@@ -48,7 +48,7 @@ int iptables_remove_base(struct firewall *firewall, struct error *error)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	CLEANUP_VECTOR rule_vector gone = { 0 };
-	struct firewall_change change = { .flags = FIREWALL_MISSING_OK };
+	struct firewall_change change = { .flags = FIREWALL_MISSING_OK | FIREWALL_LEAVING };
 	struct iptables *iptables = (struct iptables *)firewall;
 	CLEANUP(xtables_unlock) int lock = -1;
 	int r;

@@ -423,7 +423,7 @@ static int check_reached(struct edit *edit)
 	char chain[CHAIN_NAME_MAX];
 
 	/* what is put back is as it was before, whoever took the jump away */
-	if (edit->flags & (FIREWALL_BASE | FIREWALL_MISSING_OK))
+	if (edit->flags & (FIREWALL_BASE | FIREWALL_LEAVING))
 		return 0;
 	for (size_t i = 0; i < edit->add.len; i++) {
 		const struct rule *rule = edit->add.items[i].rule;
