@@ -229,19 +229,25 @@ models()
 
 private=$source_dir/tests/private.sh
 
-# What these ask is what packets meet, or what is left of the killed: the same with sanitizers.
-asked_once=" test_adopted test_crash test_foreign_forward test_gateway test_hosts test_lacking \
-	test_link_local test_nat_order test_right_sources test_source_ports test_sources "
+# What these ask is what packets meet, what is left of the killed, or how long something takes: the
+# same with sanitizers, which they need not be run with.
+without_sanitizers=" test_adopted test_crash test_files test_foreign_forward test_forwarding \
+	test_gateway test_guard test_host_subnet test_hosts test_kills test_lacking test_link_local \
+	test_nat_order test_order test_pairs test_right_sources test_source_ports test_sources "
 
-# kernel_groups MODE BUILD: the kernel tests of a build.
+# kernel_groups MODE BUILD: the kernel tests of a build. Programs are run with both; scripts, which
+# ask bn, with one: with sanitizers but for those above.
 kernel_groups()
 {
 	local file name
 	for file in $(programs kernel) $(scripts kernel); do
-		name=${file#*/}
-		[[ $1 != kernel-sanitized ||
-		   $asked_once != *[[:space:]]${name%.*}[[:space:]]* ]] || continue
-		BN_BUILD_DIR=$2 group "$1/${name%.*}" "$file" "$private"
+		name=${file#*/} name=${name%.*}
+		if [[ $without_sanitizers == *[[:space:]]${name}[[:space:]]* ]]; then
+			[[ $1 == kernel ]] || continue
+		elif [[ $file == *.py && $1 == kernel ]]; then
+			[[ -n $pattern && $pattern != *sanitized* ]] || continue
+		fi
+		BN_BUILD_DIR=$2 group "$1/$name" "$file" "$private"
 	done
 }
 
