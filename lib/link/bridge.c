@@ -102,23 +102,6 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	return r < 0 ? rtnl_failure(error, &batch, r, "create bridge %s", config->name) : 0;
 }
 
-/* Of net.ipv6.conf.BRIDGE, on networks with IPv6 and without. The host itself gives addresses
- * there, and takes none from an endpoint that says that it is a router. `forwarding` is not among
- * them: for IPv6 it only says what the host is to its neighbours, and `all` decides. And whichever
- * interface it is written to, the kernel takes away the default routes that routers advertised on
- * any interface without accept_ra=2. */
-static const struct {
-	bool with_ipv6;
-	const char *key;
-	int value;
-	bool must; /* else it is said where it can't be set */
-} settings[] = {
-	{ false, "disable_ipv6", 1, false },
-	{ true, "disable_ipv6", 0, true },
-	{ true, "accept_ra", 0, false },
-	{ false, "accept_ra", 0, false },
-};
-
 /* Where the kernel can be told so, in place of all: see forwarding.c. */
 static int force_forwarding(const struct bridge_config *config, struct error *error)
 {
@@ -136,26 +119,30 @@ static int force_forwarding(const struct bridge_config *config, struct error *er
 			 config->name, errno_text(-r));
 }
 
+/* The host itself gives addresses there, and takes none from an endpoint that says that it is a
+ * router. `forwarding` is not set: for IPv6 it only says what the host is to its neighbours, and
+ * `all` decides. And whichever interface it is written to, the kernel takes away the default routes
+ * that routers advertised on any interface without accept_ra=2. */
 static int set_bridge_ipv6(const struct bridge_config *config, char note[static LINK_NOTE_MAX],
 			   struct error *error)
 {
+	bool has = has_family(&config->ipv6);
+	struct error cause = { 0 };
 	int r = FAULT("link.bridge.sysctl");
 
-	for (size_t i = 0; i < ARRAY_SIZE(settings) && r == 0; i++) {
-		struct error cause = { 0 };
-
-		if (settings[i].with_ipv6 != has_family(&config->ipv6))
-			continue;
-		r = sysctl_interface_write("ipv6", config->name, settings[i].key, settings[i].value,
-					   &cause);
-		if (r < 0 && settings[i].must)
-			return error_set(error, r, cause.reason, "%s", cause.message);
-		/* the first is the gravest */
-		if (r < 0 && !note[0])
-			string_copy(note, LINK_NOTE_MAX, cause.message);
-		r = 0;
-	}
-	return r == 0 && has_family(&config->ipv6) ? force_forwarding(config, error) : r;
+	if (r < 0)
+		return r;
+	r = sysctl_interface_write("ipv6", config->name, "disable_ipv6", !has, &cause);
+	if (r < 0 && has)
+		return error_set(error, r, cause.reason, "%s", cause.message);
+	/* it does as well without; the first is the gravest */
+	if (r == 0)
+		r = sysctl_interface_write("ipv6", config->name, "accept_ra", 0, &cause);
+	else
+		sysctl_interface_write("ipv6", config->name, "accept_ra", 0, NULL);
+	if (r < 0)
+		string_copy(note, LINK_NOTE_MAX, cause.message);
+	return has ? force_forwarding(config, error) : 0;
 }
 
 /* Where the host forwards, a new interface need not: `default` may say otherwise than `all`. Not by

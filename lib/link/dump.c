@@ -5,8 +5,6 @@
 
 #include "link/private.h"
 
-#define HASH_START 0xcbf29ce484222325u
-#define HASH_FACTOR 0x100000001b3u
 #define SHOWN_FIRST 256 /* places, a power of two as ever after */
 
 /* What of a message says which object it is about, and what of it changes by itself. */
@@ -26,15 +24,6 @@ static const struct identity identities[] = {
 	{ .type = RTM_NEWROUTE, .header = sizeof(struct rtmsg), .passed = RTA_CACHEINFO },
 };
 
-static uint64_t hash(uint64_t before, const void *data, size_t len)
-{
-	const uint8_t *bytes = data;
-
-	for (size_t i = 0; i < len; i++)
-		before = (before ^ bytes[i]) * HASH_FACTOR;
-	return before;
-}
-
 static uint64_t identify(const struct nlmsghdr *message)
 {
 	struct identity identity = { .header = (size_t)nlmsg_datalen(message),
@@ -47,12 +36,12 @@ static uint64_t identify(const struct nlmsghdr *message)
 		if (identities[i].type == message->nlmsg_type &&
 		    identities[i].header <= identity.header)
 			identity = identities[i];
-	number = hash(HASH_START, nlmsg_data(message), identity.header);
+	number = hash_bytes(HASH_START, nlmsg_data(message), identity.header);
 	if (identity.header_alone)
 		return number;
 	nlmsg_for_each_attr(attribute, message, (int)identity.header,
 			    left) if (nla_type(attribute) != identity.passed)
-		number = hash(number, attribute, (size_t)attribute->nla_len);
+		number = hash_bytes(number, attribute, (size_t)attribute->nla_len);
 	return number;
 }
 

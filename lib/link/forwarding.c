@@ -16,15 +16,6 @@
 
 #include "link/private.h"
 
-static bool holds_index(const index_vector *indexes, uint32_t index)
-{
-	for (size_t i = 0; i < indexes->len; i++) {
-		if (indexes->items[i] == index)
-			return true;
-	}
-	return false;
-}
-
 static bool interface_name(const struct link_handle *handle, uint32_t index,
 			   char name[static IFNAMSIZ])
 {
@@ -153,7 +144,7 @@ int confs_read(struct link_handle *handle, int family, conf_vector *confs, struc
 static bool needs_accept_ra(const struct conf *conf, const index_vector *ports)
 {
 	return conf->accept_ra == 1 && !conf->forwarding && strcmp(conf->name, "lo") != 0 &&
-	       !holds_index(ports, conf->index);
+	       !index_is_in(ports, conf->index);
 }
 
 static int take_port(void *userdata, const struct nlmsghdr *reply)
@@ -185,11 +176,6 @@ static int ports_read(struct link_handle *handle, index_vector *ports, struct er
 
 /* ---- by which interfaces packets come ---- */
 
-static int add_index(index_vector *indexes, uint32_t index)
-{
-	return holds_index(indexes, index) ? 0 : vector_append(indexes, index);
-}
-
 /* To nobody further than the link, or to many. */
 static bool is_of_the_link(const struct nlattr *destination, int family)
 {
@@ -207,7 +193,7 @@ static int take_hops(index_vector *uplinks, struct nlattr *hops)
 	int left = nla_len(hops), r = 0;
 
 	while (r == 0 && RTNH_OK(hop, left)) {
-		r = add_index(uplinks, (uint32_t)hop->rtnh_ifindex);
+		r = index_add(uplinks, (uint32_t)hop->rtnh_ifindex);
 		left -= (int)RTNH_ALIGN(hop->rtnh_len);
 		hop = RTNH_NEXT(hop);
 	}
@@ -232,7 +218,7 @@ static int take_route(void *userdata, const struct nlmsghdr *reply)
 		return 0;
 	if (attrs[RTA_MULTIPATH])
 		return take_hops(uplinks, attrs[RTA_MULTIPATH]);
-	return attrs[RTA_OIF] ? add_index(uplinks, nla_get_u32(attrs[RTA_OIF])) : 0;
+	return attrs[RTA_OIF] ? index_add(uplinks, nla_get_u32(attrs[RTA_OIF])) : 0;
 }
 
 /* Those that lead further than the link, by default or to a subnet: from there published ports are
@@ -254,7 +240,7 @@ int is_uplink(struct link_handle *handle, int family, const char *interface, str
 	CLEANUP_VECTOR index_vector uplinks = { 0 };
 	int r = uplinks_read(handle, family, &uplinks, error);
 
-	return r < 0 ? r : holds_index(&uplinks, link_index(handle, interface));
+	return r < 0 ? r : index_is_in(&uplinks, link_index(handle, interface));
 }
 
 /* ---- the plan ---- */

@@ -90,27 +90,21 @@ struct ports_query {
 	int count;
 };
 
-static bool is_ours(struct nlattr *const *attrs)
+static bool is_ours(const struct link_info *info)
 {
-	return (attrs[IFLA_IFALIAS] && strncmp(nla_get_string(attrs[IFLA_IFALIAS]), ALIAS_MARK,
-					       strlen(ALIAS_MARK)) == 0) ||
-	       (attrs[IFLA_GROUP] && nla_get_u32(attrs[IFLA_GROUP]) == LINK_GROUP_NEWBORN);
+	return strncmp(info->alias, ALIAS_MARK, strlen(ALIAS_MARK)) == 0 ||
+	       info->group == LINK_GROUP_NEWBORN;
 }
 
 static int count_port(void *userdata, const struct nlmsghdr *reply)
 {
 	struct ports_query *query = userdata;
-	struct nlattr *attrs[IFLA_MAX + 1];
+	struct link_info info;
 
-	if (!reply) {
+	if (!reply)
 		query->count = 0;
-		return 0;
-	}
-	if (nlmsg_parse((struct nlmsghdr *)reply, sizeof(struct ifinfomsg), attrs, IFLA_MAX, NULL) <
-	    0)
-		return 0;
-	query->count += attrs[IFLA_MASTER] && nla_get_u32(attrs[IFLA_MASTER]) == query->bridge &&
-			!(query->foreign && is_ours(attrs));
+	else if (link_info_parse(reply, &info))
+		query->count += info.bridge == query->bridge && !(query->foreign && is_ours(&info));
 	return 0;
 }
 

@@ -147,20 +147,19 @@ static int accept_ra_give_back(struct link_handle *handle, const found_line_vect
 	return r;
 }
 
-/* Of what was found off, and was turned on by itself or goes on with something else. That file of
- * all is never written. */
-static int each_off(struct link_handle *handle, const found_line_vector *lines, int family,
-		    const char *key, struct error *error)
+/* Where it is still as it was set. That file of all is never written. */
+static int conf_give_back(struct link_handle *handle, const found_line_vector *lines, int family,
+			  const char *key, struct error *error)
 {
 	char interface[IFNAMSIZ];
 	int r = 0;
 
 	for (size_t i = 0; i < lines->len && r == 0; i++) {
-		if (lines->items[i].value == 0 &&
-		    found_line_is(&lines->items[i], family, key, interface) &&
+		if (found_line_is(&lines->items[i], family, key, interface) &&
 		    !(strcmp(interface, "all") == 0 && strcmp(key, "force_forwarding") == 0) &&
 		    sysctl_interface_read(sysctl_family(family), interface, key) == 1)
-			r = conf_write(handle, family, interface, key, 0, error);
+			r = conf_write(handle, family, interface, key, lines->items[i].value,
+				       error);
 	}
 	return r;
 }
@@ -184,44 +183,26 @@ static int forwarding_give_back(struct link_handle *handle, const found_line_vec
 		r = forwarding_finish(handle, lines, family, error);
 	else if (all == were)
 		/* else someone has set all of them since */
-		r = each_off(handle, lines, family, "forwarding", error);
+		r = conf_give_back(handle, lines, family, "forwarding", error);
 	if (r == 0 && family == AF_INET6)
-		r = each_off(handle, lines, family, "force_forwarding", error);
+		r = conf_give_back(handle, lines, family, "force_forwarding", error);
 	/* with forwarding off it is on, whatever it was before */
 	if (r == 0 && family == AF_INET && turned_on)
-		r = each_off(handle, lines, family, "accept_redirects", error);
+		r = conf_give_back(handle, lines, family, "accept_redirects", error);
 	return r == 0 && turned_on && family == AF_INET6 ?
 		       accept_ra_give_back(handle, lines, error) :
 		       r;
-}
-
-static int localnet_give_back(struct link_handle *handle, const found_line_vector *lines,
-			      struct error *error)
-{
-	char interface[IFNAMSIZ];
-	int r = 0;
-
-	for (size_t i = 0; i < lines->len && r == 0; i++) {
-		if (found_line_is(&lines->items[i], AF_INET, "route_localnet", interface) &&
-		    sysctl_interface_read("ipv4", interface, "route_localnet") == 1)
-			r = conf_write(handle, AF_INET, interface, "route_localnet",
-				       lines->items[i].value, error);
-	}
-	return r;
 }
 
 /* One that was adopted takes them again. */
 static int advertisements_give_back(struct link_handle *handle, const found_line_vector *lines,
 				    struct error *error)
 {
-	char bridge[IFNAMSIZ], key[FOUND_KEY_MAX];
+	char bridge[IFNAMSIZ];
 	int r = 0;
 
 	for (size_t i = 0; i < lines->len && r == 0; i++) {
-		if (sscanf(lines->items[i].key, FOUND_LINK "%15[^/]", bridge) != 1)
-			continue;
-		snprintf(key, sizeof(key), FOUND_LINK "%s/accept_ra", bridge);
-		if (strcmp(lines->items[i].key, key) == 0 &&
+		if (found_line_is_of_link(&lines->items[i], "accept_ra", bridge) &&
 		    sysctl_interface_read("ipv6", bridge, "accept_ra") == 0)
 			r = conf_write(handle, AF_INET6, bridge, "accept_ra", lines->items[i].value,
 				       error);
@@ -234,21 +215,20 @@ static int advertisements_give_back(struct link_handle *handle, const found_line
 static int bridge_is_used(struct link_handle *handle, const char *bridge, uint32_t index,
 			  const found_line_vector *lines, struct error *error)
 {
-	char ports_key[FOUND_KEY_MAX], addresses_key[FOUND_KEY_MAX];
 	int ports = bridge_ports(handle, index, false, error), addresses;
+	char name[IFNAMSIZ];
 
 	if (ports < 0)
 		return ports;
 	addresses = bridge_addresses(handle, index, error);
 	if (addresses < 0)
 		return addresses;
-	snprintf(ports_key, sizeof(ports_key), FOUND_LINK "%s/ports", bridge);
-	snprintf(addresses_key, sizeof(addresses_key), FOUND_LINK "%s/addresses", bridge);
 	for (size_t i = 0; i < lines->len; i++) {
 		const struct found_line *line = &lines->items[i];
 
-		if ((strcmp(line->key, ports_key) == 0 && ports > line->value) ||
-		    (strcmp(line->key, addresses_key) == 0 && addresses > line->value))
+		if (((found_line_is_of_link(line, "ports", name) && ports > line->value) ||
+		     (found_line_is_of_link(line, "addresses", name) && addresses > line->value)) &&
+		    strcmp(name, bridge) == 0)
 			return 1;
 	}
 	return 0;
@@ -283,8 +263,7 @@ static int bridges_give_back(struct link_handle *handle, const found_line_vector
 	int r = 0;
 
 	for (size_t i = 0; i < lines->len && r == 0; i++) {
-		if (sscanf(lines->items[i].key, FOUND_LINK "%15[^/]/ports", bridge) == 1 &&
-		    strcmp(strrchr(lines->items[i].key, '/'), "/ports") == 0)
+		if (found_line_is_of_link(&lines->items[i], "ports", bridge))
 			r = bridge_down(handle, bridge, lines, error);
 	}
 	return r;
@@ -299,7 +278,7 @@ int host_give_back(struct link_handle *handle, const char *found, bool ipv4, boo
 	if (r < 0)
 		return r;
 	/* What can't be given back keeps nothing else from it; the first failure is told. */
-	first = localnet_give_back(handle, &lines, error);
+	first = conf_give_back(handle, &lines, AF_INET, "route_localnet", error);
 	r = advertisements_give_back(handle, &lines, first ? NULL : error);
 	first = first ? first : r;
 	r = bridges_give_back(handle, &lines, first ? NULL : error);

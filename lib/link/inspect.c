@@ -241,6 +241,35 @@ int link_info_get(struct link_handle *handle, const char *name, const char *altn
 	return r;
 }
 
+int links_dump_kind(struct link_handle *handle, const char *kind, rtnl_reply_fn reply,
+		    void *userdata, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = reply, .userdata = userdata };
+	struct nlattr *info;
+	int r;
+
+	rtnl_add_link(&batch, RTM_GETLINK, 0, 0);
+	rtnl_put_u32(&batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+	info = rtnl_nest(&batch, IFLA_LINKINFO);
+	rtnl_put_string(&batch, IFLA_INFO_KIND, kind);
+	rtnl_nest_end(&batch, info);
+	r = rtnl_dump(handle, &batch);
+	return r < 0 ? rtnl_failure(error, &batch, r, "list the interfaces of the host") : 0;
+}
+
+bool index_is_in(const index_vector *indexes, uint32_t index)
+{
+	for (size_t i = 0; i < indexes->len; i++)
+		if (indexes->items[i] == index)
+			return true;
+	return false;
+}
+
+int index_add(index_vector *indexes, uint32_t index)
+{
+	return index_is_in(indexes, index) ? 0 : vector_append(indexes, index);
+}
+
 int link_interface_get(struct link_handle *handle, const char *name, const char *alias,
 		       struct interface *ret_interface, struct error *error)
 {

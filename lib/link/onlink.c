@@ -107,21 +107,9 @@ static int collect(struct link_handle *handle, struct on_link_query *query, stru
 	return 0;
 }
 
-struct link_look {
-	char name[IFNAMSIZ];
-	uint32_t flags;
-};
-
 static int take_link(void *userdata, const struct nlmsghdr *reply)
 {
-	struct link_look *look = userdata;
-	struct nlattr *name =
-		nlmsg_find_attr((struct nlmsghdr *)reply, sizeof(struct ifinfomsg), IFLA_IFNAME);
-
-	if (reply->nlmsg_type != RTM_NEWLINK || !name)
-		return 0;
-	nla_strlcpy(look->name, name, sizeof(look->name));
-	look->flags = ((const struct ifinfomsg *)nlmsg_data(reply))->ifi_flags;
+	link_info_parse(reply, userdata);
 	return 0;
 }
 
@@ -129,8 +117,8 @@ static int take_link(void *userdata, const struct nlmsghdr *reply)
 static int counts(struct link_handle *handle, const struct candidate *candidate,
 		  char ret_interface[static IFNAMSIZ], struct error *error)
 {
-	struct link_look look = { 0 };
-	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_link, .userdata = &look };
+	struct link_info info = { 0 };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_link, .userdata = &info };
 	int r;
 
 	rtnl_add_link(&batch, RTM_GETLINK, 0, candidate->interface);
@@ -140,9 +128,9 @@ static int counts(struct link_handle *handle, const struct candidate *candidate,
 		return 0;
 	if (r < 0)
 		return rtnl_failure(error, &batch, r, "look up an interface of the host");
-	string_copy(ret_interface, IFNAMSIZ, look.name);
-	return !(look.flags & IFF_LOOPBACK) &&
-	       (!candidate->is_route || (look.flags & IFF_BROADCAST));
+	string_copy(ret_interface, IFNAMSIZ, info.interface.name);
+	return !(info.interface.flags & IFF_LOOPBACK) &&
+	       (!candidate->is_route || (info.interface.flags & IFF_BROADCAST));
 }
 
 int link_find_on_link(struct link_handle *handle, const struct prefix *subnet, const char *except,

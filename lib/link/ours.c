@@ -12,32 +12,6 @@
 
 /* ---- by alias ---- */
 
-static void ask_for_kind(struct rtnl_batch *batch, const char *kind)
-{
-	struct nlattr *info;
-
-	rtnl_add_link(batch, RTM_GETLINK, 0, 0);
-	rtnl_put_u32(batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-	info = rtnl_nest(batch, IFLA_LINKINFO);
-	rtnl_put_string(batch, IFLA_INFO_KIND, kind);
-	rtnl_nest_end(batch, info);
-}
-
-/* While links come and go no dump is whole. But what was there all along is in one of them, and
- * what was seen in any is kept. */
-static int dump_kind(struct link_handle *handle, const char *kind, rtnl_reply_fn reply,
-		     void *userdata, struct error *error)
-{
-	CLEANUP_BATCH struct rtnl_batch batch = { .reply = reply, .userdata = userdata };
-	int r;
-
-	ask_for_kind(&batch, kind);
-	r = rtnl_dump(handle, &batch);
-	if (r == 0 || r == -EAGAIN)
-		return 0;
-	return rtnl_failure(error, &batch, r, "list the interfaces of the host");
-}
-
 struct alias_query {
 	const char *kind, *alias;
 	struct link_info *info;
@@ -61,7 +35,7 @@ int link_find_alias(struct link_handle *handle, const char *kind, const char *al
 		    struct link_info *ret_info, struct error *error)
 {
 	struct alias_query query = { kind, alias, ret_info, false };
-	int r = dump_kind(handle, kind, take_alias, &query, error);
+	int r = links_dump_kind(handle, kind, take_alias, &query, error);
 
 	if (r < 0)
 		return r;
@@ -123,14 +97,6 @@ static struct sought *find_sought(const struct ends_query *query, const struct l
 	return bsearch(&key, query->sought, query->len, sizeof(key), compare_sought);
 }
 
-static int add_index(index_vector *indexes, uint32_t index)
-{
-	for (size_t i = 0; i < indexes->len; i++)
-		if (indexes->items[i] == index)
-			return 0;
-	return vector_append(indexes, index);
-}
-
 /* The answer to a name. */
 static int take_named(void *userdata, const struct nlmsghdr *reply)
 {
@@ -162,7 +128,7 @@ static int take_any(void *userdata, const struct nlmsghdr *reply)
 	sought = find_sought(query, &info);
 	if (sought && !sought->named) {
 		sought->renamed = true;
-		return add_index(query->indexes, info.interface.index);
+		return index_add(query->indexes, info.interface.index);
 	}
 	if (strncmp(info.alias, ALIAS_MARK, strlen(ALIAS_MARK)) == 0)
 		return 0;
@@ -241,7 +207,7 @@ static int match_candidates(struct link_handle *handle, const struct ends_query 
 			number = namespace_number(handle, &sandbox);
 		}
 		if (candidate->peer_namespace == number)
-			r = add_index(query->indexes, candidate->index);
+			r = index_add(query->indexes, candidate->index);
 	}
 	return r;
 }
@@ -255,7 +221,7 @@ static int look_for_lost(struct link_handle *handle, struct ends_query *query, s
 		named += query->sought[i].named;
 	if (named == query->len)
 		return 0;
-	r = dump_kind(handle, "veth", take_any, query, error);
+	r = links_dump_kind(handle, "veth", take_any, query, error);
 	for (size_t i = 0; i < query->len && r == 0; i++) {
 		const struct sought *sought = &query->sought[i];
 
@@ -319,7 +285,7 @@ int link_places_get(struct link_handle *handle, const struct link_end *ends, siz
 	if (!sought)
 		return error_oom(error);
 	memset(places, 0, len * sizeof(*places));
-	return dump_kind(handle, "veth", take_place, &query, error);
+	return links_dump_kind(handle, "veth", take_place, &query, error);
 }
 
 int link_endpoint_is_there(struct link_handle *handle, const struct link_end *end,

@@ -216,6 +216,12 @@ bool link_info_parse(const struct nlmsghdr *reply, struct link_info *ret_info);
 int link_info_get(struct link_handle *handle, const char *name, const char *altname,
 		  struct link_info *ret_info, struct error *error);
 
+/* Those of a kind; an older kernel tells of all links. */
+int links_dump_kind(struct link_handle *handle, const char *kind, rtnl_reply_fn reply,
+		    void *userdata, struct error *error);
+bool index_is_in(const index_vector *indexes, uint32_t index);
+int index_add(index_vector *indexes, uint32_t index); /* once; 0, -ENOMEM */
+
 /* An address in a message; false if there is none of that family. */
 bool attr_addr(const struct nlattr *attr, int family, struct addr *ret_addr);
 
