@@ -23,8 +23,7 @@ struct firewall_config {
 
 #define FIREWALL_BASE 0x1u       /* make the base first where it is missing, same commit */
 #define FIREWALL_MISSING_OK 0x2u /* a rule to remove that is not there is no error */
-#define FIREWALL_REPLACE 0x4u /* another under the key of one to add goes; ports of iptables not */
-#define FIREWALL_LEAVING 0x8u /* nothing relies on the base any more: it is not looked at */
+#define FIREWALL_LEAVING 0x4u    /* nothing relies on the base any more: it is not looked at */
 
 /* One change: all of it or nothing, but for what says that a part was done (firewall->partly).
  * Drops are in force before accepts and DNATs, and go after. A rule to add that is there already,

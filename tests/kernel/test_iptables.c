@@ -9,7 +9,6 @@
 #include "firewall/iptables/iptables.h"
 
 #define BASE FIREWALL_BASE
-#define MEND (FIREWALL_BASE | FIREWALL_REPLACE)
 
 const struct firewall_backend *const backend = &iptables_backend;
 
@@ -119,10 +118,9 @@ static void test_base_missing(void **state)
 		/* A port alone, also where what is missing is in another table. */
 		if (apply_beside(&rules, &more) != FIREWALL_BASE_MISSING)
 			fail_msg("a port is added after %s", accidents[i].command);
-		if (!accidents[i].network_alone &&
-		    apply(&rules, NULL, FIREWALL_REPLACE) != FIREWALL_BASE_MISSING)
+		if (!accidents[i].network_alone && apply(&rules, NULL, 0) != FIREWALL_BASE_MISSING)
 			fail_msg("all rules are added after %s", accidents[i].command);
-		assert_int_equal(apply(&rules, NULL, MEND), 0);
+		assert_int_equal(apply(&rules, NULL, BASE), 0);
 		assert_kernel_holds(&rules, NULL);
 		/* 8799/tcp and sctp, and the drop, stood all the time */
 		assert_int_equal(count_lines("^.7:700. .*dport 8799"), 2);
@@ -171,7 +169,7 @@ static void test_no_packet_gets_past(void **state)
 		run(command);
 		if (apply_beside(&rules, &more) != FIREWALL_BASE_MISSING)
 			fail_msg("an endpoint is added after %s", command);
-		assert_int_equal(apply(&rules, NULL, MEND), 0);
+		assert_int_equal(apply(&rules, NULL, BASE), 0);
 		if (apply_beside(&rules, &more) != 0)
 			fail_msg("ours are not put first after %s: %s", command, error.message);
 		assert_int_equal(apply(NULL, &more, 0), 0);
@@ -226,7 +224,7 @@ static void test_base_is_added_once(void **state)
 	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	before = output_of(SAVE_ALL);
 	assert_int_equal(apply(NULL, NULL, BASE), 0);
-	assert_int_equal(apply(&rules, NULL, MEND), 0);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	assert_output_is(SAVE_ALL, before);
 	free(before);
 	rules_clear(&rules);
@@ -361,13 +359,13 @@ static void test_replace(void **state)
 	assert_int_equal(count_lines("^.7:700. -A BN-blue -p tcp -m tcp --dport 8799 "), 1);
 	assert_int_equal(apply(NULL, &old, 0), 0);
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 1, &more);
-	assert_int_equal(apply(&more, NULL, FIREWALL_REPLACE), 0);
-	assert_int_equal(apply(&new, NULL, FIREWALL_REPLACE), 0);
+	assert_int_equal(apply(&more, NULL, 0), 0);
+	assert_int_equal(apply(&new, NULL, 0), 0);
 	assert_kernel_holds(&rules, &new);
 	/* What leads elsewhere has the port all the same. */
 	more.len = 0;
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8802, 9999, 1, &more);
-	assert_int_equal(apply(&more, NULL, FIREWALL_REPLACE), -EEXIST);
+	assert_int_equal(apply(&more, NULL, 0), -EEXIST);
 	assert_non_null(strstr(error.message, "8802/tcp"));
 	assert_kernel_holds(&rules, &new);
 	rules_clear(&more);
@@ -424,7 +422,7 @@ static void test_comments(void **state)
 	assert_int_equal(count_lines("^.[0-9]*:[0-9]*. -A"), count_lines("--comment"));
 	/* Whoever made them, they are the same rules. */
 	open_with(&(struct firewall_config){ .comments = false });
-	assert_int_equal(apply(&rules, NULL, MEND), 0);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	assert_int_equal(apply(NULL, &rules, 0), 0);
 	assert_int_equal(backend->remove_base(firewall, &error), 0);
 	assert_only_empty_tables();
@@ -596,7 +594,7 @@ static void test_order_in_own_chains(void **state)
 	before = output_of("iptables-legacy -S BRIDGENET-FORWARD; iptables-legacy -S BN-blue");
 	/* the last that leads to a network, and the first rule of one */
 	run("iptables-legacy -D BRIDGENET-FORWARD 4; iptables-legacy -D BN-blue 1");
-	assert_int_equal(apply(&rules, NULL, MEND), 0);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
 	assert_output_is("iptables-legacy -S BRIDGENET-FORWARD; iptables-legacy -S BN-blue",
 			 before);
 	free(before);

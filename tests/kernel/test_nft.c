@@ -265,7 +265,7 @@ static void test_missing(void **state)
 static void test_replace(void **state)
 {
 	struct endpoint web = endpoint_of("blue", "web", "172.30.0.2/16", NULL);
-	rule_vector old = { 0 }, new = { 0 }, read = { 0 };
+	rule_vector old = { 0 }, new = { 0 }, gone = { 0 }, read = { 0 };
 
 	(void)state;
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8799, 1337, 2, &old);
@@ -279,7 +279,8 @@ static void test_replace(void **state)
 	plan_mapping(&web, IPPROTO_TCP, NULL, 8800, 9999, 2, &new);
 	assert_int_equal(apply(&new, NULL, 0), -EEXIST);
 	assert_non_null(strstr(error.message, "8800/tcp"));
-	assert_int_equal(apply(&new, NULL, FIREWALL_REPLACE), 0);
+	plan_mapping(&web, IPPROTO_TCP, NULL, 8800, 1338, 1, &gone);
+	assert_int_equal(apply(&new, &gone, 0), 0);
 	assert_kernel_holds(&new, NULL);
 	list(&new, &read);
 	assert_int_equal(read.items[0].host_port, 8799);
@@ -287,10 +288,11 @@ static void test_replace(void **state)
 	assert_int_equal(read.items[0].bytes, 700);
 	rules_clear(&read);
 	/* Removed and added again in one change: there, with counters from nothing. */
-	assert_int_equal(apply(&new, &new, FIREWALL_REPLACE), 0);
+	assert_int_equal(apply(&new, &new, 0), 0);
 	assert_kernel_holds(&new, NULL);
 	list(&new, &read);
 	assert_int_equal(read.items[0].packets, 0);
+	rules_clear(&gone);
 	rules_clear(&old);
 	rules_clear(&new);
 	rules_clear(&read);
@@ -359,8 +361,8 @@ static void test_base_missing(void **state)
 		list(NULL, &none);
 		assert_int_equal(none.len, 0);
 		assert_int_equal(backend->present(firewall, &error), 0);
-		assert_int_equal(apply(&rules, NULL, FIREWALL_REPLACE), FIREWALL_BASE_MISSING);
-		assert_int_equal(apply(&rules, NULL, FIREWALL_REPLACE | FIREWALL_BASE), 0);
+		assert_int_equal(apply(&rules, NULL, 0), FIREWALL_BASE_MISSING);
+		assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
 		assert_kernel_holds(&rules, NULL);
 	}
 	rules_clear(&rules);
@@ -614,7 +616,7 @@ static void test_many(void **state)
 	assert_int_equal(error.reason, BN_REASON_TIMEOUT);
 	firewall->deadline = NULL;
 	assert_kernel_holds(&rules, NULL);
-	assert_int_equal(apply(&rules, NULL, FIREWALL_REPLACE), 0);
+	assert_int_equal(apply(&rules, NULL, 0), 0);
 	assert_int_equal(apply(NULL, &rules, FIREWALL_MISSING_OK), 0);
 	assert_kernel_holds(&none, NULL);
 	rules_clear(&rules);

@@ -43,7 +43,7 @@ static const char *const damages[] = {
 
 static void put_back(const rule_vector *stand)
 {
-	assert_int_equal(apply(stand, NULL, FIREWALL_BASE | FIREWALL_REPLACE), 0);
+	assert_int_equal(apply(stand, NULL, FIREWALL_BASE), 0);
 	run("! nft list table inet bridgenet | grep dormant");
 }
 
@@ -69,7 +69,7 @@ static void test_damage_is_noticed(void **state)
 		put_back(&stand);
 		run(damages[i]);
 		/* nor to be added */
-		assert_int_equal(apply(&stand, NULL, FIREWALL_REPLACE), FIREWALL_BASE_MISSING);
+		assert_int_equal(apply(&stand, NULL, 0), FIREWALL_BASE_MISSING);
 		put_back(&stand);
 		run(damages[i]);
 		/* by who comes new */
@@ -171,7 +171,7 @@ static void test_storm(void **state)
 	run("nft flush chain inet bridgenet ports");
 	deadline = deadline_after(2000);
 	assert_int_equal(apply(&port, NULL, 0), FIREWALL_BASE_MISSING);
-	assert_int_equal(apply(&stand, NULL, FIREWALL_BASE | FIREWALL_REPLACE), 0);
+	assert_int_equal(apply(&stand, NULL, FIREWALL_BASE), 0);
 	assert_int_equal(apply(NULL, &port, FIREWALL_MISSING_OK), 0);
 	assert_int_equal(apply(NULL, &stand, 0), 0);
 	assert_int_equal(backend->remove_base(firewall, &error), 0);

@@ -59,8 +59,7 @@ static void found_to_add(struct nft_element *element, const struct nft_element_v
 	bool there = view && !is_removed(change, element);
 
 	element->skip = there && nft_element_matches(element, view);
-	element->replace = there && !element->skip && change->flags & FIREWALL_REPLACE;
-	if ((there && !element->skip && !element->replace) ||
+	if ((there && !element->skip) ||
 	    (element > change->add.items && nft_element_order(element - 1, element) == 0))
 		change->differs = true;
 }
@@ -171,10 +170,6 @@ static int write_elements(struct change *change)
 		if (!change->remove.items[i].skip)
 			r = nft_element_write(&delete, &change->remove.items[i]);
 	}
-	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
-		if (change->add.items[i].replace)
-			r = nft_element_write(&delete, &change->add.items[i]);
-	}
 	change->remove_end = change->nft->sequence;
 	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
 		if (!change->add.items[i].skip)
@@ -228,7 +223,7 @@ static int change_refused(struct change *change, int r, const struct nft_reply *
 		return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
 	if (r == -EEXIST || r == -ENOTEMPTY)
 		return exists_already(change);
-	if (r == -ENOENT && change->flags & (FIREWALL_MISSING_OK | FIREWALL_REPLACE))
+	if (r == -ENOENT && change->flags & FIREWALL_MISSING_OK)
 		return -ERESTART;
 	return r;
 }
@@ -540,7 +535,7 @@ int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct
 	struct change work = { .nft = nft,
 			       .error = error,
 			       .flags = change->flags,
-			       .look = change->flags & (FIREWALL_BASE | FIREWALL_REPLACE) };
+			       .look = change->flags & FIREWALL_BASE };
 	struct nft_reply reply = { 0 };
 	int r;
 

@@ -151,7 +151,6 @@ static void ends_follow(nft_element_vector *elements)
 		while (start > elements->items && start->rule != end->rule)
 			start--;
 		end->skip = start->skip;
-		end->replace = start->replace;
 	}
 }
 

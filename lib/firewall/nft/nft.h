@@ -190,7 +190,6 @@ struct nft_element {
 	uint16_t set; /* number of the fixed rule that looks there */
 	bool end;     /* of a range, see nft_fixed_ranges() */
 	bool skip;    /* nothing to do about it */
-	bool replace; /* delete the one that is there first */
 	uint8_t key[KEY_MAX];
 	uint8_t value[VALUE_MAX];
 };
