@@ -189,6 +189,8 @@ int api_leave(bn_ctx *ctx, const struct api_call *call, int r)
 	if (r == API_REFUSED)
 		return -EBUSY;
 	r = finish(ctx, call, r);
+	if (!call->setting && !fork_guard_is_child(&ctx->guard))
+		ops_end(ctx);
 	if (!call->setting)
 		cancel_forget(&ctx->cancel);
 	ctx->busy = false;

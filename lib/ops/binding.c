@@ -96,17 +96,35 @@ static int check_recorded(bn_ctx *ctx, const struct binding *recorded, const cha
 			 ctx->state_dir, text);
 }
 
-int ctx_check_state(bn_ctx *ctx)
+/* Is a state that says so about nothing, or for sure about here? */
+static bool is_bound(const bn_ctx *ctx, const char *text)
+{
+	return !text[0] || strcmp(text, ctx->bound) == 0;
+}
+
+static int check_text(bn_ctx *ctx, const char *text)
 {
 	struct binding recorded;
+	int r;
+
+	if (is_bound(ctx, text))
+		return 0;
+	r = parse_recorded(ctx, text, &recorded);
+	return r < 0 ? r : check_recorded(ctx, &recorded, text);
+}
+
+int ctx_check_state(bn_ctx *ctx)
+{
 	char text[META_MAX];
 	int r;
 
 	r = store_meta_get(ctx->store, KEY, text, &ctx->error);
-	if (r < 0 || !text[0] || strcmp(text, ctx->bound) == 0)
-		return r;
-	r = parse_recorded(ctx, text, &recorded);
-	return r < 0 ? r : check_recorded(ctx, &recorded, text);
+	return r < 0 ? r : check_text(ctx, text);
+}
+
+int ctx_check_look(bn_ctx *ctx)
+{
+	return check_text(ctx, ctx->look.about);
 }
 
 /* ---- taking over ---- */
@@ -194,35 +212,31 @@ static int record_again(bn_ctx *ctx)
 
 /* ---- a call begins ---- */
 
-/* In one transaction, for it is a part of every call. *text: "" for a state that is about nothing;
- * *recorded is not filled if that says what ctx->bound does. */
-static int look(bn_ctx *ctx, struct binding *recorded, char text[static META_MAX])
+/* *recorded is not filled if the state is bound. */
+static int look(bn_ctx *ctx, struct binding *recorded)
 {
-	int r = store_begin_read(ctx->store, &ctx->error);
+	int r = store_look(ctx->store, &ctx->look, &ctx->error);
 
-	if (r >= 0)
-		r = store_meta_get(ctx->store, KEY, text, &ctx->error);
-	if (r >= 0 && text[0] && strcmp(text, ctx->bound) != 0)
-		r = parse_recorded(ctx, text, recorded);
+	if (r >= 0 && !is_bound(ctx, ctx->look.about))
+		r = parse_recorded(ctx, ctx->look.about, recorded);
 	/* the rows of another boot may be older than their last change, and go all the same */
 	if (r >= 0 && !is_of_another_boot(ctx, recorded))
 		r = store_check(ctx->store, &ctx->error);
-	store_rollback(ctx->store);
 	return r;
 }
 
 int ctx_begin_state(bn_ctx *ctx, enum ctx_need need)
 {
+	const char *text = ctx->look.about;
 	struct binding recorded;
-	char text[META_MAX];
 	int r;
 
 	if (!ctx->here.boot[0])
 		read_boot(ctx->here.boot);
 	for (;;) {
 		recorded = (struct binding){ 0 };
-		r = look(ctx, &recorded, text);
-		if (r < 0 || !text[0] || strcmp(text, ctx->bound) == 0)
+		r = look(ctx, &recorded);
+		if (r < 0 || is_bound(ctx, text))
 			return r;
 		if (is_of_another_boot(ctx, &recorded))
 			r = 1;

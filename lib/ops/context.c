@@ -149,16 +149,11 @@ static int detect_backend(bn_ctx *ctx)
 	return first.code;
 }
 
-int ctx_open_firewall(bn_ctx *ctx)
+int ctx_open_backend(bn_ctx *ctx)
 {
-	char recorded[META_MAX];
-	const char *wanted;
-	int r;
+	const char *recorded = ctx->look.backend;
+	const char *wanted = recorded[0] ? recorded : ctx->backend;
 
-	r = store_meta_get(ctx->store, "backend", recorded, &ctx->error);
-	if (r < 0)
-		return r;
-	wanted = recorded[0] ? recorded : ctx->backend;
 	if (ctx->firewall && (!wanted[0] || strcmp(wanted, ctx->firewall->backend->name) == 0))
 		return 0;
 	/* moved by another process since it was opened */
@@ -180,6 +175,14 @@ int ctx_open_firewall(bn_ctx *ctx)
 		return try_backend(ctx, firewall_backend_by_name(recorded),
 				   "the state was made with it");
 	return detect_backend(ctx);
+}
+
+int ctx_open_firewall(bn_ctx *ctx)
+{
+	int r;
+
+	r = store_meta_get(ctx->store, "backend", ctx->look.backend, &ctx->error);
+	return r < 0 ? r : ctx_open_backend(ctx);
 }
 
 /* ---- a call begins ---- */

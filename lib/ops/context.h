@@ -38,8 +38,9 @@ struct bn_ctx {
 	struct conntrack *conntrack;
 	char backend_reason[160];
 
-	struct binding here;  /* where the sockets were opened; inode 0: nowhere yet */
-	char bound[META_MAX]; /* what a state that is about here was last found to say */
+	struct binding here;    /* where the sockets were opened; inode 0: nowhere yet */
+	char bound[META_MAX];   /* what a state that is about here was last found to say */
+	struct store_look look; /* the last one */
 
 	struct cancel cancel;
 	struct deadline deadline; /* of the running call; store, link and firewall point to it */
@@ -65,7 +66,9 @@ void ctx_close_in_child(bn_ctx *ctx);
 int ctx_open_store(bn_ctx *ctx, bool write);
 int ctx_open_links(bn_ctx *ctx);
 
-/* The backend that the state was made with, or else asked for, or else detected. */
+/* The backend that the state was made with, or else asked for, or else detected; by the last look
+ * at it, or by one of its own. */
+int ctx_open_backend(bn_ctx *ctx);
 int ctx_open_firewall(bn_ctx *ctx);
 
 /* Open one beside the one in use, for the caller to close. */
@@ -79,11 +82,12 @@ int ctx_check_thread(bn_ctx *ctx);
 /* When a call begins, after that: -EBADMSG for a state that is older than it was, -EXDEV for one of
  * another namespace, but for CTX_READ. One of another boot becomes an empty one; one of another
  * namespace too, if the context says so. One of the first release learns what that did not
- * record. */
+ * record. What it has found is in ctx->look, and the first transaction goes on from there. */
 int ctx_begin_state(bn_ctx *ctx, enum ctx_need need);
 
 /* -EXDEV if the state is about another namespace. Cheap; inside a transaction, too. */
 int ctx_check_state(bn_ctx *ctx);
+int ctx_check_look(bn_ctx *ctx); /* by the last look */
 /* Inside a transaction: checks that, and from then on the state is about this network namespace,
  * and in this backend; or, when the last network goes, about none. */
 int ctx_bind_state(bn_ctx *ctx);

@@ -198,10 +198,18 @@ int ops_begin(bn_ctx *ctx, enum ctx_need need)
 	if (r >= 0 && (need == CTX_LINKS || need == CTX_CHANGE))
 		r = ctx_open_links(ctx);
 	if (r >= 0 && (need == CTX_RULES || need == CTX_CHANGE))
-		r = ctx_open_firewall(ctx);
-	if (r >= 0 && need == CTX_CHANGE)
+		r = ctx_open_backend(ctx);
+	if (r >= 0 && need == CTX_CHANGE && ctx->look.has_operations)
 		recover_dead(ctx);
+	/* lists of rules read the kernel first, and then what has become of the state since */
+	if (need == CTX_RULES)
+		store_rollback(ctx->store);
 	return r;
+}
+
+void ops_end(bn_ctx *ctx)
+{
+	store_rollback(ctx->store);
 }
 
 /* ---- beginning ---- */
@@ -301,29 +309,41 @@ static bool wait_again(bn_ctx *ctx, struct wait *wait, int *r)
 	return ended == 0;
 }
 
+/* Mostly the state is still as the call found it when it began: then all that was asked there is
+ * known to hold. */
+static int begin_reservation(bn_ctx *ctx, enum operation_kind kind)
+{
+	static const struct operation none;
+	int r = store_begin(ctx->store, &ctx->error);
+	bool same = r > 0;
+
+	if (r == 0)
+		r = store_look(ctx->store, &ctx->look, &ctx->error);
+	if (r >= 0 && ctx->look.has_operations)
+		r = check_move(ctx, kind, &none);
+	/* another process may have bound the state, or moved it, since the call began */
+	if (r >= 0 && !same)
+		r = ctx_check_look(ctx);
+	if (r >= 0 && !same)
+		r = ctx_open_backend(ctx);
+	return r;
+}
+
 int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve, void *verb,
 		      struct operation *ret_operation)
 {
-	static const struct operation none;
 	struct wait wait = { 0 };
 	int r;
 
 	do {
 		error_clear(&ctx->error);
 		ctx->changed = false;
-		r = store_begin(ctx->store, &ctx->error);
-		if (r >= 0)
-			r = check_move(ctx, kind, &none);
-		/* another process may have bound the state, or moved it, since the call began */
-		if (r >= 0)
-			r = ctx_check_state(ctx);
-		if (r >= 0)
-			r = ctx_open_firewall(ctx);
+		r = begin_reservation(ctx, kind);
 		if (r >= 0)
 			r = store_operation_open(ctx->store, kind, ret_operation, &ctx->error);
 		if (r >= 0)
 			r = reserve(ctx, ret_operation, verb);
-		if (r >= 0 && operation_removes(kind))
+		if (r >= 0 && operation_removes(kind) && ctx->look.has_operations)
 			r = check_left_by_move(ctx);
 		if (r >= 0)
 			r = store_commit(ctx->store, &ctx->error);

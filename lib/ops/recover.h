@@ -8,6 +8,8 @@
 /* Every call begins here: the context is opened, and before a change what dead processes left is
  * finished or undone. */
 int ops_begin(bn_ctx *ctx, enum ctx_need need);
+/* And ends here, whatever came of it. */
+void ops_end(bn_ctx *ctx);
 
 /*
  * The first transaction: an operation of that kind, and what the verb reads, decides, inserts and

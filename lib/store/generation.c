@@ -54,16 +54,55 @@ static uint64_t read_file(const struct store *store)
 	return number;
 }
 
-int store_generation(struct store *store, uint64_t *ret_number, struct error *error)
+/* Of the last transaction, and of the last operation. */
+static int read_numbers(struct store *store, uint64_t *ret_generation, int64_t *ret_operation,
+			struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_look_up(store, STATEMENT_GENERATION_GET, NULL, &row, error);
+	int r = statement_look_up(store, STATEMENT_NUMBERS_GET, NULL, &row, error);
 
 	if (r == 0)
 		return store_damaged_error(store, "its number", error);
-	if (r > 0)
-		*ret_number = (uint64_t)sqlite3_column_int64(row, 0);
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	*ret_generation = (uint64_t)sqlite3_column_int64(row, 0);
+	*ret_operation = sqlite3_column_int64(row, 1);
+	return 0;
+}
+
+int store_generation(struct store *store, uint64_t *ret_number, struct error *error)
+{
+	int64_t operation;
+
+	return read_numbers(store, ret_number, &operation, error);
+}
+
+static int copy_fact(struct store *store, sqlite3_stmt *row, int column, const char *key,
+		     char ret_value[static META_MAX], struct error *error)
+{
+	int r = column_copy(row, column, ret_value, META_MAX);
+
+	return r < 0 ? store_damaged_error(store, key, error) : 0;
+}
+
+int store_look(struct store *store, struct store_look *ret_look, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	bool begins = !store_has_begun(store);
+	int r = begins ? store_begin_read(store, error) : 0;
+
+	if (r == 0)
+		r = statement_look_up(store, STATEMENT_LOOK, NULL, &row, error);
+	if (r == 0)
+		return store_damaged_error(store, "its number", error);
+	if (r < 0)
+		return r;
+	store->generation = (uint64_t)sqlite3_column_int64(row, 0);
+	store->last = sqlite3_column_int64(row, 1);
+	store->looked = begins;
+	ret_look->has_operations = sqlite3_column_int(row, 2);
+	r = copy_fact(store, row, 3, "namespace", ret_look->about, error);
+	return r < 0 ? r : copy_fact(store, row, 4, "backend", ret_look->backend, error);
 }
 
 void generation_look(struct store *store)
@@ -71,19 +110,23 @@ void generation_look(struct store *store)
 	store->newest = read_file(store);
 }
 
-int generation_check(struct store *store, struct error *error)
+int store_check(struct store *store, struct error *error)
 {
-	uint64_t newest = store->newest;
-	int r = store_generation(store, &store->generation, error);
-
-	if (r < 0 || store->generation >= newest)
-		return r;
+	if (store->generation >= store->newest)
+		return 0;
 	return error_set(
 		error, -EBADMSG, BN_REASON_STATE,
 		"the state in %s is older than its last change (%" PRIu64 " of %" PRIu64
 		"): its journal is damaged, or an old copy was put there; put the newer "
 		"one back, or remove %s/generation to go on without what was changed since",
-		store->directory, store->generation, newest, store->place.path);
+		store->directory, store->generation, store->newest, store->place.path);
+}
+
+int generation_check(struct store *store, struct error *error)
+{
+	int r = read_numbers(store, &store->generation, &store->last, error);
+
+	return r < 0 ? r : store_check(store, error);
 }
 
 bool store_has_changed(const struct store *store)
@@ -94,19 +137,18 @@ bool store_has_changed(const struct store *store)
 /* Past what the file has, too, for a state that is made anew. */
 int generation_skip(struct store *store, struct error *error)
 {
-	uint64_t newest = store->newest;
-	int r = store_generation(store, &store->generation, error);
+	int r = read_numbers(store, &store->generation, &store->last, error);
 
-	if (store->generation < newest)
-		store->generation = newest;
+	if (store->generation < store->newest)
+		store->generation = store->newest;
 	return r;
 }
 
 int generation_raise(struct store *store, struct error *error)
 {
 	store->generation++;
-	return statement_run(store, STATEMENT_GENERATION_SET, VALUES(INT(store->generation)),
-			     error);
+	return statement_run(store, STATEMENT_NUMBERS_SET,
+			     VALUES(INT(store->generation), INT(store->last)), error);
 }
 
 void generation_write(const struct store *store)

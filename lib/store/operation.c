@@ -81,15 +81,9 @@ void operations_unlock(struct store *store, id_vector *ids)
 /* A number that no operation has had, for it and for its lock. */
 static int next_number(struct store *store, int64_t *ret_number, struct error *error)
 {
-	CLEANUP_STATEMENT sqlite3_stmt *last = NULL;
-	int64_t number;
-	int r = statement_look_up(store, STATEMENT_OPERATION_LAST, NULL, &last, error);
+	int64_t number = store->last;
+	int r;
 
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return store_damaged_error(store, "the last operation's number", error);
-	number = sqlite3_column_int64(last, 0);
 	/* A number is locked for a moment after the transaction that had it was rolled back. */
 	do {
 		r = lock_operation(store->lock_fd, ++number, F_WRLCK);
@@ -100,8 +94,8 @@ static int next_number(struct store *store, int64_t *ret_number, struct error *e
 		lock_operation(store->lock_fd, number, F_UNLCK);
 		return error_oom(error);
 	}
-	*ret_number = number;
-	return statement_run(store, STATEMENT_OPERATION_SET_LAST, VALUES(INT(number)), error);
+	*ret_number = store->last = number;
+	return 0;
 }
 
 /* Of the row: which lock file, and which process, it belongs to. */
@@ -380,7 +374,7 @@ int store_operation_take_dead(struct store *store, int64_t after, struct operati
 				 store->directory);
 	while ((r = find_dead(store, after, &operation, error)) > 0) {
 		r = store_begin(store, error);
-		if (r == 0)
+		if (r >= 0)
 			r = take_over(store, &operation, error);
 		if (r > 0) {
 			r = store_commit(store, error);

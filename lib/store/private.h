@@ -14,8 +14,7 @@ enum statement {
 	STATEMENT_BEGIN_READ,
 	STATEMENT_COMMIT,
 	STATEMENT_ROLLBACK,
-	STATEMENT_OPERATION_LAST,
-	STATEMENT_OPERATION_SET_LAST,
+	STATEMENT_LOCK,
 	STATEMENT_OPERATION_INSERT,
 	STATEMENT_OPERATION_DELETE,
 	STATEMENT_OPERATION_LIST,
@@ -23,8 +22,9 @@ enum statement {
 	STATEMENT_OPERATION_TURN_BACK,
 	STATEMENT_OPERATION_SET_REBUILT,
 	STATEMENT_OPERATION_OF_HEIR,
-	STATEMENT_GENERATION_GET,
-	STATEMENT_GENERATION_SET,
+	STATEMENT_NUMBERS_GET,
+	STATEMENT_NUMBERS_SET,
+	STATEMENT_LOOK,
 	STATEMENT_ORPHAN,
 	STATEMENT_META_GET,
 	STATEMENT_META_SET,
@@ -112,6 +112,8 @@ struct store {
 	bool read_only;      /* or nothing is there to read */
 	uint64_t generation; /* of the last transaction that began */
 	uint64_t newest;     /* what the file said before it */
+	int64_t last;        /* operation's number, of that transaction */
+	bool looked;         /* one that reads has begun so */
 	bool in_transaction; /* one that may write */
 	bool is_ending;      /* it is being committed or rolled back, which nothing breaks off */
 	const struct deadline *deadline;
@@ -194,6 +196,7 @@ void generation_look(struct store *store);
 /* -EBADMSG if the state is older than it was. */
 int generation_check(struct store *store, struct error *error);
 int generation_skip(struct store *store, struct error *error);
+/* With the number of the last operation. */
 int generation_raise(struct store *store, struct error *error);
 /* After the commit. */
 void generation_write(const struct store *store);

@@ -48,9 +48,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN_READ] = "BEGIN DEFERRED",
 	[STATEMENT_COMMIT] = "COMMIT",
 	[STATEMENT_ROLLBACK] = "ROLLBACK",
+	/* writes nothing, but the transaction may from then on */
+	[STATEMENT_LOCK] = "UPDATE operations SET kind = kind WHERE 0",
 
-	[STATEMENT_OPERATION_LAST] = "SELECT kind FROM operations WHERE id = 0",
-	[STATEMENT_OPERATION_SET_LAST] = "UPDATE operations SET kind = ?1 WHERE id = 0",
 	[STATEMENT_OPERATION_INSERT] = "INSERT INTO operations "
 				       "(id, kind, lock, lock_inode, pid, started, pid_namespace) "
 				       "VALUES (?1, ?2, ?1, ?3, ?4, ?5, ?6)",
@@ -66,8 +66,13 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_OPERATION_OF_HEIR] = "UPDATE operations SET rebuilt = 1 WHERE id = "
 					"(SELECT operation FROM networks WHERE " HEIR ")",
 
-	[STATEMENT_GENERATION_GET] = "SELECT generation FROM operations WHERE id = 0",
-	[STATEMENT_GENERATION_SET] = "UPDATE operations SET generation = ?1 WHERE id = 0",
+	[STATEMENT_NUMBERS_GET] = "SELECT generation, kind FROM operations WHERE id = 0",
+	[STATEMENT_NUMBERS_SET] = "UPDATE operations SET generation = ?1, kind = ?2 WHERE id = 0",
+	[STATEMENT_LOOK] = "SELECT generation, kind, "
+			   "EXISTS (SELECT 1 FROM operations WHERE id > 0), "
+			   "(SELECT value FROM facts WHERE key = 'namespace'), "
+			   "(SELECT value FROM facts WHERE key = 'backend') "
+			   "FROM operations WHERE id = 0",
 
 	[STATEMENT_ORPHAN] = "SELECT 'network ' || network || ' of an endpoint' FROM endpoints "
 			     "WHERE network NOT IN (SELECT name FROM networks) "

@@ -294,26 +294,30 @@ static int check_files(struct store *store, struct error *error)
 	return replaced_error(store, error);
 }
 
-int store_check(struct store *store, struct error *error)
-{
-	/* within a transaction, before it began */
-	if (sqlite3_get_autocommit(store->database))
-		generation_look(store);
-	return generation_check(store, error);
-}
-
 /* What was learnt within a transaction holds no longer. */
 static void forget_transaction(struct store *store)
 {
 	store->opened.len = store->closed.len = 0;
 	store->endpoint.sequence = 0;
 	store->classes = 0;
+	store->looked = false;
 }
 
 static int injected_error(struct store *store, int r, struct error *error)
 {
 	return error_set(error, r, BN_REASON_STATE, "the state in %s can't be written: %s",
 			 store->directory, errno_text(-r));
+}
+
+bool store_has_begun(const struct store *store)
+{
+	return !sqlite3_get_autocommit(store->database);
+}
+
+/* Did the transaction begin with a look, and was no other begun since? */
+static bool goes_on(const struct store *store)
+{
+	return store->looked && store_has_begun(store);
 }
 
 /* The way out is prepared before the way in is taken: for want of memory later there would be
@@ -327,9 +331,41 @@ static int begin(struct store *store, enum statement how, struct error *error)
 	return r < 0 ? r : statement_run(store, how, NULL, error);
 }
 
+static int end_transaction(struct store *store, enum statement how, struct error *error)
+{
+	int r;
+
+	store->is_ending = true;
+	r = statement_run(store, how, NULL, error);
+	store->is_ending = false;
+	return r;
+}
+
+/* From reading on to writing: 1. Or 0, and back to nothing, if something was committed since the
+ * look, or another is just writing. */
+static int go_on(struct store *store, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *lock = NULL;
+	int r = statement_get(store, STATEMENT_LOCK, NULL, &lock, error);
+
+	if (r < 0)
+		return r;
+	switch (sqlite3_step(lock) & 0xff) {
+	case SQLITE_DONE:
+		return 1;
+	case SQLITE_BUSY:
+		cleanup_statement(&lock);
+		end_transaction(store, STATEMENT_ROLLBACK, NULL);
+		return 0;
+	default:
+		return store_error(store, error);
+	}
+}
+
+/* 1 if the state is what was looked at. */
 static int begin_write(struct store *store, struct error *error)
 {
-	int r = FAULT("store.begin");
+	int r = FAULT("store.begin"), same;
 
 	if (r < 0)
 		return injected_error(store, r, error);
@@ -340,33 +376,24 @@ static int begin_write(struct store *store, struct error *error)
 	if (r < 0)
 		return deadline_error(error, r, "before the state in %s could be changed",
 				      store->directory);
-	r = begin(store, STATEMENT_BEGIN, error);
+	same = goes_on(store) ? go_on(store, error) : 0;
+	r = same == 0 ? begin(store, STATEMENT_BEGIN, error) : same;
 	if (r < 0)
 		return r;
 	forget_transaction(store);
 	store->in_transaction = true;
-	return check_files(store, error);
+	return same ? same : check_files(store, error);
 }
 
 int store_begin(struct store *store, struct error *error)
 {
-	int r = begin_write(store, error);
+	int r = begin_write(store, error), same = r;
 
-	if (r == 0)
-		r = generation_check(store, error);
+	if (r >= 0)
+		r = same ? store_check(store, error) : generation_check(store, error);
 	if (r < 0)
 		store_rollback(store);
-	return r;
-}
-
-static int end_transaction(struct store *store, enum statement how, struct error *error)
-{
-	int r;
-
-	store->is_ending = true;
-	r = statement_run(store, how, NULL, error);
-	store->is_ending = false;
-	return r;
+	return r < 0 ? r : same;
 }
 
 int store_commit(struct store *store, struct error *error)
@@ -396,19 +423,17 @@ int store_commit(struct store *store, struct error *error)
 
 int store_begin_read(struct store *store, struct error *error)
 {
-	return begin(store, STATEMENT_BEGIN_READ, error);
-}
-
-bool store_has_begun(const struct store *store)
-{
-	return !sqlite3_get_autocommit(store->database);
+	return goes_on(store) ? 0 : begin(store, STATEMENT_BEGIN_READ, error);
 }
 
 void store_rollback(struct store *store)
 {
+	if (!store)
+		return;
 	/* SQLite has rolled back by itself after some failures, and says so with an error. */
 	if (store->database && !sqlite3_get_autocommit(store->database))
 		end_transaction(store, STATEMENT_ROLLBACK, NULL);
+	store->looked = false;
 	if (!store->in_transaction)
 		return;
 	operations_unlock(store, &store->opened);

@@ -32,19 +32,33 @@ void store_close_in_child(struct store *store);
 /* Was the directory or a file in it deleted or replaced, or is there more now than when nothing was
  * there, or nothing to be written? Then the store is to be opened anew. */
 bool store_is_stale(struct store *store);
-/* -EBADMSG if what the state holds is older than what it held. Every write transaction begins with
- * it. */
-int store_check(struct store *store, struct error *error);
-
-/* A short write transaction. Between begin and commit the kernel is asked little, and changed only
+/*
+ * A short write transaction. Between begin and commit the kernel is asked little, and changed only
  * by what must be alone: the rule base, a move, the host's settings. Waits for other writers until
- * the deadline: -ETIMEDOUT. Reads outside see committed state. */
+ * the deadline: -ETIMEDOUT. Reads outside see committed state.
+ *
+ * 1 if it goes on from a look (store_look()), and nobody has changed anything since; else 0, and
+ * what was read before may hold no longer.
+ */
 int store_begin(struct store *store, struct error *error);
 int store_commit(struct store *store, struct error *error);
-/* One that only reads: until store_rollback() all queries see one state. */
+/* One that only reads: until store_rollback() all queries see one state. Goes on from a look. */
 int store_begin_read(struct store *store, struct error *error);
 bool store_has_begun(const struct store *store);
 void store_rollback(struct store *store); /* no-op outside a transaction */
+
+/* What a call asks first, in one go. Begins a transaction that reads, if none has begun; the next
+ * to begin goes on from there. */
+#define META_MAX 128
+struct store_look {
+	char about[META_MAX]; /* "namespace" of the small info, and "backend" */
+	char backend[META_MAX];
+	bool has_operations; /* some are open */
+};
+int store_look(struct store *store, struct store_look *ret_look, struct error *error);
+/* -EBADMSG if what it has found is older than what the state held. Write transactions begin with
+ * that. */
+int store_check(struct store *store, struct error *error);
 
 /* ---- operations ---- */
 
@@ -254,12 +268,11 @@ int store_check_whole(struct store *store, struct error *error);
 
 /* ---- small info ---- */
 
-/* "backend", "ipv6.global-id", "port.last". *ret_value is "" when unset. */
-#define META_MAX 128
 /* The number of the last transaction that changed something. */
 int store_generation(struct store *store, uint64_t *ret_number, struct error *error);
 /* Since the last transaction of this store began, as far as the file shows; takes no lock. */
 bool store_has_changed(const struct store *store);
+/* "backend", "ipv6.global-id", "port.last". *ret_value is "" when unset. */
 int store_meta_get(struct store *store, const char *key, char ret_value[static META_MAX],
 		   struct error *error);
 int store_meta_set(struct store *store, const char *key, const char *value, struct error *error);
