@@ -45,6 +45,20 @@ bool sandbox_is_same(const struct sandbox *a, const struct sandbox *b);
 /* Which namespace the calling thread is in. */
 int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *error);
 uint64_t sandbox_current_cookie(void);
+
+/* In which a thread was last found: whether it is still there can be asked for a sixth of what
+ * sandbox_current() takes. */
+#define SEAT_NAME_MAX 32
+struct seat {
+	pid_t thread;             /* 0: none */
+	int fd;                   /* the link /proc/thread-self/ns/net */
+	char name[SEAT_NAME_MAX]; /* what it led to */
+};
+/* Of the calling thread, in place of what there was; without a descriptor left there is none. */
+void seat_take(struct seat *seat);
+/* By the same thread, which is where it was? */
+bool seat_is_kept(const struct seat *seat);
+void seat_leave(struct seat *seat);
 #define CLEANUP_SANDBOX CLEANUP(sandbox_close)
 
 /* ---- search.c: namespaces that no path leads to any more ---- */

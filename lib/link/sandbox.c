@@ -36,6 +36,41 @@ int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *err
 	return 0;
 }
 
+/* The link itself says where it leads to, and nothing need be opened for that. */
+static bool read_seat(const struct seat *seat, char name[static SEAT_NAME_MAX])
+{
+	ssize_t len = readlinkat(seat->fd, "", name, SEAT_NAME_MAX - 1);
+
+	name[len < 0 ? 0 : len] = '\0';
+	return len > 0;
+}
+
+void seat_take(struct seat *seat)
+{
+	seat_leave(seat);
+	seat->fd = open("/proc/thread-self/ns/net", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (seat->fd < 0)
+		return;
+	seat->thread = gettid();
+	if (!read_seat(seat, seat->name))
+		seat_leave(seat);
+}
+
+bool seat_is_kept(const struct seat *seat)
+{
+	char name[SEAT_NAME_MAX];
+
+	return seat->thread && seat->thread == gettid() && read_seat(seat, name) &&
+	       strcmp(name, seat->name) == 0;
+}
+
+void seat_leave(struct seat *seat)
+{
+	if (seat->thread)
+		close(seat->fd);
+	seat->thread = 0;
+}
+
 /* ---- cookies ---- */
 
 static uint64_t cookie_of_socket(int fd)

@@ -67,6 +67,8 @@ int ctx_check_thread(bn_ctx *ctx)
 	uint64_t device, inode;
 	int r;
 
+	if (seat_is_kept(&ctx->seat))
+		return 0;
 	r = sandbox_current(&device, &inode, &ctx->error);
 	if (r < 0)
 		return r;
@@ -74,9 +76,12 @@ int ctx_check_thread(bn_ctx *ctx)
 		here->device = device;
 		here->inode = inode;
 		here->cookie = sandbox_current_cookie();
-	}
-	if (here->device == device && here->inode == inode)
 		return 0;
+	}
+	if (here->device == device && here->inode == inode) {
+		seat_take(&ctx->seat);
+		return 0;
+	}
 	return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 			 "the context was first used in another network namespace than this "
 			 "thread is in now; make a context for each");

@@ -199,6 +199,7 @@ static void ctx_close_kernel(bn_ctx *ctx)
 	ctx->conntrack = NULL;
 	link_close(ctx->link);
 	ctx->link = NULL;
+	seat_leave(&ctx->seat);
 }
 
 void ctx_close(bn_ctx *ctx)

@@ -38,6 +38,7 @@ struct bn_ctx {
 	struct conntrack *conntrack;
 	char backend_reason[160];
 
+	struct seat seat;
 	struct binding here;    /* where the sockets were opened; inode 0: nowhere yet */
 	char bound[META_MAX];   /* what a state that is about here was last found to say */
 	struct store_look look; /* the last one */
