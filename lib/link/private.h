@@ -56,6 +56,20 @@ bool bridge_was_ours(const struct bridge_config *config, const struct link_info 
 /* What a bridge of ours has with its IPv6 subnet. */
 struct prefix bridge_link_local(const struct bridge_config *config);
 
+/* ---- kept.c ---- */
+
+struct kept_settings {
+	uint32_t index;
+	bool localnet, forwards; /* of IPv4 */
+};
+/* False: the bridge is to be looked for as if for the first time. joins: of bridge_ready(). */
+bool kept_bridge_read(struct link_handle *handle, const struct bridge_config *config, bool joins,
+		      struct kept_settings *ret_settings);
+/* It was found to be ours under that index. */
+void kept_bridge_keep(struct link_handle *handle, const struct bridge_config *config,
+		      uint32_t index, bool joined);
+void kept_bridge_forget(struct link_handle *handle);
+
 /* ---- neighbour.c ---- */
 
 /*
@@ -135,6 +149,9 @@ int sandbox_open_number(const struct sandbox *wanted, struct sandbox *ret_sandbo
 int sysctl_interface_read(const char *family, const char *interface, const char *key);
 int sysctl_interface_write(const char *family, const char *interface, const char *key, int value,
 			   struct error *error);
+/* The file, to be read by the other again and again. */
+int sysctl_interface_open(const char *family, const char *interface, const char *key);
+int sysctl_value_of(int fd);
 bool sysctl_interface_is_writable(const char *family, const char *interface, const char *key);
 
 /* Has the kernel IPv6? To be asked in the caller's namespace, where the file has been looked up

@@ -17,6 +17,7 @@ struct sight {
 	uint32_t index, flags; /* index 0: there is nothing of the name */
 	char name[IFNAMSIZ];   /* which the name may be an alternative one of */
 	uint8_t mac[MAC_LEN];
+	bool is_kept; /* and so it is ours */
 	bool forwards[2], has_localnet;
 	uint32_t route_index[2]; /* of the interface that the gateway's address is on */
 };
@@ -83,7 +84,7 @@ static const struct subnet *subnet_of(const struct bridge_config *config, int fa
 	return subnet->prefix.addr.family ? subnet : NULL;
 }
 
-static void look_at_device(struct link_handle *handle, struct sight *sight)
+static void look_for_device(struct link_handle *handle, struct sight *sight)
 {
 	const char *name = sight->config->name;
 	struct ifreq answer = { 0 };
@@ -93,10 +94,26 @@ static void look_at_device(struct link_handle *handle, struct sight *sight)
 		return;
 	sight->index = (uint32_t)answer.ifr_ifindex;
 	string_copy(sight->name, sizeof(sight->name), answer.ifr_name);
-	if (rtnl_link_ask(handle, name, SIOCGIFFLAGS, &answer))
-		sight->flags = (uint32_t)(unsigned short)answer.ifr_flags;
 	if (rtnl_link_ask(handle, name, SIOCGIFHWADDR, &answer))
 		memcpy(sight->mac, answer.ifr_hwaddr.sa_data, MAC_LEN);
+}
+
+static void look_at_device(struct link_handle *handle, bool joins, struct sight *sight)
+{
+	const char *name = sight->config->name;
+	struct kept_settings settings;
+	struct ifreq answer;
+
+	sight->is_kept = kept_bridge_read(handle, sight->config, joins, &settings);
+	if (sight->is_kept) {
+		sight->index = settings.index;
+		sight->forwards[IPV4] = settings.forwards;
+		sight->has_localnet = settings.localnet;
+	} else {
+		look_for_device(handle, sight);
+	}
+	if (sight->index && rtnl_link_ask(handle, name, SIOCGIFFLAGS, &answer))
+		sight->flags = (uint32_t)(unsigned short)answer.ifr_flags;
 }
 
 /* What can't be read for want of /proc/sys is not to be held against the bridge. */
@@ -118,18 +135,20 @@ static int read_setting(const char *family, const char *bridge, const char *key,
  * rtnetlink waits for, which a link that is being deleted holds for 20 ms: the link itself is asked
  * for, and its addresses are listed, by whoever has found something amiss.
  */
-static int look(struct link_handle *handle, bool localnet, struct sight *sight, struct error *error)
+static int look(struct link_handle *handle, bool localnet, bool joins, struct sight *sight,
+		struct error *error)
 {
 	const struct bridge_config *config = sight->config;
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_sight, .userdata = sight };
 	int r;
 
-	look_at_device(handle, sight);
+	look_at_device(handle, joins, sight);
 	for (int family = IPV4; family <= IPV6 && sight->index; family++) {
 		if (!subnet_of(config, family))
 			continue;
 		ask_for_route(&batch, &subnet_of(config, family)->gateway);
-		ask_for_forwarding(&batch, family, sight->index);
+		if (family == IPV6 || !sight->is_kept)
+			ask_for_forwarding(&batch, family, sight->index);
 	}
 	r = rtnl_run(handle, &batch);
 	/* each of them may fail by itself, and says enough by that */
@@ -139,7 +158,7 @@ static int look(struct link_handle *handle, bool localnet, struct sight *sight, 
 	if (subnet_of(config, IPV6) && !sight->forwards[IPV6])
 		r = read_setting("ipv6", config->name, "force_forwarding", &sight->forwards[IPV6],
 				 error);
-	if (r == 0 && localnet && subnet_of(config, IPV4))
+	if (r == 0 && localnet && subnet_of(config, IPV4) && !sight->is_kept)
 		r = read_setting("ipv4", config->name, "route_localnet", &sight->has_localnet,
 				 error);
 	return r;
@@ -305,11 +324,15 @@ int bridge_ready(struct link_handle *handle, const struct bridge_config *config,
 		 const char *network, uint32_t *ret_index, struct error *error)
 {
 	struct sight sight = { .config = config };
+	bool joins = ret_index;
 	int r;
 
-	r = look(handle, localnet, &sight, error);
-	if (r == 0)
-		r = check_identity(handle, &sight, ret_index != NULL, network, error);
+	r = look(handle, localnet, joins, &sight, error);
+	if (r == 0 && !sight.is_kept) {
+		r = check_identity(handle, &sight, joins, network, error);
+		if (r == 0)
+			kept_bridge_keep(handle, config, sight.index, joins);
+	}
 	if (r == 0)
 		r = check_condition(handle, &sight, localnet, network, error);
 	if (r == 0 && ret_index)

@@ -66,6 +66,7 @@ void link_close(struct link_handle *handle)
 {
 	if (!handle)
 		return;
+	kept_bridge_forget(handle);
 	rtnl_close(handle);
 	free(handle);
 }

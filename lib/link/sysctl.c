@@ -9,11 +9,10 @@
 
 #define SYSCTL_PATH_MAX 96
 
-/* The value, negative on failure. */
-static int value_of(int fd)
+int sysctl_value_of(int fd)
 {
 	char text[16] = "";
-	ssize_t len = read(fd, text, sizeof(text) - 1);
+	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
 
 	return len < 0 ? -errno : atoi(text);
 }
@@ -22,7 +21,7 @@ static int sysctl_read(const char *path)
 {
 	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	return fd < 0 ? -errno : value_of(fd);
+	return fd < 0 ? -errno : sysctl_value_of(fd);
 }
 
 /* Only if it has another value. Of what that costs most is to open it. */
@@ -33,7 +32,7 @@ static int sysctl_write(const char *path, int value, struct error *error)
 	int len;
 
 	/* /proc/sys may be read-only, and yet be as we need it. */
-	if ((fd < 0 ? sysctl_read(path) : value_of(fd)) == value)
+	if ((fd < 0 ? sysctl_read(path) : sysctl_value_of(fd)) == value)
 		return 0;
 	len = snprintf(text, sizeof(text), "%d", value);
 	if (fd < 0)
@@ -58,6 +57,14 @@ int sysctl_interface_read(const char *family, const char *interface, const char 
 	char path[SYSCTL_PATH_MAX];
 
 	return sysctl_read(interface_path(path, family, interface, key));
+}
+
+int sysctl_interface_open(const char *family, const char *interface, const char *key)
+{
+	char path[SYSCTL_PATH_MAX];
+	int fd = open(interface_path(path, family, interface, key), O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
 bool sysctl_interface_is_writable(const char *family, const char *interface, const char *key)
