@@ -2,6 +2,7 @@
 """Links of ours that somebody has renamed, links of others under the names of ours, and bridges that
 are not as they have to be."""
 import errno
+import itertools
 import shlex
 
 import oracle
@@ -166,7 +167,10 @@ class BridgeTest(LinksTest):
         self.create(dual=True)
         self.first = self.attach("net", "c1")
         self.name = self.bridge()
-        self.verbs = self.library()
+        # one that has seen the bridge as it should be, and one that has not
+        self.verbs = [self.library(), self.library()]
+        self.verbs[0].attach("net", "c2", self.net.endpoint("c2"))
+        self.verbs[0].detach("net", "c2")
         self.published = 8000
 
     def refused(self, code, mention, attach=True):
@@ -174,12 +178,13 @@ class BridgeTest(LinksTest):
         second = self.net.endpoint("c2")
         told = set()
         before = (self.host.links().keys(), oracle.ruleset(self.host))
-        for verb in ("attach", "publish") if attach else ("publish",):
+        verbs = ("attach", "publish") if attach else ("publish",)
+        for verb, library in itertools.product(verbs, self.verbs):
             with self.assertRaises(Failed) as caught:
                 if verb == "attach":
-                    self.verbs.attach("net", "c2", second)
+                    library.attach("net", "c2", second)
                 else:
-                    self.verbs.publish("net", "c1", f"{self.published}:80")
+                    library.publish("net", "c1", f"{self.published}:80")
             failure = caught.exception
             self.assertEqual(errno.errorcode[code], errno.errorcode.get(failure.errno), failure)
             for text in (mention, self.name, "net"):
