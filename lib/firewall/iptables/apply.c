@@ -18,7 +18,7 @@ struct step {
 struct change {
 	struct iptables *iptables;
 	struct firewall_change what;
-	rule_vector base;
+	const rule_vector *base; /* NULL: it is not looked at */
 	bool adds_more_than_ports;
 	/* of two rounds, where things come and go */
 	struct step steps[2 * TABLE_COUNT * FAMILY_COUNT];
@@ -54,9 +54,10 @@ static int step_base(struct change *change, struct step *step)
 {
 	uint32_t flags = change->what.flags;
 	CLEANUP_VECTOR item_vector base = { 0 };
-	int r;
+	int r = 0;
 
-	r = pick_rules(change->base.items, change->base.len, step, &base);
+	if (change->base)
+		r = pick_rules(change->base->items, change->base->len, step, &base);
 	if (r == 0 && !(flags & (FIREWALL_BASE | FIREWALL_LEAVING)))
 		r = pick_rules(change->what.stand, change->what.stand_len, step, &base);
 	if (r == 0)
@@ -65,7 +66,7 @@ static int step_base(struct change *change, struct step *step)
 		r = dispatch_check(&step->edit);
 
 	/* with FIREWALL_LEAVING the base itself may be what is taken out */
-	step->whole = r == 0 && change->base.len && !(flags & FIREWALL_LEAVING);
+	step->whole = r == 0 && change->base && !(flags & FIREWALL_LEAVING);
 	return r == FIREWALL_BASE_MISSING && flags & FIREWALL_LEAVING ? 0 : r;
 }
 
@@ -318,13 +319,11 @@ static int change_both(struct change *change)
 int iptables_apply_locked(struct iptables *iptables, const struct firewall_change *change,
 			  struct error *error)
 {
-	CLEANUP(rules_clear) rule_vector base = { 0 };
-	struct change work = { .iptables = iptables, .what = *change, .error = error };
+	struct change work = {
+		.iptables = iptables, .what = *change, .base = &iptables->rules, .error = error
+	};
 	int r;
 
-	if (plan_rules(iptables_backend.traits(), PLAN_BASE, NULL, &base) < 0)
-		return error_oom(error);
-	work.base = base;
 	for (size_t i = 0; i < change->add_len; i++)
 		work.adds_more_than_ports |= kind_of(change->add[i].kind)->scope != PLAN_PORTS;
 	r = change->add_len && change->remove_len ? change_both(&work) : change_apply(&work);

@@ -26,17 +26,24 @@ static int compare_items(const void *left, const void *right)
 {
 	const struct item *a = left, *b = right;
 	int order = strcmp(a->chain, b->chain);
-	char jump[CHAIN_NAME_MAX];
+	char jump[CHAIN_NAME_MAX] = { 0 };
 
 	if (order)
 		return order;
-	iptables_jump_name(a->rule, jump);
+	if (rule_leads_on(a->rule))
+		iptables_jump_name(a->rule, jump);
 	return compare_in_chain(a->rule, jump, b->rule);
 }
 
+/* A plan mostly is in that order, of many ports, too. */
 void items_sort(item_vector *items)
 {
-	if (items->len)
+	size_t sorted = 1;
+
+	while (sorted < items->len &&
+	       compare_items(&items->items[sorted - 1], &items->items[sorted]) <= 0)
+		sorted++;
+	if (sorted < items->len)
 		qsort(items->items, items->len, sizeof(*items->items), compare_items);
 }
 
@@ -420,7 +427,7 @@ static int find_existing(struct edit *edit)
 /* A rule in a chain that nothing jumps to does nothing: somebody took the jump away. */
 static int check_reached(struct edit *edit)
 {
-	char chain[CHAIN_NAME_MAX];
+	char chain[CHAIN_NAME_MAX], last[CHAIN_NAME_MAX] = { 0 };
 
 	/* what is put back is as it was before, whoever took the jump away */
 	if (edit->flags & (FIREWALL_BASE | FIREWALL_LEAVING))
@@ -430,9 +437,11 @@ static int check_reached(struct edit *edit)
 
 		/* not the node of the tree, but the chain that the tree hangs from */
 		iptables_chain_name(rule, chain);
-		if (places[rule_place(rule)].type != PLACE_BUILTIN &&
-		    !table_references(edit->table, chain))
+		if (places[rule_place(rule)].type == PLACE_BUILTIN || strcmp(chain, last) == 0)
+			continue;
+		if (!table_references(edit->table, chain))
 			return FIREWALL_BASE_MISSING;
+		memcpy(last, chain, sizeof(last));
 	}
 	return 0;
 }

@@ -14,6 +14,7 @@ static void iptables_close(struct firewall *firewall)
 		cleanup_close(&iptables->fd[i]);
 		iptc_unload(&iptables->iptc[i]);
 	}
+	rules_clear(&iptables->rules);
 	lock_waiter_put(iptables->waiter);
 	free(iptables->lock_file);
 	free(iptables);
@@ -46,7 +47,8 @@ static int iptables_open(const struct firewall_config *config, struct firewall *
 	iptables->fd[FAMILY_IPV4] = iptables->fd[FAMILY_IPV6] = -1;
 	iptables->comments = config && config->comments;
 	iptables->lock_file = strdup(lock_file);
-	if (!iptables->lock_file)
+	if (!iptables->lock_file ||
+	    plan_rules(iptables_backend.traits(), PLAN_BASE, NULL, &iptables->rules) < 0)
 		r = error_oom(error);
 	for (int i = 0; i < FAMILY_COUNT && r == 0; i++)
 		r = open_family(iptables, i, error);

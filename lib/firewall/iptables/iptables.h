@@ -260,6 +260,12 @@ struct edit {
 	item_vector add, remove;
 	uint32_t flags; /* FIREWALL_* */
 	bool comments;
+	/* where the last DNAT rule went, and the next goes if it is of that chain: one after the
+	 * other, they are not to be looked for a place each */
+	struct {
+		char chain[CHAIN_NAME_MAX];
+		unsigned int index;
+	} filling;
 };
 
 /* Which of the items, all of one chain and sorted, stand in it in their place. Copies of them are
@@ -319,6 +325,7 @@ struct iptables {
 	struct iptc iptc[FAMILY_COUNT];
 	int fd[FAMILY_COUNT]; /* for asking; -1: the kernel lacks the family */
 	struct known_table known[FAMILY_COUNT][TABLE_COUNT];
+	rule_vector rules; /* the base */
 	char *lock_file;
 	struct lock_waiter *waiter; /* left in line by a call that ended */
 	bool comments;

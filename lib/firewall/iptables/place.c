@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The chains, which rule stands in which, and what kind a rule in one of them is. */
-#include <stdio.h>
+#include <stdlib.h>
 
 #include "firewall/iptables/iptables.h"
 #include "model/port.h"
@@ -95,9 +95,10 @@ static enum place foreign_place(const struct rule *rule)
 /* Up to 5.6 the kernel shows postrouting no input device. */
 uint32_t iptables_traits(const char *release)
 {
-	unsigned int major = 0, minor = 0;
-	bool knows_in = sscanf(release, "%u.%u", &major, &minor) == 2 &&
-			(major > 5 || (major == 5 && minor >= 7));
+	char *dot;
+	unsigned long major = strtoul(release, &dot, 10);
+	unsigned long minor = *dot == '.' ? strtoul(dot + 1, NULL, 10) : 0;
+	bool knows_in = major > 5 || (major == 5 && minor >= 7);
 
 	return PLAN_PORT_RANGES | PLAN_OWN_CHAINS | (knows_in ? PLAN_POSTROUTING_IN : 0);
 }
@@ -118,17 +119,27 @@ enum table_id rule_table(const struct rule *rule)
 	return places[rule_place(rule)].table;
 }
 
+/* Without formats: each rule of thousands has the name of its chain made. */
+static void append(char name[static CHAIN_NAME_MAX], const char *text)
+{
+	size_t len = strlen(name);
+
+	string_copy(name + len, CHAIN_NAME_MAX - len, text);
+}
+
 void place_chain(enum place place, const char *label, char name[static CHAIN_NAME_MAX])
 {
 	const char *format = places[place].name;
 	const char *gap = strstr(format, "%s");
 
 	memset(name, 0, CHAIN_NAME_MAX);
-	if (gap)
-		snprintf(name, CHAIN_NAME_MAX, "%.*s%s%s", (int)(gap - format), format, label,
-			 gap + 2);
-	else
-		snprintf(name, CHAIN_NAME_MAX, "%s", format);
+	if (!gap) {
+		append(name, format);
+		return;
+	}
+	memcpy(name, format, (size_t)(gap - format));
+	append(name, label);
+	append(name, gap + 2);
 }
 
 void iptables_chain_name(const struct rule *rule, char name[static CHAIN_NAME_MAX])
@@ -225,15 +236,21 @@ void node_chain(const struct rule *rule, uint32_t span, const char *chain,
 		char name[static CHAIN_NAME_MAX])
 {
 	unsigned int first = rule->host_port / span * span;
-	char number[8];
+	char end[8], *digit = end + sizeof(end) - 1;
 
-	if (span == BRANCH_PORTS)
-		snprintf(number, sizeof(number), "%uk", first / 1024 & 0x7f);
-	else
-		snprintf(number, sizeof(number), "%u", first & 0xffff);
+	*digit = '\0';
+	if (span == BRANCH_PORTS) {
+		*--digit = 'k';
+		first /= 1024;
+	}
+	do
+		*--digit = (char)('0' + first % 10);
+	while (first /= 10);
 	memset(name, 0, CHAIN_NAME_MAX);
-	snprintf(name, CHAIN_NAME_MAX, "%.18s:%.4s%s", chain, protocol_name(rule->protocol),
-		 number);
+	memcpy(name, chain, strnlen(chain, 18));
+	append(name, ":");
+	append(name, protocol_name(rule->protocol));
+	append(name, digit);
 }
 
 void node_jump(const struct rule *rule, uint32_t span, struct rule *ret_jump)

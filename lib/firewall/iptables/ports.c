@@ -201,6 +201,7 @@ static int compare_by_port(const void *left, const void *right)
 static int sort_by_port(struct port_search *search)
 {
 	item_vector *add = &search->edit->add;
+	size_t sorted = 1;
 
 	search->by_port = calloc(add->len + 1, sizeof(*search->by_port));
 	if (!search->by_port)
@@ -215,7 +216,11 @@ static int sort_by_port(struct port_search *search)
 		if (rule->count > search->longest)
 			search->longest = rule->count;
 	}
-	qsort(search->by_port, search->len, sizeof(*search->by_port), compare_by_port);
+	while (sorted < search->len &&
+	       compare_by_port(&search->by_port[sorted - 1], &search->by_port[sorted]) <= 0)
+		sorted++;
+	if (sorted < search->len)
+		qsort(search->by_port, search->len, sizeof(*search->by_port), compare_by_port);
 	return 0;
 }
 
@@ -358,18 +363,6 @@ static int is_goto(const struct table *table, const struct table_entry *entry, v
 	return 1;
 }
 
-/* Rules stand before what leads on, and before others' that take every packet: neither gives one
- * back. */
-static int insert_before_gotos(struct edit *edit, const char *chain, const struct rule *rule)
-{
-	unsigned int index = TABLE_END;
-	struct entry entry;
-
-	table_walk(edit->table, chain, is_goto, &index);
-	entry_encode(rule, "", edit->comments ? ENTRY_COMMENT : 0, &entry);
-	return table_insert(edit->table, chain, index, &entry);
-}
-
 static int make_node(struct edit *edit, const struct rule *rule, uint32_t span, const char *parent,
 		     const char *node)
 {
@@ -387,20 +380,41 @@ static int make_node(struct edit *edit, const struct rule *rule, uint32_t span, 
 	return table_insert(edit->table, parent, TABLE_END, &entry);
 }
 
-int ports_insert(struct edit *edit, const struct item *item)
+/* The chain that it goes into, and where in it: before what leads on, and before others' rules that
+ * take every packet, as neither gives one back. */
+static int begin_filling(struct edit *edit, const struct item *item)
 {
 	char network[CHAIN_NAME_MAX], branch[CHAIN_NAME_MAX];
-	const char *mark = strchr(item->chain, ':');
+	bool is_node = strchr(item->chain, ':');
 	int r;
 
 	iptables_chain_name(item->rule, network);
 	r = table_create_chain(edit->table, network);
-	if (r == 0 && !mark)
-		return insert_before_gotos(edit, network, item->rule);
-	node_chain(item->rule, BRANCH_PORTS, network, branch);
-	if (r == 0)
+	if (r == 0 && is_node) {
+		node_chain(item->rule, BRANCH_PORTS, network, branch);
 		r = make_node(edit, item->rule, BRANCH_PORTS, network, branch);
-	if (r == 0 && strcmp(branch, item->chain) != 0)
+	}
+	if (r == 0 && is_node && strcmp(branch, item->chain) != 0)
 		r = make_node(edit, item->rule, LEAF_PORTS, branch, item->chain);
-	return r < 0 ? r : insert_before_gotos(edit, item->chain, item->rule);
+	memcpy(edit->filling.chain, item->chain, sizeof(edit->filling.chain));
+	edit->filling.index = TABLE_END;
+	if (r == 0)
+		table_walk(edit->table, item->chain, is_goto, &edit->filling.index);
+	return r;
+}
+
+int ports_insert(struct edit *edit, const struct item *item)
+{
+	struct entry entry;
+	int r = 0;
+
+	if (strcmp(edit->filling.chain, item->chain) != 0)
+		r = begin_filling(edit, item);
+	if (r < 0)
+		return r;
+	entry_encode(item->rule, "", edit->comments ? ENTRY_COMMENT : 0, &entry);
+	r = table_insert(edit->table, item->chain, edit->filling.index, &entry);
+	if (edit->filling.index != TABLE_END)
+		edit->filling.index++;
+	return r;
 }
