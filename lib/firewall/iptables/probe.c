@@ -4,8 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "firewall/iptables/iptables.h"
-#include "firewall/iptables/kernel.h"
+#include "firewall/iptables/table.h"
 
 /* The numbers of both families' options are the same. */
 _Static_assert(IPT_SO_GET_INFO == IP6T_SO_GET_INFO, "both families have the same options");
