@@ -100,24 +100,33 @@ int argument_fail(const struct argument *argument, int r);
 
 /* ---- output.c ---- */
 
+/* One that grows; chars is to be freed, and NULL as long as nothing was added. */
+struct text {
+	char *chars;
+	size_t len, capacity;
+};
+void text_clear(struct text *text); /* "" */
+void text_add(struct text *text, const char *more);
+
 /* A copy in which nothing can steer a terminal or break a line. To be freed. */
 char *safe_text(const char *text);
 _Noreturn void out_of_memory(void);
-/* JSON, which is UTF-8, with escapes for all that safe_text() escapes. */
-void print_json_text(const char *text);
+/* JSON, which is UTF-8, with escapes for all that safe_text() escapes; the margin comes before all
+ * lines but the first. */
+void print_json_text(const char *text, const char *margin);
 
 struct column {
 	const char *title;
-	int min_width;
+	size_t min_width;
 	bool right;
 };
 
+#define COLUMNS_MAX 10
 struct table {
 	const struct column *columns;
-	size_t column_count;
-	int gap;
-	char **cells;
-	size_t cell_count, capacity;
+	size_t column_count, gap;
+	struct text cells; /* each with its NUL */
+	size_t cell_count, widths[COLUMNS_MAX];
 };
 
 void table_add(struct table *table, const char *text);
@@ -138,22 +147,28 @@ void print_interface(const bn_interface *interface_);
 json_t *json_text(const char *text);
 json_t *json_network(const bn_network *network);
 json_t *json_endpoint(const bn_endpoint *endpoint, bool with_interface);
-json_t *json_endpoints(const bn_endpoint_list *list, bool with_interface);
-json_t *json_ports(const bn_port_list *list);
+json_t *json_endpoints(const bn_endpoint_list *list);
 json_t *json_interface(const bn_interface *interface_);
-json_t *json_rule(const bn_rule *rule);
 void json_set(json_t *object, const char *key, json_t *value);
 json_t *json_number(uint64_t number);
 void json_append(json_t *array, json_t *value);
 /* To standard output; frees it. */
 void json_print(json_t *value);
+/* The same for a list, of which only one value is there at a time. */
+typedef json_t *(*json_at_fn)(const void *list, size_t i);
+void json_print_list(const void *list, size_t len, json_at_fn at);
+json_t *json_network_at(const void *list, size_t i);
+json_t *json_endpoint_at(const void *list, size_t i);
+json_t *json_endpoint_at_whole(const void *list, size_t i); /* with its interface */
+json_t *json_port_at(const void *list, size_t i);
+json_t *json_rule_at(const void *list, size_t i);
 
 /* ---- port.c ---- */
 
-/* "0.0.0.0:8799->1337/tcp"; to be freed. */
-char *port_text(const bn_port *port, bool ipv6);
-/* All of an endpoint's, separated by ", "; to be freed. */
-char *endpoint_ports_text(const bn_endpoint *endpoint);
+/* "0.0.0.0:8799->1337/tcp" */
+void text_add_port(struct text *text, const bn_port *port, bool ipv6);
+/* All of an endpoint's, separated by ", ". */
+void text_add_ports(struct text *text, const bn_endpoint *endpoint);
 
 /* ---- endpoint.c ---- */
 

@@ -228,7 +228,7 @@ int collect_command(struct cli *cli, int argc, char **argv)
 	if (r < 0)
 		return cli_fail(cli, r);
 	if (cli->json)
-		json_print(json_endpoints(list, false));
+		json_print_list(list, bn_endpoint_list_len(list), json_endpoint_at);
 	for (size_t i = 0; !cli->json && i < bn_endpoint_list_len(list); i++)
 		printf("%s %s\n", bn_endpoint_network(bn_endpoint_list_at(list, i)),
 		       bn_endpoint_id(bn_endpoint_list_at(list, i)));
@@ -236,20 +236,12 @@ int collect_command(struct cli *cli, int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
-static char *addresses_text(const bn_endpoint *endpoint)
+static void add_addresses(struct text *text, const bn_endpoint *endpoint)
 {
-	char *text = strdup(""), *longer;
-
-	for (size_t i = 0; text && i < bn_endpoint_address_count(endpoint); i++) {
-		if (asprintf(&longer, "%s%s%s", text, i ? ", " : "",
-			     bn_endpoint_address_at(endpoint, i)) < 0)
-			out_of_memory();
-		free(text);
-		text = longer;
+	for (size_t i = 0; i < bn_endpoint_address_count(endpoint); i++) {
+		text_add(text, i ? ", " : "");
+		text_add(text, bn_endpoint_address_at(endpoint, i));
 	}
-	if (!text)
-		out_of_memory();
-	return text;
 }
 
 static const char *status_text(const bn_endpoint *endpoint)
@@ -268,21 +260,23 @@ void print_endpoints(const bn_endpoint_list *list)
 		{ "INTERFACE", 9, false }, { "ADDRESS", 7, false },  { "PORTS", 5, false },
 	};
 	struct table table = { .columns = columns, .column_count = LENGTH(columns), .gap = 3 };
+	struct text text = { 0 };
 
 	for (size_t i = 0; i < bn_endpoint_list_len(list); i++) {
 		const bn_endpoint *endpoint = bn_endpoint_list_at(list, i);
-		char *addresses = addresses_text(endpoint);
-		char *ports = endpoint_ports_text(endpoint);
 
 		table_add(&table, bn_endpoint_network(endpoint));
 		table_add(&table, bn_endpoint_id(endpoint));
 		table_add(&table, status_text(endpoint));
 		table_add(&table, bn_endpoint_interface_name(endpoint));
-		table_add(&table, addresses);
-		table_add(&table, ports);
-		free(addresses);
-		free(ports);
+		text_clear(&text);
+		add_addresses(&text, endpoint);
+		table_add(&table, text.chars);
+		text_clear(&text);
+		text_add_ports(&text, endpoint);
+		table_add(&table, text.chars);
 	}
+	free(text.chars);
 	table_print(&table);
 }
 
@@ -341,7 +335,8 @@ int ps_command(struct cli *cli, int argc, char **argv)
 	if (r < 0)
 		return cli_fail(cli, r);
 	if (cli->json)
-		json_print(json_endpoints(list, verbose));
+		json_print_list(list, bn_endpoint_list_len(list),
+				verbose ? json_endpoint_at_whole : json_endpoint_at);
 	else
 		print_endpoints(list);
 	for (size_t i = 0; verbose && !cli->json && i < bn_endpoint_list_len(list); i++)

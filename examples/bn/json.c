@@ -4,6 +4,8 @@
 
 #include "bn.h"
 
+#define MARGIN "  " /* of what is a level below */
+
 void json_set(json_t *object, const char *key, json_t *value)
 {
 	if (json_object_set_new(object, key, value) < 0)
@@ -106,6 +108,11 @@ json_t *json_network(const bn_network *network)
 	return object;
 }
 
+json_t *json_network_at(const void *list, size_t i)
+{
+	return json_network(bn_network_list_at(list, i));
+}
+
 static json_t *json_port(const bn_port *port)
 {
 	json_t *object = json_object();
@@ -121,12 +128,17 @@ static json_t *json_port(const bn_port *port)
 	return object;
 }
 
-json_t *json_ports(const bn_port_list *list)
+json_t *json_port_at(const void *list, size_t i)
+{
+	return json_port(bn_port_list_at(list, i));
+}
+
+static json_t *json_ports(const bn_port_list *list)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < bn_port_list_len(list); i++)
-		json_append(array, json_port(bn_port_list_at(list, i)));
+		json_append(array, json_port_at(list, i));
 	return array;
 }
 
@@ -180,16 +192,26 @@ json_t *json_endpoint(const bn_endpoint *endpoint, bool with_interface)
 	return object;
 }
 
-json_t *json_endpoints(const bn_endpoint_list *list, bool with_interface)
+json_t *json_endpoint_at(const void *list, size_t i)
+{
+	return json_endpoint(bn_endpoint_list_at(list, i), false);
+}
+
+json_t *json_endpoint_at_whole(const void *list, size_t i)
+{
+	return json_endpoint(bn_endpoint_list_at(list, i), true);
+}
+
+json_t *json_endpoints(const bn_endpoint_list *list)
 {
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < bn_endpoint_list_len(list); i++)
-		json_append(array, json_endpoint(bn_endpoint_list_at(list, i), with_interface));
+		json_append(array, json_endpoint_at(list, i));
 	return array;
 }
 
-json_t *json_rule(const bn_rule *rule)
+static json_t *json_rule(const bn_rule *rule)
 {
 	json_t *object = json_object();
 
@@ -212,15 +234,35 @@ json_t *json_rule(const bn_rule *rule)
 	return object;
 }
 
-void json_print(json_t *value)
+json_t *json_rule_at(const void *list, size_t i)
 {
-	char *text = value ? json_dumps(value, JSON_INDENT(2)) : NULL;
+	return json_rule(bn_rule_list_at(list, i));
+}
+
+static void print_value(json_t *value, const char *margin)
+{
+	char *text = value ? json_dumps(value, JSON_INDENT(sizeof(MARGIN) - 1)) : NULL;
 
 	if (!text)
 		out_of_memory();
 	/* a failure to write stays in the stream, where main() finds it */
-	print_json_text(text);
-	putchar('\n');
+	print_json_text(text, margin);
 	free(text);
 	json_decref(value);
+}
+
+void json_print(json_t *value)
+{
+	print_value(value, "");
+	putchar('\n');
+}
+
+void json_print_list(const void *list, size_t len, json_at_fn at)
+{
+	putchar('[');
+	for (size_t i = 0; i < len; i++) {
+		fputs(i ? ",\n" MARGIN : "\n" MARGIN, stdout);
+		print_value(at(list, i), MARGIN);
+	}
+	printf("%s]\n", len ? "\n" : "");
 }

@@ -136,15 +136,10 @@ int network_ls_command(struct cli *cli, int argc, char **argv)
 	r = bn_networks_list(cli->ctx, 0, &list);
 	if (r < 0)
 		return cli_fail(cli, r);
-	if (cli->json) {
-		json_t *array = json_array();
-
-		for (size_t i = 0; i < bn_network_list_len(list); i++)
-			json_append(array, json_network(bn_network_list_at(list, i)));
-		json_print(array);
-	} else {
+	if (cli->json)
+		json_print_list(list, bn_network_list_len(list), json_network_at);
+	else
 		print_networks(list);
-	}
 	bn_network_list_free(list);
 	return EXIT_SUCCESS;
 }
@@ -197,7 +192,7 @@ static void print_network_json(const bn_network *network, const bn_endpoint_list
 	json_t *object = json_network(network);
 
 	json_set(object, "endpoint_count", json_number(bn_endpoint_list_len(endpoints)));
-	json_set(object, "endpoints", json_endpoints(endpoints, false));
+	json_set(object, "endpoints", json_endpoints(endpoints));
 	json_set(object, "interface", interface_ ? json_interface(interface_) : json_null());
 	json_print(object);
 }

@@ -44,14 +44,43 @@ static bool code_is_safe(uint32_t code)
 	       code != 0x200e && code != 0x200f;
 }
 
-char *safe_text(const char *text)
+/* Room for that many more characters and a NUL. */
+static char *text_room(struct text *text, size_t more)
 {
-	const unsigned char *in = (const unsigned char *)text;
-	char *safe = malloc(strlen(text) * 4 + 1), *out = safe;
+	size_t needed = text->len + more + 1;
+	char *chars;
+
+	if (needed > text->capacity) {
+		needed += needed / 2;
+		chars = realloc(text->chars, needed);
+		if (!chars)
+			out_of_memory();
+		text->chars = chars;
+		text->capacity = needed;
+	}
+	return text->chars + text->len;
+}
+
+void text_clear(struct text *text)
+{
+	text->len = 0;
+	*text_room(text, 0) = '\0';
+}
+
+void text_add(struct text *text, const char *more)
+{
+	size_t len = strlen(more);
+
+	memcpy(text_room(text, len), more, len + 1);
+	text->len += len;
+}
+
+static void text_add_safe(struct text *text, const char *more)
+{
+	const unsigned char *in = (const unsigned char *)more;
+	char *out = text_room(text, strlen(more) * 4);
 	uint32_t code;
 
-	if (!safe)
-		out_of_memory();
 	while (*in) {
 		size_t len = utf8_decode(in, &code);
 		bool good = len && code_is_safe(code);
@@ -64,10 +93,18 @@ char *safe_text(const char *text)
 		}
 	}
 	*out = '\0';
-	return safe;
+	text->len = (size_t)(out - text->chars);
 }
 
-void print_json_text(const char *text)
+char *safe_text(const char *text)
+{
+	struct text safe = { 0 };
+
+	text_add_safe(&safe, text);
+	return safe.chars;
+}
+
+void print_json_text(const char *text, const char *margin)
 {
 	const char *from = text;
 	uint32_t code = 0;
@@ -81,22 +118,23 @@ void print_json_text(const char *text)
 			from = text + len;
 		}
 		text += len ? len : 1;
+		if (text[-1] == '\n') {
+			printf("%.*s%s", (int)(text - from), from, margin);
+			from = text;
+		}
 	}
 	fputs(from, stdout);
 }
 
 void table_add(struct table *table, const char *text)
 {
-	if (table->cell_count == table->capacity) {
-		size_t capacity = table->capacity ? 2 * table->capacity : 64;
-		char **cells = reallocarray(table->cells, capacity, sizeof(*cells));
+	size_t column = table->cell_count++ % table->column_count;
+	size_t before = table->cells.len, width;
 
-		if (!cells)
-			out_of_memory();
-		table->cells = cells;
-		table->capacity = capacity;
-	}
-	table->cells[table->cell_count++] = safe_text(text);
+	text_add_safe(&table->cells, text);
+	width = table->cells.len++ - before;
+	if (table->widths[column] < width)
+		table->widths[column] = width;
 }
 
 void table_add_number(struct table *table, uint64_t number)
@@ -107,64 +145,64 @@ void table_add_number(struct table *table, uint64_t number)
 	table_add(table, text);
 }
 
-static int column_width(const struct table *table, size_t column)
+static void print_blanks(size_t count)
 {
-	size_t width = strlen(table->columns[column].title);
-
-	if (width < (size_t)table->columns[column].min_width)
-		width = (size_t)table->columns[column].min_width;
-	for (size_t i = column; i < table->cell_count; i += table->column_count)
-		if (strlen(table->cells[i]) > width)
-			width = strlen(table->cells[i]);
-	return (int)width;
-}
-
-static const char *table_cell(const struct table *table, size_t row, size_t column)
-{
-	if (row == 0)
-		return table->columns[column].title;
-	return table->cells[(row - 1) * table->column_count + column];
+	while (count-- > 0)
+		putchar_unlocked(' ');
 }
 
 /* Blanks are owed, and paid only when something follows: no line ends in blanks. */
-static void print_row(const struct table *table, const int *widths, size_t row)
+static void print_cell(const struct table *table, size_t column, const char *text, size_t *owed)
 {
-	int owed = 0;
+	size_t len = strlen(text), blanks = table->widths[column] - len;
 
-	for (size_t column = 0; column < table->column_count; column++) {
-		const char *text = table_cell(table, row, column);
-		int blanks = widths[column] - (int)strlen(text);
+	if (table->columns[column].right) {
+		*owed += blanks;
+		blanks = 0;
+	}
+	if (len) {
+		print_blanks(*owed);
+		fwrite_unlocked(text, 1, len, stdout);
+		*owed = 0;
+	}
+	*owed += blanks + table->gap;
+}
 
-		if (table->columns[column].right) {
-			owed += blanks;
-			blanks = 0;
-		}
-		if (*text) {
-			printf("%*s%s", owed, "", text);
-			owed = 0;
-		}
-		owed += blanks + table->gap;
+static void print_titles(struct table *table)
+{
+	size_t owed = 0;
+
+	for (size_t i = 0; i < table->column_count; i++) {
+		const struct column *column = &table->columns[i];
+		size_t least = strlen(column->title);
+
+		if (least < column->min_width)
+			least = column->min_width;
+		if (table->widths[i] < least)
+			table->widths[i] = least;
+		print_cell(table, i, column->title, &owed);
 	}
 	putchar('\n');
 }
 
 void table_print(struct table *table)
 {
-	size_t rows = table->cell_count / table->column_count + 1;
-	int *widths = calloc(table->column_count, sizeof(*widths));
+	const char *text = table->cells.chars;
+	size_t owed = 0;
 
-	if (!widths)
-		out_of_memory();
-	for (size_t column = 0; column < table->column_count; column++)
-		widths[column] = column_width(table, column);
-	for (size_t row = 0; row < rows; row++)
-		print_row(table, widths, row);
-	for (size_t i = 0; i < table->cell_count; i++)
-		free(table->cells[i]);
-	free(table->cells);
-	free(widths);
-	table->cells = NULL;
-	table->cell_count = table->capacity = 0;
+	print_titles(table);
+	for (size_t i = 0; i < table->cell_count; i++, text += strlen(text) + 1) {
+		size_t column = i % table->column_count;
+
+		print_cell(table, column, text, &owed);
+		if (column + 1 < table->column_count)
+			continue;
+		putchar('\n');
+		owed = 0;
+	}
+	free(table->cells.chars);
+	table->cells = (struct text){ 0 };
+	table->cell_count = 0;
 }
 
 void print_line(const char *text)

@@ -6,49 +6,41 @@
 
 #include "bn.h"
 
-static void port_range(uint32_t first, uint32_t count, char text[static 16])
+static void add_range(struct text *text, uint32_t first, uint32_t count)
 {
+	char numbers[24];
+
 	if (count > 1)
-		snprintf(text, 16, "%" PRIu32 "-%" PRIu32, first, first + count - 1);
+		snprintf(numbers, sizeof(numbers), "%" PRIu32 "-%" PRIu32, first,
+			 first + count - 1);
 	else
-		snprintf(text, 16, "%" PRIu32, first);
+		snprintf(numbers, sizeof(numbers), "%" PRIu32, first);
+	text_add(text, numbers);
 }
 
-char *port_text(const bn_port *port, bool ipv6)
+void text_add_port(struct text *text, const bn_port *port, bool ipv6)
 {
 	const char *address = bn_port_host_address(port);
-	char host[16], container[16], *text;
 
 	if (!*address)
 		address = ipv6 ? "::" : "0.0.0.0";
 	ipv6 = strchr(address, ':') && *address != '[';
-	port_range(bn_port_host_port(port), bn_port_count(port), host);
-	port_range(bn_port_container_port(port), bn_port_count(port), container);
-	if (asprintf(&text, "%s%s%s:%s->%s/%s", ipv6 ? "[" : "", address, ipv6 ? "]" : "", host,
-		     container, bn_port_protocol(port)) < 0)
-		out_of_memory();
-	return text;
+	text_add(text, ipv6 ? "[" : "");
+	text_add(text, address);
+	text_add(text, ipv6 ? "]:" : ":");
+	add_range(text, bn_port_host_port(port), bn_port_count(port));
+	text_add(text, "->");
+	add_range(text, bn_port_container_port(port), bn_port_count(port));
+	text_add(text, "/");
+	text_add(text, bn_port_protocol(port));
 }
 
-static void append_port(char **text, const bn_port *port, bool ipv6)
-{
-	char *one = port_text(port, ipv6), *longer;
-
-	if (asprintf(&longer, "%s%s%s", *text, **text ? ", " : "", one) < 0)
-		out_of_memory();
-	free(one);
-	free(*text);
-	*text = longer;
-}
-
-char *endpoint_ports_text(const bn_endpoint *endpoint)
+void text_add_ports(struct text *text, const bn_endpoint *endpoint)
 {
 	const bn_port_list *ports = bn_endpoint_ports(endpoint);
 	bool has_ipv4 = false, has_ipv6 = false;
-	char *text = strdup("");
+	const char *between = "";
 
-	if (!text)
-		out_of_memory();
 	for (size_t i = 0; i < bn_endpoint_address_count(endpoint); i++) {
 		if (strchr(bn_endpoint_address_at(endpoint, i), ':'))
 			has_ipv6 = true;
@@ -59,12 +51,17 @@ char *endpoint_ports_text(const bn_endpoint *endpoint)
 		const bn_port *port = bn_port_list_at(ports, i);
 		bool everywhere = !*bn_port_host_address(port);
 
-		if (has_ipv4 || !everywhere)
-			append_port(&text, port, false);
-		if (has_ipv6 && everywhere)
-			append_port(&text, port, true);
+		if (has_ipv4 || !everywhere) {
+			text_add(text, between);
+			text_add_port(text, port, false);
+			between = ", ";
+		}
+		if (has_ipv6 && everywhere) {
+			text_add(text, between);
+			text_add_port(text, port, true);
+			between = ", ";
+		}
 	}
-	return text;
 }
 
 static int collect_specs(const struct arguments *arguments, bn_port_spec_list **ret_specs)
@@ -97,12 +94,13 @@ static int publish(struct cli *cli, char **words, const bn_port_spec_list *specs
 	if (r < 0)
 		return r;
 	if (cli->json)
-		json_print(json_ports(ports));
+		json_print_list(ports, bn_port_list_len(ports), json_port_at);
 	for (size_t i = 0; !cli->json && i < bn_port_list_len(ports); i++) {
-		char *text = port_text(bn_port_list_at(ports, i), false);
+		struct text text = { 0 };
 
-		print_line(text);
-		free(text);
+		text_add_port(&text, bn_port_list_at(ports, i), false);
+		print_line(text.chars);
+		free(text.chars);
 	}
 	bn_port_list_free(ports);
 	return 0;

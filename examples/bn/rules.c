@@ -20,7 +20,7 @@ static const struct column verbose_columns[] = {
 
 static void add_rule(struct table *table, const bn_rule *rule, bool verbose)
 {
-	char *last;
+	struct text last = { 0 };
 
 	if (verbose) {
 		table_add_number(table, bn_rule_packets(rule));
@@ -39,11 +39,11 @@ static void add_rule(struct table *table, const bn_rule *rule, bool verbose)
 		table_add(table, bn_rule_extra(rule));
 		return;
 	}
-	if (asprintf(&last, "%s%s# %s", bn_rule_extra(rule), *bn_rule_extra(rule) ? "  " : " ",
-		     bn_rule_purpose(rule)) < 0)
-		out_of_memory();
-	table_add(table, last);
-	free(last);
+	text_add(&last, bn_rule_extra(rule));
+	text_add(&last, *bn_rule_extra(rule) ? "  # " : " # ");
+	text_add(&last, bn_rule_purpose(rule));
+	table_add(table, last.chars);
+	free(last.chars);
 }
 
 static bool same_chain(const bn_rule *a, const bn_rule *b)
@@ -74,17 +74,10 @@ static size_t print_chain(const bn_rule_list *list, size_t first, bool verbose)
 
 static void print_rules(const struct cli *cli, const bn_rule_list *list, bool verbose)
 {
-	json_t *array;
-
-	if (!cli->json) {
-		for (size_t i = 0; i < bn_rule_list_len(list);)
-			i = print_chain(list, i, verbose);
-		return;
-	}
-	array = json_array();
-	for (size_t i = 0; i < bn_rule_list_len(list); i++)
-		json_append(array, json_rule(bn_rule_list_at(list, i)));
-	json_print(array);
+	if (cli->json)
+		json_print_list(list, bn_rule_list_len(list), json_rule_at);
+	for (size_t i = 0; !cli->json && i < bn_rule_list_len(list);)
+		i = print_chain(list, i, verbose);
 }
 
 int rules_command(struct cli *cli, int argc, char **argv)
