@@ -13,6 +13,7 @@
 /* One directory for all that a program leaves behind while it runs. */
 static char work_dir[] = "/dev/shm/bn-bench-XXXXXX";
 static unsigned int stages;
+static char state_dir[64];
 
 static void remove_work_dir(void)
 {
@@ -39,7 +40,6 @@ static int make_work_dir(void)
 
 bn_ctx *bench_stage(const char *backend)
 {
-	char state_dir[64];
 	bn_ctx *ctx;
 
 	if (make_work_dir() < 0 || unshare(CLONE_NEWNET) < 0 || system("ip link set lo up") != 0) {
@@ -58,6 +58,11 @@ bn_ctx *bench_stage(const char *backend)
 	bench_check(ctx, bn_ctx_set_state_dir(ctx, state_dir), "state directory");
 	bench_check(ctx, bn_ctx_set_timeout_ms(ctx, 0), "timeout");
 	return ctx;
+}
+
+const char *bench_state_dir(void)
+{
+	return state_dir;
 }
 
 void bench_leave(bn_ctx *ctx)

@@ -11,6 +11,7 @@
 /* A network namespace that stands for the host, and a state directory in memory; the backend of
  * that name. Several may be made: the calling thread is left in the namespace of the last. */
 bn_ctx *bench_stage(const char *backend);
+const char *bench_state_dir(void); /* of the last */
 void bench_leave(bn_ctx *ctx);
 
 /* Ends the program with the library's sentence when a call failed. */

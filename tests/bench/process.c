@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What bn costs as a whole process, from its start to its end: process BN. The floors are programs
+ * that do as much of the kernel's work, or where that is little, true(1).
+ */
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define ROUNDS 60
+#define ENDPOINTS 1000
+
+extern char **environ;
+
+/* Words of a command line, by blanks. */
+struct command {
+	char text[512];
+	char *words[32];
+};
+
+static char bn[256], sandbox_path[64];
+static bn_ctx *ctx;
+
+static void command_split(struct command *command)
+{
+	size_t len = 0;
+
+	for (char *word = strtok(command->text, " "); word && len < 31; word = strtok(NULL, " "))
+		command->words[len++] = word;
+	command->words[len] = NULL;
+}
+
+static double run(const struct command *command)
+{
+	posix_spawn_file_actions_t actions;
+	double start = bench_now();
+	int status;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	if (posix_spawnp(&pid, command->words[0], &actions, NULL, command->words, environ) != 0 ||
+	    waitpid(pid, &status, 0) != pid || status != 0) {
+		fprintf(stderr, "%s %s fails\n", command->words[0], command->words[1]);
+		exit(1);
+	}
+	posix_spawn_file_actions_destroy(&actions);
+	return bench_now() - start;
+}
+
+static void undo_attach(void)
+{
+	bench_check(ctx, bn_endpoint_detach(ctx, "bench", "box", 0), "detach");
+}
+
+static void undo_link(void)
+{
+	bench_run("ip link delete floor0");
+}
+
+static void undo_publish(void)
+{
+	bn_port_spec *spec;
+
+	if (bn_port_spec_new("8080:80", &spec) < 0)
+		exit(1);
+	bench_check(ctx, bn_port_unpublish(ctx, "bench", "endpoint-0", spec, 0), "unpublish");
+	bn_port_spec_free(spec);
+}
+
+/* words: of bn; %s: the path of a namespace. What they do is undone outside of what is measured. */
+static void measure(const char *words, void (*undo)(void), const char *floor,
+		    void (*undo_floor)(void))
+{
+	struct command ours, bare;
+	struct samples library = { .len = 0 }, least = { .len = 0 };
+	char what[64], line[256];
+
+	snprintf(line, sizeof(line), words, sandbox_path);
+	snprintf(ours.text, sizeof(ours.text), "%s --state-dir %s %s", bn, bench_state_dir(), line);
+	snprintf(bare.text, sizeof(bare.text), floor, sandbox_path);
+	snprintf(what, sizeof(what), "bn %.20s / %.20s", words, floor);
+	command_split(&ours);
+	command_split(&bare);
+	for (int i = -1; i < ROUNDS; i++) {
+		double time = run(&ours);
+
+		if (undo)
+			undo();
+		/* the first round only fills the page cache */
+		if (i >= 0)
+			samples_add(&library, time);
+		time = run(&bare);
+		if (undo_floor)
+			undo_floor();
+		if (i >= 0)
+			samples_add(&least, time);
+	}
+	bench_report(what, &library, &least);
+}
+
+static void stage(void)
+{
+	ctx = bench_stage("nftables");
+	bench_network(ctx);
+	bench_attach(ctx, bench_sandbox(), 0, 0);
+}
+
+int main(int argc, char **argv)
+{
+	int sandbox;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: process BN\n");
+		return 2;
+	}
+	snprintf(bn, sizeof(bn), "%s", argv[1]);
+	stage();
+	sandbox = bench_sandbox();
+	snprintf(sandbox_path, sizeof(sandbox_path), "/proc/%d/fd/%d", getpid(), sandbox);
+	measure("version", NULL, "true", NULL);
+	measure("attach bench box --netns %s", undo_attach,
+		"ip link add floor0 type veth peer name eth0 netns %s", undo_link);
+	measure("publish bench endpoint-0 -p 8080:80", undo_publish, "true", NULL);
+	measure("run --network bench -- true", NULL, "unshare --net --mount --pid --fork true",
+		NULL);
+	measure("network ls", NULL, "true", NULL);
+	measure("rules", NULL, "true", NULL);
+	bench_leave(ctx);
+
+	stage();
+	printf("with %d endpoints\n", ENDPOINTS);
+	for (unsigned int i = 1; i < ENDPOINTS; i++)
+		bench_attach(ctx, bench_sandbox(), i, 0);
+	measure("ps", NULL, "true", NULL);
+	measure("rules", NULL, "true", NULL);
+	bench_leave(ctx);
+	return 0;
+}
