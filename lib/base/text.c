@@ -15,6 +15,20 @@ int string_copy(char *dst, size_t size, const char *src)
 	return 0;
 }
 
+char *number_format(uint32_t number, char *text)
+{
+	char digits[10];
+	size_t len = 0;
+
+	do
+		digits[len++] = (char)('0' + number % 10);
+	while (number /= 10);
+	while (len > 0)
+		*text++ = digits[--len];
+	*text = '\0';
+	return text;
+}
+
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
 {
 	const unsigned char *byte = bytes;

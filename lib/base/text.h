@@ -9,6 +9,9 @@
 /* All of it, always ended; 0, or -ENAMETOOLONG when it does not fit (dst is then ""). */
 int string_copy(char *dst, size_t size, const char *src);
 
+/* In decimal digits, ended; there is room for it. The end is returned, as of stpcpy(). */
+char *number_format(uint32_t number, char *text);
+
 /* FNV-1a, for names and tables, not against an enemy: begin with HASH_START, go on with a
  * result. */
 #define HASH_START 0xcbf29ce484222325u

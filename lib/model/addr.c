@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 
 size_t addr_size(int family)
 {
@@ -27,9 +26,21 @@ int addr_parse(const char *text, struct addr *ret_addr)
 	return 0;
 }
 
+/* inet_ntop() goes by way of printf, which is most of what a long listing costs. */
+static void ipv4_format(const uint8_t bytes[static 4], char *text)
+{
+	for (size_t i = 0; i < 4; i++) {
+		text = number_format(bytes[i], text);
+		if (i < 3)
+			*text++ = '.';
+	}
+}
+
 const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_MAX])
 {
-	if (!inet_ntop(addr->family, addr->bytes, text, ADDR_TEXT_MAX))
+	if (addr->family == AF_INET)
+		ipv4_format(addr->bytes, text);
+	else if (!inet_ntop(addr->family, addr->bytes, text, ADDR_TEXT_MAX))
 		text[0] = '\0';
 	return text;
 }
@@ -118,13 +129,15 @@ int prefix_parse(const char *text, struct prefix *ret_prefix)
 
 const char *prefix_format(const struct prefix *prefix, char text[static PREFIX_TEXT_MAX])
 {
-	char addr_text[ADDR_TEXT_MAX];
+	char *end;
 
+	text[0] = '\0';
 	if (!addr_is_set(&prefix->addr))
-		text[0] = '\0';
-	else
-		snprintf(text, PREFIX_TEXT_MAX, "%s/%u", addr_format(&prefix->addr, addr_text),
-			 prefix->len);
+		return text;
+	addr_format(&prefix->addr, text);
+	end = text + strlen(text);
+	*end++ = '/';
+	number_format(prefix->len, end);
 	return text;
 }
 
@@ -243,8 +256,14 @@ int mac_parse(const char *text, uint8_t ret_mac[static MAC_LEN])
 
 const char *mac_format(const uint8_t mac[static MAC_LEN], char text[static MAC_TEXT_MAX])
 {
-	snprintf(text, MAC_TEXT_MAX, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-		 mac[3], mac[4], mac[5]);
+	static const char digits[] = "0123456789abcdef";
+	char *end = text;
+
+	for (size_t i = 0; i < MAC_LEN; i++) {
+		*end++ = digits[mac[i] >> 4];
+		*end++ = digits[mac[i] & 0xf];
+		*end++ = i + 1 < MAC_LEN ? ':' : '\0';
+	}
 	return text;
 }
 

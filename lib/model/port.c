@@ -218,31 +218,29 @@ int port_parse(const char *text, struct port_request *ret_request, struct error 
 }
 
 /* "80" or "80-90". */
-static int span_format(uint16_t first, uint16_t count, char *text, size_t size)
+static char *span_format(uint16_t first, uint16_t count, char *end)
 {
-	if (count > 1)
-		return snprintf(text, size, "%u-%u", first, first + count - 1u);
-	return snprintf(text, size, "%u", first);
+	end = number_format(first, end);
+	return count > 1 ? number_format(first + count - 1u, stpcpy(end, "-")) : end;
 }
 
 const char *port_format(const struct port *port, char text[static PORT_TEXT_MAX])
 {
-	char addr[ADDR_TEXT_MAX], host[16] = "", container[16];
-	const char *colon = port->host_port ? ":" : "";
+	bool has_address = addr_is_set(&port->host_addr);
+	bool brackets = port->host_addr.family == AF_INET6;
+	char addr[ADDR_TEXT_MAX], *end = text;
 
+	if (has_address) {
+		end = stpcpy(end, brackets ? "[" : "");
+		end = stpcpy(end, addr_format(&port->host_addr, addr));
+		end = stpcpy(end, brackets ? "]:" : ":");
+	}
 	if (port->host_port)
-		span_format(port->host_port, port->count, host, sizeof(host));
-	span_format(port->container_port, port->count, container, sizeof(container));
-	addr_format(&port->host_addr, addr);
-	if (port->host_addr.family == AF_INET6)
-		snprintf(text, PORT_TEXT_MAX, "[%s]:%s:%s/%s", addr, host, container,
-			 protocol_name(port->protocol));
-	else if (port->host_addr.family == AF_INET)
-		snprintf(text, PORT_TEXT_MAX, "%s:%s:%s/%s", addr, host, container,
-			 protocol_name(port->protocol));
-	else
-		snprintf(text, PORT_TEXT_MAX, "%s%s%s/%s", host, colon, container,
-			 protocol_name(port->protocol));
+		end = span_format(port->host_port, port->count, end);
+	if (port->host_port || has_address)
+		end = stpcpy(end, ":");
+	end = span_format(port->container_port, port->count, end);
+	stpcpy(stpcpy(end, "/"), protocol_name(port->protocol));
 	return text;
 }
 
