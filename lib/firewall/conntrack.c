@@ -317,6 +317,22 @@ static int drop_flows(struct conntrack *ct, const struct flow_filter *filters, s
 	return r;
 }
 
+bool conntrack_is_of_packets(struct conntrack **handle, const struct deadline *deadline)
+{
+	uint64_t inserted = 0;
+	int r;
+
+	if (!*handle && ctnetlink_open(handle) < 0)
+		return false;
+	(*handle)->deadline = deadline;
+	r = ctnetlink_count_inserted(*handle, &inserted);
+	if (r < 0) {
+		conntrack_close(*handle);
+		*handle = NULL;
+	}
+	return r == 0 && !inserted;
+}
+
 int conntrack_drop_flows(struct conntrack **handle, const struct flow_filter *filters, size_t len,
 			 const struct prefix *local, size_t local_len,
 			 const struct deadline *deadline, struct error *error)

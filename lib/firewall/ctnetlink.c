@@ -233,9 +233,17 @@ static int take_flow(struct conntrack *ct, const struct nlmsghdr *message)
 
 /* ---- talking ---- */
 
+static void take_count(struct conntrack *ct, const struct nlmsghdr *message, uint16_t type)
+{
+	const struct nlattr *attributes[CTA_STATS_MAX + 1];
+
+	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, CTA_STATS_MAX);
+	ct->told = attributes[type];
+	ct->count += read_number(attributes[type]);
+}
+
 static int take_answer(const struct nlmsghdr *message, void *userdata)
 {
-	const struct nlattr *attributes[CTA_STATS_GLOBAL_MAX + 1];
 	struct conntrack *ct = userdata;
 	int r;
 
@@ -249,13 +257,17 @@ static int take_answer(const struct nlmsghdr *message, void *userdata)
 		ct->result = ct->result ? ct->result : r;
 		return --ct->awaited ? 0 : 1;
 	}
-	if (message->nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS)) {
-		netlink_attributes(message, sizeof(struct nfgenmsg), attributes,
-				   CTA_STATS_GLOBAL_MAX);
-		ct->count = read_number(attributes[CTA_STATS_GLOBAL_ENTRIES]);
+	switch (message->nlmsg_type) {
+	case NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS:
+		take_count(ct, message, CTA_STATS_GLOBAL_ENTRIES);
 		return 0;
+	case NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS_CPU:
+		take_count(ct, message, CTA_STATS_INSERT);
+		return 0;
+	default:
+		return message->nlmsg_type < NLMSG_MIN_TYPE || !ct->takes ? 0 :
+									    take_flow(ct, message);
 	}
-	return message->nlmsg_type < NLMSG_MIN_TYPE || !ct->takes ? 0 : take_flow(ct, message);
 }
 
 /* Numbers the messages that go out at once; how many they are, and bytes. */
@@ -339,18 +351,32 @@ void conntrack_close(struct conntrack *conntrack)
 	free(conntrack);
 }
 
-int ctnetlink_count(struct conntrack *ct, uint64_t *ret_count)
+static int count(struct conntrack *ct, uint16_t type, uint16_t flags, uint64_t *ret_count)
 {
-	struct nlmsghdr *message = begin_message(ct, IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK);
+	struct nlmsghdr *message = begin_message(ct, type, flags);
 	int r;
 
 	if (!message)
 		return -ENOMEM;
 	end_message(ct, message);
 	ct->count = 0;
+	ct->told = false;
 	r = exchange_built(ct);
 	*ret_count = ct->count;
 	return r;
+}
+
+int ctnetlink_count(struct conntrack *ct, uint64_t *ret_count)
+{
+	return count(ct, IPCTNL_MSG_CT_GET_STATS, NLM_F_ACK, ret_count);
+}
+
+/* Packets are not among what each CPU has inserted, since Linux 4.9. */
+int ctnetlink_count_inserted(struct conntrack *ct, uint64_t *ret_count)
+{
+	int r = count(ct, IPCTNL_MSG_CT_GET_STATS_CPU, NLM_F_DUMP, ret_count);
+
+	return r < 0 || ct->told ? r : -ENODATA;
 }
 
 int ctnetlink_delete(struct conntrack *ct, const struct flow_query *queries, size_t len)

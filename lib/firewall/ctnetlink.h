@@ -38,6 +38,7 @@ struct conntrack {
 	bool (*takes)(const void *userdata, const struct flow *flow);
 	const void *userdata;
 	uint64_t count;
+	bool told; /* what there is to count */
 };
 
 /* 0, -EPROTONOSUPPORT, another negative errno. */
@@ -45,6 +46,10 @@ int ctnetlink_open(struct conntrack **ret_ct);
 
 /* How many flows of any kind the namespace has. */
 int ctnetlink_count(struct conntrack *ct, uint64_t *ret_count);
+
+/* How many of them were put there other than by a packet, as long as the namespace is there; -ENODATA:
+ * the kernel does not say. */
+int ctnetlink_count_inserted(struct conntrack *ct, uint64_t *ret_count);
 
 /* Drop what matches any of the queries: the kernel looks through all flows for each. -EINVAL, and
  * nothing is changed, before Linux 6.12; and for what it does not compare, or not right: IPv6

@@ -24,6 +24,7 @@ struct firewall_config {
 #define FIREWALL_BASE 0x1u       /* make the base first where it is missing, same commit */
 #define FIREWALL_MISSING_OK 0x2u /* a rule to remove that is not there is no error */
 #define FIREWALL_LEAVING 0x4u    /* nothing relies on the base any more: it is not looked at */
+#define FIREWALL_FIRST 0x8u      /* the mappings to add have never been in force before */
 
 /* One change: all of it or nothing, but for what says that a part was done (firewall->partly).
  * Drops are in force before accepts and DNATs, and go after. A rule to add that is there already,
@@ -90,6 +91,9 @@ struct firewall {
 	/* The last change was more than this process may send at once, so it went in parts; when it
 	 * failed, those before the failure stand. */
 	bool partly;
+	/* The last change was done as it was asked for, and all that it removed were mappings that no
+	 * packet has ever met, as long as they stood: of their counters, and since FIREWALL_FIRST. */
+	bool unmet;
 	char note[FIREWALL_NOTE_MAX]; /* what the last call has left, for the log; "": nothing */
 };
 
@@ -149,6 +153,9 @@ struct flow_filter {
 int conntrack_drop_flows(struct conntrack **handle, const struct flow_filter *filters, size_t len,
 			 const struct prefix *local, size_t local_len,
 			 const struct deadline *deadline, struct error *error);
+/* Has each flow there is begun with a packet? False where others have ever put some into the table,
+ * as conntrackd(8) does for another host, and where the kernel does not tell. */
+bool conntrack_is_of_packets(struct conntrack **handle, const struct deadline *deadline);
 void conntrack_close(struct conntrack *conntrack);
 
 #endif

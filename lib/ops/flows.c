@@ -97,12 +97,27 @@ int flows_drop_past(bn_ctx *ctx, const struct rows *rows, const prefix_vector *l
 	return drop_filtered(ctx, &filters, local, r);
 }
 
-int flows_drop_ports(bn_ctx *ctx, const struct rows *rows)
+/*
+ * To look through all flows of the host is most of what an unpublish costs. A mapping counts each
+ * connection that it leads, so that one which has counted nothing, as long as there was the port,
+ * has none: but for those that somebody has put into the table without a packet, of which the
+ * kernel tells that there were any, and where somebody has set the counters of our elements to 0
+ * (nft reset, of which it tells nothing).
+ */
+static bool ports_have_none(bn_ctx *ctx, bool unmet)
+{
+	return unmet && conntrack_is_of_packets(&ctx->conntrack, &ctx->deadline);
+}
+
+int flows_drop_ports(bn_ctx *ctx, const struct rows *rows, bool unmet)
 {
 	CLEANUP_VECTOR filter_vector filters = { 0 };
 	const prefix_vector none = { 0 };
-	int r = add_ports(rows, FLOWS_OF_MAPPING, 0, &filters);
+	int r;
 
+	if (ports_have_none(ctx, unmet))
+		return 0;
+	r = add_ports(rows, FLOWS_OF_MAPPING, 0, &filters);
 	return drop_filtered(ctx, &filters, &none, r);
 }
 

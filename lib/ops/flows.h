@@ -11,8 +11,8 @@
 int flows_drop_led_away(bn_ctx *ctx, const struct rows *rows, prefix_vector *ret_local);
 int flows_drop_past(bn_ctx *ctx, const struct rows *rows, const prefix_vector *local);
 
-/* Of ports whose rules are gone. */
-int flows_drop_ports(bn_ctx *ctx, const struct rows *rows);
+/* Of ports whose rules are gone. unmet: those were mappings that no packet has ever met. */
+int flows_drop_ports(bn_ctx *ctx, const struct rows *rows, bool unmet);
 /* Of all that the endpoints did, as soon as no packet of theirs comes any more. */
 int flows_drop_endpoints(bn_ctx *ctx, const struct rows *rows);
 /* Both of these, less what is also of rows that stand. */

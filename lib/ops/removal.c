@@ -45,6 +45,7 @@ static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct removal *remo
 
 static int remove_ports(bn_ctx *ctx, const struct removal *removal)
 {
+	bool unmet;
 	int r;
 
 	if (!removal->rows.ports.len)
@@ -53,8 +54,9 @@ static int remove_ports(bn_ctx *ctx, const struct removal *removal)
 	/* those of the endpoints are dropped with all their others */
 	if (r < 0 || removal->endpoints)
 		return r;
+	unmet = r > 0;
 	r = FAULT("removal.flows");
-	return r < 0 ? r : flows_drop_ports(ctx, &removal->rows);
+	return r < 0 ? r : flows_drop_ports(ctx, &removal->rows, unmet);
 }
 
 static const char *network_id_of(const struct rows *rows, const struct endpoint *endpoint)

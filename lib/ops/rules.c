@@ -83,6 +83,8 @@ static int apply_over_strays(bn_ctx *ctx, const struct change *change, int taken
 		strays, error.message);
 	again.remove = &gone;
 	again.flags |= FIREWALL_MISSING_OK;
+	/* there may be flows of what was there, which counts them no more */
+	again.flags &= ~FIREWALL_FIRST;
 	return apply_once(ctx, &again);
 }
 
@@ -227,7 +229,8 @@ int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, ui
 	if (r >= 0)
 		r = apply_rules(ctx, &(struct change){ .firewall = ctx->firewall,
 						       .add = rules,
-						       .stand = &stand });
+						       .stand = &stand,
+						       .flags = FIREWALL_FIRST });
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, NULL) : r;
 }
 
@@ -265,7 +268,9 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled, const stru
 		error_clear(&ctx->error);
 		r = remove_with(ctx, rules, FIREWALL_MISSING_OK);
 	}
-	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, rules) : r;
+	if (r == FIREWALL_BASE_MISSING)
+		return rebuild(ctx, rules);
+	return r < 0 ? r : ctx->firewall->unmet;
 }
 
 /* Inside a transaction, where nothing is made again. */

@@ -5,7 +5,7 @@
 
 #include "ops/plan.h"
 
-/* One commit. When the base is gone (a first network, or somebody flushed it), or what those scopes
+/* What has never stood before, in one commit. When the base is gone (a first network, or somebody flushed it), or what those scopes
  * of the rows have (rows NULL: what any network has), it is made again with the rules of everything
  * in the state: rules to be added must belong to rows that are in it. */
 int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes);
@@ -19,7 +19,7 @@ int rules_remove_guard(bn_ctx *ctx, const struct guard *before, const struct gua
  * rules, all is made again if one of them is missing; elsewhere they are to be added with the
  * others, which costs no more than the look. */
 int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules);
-/* Rules that are gone already are no error. Their rows must be marked in the state, or on their way
+/* 1: they were mappings that no packet has ever met. Rules that are gone already are no error. Their rows must be marked in the state, or on their way
  * back. settled: all of them were put there, and nobody has begun to take them out; rows: as
  * for rules_add(). */
 int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled, const struct rows *rows);

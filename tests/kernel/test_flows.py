@@ -67,6 +67,29 @@ class FlowsTest(KernelTest):
             except ConnectionRefusedError:
                 continue
 
+    def talk(self, family, port, address=None, server=80):
+        """An established connection: the client's side and the server's."""
+        listener = self.serve(self.namespace, server, (family,))[family]
+        made = self.connect(self.remote, address or self.net.host_address(family), port)
+        self.converse(made, listener)
+        listener.close()
+        return made, self.server_side
+
+    def assert_lives(self, sides):
+        client, server = sides
+        client.sendall(b"more")
+        self.assertEqual(b"more", server.recv(64))
+
+    def assert_dead(self, sides):
+        client, server = sides
+        server.settimeout(0.2)
+        try:
+            client.sendall(b"more")
+            data = server.recv(64)
+        except OSError:
+            return
+        self.fail(f"the server got {data}")
+
     def assert_no_flows(self, family, address=None):
         """As a source of either way: in zone 0."""
         self.assertEqual([], [line for line in
@@ -299,29 +322,6 @@ class Unpublished(FlowsTest):
         self.create(dual=True)
         self.namespace = self.attach("net", "c1", *AT)
         self.neighbour = self.attach("net", "c2")
-
-    def talk(self, family, port, address=None, server=80):
-        """An established connection: the client's side and the server's."""
-        listener = self.serve(self.namespace, server, (family,))[family]
-        made = self.connect(self.remote, address or self.net.host_address(family), port)
-        self.converse(made, listener)
-        listener.close()
-        return made, self.server_side
-
-    def assert_lives(self, sides):
-        client, server = sides
-        client.sendall(b"more")
-        self.assertEqual(b"more", server.recv(64))
-
-    def assert_dead(self, sides):
-        client, server = sides
-        server.settimeout(0.2)
-        try:
-            client.sendall(b"more")
-            data = server.recv(64)
-        except OSError:
-            return
-        self.fail(f"the server got {data}")
 
     def test_one_of_two_mappings(self):
         for family in FAMILIES:

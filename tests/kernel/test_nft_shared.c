@@ -132,7 +132,7 @@ static void commit_other_table(struct nft *nft, uint16_t type)
 		_exit(1);
 	message = nft_batch_message(nft, type, NLM_F_CREATE, 64);
 	mnl_attr_put_strz(message, NFTA_TABLE_NAME, "storm");
-	if (nft_batch_commit(nft, &reply) < 0)
+	if (nft_batch_commit(nft, NULL, NULL, &reply) < 0)
 		_exit(1);
 }
 
@@ -455,7 +455,7 @@ static void test_owned_by_a_socket(void **state)
 	message = nft_object_message((struct nft *)other, NFT_MSG_NEWTABLE, NLM_F_CREATE,
 				     NFTA_TABLE_NAME, 64);
 	mnl_attr_put_u32(message, NFTA_TABLE_FLAGS, htonl(NFT_TABLE_F_OWNER));
-	assert_int_equal(nft_batch_commit((struct nft *)other, &reply), 0);
+	assert_int_equal(nft_batch_commit((struct nft *)other, NULL, NULL, &reply), 0);
 	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), -EPERM);
 	assert_int_equal(error.reason, BN_REASON_KERNEL);
 	assert_non_null(strstr(error.message, "another program's socket owns the nftables table"));

@@ -136,7 +136,7 @@ static void commit_forever(const char *table)
 		message =
 			nft_batch_message(nft, there ? NFT_MSG_DELTABLE : NFT_MSG_NEWTABLE, 0, 256);
 		mnl_attr_put_strz(message, NFTA_TABLE_NAME, table);
-		if (nft_batch_commit(nft, &reply) < 0)
+		if (nft_batch_commit(nft, NULL, NULL, &reply) < 0)
 			_exit(1);
 	}
 }

@@ -4,6 +4,8 @@
 #include "model/port.h"
 
 #define REFUSED_MAX 4
+/* As many as are unpublished one by one: the kernel gives a page to each that it tells of. */
+#define ECHOES_MAX 16
 
 struct change {
 	struct nft *nft;
@@ -13,6 +15,7 @@ struct change {
 	uint32_t base_begin, base_end,
 		remove_end; /* the last sequence numbers of the batch's parts */
 	bool empty;
+	size_t unmet;      /* elements it removed, as the kernel has told */
 	bool made;         /* a commit was */
 	bool refused_base; /* somebody else's is in its place; change->error says so */
 	/* other programs commit all the time: the change is made to whatever rule set there is, and
@@ -153,6 +156,32 @@ static int write_base(struct change *change, struct nft_reply *reply)
 	return nft_batch_begin(nft, is_watched(change) && !change->hurried ? nft->generation : 0);
 }
 
+/* What has met its elements matters of mappings alone. */
+static bool is_of_mappings(const nft_element_vector *elements)
+{
+	for (size_t i = 0; i < elements->len; i++)
+		if (!nft_fixed_at(elements->items[i].set)->value[0])
+			return false;
+	return elements->len;
+}
+
+/* The kernel echoes an element as it was when no packet that comes later could find it any more. */
+static int take_removed(const struct nft_element_view *view, void *data)
+{
+	struct change *change = data;
+
+	change->unmet += view->first && view->counts && !view->packets && !view->bytes;
+	return 0;
+}
+
+/* What can't be read is not known to be unmet. */
+static int take_echo(const struct nlmsghdr *message, void *data)
+{
+	if (NFNL_MSG_TYPE(message->nlmsg_type) == NFT_MSG_DELSETELEM)
+		nft_message_elements(message, take_removed, data);
+	return 0;
+}
+
 static int write_elements(struct change *change)
 {
 	struct nft_element_writer delete = { .nft = change->nft,
@@ -162,9 +191,13 @@ static int write_elements(struct change *change)
 					  .type = NFT_MSG_NEWSETELEM,
 					  .set = -1,
 					  .flags = NLM_F_CREATE | NLM_F_EXCL,
-					  .values = true };
+					  .values = true,
+					  .first = change->flags & FIREWALL_FIRST };
 	int r = 0;
 
+	if (change->remove.len <= ECHOES_MAX && is_of_mappings(&change->remove))
+		delete.flags = NLM_F_ECHO;
+	change->unmet = 0;
 	change->base_end = change->nft->sequence;
 	for (size_t i = 0; r == 0 && i < change->remove.len; i++) {
 		if (!change->remove.items[i].skip)
@@ -205,6 +238,7 @@ static int change_made(struct change *change, struct nft_reply *reply)
 	struct nft *nft = change->nft;
 
 	change->made = true;
+	nft->base.unmet = change->remove.len && change->unmet == change->remove.len;
 	nft->generation = change->flags & FIREWALL_LEAVING ? 0 : next_generation(nft->generation);
 	if (!change->hurried || change->flags & FIREWALL_LEAVING || base_look(change, reply) == 0)
 		return 0;
@@ -251,7 +285,7 @@ static int change_try(struct change *change, struct nft_reply *reply)
 		return r;
 	if (change->empty)
 		return is_watched(change) ? base_look_again(change, reply) : 0;
-	r = nft_batch_commit(change->nft, reply);
+	r = nft_batch_commit(change->nft, take_echo, change, reply);
 	return r == 0 ? change_made(change, reply) : change_refused(change, r, reply);
 }
 
@@ -539,6 +573,7 @@ int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct
 	struct nft_reply reply = { 0 };
 	int r;
 
+	nft->base.unmet = false;
 	/* planning many ports took its time, and so does encoding them */
 	r = deadline_check(nft->base.deadline);
 	if (r < 0)

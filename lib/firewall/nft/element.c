@@ -33,6 +33,26 @@ void nft_comment_owner(const struct rule *rule, struct nft_comment *ret_comment)
 	nft_comment_text(owner, ret_comment);
 }
 
+/* Of a type that nft(8) does not know, and passes over. */
+static const uint8_t first_mark[2] = { 0x62, 0 };
+
+void nft_comment_mark(struct nft_comment *comment)
+{
+	memcpy(comment->data + comment->len, first_mark, sizeof(first_mark));
+	comment->len += sizeof(first_mark);
+}
+
+/* The comment before it says how long it is itself. */
+static void take_mark(struct nft_element_view *view)
+{
+	size_t len = view->userdata_len, at = len >= 2 ? 2u + view->userdata[1] : 0;
+
+	view->first = at && view->userdata[0] == 0 && len == at + sizeof(first_mark) &&
+		      memcmp(view->userdata + at, first_mark, sizeof(first_mark)) == 0;
+	if (view->first)
+		view->userdata_len = at;
+}
+
 static void decode_owner(const struct nft_element_view *view, struct rule *rule)
 {
 	char owner[sizeof(rule->network) + sizeof(rule->endpoint)];
@@ -273,6 +293,7 @@ static void view_counter(const struct nlattr *expression, struct nft_element_vie
 
 	netlink_nested(expression, data, NFTA_EXPR_MAX);
 	netlink_nested(data[NFTA_EXPR_DATA], counter, NFTA_COUNTER_MAX);
+	view->counts = counter[NFTA_COUNTER_PACKETS];
 	view->packets = counter_value(counter[NFTA_COUNTER_PACKETS]);
 	view->bytes = counter_value(counter[NFTA_COUNTER_BYTES]);
 }
@@ -303,6 +324,7 @@ int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_
 	view_data(attributes[NFTA_SET_ELEM_DATA], &ret_view->value, &ret_view->value_len);
 	view_bytes(attributes[NFTA_SET_ELEM_USERDATA], &ret_view->userdata,
 		   &ret_view->userdata_len);
+	take_mark(ret_view);
 	view_counter(attributes[NFTA_SET_ELEM_EXPR], ret_view);
 	ret_view->end = view_flags(attributes[NFTA_SET_ELEM_FLAGS]) & NFT_SET_ELEM_INTERVAL_END;
 	return ret_view->key ? 0 : -EBADMSG;
@@ -314,7 +336,8 @@ int nft_message_elements(const struct nlmsghdr *message, nft_element_fn element,
 	struct nft_element_view view;
 	int r = 0;
 
-	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWSETELEM)
+	if (NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_NEWSETELEM &&
+	    NFNL_MSG_TYPE(message->nlmsg_type) != NFT_MSG_DELSETELEM)
 		return 0;
 	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_ELEM_LIST_MAX);
 	if (!attributes[NFTA_SET_ELEM_LIST_ELEMENTS])

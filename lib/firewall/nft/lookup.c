@@ -69,6 +69,8 @@ int nft_element_write(struct nft_element_writer *writer, const struct nft_elemen
 			 nft_fields_size(fixed->value));
 	if (writer->values && !element->end) {
 		nft_comment_owner(element->rule, &comment);
+		if (writer->first && fixed->value[0] && comment.len)
+			nft_comment_mark(&comment);
 		if (comment.len)
 			mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, comment.len, comment.data);
 	}

@@ -114,8 +114,9 @@ struct exchange {
 	nft_message_fn message;
 	void *data;
 	struct nft_reply *reply;
-	int r;     /* what `message` returned */
-	bool sent; /* the kernel has got them */
+	int r;       /* what `message` returned */
+	bool commit; /* it ends with a result, whatever is echoed before */
+	bool sent;   /* the kernel has got them */
 };
 
 /* The kernel takes all of a batch in one send, and that only if it fits the socket's buffer. */
@@ -193,7 +194,9 @@ static int nft_take_answer(const struct nlmsghdr *message, void *userdata)
 	 * was heard won't come: a refused batch gets no last acknowledgement. */
 	if (!message)
 		return exchange->reply->code != 0;
-	/* What was asked by an earlier call that gave up comes late. */
+	/* What was asked by an earlier call that gave up comes late; echoes have no number. */
+	if (message->nlmsg_seq == 0 && exchange->commit)
+		return exchange->message ? exchange->message(message, exchange->data) : 0;
 	if (message->nlmsg_seq - exchange->first > exchange->last - exchange->first)
 		return 0;
 	is_result = message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE;
@@ -202,7 +205,7 @@ static int nft_take_answer(const struct nlmsghdr *message, void *userdata)
 	else if (message->nlmsg_type >= NLMSG_MIN_TYPE && exchange->message && !exchange->r)
 		exchange->r = exchange->message(message, exchange->data);
 	return message->nlmsg_seq == exchange->last &&
-	       (is_result || !(message->nlmsg_flags & NLM_F_MULTI));
+	       (is_result || !(exchange->commit || message->nlmsg_flags & NLM_F_MULTI));
 }
 
 static int nft_exchange(struct nft *nft, struct exchange *exchange)
@@ -221,9 +224,11 @@ static int nft_exchange(struct nft *nft, struct exchange *exchange)
 	return r ? r : exchange->reply->code;
 }
 
-int nft_batch_commit(struct nft *nft, struct nft_reply *reply)
+int nft_batch_commit(struct nft *nft, nft_message_fn message, void *data, struct nft_reply *reply)
 {
-	struct exchange exchange = { .reply = reply };
+	struct exchange exchange = {
+		.message = message, .data = data, .reply = reply, .commit = true
+	};
 	int r;
 
 	/* Errors are always told; of successes only the last one, lest the answers overflow the

@@ -72,8 +72,8 @@ struct nlmsghdr *nft_object_message(struct nft *nft, uint16_t type, uint16_t fla
 struct nlmsghdr *nft_batch_room(struct nft *nft, size_t room);
 /* The transaction. 0 or reply->code, or an error of the transport (reply->code is 0 then):
  * -EMSGSIZE for one that is larger than nft->send_limit, the most that this process may send at
- * once. Where reply->lost, it was done as a whole or not at all. */
-int nft_batch_commit(struct nft *nft, struct nft_reply *reply);
+ * once. Where reply->lost, it was done as a whole or not at all. message: for what is echoed. */
+int nft_batch_commit(struct nft *nft, nft_message_fn message, void *data, struct nft_reply *reply);
 /* Send the requests, hand their answers to `message`. */
 int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct nft_reply *reply);
 
@@ -205,16 +205,22 @@ int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector
 #define COMMENT_MAX 128
 struct nft_comment {
 	uint8_t len;
-	uint8_t data[COMMENT_MAX + 3];
+	uint8_t data[COMMENT_MAX + 5];
 };
 void nft_comment_text(const char *text, struct nft_comment *ret_comment);
 void nft_comment_owner(const struct rule *rule, struct nft_comment *ret_comment);
+/* Behind it, of a mapping that is added with FIREWALL_FIRST. nft(8) does not show it, so that what
+ * it lists and loads again, as what we make again, has none. */
+void nft_comment_mark(struct nft_comment *comment);
 
-/* One element as the kernel shows it; pointers into the message, NULL for none. */
+/* One element as the kernel shows it; pointers into the message, NULL for none. The userdata is
+ * without our mark. */
 struct nft_element_view {
 	const uint8_t *key, *key_end, *value, *userdata;
 	size_t key_len, key_end_len, value_len, userdata_len;
 	uint64_t packets, bytes;
+	bool counts; /* it has a counter */
+	bool first;  /* it is marked: it was made for FIREWALL_FIRST */
 	bool end;
 };
 /* 0, -EBADMSG */
@@ -331,6 +337,7 @@ struct nft_element_writer {
 	struct nft *nft;
 	uint16_t type, flags;
 	bool values; /* write values and comments too */
+	bool first;  /* and the mark */
 	int set;     /* of the open message, -1 for none */
 	size_t nest; /* where its list of elements starts */
 };
@@ -346,7 +353,7 @@ int nft_elements_look_up(struct nft *nft, nft_element_vector *elements, nft_foun
 
 /* A negative return ends the walk. */
 typedef int (*nft_element_fn)(const struct nft_element_view *view, void *data);
-/* Each element that a message of the kernel has. */
+/* Each element that a message of the kernel has, of those that there are or that went. */
 int nft_message_elements(const struct nlmsghdr *message, nft_element_fn element, void *data);
 /* Each element of one set; -ENOENT without the set. The rule set may change meanwhile: compare
  * nft_generation() from before and after. */

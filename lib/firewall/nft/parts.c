@@ -123,5 +123,7 @@ int nft_apply(struct firewall *firewall, const struct firewall_change *change, s
 	if (r != -EMSGSIZE || !nft->send_limit)
 		return r;
 	error_clear(error);
-	return apply_parts(nft, change, error);
+	r = apply_parts(nft, change, error);
+	firewall->unmet = false;
+	return r;
 }

@@ -191,7 +191,7 @@ static int base_delete(struct nft *nft, struct removal *removal, struct nft_repl
 	do {
 		r = removal_write(nft, removal);
 		if (r == 0 && !removal->empty)
-			r = nft_batch_commit(nft, reply);
+			r = nft_batch_commit(nft, NULL, NULL, reply);
 	} while (r == -EBUSY && hold_busy(nft, removal, reply));
 	/* what was to go has gone, or come: it is to be read again */
 	return r == -ENOENT || r == -EBUSY ? -ERESTART : r;
