@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bench.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -97,14 +99,21 @@ void bench_run(const char *command)
 		bench_fail(command);
 }
 
-void bench_network(bn_ctx *ctx)
+void bench_network_named(bn_ctx *ctx, const char *name, unsigned int n)
 {
 	bn_network_spec *spec;
+	char subnet[32];
 
-	bench_check(ctx, bn_network_spec_new("bench", &spec), "network spec");
-	bench_check(ctx, bn_network_spec_add_subnet(spec, "10.77.0.0/16"), "subnet");
+	snprintf(subnet, sizeof(subnet), "10.%u.0.0/16", n);
+	bench_check(ctx, bn_network_spec_new(name, &spec), "network spec");
+	bench_check(ctx, bn_network_spec_add_subnet(spec, subnet), "subnet");
 	bench_check(ctx, bn_network_create(ctx, spec, 0, NULL), "create");
 	bn_network_spec_free(spec);
+}
+
+void bench_network(bn_ctx *ctx)
+{
+	bench_network_named(ctx, "bench", 77);
 }
 
 int bench_sandbox(void)
@@ -121,7 +130,7 @@ int bench_sandbox(void)
 	return sandbox;
 }
 
-double bench_attach(bn_ctx *ctx, int sandbox, unsigned int n, int with_port)
+double bench_attach_to(bn_ctx *ctx, const char *network, int sandbox, unsigned int n, int with_port)
 {
 	bn_endpoint_spec *spec;
 	bn_port_spec *port;
@@ -130,7 +139,7 @@ double bench_attach(bn_ctx *ctx, int sandbox, unsigned int n, int with_port)
 	int r;
 
 	snprintf(text, sizeof(text), "endpoint-%u", n);
-	bench_check(ctx, bn_endpoint_spec_new("bench", text, &spec), "endpoint spec");
+	bench_check(ctx, bn_endpoint_spec_new(network, text, &spec), "endpoint spec");
 	bench_check(ctx, bn_endpoint_spec_set_sandbox_fd(spec, sandbox), "sandbox");
 	if (with_port) {
 		snprintf(text, sizeof(text), "%u:80", 20000 + n);
@@ -146,15 +155,59 @@ double bench_attach(bn_ctx *ctx, int sandbox, unsigned int n, int with_port)
 	return start;
 }
 
-bn_port_spec *bench_port(unsigned int n)
+double bench_attach(bn_ctx *ctx, int sandbox, unsigned int n, int with_port)
+{
+	return bench_attach_to(ctx, "bench", sandbox, n, with_port);
+}
+
+static struct sockaddr_in loopback(unsigned int port)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_port = htons((uint16_t)port),
+				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+}
+
+static int tcp_socket(unsigned int port)
+{
+	struct sockaddr_in at = loopback(port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
+		bench_fail("socket");
+	return fd;
+}
+
+void bench_connections(unsigned int len)
+{
+	struct sockaddr_in to = loopback(1);
+
+	if (listen(tcp_socket(1), (int)len) < 0)
+		bench_fail("listener");
+	for (unsigned int i = 0; i < len; i++) {
+		if (connect(tcp_socket(2 + i), (struct sockaddr *)&to, sizeof(to)) < 0)
+			bench_fail("connect");
+	}
+}
+
+static bn_port_spec *make_port(unsigned int n, const char *protocol)
 {
 	bn_port_spec *spec;
 	char text[32];
 
-	snprintf(text, sizeof(text), "%u:80", BENCH_FIRST_PORT + n);
+	snprintf(text, sizeof(text), "%u:80/%s", BENCH_FIRST_PORT + n, protocol);
 	if (bn_port_spec_new(text, &spec) < 0)
 		exit(1);
 	return spec;
+}
+
+bn_port_spec *bench_port(unsigned int n)
+{
+	return make_port(n, "tcp");
+}
+
+bn_port_spec *bench_udp_port(unsigned int n)
+{
+	return make_port(n, "udp");
 }
 
 bn_port_spec_list *bench_ports(unsigned int first, unsigned int len)
@@ -218,11 +271,46 @@ double samples_percentile(struct samples *samples, int percent)
 	return samples->values[(samples->len - 1) * (size_t)percent / 100];
 }
 
+const char *bench_thousands(char text[static 16], unsigned int number)
+{
+	if (number < 1000)
+		snprintf(text, 16, "%u", number);
+	else
+		snprintf(text, 16, "%u,%03u", number / 1000, number % 1000);
+	return text;
+}
+
+void bench_row(const char *what, struct samples *library, struct samples *floor)
+{
+	const char *path = getenv("BN_BENCH_ROWS");
+	FILE *rows;
+
+	if (!path)
+		return;
+	rows = fopen(path, "ae");
+	if (!rows)
+		bench_fail(path);
+	fprintf(rows, "%s\t%.2f\t%.2f", what, samples_percentile(library, 10),
+		samples_percentile(library, 50));
+	if (floor)
+		fprintf(rows, "\t%.2f\t%.2f\n", samples_percentile(floor, 10),
+			samples_percentile(floor, 50));
+	else
+		fputs("\t-\t-\n", rows);
+	if (fclose(rows) != 0)
+		bench_fail(path);
+}
+
 void bench_report(const char *what, struct samples *library, struct samples *floor)
 {
-	double ours = samples_percentile(library, 50), bare = samples_percentile(floor, 50);
+	double ours = samples_percentile(library, 50), bare;
 
-	printf("%-44s %10.1f us   floor %10.1f us   ratio %5.2f\n", what, ours, bare,
-	       bare > 0 ? ours / bare : 0);
+	printf("%-44s %10.1f us", what, ours);
+	if (floor) {
+		bare = samples_percentile(floor, 50);
+		printf("   floor %10.1f us   ratio %5.2f", bare, bare > 0 ? ours / bare : 0);
+	}
+	puts("");
 	fflush(stdout);
+	bench_row(what, library, floor);
 }

@@ -1,45 +1,82 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Attaching and detaching beside the bare netlink messages for the same links, in turns, and the
- * memory of a context with nothing attached.
+ * Attaching and detaching one endpoint, and creating and deleting one network, beside the bare
+ * netlink messages for the same links and rules, in turns; and the memory of a context with nothing
+ * attached.
  */
+#include <fcntl.h>
 #include <malloc.h>
-#include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bench.h"
 #include "floor/floor.h"
+#include "floor/nft.h"
 
 #define ROUNDS 60
-#define MANY 32
-#define LOOKED_AT 1000
+/* What a network has without endpoints; each is an element. */
+#define RULES_OF_NETWORK 19
 
-static double floor_time(int r, double start)
+struct work {
+	bn_ctx *ctx;
+	struct floor_link links;
+	struct floor_nft *nft;
+	struct samples add, floor_add, delete, floor_delete;
+};
+
+/* The rows that a way of attaching and detaching is for. */
+static const struct way {
+	const char *attach, *detach; /* NULL: another says it */
+	bool port;
+	uint32_t flags;
+} ways[] = {
+	{ "attach, no port", "detach, no port", false, 0 },
+	{ "attach, one port", "detach, one port", true, 0 },
+	{ NULL, "detach, quick", false, BN_DETACH_QUICK },
+#ifdef BN_DETACH_ASYNC
+	{ NULL, "detach, asynchronous", false, BN_DETACH_ASYNC },
+#endif
+};
+
+static void clear(struct work *work)
 {
-	floor_check(r);
-	return bench_now() - start;
+	work->add.len = work->floor_add.len = work->delete.len = work->floor_delete.len = 0;
 }
 
-static double detach_one(bn_ctx *ctx, unsigned int n)
+/* ---- Endpoints ---- */
+
+static void attach_floor(struct work *work, const struct way *way, int sandbox, unsigned int n)
+{
+	double start = bench_now();
+
+	if (way->port)
+		floor_check(floor_nft_add(work->nft, n, 1));
+	floor_check(floor_attach(&work->links, sandbox, n));
+	samples_add(&work->floor_add, bench_now() - start);
+}
+
+static void detach(struct work *work, const struct way *way, unsigned int n)
 {
 	char id[32];
-	double start = bench_now();
+	double start;
 
 	snprintf(id, sizeof(id), "endpoint-%u", n);
-	bench_check(ctx, bn_endpoint_detach(ctx, "bench", id, 0), "detach");
-	return bench_now() - start;
+	start = bench_now();
+	bench_check(work->ctx, bn_endpoint_detach(work->ctx, "bench", id, way->flags), "detach");
+	samples_add(&work->delete, bench_now() - start);
 }
 
-static double attach_floor(struct floor_link *floor, int sandbox, unsigned int n)
+/* What does not wait for the link's deletion has the floor that does not. */
+static void detach_floor(struct work *work, const struct way *way, unsigned int n)
 {
 	double start = bench_now();
 
-	return floor_time(floor_attach(floor, sandbox, n), start);
+	if (way->port)
+		floor_check(floor_nft_delete(work->nft, n, 1));
+	floor_check(way->flags ? floor_cut(&work->links, n) : floor_detach(&work->links, n, 1));
+	samples_add(&work->floor_delete, bench_now() - start);
 }
 
 /* The kernel takes namespaces apart in the background, under the lock that links need. */
@@ -50,128 +87,95 @@ static void let_namespaces_go(int ours, int theirs)
 	usleep(50 * 1000);
 }
 
-/* The library and the floor take turns at being first, each time in fresh namespaces. */
-static void one(bn_ctx *ctx, struct floor_link *floor, int with_port, const char *attach_name,
-		const char *detach_name)
+/* The library and the floor take turns at being first, each time in fresh namespaces. No number
+ * comes twice, since a link that was cut off may be there for a while. */
+static void measure_way(struct work *work, const struct way *way, unsigned int first)
 {
-	static struct samples attach, detach, floor_attaches, floor_detaches;
 	int ours, theirs;
-	double start;
 
-	attach.len = detach.len = floor_attaches.len = floor_detaches.len = 0;
-	for (unsigned int i = 0; i < ROUNDS; i++) {
+	clear(work);
+	for (unsigned int n = first; n < first + ROUNDS; n++) {
 		ours = bench_sandbox();
 		theirs = bench_sandbox();
-		if (i % 2)
-			samples_add(&floor_attaches, attach_floor(floor, theirs, i));
-		samples_add(&attach, bench_attach(ctx, ours, i, with_port));
-		if (i % 2 == 0)
-			samples_add(&floor_attaches, attach_floor(floor, theirs, i));
-		samples_add(&detach, detach_one(ctx, i));
-		start = bench_now();
-		samples_add(&floor_detaches, floor_time(floor_detach(floor, i, 1), start));
+		if (n % 2)
+			attach_floor(work, way, theirs, n);
+		samples_add(&work->add, bench_attach(work->ctx, ours, n, way->port));
+		if (n % 2 == 0)
+			attach_floor(work, way, theirs, n);
+		detach(work, way, n);
+		detach_floor(work, way, n);
 		let_namespaces_go(ours, theirs);
 	}
-	bench_report(attach_name, &attach, &floor_attaches);
-	bench_report(detach_name, &detach, &floor_detaches);
+	if (way->attach)
+		bench_report(way->attach, &work->add, &work->floor_add);
+	bench_report(way->detach, &work->delete, &work->floor_delete);
 }
 
-static void many(bn_ctx *ctx, struct floor_link *floor)
-{
-	static struct samples library, bare;
-	bn_name_list *names;
-	int ours[MANY], theirs[MANY];
-	char id[32];
-	double start;
+/* ---- Networks ---- */
 
-	for (int round = 0; round < 5; round++) {
-		if (bn_name_list_new(&names) < 0)
-			exit(1);
-		for (unsigned int i = 0; i < MANY; i++) {
-			ours[i] = bench_sandbox();
-			theirs[i] = bench_sandbox();
-			bench_attach(ctx, ours[i], i, 0);
-			floor_time(floor_attach(floor, theirs[i], i), 0);
-			snprintf(id, sizeof(id), "endpoint-%u", i);
-			if (bn_name_list_add(names, id) < 0)
-				exit(1);
-		}
-		start = bench_now();
-		bench_check(ctx, bn_endpoints_detach(ctx, "bench", names, 0), "detach");
-		samples_add(&library, bench_now() - start);
-		start = bench_now();
-		samples_add(&bare, floor_time(floor_detach(floor, 0, MANY), start));
-		bn_name_list_free(names);
-		for (unsigned int i = 0; i < MANY; i++) {
-			close(ours[i]);
-			close(theirs[i]);
-		}
-	}
-	bench_report("detach 32 in one call", &library, &bare);
-}
-
-/* What it takes to see that a link is there; the names need not be right. */
-static double look_for_links(size_t len)
+static void network_by_library(struct work *work)
 {
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	char name[IFNAMSIZ];
 	double start = bench_now();
 
-	for (size_t i = 0; i < len; i++) {
-		snprintf(name, sizeof(name), "bv%zx", i);
-		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name));
-	}
-	start = bench_now() - start;
-	close(fd);
-	return start;
+	bench_network_named(work->ctx, "other", 78);
+	samples_add(&work->add, bench_now() - start);
+	start = bench_now();
+	bench_check(work->ctx, bn_network_delete(work->ctx, "other", 0), "delete");
+	samples_add(&work->delete, bench_now() - start);
 }
 
-/* What every change could begin with. */
-static void collect(bn_ctx *ctx)
+static void network_by_floor(struct work *work, unsigned int n)
 {
-	static struct samples library, bare;
-	const struct rlimit descriptors = { LOOKED_AT + 100, LOOKED_AT + 100 };
-	static int sandboxes[LOOKED_AT];
-	bn_endpoint_list *list;
-	double start;
+	double start = bench_now();
 
-	if (setrlimit(RLIMIT_NOFILE, &descriptors) < 0)
-		exit(1);
-	for (unsigned int i = 0; i < LOOKED_AT; i++) {
-		sandboxes[i] = bench_sandbox();
-		bench_attach(ctx, sandboxes[i], i, 0);
+	floor_check(floor_nft_add(work->nft, 0, RULES_OF_NETWORK));
+	floor_check(floor_network_create(&work->links, n));
+	samples_add(&work->floor_add, bench_now() - start);
+	start = bench_now();
+	floor_check(floor_network_delete(&work->links, n));
+	floor_check(floor_nft_delete(work->nft, 0, RULES_OF_NETWORK));
+	samples_add(&work->floor_delete, bench_now() - start);
+}
+
+static void networks(struct work *work)
+{
+	clear(work);
+	for (unsigned int i = 0; i < ROUNDS; i++) {
+		network_by_library(work);
+		network_by_floor(work, i);
 	}
-	for (int round = 0; round < ROUNDS; round++) {
-		start = bench_now();
-		bench_check(ctx, bn_endpoints_collect(ctx, NULL, 0, &list), "collect");
-		samples_add(&library, bench_now() - start);
-		if (bn_endpoint_list_len(list))
-			exit(1);
-		bn_endpoint_list_free(list);
-		samples_add(&bare, look_for_links(LOOKED_AT));
-	}
-	bench_report("collect, none of 1,000 gone (floor: by name)", &library, &bare);
-	for (unsigned int i = 0; i < LOOKED_AT; i++)
-		close(sandboxes[i]);
+	bench_report("create a network", &work->add, &work->floor_add);
+	bench_report("delete a network", &work->delete, &work->floor_delete);
+}
+
+/* In a namespace of its own, or each of its commits would be another's to the library. */
+static void open_rules(struct work *work)
+{
+	int host = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+
+	bench_enter(bench_sandbox());
+	floor_check(floor_nft_open(&work->nft));
+	bench_enter(host);
+	close(host);
 }
 
 int main(void)
 {
+	static struct work work;
 	size_t before = mallinfo2().uordblks, after;
-	bn_ctx *ctx = bench_stage("nftables");
-	struct floor_link floor;
 
-	bench_network(ctx);
+	work.ctx = bench_stage("nftables");
+	bench_network(work.ctx);
 	after = mallinfo2().uordblks + mallinfo2().hblkhd;
 	printf("%-44s %10.1f kB   aim below 2,000 kB\n", "heap of a context with nothing attached",
 	       (double)(after - before) / 1000);
-	if (floor_link_open(&floor) < 0)
-		exit(1);
-	one(ctx, &floor, 0, "attach, no port", "detach, no port");
-	one(ctx, &floor, 1, "attach with a port (floor: links alone)", "detach with a port");
-	many(ctx, &floor);
-	collect(ctx);
-	floor_link_close(&floor);
-	bench_leave(ctx);
+	floor_check(floor_link_open(&work.links));
+	open_rules(&work);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		measure_way(&work, &ways[i], (unsigned int)i * ROUNDS);
+	networks(&work);
+	floor_nft_close(work.nft);
+	floor_link_close(&work.links);
+	bench_leave(work.ctx);
 	return 0;
 }

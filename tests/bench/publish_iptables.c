@@ -31,17 +31,29 @@ static void print_heading(void)
 {
 	puts("iptables-legacy, beside bare socket options, libiptc, iptables-legacy for each\n"
 	     "rule, and iptables-legacy-restore --noflush; microseconds, and the ratio to each");
-	printf("%-32s", "");
+	printf("%-34s", "");
 	for (int way = 0; way < WAYS; way++)
 		printf(way == LIBRARY ? " %10s" : " %10s  ratio", way_names[way]);
 	puts("");
+}
+
+/* Beside what it must be measured with, and what people use. */
+static void add_rows(const char *what, struct samples ways[WAYS])
+{
+	char row[96];
+
+	snprintf(row, sizeof(row), "iptables-legacy, %s", what);
+	bench_row(row, &ways[LIBRARY], &ways[RAW]);
+	snprintf(row, sizeof(row), "iptables-legacy, %s, beside its program", what);
+	if (ways[PROGRAM].len)
+		bench_row(row, &ways[LIBRARY], &ways[PROGRAM]);
 }
 
 static void report(const char *what, struct samples ways[WAYS])
 {
 	double ours = samples_percentile(&ways[LIBRARY], 50), theirs;
 
-	printf("%-32s %10.1f", what, ours);
+	printf("%-34s %10.1f", what, ours);
 	for (int way = LIBRARY + 1; way < WAYS; way++) {
 		theirs = samples_percentile(&ways[way], 50);
 		if (theirs > 0)
@@ -51,6 +63,7 @@ static void report(const char *what, struct samples ways[WAYS])
 	}
 	puts("");
 	fflush(stdout);
+	add_rows(what, ways);
 }
 
 static void clear(struct work *work)
@@ -141,15 +154,16 @@ static void one_at(struct work *work, unsigned int existing)
 {
 	int rounds = existing >= MOST ? 6 : existing >= BULK ? 12 : 24;
 	bn_port_spec *spec = bench_port(existing);
-	char what[64];
+	char what[64], number[16];
 
 	clear(work);
 	for (int i = 0; i < rounds * WAYS; i++) /* each is the first in its turn */
 		one_turn(work, (i / WAYS + i) % WAYS, existing, spec);
 	bn_port_spec_free(spec);
-	snprintf(what, sizeof(what), "publish one at %u", existing);
+	snprintf(what, sizeof(what), "publish one, %s present", bench_thousands(number, existing));
 	report(what, work->add);
-	snprintf(what, sizeof(what), "unpublish one at %u", existing);
+	snprintf(what, sizeof(what), "unpublish one, %s present",
+		 bench_thousands(number, existing));
 	report(what, work->delete);
 }
 
@@ -221,12 +235,13 @@ static void attach_round(struct work *work, unsigned int existing, int round)
 
 static void attach_at(struct work *work, unsigned int existing)
 {
-	char what[64];
+	char what[64], number[16];
 
 	clear(work);
 	for (int round = 0; round < 11; round++)
 		attach_round(work, existing, round);
-	snprintf(what, sizeof(what), "attach with 100 ports at %u", existing);
+	snprintf(what, sizeof(what), "attach, 100 ports, %s present",
+		 bench_thousands(number, existing));
 	report(what, work->add);
 }
 
@@ -274,7 +289,7 @@ static void list(struct work *work)
 		else if (way != RESTORE && is_possible(work, way))
 			list_by_floor(work, way);
 	}
-	report("list 10,000 with counters", work->add);
+	report("list 10,000 rules with counters", work->add);
 }
 
 void publish_iptables(void)
@@ -290,6 +305,7 @@ void publish_iptables(void)
 	floor_check(floor_link_open(&work.links));
 	floor_check(floor_iptables_open(&work.floor));
 	bench_attach(work.ctx, bench_sandbox(), 0, 0);
+	bench_connections(CONNECTIONS);
 	print_heading();
 	bulk(&work);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {

@@ -17,8 +17,8 @@
 
 #include "floor.h"
 
-static struct nlmsghdr *put_message(struct floor_batch *batch, int type, int flags,
-				    const void *header, size_t len)
+struct nlmsghdr *floor_put_message(struct floor_batch *batch, int type, int flags,
+				   const void *header, size_t len)
 {
 	struct nlmsghdr *message = (struct nlmsghdr *)(batch->buffer + batch->len);
 
@@ -36,7 +36,7 @@ struct nlmsghdr *floor_put_link(struct floor_batch *batch, int type, int flags, 
 {
 	struct ifinfomsg header = { .ifi_index = index };
 
-	return put_message(batch, type, flags, &header, sizeof(header));
+	return floor_put_message(batch, type, flags, &header, sizeof(header));
 }
 
 /* The last message of the batch grows with it. */
@@ -64,19 +64,19 @@ void *floor_put(struct floor_batch *batch, int attribute, const void *data, size
 	return attr;
 }
 
-static void end_nest(struct floor_batch *batch, struct rtattr *nest)
+void floor_end_nest(struct floor_batch *batch, struct rtattr *nest)
 {
 	nest->rta_len = (uint16_t)(batch->buffer + batch->len - (char *)nest);
 }
 
-static int peer_index(struct nlmsghdr *message)
+int floor_link_number(struct nlmsghdr *message, int attribute)
 {
 	char *at = (char *)NLMSG_DATA(message) + sizeof(struct ifinfomsg);
 
 	while (at < (char *)message + message->nlmsg_len) {
 		struct rtattr *attr = (struct rtattr *)at;
 
-		if (attr->rta_type == IFLA_LINK)
+		if (attr->rta_type == attribute)
 			return *(int *)RTA_DATA(attr);
 		at += RTA_ALIGN(attr->rta_len);
 	}
@@ -104,7 +104,7 @@ int floor_run(int fd, struct floor_batch *batch, int *index)
 			message = (struct nlmsghdr *)at;
 			answer = NLMSG_DATA(message);
 			if (message->nlmsg_type == RTM_NEWLINK && index)
-				*index = peer_index(message);
+				*index = floor_link_number(message, IFLA_LINK);
 			if (message->nlmsg_type != NLMSG_ERROR)
 				continue;
 			open--;
@@ -138,8 +138,8 @@ static void put_no_addr_gen(struct floor_batch *batch)
 	struct rtattr *ipv6 = floor_put(batch, AF_INET6, NULL, 0);
 
 	floor_put(batch, IFLA_INET6_ADDR_GEN_MODE, &none, 1);
-	end_nest(batch, ipv6);
-	end_nest(batch, families);
+	floor_end_nest(batch, ipv6);
+	floor_end_nest(batch, families);
 }
 
 static void put_end(struct floor_batch *batch, const char *name)
@@ -166,7 +166,7 @@ int floor_link_open(struct floor_link *floor)
 	floor_put(&batch, IFLA_IFNAME, "floor0", 7);
 	info = floor_put(&batch, IFLA_LINKINFO, NULL, 0);
 	floor_put(&batch, IFLA_INFO_KIND, "bridge", 7);
-	end_nest(&batch, info);
+	floor_end_nest(&batch, info);
 	r = floor_run(floor->fd, &batch, NULL);
 	floor->bridge = (int)if_nametoindex("floor0");
 	return r;
@@ -194,9 +194,9 @@ static void put_pair(struct floor_batch *batch, const char *name, unsigned int n
 	put_end(batch, name);
 	floor_put(batch, IFLA_ADDRESS, mac, sizeof(mac));
 	floor_put(batch, IFLA_NET_NS_FD, &fd, 4);
-	end_nest(batch, nest);
-	end_nest(batch, data);
-	end_nest(batch, info);
+	floor_end_nest(batch, nest);
+	floor_end_nest(batch, data);
+	floor_end_nest(batch, info);
 }
 
 static void put_inside(struct floor_batch *batch, int index, unsigned int n)
@@ -214,12 +214,12 @@ static void put_inside(struct floor_batch *batch, int index, unsigned int n)
 	set_up(floor_put_link(batch, RTM_NEWLINK, 0, 1));
 	floor_put_link(batch, RTM_NEWLINK, 0, index);
 	put_no_addr_gen(batch);
-	put_message(batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
+	floor_put_message(batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
 	floor_put(batch, IFA_LOCAL, address, 4);
 	floor_put(batch, IFA_ADDRESS, address, 4);
 	floor_put(batch, IFA_BROADCAST, broadcast, 4);
 	set_up(floor_put_link(batch, RTM_NEWLINK, 0, index));
-	put_message(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &route, sizeof(route));
+	floor_put_message(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &route, sizeof(route));
 	floor_put(batch, RTA_GATEWAY, gateway, 4);
 	floor_put(batch, RTA_OIF, &index, 4);
 }

@@ -46,6 +46,18 @@ int floor_detach(struct floor_link *floor, unsigned int first, unsigned int coun
 	return floor_run(floor->fd, &delete, NULL);
 }
 
+int floor_cut(struct floor_link *floor, unsigned int n)
+{
+	struct floor_batch batch = { .len = 0 };
+	struct ifinfomsg *header = NLMSG_DATA(floor_put_link(&batch, RTM_NEWLINK, 0, 0));
+	uint32_t none = 0;
+
+	header->ifi_change = IFF_UP;
+	put_name(&batch, n);
+	floor_put(&batch, IFLA_MASTER, &none, 4);
+	return floor_run(floor->fd, &batch, NULL);
+}
+
 #ifdef FLOOR_MAIN
 #define RUNS 20
 #define MANY 32

@@ -124,14 +124,14 @@ static void put_element(struct nlmsghdr *message, size_t port, bool value)
 }
 
 /* As many elements as one message takes; returns how many. */
-static size_t put_elements(struct floor_nft *floor, bool add, size_t first, size_t len)
+static size_t put_elements(struct floor_nft *floor, uint16_t type, size_t first, size_t len)
 {
+	bool add = type == NFT_MSG_NEWSETELEM;
 	struct nlmsghdr *message;
 	struct nlattr *nest;
 	size_t i;
 
-	message = add ? put_nft(floor, NFT_MSG_NEWSETELEM, NLM_F_CREATE | NLM_F_EXCL) :
-			put_nft(floor, NFT_MSG_DELSETELEM, 0);
+	message = put_nft(floor, type, add ? NLM_F_CREATE | NLM_F_EXCL : 0);
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, TABLE);
 	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, MAP);
 	nest = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
@@ -144,7 +144,7 @@ static size_t put_elements(struct floor_nft *floor, bool add, size_t first, size
 	return i;
 }
 
-static int change(struct floor_nft *floor, bool add, size_t first, size_t len)
+static int change(struct floor_nft *floor, uint16_t type, size_t first, size_t len)
 {
 	size_t need = 4096 + len * ELEMENT_ROOM, done = 0;
 	uint32_t sequence;
@@ -160,7 +160,7 @@ static int change(struct floor_nft *floor, bool add, size_t first, size_t len)
 	floor->len = 0;
 	put_batch(floor, NFNL_MSG_BATCH_BEGIN);
 	while (done < len)
-		done += put_elements(floor, add, first + done, len - done);
+		done += put_elements(floor, type, first + done, len - done);
 	sequence = floor->sequence;
 	put_batch(floor, NFNL_MSG_BATCH_END);
 	return commit(floor, sequence);
@@ -168,12 +168,12 @@ static int change(struct floor_nft *floor, bool add, size_t first, size_t len)
 
 int floor_nft_add(struct floor_nft *floor, size_t first, size_t len)
 {
-	return change(floor, true, first, len);
+	return change(floor, NFT_MSG_NEWSETELEM, first, len);
 }
 
 int floor_nft_delete(struct floor_nft *floor, size_t first, size_t len)
 {
-	return change(floor, false, first, len);
+	return change(floor, NFT_MSG_DELSETELEM, first, len);
 }
 
 static void put_table(struct floor_nft *floor, uint16_t type)
@@ -263,20 +263,16 @@ static int count_element(struct nftnl_set_elem *element, void *data)
 	return 0;
 }
 
-int floor_nft_dump(struct floor_nft *floor, size_t *ret_len)
+/* Send the buffer, one request, and take in what it asks for. */
+static int request(struct floor_nft *floor, size_t *ret_len)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
-	struct nlmsghdr *message;
 	int more = MNL_CB_OK;
 	ssize_t len;
 
 	if (!set)
 		return -ENOMEM;
-	floor->len = 0;
-	message = put_nft(floor, NFT_MSG_GETSETELEM, NLM_F_DUMP);
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, TABLE);
-	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, MAP);
-	if (mnl_socket_sendto(floor->socket, message, message->nlmsg_len) < 0)
+	if (mnl_socket_sendto(floor->socket, floor->buffer, floor->len) < 0)
 		more = MNL_CB_ERROR;
 	while (more > MNL_CB_STOP) {
 		len = mnl_socket_recvfrom(floor->socket, floor->replies, RECEIVE_SIZE);
@@ -289,4 +285,25 @@ int floor_nft_dump(struct floor_nft *floor, size_t *ret_len)
 	nftnl_set_elem_foreach(set, count_element, ret_len);
 	nftnl_set_free(set);
 	return more < 0 ? -errno : 0;
+}
+
+int floor_nft_get(struct floor_nft *floor, size_t first, size_t len, size_t *ret_len)
+{
+	floor->len = 0;
+	if (len * ELEMENT_ROOM > floor->capacity ||
+	    put_elements(floor, NFT_MSG_GETSETELEM, first, len) < len)
+		return -EMSGSIZE;
+	return request(floor, ret_len);
+}
+
+int floor_nft_dump(struct floor_nft *floor, size_t *ret_len)
+{
+	struct nlmsghdr *message;
+
+	floor->len = 0;
+	message = put_nft(floor, NFT_MSG_GETSETELEM, NLM_F_DUMP);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, TABLE);
+	mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, MAP);
+	end_message(floor, message);
+	return request(floor, ret_len);
 }

@@ -23,6 +23,8 @@ void floor_nft_close(struct floor_nft *floor);
 int floor_nft_add(struct floor_nft *floor, size_t first, size_t len);
 int floor_nft_delete(struct floor_nft *floor, size_t first, size_t len);
 
+/* Read those by their keys, in one request, parsed as below. */
+int floor_nft_get(struct floor_nft *floor, size_t first, size_t len, size_t *ret_len);
 /* Read all with counters, each parsed into libnftnl's object. */
 int floor_nft_dump(struct floor_nft *floor, size_t *ret_len);
 
