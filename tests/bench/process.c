@@ -15,6 +15,7 @@
 
 #define ROUNDS 60
 #define ENDPOINTS 1000
+#define SANDBOX "@" /* in a command line: the path of a namespace */
 
 extern char **environ;
 
@@ -32,7 +33,7 @@ static void command_split(struct command *command)
 	size_t len = 0;
 
 	for (char *word = strtok(command->text, " "); word && len < 31; word = strtok(NULL, " "))
-		command->words[len++] = word;
+		command->words[len++] = strcmp(word, SANDBOX) == 0 ? sandbox_path : word;
 	command->words[len] = NULL;
 }
 
@@ -74,18 +75,16 @@ static void undo_publish(void)
 	bn_port_spec_free(spec);
 }
 
-/* words: of bn; %s: the path of a namespace. What they do is undone outside of what is measured. */
-static void measure(const char *words, void (*undo)(void), const char *floor,
+/* words: of bn. What they do is undone outside of what is measured. */
+static void measure(const char *row, const char *words, void (*undo)(void), const char *floor,
 		    void (*undo_floor)(void))
 {
 	struct command ours, bare;
 	struct samples library = { .len = 0 }, least = { .len = 0 };
-	char what[64], line[256];
 
-	snprintf(line, sizeof(line), words, sandbox_path);
-	snprintf(ours.text, sizeof(ours.text), "%s --state-dir %s %s", bn, bench_state_dir(), line);
-	snprintf(bare.text, sizeof(bare.text), floor, sandbox_path);
-	snprintf(what, sizeof(what), "bn %.20s / %.20s", words, floor);
+	snprintf(ours.text, sizeof(ours.text), "%s --state-dir %s %s", bn, bench_state_dir(),
+		 words);
+	snprintf(bare.text, sizeof(bare.text), "%s", floor);
 	command_split(&ours);
 	command_split(&bare);
 	for (int i = -1; i < ROUNDS; i++) {
@@ -102,7 +101,7 @@ static void measure(const char *words, void (*undo)(void), const char *floor,
 		if (i >= 0)
 			samples_add(&least, time);
 	}
-	bench_report(what, &library, &least);
+	bench_report(row, &library, &least);
 }
 
 static void stage(void)
@@ -124,22 +123,22 @@ int main(int argc, char **argv)
 	stage();
 	sandbox = bench_sandbox();
 	snprintf(sandbox_path, sizeof(sandbox_path), "/proc/%d/fd/%d", getpid(), sandbox);
-	measure("version", NULL, "true", NULL);
-	measure("attach bench box --netns %s", undo_attach,
-		"ip link add floor0 type veth peer name eth0 netns %s", undo_link);
-	measure("publish bench endpoint-0 -p 8080:80", undo_publish, "true", NULL);
-	measure("run --network bench -- true", NULL, "unshare --net --mount --pid --fork true",
-		NULL);
-	measure("network ls", NULL, "true", NULL);
-	measure("rules", NULL, "true", NULL);
+	measure("bn version, whole process", "version", NULL, "true", NULL);
+	measure("bn attach, whole process", "attach bench box --netns " SANDBOX, undo_attach,
+		"ip link add floor0 type veth peer name eth0 netns " SANDBOX, undo_link);
+	measure("bn publish, whole process", "publish bench endpoint-0 -p 8080:80", undo_publish,
+		"true", NULL);
+	measure("bn run, whole process", "run --network bench -- true", NULL,
+		"unshare --net --mount --pid --fork true", NULL);
+	measure("bn network ls, whole process", "network ls", NULL, "true", NULL);
+	measure("bn rules, whole process", "rules", NULL, "true", NULL);
 	bench_leave(ctx);
 
 	stage();
-	printf("with %d endpoints\n", ENDPOINTS);
 	for (unsigned int i = 1; i < ENDPOINTS; i++)
 		bench_attach(ctx, bench_sandbox(), i, 0);
-	measure("ps", NULL, "true", NULL);
-	measure("rules", NULL, "true", NULL);
+	measure("bn ps of 1,000 endpoints, whole process", "ps", NULL, "true", NULL);
+	measure("bn rules of 1,000 endpoints, whole process", "rules", NULL, "true", NULL);
 	bench_leave(ctx);
 	return 0;
 }
