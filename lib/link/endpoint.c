@@ -3,6 +3,7 @@
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/veth.h>
+#include <unistd.h>
 
 #include "link/private.h"
 
@@ -316,32 +317,80 @@ static int configure_surely(const struct sandbox *sandbox, struct link_handle *i
 	return r;
 }
 
-/* A thread gets the socket of the sandbox while the host's end is made, so that nobody waits for
- * it. *ret_index: of the pair to delete; 0: there is none. */
-static int create_endpoint(struct link_handle *handle, const struct link_endpoint_config *config,
-			   struct visit *visit, struct link_handle *ret_inside, uint32_t *ret_index,
+/* The socket and the files of the sandbox. */
+struct inside {
+	struct link_handle handle;
+	int ipv6, ndisc_notify;
+};
+
+static void inside_close(struct inside *inside)
+{
+	rtnl_close(&inside->handle);
+	if (inside->ipv6 >= 0)
+		close(inside->ipv6);
+	if (inside->ndisc_notify >= 0)
+		close(inside->ndisc_notify);
+}
+
+static void visit_close_pointer(struct link_visit **visit)
+{
+	link_visit_close(*visit);
+}
+
+/* *ret_index: of the pair to delete; 0: there is none. */
+static int create_endpoint(struct link_handle *handle, const struct sandbox *sandbox,
+			   const struct link_endpoint_config *config, uint32_t *ret_index,
 			   struct error *error)
 {
-	int r, ended;
+	int r;
 
 	/* What waits for the address has passed the rules before those of the endpoint stood: it
 	 * goes to a bridge where nobody has that MAC yet. */
 	r = link_neighbour_replace(handle, config->bridge_index, config->endpoint, error);
 	if (r == 0)
-		r = create_pair(handle, visit->sandbox, config, ret_index, error);
+		r = create_pair(handle, sandbox, config, ret_index, error);
 	if ((r == -ENODEV || r == -EINVAL) &&
 	    link_index(handle, config->bridge) != config->bridge_index)
 		r = error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
 			      "bridge %s of network %s has just been deleted; delete the network "
 			      "and create it again",
 			      config->bridge, config->endpoint->network);
-	visit_go_on(visit, r == 0);
+	return r < 0 ? r : mark_pair(handle, config, *ret_index, error);
+}
+
+static int enter(const struct link_endpoint_config *config, struct link_visit *visit,
+		 struct inside *inside, char note[static LINK_NOTE_MAX], struct error *error)
+{
+	const struct endpoint *endpoint = config->endpoint;
+	int r = visit_end(visit, &inside->handle, &inside->ipv6, error);
+
 	if (r == 0)
-		r = mark_pair(handle, config, *ret_index, error);
-	ended = visit_end(visit, ret_inside, r == 0 ? error : NULL);
+		r = FAULT("link.endpoint.enter");
+	if (r == 0 && inside->handle.has_ipv6)
+		r = ipv6_set_up(config, inside->ipv6, note, error);
+	if (r == 0 && endpoint->ipv6.addr.family && config->announces)
+		inside->ndisc_notify = ipv6_open_notify(inside->ipv6, endpoint->interface);
+	return r;
+}
+
+static int make_endpoint(struct link_handle *handle, const struct sandbox *sandbox,
+			 const struct link_endpoint_config *config, struct link_visit *visit,
+			 struct inside *inside, struct link_endpoint_made *made,
+			 struct error *error)
+{
+	uint32_t index = 0;
+	int r;
+
+	r = create_endpoint(handle, sandbox, config, &index, error);
 	if (r == 0)
-		r = ended;
-	return r == 0 ? FAULT("link.endpoint.enter") : r;
+		r = enter(config, visit, inside, made->note, error);
+	if (r == 0)
+		r = configure_surely(sandbox, &inside->handle, config, &made->metric, error);
+	if (r == 0)
+		r = link_neighbour_replace(handle, config->bridge_index, config->endpoint, error);
+	if (r < 0 && index)
+		rtnl_delete_link(handle, index);
+	return r;
 }
 
 int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandbox,
@@ -350,45 +399,38 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 {
 	const struct endpoint *endpoint = config->endpoint;
 	struct link_endpoint_made result = { .metric = endpoint->metric, .announcer.fd = -1 };
-	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
-	CLEANUP(visit_clear) struct visit visit;
-	uint32_t index = 0;
-	int r;
+	CLEANUP(inside_close)
+	struct inside inside = { .handle = { .fd = -1 }, .ipv6 = -1, .ndisc_notify = -1 };
+	CLEANUP(visit_close_pointer) struct link_visit *own = NULL;
+	int r = 0;
 
-	r = visit_start(&visit, sandbox, config, handle->deadline, error);
+	if (!config->visit)
+		r = link_visit_start(handle, sandbox, &own, error);
+	if (r == 0)
+		r = make_endpoint(handle, sandbox, config, own ? own : config->visit, &inside,
+				  &result, error);
 	if (r < 0)
 		return r;
-	r = create_endpoint(handle, config, &visit, &inside, &index, error);
-	if (r == 0)
-		r = configure_surely(sandbox, &inside, config, &result.metric, error);
-	if (r == 0)
-		r = link_neighbour_replace(handle, config->bridge_index, endpoint, error);
-	if (r < 0) {
-		if (index)
-			rtnl_delete_link(handle, index);
-		return r;
-	}
 	/* The port first, then the bridge: its own carrier comes with its first port. */
 	rtnl_settle_carrier(handle, endpoint->host_interface);
 	rtnl_settle_carrier(handle, config->bridge);
 	if (config->announces)
-		announcer_begin(&result.announcer, endpoint, &inside, visit.ndisc_notify);
-	string_copy(result.note, sizeof(result.note), visit.note);
+		announcer_begin(&result.announcer, endpoint, &inside.handle, inside.ndisc_notify);
 	*ret_made = result;
 	return 0;
 }
 
-int link_loopback_up(const struct sandbox *sandbox, const struct deadline *deadline,
-		     struct error *error)
+int link_loopback_up(const struct sandbox *sandbox, struct link_visit *visit, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
-	int r = sandbox_link_open(sandbox, deadline, &inside, error);
+	CLEANUP(inside_close)
+	struct inside inside = { .handle = { .fd = -1 }, .ipv6 = -1, .ndisc_notify = -1 };
+	int r = visit_end(visit, &inside.handle, &inside.ipv6, error);
 
 	if (r < 0)
 		return r;
 	rtnl_add_link_up(&batch, LOOPBACK_INDEX);
-	r = rtnl_run(&inside, &batch);
+	r = rtnl_run(&inside.handle, &batch);
 	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "bring up lo in namespace %s", sandbox_name(sandbox));

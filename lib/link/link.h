@@ -123,6 +123,18 @@ int bridge_ready(struct link_handle *handle, const struct bridge_config *config,
 /* Append those of the host, whoever's. */
 int link_bridges(struct link_handle *handle, struct guard *guard, struct error *error);
 
+/* ---- visit.c ---- */
+
+/*
+ * A thread that goes into a sandbox, opens there what is needed to work on it from outside, and
+ * ends: the caller's thread is never in another namespace. The sandbox is the caller's, and stays
+ * as long.
+ */
+struct link_visit;
+int link_visit_start(const struct link_handle *handle, const struct sandbox *sandbox,
+		     struct link_visit **ret_visit, struct error *error);
+void link_visit_close(struct link_visit *visit); /* waits for it; NULL: nothing */
+
 /* ---- endpoint.c: the veth pair ---- */
 
 /* How what has an address of an endpoint leaves its sandbox. */
@@ -141,6 +153,7 @@ typedef VECTOR(struct link_source) source_vector;
 
 struct link_endpoint_config {
 	const struct endpoint *endpoint;
+	struct link_visit *visit; /* to its sandbox, which was begun before; NULL: none */
 	const char *bridge;
 	uint32_t bridge_index; /* of bridge_ready() */
 	const char *alias;
@@ -207,8 +220,7 @@ int link_places_get(struct link_handle *handle, const struct link_end *ends, siz
 int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,
 			       const char *alias, struct error *error);
 /* `none`: lo alone. */
-int link_loopback_up(const struct sandbox *sandbox, const struct deadline *deadline,
-		     struct error *error);
+int link_loopback_up(const struct sandbox *sandbox, struct link_visit *visit, struct error *error);
 /* ---- inspect.c: what the kernel shows ---- */
 
 typedef VECTOR(struct prefix) prefix_vector;

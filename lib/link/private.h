@@ -3,9 +3,6 @@
 #ifndef BN_LINK_PRIVATE_H
 #define BN_LINK_PRIVATE_H
 
-#include <pthread.h>
-#include <semaphore.h>
-
 #include "base/fault.h"
 #include "link/rtnl.h"
 
@@ -83,35 +80,22 @@ int link_neighbour_replace(struct link_handle *handle, uint32_t bridge,
 
 /* ---- visit.c ---- */
 
-/*
- * A thread that goes into a sandbox, opens a netlink socket there, and ends: sysctls show the
- * namespace of the thread that looks, and the caller's thread is never in another one. With an
- * endpoint it waits until that one's interface is there, and sets of it what netlink can't.
- */
-struct visit {
-	const struct sandbox *sandbox;
-	const struct link_endpoint_config *config; /* NULL: the socket is all */
-	pthread_t id;
-	sem_t born;
-	bool interface_is_there;
-	struct link_handle handle;
-	int ndisc_notify; /* that file of the interface, open for writing; -1: none */
-	char note[LINK_NOTE_MAX];
-	struct error error;
-	int result;
-};
-int visit_start(struct visit *visit, const struct sandbox *sandbox,
-		const struct link_endpoint_config *config, const struct deadline *deadline,
-		struct error *error);
-/* To be called once with an endpoint: its interface is there now, or won't be. */
-void visit_go_on(struct visit *visit, bool interface_is_there);
-/* To be called once for each that was started. */
-int visit_end(struct visit *visit, struct link_handle *ret_handle, struct error *error);
-/* What it holds besides the socket. */
-void visit_clear(struct visit *visit);
+/* To be called once; what it has opened is the caller's. *ret_ipv6: the directory net.ipv6.conf of
+ * the sandbox, by which its files are found from outside, too; or -errno. */
+int visit_end(struct link_visit *visit, struct link_handle *ret_handle, int *ret_ipv6,
+	      struct error *error);
 /* All of it, for the socket. */
 int sandbox_link_open(const struct sandbox *sandbox, const struct deadline *deadline,
 		      struct link_handle *ret_handle, struct error *error);
+
+/* ---- ipv6.c ---- */
+
+/* Of the endpoint's interface, on networks with IPv6 and without, by the directory of
+ * visit_end(). */
+int ipv6_set_up(const struct link_endpoint_config *config, int directory,
+		char note[static LINK_NOTE_MAX], struct error *error);
+/* Its ndisc_notify, for writing; -1: it can't be had. */
+int ipv6_open_notify(int directory, const char *interface);
 
 /* ---- sandbox.c ---- */
 
@@ -133,7 +117,7 @@ int routes_sync_sources(struct link_handle *inside, const source_vector *sources
 
 /* ---- announce.c ---- */
 
-/* For the first time; takes the socket over. ndisc_notify: of struct visit. */
+/* For the first time; takes the socket over. ndisc_notify: of ipv6_open_notify(). */
 void announcer_begin(struct link_announcer *announcer, const struct endpoint *endpoint,
 		     struct link_handle *inside, int ndisc_notify);
 

@@ -1,122 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "link/private.h"
 
 #define THREAD_STACK (256 * 1024) /* the sanitizers need more than the minimum */
 
-/* ---- what only files can set ---- */
-
-enum need {
-	MUST,        /* without it the endpoint can't be */
-	UNLESS_LEFT, /* nor without this, unless the caller takes IPv6 as it is */
-	SHOULD,
+struct link_visit {
+	const struct sandbox *sandbox;
+	pthread_t id;
+	bool runs;  /* is to be waited for */
+	bool files; /* is to open the directory, too */
+	int ipv6;   /* -errno: why it could not */
+	struct link_handle handle;
+	struct error error;
+	int result;
 };
 
-/* Of net.ipv6.conf.INTERFACE, on networks with IPv6 and without. Nobody but us gives addresses and
- * routes: no router advertisement does, and there is no duplicate to wait for. */
-static const struct {
-	bool with_ipv6;
-	const char *key;
-	int value;
-	enum need need;
-} settings[] = {
-	{ false, "disable_ipv6", 1, UNLESS_LEFT },
-	{ true, "disable_ipv6", 0, MUST },
-	{ true, "accept_ra", 0, UNLESS_LEFT },
-	{ true, "autoconf", 0, SHOULD },
-	{ true, "accept_dad", 0, SHOULD },
-	{ true, "ignore_routes_with_linkdown", 1, SHOULD },
-};
-
-#define KEY_PATH_MAX (IFNAMSIZ + 40)
-
-static const char *key_path(char path[static KEY_PATH_MAX], const char *interface, const char *key)
+/* What is looked up here takes longer the more namespaces there are. */
+static int open_ipv6(void)
 {
-	snprintf(path, KEY_PATH_MAX, "%s/%s", interface, key);
-	return path;
+	int fd = open("/proc/sys/net/ipv6/conf", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
 }
 
-/* Where files can't be written they may be right all the same. */
-static bool has_value(int directory, const char *path, int value)
-{
-	CLEANUP_CLOSE int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
-	char text[16] = "";
-
-	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && atoi(text) == value;
-}
-
-static int write_value(int directory, const char *path, int value)
-{
-	CLEANUP_CLOSE int fd = openat(directory, path, O_WRONLY | O_CLOEXEC);
-	char digit = (char)('0' + value);
-	int r = fd >= 0 && write(fd, &digit, 1) == 1 ? 0 : -errno;
-
-	return r == 0 || has_value(directory, path, value) ? 0 : r;
-}
-
-static int setting_failed(struct visit *visit, size_t i, int r)
-{
-	const struct link_endpoint_config *config = visit->config;
-	bool must = settings[i].need == MUST ||
-		    (settings[i].need == UNLESS_LEFT && !config->leaves_ipv6);
-	char what[160];
-
-	snprintf(what, sizeof(what), "cannot write %d to /proc/sys/net/ipv6/conf/%s/%s",
-		 settings[i].value, config->endpoint->interface, settings[i].key);
-	/* the first is the gravest */
-	if (!must && visit->note[0])
-		return 0;
-	if (!must) {
-		snprintf(visit->note, sizeof(visit->note), "endpoint %s: %s: %s",
-			 config->endpoint->id, what, errno_text(-r));
-		return 0;
-	}
-	return error_set(&visit->error, r, error_reason(-r, BN_REASON_KERNEL),
-			 "%s in the namespace of endpoint %s: %s; make it writable%s", what,
-			 config->endpoint->id, errno_text(-r),
-			 settings[i].need == MUST ? "" :
-						    ", or leave it as it is with the option "
-						    "sandbox-ipv6=leave of the context");
-}
-
-/* directory: of the files; or why it could not be opened. */
-static int set_up_ipv6(struct visit *visit, int directory)
-{
-	const struct endpoint *endpoint = visit->config->endpoint;
-	bool with_ipv6 = endpoint->ipv6.addr.family;
-	char path[KEY_PATH_MAX];
-	int r = FAULT("link.endpoint.ipv6");
-
-	/* too small for IPv6: it has no files, and no IPv6 */
-	if (!with_ipv6 && endpoint->mtu < IPV6_MTU_MIN)
-		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(settings) && r == 0; i++) {
-		if (settings[i].with_ipv6 != with_ipv6)
-			continue;
-		key_path(path, endpoint->interface, settings[i].key);
-		r = directory < 0 ? directory : write_value(directory, path, settings[i].value);
-		/* that an older kernel has no such file is no failure */
-		if (r == -ENOENT && directory >= 0 && settings[i].need == SHOULD)
-			r = 0;
-		else if (r < 0)
-			r = setting_failed(visit, i, r);
-	}
-	if (r == 0 && directory >= 0 && with_ipv6 && visit->config->announces)
-		visit->ndisc_notify = openat(directory,
-					     key_path(path, endpoint->interface, "ndisc_notify"),
-					     O_WRONLY | O_CLOEXEC);
-	return r;
-}
-
-/* ---- the thread ---- */
-
-static int enter(struct visit *visit)
+static int enter(struct link_visit *visit)
 {
 	int r;
 
@@ -124,39 +37,22 @@ static int enter(struct visit *visit)
 		return rtnl_failure(&visit->error, NULL, -errno, "enter network namespace %s",
 				    sandbox_name(visit->sandbox));
 	r = rtnl_open_family(&visit->handle, NETLINK_ROUTE);
-	return r < 0 ? rtnl_failure(&visit->error, NULL, r, "open a route netlink socket") : 0;
-}
-
-static int work(struct visit *visit)
-{
-	int directory = -1, r = enter(visit);
-
-	if (!visit->config)
-		return r;
-	/* What is looked up here takes longer the more namespaces there are; meanwhile the pair is
-	 * made. */
-	if (r == 0 && visit->handle.has_ipv6)
-		directory = open("/proc/sys/net/ipv6/conf", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (directory < 0)
-		directory = -errno;
-	while (sem_wait(&visit->born) < 0)
-		;
-	if (r == 0 && visit->interface_is_there && visit->handle.has_ipv6)
-		r = set_up_ipv6(visit, directory);
-	if (directory >= 0)
-		close(directory);
-	return r;
+	if (r < 0)
+		return rtnl_failure(&visit->error, NULL, r, "open a route netlink socket");
+	if (visit->files)
+		visit->ipv6 = open_ipv6();
+	return 0;
 }
 
 static void *thread_main(void *argument)
 {
-	struct visit *visit = argument;
+	struct link_visit *visit = argument;
 
-	visit->result = work(visit);
+	visit->result = enter(visit);
 	return NULL;
 }
 
-static int thread_create(struct visit *visit)
+static int thread_create(struct link_visit *visit)
 {
 	pthread_attr_t attributes;
 	sigset_t all, before;
@@ -174,63 +70,77 @@ static int thread_create(struct visit *visit)
 	return r;
 }
 
-int visit_start(struct visit *visit, const struct sandbox *sandbox,
-		const struct link_endpoint_config *config, const struct deadline *deadline,
-		struct error *error)
+static int visit_start(struct link_visit *visit, struct error *error)
 {
 	int r;
 
-	*visit = (struct visit){
-		.sandbox = sandbox,
-		.config = config,
-		.handle = { .fd = -1,
-			    .single_use = true,
-			    .has_ipv6 = sysctl_has_ipv6(),
-			    .deadline = deadline },
-		.ndisc_notify = -1,
-	};
-	sem_init(&visit->born, 0, 0);
+	visit->handle.fd = -1;
+	visit->handle.single_use = true;
+	visit->ipv6 = -ENOENT;
 	r = thread_create(visit);
+	visit->runs = r == 0;
 	if (r == 0)
 		return 0;
-	sem_destroy(&visit->born);
 	return error_set(error, -r, BN_REASON_KERNEL,
 			 "cannot start a thread to enter network namespace %s: %s",
-			 sandbox_name(sandbox), errno_text(r));
+			 sandbox_name(visit->sandbox), errno_text(r));
 }
 
-void visit_go_on(struct visit *visit, bool interface_is_there)
+int link_visit_start(const struct link_handle *handle, const struct sandbox *sandbox,
+		     struct link_visit **ret_visit, struct error *error)
 {
-	visit->interface_is_there = interface_is_there;
-	sem_post(&visit->born);
+	CLEANUP_FREE struct link_visit *visit = calloc(1, sizeof(*visit));
+	int r;
+
+	if (!visit)
+		return error_oom(error);
+	visit->sandbox = sandbox;
+	visit->handle.has_ipv6 = handle->has_ipv6;
+	visit->handle.deadline = handle->deadline;
+	visit->files = handle->has_ipv6;
+	r = visit_start(visit, error);
+	if (r == 0)
+		*ret_visit = TAKE_POINTER(visit);
+	return r;
 }
 
-int visit_end(struct visit *visit, struct link_handle *ret_handle, struct error *error)
+int visit_end(struct link_visit *visit, struct link_handle *ret_handle, int *ret_ipv6,
+	      struct error *error)
 {
-	pthread_join(visit->id, NULL);
-	sem_destroy(&visit->born);
-	if (visit->result == 0) {
-		*ret_handle = visit->handle;
-		return 0;
+	if (visit->runs)
+		pthread_join(visit->id, NULL);
+	visit->runs = false;
+	if (visit->result < 0) {
+		rtnl_close(&visit->handle);
+		if (error)
+			*error = visit->error;
+		return visit->result;
 	}
-	rtnl_close(&visit->handle);
-	if (error)
-		*error = visit->error;
-	return visit->result;
+	*ret_handle = visit->handle;
+	*ret_ipv6 = visit->ipv6;
+	visit->handle.fd = visit->ipv6 = -1;
+	return 0;
 }
 
-void visit_clear(struct visit *visit)
+void link_visit_close(struct link_visit *visit)
 {
-	if (visit->ndisc_notify >= 0)
-		close(visit->ndisc_notify);
-	visit->ndisc_notify = -1;
+	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
+	CLEANUP_CLOSE int ipv6 = -1;
+
+	if (!visit)
+		return;
+	visit_end(visit, &inside, &ipv6, NULL);
+	free(visit);
 }
 
 int sandbox_link_open(const struct sandbox *sandbox, const struct deadline *deadline,
 		      struct link_handle *ret_handle, struct error *error)
 {
-	struct visit visit;
-	int r = visit_start(&visit, sandbox, NULL, deadline, error);
+	struct link_visit visit = {
+		.sandbox = sandbox,
+		.handle = { .has_ipv6 = sysctl_has_ipv6(), .deadline = deadline },
+	};
+	int none, r = visit_start(&visit, error);
 
-	return r < 0 ? r : visit_end(&visit, ret_handle, error);
+	return r < 0 ? r : visit_end(&visit, ret_handle, &none, error);
 }

@@ -341,6 +341,7 @@ static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 	char alias[ALIAS_MAX];
 	struct link_endpoint_config config = {
 		.endpoint = endpoint,
+		.visit = attach->visit,
 		.bridge = network->bridge,
 		.bridge_index = bridge,
 		.alias = alias,

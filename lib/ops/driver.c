@@ -19,7 +19,7 @@ static int host_addresses(bn_ctx *ctx, prefix_vector *ret_addresses)
 
 static int none_create(bn_ctx *ctx, struct attach *attach)
 {
-	return link_loopback_up(&attach->sandbox, &ctx->deadline, &ctx->error);
+	return link_loopback_up(&attach->sandbox, attach->visit, &ctx->error);
 }
 
 static const struct driver_ops host_driver = {

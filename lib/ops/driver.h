@@ -55,6 +55,7 @@ struct attach {
 	port_vector ports;
 	held_vector held;
 	struct sandbox sandbox;
+	struct link_visit *visit; /* there; NULL: none was begun */
 	endpoint_vector siblings; /* other endpoints in the same namespace */
 	uint64_t metric_end;      /* up to below it, its default routes have their place */
 	source_vector sources;    /* of all of them */

@@ -14,6 +14,7 @@
 static void attach_clear(struct attach *attach)
 {
 	network_clear(&attach->network);
+	link_visit_close(attach->visit);
 	sandbox_close(&attach->sandbox);
 	endpoint_clear(&attach->endpoint);
 	ports_clear(&attach->ports);
@@ -285,11 +286,17 @@ static int attach_once(bn_ctx *ctx, struct attach *attach, const struct result *
 	return 0;
 }
 
+/* The thread that goes into the sandbox does so beside the reservation. */
 static int begin_attach(bn_ctx *ctx, struct attach *attach)
 {
+	int r;
+
 	if (endpoint_copy(&attach->endpoint, &attach->request->endpoint) < 0)
 		return error_oom(&ctx->error);
-	return open_sandbox(ctx, attach);
+	r = open_sandbox(ctx, attach);
+	if (r < 0 || attach->sandbox.fd < 0 || attach->sandbox.is_host)
+		return r;
+	return link_visit_start(ctx->link, &attach->sandbox, &attach->visit, &ctx->error);
 }
 
 int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, const struct result *result,

@@ -411,10 +411,13 @@ static void test_cut(void **state)
 static void test_loopback(void **state)
 {
 	struct sandbox sandbox = sandbox_new();
+	struct link_visit *visit;
 
 	(void)state;
 	assert_false(has_address(sandbox.fd, "lo", "127.0.0.1", 8));
-	assert_int_equal(link_loopback_up(&sandbox, 0, &error), 0);
+	assert_int_equal(link_visit_start(handle, &sandbox, &visit, &error), 0);
+	assert_int_equal(link_loopback_up(&sandbox, visit, &error), 0);
+	link_visit_close(visit);
 	assert_true(has_address(sandbox.fd, "lo", "127.0.0.1", 8));
 	assert_int_equal(link_count(sandbox.fd), 1);
 	sandbox_close(&sandbox);
