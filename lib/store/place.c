@@ -380,6 +380,19 @@ static void note_settled(struct place *place, const struct stat *status)
 	place->settled_ns = nanoseconds(&now) - changed > SETTLED_NS ? changed : 0;
 }
 
+static bool is_as_settled(const struct place *place, const struct stat *status)
+{
+	return place->settled_ns && place->settled_ns == nanoseconds(&status->st_ctim);
+}
+
+bool place_is_untouched(const struct place *place)
+{
+	struct stat status;
+
+	return fstat(place->fd, &status) == 0 && status.st_nlink > 0 &&
+	       is_as_settled(place, &status);
+}
+
 bool place_is_same(struct place *place, enum place_file end)
 {
 	struct place_id id;
@@ -390,7 +403,7 @@ bool place_is_same(struct place *place, enum place_file end)
 	id = id_of(&status);
 	if (!is_same_id(&id, &place->directory))
 		return false;
-	if (place->settled_ns && place->settled_ns == nanoseconds(&status.st_ctim))
+	if (is_as_settled(place, &status))
 		return true;
 	for (enum place_file i = 0; i < end; i++) {
 		id = id_of_file(place, i);

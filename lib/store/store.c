@@ -289,7 +289,8 @@ bool store_is_stale(struct store *store)
  */
 static int check_files(struct store *store, struct error *error)
 {
-	if (store->read_only || place_is_same(&store->place, PLACE_LOCKS))
+	if (store->read_only || place_is_untouched(&store->place) ||
+	    place_is_same(&store->place, PLACE_LOCKS))
 		return 0;
 	return replaced_error(store, error);
 }
