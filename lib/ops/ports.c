@@ -323,13 +323,12 @@ int ports_reserve(bn_ctx *ctx, const struct operation *operation,
 {
 	const struct port *picked = NULL;
 	char last[META_MAX];
-	int r = 0;
+	int r;
 
-	for (size_t i = 0; i < ports->len && r >= 0; i++) {
-		r = store_port_insert(ctx->store, operation, &ports->items[i], &ctx->error);
+	r = store_ports_insert(ctx->store, operation, ports->items, ports->len, &ctx->error);
+	for (size_t i = 0; i < ports->len; i++)
 		if (!requests[i].port.host_port)
 			picked = &ports->items[i];
-	}
 	if (r < 0 || !picked)
 		return r;
 	snprintf(last, sizeof(last), "%u", picked->host_port + picked->count - 1u);

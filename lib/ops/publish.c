@@ -182,11 +182,21 @@ static int compare_host_side(const void *left, const void *right)
 	return order ? order : (int)a->count - (int)b->count;
 }
 
+static bool is_in_order(const port_vector *ports)
+{
+	for (size_t i = 1; i < ports->len; i++)
+		if (compare_host_side(&ports->items[i - 1], &ports->items[i]) >= 0)
+			return false;
+	return true;
+}
+
 /* What is named twice is meant once. */
 static void drop_repeats(port_vector *ports)
 {
 	size_t kept = 0;
 
+	if (is_in_order(ports))
+		return;
 	if (ports->len)
 		qsort(ports->items, ports->len, sizeof(*ports->items), compare_host_side);
 	for (size_t i = 0; i < ports->len; i++)
@@ -233,26 +243,6 @@ static int name_ports(bn_ctx *ctx, const struct retraction *retraction, struct r
 	return r;
 }
 
-/* Marks those that exist; with missing_ok the others leave the list. */
-static int mark_ports(bn_ctx *ctx, const struct operation *operation, bool missing_ok,
-		      port_vector *ports)
-{
-	size_t kept = 0;
-	int r = 0;
-
-	for (size_t i = 0; i < ports->len && r >= 0; i++) {
-		r = store_port_mark(ctx->store, operation, &ports->items[i], &ctx->error);
-		if (r >= 0) {
-			ports->items[kept++] = ports->items[i];
-		} else if (r == -ENOENT && missing_ok) {
-			error_clear(&ctx->error);
-			r = 0;
-		}
-	}
-	ports->len = kept;
-	return r;
-}
-
 static int reserve_retraction(bn_ctx *ctx, const struct operation *operation, void *verb)
 {
 	struct retraction *retraction = verb;
@@ -264,7 +254,8 @@ static int reserve_retraction(bn_ctx *ctx, const struct operation *operation, vo
 	if (r >= 0)
 		r = name_ports(ctx, retraction, rows);
 	if (r >= 0)
-		r = mark_ports(ctx, operation, retraction->missing_ok, &rows->ports);
+		r = store_ports_mark(ctx->store, operation, retraction->missing_ok, &rows->ports,
+				     &ctx->error);
 	return r < 0 ? r : FAULT("unpublish.reserve");
 }
 

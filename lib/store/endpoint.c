@@ -428,9 +428,6 @@ int store_endpoint_mark(struct store *store, const struct operation *operation, 
 	if (r == 0)
 		r = statement_run(store, STATEMENT_ENDPOINT_MARK,
 				  VALUES(INT(operation->id), INT(row.sequence)), error);
-	if (r == 0)
-		r = statement_run(store, STATEMENT_PORT_MARK_ENDPOINT,
-				  VALUES(INT(operation->id), INT(row.sequence)), error);
 	return r;
 }
 

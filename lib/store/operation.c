@@ -116,6 +116,7 @@ int store_operation_open(struct store *store, enum operation_kind kind,
 				  VALUES(INT(id), INT(kind), OWNER(store)), error);
 	if (r < 0)
 		return r;
+	ports_note_operation(store, id);
 	*ret_operation = (struct operation){ .id = id, .lock = id, .kind = kind };
 	return 0;
 }
@@ -146,17 +147,19 @@ static int settle_operation(struct store *store, const struct operation *operati
 	return r < 0 ? r : check_owned(store, operation, error);
 }
 
-static int delete_rows(struct store *store, const struct operation *operation,
-		       enum statement of_ports, struct error *error)
+static bool has_ports_alone(const struct operation *operation)
 {
-	bool ports_alone = operation->kind == OPERATION_PUBLISH ||
-			   operation->kind == OPERATION_UNPUBLISH;
-	int r = statement_run(store, of_ports, VALUES(INT(operation->id)), error);
+	return operation->kind == OPERATION_PUBLISH || operation->kind == OPERATION_UNPUBLISH;
+}
+
+static int delete_rows(struct store *store, const struct operation *operation, struct error *error)
+{
+	int r = ports_delete(store, operation, error);
 
 	/* Networks first: what their endpoints release need not be remembered then. */
-	if (r == 0 && !ports_alone)
+	if (r == 0 && !has_ports_alone(operation))
 		r = networks_delete(store, operation->id, error);
-	if (r == 0 && !ports_alone)
+	if (r == 0 && !has_ports_alone(operation))
 		r = endpoints_delete(store, operation->id, error);
 	return r;
 }
@@ -168,7 +171,7 @@ int store_operation_close(struct store *store, const struct operation *operation
 
 	if (r < 0 || !operation_removes(operation->kind))
 		return r;
-	return delete_rows(store, operation, STATEMENT_PORT_DELETE_MARKED, error);
+	return delete_rows(store, operation, error);
 }
 
 void store_operation_leave(struct store *store, const struct operation *operation)
@@ -176,14 +179,16 @@ void store_operation_leave(struct store *store, const struct operation *operatio
 	lock_operation(store->lock_fd, operation->lock, F_UNLCK);
 }
 
-static int unmark_rows(struct store *store, int64_t id, struct error *error)
+static int unmark_rows(struct store *store, const struct operation *operation, struct error *error)
 {
-	int r = statement_run(store, STATEMENT_PORT_UNMARK, VALUES(INT(id)), error);
+	int r;
 
+	if (has_ports_alone(operation))
+		return ports_unmark(store, operation, error);
+	r = statement_run(store, STATEMENT_ENDPOINT_UNMARK, VALUES(INT(operation->id)), error);
 	if (r == 0)
-		r = statement_run(store, STATEMENT_ENDPOINT_UNMARK, VALUES(INT(id)), error);
-	if (r == 0)
-		r = statement_run(store, STATEMENT_NETWORK_UNMARK, VALUES(INT(id)), error);
+		r = statement_run(store, STATEMENT_NETWORK_UNMARK, VALUES(INT(operation->id)),
+				  error);
 	return r;
 }
 
@@ -195,8 +200,8 @@ int store_operation_abandon(struct store *store, const struct operation *operati
 	if (r < 0)
 		return r;
 	if (operation_removes(operation->kind))
-		return unmark_rows(store, operation->id, error);
-	return delete_rows(store, operation, STATEMENT_PORT_DELETE_INSERTED, error);
+		return unmark_rows(store, operation, error);
+	return delete_rows(store, operation, error);
 }
 
 int store_operation_turn_back(struct store *store, const struct operation *operation,

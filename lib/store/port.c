@@ -13,35 +13,31 @@
 #include <stdio.h>
 
 #include "model/port.h"
-#include "store/private.h"
+#include "store/ports.h"
 
 #define CLASS_SHIFT 32
 #define PROTOCOL_SHIFT 37
 #define SLOT_BITS 16
-#define SLOT_MAX 0xffff
 #define CLASS_COUNT 17
 #define CLASSES_KNOWN (UINT32_C(1) << 31)
-
-/* STATEMENT_PORT_WINDOW */
-enum { KEY, HOST_ADDR, CONTAINER_PORT, COUNT, ENDPOINT, PENDING, REMOVAL, OPERATION };
 
 /* STATEMENT_PORT_LIST and its like */
 enum { LIST_NETWORK, LIST_ENDPOINT, LIST_KEY, LIST_HOST_ADDR, LIST_CONTAINER_PORT, LIST_COUNT };
 
-static unsigned int class_of(uint16_t count)
+unsigned int port_class(uint16_t count)
 {
 	return count > 1 ? 32 - (unsigned int)__builtin_clz(count - 1U) : 0;
 }
 
-static int64_t make_key(uint8_t protocol, unsigned int size_class, unsigned int host_port,
-			unsigned int slot)
+int64_t port_key(uint8_t protocol, unsigned int size_class, unsigned int host_port,
+		 unsigned int slot)
 {
 	return (int64_t)protocol << PROTOCOL_SHIFT | (int64_t)size_class << CLASS_SHIFT |
 	       (int64_t)host_port << SLOT_BITS | slot;
 }
 
-static int read_port_columns(struct store *store, sqlite3_stmt *row, int key_column,
-			     struct port *port, struct error *error)
+int port_read_columns(struct store *store, sqlite3_stmt *row, int key_column, struct port *port,
+		      struct error *error)
 {
 	/* key, host_addr, container_port, count stand together in every statement */
 	int64_t key = sqlite3_column_int64(row, key_column);
@@ -72,8 +68,8 @@ static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_cla
 		int64_t key;
 
 		r = statement_look_up(store, STATEMENT_PORT_NEXT,
-				      VALUES(INT(make_key(protocol, size_class, 0, 0)),
-					     INT(make_key(protocol, CLASS_COUNT, 0, 0))),
+				      VALUES(INT(port_key(protocol, size_class, 0, 0)),
+					     INT(port_key(protocol, CLASS_COUNT, 0, 0))),
 				      &next, error);
 		if (r < 0)
 			return r;
@@ -91,14 +87,12 @@ static int find_classes(struct store *store, uint8_t protocol, uint32_t *ret_cla
 	return 0;
 }
 
-/* The ports of a class that begin in the range. */
-static int get_window(struct store *store, uint8_t protocol, unsigned int size_class,
-		      unsigned int first, unsigned int last, sqlite3_stmt **ret_statement,
-		      struct error *error)
+int port_window(struct store *store, uint8_t protocol, unsigned int size_class, unsigned int first,
+		unsigned int last, sqlite3_stmt **ret_statement, struct error *error)
 {
 	return statement_get(store, STATEMENT_PORT_WINDOW,
-			     VALUES(INT(make_key(protocol, size_class, first, 0)),
-				    INT(make_key(protocol, size_class, last, SLOT_MAX))),
+			     VALUES(INT(port_key(protocol, size_class, first, 0)),
+				    INT(port_key(protocol, size_class, last, SLOT_MAX))),
 			     ret_statement, error);
 }
 
@@ -109,52 +103,115 @@ struct holder {
 	int64_t operation; /* that makes or removes it, 0 for none */
 };
 
-/*
- * 1 and *ret_holder if a port of the class collides, else 0. *slot becomes the first that is free
- * for a port that begins where this one does.
- */
-static int find_in_class(struct store *store, const struct port *port, unsigned int size_class,
-			 struct holder *ret_holder, unsigned int *slot, struct error *error)
+/* The search for one. */
+struct search {
+	const struct port *port;
+	struct holder holder;
+	unsigned int slot; /* the first that is free for a port that begins where this one does */
+	bool met;          /* some ports reach into its range, on other addresses at least */
+};
+
+/* 1 and the holder if a port of the class collides, else 0. */
+static int find_in_class(struct store *store, struct search *search, unsigned int size_class,
+			 struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	const struct port *port = search->port;
 	unsigned int reach = (1U << size_class) - 1, last = port->host_port + port->count - 1U;
 	unsigned int first = port->host_port > reach ? port->host_port - reach : 0;
 	struct port found = { 0 };
-	int r = get_window(store, port->protocol, size_class, first, last, &row, error);
+	int r = port_window(store, port->protocol, size_class, first, last, &row, error);
 
 	if (r < 0)
 		return r;
 	while ((r = statement_step(store, row, error)) > 0) {
-		r = read_port_columns(store, row, KEY, &found, error);
+		search->met = true;
+		r = port_read_columns(store, row, KEY, &found, error);
 		if (r < 0)
 			return r;
 		if (port_collides(port, &found)) {
-			*ret_holder = (struct holder){
+			search->holder = (struct holder){
 				.port = found,
 				.endpoint = sqlite3_column_int64(row, ENDPOINT),
 				.operation = sqlite3_column_int64(row, REMOVAL),
 			};
 			if (sqlite3_column_int(row, PENDING))
-				ret_holder->operation = sqlite3_column_int64(row, OPERATION);
+				search->holder.operation = sqlite3_column_int64(row, OPERATION);
 			return 1;
 		}
-		if (sqlite3_column_int64(row, KEY) ==
-		    make_key(port->protocol, class_of(port->count), port->host_port, *slot))
-			(*slot)++;
+		if (sqlite3_column_int64(row, KEY) == port_key(port->protocol,
+							       port_class(port->count),
+							       port->host_port, search->slot))
+			search->slot++;
 	}
 	return r;
 }
 
-static int find_collision(struct store *store, const struct port *port, struct holder *ret_holder,
-			  unsigned int *slot, struct error *error)
+/* How far behind a port that meets no other no port begins: a batch of many asks that once for all
+ * of them that fit in. */
+static int find_clear(struct store *store, const struct port *port, uint32_t classes,
+		      struct error *error)
 {
-	uint32_t classes;
-	int r = find_classes(store, port->protocol, &classes, error);
+	unsigned int after = (unsigned int)port->host_port + port->count, to = 65535;
 
-	for (unsigned int size_class = 0; size_class < CLASS_COUNT && r == 0; size_class++)
-		if (classes & UINT32_C(1) << size_class)
-			r = find_in_class(store, port, size_class, ret_holder, slot, error);
+	for (unsigned int size_class = 0; size_class < CLASS_COUNT; size_class++) {
+		CLEANUP_STATEMENT sqlite3_stmt *next = NULL;
+		unsigned int begin;
+		int r;
+
+		if (!(classes & UINT32_C(1) << size_class))
+			continue;
+		r = statement_look_up(store, STATEMENT_PORT_NEXT,
+				      VALUES(INT(port_key(port->protocol, size_class, after, 0)),
+					     INT(port_key(port->protocol, size_class + 1, 0, 0))),
+				      &next, error);
+		if (r < 0)
+			return r;
+		begin = (unsigned int)(sqlite3_column_int64(next, 0) >> SLOT_BITS) & 0xffff;
+		if (r > 0 && begin <= to)
+			to = begin - 1;
+	}
+	store->clear_protocol = port->protocol;
+	store->clear_to = to;
+	return 0;
+}
+
+static bool is_clear(const struct store *store, const struct port *port)
+{
+	return store->clear_protocol == port->protocol && port->host_port >= store->clear_from &&
+	       port->host_port + port->count - 1U <= store->clear_to;
+}
+
+static int find_collision(struct store *store, struct search *search, struct error *error)
+{
+	const struct port *port = search->port;
+	bool is_batch = store->classes && store->classes_protocol == port->protocol;
+	uint32_t classes;
+	int r = 0;
+
+	if (!is_clear(store, port)) {
+		store->clear_to = 0;
+		r = find_classes(store, port->protocol, &classes, error);
+		for (unsigned int size_class = 0; size_class < CLASS_COUNT && r == 0; size_class++)
+			if (classes & UINT32_C(1) << size_class)
+				r = find_in_class(store, search, size_class, error);
+		if (r == 0 && is_batch && !search->met)
+			r = find_clear(store, port, classes, error);
+	}
+	store->clear_from = (unsigned int)port->host_port + port->count;
 	return r;
+}
+
+/* Ports go with their endpoint without a mark of their own. */
+static int find_removal(struct store *store, struct holder *holder, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *names = NULL;
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_NAMES, VALUES(INT(holder->endpoint)),
+				  &names, error);
+
+	if (r > 0)
+		holder->operation = sqlite3_column_int64(names, 2);
+	return r < 0 ? r : 1;
 }
 
 /* "8080", or "8080-8089" */
@@ -202,7 +259,7 @@ static int port_in_use_error(struct store *store, const struct port *port,
 			 column_text(names, 0), left, addr, right, host, container);
 }
 
-static int check_numbers(const struct port *port, struct error *error)
+int port_check_numbers(const struct port *port, struct error *error)
 {
 	if (port->host_port > 0 && port->count > 0 && port->host_port + port->count - 1 <= 65535)
 		return 0;
@@ -211,7 +268,7 @@ static int check_numbers(const struct port *port, struct error *error)
 			 port->count, port->host_port);
 }
 
-static int port_busy_error(const struct port *port, struct error *error)
+int port_busy_error(const struct port *port, struct error *error)
 {
 	return error_set(error, -EBUSY, BN_REASON_BUSY,
 			 "another process is just at work on endpoint %s of network %s or its port "
@@ -220,9 +277,8 @@ static int port_busy_error(const struct port *port, struct error *error)
 			 protocol_name(port->protocol));
 }
 
-/* The endpoint's row, in store->endpoint; a batch has many ports of one endpoint. */
-static int find_port_endpoint(struct store *store, int64_t operation, const struct port *port,
-			      struct error *error)
+int port_find_endpoint(struct store *store, int64_t operation, const struct port *port,
+		       struct error *error)
 {
 	struct endpoint_row row = { 0 };
 	int r;
@@ -243,40 +299,89 @@ static int find_port_endpoint(struct store *store, int64_t operation, const stru
 	return 0;
 }
 
-int store_port_insert(struct store *store, const struct operation *operation,
-		      const struct port *port, struct error *error)
+/* The row of a port, and where it belongs. */
+static int insert_port(struct store *store, int64_t operation, const struct port *port,
+		       struct error *error)
 {
-	unsigned int slot = 0, size_class = class_of(port->count);
-	struct holder holder = { 0 };
-	int r = operation_check(store, operation, false, error);
+	unsigned int size_class = port_class(port->count);
+	struct search search = { .port = port };
+	struct holder *holder = &search.holder;
+	int64_t key;
+	int r = port_check_numbers(port, error);
 
 	if (r == 0)
-		r = check_numbers(port, error);
+		r = port_find_endpoint(store, operation, port, error);
 	if (r == 0)
-		r = find_port_endpoint(store, operation->id, port, error);
-	if (r == 0)
-		r = find_collision(store, port, &holder, &slot, error);
+		r = find_collision(store, &search, error);
+	if (r > 0 && !holder->operation)
+		r = find_removal(store, holder, error);
 	if (r < 0)
 		return r;
-	if (r > 0 && holder.operation && holder.operation != operation->id)
+	if (r > 0 && holder->operation && holder->operation != operation)
 		return error_set(error, -EBUSY, BN_REASON_BUSY,
 				 "host port %u/%s is just being published or given up by another "
 				 "process; try again",
 				 port->host_port, protocol_name(port->protocol));
 	if (r > 0)
-		return port_in_use_error(store, port, &holder, error);
-	if (slot > SLOT_MAX)
+		return port_in_use_error(store, port, holder, error);
+	if (search.slot > SLOT_MAX)
 		return error_set(error, -ENOSPC, BN_REASON_PORT_IN_USE,
 				 "host port %u/%s is published on %d addresses; publish it on "
 				 "every address instead",
 				 port->host_port, protocol_name(port->protocol), SLOT_MAX + 1);
 	store->classes |= UINT32_C(1) << size_class;
-	return statement_run(
-		store, STATEMENT_PORT_INSERT,
-		VALUES(INT(make_key(port->protocol, size_class, port->host_port, slot)),
-		       ADDR(&port->host_addr), INT(port->container_port), INT(port->count),
-		       INT(store->endpoint.sequence), INT(operation->id)),
-		error);
+	key = port_key(port->protocol, size_class, port->host_port, search.slot);
+	port_note_range(store, operation, key, key);
+	return statement_run(store, STATEMENT_PORT_INSERT,
+			     VALUES(INT(key), ADDR(&port->host_addr), INT(port->container_port),
+				    INT(port->count), INT(store->endpoint.sequence),
+				    INT(operation)),
+			     error);
+}
+
+/* Those of the run that begin where no port is, behind one of the same endpoint: how many. */
+static int insert_run(struct store *store, int64_t operation, const struct port *ports, size_t len,
+		      struct error *error)
+{
+	unsigned int first = ports->host_port, last = first + (unsigned int)len - 1;
+	int64_t key = port_key(ports->protocol, 0, first, 0);
+	int r;
+
+	if (last > store->clear_to)
+		last = store->clear_to;
+	r = port_find_endpoint(store, operation, ports, error);
+	if (r < 0)
+		return r;
+	r = statement_run(store, STATEMENT_PORT_INSERT_RUN,
+			  VALUES(INT(key), ADDR(&ports->host_addr), INT(ports->container_port),
+				 INT(ports->count), INT(store->endpoint.sequence), INT(operation),
+				 INT(port_run_stride(ports, len)), INT(last - first)),
+			  error);
+	if (r < 0)
+		return r;
+	port_note_range(store, operation, key, port_key(ports->protocol, 0, last, 0));
+	store->clear_from = last + 1;
+	return (int)(last - first + 1);
+}
+
+int store_ports_insert(struct store *store, const struct operation *operation,
+		       const struct port *ports, size_t len, struct error *error)
+{
+	int r = operation_check(store, operation, false, error);
+
+	for (size_t i = 0; i < len && r >= 0; i += (size_t)r) {
+		size_t most = len - i < PORT_RUN_MAX ? len - i : PORT_RUN_MAX;
+		size_t run = port_run_length(&ports[i], most);
+
+		if (run > 1 && is_clear(store, &ports[i])) {
+			r = insert_run(store, operation->id, &ports[i], run, error);
+			continue;
+		}
+		r = insert_port(store, operation->id, &ports[i], error);
+		if (r == 0)
+			r = 1;
+	}
+	return r < 0 ? r : 0;
 }
 
 int store_ports_taken(struct store *store, uint8_t protocol, const struct addr *host_addr,
@@ -285,14 +390,14 @@ int store_ports_taken(struct store *store, uint8_t protocol, const struct addr *
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	struct port found = { 0 }, probe;
 	int r = statement_get(store, STATEMENT_PORT_WINDOW,
-			      VALUES(INT(make_key(protocol, 0, 0, 0)),
-				     INT(make_key(protocol, CLASS_COUNT, 0, 0))),
+			      VALUES(INT(port_key(protocol, 0, 0, 0)),
+				     INT(port_key(protocol, CLASS_COUNT, 0, 0))),
 			      &row, error);
 
 	if (r < 0)
 		return r;
 	while ((r = statement_step(store, row, error)) > 0) {
-		r = read_port_columns(store, row, KEY, &found, error);
+		r = port_read_columns(store, row, KEY, &found, error);
 		if (r < 0)
 			return r;
 		probe = found;
@@ -301,70 +406,6 @@ int store_ports_taken(struct store *store, uint8_t protocol, const struct addr *
 			port_bits_set(bits, found.host_port, found.count);
 	}
 	return r;
-}
-
-static int port_unknown_error(const struct port *port, struct error *error)
-{
-	return error_set(error, -ENOENT, BN_REASON_PORT_UNKNOWN,
-			 "endpoint %s of network %s has not published host port %u/%s that way; "
-			 "list its ports",
-			 port->endpoint, port->network, port->host_port,
-			 protocol_name(port->protocol));
-}
-
-/* Is this row that very port? */
-static bool is_same(const struct port *found, const struct port *port)
-{
-	return found->count == port->count && found->container_port == port->container_port &&
-	       addr_compare(&found->host_addr, &port->host_addr) == 0;
-}
-
-/* 1 and *ret_key, 0 for none, -EBUSY when an operation is at it. */
-static int find_port_row(struct store *store, int64_t operation, int64_t endpoint,
-			 const struct port *port, int64_t *ret_key, struct error *error)
-{
-	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	struct port found = { 0 };
-	int64_t removal;
-	int r = get_window(store, port->protocol, class_of(port->count), port->host_port,
-			   port->host_port, &row, error);
-
-	if (r < 0)
-		return r;
-	while ((r = statement_step(store, row, error)) > 0) {
-		r = read_port_columns(store, row, KEY, &found, error);
-		if (r < 0)
-			return r;
-		if (sqlite3_column_int64(row, ENDPOINT) != endpoint || !is_same(&found, port))
-			continue;
-		removal = sqlite3_column_int64(row, REMOVAL);
-		if (sqlite3_column_int(row, PENDING) || (removal && removal != operation))
-			return port_busy_error(port, error);
-		*ret_key = sqlite3_column_int64(row, KEY);
-		return 1;
-	}
-	return r;
-}
-
-int store_port_mark(struct store *store, const struct operation *operation, const struct port *port,
-		    struct error *error)
-{
-	int64_t key = 0;
-	int r = operation_check(store, operation, true, error);
-
-	if (r == 0)
-		r = check_numbers(port, error);
-	if (r == 0)
-		r = find_port_endpoint(store, operation->id, port, error);
-	if (r < 0)
-		return r;
-	r = find_port_row(store, operation->id, store->endpoint.sequence, port, &key, error);
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return port_unknown_error(port, error);
-	return statement_run(store, STATEMENT_PORT_MARK, VALUES(INT(operation->id), INT(key)),
-			     error);
 }
 
 /* Of one endpoint. */
@@ -393,8 +434,7 @@ static void sort_each_endpoint(struct port *ports, size_t len)
 	}
 }
 
-static int append_ports(struct store *store, sqlite3_stmt *row, port_vector *ports,
-			struct error *error)
+int ports_append(struct store *store, sqlite3_stmt *row, port_vector *ports, struct error *error)
 {
 	size_t first = ports->len;
 	int r;
@@ -404,7 +444,7 @@ static int append_ports(struct store *store, sqlite3_stmt *row, port_vector *por
 
 		if (!port)
 			return error_oom(error);
-		r = read_port_columns(store, row, LIST_KEY, port, error);
+		r = port_read_columns(store, row, LIST_KEY, port, error);
 		if (r < 0)
 			return r;
 		if (column_copy(row, LIST_NETWORK, port->network, sizeof(port->network)) < 0 ||
@@ -431,16 +471,5 @@ int store_ports(struct store *store, const char *network, const char *endpoint, 
 		which = STATEMENT_PORT_LIST_ID;
 	r = statement_get(store, which, VALUES(INT(flags != 0), TEXT(network), TEXT(endpoint)),
 			  &row, error);
-	return r < 0 ? r : append_ports(store, row, ports, error);
-}
-
-int ports_of_operation(struct store *store, const struct operation *operation, port_vector *ports,
-		       struct error *error)
-{
-	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	bool removes = operation_removes(operation->kind);
-	int r = statement_get(store, removes ? STATEMENT_PORT_MARKED : STATEMENT_PORT_INSERTED,
-			      VALUES(INT(operation->id)), &row, error);
-
-	return r < 0 ? r : append_ports(store, row, ports, error);
+	return r < 0 ? r : ports_append(store, row, ports, error);
 }

@@ -75,12 +75,13 @@ enum statement {
 	STATEMENT_PORT_WINDOW,
 	STATEMENT_PORT_NEXT,
 	STATEMENT_PORT_INSERT,
+	STATEMENT_PORT_INSERT_RUN,
 	STATEMENT_PORT_MARK,
 	STATEMENT_PORT_BUSY,
-	STATEMENT_PORT_MARK_ENDPOINT,
 	STATEMENT_PORT_UNMARK,
 	STATEMENT_PORT_DELETE_MARKED,
 	STATEMENT_PORT_DELETE_INSERTED,
+	STATEMENT_PORT_DELETE_ENDPOINTS,
 	STATEMENT_PORT_LIST,
 	STATEMENT_PORT_STANDING,
 	STATEMENT_PORT_LIST_NETWORK,
@@ -88,6 +89,7 @@ enum statement {
 	STATEMENT_PORT_LIST_ENDPOINT,
 	STATEMENT_PORT_MARKED,
 	STATEMENT_PORT_INSERTED,
+	STATEMENT_PORT_OF_ENDPOINTS,
 	STATEMENT_COUNT
 };
 
@@ -99,6 +101,13 @@ struct endpoint_row {
 };
 
 typedef VECTOR(int64_t) id_vector;
+
+#define PORT_RUN_MAX 100 /* of STATEMENT_PORT_INSERT_RUN */
+
+/* Of ports. */
+struct key_range {
+	int64_t first, last;
+};
 
 struct store {
 	sqlite3 *database;
@@ -126,6 +135,12 @@ struct store {
 	char endpoint_id[ENDPOINT_ID_MAX + 1];
 	uint32_t classes; /* 0: not known */
 	uint8_t classes_protocol;
+	/* and where no port is, so that the next ones of a batch are not looked for one by one */
+	uint8_t clear_protocol;
+	unsigned int clear_from, clear_to;
+	/* The ports of the operation opened last are in these ranges; 0: not known. */
+	int64_t ranges_of;
+	VECTOR(struct key_range) ranges;
 };
 
 /* ---- sentences ---- */
@@ -220,9 +235,14 @@ int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vect
 			   struct error *error);
 int ports_of_operation(struct store *store, const struct operation *operation, port_vector *ports,
 		       struct error *error);
-/* Delete what an operation inserted, or marked. */
+/* Delete what an operation inserted, or marked: ports before their endpoints. */
+int ports_delete(struct store *store, const struct operation *operation, struct error *error);
 int networks_delete(struct store *store, int64_t operation, struct error *error);
 int endpoints_delete(struct store *store, int64_t operation, struct error *error);
+/* Of an OPERATION_UNPUBLISH: its ports stay. */
+int ports_unmark(struct store *store, const struct operation *operation, struct error *error);
+/* It is the one whose ports are noted from now on; 0: that of none are. */
+void ports_note_operation(struct store *store, int64_t operation);
 
 /* 1 and the row, 0 if there is no such endpoint. */
 int endpoint_find(struct store *store, const char *network, const char *id,

@@ -18,13 +18,17 @@
 #define FOUND                                                                                  \
 	"SELECT coalesce(group_concat(found, ''), ''), coalesce(group_concat(guard, ''), '') " \
 	"FROM networks WHERE "
+#define HAS_FOUND "(found <> '' OR guard <> '')"
 
 /* The network that what was found of family ?1 passes to: rather one that stands than one that
- * comes or goes. */
-#define HEIR                                                                       \
-	"NOT builtin AND name = (SELECT name FROM networks WHERE NOT builtin AND " \
-	"CASE ?1 WHEN 4 THEN ipv4_subnet ELSE ipv6_subnet END <> '' "              \
-	"ORDER BY removal IS NOT NULL, " PENDING ", name LIMIT 1)"
+ * comes or goes. Each of these ends with the first that it meets. */
+#define HEIR_THAT(is)                                                 \
+	"(SELECT name FROM networks WHERE NOT builtin AND "           \
+	"CASE ?1 WHEN 4 THEN ipv4_subnet ELSE ipv6_subnet END <> '' " \
+	"AND removal " is " ORDER BY name LIMIT 1)"
+#define HEIR                                                                                     \
+	"NOT builtin AND name = coalesce(" HEIR_THAT("IS NULL AND NOT " PENDING) ", " HEIR_THAT( \
+		"IS NULL") ", " HEIR_THAT("IS NOT NULL AND NOT " PENDING) ", " HEIR_THAT("IS NOT NULL") ")"
 
 #define ENDPOINT_VALUES                                                             \
 	"network, id, sandbox, sandbox_device, sandbox_inode, interface, "          \
@@ -42,6 +46,15 @@
 	"SELECT " PORT_COLUMNS \
 	" FROM ports AS p JOIN endpoints AS e ON e.sequence = p.endpoint WHERE "
 #define PORT_ORDER "ORDER BY e.network, e.id, p.key"
+
+/* 0 to PORT_RUN_MAX - 1 */
+#define TEN(tens)                                                                              \
+	"(" tens "0),(" tens "1),(" tens "2),(" tens "3),(" tens "4),(" tens "5),(" tens "6)," \
+	"(" tens "7),(" tens "8),(" tens "9)"
+#define NUMBERS                                                                                \
+	TEN("")                                                                                \
+	"," TEN("1") "," TEN("2") "," TEN("3") "," TEN("4") "," TEN("5") "," TEN("6") "," TEN( \
+		"7") "," TEN("8") "," TEN("9")
 
 static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
@@ -106,8 +119,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_NETWORK_SET_FOUND] =
 		"UPDATE networks SET found = ?2, guard = ?3 WHERE operation = ?1",
 	[STATEMENT_NETWORK_FOUND] = FOUND "operation = ?1 OR removal = ?1",
-	[STATEMENT_NETWORK_FOUND_ALL] = FOUND "NOT builtin",
-	[STATEMENT_NETWORK_FOUND_SETTLED] = FOUND "NOT builtin AND NOT " PENDING,
+	[STATEMENT_NETWORK_FOUND_ALL] = FOUND "NOT builtin AND " HAS_FOUND,
+	[STATEMENT_NETWORK_FOUND_SETTLED] = FOUND "NOT builtin AND " HAS_FOUND " AND NOT " PENDING,
 	[STATEMENT_NETWORK_HAND_OVER] =
 		"UPDATE networks SET found = found || ?2, guard = guard || ?3 WHERE " HEIR,
 	[STATEMENT_NETWORK_DELETE] = "DELETE FROM networks WHERE operation = ?1 OR removal = ?1",
@@ -122,7 +135,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 				      " GROUP BY network ORDER BY network",
 	[STATEMENT_ENDPOINT_GET] = "SELECT " ENDPOINT_COLUMNS
 				   " FROM endpoints WHERE network = ?1 AND id = ?2",
-	[STATEMENT_ENDPOINT_NAMES] = "SELECT network, id FROM endpoints WHERE sequence = ?1",
+	[STATEMENT_ENDPOINT_NAMES] =
+		"SELECT network, id, removal FROM endpoints WHERE sequence = ?1",
 	[STATEMENT_ENDPOINT_LIST] = "SELECT " ENDPOINT_COLUMNS
 				    " FROM endpoints ORDER BY network, id",
 	[STATEMENT_ENDPOINT_STANDING] =
@@ -200,24 +214,46 @@ static const char *const texts[STATEMENT_COUNT] = {
 				  "FROM ports WHERE key BETWEEN ?1 AND ?2",
 	[STATEMENT_PORT_NEXT] =
 		"SELECT key FROM ports WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT 1",
+	/* up to the ?8-th after the first */
+	[STATEMENT_PORT_INSERT_RUN] =
+		"INSERT INTO ports (key, host_addr, container_port, count, endpoint, operation) "
+		"SELECT ?1 + (column1 << 16), ?2, ?3 + ?7 * column1, ?4, ?5, ?6 FROM (VALUES " NUMBERS
+		") WHERE column1 <= ?8",
 	[STATEMENT_PORT_INSERT] =
 		"INSERT INTO ports (key, host_addr, container_port, count, endpoint, operation) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-	[STATEMENT_PORT_MARK] = "UPDATE ports SET removal = ?1 WHERE key = ?2",
+	/* By the key, which a run has in one piece, and not by the index of endpoints. An operation
+	 * older than every open one is not pending. */
+	[STATEMENT_PORT_MARK] = "UPDATE ports SET removal = ?1 WHERE key BETWEEN ?2 AND ?3 "
+				"AND +endpoint = ?4 AND host_addr = ?5 AND count = ?6 "
+				"AND container_port = ?7 + ?8 * ((key - ?2) >> 16) "
+				"AND coalesce(removal, ?1) = ?1 "
+				"AND (operation < (SELECT min(id) FROM operations WHERE id > 0) "
+				"OR NOT " PENDING ")",
 	[STATEMENT_PORT_BUSY] = "SELECT 1 FROM ports WHERE endpoint = ?1 AND "
 				"((removal IS NOT NULL AND removal <> ?2) OR " PENDING ") LIMIT 1",
-	[STATEMENT_PORT_MARK_ENDPOINT] = "UPDATE ports SET removal = ?1 WHERE endpoint = ?2",
-	[STATEMENT_PORT_UNMARK] = "UPDATE ports SET removal = NULL WHERE removal = ?1",
-	[STATEMENT_PORT_DELETE_MARKED] = "DELETE FROM ports WHERE removal = ?1",
-	[STATEMENT_PORT_DELETE_INSERTED] = "DELETE FROM ports WHERE operation = ?1",
+	[STATEMENT_PORT_UNMARK] =
+		"UPDATE ports SET removal = NULL WHERE key BETWEEN ?2 AND ?3 AND removal = ?1",
+	[STATEMENT_PORT_DELETE_MARKED] =
+		"DELETE FROM ports WHERE key BETWEEN ?2 AND ?3 AND removal = ?1",
+	[STATEMENT_PORT_DELETE_INSERTED] =
+		"DELETE FROM ports WHERE key BETWEEN ?2 AND ?3 AND operation = ?1",
+	[STATEMENT_PORT_DELETE_ENDPOINTS] =
+		"DELETE FROM ports WHERE endpoint IN "
+		"(SELECT sequence FROM endpoints WHERE operation = ?1 OR removal = ?1)",
 	[STATEMENT_PORT_LIST] = PORT_LIST PORT_ORDER,
 	/* ?1 is passed over: all of PORT_LIST */
-	[STATEMENT_PORT_STANDING] = PORT_LIST "AND " STANDING("p.") " " PORT_ORDER,
+	[STATEMENT_PORT_STANDING] = PORT_LIST
+	"AND e.removal IS NULL AND " STANDING("p.") " " PORT_ORDER,
 	[STATEMENT_PORT_LIST_NETWORK] = PORT_LIST "AND e.network = ?2 " PORT_ORDER,
 	[STATEMENT_PORT_LIST_ID] = PORT_LIST "AND e.id = ?3 " PORT_ORDER,
 	[STATEMENT_PORT_LIST_ENDPOINT] = PORT_LIST "AND e.network = ?2 AND e.id = ?3 " PORT_ORDER,
-	[STATEMENT_PORT_MARKED] = PORT_OF "p.removal = ?1 " PORT_ORDER,
-	[STATEMENT_PORT_INSERTED] = PORT_OF "p.operation = ?1 " PORT_ORDER,
+	[STATEMENT_PORT_MARKED] = PORT_OF "p.key BETWEEN ?2 AND ?3 AND p.removal = ?1 " PORT_ORDER,
+	[STATEMENT_PORT_INSERTED] = PORT_OF
+	"p.key BETWEEN ?2 AND ?3 AND p.operation = ?1 " PORT_ORDER,
+	[STATEMENT_PORT_OF_ENDPOINTS] = PORT_OF
+	"p.endpoint IN "
+	"(SELECT sequence FROM endpoints WHERE operation = ?1 OR removal = ?1) " PORT_ORDER,
 };
 
 static int bind_value(sqlite3_stmt *statement, int index, const struct value *value)

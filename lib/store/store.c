@@ -274,6 +274,7 @@ void store_close_in_child(struct store *store)
 	place_close(&store->place);
 	free(store->opened.items);
 	free(store->closed.items);
+	free(store->ranges.items);
 	free(store->directory);
 	free(store);
 }
@@ -301,6 +302,7 @@ static void forget_transaction(struct store *store)
 	store->opened.len = store->closed.len = 0;
 	store->endpoint.sequence = 0;
 	store->classes = 0;
+	store->clear_to = 0;
 	store->looked = false;
 }
 
@@ -438,6 +440,9 @@ void store_rollback(struct store *store)
 	if (!store->in_transaction)
 		return;
 	operations_unlock(store, &store->opened);
+	/* its number is given again */
+	if (store->opened.len)
+		ports_note_operation(store, 0);
 	forget_transaction(store);
 	store->in_transaction = false;
 }

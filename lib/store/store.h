@@ -193,7 +193,7 @@ int store_endpoint_counts(struct store *store, const network_vector *networks, s
  * is being deleted. Sets endpoint->sequence. */
 int store_endpoint_insert(struct store *store, const struct operation *operation,
 			  struct endpoint *endpoint, struct error *error);
-/* Its ports are marked with it. -ENOENT BN_REASON_ENDPOINT_UNKNOWN; -EBUSY when another live
+/* Its ports go with it. -ENOENT BN_REASON_ENDPOINT_UNKNOWN; -EBUSY when another live
  * operation is at it. */
 int store_endpoint_mark(struct store *store, const struct operation *operation, const char *network,
 			const char *endpoint, struct error *error);
@@ -249,12 +249,13 @@ int store_mac_pick(struct store *store, struct endpoint *endpoint,
 /* Of an endpoint that is settled or belongs to the same operation: -ENOENT
  * BN_REASON_ENDPOINT_UNKNOWN, -EBUSY. -EADDRINUSE BN_REASON_PORT_IN_USE; the sentence names network
  * and endpoint of the holder. */
-int store_port_insert(struct store *store, const struct operation *operation,
-		      const struct port *port, struct error *error);
-/* By protocol, host address, host port, container port and count of the endpoint's. -ENOENT
- * BN_REASON_PORT_UNKNOWN; -EBUSY when another operation is at it. */
-int store_port_mark(struct store *store, const struct operation *operation, const struct port *port,
-		    struct error *error);
+int store_ports_insert(struct store *store, const struct operation *operation,
+		       const struct port *ports, size_t len, struct error *error);
+/* By protocol, host address, host port, container port and count of the endpoint's, each once.
+ * -ENOENT BN_REASON_PORT_UNKNOWN, but with missing_ok it leaves the list; -EBUSY when another
+ * operation is at it. */
+int store_ports_mark(struct store *store, const struct operation *operation, bool missing_ok,
+		     port_vector *ports, struct error *error);
 /* network and endpoint may be NULL. Sorted by network, endpoint, protocol, host address, port. */
 int store_ports(struct store *store, const char *network, const char *endpoint, uint32_t flags,
 		port_vector *ports, struct error *error);

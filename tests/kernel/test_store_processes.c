@@ -186,7 +186,7 @@ static int publish_many(const char *directory, int number)
 		port.host_port = (uint16_t)(8000 + i);
 		MUST(store_begin(store, NULL) == 0);
 		MUST(store_operation_open(store, OPERATION_PUBLISH, &operation, NULL) == 0);
-		r = store_port_insert(store, &operation, &port, NULL);
+		r = store_ports_insert(store, &operation, &port, 1, NULL);
 		MUST(r == 0 || r == -EADDRINUSE);
 		if (r < 0) {
 			store_rollback(store);
@@ -285,7 +285,7 @@ static int reserve_and_wait(const char *directory, int number)
 	MUST(store_address_pick(store, &network, AF_INET, &endpoint.ipv4.addr, NULL) == 0);
 	endpoint.ipv4.len = 16;
 	MUST(store_endpoint_insert(store, &operation, &endpoint, NULL) == 0);
-	MUST(store_port_insert(store, &operation, &port, NULL) == 0);
+	MUST(store_ports_insert(store, &operation, &port, 1, NULL) == 0);
 	MUST(store_commit(store, NULL) == 0);
 	MUST(write(number, "x", 1) == 1);
 	pause();
@@ -475,7 +475,7 @@ static int come_and_go(const char *directory, int number)
 		MUST(attach_one(store, &network, "web") == 0);
 		MUST(store_begin(store, NULL) == 0);
 		MUST(store_operation_open(store, OPERATION_PUBLISH, &operation, NULL) == 0);
-		MUST(store_port_insert(store, &operation, &port, NULL) == 0);
+		MUST(store_ports_insert(store, &operation, &port, 1, NULL) == 0);
 		MUST(store_commit(store, NULL) == 0);
 		MUST(store_begin(store, NULL) == 0);
 		MUST(store_operation_close(store, &operation, NULL) == 0);

@@ -207,17 +207,26 @@ static inline struct port make_port(const char *endpoint, uint8_t protocol, cons
 	return port;
 }
 
-/* What store_port_insert() says, in an operation of its own that is settled or rolled back. */
+/* What store_ports_insert() says, in an operation of its own that is settled or rolled back. */
 static inline int publish(struct fixture *f, const struct port *port)
 {
 	struct operation operation = begin(f, OPERATION_PUBLISH);
-	int rc = store_port_insert(f->store, &operation, port, &f->error);
+	int rc = store_ports_insert(f->store, &operation, port, 1, &f->error);
 
 	if (rc == 0)
 		finish(f, operation);
 	else
 		store_rollback(f->store);
 	return rc;
+}
+
+static inline int mark_port(struct fixture *f, const struct operation *operation,
+			    const struct port *port)
+{
+	struct port copy = *port;
+	port_vector ports = { .items = &copy, .len = 1, .capacity = 1 };
+
+	return store_ports_mark(f->store, operation, false, &ports, &f->error);
 }
 
 static inline int port_is_taken(struct fixture *f, const struct port *port)
@@ -245,6 +254,21 @@ static inline void set_up_blue(struct fixture *f, const char *subnet)
 	struct network network = make_network("blue", 'b', subnet);
 
 	add_network(f, &network);
+}
+
+static inline void set_up_web(struct fixture *f)
+{
+	set_up_blue(f, "10.1.0.0/16");
+	add_endpoint(f, "blue", "web", "10.1.0.2/16");
+	add_endpoint(f, "blue", "db", "10.1.0.3/16");
+}
+
+static inline void unpublish(struct fixture *f, const struct port *port)
+{
+	struct operation operation = begin(f, OPERATION_UNPUBLISH);
+
+	assert_ok(mark_port(f, &operation, port));
+	finish(f, operation);
 }
 
 #endif

@@ -306,7 +306,8 @@ static void test_endpoint_refusals(void **state)
 		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	other = begin(f, OPERATION_PUBLISH);
-	assert_fails(store_port_insert(f->store, &other, &port, &f->error), -EBUSY, BN_REASON_BUSY);
+	assert_fails(store_ports_insert(f->store, &other, &port, 1, &f->error), -EBUSY,
+		     BN_REASON_BUSY);
 	store_rollback(f->store);
 	assert_ok(store_endpoint_get(f->store, "blue", "web", &found, &f->error));
 	settle(f, operation);
@@ -315,7 +316,7 @@ static void test_endpoint_refusals(void **state)
 	/* A port that is just being published keeps its endpoint. */
 	add_endpoint(f, "blue", "web", "10.1.0.2/16");
 	other = begin(f, OPERATION_PUBLISH);
-	assert_ok(store_port_insert(f->store, &other, &port, &f->error));
+	assert_ok(store_ports_insert(f->store, &other, &port, 1, &f->error));
 	commit(f);
 	operation = begin(f, OPERATION_DETACH);
 	assert_fails(store_endpoint_mark(f->store, &operation, "blue", "web", &f->error), -EBUSY,
@@ -533,7 +534,7 @@ static void test_dead_in_order(void **state)
 	assert_ok(store_open(f->directory, false, 0, &live, &f->error));
 	dead[0] = begin(f, OPERATION_ATTACH);
 	assert_ok(store_endpoint_insert(f->store, &dead[0], &web, &f->error));
-	assert_ok(store_port_insert(f->store, &dead[0], &port, &f->error));
+	assert_ok(store_ports_insert(f->store, &dead[0], &port, 1, &f->error));
 	commit(f);
 	assert_ok(store_begin(live, &f->error));
 	assert_ok(store_operation_open(live, OPERATION_PUBLISH, &alive, &f->error));

@@ -81,6 +81,52 @@ static void test_newer_format(void **state)
 	}
 }
 
+/* A state of the fourth version had ports marked with their endpoint. Of two dead detaches, one is
+ * finished and one, as no caller would, given up: nothing of the marks stays. */
+static void test_fourth_version(void **state)
+{
+	struct fixture *f = *state;
+	struct operation operation;
+	struct port port = make_port("web", IPPROTO_TCP, "", 80, 1);
+	struct rows rows = { 0 };
+
+	set_up_blue(f, "10.1.0.0/16");
+	add_endpoint(f, "blue", "web", "10.1.0.2/16");
+	add_endpoint(f, "blue", "db", "10.1.0.3/16");
+	assert_ok(publish(f, &port));
+	strcpy(port.endpoint, "db");
+	port.host_port = 81;
+	assert_ok(publish(f, &port));
+	for (int i = 0; i < 2; i++) {
+		operation = begin(f, OPERATION_DETACH);
+		assert_ok(store_endpoint_mark(f->store, &operation, "blue", i ? "db" : "web",
+					      &f->error));
+		commit(f);
+	}
+	store_close(f->store);
+	execute(f, "DROP INDEX networks_bridge; DROP INDEX networks_operation;"
+		   "DROP INDEX networks_removal; DROP INDEX networks_found;"
+		   "UPDATE ports SET removal = (SELECT removal FROM endpoints "
+		   "WHERE sequence = ports.endpoint);"
+		   "CREATE INDEX ports_removal ON ports (removal) WHERE removal IS NOT NULL;"
+		   "PRAGMA user_version = 4;");
+	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(store_operation_take_dead(f->store, 0, &operation, &f->error), 1);
+		assert_ok(store_operation_rows(f->store, &operation, &rows, &f->error));
+		assert_int_equal(rows.ports.len, 1);
+		rows_clear(&rows);
+		if (i)
+			give_up(f, operation);
+		else
+			settle(f, operation);
+	}
+	assert_int_equal(count_ports(f, NULL, NULL, STORE_PENDING), 1);
+	assert_int_equal(count_ports(f, NULL, NULL, STORE_STANDING), 1);
+	remove_endpoint(f, "blue", "db");
+	assert_int_equal(count_ports(f, NULL, NULL, STORE_PENDING), 0);
+}
+
 static void test_damage(void **state)
 {
 	struct fixture *f = *state;
@@ -205,9 +251,9 @@ static void test_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_deadline), TEST(test_open_deadline), TEST(test_newer_format),
-		TEST(test_damage),   TEST(test_open_errors),   TEST(test_nothing_to_read),
-		TEST(test_no_room),
+		TEST(test_deadline),        TEST(test_open_deadline), TEST(test_newer_format),
+		TEST(test_fourth_version),  TEST(test_damage),        TEST(test_open_errors),
+		TEST(test_nothing_to_read), TEST(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,21 +214,6 @@ static void test_network_forgets(void **state)
 
 /* ---- ports ---- */
 
-static void set_up_web(struct fixture *f)
-{
-	set_up_blue(f, "10.1.0.0/16");
-	add_endpoint(f, "blue", "web", "10.1.0.2/16");
-	add_endpoint(f, "blue", "db", "10.1.0.3/16");
-}
-
-static void unpublish(struct fixture *f, const struct port *port)
-{
-	struct operation operation = begin(f, OPERATION_UNPUBLISH);
-
-	assert_ok(store_port_mark(f->store, &operation, port, &f->error));
-	finish(f, operation);
-}
-
 static void test_port_matrix(void **state)
 {
 	static const struct {
@@ -324,7 +309,7 @@ static void test_ports_by_chance(void **state)
 		for (unsigned int j = first; j < first + port.count; j++)
 			expected |= taken[where][j];
 		assert_int_equal(port_is_taken(f, &port), expected);
-		assert_int_equal(store_port_insert(f->store, &operation, &port, &f->error),
+		assert_int_equal(store_ports_insert(f->store, &operation, &port, 1, &f->error),
 				 expected ? -EADDRINUSE : 0);
 		refused += expected != 0;
 		for (unsigned int j = first; j < first + port.count && !expected; j++)
@@ -361,17 +346,13 @@ static void test_port_refusals(void **state)
 	operation = begin(f, OPERATION_UNPUBLISH);
 	other = web;
 	other.container_port = 81;
-	assert_fails(store_port_mark(f->store, &operation, &other, &f->error), -ENOENT,
-		     BN_REASON_PORT_UNKNOWN);
+	assert_fails(mark_port(f, &operation, &other), -ENOENT, BN_REASON_PORT_UNKNOWN);
 	other = make_port("web", IPPROTO_TCP, "", 8080, 1);
-	assert_fails(store_port_mark(f->store, &operation, &other, &f->error), -ENOENT,
-		     BN_REASON_PORT_UNKNOWN);
+	assert_fails(mark_port(f, &operation, &other), -ENOENT, BN_REASON_PORT_UNKNOWN);
 	strcpy(other.endpoint, "db");
-	assert_fails(store_port_mark(f->store, &operation, &other, &f->error), -ENOENT,
-		     BN_REASON_PORT_UNKNOWN);
+	assert_fails(mark_port(f, &operation, &other), -ENOENT, BN_REASON_PORT_UNKNOWN);
 	strcpy(other.endpoint, "lost");
-	assert_fails(store_port_mark(f->store, &operation, &other, &f->error), -ENOENT,
-		     BN_REASON_ENDPOINT_UNKNOWN);
+	assert_fails(mark_port(f, &operation, &other), -ENOENT, BN_REASON_ENDPOINT_UNKNOWN);
 	store_rollback(f->store);
 }
 
@@ -384,20 +365,20 @@ static void test_port_life(void **state)
 
 	set_up_web(f);
 	operation = begin(f, OPERATION_PUBLISH);
-	assert_ok(store_port_insert(f->store, &operation, &port, &f->error));
+	assert_ok(store_ports_insert(f->store, &operation, &port, 1, &f->error));
 	commit(f);
 	assert_int_equal(port_is_taken(f, &port), 1);
 	assert_int_equal(count_ports(f, NULL, NULL, 0), 0);
 	other = begin(f, OPERATION_UNPUBLISH);
-	assert_fails(store_port_mark(f->store, &other, &port, &f->error), -EBUSY, BN_REASON_BUSY);
+	assert_fails(mark_port(f, &other, &port), -EBUSY, BN_REASON_BUSY);
 	store_rollback(f->store);
 	settle(f, operation);
 	operation = begin(f, OPERATION_UNPUBLISH);
-	assert_ok(store_port_mark(f->store, &operation, &port, &f->error));
+	assert_ok(mark_port(f, &operation, &port));
 	commit(f);
 	assert_int_equal(count_ports(f, NULL, NULL, 0), 1);
 	other = begin(f, OPERATION_UNPUBLISH);
-	assert_fails(store_port_mark(f->store, &other, &port, &f->error), -EBUSY, BN_REASON_BUSY);
+	assert_fails(mark_port(f, &other, &port), -EBUSY, BN_REASON_BUSY);
 	store_rollback(f->store);
 	assert_int_equal(publish(f, &port), -EBUSY); /* it may be free in a moment */
 	give_up(f, operation);
@@ -407,7 +388,7 @@ static void test_port_life(void **state)
 	unpublish(f, &port);
 	assert_int_equal(port_is_taken(f, &port), 0);
 	operation = begin(f, OPERATION_PUBLISH);
-	assert_ok(store_port_insert(f->store, &operation, &port, &f->error));
+	assert_ok(store_ports_insert(f->store, &operation, &port, 1, &f->error));
 	commit(f);
 	give_up(f, operation);
 	assert_int_equal(count_ports(f, NULL, NULL, STORE_PENDING), 0);
