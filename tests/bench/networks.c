@@ -319,7 +319,7 @@ int main(int argc, char **argv)
 		add_host("iptables-legacy");
 	}
 	if (!hosts_len)
-		return 1;
+		return 0;
 	printf("%-21s", "round trip");
 	for (size_t i = 0; i < hosts_len; i++)
 		printf("  %17s", hosts[i].name);
