@@ -4,48 +4,109 @@
 
 #include "api/api.h"
 
-struct rule_text {
-	char source[PREFIX_TEXT_MAX + 1], destination[PREFIX_TEXT_MAX + 1];
-	char extra[RULE_EXTRA_MAX];
-	char in[IFNAMSIZ + 1], out[IFNAMSIZ + 1];
-	char purpose[PURPOSE_MAX];
-	char chain[CHAIN_NAME_MAX], jump[CHAIN_NAME_MAX];
+/* What a rule says in words, one after the other, each with its NUL. */
+enum part {
+	PART_SOURCE,
+	PART_DESTINATION,
+	PART_EXTRA,
+	PART_IN,
+	PART_OUT,
+	PART_PURPOSE,
+	PART_CHAIN,
+	PART_JUMP,
+	PART_COUNT
 };
 
+struct rule_text {
+	uint16_t starts[PART_COUNT];
+	char chars[];
+};
+
+struct rule_owner {
+	char network[NETWORK_NAME_MAX + 1], endpoint[ENDPOINT_ID_MAX + 1], label[NETWORK_LABEL_MAX];
+};
+
+/* A long listing is kept as small as it can be: neighbours mostly have an owner in common, so of
+ * the rule only its head is there. */
 struct bn_rule {
-	struct rule rule;
-	const struct firewall_backend *backend;
-	bool verbose;
+	const struct bn_rule_list *list;
 	/* Most callers of a long listing look at counters alone: the words are made when the first
 	 * of them is asked for. Snapshots are shared between threads, hence atomic. */
 	struct rule_text *_Atomic text;
+	size_t owner;
+	struct rule rule; /* RULE_HEAD bytes of it */
 };
+#define RULE_SIZE (offsetof(struct bn_rule, rule) + RULE_HEAD)
+_Static_assert(RULE_SIZE % _Alignof(struct bn_rule) == 0, "rules stand one behind the other");
 
 struct bn_rule_list {
-	VECTOR(struct bn_rule) rules;
+	const struct firewall_backend *backend;
+	bool verbose;
+	char *rules;
+	size_t len;
+	VECTOR(struct rule_owner) owners;
 };
+
+static struct bn_rule *rule_at(const struct bn_rule_list *list, size_t i)
+{
+	return (struct bn_rule *)(void *)(list->rules + i * RULE_SIZE);
+}
+
+static const struct rule_owner *owner_of(const struct bn_rule *self)
+{
+	return &self->list->owners.items[self->owner];
+}
+
+static struct rule whole_rule(const struct bn_rule *self)
+{
+	const struct rule_owner *owner = owner_of(self);
+	struct rule rule;
+
+	memcpy(&rule, &self->rule, RULE_HEAD);
+	memcpy(rule.network, owner->network, sizeof(rule.network));
+	memcpy(rule.endpoint, owner->endpoint, sizeof(rule.endpoint));
+	memcpy(rule.label, owner->label, sizeof(rule.label));
+	return rule;
+}
 
 /* ---- verbs ---- */
 
-static int rule_list_fill(bn_ctx *ctx, const struct firewall_backend *backend,
-			  const rule_vector *rules, bool verbose, bn_rule_list **ret_list)
+/* The last one, if the rule is of the same. 0, -ENOMEM */
+static int add_owner(struct bn_rule_list *list, const struct rule *rule)
 {
-	bn_rule_list *list = calloc(1, sizeof(*list));
-	struct bn_rule *slot;
+	struct rule_owner *owner = list->owners.items + list->owners.len;
 
-	if (!list || vector_reserve(&list->rules, rules->len) < 0) {
-		free(list);
-		return error_oom(&ctx->error);
-	}
+	if (list->owners.len && strcmp(owner[-1].network, rule->network) == 0 &&
+	    strcmp(owner[-1].endpoint, rule->endpoint) == 0 &&
+	    strcmp(owner[-1].label, rule->label) == 0)
+		return 0;
+	owner = vector_push(&list->owners);
+	if (!owner)
+		return -ENOMEM;
+	memcpy(owner->network, rule->network, sizeof(owner->network));
+	memcpy(owner->endpoint, rule->endpoint, sizeof(owner->endpoint));
+	memcpy(owner->label, rule->label, sizeof(owner->label));
+	return 0;
+}
+
+/* What a rule owns is moved over. */
+static int add_rules(struct bn_rule_list *list, rule_vector *rules)
+{
+	list->rules = malloc((rules->len + 1) * RULE_SIZE);
+	if (!list->rules)
+		return -ENOMEM;
 	for (size_t i = 0; i < rules->len; i++) {
-		slot = vector_push(&list->rules);
-		slot->rule = rules->items[i];
-		slot->backend = backend;
-		slot->verbose = verbose;
-		/* moved over: the foreign text has one owner */
+		struct bn_rule *slot = rule_at(list, i);
+
+		if (add_owner(list, &rules->items[i]) < 0)
+			return -ENOMEM;
+		slot->list = list;
+		atomic_init(&slot->text, NULL);
+		slot->owner = list->owners.len - 1;
+		memcpy(&slot->rule, &rules->items[i], RULE_HEAD);
 		rules->items[i].foreign = NULL;
+		list->len++;
 	}
-	*ret_list = list;
 	return 0;
 }
 
@@ -56,16 +117,23 @@ static int rule_list_new(bn_ctx *ctx, const struct api_call *call, const char *n
 			 uint32_t flags, list_fn list_them, bn_rule_list **ret_list)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	const struct firewall_backend *backend;
+	bn_rule_list *list = NULL;
 	int r;
 
 	if (!ret_list)
 		return api_missing(ctx, "the result");
 	r = api_enter(ctx, call, flags);
-	if (r >= 0)
-		r = list_them(ctx, network, &backend, &rules);
-	if (r >= 0)
-		r = rule_list_fill(ctx, backend, &rules, flags & BN_RULES_VERBOSE, ret_list);
+	if (r >= 0) {
+		list = calloc(1, sizeof(*list));
+		r = list ? list_them(ctx, network, &list->backend, &rules) : error_oom(&ctx->error);
+	}
+	if (r >= 0 && add_rules(list, &rules) < 0)
+		r = error_oom(&ctx->error);
+	if (r >= 0) {
+		list->verbose = flags & BN_RULES_VERBOSE;
+		*ret_list = TAKE_POINTER(list);
+	}
+	bn_rule_list_free(list);
 	return api_leave(ctx, call, r);
 }
 
@@ -100,50 +168,87 @@ int bn_rules_plan(bn_ctx *ctx, const char *network, uint32_t flags, bn_rule_list
 
 /* ---- snapshots ---- */
 
-GETTER(size_t, bn_rule_list_len, bn_rule_list, self->rules.len, 0)
-GETTER_AT(const bn_rule *, bn_rule_list_at, bn_rule_list, bn_rule_list_len, &self->rules.items[i],
-	  NULL)
+GETTER(size_t, bn_rule_list_len, bn_rule_list, self->len, 0)
+GETTER_AT(const bn_rule *, bn_rule_list_at, bn_rule_list, bn_rule_list_len, rule_at(self, i), NULL)
 
 void bn_rule_list_free(bn_rule_list *list)
 {
 	if (!list)
 		return;
-	for (size_t i = 0; i < list->rules.len; i++) {
-		free(list->rules.items[i].rule.foreign);
-		free(atomic_load(&list->rules.items[i].text));
+	for (size_t i = 0; i < list->len; i++) {
+		free(rule_at(list, i)->rule.foreign);
+		free(atomic_load(&rule_at(list, i)->text));
 	}
-	free(list->rules.items);
+	free(list->rules);
+	free(list->owners.items);
 	free(list);
 }
 
-static const struct rule_text *text_of(const bn_rule *rule)
-{
-	static const struct rule_text empty;
-	struct bn_rule *cache = (struct bn_rule *)rule;
-	struct rule_text *text, *other = NULL;
+/* In the order of enum part. */
+struct rendered {
+	char source[PREFIX_TEXT_MAX + 1], destination[PREFIX_TEXT_MAX + 1];
+	char extra[RULE_EXTRA_MAX];
+	char in[IFNAMSIZ + 1], out[IFNAMSIZ + 1];
+	char purpose[PURPOSE_MAX];
+	char chain[CHAIN_NAME_MAX], jump[CHAIN_NAME_MAX];
+};
+_Static_assert(sizeof(struct rendered) <= UINT16_MAX, "a start is 16 bits");
 
-	if (!rule)
-		return &empty;
-	text = atomic_load(&cache->text);
-	if (text)
-		return text;
-	text = malloc(sizeof(*text));
+static void render(const struct bn_rule *self, struct rendered *text)
+{
+	const struct rule rule = whole_rule(self);
+
+	rule_render_address(&rule, &rule.source, rule.source_not, text->source);
+	rule_render_address(&rule, &rule.destination, rule.destination_not, text->destination);
+	rule_render_extra(&rule, text->extra);
+	rule_render_interface(rule.in, rule.in_not, text->in);
+	rule_render_interface(rule.out, rule.out_not, text->out);
+	rule_purpose(&rule, text->purpose);
+	self->list->backend->chain_name(&rule, text->chain);
+	self->list->backend->jump_name(&rule, text->jump);
+}
+
+/* NULL without memory. */
+static struct rule_text *text_new(const struct bn_rule *self)
+{
+	struct rendered all;
+	const char *const parts[PART_COUNT] = { all.source, all.destination, all.extra, all.in,
+						all.out,    all.purpose,     all.chain, all.jump };
+	struct rule_text *text;
+	size_t len = 0;
+
+	render(self, &all);
+	for (size_t i = 0; i < PART_COUNT; i++)
+		len += strlen(parts[i]) + 1;
+	text = malloc(sizeof(*text) + len);
 	if (!text)
-		return &empty;
-	rule_render_address(&rule->rule, &rule->rule.source, rule->rule.source_not, text->source);
-	rule_render_address(&rule->rule, &rule->rule.destination, rule->rule.destination_not,
-			    text->destination);
-	rule_render_extra(&rule->rule, text->extra);
-	rule_render_interface(rule->rule.in, rule->rule.in_not, text->in);
-	rule_render_interface(rule->rule.out, rule->rule.out_not, text->out);
-	rule_purpose(&rule->rule, text->purpose);
-	rule->backend->chain_name(&rule->rule, text->chain);
-	rule->backend->jump_name(&rule->rule, text->jump);
-	if (!atomic_compare_exchange_strong(&cache->text, &other, text)) {
-		free(text);
-		text = other;
+		return NULL;
+	len = 0;
+	for (size_t i = 0; i < PART_COUNT; i++) {
+		text->starts[i] = (uint16_t)len;
+		len += (size_t)(stpcpy(text->chars + len, parts[i]) - (text->chars + len)) + 1;
 	}
 	return text;
+}
+
+static const char *part_of(const bn_rule *self, enum part part)
+{
+	struct bn_rule *cache = (struct bn_rule *)self;
+	struct rule_text *text, *other = NULL;
+
+	if (!self)
+		return "";
+	text = atomic_load(&cache->text);
+	if (!text) {
+		text = text_new(self);
+		if (!text)
+			return "";
+		if (!atomic_compare_exchange_strong(&cache->text, &other, text)) {
+			free(text);
+			text = other;
+		}
+	}
+	return text->chars + text->starts[part];
 }
 
 const char *bn_rule_family(const bn_rule *rule)
@@ -161,29 +266,29 @@ const char *bn_rule_family(const bn_rule *rule)
 }
 
 GETTER(const char *, bn_rule_table, bn_rule, rule_table_name(self->rule.chain), "")
-GETTER(const char *, bn_rule_chain, bn_rule, text_of(self)->chain, "")
+GETTER(const char *, bn_rule_chain, bn_rule, part_of(self, PART_CHAIN), "")
 
 const char *bn_rule_target(const bn_rule *rule)
 {
 	if (rule && !rule_leads_on(&rule->rule))
 		return rule_target_name(&rule->rule);
-	return text_of(rule)->jump;
+	return part_of(rule, PART_JUMP);
 }
 
 GETTER(const char *, bn_rule_protocol, bn_rule, protocol_name(self->rule.protocol), "")
-GETTER(const char *, bn_rule_source, bn_rule, text_of(self)->source, "")
-GETTER(const char *, bn_rule_destination, bn_rule, text_of(self)->destination, "")
-GETTER(const char *, bn_rule_extra, bn_rule, text_of(self)->extra, "")
+GETTER(const char *, bn_rule_source, bn_rule, part_of(self, PART_SOURCE), "")
+GETTER(const char *, bn_rule_destination, bn_rule, part_of(self, PART_DESTINATION), "")
+GETTER(const char *, bn_rule_extra, bn_rule, part_of(self, PART_EXTRA), "")
 
 /* What only a verbose list says. */
 #define VERBOSE_GETTER(type, name, value, none) \
-	GETTER(type, name, bn_rule, self->verbose ? (value) : (none), none)
+	GETTER(type, name, bn_rule, self->list->verbose ? (value) : (none), none)
 
 VERBOSE_GETTER(uint64_t, bn_rule_packets, self->rule.packets, 0)
 VERBOSE_GETTER(uint64_t, bn_rule_bytes, self->rule.bytes, 0)
-VERBOSE_GETTER(const char *, bn_rule_in_interface, text_of(self)->in, "")
-VERBOSE_GETTER(const char *, bn_rule_out_interface, text_of(self)->out, "")
+VERBOSE_GETTER(const char *, bn_rule_in_interface, part_of(self, PART_IN), "")
+VERBOSE_GETTER(const char *, bn_rule_out_interface, part_of(self, PART_OUT), "")
 VERBOSE_GETTER(uint64_t, bn_rule_handle, self->rule.handle, 0)
-VERBOSE_GETTER(const char *, bn_rule_network, self->rule.network, "")
-VERBOSE_GETTER(const char *, bn_rule_endpoint, self->rule.endpoint, "")
-VERBOSE_GETTER(const char *, bn_rule_purpose, text_of(self)->purpose, "")
+VERBOSE_GETTER(const char *, bn_rule_network, owner_of(self)->network, "")
+VERBOSE_GETTER(const char *, bn_rule_endpoint, owner_of(self)->endpoint, "")
+VERBOSE_GETTER(const char *, bn_rule_purpose, part_of(self, PART_PURPOSE), "")

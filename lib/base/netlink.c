@@ -127,8 +127,8 @@ static void attributes_between(const void *first, const void *end,
 
 	memset(ret_attributes, 0, (max + 1u) * sizeof(*ret_attributes));
 	for_each_between(attribute, first, end) {
-		if (mnl_attr_get_type(attribute) <= max)
-			ret_attributes[mnl_attr_get_type(attribute)] = attribute;
+		if (attribute_type(attribute) <= max)
+			ret_attributes[attribute_type(attribute)] = attribute;
 	}
 }
 
@@ -141,10 +141,20 @@ void netlink_attributes(const struct nlmsghdr *message, size_t skip,
 
 void netlink_nested(const struct nlattr *nest, const struct nlattr **ret_attributes, uint16_t max)
 {
-	const char *first = nest ? mnl_attr_get_payload(nest) : NULL;
-
-	attributes_between(first, nest ? first + mnl_attr_get_payload_len(nest) : NULL,
+	attributes_between(nest ? attribute_payload(nest) : NULL, nest ? attribute_end(nest) : NULL,
 			   ret_attributes, max);
+}
+
+const struct nlattr *netlink_of(const struct nlattr *nest, uint16_t type)
+{
+	const struct nlattr *attribute, *found = NULL;
+
+	if (!nest)
+		return NULL;
+	for_each_nested(attribute, nest)
+		if (attribute_type(attribute) == type)
+			found = attribute;
+	return found;
 }
 
 void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_MAX])

@@ -36,15 +36,52 @@ void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_M
 void netlink_attributes(const struct nlmsghdr *message, size_t skip,
 			const struct nlattr **ret_attributes, uint16_t max);
 void netlink_nested(const struct nlattr *nest, const struct nlattr **ret_attributes, uint16_t max);
+/* That one of a nest; NULL: it is not there, or there is no nest. */
+const struct nlattr *netlink_of(const struct nlattr *nest, uint16_t type);
 
-/* Walking through attributes: libmnl's own loops convert lengths without saying so. */
-#define for_each_between(attribute, first, end)                                                \
-	for ((attribute) = (first);                                                            \
-	     mnl_attr_ok((attribute), (int)((const char *)(end) - (const char *)(attribute))); \
-	     (attribute) = mnl_attr_next(attribute))
-#define for_each_nested(attribute, nest)                            \
-	for_each_between(attribute, mnl_attr_get_payload(nest),     \
-			 (const char *)mnl_attr_get_payload(nest) + \
-				 mnl_attr_get_payload_len(nest))
+/* Walking through attributes. libmnl's own loops convert lengths without saying so, and call a
+ * function for each step, which a long dump feels. */
+static inline const struct nlattr *attribute_at(const void *at, const void *end)
+{
+	const struct nlattr *attribute = at;
+	size_t left = (size_t)((const char *)end - (const char *)at);
+
+	if (at >= end || left < sizeof(*attribute) || attribute->nla_len < sizeof(*attribute) ||
+	    attribute->nla_len > left)
+		return NULL;
+	return attribute;
+}
+
+static inline const struct nlattr *attribute_next(const struct nlattr *attribute, const void *end)
+{
+	return attribute_at((const char *)attribute + (((size_t)attribute->nla_len + 3) & ~3ul),
+			    end);
+}
+
+static inline uint16_t attribute_type(const struct nlattr *attribute)
+{
+	return (uint16_t)(attribute->nla_type & (unsigned int)NLA_TYPE_MASK);
+}
+
+static inline const void *attribute_payload(const struct nlattr *attribute)
+{
+	return attribute + 1;
+}
+
+static inline size_t attribute_payload_len(const struct nlattr *attribute)
+{
+	return attribute->nla_len - sizeof(*attribute);
+}
+
+static inline const void *attribute_end(const struct nlattr *attribute)
+{
+	return (const char *)attribute + attribute->nla_len;
+}
+
+#define for_each_between(attribute, first, end)                       \
+	for ((attribute) = attribute_at((first), (end)); (attribute); \
+	     (attribute) = attribute_next((attribute), (end)))
+#define for_each_nested(attribute, nest) \
+	for_each_between(attribute, attribute_payload(nest), attribute_end(nest))
 
 #endif

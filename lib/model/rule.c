@@ -184,19 +184,16 @@ static int compare_rules(const void *left, const void *right)
 }
 
 /* What decides nearly every comparison, in two words that need no look at the rules themselves. */
+#define KEY_WORDS 2
 struct sort_key {
-	uint64_t place; /* chain, kind, family, owner, protocol */
-	uint64_t port;  /* destination, host port */
+	uint64_t words[KEY_WORDS]; /* destination, host port; chain, kind, family, owner, protocol */
 	const struct rule *rule;
 };
 
 static int compare_keys(const void *left, const void *right)
 {
 	const struct sort_key *a = left, *b = right;
-	int order;
 
-	if ((order = COMPARE(a->place, b->place)) || (order = COMPARE(a->port, b->port)))
-		return order;
 	return compare_pointers(&a->rule, &b->rule);
 }
 
@@ -216,27 +213,32 @@ static int compare_owners(const void *left, const void *right)
 static struct owner *owner_slot(struct owner *table, size_t size, const struct rule *rule)
 {
 	uint64_t i = hash_text(hash_text(HASH_START, rule->network), rule->endpoint);
-	struct owner seeker = { .rule = rule }, *wanted = &seeker, *slot;
+	struct owner *slot;
 
 	for (;; i++) {
 		slot = &table[i & (size - 1)];
-		if (!slot->rule || compare_owners(&slot, &wanted) == 0)
+		if (!slot->rule || compare_owner(slot->rule, rule) == 0)
 			return slot;
 	}
 }
 
-/* Give each owner its place in the order of names. `owners` has room for all. */
+/* Give each owner its place in the order of names, and each rule, by slots[], its owner. `owners`
+ * has room for all. Neighbours mostly belong to the same. */
 static void owners_rank(const rule_vector *rules, struct owner *table, size_t size,
-			struct owner **owners)
+			struct owner **owners, struct owner **slots)
 {
+	struct owner *slot = NULL;
 	size_t len = 0;
 
 	for (size_t i = 0; i < rules->len; i++) {
-		struct owner *slot = owner_slot(table, size, &rules->items[i]);
+		const struct rule *rule = &rules->items[i];
 
+		if (!slot || compare_owner(slot->rule, rule) != 0)
+			slot = owner_slot(table, size, rule);
+		slots[i] = slot;
 		if (slot->rule)
 			continue;
-		slot->rule = &rules->items[i];
+		slot->rule = rule;
 		owners[len++] = slot;
 	}
 	qsort(owners, len, sizeof(*owners), compare_owners);
@@ -247,19 +249,68 @@ static void owners_rank(const rule_vector *rules, struct owner *table, size_t si
 static struct sort_key sort_key(const struct rule *rule, uint32_t owner)
 {
 	const struct addr *addr = &rule->destination.addr;
-	struct sort_key key = { .rule = rule };
+	uint64_t place = (uint64_t)rule->chain << 60 | (uint64_t)rule->kind << 52, port;
 
-	key.place = (uint64_t)rule->chain << 60 | (uint64_t)rule->kind << 52;
 	if (rule->kind == RULE_FOREIGN)
-		return key;
-	key.place |= (uint64_t)rule->family << 44 | (uint64_t)owner << 8 | rule->protocol;
-	key.port = (uint64_t)addr->family << 60;
+		return (struct sort_key){ { 0, place }, rule };
+	place |= (uint64_t)rule->family << 44 | (uint64_t)owner << 8 | rule->protocol;
+	port = (uint64_t)addr->family << 60;
 	for (size_t i = 0; i < 4 && addr_is_set(addr); i++)
-		key.port |= (uint64_t)addr->bytes[i] << (52 - 8 * i);
+		port |= (uint64_t)addr->bytes[i] << (52 - 8 * i);
 	/* The rest of an IPv6 address comes before the port, and there is no room for it. */
 	if (addr->family != AF_INET6)
-		key.port |= (uint64_t)(rule->destination.len & 0x3f) << 16 | rule->host_port;
-	return key;
+		port |= (uint64_t)(rule->destination.len & 0x3f) << 16 | rule->host_port;
+	return (struct sort_key){ { port, place }, rule };
+}
+
+/* By one byte of the keys, those that agree in it as they were. */
+static void sort_by_byte(const struct sort_key *from, struct sort_key *to, size_t len, size_t word,
+			 unsigned int shift)
+{
+	size_t starts[257] = { 0 };
+
+	for (size_t i = 0; i < len; i++)
+		starts[(from[i].words[word] >> shift & 0xff) + 1]++;
+	for (size_t i = 1; i < 257; i++)
+		starts[i] += starts[i - 1];
+	for (size_t i = 0; i < len; i++)
+		to[starts[from[i].words[word] >> shift & 0xff]++] = from[i];
+}
+
+/* Byte by byte, from the last to count on, but for those in which all agree. Where the sorted keys
+ * are: there or in *spare. */
+static struct sort_key *sort_words(struct sort_key *keys, struct sort_key *spare, size_t len)
+{
+	uint64_t differ[KEY_WORDS] = { 0 };
+	struct sort_key *sorted;
+
+	for (size_t i = 1; i < len; i++)
+		for (size_t word = 0; word < KEY_WORDS; word++)
+			differ[word] |= keys[i].words[word] ^ keys[0].words[word];
+	for (size_t word = 0; word < KEY_WORDS; word++) {
+		for (unsigned int shift = 0; shift < 64; shift += 8) {
+			if (!(differ[word] >> shift & 0xff))
+				continue;
+			sort_by_byte(keys, spare, len, word, shift);
+			sorted = spare;
+			spare = keys;
+			keys = sorted;
+		}
+	}
+	return keys;
+}
+
+/* What the words leave open. */
+static void sort_equals(struct sort_key *keys, size_t len)
+{
+	for (size_t first = 0, next; first < len; first = next) {
+		next = first + 1;
+		while (next < len &&
+		       memcmp(keys[first].words, keys[next].words, sizeof(keys->words)) == 0)
+			next++;
+		if (next - first > 1)
+			qsort(keys + first, next - first, sizeof(*keys), compare_keys);
+	}
 }
 
 /* Move each rule to the place of its key, in place: a second array would cost more than the moves,
@@ -289,9 +340,11 @@ static void rules_move(rule_vector *rules, struct sort_key *keys)
  */
 static bool sort_by_keys(rule_vector *rules)
 {
-	CLEANUP_FREE struct sort_key *keys = malloc(rules->len * sizeof(*keys));
-	CLEANUP_FREE struct owner **owners = malloc(rules->len * sizeof(*owners));
+	CLEANUP_FREE struct sort_key *keys = malloc(2 * rules->len * sizeof(*keys));
+	CLEANUP_FREE struct owner **owners = malloc(2 * rules->len * sizeof(*owners));
 	CLEANUP_FREE struct owner *table = NULL;
+	struct owner **slots;
+	struct sort_key *sorted;
 	size_t size = 2;
 
 	while (size < rules->len * 2)
@@ -299,14 +352,13 @@ static bool sort_by_keys(rule_vector *rules)
 	table = calloc(size, sizeof(*table));
 	if (!keys || !owners || !table)
 		return false;
-	owners_rank(rules, table, size, owners);
-	for (size_t i = 0; i < rules->len; i++) {
-		const struct rule *rule = &rules->items[i];
-
-		keys[i] = sort_key(rule, owner_slot(table, size, rule)->rank);
-	}
-	qsort(keys, rules->len, sizeof(*keys), compare_keys);
-	rules_move(rules, keys);
+	slots = owners + rules->len;
+	owners_rank(rules, table, size, owners, slots);
+	for (size_t i = 0; i < rules->len; i++)
+		keys[i] = sort_key(&rules->items[i], slots[i]->rank);
+	sorted = sort_words(keys, keys + rules->len, rules->len);
+	sort_equals(sorted, rules->len);
+	rules_move(rules, sorted);
 	return true;
 }
 

@@ -13,26 +13,28 @@ struct rule {
 	enum rule_kind kind;
 	enum rule_chain chain;
 	enum rule_target target;
-	int family;                         /* AF_INET, AF_INET6; AF_UNSPEC: both */
-	uint8_t protocol;                   /* 0: any */
-	char in[IFNAMSIZ], out[IFNAMSIZ];   /* "": any */
-	bool in_not, out_not;               /* any other interface than that one */
-	struct prefix source, destination;  /* family 0: anywhere */
-	bool source_not, destination_not;   /* any other address */
-	uint32_t match;                     /* RULE_* bits */
-	uint16_t host_port;                 /* first of count; 0: any */
-	uint16_t count;                     /* of consecutive ports, 1 or more with host_port */
-	struct addr to;                     /* DNAT: where to */
-	uint16_t to_port;                   /* DNAT: first */
-	bool random_ports;                  /* TARGET_MASQUERADE */
-	enum rule_chain jump;               /* TARGET_JUMP, TARGET_GOTO */
-	char network[NETWORK_NAME_MAX + 1]; /* owner; "": the library's own */
-	char endpoint[ENDPOINT_ID_MAX + 1];
-	char label[NETWORK_LABEL_MAX]; /* of the network, as chains are named */
+	int family;                        /* AF_INET, AF_INET6; AF_UNSPEC: both */
+	uint8_t protocol;                  /* 0: any */
+	char in[IFNAMSIZ], out[IFNAMSIZ];  /* "": any */
+	bool in_not, out_not;              /* any other interface than that one */
+	struct prefix source, destination; /* family 0: anywhere */
+	bool source_not, destination_not;  /* any other address */
+	uint32_t match;                    /* RULE_* bits */
+	uint16_t host_port;                /* first of count; 0: any */
+	uint16_t count;                    /* of consecutive ports, 1 or more with host_port */
+	struct addr to;                    /* DNAT: where to */
+	uint16_t to_port;                  /* DNAT: first */
+	bool random_ports;                 /* TARGET_MASQUERADE */
+	enum rule_chain jump;              /* TARGET_JUMP, TARGET_GOTO */
 	/* what only the kernel knows */
 	uint64_t packets, bytes, handle;
 	char *foreign; /* RULE_FOREIGN: its text, owned */
+	/* whose it is: last, as it can be kept apart */
+	char network[NETWORK_NAME_MAX + 1]; /* owner; "": the library's own */
+	char endpoint[ENDPOINT_ID_MAX + 1];
+	char label[NETWORK_LABEL_MAX]; /* of the network, as chains are named */
 };
+#define RULE_HEAD offsetof(struct rule, network)
 
 /* The fixed address that rules of that family match; NULL: none. */
 const struct prefix *kind_fixed(const struct kind_address_match *match, int family);

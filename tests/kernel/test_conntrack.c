@@ -40,7 +40,7 @@ static size_t local_len;
 /* Its attribute becomes one that no kernel has. */
 static void forget_filter(struct nlmsghdr *message, bool known)
 {
-	struct nlattr *attribute;
+	const struct nlattr *attribute;
 	bool dump = message->nlmsg_flags & NLM_F_DUMP;
 
 	for_each_between(attribute,
@@ -50,7 +50,7 @@ static void forget_filter(struct nlmsghdr *message, bool known)
 			continue;
 		deletions += !dump;
 		if (!known)
-			attribute->nla_type = 1000;
+			((struct nlattr *)attribute)->nla_type = 1000;
 	}
 }
 

@@ -425,7 +425,8 @@ static void found_in_the_way(struct nft_element *element, const struct nft_eleme
 	    nft_element_matches(element, view))
 		return;
 	refused->element = element;
-	if (!nft_element_decode(element->set, view, &refused->holder))
+	nft_element_blank(element->set, &refused->holder);
+	if (!nft_element_decode(nft_fixed_at(element->set), view, &refused->holder))
 		memset(&refused->holder, 0, sizeof(refused->holder));
 }
 

@@ -275,24 +275,25 @@ static void view_bytes(const struct nlattr *attribute, const uint8_t **ret_bytes
 {
 	if (!attribute)
 		return;
-	*ret_bytes = mnl_attr_get_payload(attribute);
-	*ret_len = mnl_attr_get_payload_len(attribute);
+	*ret_bytes = attribute_payload(attribute);
+	*ret_len = attribute_payload_len(attribute);
 }
 
 static uint64_t counter_value(const struct nlattr *attribute)
 {
-	if (!attribute || mnl_attr_validate(attribute, MNL_TYPE_U64) < 0)
-		return 0;
-	return be64toh(mnl_attr_get_u64(attribute));
+	uint64_t value = 0;
+
+	if (attribute && attribute_payload_len(attribute) == sizeof(value))
+		memcpy(&value, attribute_payload(attribute), sizeof(value));
+	return be64toh(value);
 }
 
 /* Other expressions have other attributes under these numbers; our sets clone counters alone. */
 static void view_counter(const struct nlattr *expression, struct nft_element_view *view)
 {
-	const struct nlattr *data[NFTA_EXPR_MAX + 1], *counter[NFTA_COUNTER_MAX + 1];
+	const struct nlattr *counter[NFTA_COUNTER_MAX + 1];
 
-	netlink_nested(expression, data, NFTA_EXPR_MAX);
-	netlink_nested(data[NFTA_EXPR_DATA], counter, NFTA_COUNTER_MAX);
+	netlink_nested(netlink_of(expression, NFTA_EXPR_DATA), counter, NFTA_COUNTER_MAX);
 	view->counts = counter[NFTA_COUNTER_PACKETS];
 	view->packets = counter_value(counter[NFTA_COUNTER_PACKETS]);
 	view->bytes = counter_value(counter[NFTA_COUNTER_BYTES]);
@@ -300,10 +301,7 @@ static void view_counter(const struct nlattr *expression, struct nft_element_vie
 
 static void view_data(const struct nlattr *nest, const uint8_t **ret_bytes, size_t *ret_len)
 {
-	const struct nlattr *data[NFTA_DATA_MAX + 1];
-
-	netlink_nested(nest, data, NFTA_DATA_MAX);
-	view_bytes(data[NFTA_DATA_VALUE], ret_bytes, ret_len);
+	view_bytes(netlink_of(nest, NFTA_DATA_VALUE), ret_bytes, ret_len);
 }
 
 static uint32_t view_flags(const struct nlattr *attribute)
@@ -448,11 +446,14 @@ static bool fields_decode(const uint8_t fields[static FIELDS_MAX], const uint8_t
 	return true;
 }
 
-bool nft_element_decode(size_t set, const struct nft_element_view *view, struct rule *rule)
+void nft_element_blank(size_t set, struct rule *ret_rule)
 {
-	const struct nft_fixed *fixed = nft_fixed_at(set);
+	rule_init(ret_rule, kind_of(nft_fixed_kind(set)), nft_fixed_family(set));
+}
 
-	rule_init(rule, kind_of(nft_fixed_kind(set)), nft_fixed_family(set));
+bool nft_element_decode(const struct nft_fixed *fixed, const struct nft_element_view *view,
+			struct rule *rule)
+{
 	if (view->key_end && view->key_end_len != view->key_len)
 		return false;
 	if (!fields_decode(fixed->key, view->key, view->key_end, view->key_len, rule) ||

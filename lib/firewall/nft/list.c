@@ -34,23 +34,24 @@ int nft_set_dump(struct nft *nft, size_t set, nft_element_fn element, void *data
 
 struct listing {
 	rule_vector *rules;
-	size_t set;        /* that is being read */
-	rule_vector parts; /* elements that belong to the rule of another */
-	rule_vector ends;  /* of ranges of a single field */
+	const struct nft_fixed *set; /* that is being read */
+	struct rule blank;           /* of its elements */
+	rule_vector parts;           /* elements that belong to the rule of another */
+	rule_vector ends;            /* of ranges of a single field */
 };
 
 static int list_element(const struct nft_element_view *view, void *data)
 {
 	struct listing *listing = data;
-	bool is_part = nft_fixed_at(listing->set)->part;
-	rule_vector *rules = view->end ? &listing->ends :
-			     is_part   ? &listing->parts :
-					 listing->rules;
+	rule_vector *rules = view->end          ? &listing->ends :
+			     listing->set->part ? &listing->parts :
+						  listing->rules;
 	struct rule *rule;
 
 	if (vector_reserve(rules, 1) < 0)
 		return -ENOMEM;
 	rule = &rules->items[rules->len];
+	*rule = listing->blank;
 	/* An element of another form is no rule of ours. */
 	if (!nft_element_decode(listing->set, view, rule))
 		return 0;
@@ -114,6 +115,8 @@ static bool has_parts(enum rule_kind kind)
 static void join_parts(struct listing *listing, size_t first)
 {
 	rule_vector *parts = &listing->parts;
+	enum rule_kind last = RULE_KIND_COUNT;
+	bool has = false;
 
 	if (!parts->len)
 		return;
@@ -122,7 +125,11 @@ static void join_parts(struct listing *listing, size_t first)
 		struct rule *rule = &listing->rules->items[i];
 		const struct rule *part;
 
-		if (!has_parts(rule->kind))
+		/* they come by kinds */
+		if (rule->kind != last)
+			has = has_parts(rule->kind);
+		last = rule->kind;
+		if (!has)
 			continue;
 		part = bsearch(rule, parts->items, parts->len, sizeof(*rule), part_order);
 		if (part)
@@ -196,12 +203,13 @@ static int list_set(struct nft *nft, size_t set, struct listing *listing, struct
 	size_t first = listing->rules->len;
 	int r;
 
-	listing->set = set;
+	listing->set = nft_fixed_at(set);
+	nft_element_blank(set, &listing->blank);
 	r = nft_set_dump(nft, set, list_element, listing, reply);
 	/* Gone since: the generation tells. */
 	if (r == -ENOENT)
 		r = 0;
-	if (r == 0 && nft_fixed_ranges(nft_fixed_at(set)) == RANGES_SINGLE)
+	if (r == 0 && nft_fixed_ranges(listing->set) == RANGES_SINGLE)
 		close_ranges(listing, first);
 	return r;
 }
@@ -425,6 +433,10 @@ int nft_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *
 	struct look look = { 0 };
 	int r = look_until_right(nft, wanted, &look, &reply);
 
+	if (r == 0 && !rules->items) {
+		*rules = look.rules;
+		return 0;
+	}
 	if (r == 0)
 		r = vector_reserve(rules, look.rules.len);
 	if (r < 0) {

@@ -228,9 +228,12 @@ int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_
 bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view);
 /* The last key of the range. */
 void nft_element_key_end(const struct nft_element *element, uint8_t key_end[static KEY_MAX]);
-/* False if it is not of the set's form. The owner is "" where the element does not say. Of a range
- * of a single field the addresses have no length. */
-bool nft_element_decode(size_t set, const struct nft_element_view *view, struct rule *rule);
+/* What is the same in the rules of all elements of a set. */
+void nft_element_blank(size_t set, struct rule *ret_rule);
+/* The rest, into such a rule. False if it is not of the set's form. The owner is "" where the
+ * element does not say. Of a range of a single field the addresses have no length. */
+bool nft_element_decode(const struct nft_fixed *fixed, const struct nft_element_view *view,
+			struct rule *rule);
 
 /* ---- expression.c: what the rules are made of ---- */
 
