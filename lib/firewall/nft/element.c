@@ -23,13 +23,14 @@ void nft_comment_text(const char *text, struct nft_comment *ret_comment)
 
 void nft_comment_owner(const struct rule *rule, struct nft_comment *ret_comment)
 {
-	char owner[sizeof(rule->network) + sizeof(rule->endpoint)];
+	char owner[sizeof(rule->network) + sizeof(rule->endpoint)], *end;
 
 	ret_comment->len = 0;
 	if (!rule->network[0])
 		return;
-	snprintf(owner, sizeof(owner), "%s%s%s", rule->network, rule->endpoint[0] ? "/" : "",
-		 rule->endpoint);
+	end = stpcpy(owner, rule->network);
+	if (rule->endpoint[0])
+		stpcpy(stpcpy(end, "/"), rule->endpoint);
 	nft_comment_text(owner, ret_comment);
 }
 

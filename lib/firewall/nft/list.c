@@ -308,6 +308,95 @@ static void found_asked(struct nft_element *element, const struct nft_element_vi
 	asked->found[i] |= !nft_fixed_at(element->set)->part;
 }
 
+/* Those of one set, which are next to each other, to be found in a dump of it. */
+struct run {
+	struct nft_element *first;
+	size_t len;
+	struct asked *asked;
+};
+
+static int run_element(const struct nft_element_view *view, void *data)
+{
+	const struct run *run = data;
+	struct nft_element seeker = { .set = run->first->set }, *found;
+
+	if (view->end || view->key_len > sizeof(seeker.key))
+		return 0;
+	memcpy(seeker.key, view->key, view->key_len);
+	found = bsearch(&seeker, run->first, run->len, sizeof(*found), nft_element_order);
+	if (!found)
+		return 0;
+	/* rules may have a part in common */
+	while (found > run->first && nft_element_order(found - 1, &seeker) == 0)
+		found--;
+	for (; found < run->first + run->len && nft_element_order(found, &seeker) == 0; found++)
+		found_asked(found, view, run->asked);
+	return 0;
+}
+
+#define FEW 32 /* look-ups that are one exchange */
+/* What a look-up costs, in elements of a dump. */
+#define LOOKUP_COST 5
+
+#define SET_COUNT 20 /* NFTA_SET_COUNT, from Linux 6.16 on */
+
+static int count_message(const struct nlmsghdr *message, void *ret_count)
+{
+	const struct nlattr *attributes[SET_COUNT + 1];
+
+	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, SET_COUNT);
+	if (attributes[SET_COUNT] && attribute_payload_len(attributes[SET_COUNT]) == 4)
+		*(uint32_t *)ret_count = ntohl(mnl_attr_get_u32(attributes[SET_COUNT]));
+	return 0;
+}
+
+/* 1: the set is better read as a whole; 0: not, or the kernel does not say how large it is. */
+static int is_better_read(struct nft *nft, const struct run *run, struct nft_reply *reply)
+{
+	struct nlmsghdr *message;
+	uint32_t count = 0;
+	int r;
+
+	if (run->len <= FEW)
+		return 0;
+	nft_requests_begin(nft);
+	message = nft_object_message(nft, NFT_MSG_GETSET, 0, NFTA_SET_TABLE, 256);
+	if (!message)
+		return -ENOMEM;
+	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(run->first->set)->set);
+	r = nft_batch_send(nft, count_message, &count, reply);
+	return r < 0 ? r : count && count / LOOKUP_COST < run->len;
+}
+
+/* Sets of which much is asked for are read; *elements keeps those of the others. */
+static int read_sets(struct nft *nft, nft_element_vector *elements, struct asked *asked,
+		     struct nft_reply *reply)
+{
+	struct run run = { .asked = asked };
+	size_t kept = 0, next;
+	int r = 0;
+
+	for (size_t first = 0; r >= 0 && first < elements->len; first = next) {
+		run.first = elements->items + first;
+		for (next = first + 1; next < elements->len; next++)
+			if (elements->items[next].set != run.first->set)
+				break;
+		run.len = next - first;
+		r = is_better_read(nft, &run, reply);
+		if (r > 0) {
+			r = nft_set_dump(nft, run.first->set, run_element, &run, reply);
+		} else {
+			memmove(elements->items + kept, run.first, run.len * sizeof(*run.first));
+			kept += run.len;
+		}
+		/* gone since: the generation tells */
+		if (r == -ENOENT)
+			r = 0;
+	}
+	elements->len = kept;
+	return r < 0 ? r : 0;
+}
+
 static int look_up(struct nft *nft, const struct nft_base_state *state, struct asked *asked,
 		   struct nft_reply *reply)
 {
@@ -322,7 +411,8 @@ static int look_up(struct nft *nft, const struct nft_base_state *state, struct a
 		if (is_looked_up(state, elements.items[i].set))
 			elements.items[kept++] = elements.items[i];
 	elements.len = kept;
-	return nft_elements_look_up(nft, &elements, found_asked, asked, reply);
+	r = read_sets(nft, &elements, asked, reply);
+	return r < 0 ? r : nft_elements_look_up(nft, &elements, found_asked, asked, reply);
 }
 
 static int list_some(struct nft *nft, const struct nft_base_state *state, const rule_vector *wanted,
