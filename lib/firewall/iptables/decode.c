@@ -70,13 +70,20 @@ static uint16_t entry_protocol(const struct table_entry *entry)
 static bool decode_prefix(int family, const uint8_t *addr, const uint8_t *mask,
 			  struct prefix *prefix)
 {
-	size_t size = addr_size(family);
-	uint8_t len = 0;
+	size_t size = addr_size(family), ones = 0;
+	uint8_t len, zeros;
 
-	while (len < size * 8 && mask[len / 8] & 0x80 >> len % 8)
-		len++;
-	for (size_t i = len; i < size * 8; i++) {
-		if (mask[i / 8] & 0x80 >> i % 8)
+	while (ones < size && mask[ones] == 0xff)
+		ones++;
+	len = (uint8_t)(ones * 8);
+	/* the byte in which it ends */
+	zeros = ones < size ? (uint8_t)~mask[ones] : 0;
+	if (zeros & (zeros + 1))
+		return false;
+	if (ones < size)
+		len = (uint8_t)(len + __builtin_popcount(mask[ones]));
+	for (size_t i = ones + 1; i < size; i++) {
+		if (mask[i])
 			return false;
 	}
 	if (len) {
