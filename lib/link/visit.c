@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "link/private.h"
-
-#define THREAD_STACK (256 * 1024) /* the sanitizers need more than the minimum */
 
 struct link_visit {
 	const struct sandbox *sandbox;
@@ -52,32 +49,14 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
-static int thread_create(struct link_visit *visit)
-{
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int r = pthread_attr_init(&attributes);
-
-	if (r != 0)
-		return r;
-	pthread_attr_setstacksize(&attributes, THREAD_STACK);
-	/* The thread inherits the mask: the program's signal handlers must not run on it. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&visit->id, &attributes, thread_main, visit);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return r;
-}
-
-static int visit_start(struct link_visit *visit, struct error *error)
+int visit_start(struct link_visit *visit, struct error *error)
 {
 	int r;
 
 	visit->handle.fd = -1;
 	visit->handle.single_use = true;
 	visit->ipv6 = -ENOENT;
-	r = thread_create(visit);
+	r = thread_start(thread_main, visit, &visit->id);
 	visit->runs = r == 0;
 	if (r == 0)
 		return 0;

@@ -7,8 +7,6 @@
  * call of the context finds it there, so that there is never more than one.
  */
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -16,8 +14,7 @@
 
 #include "firewall/iptables/iptables.h"
 #include "base/fault.h"
-
-#define THREAD_STACK (256 * 1024) /* the sanitizers need more than the minimum */
+#include "base/thread.h"
 
 enum waiter_state {
 	WAITER_CALLED, /* a call waits with it */
@@ -79,24 +76,9 @@ static void *stand_in_line(void *data)
 
 static int start_thread(struct lock_waiter *waiter)
 {
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	pthread_t id;
 	int r = FAULT("iptables.lock-thread");
 
-	if (r == 0)
-		r = pthread_attr_init(&attributes);
-	if (r != 0)
-		return r;
-	pthread_attr_setstacksize(&attributes, THREAD_STACK);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	/* The thread inherits the mask: the program's signal handlers must not run on it. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&id, &attributes, stand_in_line, waiter);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return r;
+	return r ? r : thread_start(stand_in_line, waiter, NULL);
 }
 
 /* Takes the descriptor. NULL, and it stays the caller's, where there is no room for a thread. */
