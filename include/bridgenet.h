@@ -74,7 +74,8 @@ typedef void (*bn_log_fn)(void *userdata, int level, const char *message);
  * that the calling thread is in then. flags: 0. Since: 0.1 */
 int bn_ctx_new(uint32_t flags, bn_ctx **ret_ctx);
 
-/* Close and free. Networks, endpoints and ports stay. In a forked child it closes what is the
+/* Close and free. Networks, endpoints and ports stay. It waits for what BN_DETACH_ASYNC left to a
+ * thread, some 16 ms: no thread is there afterwards. In a forked child it closes what is the
  * child's own to close, and the parent's calls go on. Since: 0.1 */
 void bn_ctx_free(bn_ctx *ctx);
 
@@ -268,6 +269,7 @@ const bn_interface *bn_network_interface(const bn_network *network);
 #define BN_DETACH_MISSING_OK 0x1u   /* an unknown network or endpoint is no error */
 #define BN_DETACH_QUICK 0x2u        /* cut off at once, the link dies with its namespace */
 #define BN_DETACH_DELETE_EMPTY 0x4u /* and the network, if none is left in it. Since: 0.2 */
+#define BN_DETACH_ASYNC 0x8u        /* a thread sees the kernel end what is settled. Since: 0.2 */
 
 /* An endpoint that is to be attached; endpoint: an id of the caller's choice, unique in the
  * network, of the form of a network's name, at most 64. Since: 0.1 */
@@ -314,7 +316,8 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 		       bn_endpoint **ret_endpoint);
 
 /* Take an endpoint away with its ports, or many of one network in one operation, all or none.
- * flags: BN_DETACH_*. Errors: -ENOENT, -EBUSY another call is at it. Since: 0.1 */
+ * flags: BN_DETACH_*; QUICK and ASYNC exclude each other. Errors: -ENOENT, -EBUSY another call is
+ * at it. Since: 0.1 */
 int bn_endpoint_detach(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags);
 int bn_endpoints_detach(bn_ctx *ctx, const char *network, const bn_name_list *endpoints,
 			uint32_t flags);

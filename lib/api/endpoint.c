@@ -237,7 +237,8 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 
 static const struct api_call endpoint_detach = {
 	.names = "bn_endpoint_detach, bn_endpoints_detach",
-	.flags = BN_DETACH_MISSING_OK | BN_DETACH_QUICK | BN_DETACH_DELETE_EMPTY,
+	.flags = BN_DETACH_MISSING_OK | BN_DETACH_QUICK | BN_DETACH_DELETE_EMPTY |
+		 BN_DETACH_ASYNC,
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network or endpoint."),
@@ -254,6 +255,10 @@ static int detach(bn_ctx *ctx, const char *network, const char *const *ids, size
 	if (!network)
 		return api_missing(ctx, "the network");
 	r = api_enter(ctx, &endpoint_detach, flags);
+	if (r >= 0 && (flags & BN_DETACH_QUICK) && (flags & BN_DETACH_ASYNC))
+		r = error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
+			      "a quick detach deletes no link, so there is nothing to wait for: "
+			      "give either BN_DETACH_QUICK or BN_DETACH_ASYNC");
 	if (r >= 0)
 		r = spec_failure_error(list_failure, &ctx->error);
 	if (r >= 0)

@@ -1,9 +1,169 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Deleting many links in the time of one, and cutting them off. */
+/* Deleting many links in the time of one, and that beside the caller; and cutting them off. */
 #include <errno.h>
+#include <stdatomic.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
+#include "base/netlink.h"
+#include "base/thread.h"
 #include "link/private.h"
+
+#define DELETIONS_MAX 16 /* of a handle at once */
+
+/* ---- beside the caller ---- */
+
+/*
+ * In less than a millisecond the kernel has shut a link, taken it out of all lists and waited for
+ * the packets that had met it; then it lets go of the lock that all of rtnetlink waits for, and
+ * waits some 16 ms for whoever may still remember the device. By then the link has nothing to do
+ * with anybody, and what is left of it ends though the process dies. So a thread waits for that,
+ * and the call goes on.
+ */
+struct deletion {
+	struct deletion *next;
+	pthread_t id;
+	int fd;
+	atomic_bool ended;
+	union {
+		struct nlmsghdr header;
+		char bytes[64];
+	} request;
+};
+
+/* What comes of it is seen by looking. */
+static void *delete_links(void *argument)
+{
+	struct deletion *deletion = argument;
+
+	(void)!send(deletion->fd, &deletion->request, deletion->request.header.nlmsg_len, 0);
+	deletion->ended = true;
+	return NULL;
+}
+
+static void end_oldest(struct link_handle *handle)
+{
+	struct deletion *oldest = handle->deletions;
+
+	pthread_join(oldest->id, NULL);
+	handle->deletions = oldest->next;
+	close(oldest->fd);
+	free(oldest);
+}
+
+void link_deletions_await(struct link_handle *handle)
+{
+	while (handle->deletions)
+		end_oldest(handle);
+}
+
+void deletions_forget(struct link_handle *handle)
+{
+	while (handle->deletions) {
+		struct deletion *deletion = handle->deletions;
+
+		handle->deletions = deletion->next;
+		close(deletion->fd);
+		free(deletion);
+	}
+}
+
+/* Where the next one has its place. */
+static struct deletion **make_room(struct link_handle *handle)
+{
+	struct deletion **end = &handle->deletions;
+	size_t len = 0;
+
+	while (handle->deletions && handle->deletions->ended)
+		end_oldest(handle);
+	for (; *end; end = &(*end)->next)
+		len++;
+	if (len < DELETIONS_MAX)
+		return end;
+	end_oldest(handle);
+	return make_room(handle);
+}
+
+/* NULL where there is no room for a thread. */
+static struct deletion *deletion_start(struct link_handle *handle, const struct nlmsghdr *request)
+{
+	struct deletion **place = make_room(handle);
+	struct deletion *deletion = calloc(1, sizeof(*deletion));
+
+	if (!deletion)
+		return NULL;
+	memcpy(&deletion->request, request, request->nlmsg_len);
+	deletion->request.header.nlmsg_flags = NLM_F_REQUEST;
+	deletion->fd = netlink_open(NETLINK_ROUTE);
+	if (deletion->fd >= 0 && FAULT("link.delete.thread") == 0 &&
+	    thread_start(delete_links, deletion, &deletion->id) == 0) {
+		*place = deletion;
+		return deletion;
+	}
+	cleanup_close(&deletion->fd);
+	free(deletion);
+	return NULL;
+}
+
+/* Asked without a lock. */
+static bool is_listed(const struct deletion *deletion, uint32_t index)
+{
+	struct ifreq request = { .ifr_ifindex = (int)index };
+
+	return ioctl(deletion->fd, SIOCGIFNAME, &request) == 0;
+}
+
+/* Whoever is given the lock comes after all that was done under it. */
+static bool is_out_of_sight(struct link_handle *handle, uint32_t index)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+
+	rtnl_add_link(&batch, RTM_SETLINK, 0, index);
+	return rtnl_run(handle, &batch) == -ENODEV;
+}
+
+/* False: some may be there still. */
+static bool delete_beside(struct link_handle *handle, const struct nlmsghdr *request,
+			  const index_vector *indexes)
+{
+	const struct deletion *deletion = deletion_start(handle, request);
+	unsigned int attempt = 0;
+	size_t gone = 0;
+
+	/* all of them: one may have gone by another's hand before the request */
+	while (deletion && gone < indexes->len) {
+		bool ended = deletion->ended;
+
+		if (!is_listed(deletion, indexes->items[gone]))
+			gone++;
+		else if (ended)
+			return false;
+		else
+			deadline_pause(NULL, attempt++);
+	}
+	return deletion && is_out_of_sight(handle, indexes->items[0]);
+}
+
+/* What the kernel is at it does not break off, so what is begun goes on past the call's end. */
+int links_delete(struct link_handle *handle, struct rtnl_batch *batch, const index_vector *indexes,
+		 const char *step)
+{
+	const struct deadline *deadline = handle->deadline;
+	int r = batch->error ? batch->error : FAULT(step);
+
+	if (r == 0)
+		r = deadline_check(deadline);
+	if (r < 0)
+		return r;
+	handle->deadline = NULL;
+	if (!delete_beside(handle, nlmsg_hdr(batch->messages[0]), indexes))
+		r = rtnl_run_surely(handle, batch, -ENODEV, "link.delete.here");
+	handle->deadline = deadline;
+	return r;
+}
+
+/* ---- many at once ---- */
 
 static int set_group(struct link_handle *handle, const index_vector *indexes, uint32_t group)
 {
@@ -42,10 +202,10 @@ static int delete_indexes(struct link_handle *handle, const index_vector *indexe
 	rtnl_add_link(&batch, RTM_DELLINK, 0, group ? 0 : indexes->items[0]);
 	if (group)
 		rtnl_put_u32(&batch, IFLA_GROUP, group);
-	return rtnl_run_surely(handle, &batch, -ENODEV, "link.delete");
+	return links_delete(handle, &batch, indexes, "link.delete");
 }
 
-/* What the kernel is at it does not break off, so what is begun goes on past the call's end. */
+/* So do the groups. */
 static int delete_to_the_end(struct link_handle *handle, const index_vector *indexes)
 {
 	const struct deadline *deadline = handle->deadline;

@@ -11,7 +11,9 @@
 struct link_handle;
 int link_open(const struct deadline *deadline, struct link_handle **ret_handle,
 	      struct error *error);
+/* Ends with link_deletions_await(), but in a forked child, where its parent's threads are not. */
 void link_close(struct link_handle *handle);
+void link_close_in_child(struct link_handle *handle);
 /* Of each function that changes something: OUTCOME_UNKNOWN (base/error.h), if an answer of the
  * kernel was lost, and what stands could not be seen in OUTCOME_LOOKS looks. */
 
@@ -197,10 +199,16 @@ struct link_end {
 	const struct endpoint *endpoint;
 	const char *network_id;
 };
-/* Many in one request by group. Those that are gone are passed over, as is what another has made
- * under the name of one. */
+/*
+ * Many in one request by group. Those that are gone are passed over, as is what another has made
+ * under the name of one. When it returns they are out of sight: no packet, list or bridge has them
+ * any more, their names are free at both ends, and nothing can stop the kernel from ending what is
+ * left of it, for which it takes some 16 ms: link_deletions_await().
+ */
 int link_endpoints_delete(struct link_handle *handle, const struct link_end *ends, size_t len,
 			  struct error *error);
+/* Until all that was deleted by this handle is gone for good. */
+void link_deletions_await(struct link_handle *handle);
 /* Down and off their bridges: isolated at once. */
 int link_endpoints_cut(struct link_handle *handle, const struct link_end *ends, size_t len,
 		       struct error *error);
@@ -215,8 +223,8 @@ struct link_place {
 };
 int link_places_get(struct link_handle *handle, const struct link_end *ends, size_t len,
 		    struct link_place *places, struct error *error);
-/* By its name alone, and only if the alias is just this, or not given yet: 1 if it was deleted, 0
- * if there is none, or it is another's. */
+/* By its name alone, and only if the alias is just this, or not given yet: 1 if it was deleted, as
+ * above, 0 if there is none, or it is another's. */
 int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,
 			       const char *alias, struct error *error);
 /* `none`: lo alone. */

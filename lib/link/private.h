@@ -34,10 +34,18 @@ int link_was_made(struct link_handle *handle, const char *name, int lost, uint32
 /* The MAC that the host end of an endpoint's pair is given. */
 void host_end_mac(const struct endpoint *endpoint, uint8_t ret_mac[static MAC_LEN]);
 
+/* ---- delete.c ---- */
+
+typedef VECTOR(uint32_t) index_vector;
+/* The only request of the batch deletes these: out of sight, as link_endpoints_delete() says. */
+int links_delete(struct link_handle *handle, struct rtnl_batch *batch, const index_vector *indexes,
+		 const char *step);
+/* In a forked child, where the threads are not. */
+void deletions_forget(struct link_handle *handle);
+
 /* ---- ours.c ---- */
 
 struct link_info;
-typedef VECTOR(uint32_t) index_vector;
 /* Append the indexes of the host ends that are there. */
 int link_ends_find(struct link_handle *handle, const struct link_end *ends, size_t len,
 		   index_vector *indexes, struct error *error);

@@ -62,13 +62,21 @@ int link_open(const struct deadline *deadline, struct link_handle **ret_handle, 
 	return 0;
 }
 
-void link_close(struct link_handle *handle)
+void link_close_in_child(struct link_handle *handle)
 {
 	if (!handle)
 		return;
 	kept_bridge_forget(handle);
+	deletions_forget(handle);
 	rtnl_close(handle);
 	free(handle);
+}
+
+void link_close(struct link_handle *handle)
+{
+	if (handle)
+		link_deletions_await(handle);
+	link_close_in_child(handle);
 }
 
 /* The requests of a batch, or one for a dump, and the answers to them. */

@@ -26,7 +26,8 @@ struct link_handle {
 	/* what rtnl_watch_address() waits for */
 	uint32_t watched_index; /* 0: nothing */
 	struct addr watched;
-	struct kept_bridge *kept; /* of kept.c; NULL: none */
+	struct kept_bridge *kept;   /* of kept.c; NULL: none */
+	struct deletion *deletions; /* delete.c: the kernel is at them still, the oldest first */
 };
 
 int rtnl_open(struct link_handle *handle, struct error *error);

@@ -197,13 +197,13 @@ static void ctx_close_kernel(bn_ctx *ctx)
 	ctx_close_firewall(ctx);
 	conntrack_close(ctx->conntrack);
 	ctx->conntrack = NULL;
-	link_close(ctx->link);
-	ctx->link = NULL;
 	seat_leave(&ctx->seat);
 }
 
 void ctx_close(bn_ctx *ctx)
 {
+	link_close(ctx->link);
+	ctx->link = NULL;
 	ctx_close_kernel(ctx);
 	store_close(ctx->store);
 	ctx->store = NULL;
@@ -211,6 +211,8 @@ void ctx_close(bn_ctx *ctx)
 
 void ctx_close_in_child(bn_ctx *ctx)
 {
+	link_close_in_child(ctx->link);
+	ctx->link = NULL;
 	ctx_close_kernel(ctx);
 	store_close_in_child(ctx->store);
 	ctx->store = NULL;

@@ -75,6 +75,7 @@ static int reserve_detachment(bn_ctx *ctx, const struct operation *operation, vo
 	removal_clear(removal);
 	removal->endpoints = removal->settled = true;
 	removal->quick = detachment->flags & BN_DETACH_QUICK;
+	removal->async = detachment->flags & BN_DETACH_ASYNC;
 	r = rows_use_network(ctx, detachment->network, &removal->rows);
 	for (size_t i = 0; i < detachment->len && r >= 0; i++) {
 		r = mark_endpoint(ctx, operation, detachment->ids[i], &removal->rows);

@@ -153,7 +153,11 @@ int removal_run(bn_ctx *ctx, const struct operation *operation, const struct rem
 		r = remove_endpoints(ctx, removal);
 	if (r >= 0)
 		r = remove_networks(ctx, operation, removal);
-	return r < 0 ? r : remove_protection(ctx, removal);
+	if (r >= 0)
+		r = remove_protection(ctx, removal);
+	if (!removal->async)
+		link_deletions_await(ctx->link);
+	return r;
 }
 
 /* ---- what nobody knows of any more ---- */
@@ -213,5 +217,6 @@ int removal_run_lost(bn_ctx *ctx, const struct rows *lost)
 		r = flows_drop_lost(ctx, lost, &standing);
 	if (r >= 0)
 		r = rules_remove_lost(ctx, lost, &standing, RULES_OTHERS);
+	link_deletions_await(ctx->link);
 	return r < 0 ? r : base_leave(ctx);
 }

@@ -12,6 +12,7 @@ struct removal {
 	bool endpoints, networks;
 	bool settled;   /* they were, until the verb that removes them: their rules are there */
 	bool quick;     /* interfaces are cut off, and left to their namespaces */
+	bool async;     /* what the kernel has to do behind the scenes is not waited for */
 	bool untouched; /* nothing has been changed, so none of the host's settings either */
 };
 void removal_clear(struct removal *removal);

@@ -799,7 +799,11 @@ class Endpoints(Case):
         self.fails(errno.ENOENT, bn.BN_REASON_ENDPOINT_UNKNOWN, bn.bn_endpoint_detach, self.ctx,
                    "green", "second", 0)
         bn.call(bn.bn_endpoint_detach, self.ctx, "green", "second", bn.BN_DETACH_MISSING_OK)
-        bn.call(bn.bn_endpoint_detach, self.ctx, "green", "first", bn.BN_DETACH_QUICK)
+        self.fails(errno.EINVAL, bn.BN_REASON_INVALID, bn.bn_endpoint_detach, self.ctx, "green",
+                   "first", bn.BN_DETACH_QUICK | bn.BN_DETACH_ASYNC)
+        for flag in bn.BN_DETACH_ASYNC, bn.BN_DETACH_QUICK:
+            bn.call(bn.bn_endpoint_detach, self.ctx, "green", "first", flag)
+            bn.bn_endpoint_free(bn.new(bn.bn_endpoint_attach, self.ctx, spec(FIRST), 0))
 
 
 class Ports(Case):

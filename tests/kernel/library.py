@@ -11,6 +11,7 @@ from topology import BUILD, sanitizer_of
 VERBS = pathlib.Path(__file__).resolve().parent / "fixtures/verbs.py"
 DELETE_ENDPOINTS = 0x2
 DETACH_QUICK = 0x2
+DETACH_ASYNC = 0x8
 
 
 def environment():

@@ -429,9 +429,12 @@ static void test_no_descriptor_and_no_thread_left(void **state)
 {
 	struct sandbox sandbox = sandbox_new();
 	struct endpoint endpoint = endpoint_number(0, true);
-	size_t fds = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+	size_t fds, threads;
 
 	(void)state;
+	link_deletions_await(handle);
+	fds = entries("/proc/self/fd");
+	threads = entries("/proc/self/task");
 	for (int i = 0; i < 5; i++) {
 		struct interface interface;
 
@@ -444,6 +447,7 @@ static void test_no_descriptor_and_no_thread_left(void **state)
 		assert_int_equal(attach(&sandbox, &endpoint), -EIO);
 		fault_hook = NULL;
 	}
+	link_deletions_await(handle);
 	assert_int_equal(entries("/proc/self/fd"), fds);
 	assert_int_equal(entries("/proc/self/task"), threads);
 	sandbox_close(&sandbox);

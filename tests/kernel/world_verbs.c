@@ -351,6 +351,12 @@ static int detach_quick(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return bn_endpoint_detach(ctx, "front", "web", BN_DETACH_QUICK);
 }
 
+static int detach_async(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_endpoint_detach(ctx, "front", "web", BN_DETACH_ASYNC);
+}
+
 static int detach_web_and_db(bn_ctx *ctx, uint32_t flags)
 {
 	bn_name_list *names;
@@ -526,6 +532,7 @@ const struct verb verbs[] = {
 	{ "detach-lost", { detach_lost }, LOST, 0 },
 	{ "collect", { collect }, FULL | LOST | JOINED, LOST },
 	{ "detach-quick", { detach_quick }, FULL | JOINED, FULL | JOINED },
+	{ "detach-async", { detach_async }, FULL | JOINED, FULL | JOINED },
 	{ "detach-several", { detach_both }, FULL, FULL },
 	{ "detach-delete-empty", { detach_last }, BARE | FULL, FULL },
 	{ "detach-and-attach", { detach, attach_moved }, FULL | JOINED, 0 },

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * BN_DETACH_ASYNC: when the call returns nothing shows the endpoint any more, and all of it can be
+ * given again; a thread waits for the kernel, and nothing is lost with it.
+ */
+#include "verb_stage.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+
+#define ROUNDS 10
+#define IN_A_ROW 100
+#define THREADS_MAX 16 /* of a context at once */
+
+static size_t threads(void)
+{
+	DIR *directory = opendir("/proc/self/task");
+	size_t count = 0;
+
+	assert_non_null(directory);
+	for (struct dirent *entry; (entry = readdir(directory));)
+		count += entry->d_name[0] != '.';
+	closedir(directory);
+	return count;
+}
+
+static int detach_async(bn_ctx *ctx)
+{
+	return bn_endpoint_detach(ctx, "front", "web", BN_DETACH_ASYNC);
+}
+
+static void must(bn_ctx *ctx, int r)
+{
+	if (r < 0)
+		fail_msg("%s", bn_error_message(ctx));
+}
+
+/* What is seen is seen at once: to look takes longer than the kernel does. */
+static bool has_link(void)
+{
+	int r = system("ip -br link show type veth | grep -q ^bv");
+
+	assert_int_equal(r & 0xff, 0);
+	return r == 0;
+}
+
+static void test_out_of_sight(void **state)
+{
+	static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
+	bn_ctx *ctx = new_context();
+
+	(void)state;
+	must(ctx, create(ctx));
+	snapshot(before);
+	must(ctx, attach(ctx));
+	must(ctx, detach_async(ctx));
+	snapshot(after);
+	assert_same(before, after);
+	bn_ctx_free(ctx);
+}
+
+/* Id, addresses, ports, and the names of both ends, with no time in between. */
+static void test_again_at_once(void **state)
+{
+	size_t alone = threads(), ran_on = 0;
+	bn_ctx *ctx = new_context(), *other = new_context();
+
+	(void)state;
+	must(ctx, create(ctx));
+	for (int i = 0; i < ROUNDS; i++) {
+		must(ctx, attach(ctx));
+		must(ctx, detach_async(ctx));
+		ran_on += threads() > alone;
+		must(other, attach(other));
+		must(other, detach_async(other));
+	}
+	assert_true(ran_on > 0);
+	must(ctx, delete (ctx));
+	bn_ctx_free(other);
+	bn_ctx_free(ctx);
+	assert_int_equal(threads(), alone);
+	assert_false(has_link());
+}
+
+static void test_killed_after_it(void **state)
+{
+	static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	run(create);
+	snapshot(before);
+	for (int i = 0; i < ROUNDS; i++) {
+		run(attach);
+		pid = fork();
+		if (pid == 0) {
+			bn_ctx *ctx = new_context();
+
+			if (detach_async(ctx) < 0)
+				_exit(1);
+			kill(getpid(), SIGKILL);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		snapshot(after);
+		assert_same(before, after);
+	}
+}
+
+/* The child has none of the threads, and must not wait for them. */
+static void test_child(void **state)
+{
+	size_t alone = threads();
+	bn_ctx *ctx = new_context();
+	int status;
+	pid_t pid;
+
+	(void)state;
+	must(ctx, create(ctx));
+	must(ctx, attach(ctx));
+	must(ctx, detach_async(ctx));
+	pid = fork();
+	if (pid == 0) {
+		alarm(10);
+		if (detach_async(ctx) != -ECHILD)
+			_exit(1);
+		bn_ctx_free(ctx);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	must(ctx, attach(ctx));
+	must(ctx, detach(ctx));
+	assert_int_equal(threads(), alone);
+	bn_ctx_free(ctx);
+}
+
+static void test_many_in_a_row(void **state)
+{
+	size_t alone = threads(), most = 0;
+	bn_ctx *ctx = new_context();
+
+	(void)state;
+	must(ctx, create(ctx));
+	for (int i = 0; i < IN_A_ROW; i++) {
+		size_t now;
+
+		must(ctx, attach(ctx));
+		must(ctx, detach_async(ctx));
+		now = threads() - alone;
+		most = now > most ? now : most;
+	}
+	assert_in_range(most, 1, THREADS_MAX);
+	assert_false(has_link());
+	bn_ctx_free(ctx);
+	assert_int_equal(threads(), alone);
+}
+
+static void test_cancelled(void **state)
+{
+	bn_ctx *ctx = new_context();
+
+	(void)state;
+	must(ctx, create(ctx));
+	must(ctx, attach(ctx));
+	bn_ctx_cancel(ctx);
+	assert_int_equal(detach_async(ctx), -ECANCELED);
+	assert_int_equal(stage_count("endpoints"), 1);
+	assert_true(has_link());
+	must(ctx, detach_async(ctx));
+	bn_ctx_cancel(ctx); /* too late for it, and not for the next */
+	bn_ctx_free(ctx);
+	assert_int_equal(stage_count("endpoints"), 0);
+	assert_false(has_link());
+}
+
+static void test_with_its_network(void **state)
+{
+	static char before[SNAPSHOT_MAX], after[SNAPSHOT_MAX];
+	bn_ctx *ctx = new_context();
+
+	(void)state;
+	touch();
+	snapshot(before);
+	must(ctx, create(ctx));
+	must(ctx, attach(ctx));
+	must(ctx,
+	     bn_endpoint_detach(ctx, "front", "web", BN_DETACH_ASYNC | BN_DETACH_DELETE_EMPTY));
+	snapshot(after);
+	assert_same(before, after);
+	must(ctx, create(ctx));
+	bn_ctx_free(ctx);
+}
+
+static int refuse_threads(const char *step)
+{
+	return strcmp(step, "link.delete.thread") == 0 ? -EAGAIN : 0;
+}
+
+/* Then it is waited for. */
+static void test_no_room_for_a_thread(void **state)
+{
+	size_t alone = threads();
+	bn_ctx *ctx = new_context();
+
+	(void)state;
+	must(ctx, create(ctx));
+	must(ctx, attach(ctx));
+	fault_hook = refuse_threads;
+	must(ctx, detach_async(ctx));
+	fault_hook = NULL;
+	assert_int_equal(threads(), alone);
+	assert_false(has_link());
+	bn_ctx_free(ctx);
+}
+
+static void test_not_with_quick(void **state)
+{
+	bn_ctx *ctx = new_context();
+
+	(void)state;
+	must(ctx, create(ctx));
+	must(ctx, attach(ctx));
+	assert_int_equal(bn_endpoint_detach(ctx, "front", "web", BN_DETACH_ASYNC | BN_DETACH_QUICK),
+			 -EINVAL);
+	assert_int_equal(bn_endpoint_detach(ctx, "front", "web", BN_DETACH_ASYNC | 0x80000000u),
+			 -EINVAL);
+	assert_int_equal(stage_count("endpoints"), 1);
+	bn_ctx_free(ctx);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(test_out_of_sight, tidy),
+		cmocka_unit_test_teardown(test_again_at_once, tidy),
+		cmocka_unit_test_teardown(test_killed_after_it, tidy),
+		cmocka_unit_test_teardown(test_child, tidy),
+		cmocka_unit_test_teardown(test_many_in_a_row, tidy),
+		cmocka_unit_test_teardown(test_cancelled, tidy),
+		cmocka_unit_test_teardown(test_with_its_network, tidy),
+		cmocka_unit_test_teardown(test_no_room_for_a_thread, tidy),
+		cmocka_unit_test_teardown(test_not_with_quick, tidy),
+	};
+
+	return RUN_WITH_BACKENDS(tests);
+}
