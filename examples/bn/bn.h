@@ -227,8 +227,14 @@ int start_command(const struct run *run, int namespaces, struct started *ret_sta
 
 /* ---- supervisor.c ---- */
 
-/* Start the command on the network, wait for its end or the front's, clean up. Once the command
- * runs the front is told its pid. Returns the exit status. */
+/* What the front is told: that the command runs, and once all is cleaned up, how it ended. */
+struct news {
+	pid_t command; /* 0: it has ended */
+	int status;
+};
+
+/* Start the command on the network, wait for its end or the front's, clean up. Returns the exit
+ * status, for a front that was not told. */
 int supervise(struct cli *cli, const struct run *run, int front);
 
 /* ---- The commands ---- */

@@ -85,7 +85,7 @@ static int front(struct cli *cli, const struct run *run, int socket_, pid_t supe
 {
 	struct pollfd fds[] = { { .fd = socket_, .events = POLLIN }, { .events = POLLIN } };
 	struct parent parent = { .child = supervisor, .signals = parent_signals(), .front = -1 };
-	pid_t command;
+	struct news news;
 
 	fds[1].fd = parent.signals;
 	for (;;) {
@@ -95,10 +95,12 @@ static int front(struct cli *cli, const struct run *run, int socket_, pid_t supe
 			parent_forward(&parent);
 		if (!fds[0].revents)
 			continue;
-		if (recv(socket_, &command, sizeof(command), 0) != sizeof(command))
+		if (recv(socket_, &news, sizeof(news), 0) != sizeof(news))
 			break;
+		if (!news.command)
+			return news.status;
 		if (run->detach) {
-			print_started(cli, run, command, supervisor);
+			print_started(cli, run, news.command, supervisor);
 			return EXIT_SUCCESS;
 		}
 	}

@@ -81,9 +81,21 @@ static int detach(struct supervisor *supervisor)
 {
 	const struct run *run = supervisor->run;
 	int r = bn_endpoint_detach(supervisor->cli->ctx, run->network, run->name,
-				   BN_DETACH_MISSING_OK);
+				   BN_DETACH_MISSING_OK | BN_DETACH_ASYNC);
 
 	return r < 0 ? cli_fail(supervisor->cli, r) : 0;
+}
+
+/* The link is out of sight, whoever else may keep its namespace; but this process can't end before
+ * the kernel has forgotten the device, and nobody is to wait for that. */
+static void tell_status(const struct supervisor *supervisor, int status)
+{
+	const struct news ended = { .status = status };
+
+	if (supervisor->parent.front < 0)
+		return;
+	leave_terminal(false);
+	send(supervisor->parent.front, &ended, sizeof(ended), MSG_NOSIGNAL);
 }
 
 /* What the command left behind without a pid namespace became our child, as we are its sub-reaper;
@@ -110,6 +122,7 @@ static int run_to_end(struct supervisor *supervisor)
 {
 	const struct run *run = supervisor->run;
 	struct parent *parent = &supervisor->parent, held = *parent;
+	const struct news started = { .command = supervisor->started.command };
 	int gate = supervisor->started.gate, error;
 	bool told;
 
@@ -123,7 +136,7 @@ static int run_to_end(struct supervisor *supervisor)
 		return exec_failed(run->command[0], error);
 	if (run->detach)
 		leave_terminal(false);
-	told = send(parent->front, &supervisor->started.command, sizeof(pid_t), MSG_NOSIGNAL) > 0;
+	told = send(parent->front, &started, sizeof(started), MSG_NOSIGNAL) > 0;
 	if (run->detach && told) {
 		close(parent->front);
 		parent->front = -1;
@@ -178,5 +191,6 @@ int supervise(struct cli *cli, const struct run *run, int front)
 	kill_children();
 	if (detach(&supervisor) != 0 && status == 0)
 		status = EXIT_OURS;
+	tell_status(&supervisor, status);
 	return status;
 }

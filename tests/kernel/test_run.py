@@ -50,6 +50,19 @@ class Run(RunTest):
         self.assertEqual([], oracle.endpoints(self.bn))
         self.gone()
 
+    def test_nothing_in_a_namespace_that_stays(self):
+        """Somebody else may keep it: the interface goes from there as well."""
+        process = self.start("--", *self.noting())
+        with open(f"/proc/{self.roles()['command']}/ns/net") as kept:
+            process.terminate()
+            process.wait(SECONDS)
+            inside = subprocess.run(
+                ("nsenter", f"--net=/proc/self/fd/{kept.fileno()}", "ip", "-br", "link"),
+                pass_fds=[kept.fileno()], stdout=subprocess.PIPE, text=True, check=True).stdout
+            self.assertEqual(["lo"], [line.split()[0] for line in inside.splitlines()])
+            self.assertEqual([], oracle.endpoints(self.bn))
+            self.gone()
+
     def test_however_it_ends(self):
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL):
             with self.subTest(signal=number.name):
