@@ -480,6 +480,7 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	struct link_info info;
+	const index_vector indexes = { .items = &info.interface.index, .len = 1 };
 	bool ignored;
 	int r;
 
@@ -492,7 +493,7 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 	if (config->adopt)
 		return release_bridge(handle, config, &info, ret_changed, error);
 	rtnl_add_link(&batch, RTM_DELLINK, 0, info.interface.index);
-	r = rtnl_run_surely(handle, &batch, -ENODEV, "link.bridge.delete");
+	r = links_delete(handle, &batch, &indexes, "link.bridge.delete");
 	*ret_changed = r == 0 || batch.lost;
 	if (r == 0)
 		return 0;
