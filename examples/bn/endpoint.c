@@ -197,7 +197,10 @@ int detach_command(struct cli *cli, int argc, char **argv)
 
 	arguments_parse(cli, argc, argv, 0, options, &arguments);
 	arguments_words(cli, &arguments, 2, WORDS_ANY);
-	flags = arguments_has(&arguments, DELETE_EMPTY) ? BN_DETACH_DELETE_EMPTY : 0;
+	/* what the kernel has to end, it ends while this process does, which waits for that */
+	flags = BN_DETACH_ASYNC;
+	if (arguments_has(&arguments, DELETE_EMPTY))
+		flags |= BN_DETACH_DELETE_EMPTY;
 	argv = arguments.words;
 	count = arguments.word_count - 1;
 	arguments_free(&arguments);

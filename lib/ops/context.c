@@ -200,11 +200,12 @@ static void ctx_close_kernel(bn_ctx *ctx)
 	seat_leave(&ctx->seat);
 }
 
+/* The kernel may make both wait, for rules and for links that were deleted: so for both at once. */
 void ctx_close(bn_ctx *ctx)
 {
+	ctx_close_kernel(ctx);
 	link_close(ctx->link);
 	ctx->link = NULL;
-	ctx_close_kernel(ctx);
 	store_close(ctx->store);
 	ctx->store = NULL;
 }
