@@ -43,7 +43,7 @@ static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, 
 	uint8_t host_mac[MAC_LEN];
 
 	host_end_mac(endpoint, host_mac);
-	rtnl_add_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0);
+	rtnl_add_link(batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, 0);
 	put_veth_end(batch, endpoint->host_interface, endpoint->mtu);
 	rtnl_put(batch, IFLA_ADDRESS, host_mac, sizeof(host_mac));
 	rtnl_put_u32(batch, IFLA_GROUP, LINK_GROUP_NEWBORN);
@@ -60,9 +60,6 @@ static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, 
 	rtnl_nest_end(batch, nest);
 	rtnl_nest_end(batch, data);
 	rtnl_nest_end(batch, info);
-	/* from here on it goes by its index */
-	rtnl_add_named(batch, RTM_GETLINK, 0, endpoint->host_interface);
-	rtnl_put_u32(batch, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
 }
 
 /* An endpoint that asks for the port it publishes itself is answered by way of the port it came by.
@@ -166,10 +163,10 @@ static int create_pair(struct link_handle *handle, const struct sandbox *sandbox
 
 	add_pair(&batch, config->endpoint, config->bridge_index, sandbox->fd);
 	r = rtnl_run_step(handle, &batch, "link.endpoint.create");
-	if (batch.lost)
-		r = link_was_made(handle, config->endpoint->host_interface, r, &index);
-	else if (r == 0 && !index)
-		r = -ENODEV;
+	/* from here on it goes by its index, which a kernel before 6.2 does not tell */
+	if (batch.lost || (r == 0 && !index))
+		r = link_was_made(handle, config->endpoint->host_interface, r < 0 ? r : -ENODEV,
+				  &index);
 	*ret_index = r == 0 ? index : 0;
 	if (r == -EEXIST)
 		return name_taken_error(handle, sandbox, config->endpoint, error);
@@ -199,9 +196,10 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 			    endpoint->host_interface, endpoint->id);
 }
 
-/* Here and in what follows: `passed` is -EEXIST when all is done again, as an answer was lost. */
+/* Here and in what follows: `passed` is -EEXIST when all is done again, as an answer was lost.
+ * *routed: with default routes, which become false where they are not to be had as easily. */
 static int address_interface(struct link_handle *inside, const struct link_endpoint_config *config,
-			     uint32_t index, int passed, struct error *error)
+			     uint32_t index, int passed, bool *routed, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
 	/* A link that is cut off is passed over. The other has no effect before the next change of
@@ -211,6 +209,7 @@ static int address_interface(struct link_handle *inside, const struct link_endpo
 		{ IPV4_DEVCONF_ARP_NOTIFY, config->announces },
 	};
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	size_t addressed;
 	int r;
 
 	rtnl_add_link_up(&batch, LOOPBACK_INDEX);
@@ -225,9 +224,16 @@ static int address_interface(struct link_handle *inside, const struct link_endpo
 		rtnl_add_address(&batch, RTM_NEWADDR, index, &endpoint->ipv6, 0);
 	rtnl_add_link_up(&batch, index);
 	rtnl_put_ipv4_conf(&batch, conf, ARRAY_SIZE(conf));
+	addressed = batch.len;
+	if (*routed)
+		routes_put_default(&batch, config, index, config->endpoint->metric);
 	r = FAULT("link.endpoint.address");
 	if (r == 0)
 		r = rtnl_run_passing(inside, &batch, passed);
+	if (r < 0 && batch.failed >= addressed && batch.failed < batch.len) {
+		*routed = false;
+		return 0;
+	}
 	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "set up interface %s of endpoint %s",
@@ -275,6 +281,8 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 {
 	const struct endpoint *endpoint = config->endpoint;
 	uint32_t index = rtnl_link_index(inside, endpoint->interface);
+	/* where there never was another interface, nobody can have left rules or routes */
+	bool first = index == FIRST_INDEX, routed = first && !passed;
 	int r;
 
 	if (!index)
@@ -283,15 +291,14 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 				 endpoint->interface, endpoint->id);
 	if (endpoint->ipv6.addr.family)
 		rtnl_watch_address(inside, index, &endpoint->ipv6.addr);
-	r = address_interface(inside, config, index, passed, error);
+	r = address_interface(inside, config, index, passed, &routed, error);
 	if (r == 0)
 		r = add_static_routes(inside, endpoint, index, passed, error);
-	/* Before the route that may be a better one than what the others use. Where there never was
-	 * another interface, nobody can have left rules. */
-	if (r == 0 && index != FIRST_INDEX)
+	/* before the route that may be a better one than what the others use */
+	if (r == 0 && !first)
 		r = routes_sync_sources(inside, config->sources, error);
-	if (r == 0)
-		r = routes_add_default(inside, config, index, passed, metric, error);
+	if (r == 0 && !routed)
+		r = routes_add_default(inside, config, index, first || passed, metric, error);
 	if (r < 0)
 		return r;
 	rtnl_settle_carrier(inside, endpoint->interface);

@@ -114,7 +114,10 @@ uint64_t sandbox_cookie_inside(int fd);
 
 /* ---- routes.c: inside a sandbox ---- */
 
-/* The default routes of an endpoint. *metric: the first to try, and what it came to. again: they
+/* The default routes of an endpoint, of that metric, at the end of the batch. */
+void routes_put_default(struct rtnl_batch *batch, const struct link_endpoint_config *config,
+			uint32_t index, uint32_t metric);
+/* By themselves. *metric: the first to try, and what it came to. again: they
  * may be there already. */
 int routes_add_default(struct link_handle *inside, const struct link_endpoint_config *config,
 		       uint32_t index, bool again, uint32_t *metric, struct error *error);

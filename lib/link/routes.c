@@ -78,6 +78,16 @@ static int add_routes(struct link_handle *inside, const struct link_endpoint_con
 			    gateway, config->endpoint->interface, config->endpoint->id);
 }
 
+void routes_put_default(struct rtnl_batch *batch, const struct link_endpoint_config *config,
+			uint32_t index, uint32_t metric)
+{
+	struct rtnl_route routes[2];
+	size_t len = default_routes(config, index, metric, routes);
+
+	for (size_t i = 0; i < len; i++)
+		rtnl_add_route(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &routes[i]);
+}
+
 int routes_add_default(struct link_handle *inside, const struct link_endpoint_config *config,
 		       uint32_t index, bool again, uint32_t *metric, struct error *error)
 {
