@@ -49,7 +49,7 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
-int visit_start(struct link_visit *visit, struct error *error)
+static int visit_start(struct link_visit *visit, struct error *error)
 {
 	int r;
 
