@@ -163,6 +163,17 @@ uninstalled()
 }
 check static-uninstalls uninstalled
 
+# ---- The usual library ----
+
+# What is loaded later is said in a note of the library.
+noted()
+{
+	cd "${BN_BUILD_DIR:-$source_dir/build}" && readelf -n .libs/libbridgenet.so | grep -F 0x407c0c0a &&
+		readelf -p .note.dlopen .libs/libbridgenet.so | grep -F libip4tc.so.2 &&
+		! readelf -d .libs/libbridgenet.so | grep -F libip4tc
+}
+check build-notes-libiptc noted
+
 # ---- Other compilers and C libraries ----
 
 # Here without the shared library: bn is linked with the archive.

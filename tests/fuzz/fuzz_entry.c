@@ -13,7 +13,7 @@
 
 #define NAME_MAX_BYTES 29 /* the kernel's, without the 0 */
 
-/* While it is made a verdict or a chain has its name in it; as it is read there is none. */
+/* As it is written libiptc sees a verdict or a chain by its name; as it is read there is none. */
 static void encode_as_read(const struct rule *rule, const char *target, uint32_t flags,
 			   struct entry *entry)
 {

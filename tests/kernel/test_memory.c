@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * With each backend, every allocation of every verb and listing fails once, whether it is the
- * library's own or one of SQLite, libnl, libmnl or libnftnl: the call says so, and what the kernel
- * and the state show is what they showed before.
+ * library's own or one of SQLite, libnl, libmnl, libnftnl or libiptc: the call says so, and what the
+ * kernel and the state show is what they showed before.
  */
 #include "verb_stage.h"
 
@@ -33,14 +33,25 @@ __attribute__((weak)) void *__interceptor_malloc(size_t size);
 __attribute__((weak)) void *__interceptor_calloc(size_t len, size_t size);
 __attribute__((weak)) void *__interceptor_realloc(void *pointer, size_t size);
 
-/* The sanitizers give up when a thread begins without. */
+/* libiptc makes one for each rule that it reads, in the same line: some of them will do. */
+#define LIBIPTC_EACH 7
+static atomic_int of_libiptc;
+
+/* dlopen() does not say why it fails. The sanitizers give up when a thread begins without. */
 static bool is_excused(const void *caller)
 {
+	static const char *const libraries[] = { "/ld-", "/libasan." };
 	Dl_info info;
 
 	if (__interceptor_malloc && gettid() != getpid())
 		return true;
-	return dladdr(caller, &info) && strstr(info.dli_fname, "/libasan.");
+	if (!dladdr(caller, &info))
+		return false;
+	for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++)
+		if (strstr(info.dli_fname, libraries[i]))
+			return true;
+	return (strstr(info.dli_fname, "/libip4tc.") || strstr(info.dli_fname, "/libip6tc.")) &&
+	       atomic_fetch_add(&of_libiptc, 1) % LIBIPTC_EACH != 0;
 }
 
 /* Called before the sanitizers are set up, and so without them. */
@@ -74,6 +85,7 @@ static int allocations_to_come = -1; /* of the next verb */
 
 static void begin_starving(void)
 {
+	atomic_store(&of_libiptc, 0);
 	atomic_store(&allocations_left, allocations_to_come);
 }
 

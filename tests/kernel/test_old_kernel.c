@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A kernel that lacks something, played by a seccomp filter that refuses the calls for it, or by
- * asking for what every kernel lacks. */
+ * asking for what every kernel lacks; and a machine that lacks a library. */
 #include "../case.h"
 
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -88,6 +89,20 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 			((struct fib_rule_hdr *)NLMSG_DATA(header))->family = AF_UNIX;
 	}
 	return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+/* From now on, for this process, the library is an empty file. */
+static int hide_library(const char *name)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "ldconfig -p | sed -n 's/^\t%s (.*=> //p' | "
+		 "{ found=1; while read -r f; do mount --bind /dev/null \"$f\" || exit 1; found=0; "
+		 "done; exit $found; }",
+		 name);
+	return unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	       system(command) != 0;
 }
 
 /* A network is refused, by a sentence with those words. */
@@ -224,6 +239,20 @@ static void test_no_xtables(void **state)
 	wait_for(pid);
 }
 
+static void test_no_libip4tc(void **state)
+{
+	static const char *const words[] = { "libip4tc.so.2", "libip4tc2", "nftables", NULL };
+	pid_t pid;
+
+	(void)state;
+	skip_without("iptables-legacy");
+	pid = fork();
+	if (!pid)
+		_exit(hide_library("libip4tc\\.so\\.2") ||
+		      create_refused("iptables-legacy", words));
+	wait_for(pid);
+}
+
 /* Endpoints do without the rules by which answers leave. */
 static void test_no_policy_routing(void **state)
 {
@@ -260,6 +289,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_nf_tables),
 		cmocka_unit_test(test_no_xtables),
+		cmocka_unit_test(test_no_libip4tc),
 		cmocka_unit_test(test_no_policy_routing),
 	};
 

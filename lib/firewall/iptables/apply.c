@@ -4,7 +4,7 @@
  * has failed before the first commit; then each is committed, in an order in which nothing is open
  * that should not be, wherever the process dies.
  */
-#include "firewall/iptables/table.h"
+#include "firewall/iptables/iptables.h"
 
 #define ATTEMPTS 30 /* against programs that don't take the lock */
 
@@ -33,8 +33,6 @@ static int pick_rules(const struct rule *rules, size_t len, const struct step *s
 {
 	const struct table *table = &step->table;
 
-	if (len && vector_reserve(items, len) < 0)
-		return -ENOMEM;
 	for (size_t i = 0; i < len; i++) {
 		if (rules[i].family == table->family && rule_table(&rules[i]) == table->id &&
 		    item_add(items, &rules[i]) < 0)
@@ -80,7 +78,8 @@ static int step_prepare(struct change *change, struct step *step, int family, en
 	int r;
 
 	step_clear(step);
-	r = table_open(iptables, family, id, &step->table, change->error);
+	r = table_open(&iptables->iptc[FAMILY_INDEX(family)], family, id, &step->table,
+		       change->error);
 	if (r < 0)
 		return r;
 	*edit = (struct edit){ .table = &step->table,
@@ -99,11 +98,11 @@ static int step_prepare(struct change *change, struct step *step, int family, en
 /* So that the next change need not read it again to know that the base stands. */
 static void remember_table(struct iptables *iptables, const struct step *step)
 {
-	const struct table *table = &step->table;
+	int family = step->table.family;
+	struct known_table *known = &iptables->known[FAMILY_INDEX(family)][step->table.id];
 
-	iptables->known[FAMILY_INDEX(table->family)][table->id] =
-		step->whole ? (struct known_table){ table->info.num_entries, table->info.size } :
-			      (struct known_table){ 0 };
+	if (!step->whole || iptables_table_info(iptables, family, step->table.id, known) < 0)
+		*known = (struct known_table){ 0 };
 }
 
 static int step_commit(struct change *change, struct step *step)

@@ -2,7 +2,7 @@
 /* Taking the base away. */
 #include <stdio.h>
 
-#include "firewall/iptables/table.h"
+#include "firewall/iptables/iptables.h"
 
 /* The administrator's chain stays as long as it has a rule, and so does what leads there. */
 static bool serves_user(const rule_vector *rules, const struct rule *rule)
@@ -19,14 +19,13 @@ static bool serves_user(const rule_vector *rules, const struct rule *rule)
 /* A chain of ours that is left although nothing of ours is. */
 static int find_held(const struct table *table, void *data)
 {
-	size_t at = 0;
-	const char *chain = table_chain(table, at);
+	const char *chain = table_first_chain(table);
 	char *note = data;
 
 	/* the administrator's has its rules, and its jump */
 	while (chain && (strcmp(chain, places[PLACE_USER].name) == 0 ||
 			 (strncmp(chain, "BRIDGENET", 9) != 0 && strncmp(chain, "BN-", 3) != 0)))
-		chain = table_chain(table, ++at);
+		chain = table_next_chain(table);
 	if (!chain)
 		return 0;
 	snprintf(note, FIREWALL_NOTE_MAX,

@@ -259,7 +259,13 @@ static bool read_masquerade(const struct extension *target, struct rule *rule)
 	return !flags || rule->random_ports;
 }
 
-/* A standard target has no name in the kernel; the table says what it is. */
+/* Until it is committed, an entry of ours still has the name of the chain that it jumps to. */
+static bool is_own_chain(const char *name)
+{
+	return strncmp(name, "BN-", 3) == 0 || strncmp(name, "BRIDGENET", 9) == 0;
+}
+
+/* A standard target has no name in the kernel; libiptc says what it is. */
 static bool read_target(const struct extension *target, const char *name, struct rule *rule)
 {
 	rule->target = TARGET_OTHER;
@@ -271,7 +277,7 @@ static bool read_target(const struct extension *target, const char *name, struct
 		return read_dnat(target, rule);
 	} else if (strcmp(name, "MASQUERADE") == 0) {
 		return read_masquerade(target, rule);
-	} else if (target->name[0]) {
+	} else if (target->name[0] && strcmp(target->name, name) == 0 && !is_own_chain(name)) {
 		return false;
 	} else if (strcmp(name, "RETURN") == 0) {
 		rule->target = TARGET_RETURN;

@@ -2,7 +2,7 @@
 /* The nodes that rules about many networks stand in. */
 #include <stdio.h>
 
-#include "firewall/iptables/table.h"
+#include "firewall/iptables/iptables.h"
 
 #define DIGITS "0123456789abcdef"
 #define MADE_UP "bn-" /* bridges: this and 12 digits */
@@ -237,16 +237,18 @@ static int make_node(const struct edit *edit, const char *node)
 }
 
 /* With what leads there, if it is left without a rule. */
-static void prune_node(struct table *table, const char *node)
+static int prune_node(struct table *table, const char *node)
 {
 	const char *parent = parent_of(dispatch_of(node));
+	int r = 0;
 
 	if (table_walk(table, node, holds_rule, NULL))
-		return;
-	while (!table_chain_is_empty(table, node))
-		table_delete(table, node, 0);
-	table_delete_jumps(table, parent, node);
-	table_drop_chain(table, node);
+		return 0;
+	while (r == 0 && !table_chain_is_empty(table, node))
+		r = table_delete(table, node, 0);
+	if (r == 0)
+		r = table_delete_jumps(table, parent, node);
+	return r < 0 ? r : table_drop_chain(table, node);
 }
 
 int dispatch_check(struct edit *edit)
@@ -256,7 +258,7 @@ int dispatch_check(struct edit *edit)
 	const char *chain;
 	int r = 0;
 
-	for (size_t i = 0; (chain = table_chain(table, i)) && r == 0; i++) {
+	for (chain = table_first_chain(table); chain && r == 0; chain = table_next_chain(table)) {
 		if (dispatch_of(chain) && !table_references(table, chain))
 			r = chain_note(&nodes, chain, false);
 	}
@@ -264,8 +266,8 @@ int dispatch_check(struct edit *edit)
 		return FIREWALL_BASE_MISSING;
 	for (size_t i = 0; i < nodes.len && r == 0; i++) {
 		chain = nodes.items[i].chain;
-		prune_node(table, chain);
-		if (table_has_chain(table, chain))
+		r = prune_node(table, chain);
+		if (r == 0 && table_has_chain(table, chain))
 			r = make_node(edit, chain);
 	}
 	return r;
@@ -302,7 +304,7 @@ int dispatch_find(struct table *table, struct item *items, size_t len, uint32_t 
 		run = items_run(&parts, i);
 		r = chain_find(table, &parts.items[i], run, flags);
 		if (r == 0 && flags & FIND_DELETE)
-			prune_node(table, parts.items[i].chain);
+			r = prune_node(table, parts.items[i].chain);
 	}
 	for (size_t i = 0; i < parts.len && r == 0; i++) {
 		struct item *origin = parts.items[i].origin;

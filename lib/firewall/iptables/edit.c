@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rules into and out of a table that was read, before it is committed. */
-#include "firewall/iptables/table.h"
+#include "firewall/iptables/iptables.h"
 
 int item_add(item_vector *items, const struct rule *rule)
 {
@@ -124,7 +124,7 @@ int chain_find(struct table *table, struct item *items, size_t len, uint32_t fla
 
 	/* From the end, so that the others keep their places. */
 	for (size_t i = search.indexes.len; i > 0 && r >= 0; i--)
-		table_delete(table, items->chain, search.indexes.items[i - 1]);
+		r = table_delete(table, items->chain, search.indexes.items[i - 1]);
 	free(search.indexes.items);
 	for (size_t i = 0; i < len; i++) {
 		items[i].flat = search.kinds[items[i].rule->kind];
@@ -283,7 +283,7 @@ static int empty_chain(struct edit *edit, const struct rule *jump, const char *c
 	if (places[ours.place].type == PLACE_NETWORK && !table_references(edit->table, chain))
 		r = table_walk(edit->table, chain, note_ours, &ours);
 	for (size_t i = ours.indexes.len; i > 0 && r == 0; i--)
-		table_delete(edit->table, chain, ours.indexes.items[i - 1]);
+		r = table_delete(edit->table, chain, ours.indexes.items[i - 1]);
 	free(ours.indexes.items);
 	return r;
 }
@@ -297,15 +297,13 @@ static int drop_chains(struct edit *edit)
 	for (size_t i = 0; i < edit->remove.len && r == 0; i++) {
 		const struct item *item = &edit->remove.items[i];
 
-		/* of one chain they come in a row */
-		if (places[rule_place(item->rule)].type == PLACE_NETWORK &&
-		    (!i || strcmp(item->chain, item[-1].chain) != 0))
-			table_drop_chain(edit->table, item->chain);
+		if (places[rule_place(item->rule)].type == PLACE_NETWORK)
+			r = table_drop_chain(edit->table, item->chain);
 		iptables_jump_name(item->rule, jump);
-		if (jump[0])
+		if (r == 0 && jump[0])
 			r = empty_chain(edit, item->rule, jump);
-		if (jump[0] && r == 0)
-			table_drop_chain(edit->table, jump);
+		if (r == 0 && jump[0])
+			r = table_drop_chain(edit->table, jump);
 	}
 	return r;
 }

@@ -10,8 +10,10 @@ static void iptables_close(struct firewall *firewall)
 
 	if (!iptables)
 		return;
-	for (int i = 0; i < FAMILY_COUNT; i++)
+	for (int i = 0; i < FAMILY_COUNT; i++) {
 		cleanup_close(&iptables->fd[i]);
+		iptc_unload(&iptables->iptc[i]);
+	}
 	rules_clear(&iptables->rules);
 	lock_waiter_put(iptables->waiter);
 	free(iptables->lock_file);
@@ -21,9 +23,11 @@ static void iptables_close(struct firewall *firewall)
 /* IPv6 may be missing from a kernel: then networks of IPv4 alone work. */
 static int open_family(struct iptables *iptables, int index, struct error *error)
 {
-	int r = iptables_probe(FAMILY_OF(index), &iptables->fd[index], error);
+	int r = iptc_load(FAMILY_OF(index), &iptables->iptc[index], error);
 
-	if (r == -EOPNOTSUPP && index == FAMILY_IPV6) {
+	if (r == 0)
+		r = iptables_probe(FAMILY_OF(index), &iptables->fd[index], error);
+	if (r == -EOPNOTSUPP && index == FAMILY_IPV6 && iptables->iptc[index].library) {
 		error_clear(error);
 		return 0;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The iptables-legacy backend: rules in chains of our own in the xtables tables raw, filter and
- * nat, changed in process, one commit for each table and family.
+ * nat, changed in process by libip4tc and libip6tc, one commit for each table and family.
  */
 #ifndef BN_FIREWALL_IPTABLES_IPTABLES_H
 #define BN_FIREWALL_IPTABLES_IPTABLES_H
@@ -17,6 +17,43 @@ enum table_id { TABLE_RAW, TABLE_FILTER, TABLE_NAT, TABLE_COUNT };
 enum { FAMILY_IPV4, FAMILY_IPV6, FAMILY_COUNT };
 #define FAMILY_OF(index) ((index) == FAMILY_IPV4 ? AF_INET : AF_INET6)
 #define FAMILY_INDEX(family) ((family) == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6)
+
+/* ---- library.c: libip4tc and libip6tc ---- */
+
+struct xtc_handle;
+struct xt_counters;
+
+/* Both have the same functions under two prefixes; an entry is a struct ipt_entry or ip6t_entry. A
+ * chain's name comes in a buffer of CHAIN_NAME_MAX bytes. */
+struct iptc {
+	void *library;
+	struct xtc_handle *(*init)(const char *table);
+	void (*free)(struct xtc_handle *handle);
+	int (*commit)(struct xtc_handle *handle);
+	int (*is_chain)(const char *chain, struct xtc_handle *handle);
+	int (*builtin)(const char *chain, struct xtc_handle *handle);
+	const char *(*first_chain)(struct xtc_handle *handle);
+	const char *(*next_chain)(struct xtc_handle *handle);
+	int (*create_chain)(const char *chain, struct xtc_handle *handle);
+	int (*delete_chain)(const char *chain, struct xtc_handle *handle);
+	int (*get_references)(unsigned int *references, const char *chain,
+			      struct xtc_handle *handle);
+	const void *(*first_rule)(const char *chain, struct xtc_handle *handle);
+	const void *(*next_rule)(const void *entry, struct xtc_handle *handle);
+	const char *(*get_target)(const void *entry, struct xtc_handle *handle);
+	int (*append_entry)(const char *chain, const void *entry, struct xtc_handle *handle);
+	int (*insert_entry)(const char *chain, const void *entry, unsigned int index,
+			    struct xtc_handle *handle);
+	int (*delete_num_entry)(const char *chain, unsigned int index, struct xtc_handle *handle);
+	const char *(*get_policy)(const char *chain, struct xt_counters *counters,
+				  struct xtc_handle *handle);
+	int (*set_policy)(const char *chain, const char *policy, struct xt_counters *counters,
+			  struct xtc_handle *handle);
+};
+
+/* -EOPNOTSUPP with a sentence that says what to install. */
+int iptc_load(int family, struct iptc *iptc, struct error *error);
+void iptc_unload(struct iptc *iptc);
 
 /* ---- lock.c: the lock that all programs take which change the tables ---- */
 
@@ -34,7 +71,7 @@ struct table_entry {
 	int family;
 	const void *data;
 	size_t len;
-	const char *target; /* a verdict, a chain or a module; "" for none */
+	const char *target; /* as libiptc names it, "" for none */
 	unsigned int index;
 };
 
@@ -159,37 +196,43 @@ struct entry_head {
 };
 void entry_head(int family, void *data, struct entry_head *ret_head);
 
-/* ---- read.c, table.c, replace.c: one table of one family; table.h has what is in it ---- */
+/* ---- table.c: one table of one family ---- */
 
-struct iptables;
-struct table;
+struct table {
+	const struct iptc *iptc;
+	struct xtc_handle *handle;
+	int family;
+	enum table_id id;
+	bool changed;
+};
 
 const char *table_name(enum table_id id);
 /* -EOPNOTSUPP when the kernel lacks it. */
-int table_open(const struct iptables *iptables, int family, enum table_id id,
-	       struct table *ret_table, struct error *error);
+int table_open(const struct iptc *iptc, int family, enum table_id id, struct table *ret_table,
+	       struct error *error);
 void table_close(struct table *table);
 
 /* Each entry of a chain, none if there is no such chain. Non-zero ends the walk with it. The walk
- * must not change the table. */
+ * must neither change the table nor start another. */
 typedef int (*table_fn)(const struct table *table, const struct table_entry *entry, void *data);
 int table_walk(const struct table *table, const char *chain, table_fn fn, void *data);
 
 bool table_has_chain(const struct table *table, const char *chain);
-/* All of them, from 0 on, NULL at the end. It lasts until chains come or go. */
-const char *table_chain(const struct table *table, size_t at);
+/* All of them, NULL at the end; not while chains come or go. */
+const char *table_first_chain(const struct table *table);
+const char *table_next_chain(const struct table *table);
 bool table_chain_is_empty(const struct table *table, const char *chain);
 unsigned int table_references(const struct table *table, const char *chain);
-/* 0, -ENOMEM */
+/* 0 or -errno of libiptc, which is -ENOMEM but for a mistake of ours. */
 int table_create_chain(struct table *table, const char *chain);
 /* Only a chain that is there, empty and that nothing jumps to. */
-void table_drop_chain(struct table *table, const char *chain);
+int table_drop_chain(struct table *table, const char *chain);
 #define TABLE_END UINT32_MAX
 int table_insert(struct table *table, const char *chain, unsigned int index,
 		 const struct entry *entry);
-void table_delete(struct table *table, const char *chain, unsigned int index);
+int table_delete(struct table *table, const char *chain, unsigned int index);
 /* All entries that jump to `target`. */
-void table_delete_jumps(struct table *table, const char *chain, const char *target);
+int table_delete_jumps(struct table *table, const char *chain, const char *target);
 /* -EAGAIN: it was changed since it was opened. */
 int table_commit(struct table *table);
 
@@ -279,7 +322,8 @@ struct known_table {
 
 struct iptables {
 	struct firewall base;
-	int fd[FAMILY_COUNT]; /* of the tables; -1: the kernel lacks the family */
+	struct iptc iptc[FAMILY_COUNT];
+	int fd[FAMILY_COUNT]; /* for asking; -1: the kernel lacks the family */
 	struct known_table known[FAMILY_COUNT][TABLE_COUNT];
 	rule_vector rules; /* the base */
 	char *lock_file;

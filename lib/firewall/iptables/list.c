@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The kernel's entries as rules of the plan. */
-#include "firewall/iptables/table.h"
+#include "firewall/iptables/iptables.h"
 
 struct listing {
 	rule_vector *rules;
@@ -90,7 +90,7 @@ int iptables_each_table(const struct iptables *iptables, int (*fn)(const struct 
 			if (r < 0)
 				return deadline_error(error, r,
 						      "before the xtables tables were read");
-			r = table_open(iptables, FAMILY_OF(f), id, &table, error);
+			r = table_open(&iptables->iptc[f], FAMILY_OF(f), id, &table, error);
 			if (r < 0)
 				return r;
 			r = fn(&table, data);

@@ -2,19 +2,20 @@
 /* The DNAT rules of published ports: who has a port, and where in the tree it stands. */
 #include <stdio.h>
 
-#include "firewall/iptables/table.h"
+#include "firewall/iptables/iptables.h"
 #include "model/port.h"
 
 /* ---- taking out ---- */
 
 /* The chains above a leaf that has become empty go with it. */
-static void prune_nodes(struct table *table, const struct rule *rule, uint32_t span,
-			const char *chain)
+static int prune_nodes(struct table *table, const struct rule *rule, uint32_t span,
+		       const char *chain)
 {
 	char node[CHAIN_NAME_MAX], parent[CHAIN_NAME_MAX];
+	int r = 0;
 
 	memcpy(parent, chain, sizeof(parent));
-	for (; span; span = span == LEAF_PORTS ? BRANCH_PORTS : 0) {
+	for (; span && r == 0; span = span == LEAF_PORTS ? BRANCH_PORTS : 0) {
 		node_chain(rule, span, chain, node);
 		if (!table_has_chain(table, node) || !table_chain_is_empty(table, node))
 			break;
@@ -22,9 +23,11 @@ static void prune_nodes(struct table *table, const struct rule *rule, uint32_t s
 			node_chain(rule, BRANCH_PORTS, chain, parent);
 		else
 			memcpy(parent, chain, sizeof(parent));
-		table_delete_jumps(table, parent, node);
-		table_drop_chain(table, node);
+		r = table_delete_jumps(table, parent, node);
+		if (r == 0)
+			r = table_drop_chain(table, node);
 	}
+	return r;
 }
 
 /* What does not stand in the network's own chain stands in its node. */
@@ -51,8 +54,8 @@ int ports_remove(struct edit *edit, struct item *items, size_t len)
 		run = items_run(&rest, i);
 		r = chain_find(edit->table, &rest.items[i], run, FIND_DELETE);
 		if (r == 0)
-			prune_nodes(edit->table, rest.items[i].rule, node_span(rest.items[i].rule),
-				    chain);
+			r = prune_nodes(edit->table, rest.items[i].rule,
+					node_span(rest.items[i].rule), chain);
 	}
 	for (size_t i = 0; i < rest.len && r == 0; i++)
 		rest.items[i].origin->found = rest.items[i].found;
@@ -97,7 +100,8 @@ int ports_remove_strays(struct edit *edit, const struct rule *jump, const struct
 	int r = 0;
 
 	iptables_jump_name(jump, network);
-	for (size_t i = 0; (chain = table_chain(edit->table, i)) && r == 0; i++)
+	for (chain = table_first_chain(edit->table); chain && r == 0;
+	     chain = table_next_chain(edit->table))
 		if (is_chain_of(chain, network))
 			r = chain_note(&chains, chain, false);
 	for (size_t i = 0; i < chains.len && r == 0; i++)
@@ -295,7 +299,7 @@ static int add_own_chains(struct port_search *search)
 	return r;
 }
 
-/* Breadth first. */
+/* Breadth first: the walk through one chain can't be interrupted by another. */
 static int search_chains(struct port_search *search)
 {
 	int r = table_walk(search->edit->table, places[PLACE_PORTS].name, check_entry, search);

@@ -4,7 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "firewall/iptables/table.h"
+#include "firewall/iptables/iptables.h"
+#include "firewall/iptables/kernel.h"
 
 /* The numbers of both families' options are the same. */
 _Static_assert(IPT_SO_GET_INFO == IP6T_SO_GET_INFO, "both families have the same options");
