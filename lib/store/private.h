@@ -124,6 +124,7 @@ struct store {
 	int64_t last;        /* operation's number, of that transaction */
 	bool looked;         /* one that reads has begun so */
 	bool in_transaction; /* one that may write */
+	int frames;          /* in the journal after the last commit */
 	bool is_ending;      /* it is being committed or rolled back, which nothing breaks off */
 	const struct deadline *deadline;
 	/* of the transaction: locks to drop if it is rolled back, and once it is committed */

@@ -10,12 +10,17 @@
 /*
  * The journal is never synced: the state describes kernel objects and is lost with them, and what a
  * killed process has written is in the page cache. Small pages make small commits: one is a frame
- * for each page touched, checksummed and written whole. A short journal is read fast by the first
- * to open it, and no commit that carries it over takes long.
+ * for each page touched, checksummed and written whole.
+ *
+ * Who opens the state with nobody beside him reads the whole journal. A commit carries a long one
+ * over to the database, and so does whoever leaves with more than a few frames in it; he empties it
+ * too, for what was carried over the next one alone would not know.
  */
+#define JOURNAL_MAX 1000
+#define JOURNAL_LEFT 32
+
 static const char make_settings[] = "PRAGMA page_size = 1024; PRAGMA journal_mode = WAL;";
-static const char open_settings[] =
-	"PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 1000;";
+static const char open_settings[] = "PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY;";
 
 #define PROGRESS_STEPS 1000 /* some 20 us */
 
@@ -33,6 +38,25 @@ static int on_progress(void *data)
 	const struct store *store = data;
 
 	return !store->is_ending && deadline_check(store->deadline) < 0;
+}
+
+static int on_commit(void *data, sqlite3 *database, const char *name, int frames)
+{
+	struct store *store = data;
+
+	store->frames = frames;
+	if (frames >= JOURNAL_MAX)
+		sqlite3_wal_checkpoint_v2(database, name, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return SQLITE_OK;
+}
+
+/* Nobody is waited for: who is still there does it when he leaves. */
+static void empty_journal(struct store *store)
+{
+	if (store->frames <= JOURNAL_LEFT)
+		return;
+	sqlite3_busy_handler(store->database, NULL, NULL);
+	sqlite3_wal_checkpoint_v2(store->database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 int store_busy_error(struct store *store, struct error *error)
@@ -110,6 +134,7 @@ static int open_database(struct store *store, const char *path, int flags, struc
 	/* Else the last to close would remove the journal, and without one a reader that may not
 	 * write in the directory can't open the database. */
 	sqlite3_db_config(store->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_wal_hook(store->database, on_commit, store);
 	if (sqlite3_exec(store->database, open_settings, NULL, NULL, NULL) != SQLITE_OK)
 		return store_error(store, error);
 	return 0;
@@ -260,6 +285,7 @@ void store_close(struct store *store)
 	store_rollback(store);
 	for (size_t i = 0; i < STATEMENT_COUNT; i++)
 		sqlite3_finalize(store->statements[i]);
+	empty_journal(store);
 	sqlite3_close(store->database);
 	store_close_in_child(store);
 }
