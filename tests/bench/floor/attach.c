@@ -224,6 +224,27 @@ static void put_inside(struct floor_batch *batch, int index, unsigned int n)
 	floor_put(batch, RTA_OIF, &index, 4);
 }
 
+/* Of the host's address nothing is known here: the way is enough. */
+static void put_inside_ipv6(struct floor_batch *batch, int index, unsigned int n)
+{
+	const uint8_t address[16] = { 0xfd, 0, 2, 0x50, [14] = (uint8_t)(n >> 8), (uint8_t)n };
+	const uint8_t gateway[16] = { 0xfd, 0, 2, 0x50, [14] = 255, 254 };
+	struct ifaddrmsg header = { AF_INET6, 64, IFA_F_NODAD, RT_SCOPE_UNIVERSE, (uint32_t)index };
+	struct rtmsg route = {
+		.rtm_family = AF_INET6,
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC,
+		.rtm_type = RTN_UNICAST,
+	};
+
+	floor_put_message(batch, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
+	floor_put(batch, IFA_LOCAL, address, sizeof(address));
+	floor_put(batch, IFA_ADDRESS, address, sizeof(address));
+	floor_put_message(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, &route, sizeof(route));
+	floor_put(batch, RTA_GATEWAY, gateway, sizeof(gateway));
+	floor_put(batch, RTA_OIF, &index, 4);
+}
+
 int floor_attach(struct floor_link *floor, int sandbox, unsigned int n)
 {
 	struct floor_batch host = { .len = 0 }, inside = { .len = 0 };
@@ -247,6 +268,8 @@ int floor_attach(struct floor_link *floor, int sandbox, unsigned int n)
 		return -errno;
 	/* Before Linux 6.2 there is no echo; in a fresh namespace it is the second. */
 	put_inside(&inside, index ? index : 2, n + 1);
+	if (floor->dual)
+		put_inside_ipv6(&inside, index ? index : 2, n + 1);
 	r = floor_run(fd, &inside, NULL);
 	close(fd);
 	return r;

@@ -22,6 +22,7 @@ struct floor_batch {
 struct floor_link {
 	int fd, own_namespace;
 	int bridge; /* index */
+	int dual;   /* an IPv6 address, too, fd00:250::<n>, and a default route */
 };
 
 /* Make the bridge `floor0` in the caller's namespace, up. All return 0 or a negative errno. */
