@@ -122,6 +122,10 @@ enum rule_target {
 #define PLAN_ENDPOINTS 0x4u
 #define PLAN_PORTS 0x8u
 #define PLAN_GUARD 0x10u /* of the guard, where there is one */
+/* Of these a part: what lets in to an endpoint, which comes last and goes first, or the others.
+ * Neither: all. */
+#define PLAN_LETTING_IN 0x20u
+#define PLAN_OTHERS 0x40u
 
 /* For which families; a rule of the base for both. */
 enum kind_families {

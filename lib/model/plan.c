@@ -303,12 +303,19 @@ int plan_kind(const struct kind *kind, uint32_t traits, const struct rows *rows,
 	return 0;
 }
 
+static bool is_wanted(const struct kind *kind, uint32_t scopes)
+{
+	bool lets_in = kind->scope == PLAN_PORTS && kind->target != TARGET_DROP;
+
+	return kind->scope & scopes && !(scopes & (lets_in ? PLAN_OTHERS : PLAN_LETTING_IN));
+}
+
 int plan_rules(uint32_t traits, uint32_t scopes, const struct rows *rows, rule_vector *rules)
 {
 	int r = 0;
 
 	for (enum rule_kind i = 0; i < RULE_KIND_COUNT && r == 0; i++) {
-		if (kind_of(i)->scope & scopes)
+		if (is_wanted(kind_of(i), scopes))
 			r = plan_kind(kind_of(i), traits, rows, rules);
 	}
 	return r;

@@ -54,14 +54,22 @@ static int add_port(const struct port *port, const struct endpoint *endpoint, en
 static int add_ports(const struct rows *rows, enum flow_kind kind, uint8_t protocol,
 		     filter_vector *filters)
 {
+	const endpoint_vector *endpoints = &rows->endpoints;
+	size_t at = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < rows->endpoints.len; i++)
-		for (size_t j = 0; j < rows->ports.len && r >= 0; j++)
-			if ((!protocol || rows->ports.items[j].protocol == protocol) &&
-			    port_is_of(&rows->ports.items[j], &rows->endpoints.items[i]))
-				r = add_port(&rows->ports.items[j], &rows->endpoints.items[i], kind,
-					     filters);
+	for (size_t i = 0; i < rows->ports.len && r >= 0; i++) {
+		const struct port *port = &rows->ports.items[i];
+		size_t tries = 0;
+
+		if (protocol && port->protocol != protocol)
+			continue;
+		/* neighbours mostly belong to the same */
+		while (tries++ < endpoints->len && !port_is_of(port, &endpoints->items[at]))
+			at = (at + 1) % endpoints->len;
+		if (tries <= endpoints->len)
+			r = add_port(port, &endpoints->items[at], kind, filters);
+	}
 	return r;
 }
 

@@ -100,16 +100,15 @@ static int reserve_publish(bn_ctx *ctx, struct publish *publish)
 /* A packet on its way while rules are made meets the old ones in one hook and the new ones in the
  * next: the drops, which a port of the host alone has, are in force for every packet before the
  * mapping is made. */
-static int add_rules(bn_ctx *ctx, const struct rows *rows, enum rules_part part)
+static int add_rules(bn_ctx *ctx, const struct rows *rows, uint32_t part)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	int r;
 
-	r = rules_plan(ctx, PLAN_PORTS, rows, &rules);
-	rules_keep(&rules, part);
+	r = rules_plan(ctx, PLAN_PORTS | part, rows, &rules);
 	if (r >= 0)
 		r = rules_add(ctx, &rules, rows, PLAN_NETWORKS | PLAN_ENDPOINTS);
-	if (r >= 0 && part == RULES_OTHERS && rules.len)
+	if (r >= 0 && part == PLAN_OTHERS && rules.len)
 		process_await_packets();
 	return r;
 }
@@ -126,11 +125,11 @@ static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, hel
 	if (r >= 0)
 		r = FAULT("publish.rules");
 	if (r >= 0)
-		r = add_rules(ctx, rows, RULES_OTHERS);
+		r = add_rules(ctx, rows, PLAN_OTHERS);
 	if (r >= 0)
 		r = flows_drop_led_away(ctx, rows, &local);
 	if (r >= 0)
-		r = add_rules(ctx, rows, RULES_LETTING_IN);
+		r = add_rules(ctx, rows, PLAN_LETTING_IN);
 	if (r >= 0)
 		r = FAULT("publish.flows");
 	if (r >= 0)

@@ -30,14 +30,12 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
 	return 0;
 }
 
-static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct removal *removal,
-			enum rules_part part)
+static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct removal *removal)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	int r;
 
 	r = rules_plan(ctx, scopes, &removal->rows, &rules);
-	rules_keep(&rules, part);
 	return r < 0 ? r :
 		       rules_remove(ctx, &rules, removal->settled,
 				    removal->networks ? NULL : &removal->rows);
@@ -50,7 +48,7 @@ static int remove_ports(bn_ctx *ctx, const struct removal *removal)
 
 	if (!removal->rows.ports.len)
 		return 0;
-	r = remove_rules(ctx, PLAN_PORTS, removal, RULES_LETTING_IN);
+	r = remove_rules(ctx, PLAN_PORTS | PLAN_LETTING_IN, removal);
 	/* those of the endpoints are dropped with all their others */
 	if (r < 0 || removal->endpoints)
 		return r;
@@ -134,14 +132,14 @@ static int remove_networks(bn_ctx *ctx, const struct operation *operation,
 /* Nothing is left that the drops keep anything out of. */
 static int remove_protection(bn_ctx *ctx, const struct removal *removal)
 {
-	uint32_t scopes = PLAN_PORTS;
+	uint32_t scopes = PLAN_PORTS | PLAN_OTHERS;
 	int r = FAULT("removal.protection");
 
 	if (removal->endpoints)
 		scopes |= PLAN_ENDPOINTS;
 	if (removal->networks)
 		scopes |= PLAN_NETWORKS;
-	return r < 0 ? r : remove_rules(ctx, scopes, removal, RULES_OTHERS);
+	return r < 0 ? r : remove_rules(ctx, scopes, removal);
 }
 
 int removal_run(bn_ctx *ctx, const struct operation *operation, const struct removal *removal)
@@ -210,13 +208,13 @@ int removal_run_lost(bn_ctx *ctx, const struct rows *lost)
 
 	r = rows_load_standing(ctx, &standing);
 	if (r >= 0)
-		r = rules_remove_lost(ctx, lost, &standing, RULES_LETTING_IN);
+		r = rules_remove_lost(ctx, lost, &standing, PLAN_LETTING_IN);
 	if (r >= 0)
 		r = remove_lost_links(ctx, lost, &standing);
 	if (r >= 0)
 		r = flows_drop_lost(ctx, lost, &standing);
 	if (r >= 0)
-		r = rules_remove_lost(ctx, lost, &standing, RULES_OTHERS);
+		r = rules_remove_lost(ctx, lost, &standing, PLAN_OTHERS);
 	link_deletions_await(ctx->link);
 	return r < 0 ? r : base_leave(ctx);
 }

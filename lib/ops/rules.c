@@ -8,21 +8,6 @@
 #include "ops/rows.h"
 #include "ops/strays.h"
 
-static bool lets_in(const struct rule *rule)
-{
-	return kind_of(rule->kind)->scope == PLAN_PORTS && rule->target != TARGET_DROP;
-}
-
-void rules_keep(rule_vector *rules, enum rules_part part)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < rules->len; i++)
-		if (lets_in(&rules->items[i]) == (part == RULES_LETTING_IN))
-			rules->items[kept++] = rules->items[i];
-	rules->len = kept;
-}
-
 /* Of a backend's apply(): a port or a subnet that only the kernel knows is taken, by another state
  * directory. */
 static int rules_result(const bn_ctx *ctx, int r)
@@ -282,18 +267,17 @@ static int remove_standing(bn_ctx *ctx, const rule_vector *rules)
 }
 
 int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing,
-		      enum rules_part part)
+		      uint32_t part)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
 	CLEANUP(rules_clear) rule_vector all = { 0 };
 	int r;
 
-	r = rules_plan(ctx, PLAN_ROWS, lost, &rules);
+	r = rules_plan(ctx, PLAN_ROWS | part, lost, &rules);
 	if (r >= 0)
-		r = rules_plan(ctx, PLAN_ROWS, standing, &all);
+		r = rules_plan(ctx, PLAN_ROWS | part, standing, &all);
 	if (r < 0)
 		return r;
-	rules_keep(&rules, part);
 	subtract(&rules, &all);
 	return remove_standing(ctx, &rules);
 }

@@ -24,11 +24,9 @@ int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules)
  * for rules_add(). */
 int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled, const struct rows *rows);
 
-/* What lets in to an endpoint comes last and goes first. */
-enum rules_part { RULES_LETTING_IN, RULES_OTHERS };
-void rules_keep(rule_vector *rules, enum rules_part part);
-/* What rows had rules for that the state has no more, inside a transaction. */
+/* What rows had rules for that the state has no more, inside a transaction. part: PLAN_LETTING_IN
+ * or PLAN_OTHERS. */
 int rules_remove_lost(bn_ctx *ctx, const struct rows *lost, const struct rows *standing,
-		      enum rules_part part);
+		      uint32_t part);
 
 #endif

@@ -4,8 +4,8 @@
 #include "model/port.h"
 
 #define REFUSED_MAX 4
-/* As many as are unpublished one by one: the kernel gives a page to each that it tells of. */
-#define ECHOES_MAX 16
+/* For each element that it tells of, the kernel fills a page until all of them are told. */
+#define ECHOES_MAX 128
 
 struct change {
 	struct nft *nft;
