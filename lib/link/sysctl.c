@@ -86,13 +86,13 @@ int sysctl_interface_write(const char *family, const char *interface, const char
 
 bool sysctl_has_ipv6(void)
 {
-	CLEANUP_CLOSE int fd = -1;
+	CLEANUP_CLOSE int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (access("/proc/sys/net/ipv6", F_OK) == 0)
+	if (fd >= 0 || errno != EAFNOSUPPORT)
 		return true;
-	/* that may be hidden */
-	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return fd >= 0 || errno != EAFNOSUPPORT;
+	/* that may be refused to this process; the look takes the longer, the more namespaces there
+	 * are: the entries of all of them for that name share a chain */
+	return access("/proc/sys/net/ipv6", F_OK) == 0;
 }
 
 const char *sysctl_family(int family)
