@@ -107,13 +107,20 @@ static void test_flipped_bits(void **state)
 {
 	struct fixture *f = *state;
 	struct content whole[ARRAY_SIZE(files)];
+	struct store *reader;
 	unsigned int refused = 0;
 	uint32_t seed = 12345;
+	uint64_t number;
 
 	set_up_blue(f, "10.1.0.0/16");
+	/* in whose way the journal is not emptied */
+	assert_ok(store_open(f->directory, false, 0, &reader, &f->error));
+	assert_ok(store_begin_read(reader, &f->error));
+	assert_ok(store_generation(reader, &number, &f->error));
 	for (int i = 1; i <= CHANGES; i++)
 		change(f, i);
 	take_away_index(f);
+	store_close(reader);
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		whole[i] = read_whole(f, files[i]);
 	for (unsigned int i = 0; i < FLIPS; i++) {
@@ -140,6 +147,32 @@ static void test_flipped_bits(void **state)
 	}
 	assert_true(open_again(f));
 	assert_int_equal(changes_in(f), CHANGES);
+}
+
+/* Who leaves more than a few frames in the journal empties it, but beside a reader; it stays. */
+static void test_emptied_journal(void **state)
+{
+	struct fixture *f = *state;
+	struct content journal;
+	struct store *reader;
+	uint64_t number;
+
+	for (int beside = 1; beside >= 0; beside--) {
+		assert_ok(store_open(f->directory, false, 0, &reader, &f->error));
+		if (beside)
+			assert_ok(store_begin_read(reader, &f->error));
+		assert_ok(store_generation(reader, &number, &f->error));
+		for (int i = 1; i <= CHANGES; i++)
+			change(f, i);
+		store_close(f->store);
+		f->store = NULL;
+		journal = read_whole(f, "state.db-wal");
+		assert_int_equal(journal.len > 0, beside);
+		free(journal.bytes);
+		store_close(reader);
+		assert_true(open_again(f));
+		assert_int_equal(changes_in(f), CHANGES);
+	}
 }
 
 /* An older copy, while it is open and after; and the way out that the sentence names. */
@@ -270,8 +303,8 @@ static void test_torn_journal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_flipped_bits), TEST(test_older_copy),   TEST(test_older_is_taken_over),
-		TEST(test_torn_number),  TEST(test_torn_journal),
+		TEST(test_flipped_bits),        TEST(test_emptied_journal), TEST(test_older_copy),
+		TEST(test_older_is_taken_over), TEST(test_torn_number),     TEST(test_torn_journal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
