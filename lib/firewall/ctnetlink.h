@@ -47,8 +47,8 @@ int ctnetlink_open(struct conntrack **ret_ct);
 /* How many flows of any kind the namespace has. */
 int ctnetlink_count(struct conntrack *ct, uint64_t *ret_count);
 
-/* How many of them were put there other than by a packet, as long as the namespace is there; -ENODATA:
- * the kernel does not say. */
+/* How many of them were put there other than by a packet, as long as the namespace is there;
+ * -ENODATA: the kernel does not say. */
 int ctnetlink_count_inserted(struct conntrack *ct, uint64_t *ret_count);
 
 /* Drop what matches any of the queries: the kernel looks through all flows for each. -EINVAL, and

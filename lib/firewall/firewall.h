@@ -91,8 +91,9 @@ struct firewall {
 	/* The last change was more than this process may send at once, so it went in parts; when it
 	 * failed, those before the failure stand. */
 	bool partly;
-	/* The last change was done as it was asked for, and all that it removed were mappings that no
-	 * packet has ever met, as long as they stood: of their counters, and since FIREWALL_FIRST. */
+	/* The last change was done as it was asked for, and all that it removed were mappings that
+	 * no packet has ever met, as long as they stood: of their counters, and since
+	 * FIREWALL_FIRST. */
 	bool unmet;
 	char note[FIREWALL_NOTE_MAX]; /* what the last call has left, for the log; "": nothing */
 };

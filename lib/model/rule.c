@@ -186,7 +186,8 @@ static int compare_rules(const void *left, const void *right)
 /* What decides nearly every comparison, in two words that need no look at the rules themselves. */
 #define KEY_WORDS 2
 struct sort_key {
-	uint64_t words[KEY_WORDS]; /* destination, host port; chain, kind, family, owner, protocol */
+	/* destination, host port; chain, kind, family, owner, protocol */
+	uint64_t words[KEY_WORDS];
 	const struct rule *rule;
 };
 

@@ -5,9 +5,10 @@
 
 #include "ops/plan.h"
 
-/* What has never stood before, in one commit. When the base is gone (a first network, or somebody flushed it), or what those scopes
- * of the rows have (rows NULL: what any network has), it is made again with the rules of everything
- * in the state: rules to be added must belong to rows that are in it. */
+/* What has never stood before, in one commit. When the base is gone (a first network, or somebody
+ * flushed it), or what those scopes of the rows have (rows NULL: what any network has), it is made
+ * again with the rules of everything in the state: rules to be added must belong to rows that are
+ * in it. */
 int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, uint32_t scopes);
 /* The same of all rules of the state, in a backend that it is not in yet, with the base. */
 int rules_put(bn_ctx *ctx, struct firewall *firewall, const rule_vector *rules);
@@ -19,9 +20,9 @@ int rules_remove_guard(bn_ctx *ctx, const struct guard *before, const struct gua
  * rules, all is made again if one of them is missing; elsewhere they are to be added with the
  * others, which costs no more than the look. */
 int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules);
-/* 1: they were mappings that no packet has ever met. Rules that are gone already are no error. Their rows must be marked in the state, or on their way
- * back. settled: all of them were put there, and nobody has begun to take them out; rows: as
- * for rules_add(). */
+/* 1: they were mappings that no packet has ever met. Rules that are gone already are no error.
+ * Their rows must be marked in the state, or on their way back. settled: all of them were put
+ * there, and nobody has begun to take them out; rows: as for rules_add(). */
 int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled, const struct rows *rows);
 
 /* What rows had rules for that the state has no more, inside a transaction. part: PLAN_LETTING_IN

@@ -47,8 +47,8 @@ void place_remember(struct place *place);
 /* Are the directory and the first so many files still what was opened? */
 bool place_is_same(struct place *place, enum place_file end);
 
-/* Was nothing in the directory touched, nor that renamed or removed, since place_is_same() last found
- * everything there? Asks less, and not what leads there. False where that is not known. */
+/* Was nothing in the directory touched, nor that renamed or removed, since place_is_same() last
+ * found everything there? Asks less, and not what leads there. False where that is not known. */
 bool place_is_untouched(const struct place *place);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Ports of an operation: those that it removes are marked, and where its rows are is remembered, for
- * an index of them would be one more page of each transaction.
+ * Ports of an operation: those that it removes are marked, and where its rows are is remembered,
+ * for an index of them would be one more page of each transaction.
  */
 #include <errno.h>
 

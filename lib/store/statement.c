@@ -26,9 +26,14 @@
 	"(SELECT name FROM networks WHERE NOT builtin AND "           \
 	"CASE ?1 WHEN 4 THEN ipv4_subnet ELSE ipv6_subnet END <> '' " \
 	"AND removal " is " ORDER BY name LIMIT 1)"
-#define HEIR                                                                                     \
-	"NOT builtin AND name = coalesce(" HEIR_THAT("IS NULL AND NOT " PENDING) ", " HEIR_THAT( \
-		"IS NULL") ", " HEIR_THAT("IS NOT NULL AND NOT " PENDING) ", " HEIR_THAT("IS NOT NULL") ")"
+/* clang-format off */
+#define HEIR                                                     \
+	"NOT builtin AND name = coalesce("                       \
+	HEIR_THAT("IS NULL AND NOT " PENDING) ", "               \
+	HEIR_THAT("IS NULL") ", "                                \
+	HEIR_THAT("IS NOT NULL AND NOT " PENDING) ", "           \
+	HEIR_THAT("IS NOT NULL") ")"
+/* clang-format on */
 
 #define ENDPOINT_VALUES                                                             \
 	"network, id, sandbox, sandbox_device, sandbox_inode, interface, "          \
@@ -217,8 +222,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	/* up to the ?8-th after the first */
 	[STATEMENT_PORT_INSERT_RUN] =
 		"INSERT INTO ports (key, host_addr, container_port, count, endpoint, operation) "
-		"SELECT ?1 + (column1 << 16), ?2, ?3 + ?7 * column1, ?4, ?5, ?6 FROM (VALUES " NUMBERS
-		") WHERE column1 <= ?8",
+		"SELECT ?1 + (column1 << 16), ?2, ?3 + ?7 * column1, ?4, ?5, ?6 "
+		"FROM (VALUES " NUMBERS ") WHERE column1 <= ?8",
 	[STATEMENT_PORT_INSERT] =
 		"INSERT INTO ports (key, host_addr, container_port, count, endpoint, operation) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
