@@ -360,6 +360,7 @@ static int insert_run(struct store *store, int64_t operation, const struct port 
 	if (r < 0)
 		return r;
 	port_note_range(store, operation, key, port_key(ports->protocol, 0, last, 0));
+	store->classes |= UINT32_C(1) << port_class(1);
 	store->clear_from = last + 1;
 	return (int)(last - first + 1);
 }

@@ -84,6 +84,27 @@ static void test_batch_meets(void **state)
 	free(ports.items);
 }
 
+/* Of ranges first, of single ports far behind them, and then of one that meets a single port. */
+static void test_batch_of_all_lengths(void **state)
+{
+	struct fixture *f = *state;
+	port_vector ports = { 0 };
+
+	set_up_web(f);
+	for (uint16_t count = 1; count <= 2; count++) {
+		make_many(&ports, "web", "", 8000, 12);
+		ports.items[0].count = ports.items[1].count = 10;
+		ports.items[1].host_port = 8100;
+		for (size_t i = 2; i < ports.len; i++)
+			ports.items[i].host_port = (uint16_t)(8200 + i);
+		assert_ok(vector_append(&ports, make_port("web", IPPROTO_TCP, "", 8205, count)));
+		assert_int_equal(insert_many(f, &ports), -EADDRINUSE);
+		assert_says("8205/tcp is asked for twice");
+	}
+	assert_int_equal(count_ports(f, NULL, NULL, STORE_PENDING), 0);
+	free(ports.items);
+}
+
 /* Each keeps what it leads to. */
 static void test_batch_leads(void **state)
 {
@@ -224,11 +245,9 @@ static void test_ports_go_with_endpoint(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_batch_meets),
-		TEST(test_batch_leads),
-		TEST(test_batch_marks),
-		TEST(test_number_of_another),
-		TEST(test_ports_go_with_endpoint),
+		TEST(test_batch_meets),       TEST(test_batch_of_all_lengths),
+		TEST(test_batch_leads),       TEST(test_batch_marks),
+		TEST(test_number_of_another), TEST(test_ports_go_with_endpoint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
