@@ -356,6 +356,7 @@ static int begin(struct store *store, enum statement how, struct error *error)
 	sqlite3_stmt *rollback;
 	int r = statement_get(store, STATEMENT_ROLLBACK, NULL, &rollback, error);
 
+	store->looked = false;
 	generation_look(store);
 	return r < 0 ? r : statement_run(store, how, NULL, error);
 }
@@ -411,7 +412,8 @@ static int begin_write(struct store *store, struct error *error)
 		return r;
 	forget_transaction(store);
 	store->in_transaction = true;
-	return same ? same : check_files(store, error);
+	r = check_files(store, error);
+	return r < 0 ? r : same;
 }
 
 int store_begin(struct store *store, struct error *error)

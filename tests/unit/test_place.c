@@ -230,6 +230,23 @@ static void test_nobody(void **state)
 
 /* ---- the same from call to call ---- */
 
+/* What was looked at is to be changed now; in between, the files are somebody else's. */
+static void test_removed_after_look(void **state)
+{
+	struct fixture *f = *state;
+	struct store_look look;
+
+	for (size_t i = 0; i < 3; i++) {
+		assert_ok(store_look(f->store, &look, &f->error));
+		assert_ok(rename(in(f, files[i]), in(f, "kept")));
+		assert_fails(store_begin(f->store, &f->error), -EBADMSG, BN_REASON_STATE);
+		assert_ok(rename(in(f, "kept"), in(f, files[i])));
+	}
+	assert_ok(store_look(f->store, &look, &f->error));
+	assert_int_equal(store_begin(f->store, &f->error), 1);
+	store_rollback(f->store);
+}
+
 static void test_removed_file(void **state)
 {
 	struct fixture *f = *state;
@@ -369,6 +386,7 @@ int main(void)
 		TEST(test_belongs_to_another),
 		TEST(test_links),
 		TEST(test_nobody),
+		TEST(test_removed_after_look),
 		TEST(test_removed_file),
 		TEST(test_removed_directory),
 		TEST(test_removed_lock_file),
