@@ -21,24 +21,29 @@
  * with anybody, and what is left of it ends though the process dies. So a thread waits for that,
  * and the call goes on.
  */
+enum outcome { RUNNING, DELETED, REFUSED };
+
 struct deletion {
 	struct deletion *next;
 	pthread_t id;
 	int fd;
-	atomic_bool ended;
+	atomic_int outcome;
 	union {
 		struct nlmsghdr header;
 		char bytes[64];
 	} request;
 };
 
-/* What comes of it is seen by looking. */
+/* There is an answer only to what is refused. */
 static void *delete_links(void *argument)
 {
 	struct deletion *deletion = argument;
+	const struct nlmsghdr *request = &deletion->request.header;
+	char answer;
+	bool deleted = send(deletion->fd, request, request->nlmsg_len, 0) >= 0 &&
+		       recv(deletion->fd, &answer, sizeof(answer), 0) < 0;
 
-	(void)!send(deletion->fd, &deletion->request, deletion->request.header.nlmsg_len, 0);
-	deletion->ended = true;
+	deletion->outcome = deleted ? DELETED : REFUSED;
 	return NULL;
 }
 
@@ -75,7 +80,7 @@ static struct deletion **make_room(struct link_handle *handle)
 	struct deletion **end = &handle->deletions;
 	size_t len = 0;
 
-	while (handle->deletions && handle->deletions->ended)
+	while (handle->deletions && handle->deletions->outcome != RUNNING)
 		end_oldest(handle);
 	for (; *end; end = &(*end)->next)
 		len++;
@@ -114,13 +119,16 @@ static bool is_listed(const struct deletion *deletion, uint32_t index)
 	return ioctl(deletion->fd, SIOCGIFNAME, &request) == 0;
 }
 
-/* Whoever is given the lock comes after all that was done under it. */
+/* Whoever is given the lock comes after all that was done under it. By then the index may be that of
+ * somebody else's link, which this does nothing to. */
 static bool is_out_of_sight(struct link_handle *handle, uint32_t index)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	int r;
 
 	rtnl_add_link(&batch, RTM_SETLINK, 0, index);
-	return rtnl_run(handle, &batch) == -ENODEV;
+	r = rtnl_run(handle, &batch);
+	return r == 0 || r == -ENODEV;
 }
 
 /* False: some may be there still. */
@@ -133,11 +141,11 @@ static bool delete_beside(struct link_handle *handle, const struct nlmsghdr *req
 
 	/* all of them: one may have gone by another's hand before the request */
 	while (deletion && gone < indexes->len) {
-		bool ended = deletion->ended;
+		int outcome = deletion->outcome;
 
-		if (!is_listed(deletion, indexes->items[gone]))
+		if (outcome == DELETED || !is_listed(deletion, indexes->items[gone]))
 			gone++;
-		else if (ended)
+		else if (outcome == REFUSED)
 			return false;
 		else
 			deadline_pause(NULL, attempt++);

@@ -7,6 +7,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <net/if.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "link/rtnl.h"
 
 #define ROUNDS 10
 #define IN_A_ROW 100
@@ -213,6 +216,65 @@ static void test_with_its_network(void **state)
 	bn_ctx_free(ctx);
 }
 
+/* Who asks for it gets the number of a link as soon as that is out of sight. */
+static void *take_index(void *argument)
+{
+	const uint32_t *index = argument;
+	struct link_handle *own;
+	int r = -EBUSY;
+
+	assert_int_equal(link_open(NULL, &own, NULL), 0);
+	while (r == -EBUSY || r == -EEXIST) {
+		CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+		struct nlattr *info;
+
+		rtnl_add_link(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, *index);
+		rtnl_put_string(&batch, IFLA_IFNAME, "stranger");
+		info = rtnl_nest(&batch, IFLA_LINKINFO);
+		rtnl_put_string(&batch, IFLA_INFO_KIND, "bridge");
+		rtnl_nest_end(&batch, info);
+		r = rtnl_run(own, &batch);
+	}
+	link_close(own);
+	assert_int_equal(r, 0);
+	return NULL;
+}
+
+static uint32_t index_of_host_end(void)
+{
+	struct if_nameindex *links = if_nameindex();
+	uint32_t index = 0;
+
+	assert_non_null(links);
+	for (const struct if_nameindex *link = links; link->if_index; link++)
+		if (strncmp(link->if_name, "bv", 2) == 0)
+			index = link->if_index;
+	if_freenameindex(links);
+	return index;
+}
+
+static void test_number_given_again(void **state)
+{
+	bn_ctx *ctx = new_context();
+	pthread_t stranger;
+
+	(void)state;
+	must(ctx, create(ctx));
+	for (int i = 0; i < ROUNDS; i++) {
+		uint32_t index;
+
+		must(ctx, attach(ctx));
+		index = index_of_host_end();
+		assert_int_not_equal(index, 0);
+		assert_int_equal(pthread_create(&stranger, NULL, take_index, &index), 0);
+		must(ctx, i % 2 ? detach(ctx) : detach_async(ctx));
+		assert_int_equal(pthread_join(stranger, NULL), 0);
+		assert_int_equal(if_nametoindex("stranger"), index);
+		assert_int_equal(system("ip link del stranger"), 0);
+	}
+	bn_ctx_free(ctx);
+}
+
 static int refuse_threads(const char *step)
 {
 	return strcmp(step, "link.delete.thread") == 0 ? -EAGAIN : 0;
@@ -260,6 +322,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_many_in_a_row, tidy),
 		cmocka_unit_test_teardown(test_cancelled, tidy),
 		cmocka_unit_test_teardown(test_with_its_network, tidy),
+		cmocka_unit_test_teardown(test_number_given_again, tidy),
 		cmocka_unit_test_teardown(test_no_room_for_a_thread, tidy),
 		cmocka_unit_test_teardown(test_not_with_quick, tidy),
 	};
