@@ -95,6 +95,8 @@ static void tell_status(const struct supervisor *supervisor, int status)
 	if (supervisor->parent.front < 0)
 		return;
 	leave_terminal(false);
+	/* what was mounted there may go at once */
+	(void)!chdir("/");
 	send(supervisor->parent.front, &ended, sizeof(ended), MSG_NOSIGNAL);
 }
 

@@ -195,6 +195,15 @@ class Command(RunTest):
                 self.assertEqual(0, process.wait(SECONDS))
                 self.gone()
 
+    def test_is_in_nobodys_way(self):
+        """The supervisor is there for some milliseconds more, but not where it was started."""
+        directory = self.path("directory")
+        os.mkdir(directory)
+        self.host.run("sh", "-ec", 'directory=$1; shift; for i in 1 2 3 4 5; do\n'
+                      'mount -t tmpfs tmpfs "$directory"; cd "$directory"; "$@"\n'
+                      'cd /; umount "$directory"; done', "sh", directory,
+                      *self.bn.argv("run", "--network", "net", "--", "true"), timeout=SECONDS)
+
     def test_sigchld_ignored_by_who_starts_it(self):
         result = self.host.run("env", "--ignore-signal=CHLD", *self.bn.argv(
             "run", "--network", "net", "--", "sh", "-c", "exit 4"), check=False, timeout=SECONDS)
