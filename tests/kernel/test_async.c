@@ -88,7 +88,8 @@ static void test_again_at_once(void **state)
 
 	(void)state;
 	must(ctx, create(ctx));
-	for (int i = 0; i < ROUNDS; i++) {
+	/* on a busy machine the kernel may be done before the call looks */
+	for (int i = 0; i < ROUNDS || (ran_on == 0 && i < IN_A_ROW); i++) {
 		must(ctx, attach(ctx));
 		fault_hook = count_threads;
 		must(ctx, detach_async(ctx));
