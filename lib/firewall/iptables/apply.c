@@ -33,6 +33,8 @@ static int pick_rules(const struct rule *rules, size_t len, const struct step *s
 {
 	const struct table *table = &step->table;
 
+	if (len && vector_reserve(items, len) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < len; i++) {
 		if (rules[i].family == table->family && rule_table(&rules[i]) == table->id &&
 		    item_add(items, &rules[i]) < 0)

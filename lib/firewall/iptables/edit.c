@@ -7,32 +7,24 @@ int item_add(item_vector *items, const struct rule *rule)
 	struct item item = { .rule = rule };
 
 	iptables_chain_name(rule, item.chain);
+	iptables_jump_name(rule, item.jump);
 	return vector_append(items, item);
 }
 
 /* Jumps to the chains of two networks may differ in nothing but the chain. */
-static int compare_in_chain(const struct rule *a, const char *jump, const struct rule *b)
+static int compare_in_chain(const struct rule *a, const char *jump, const struct item *b)
 {
-	int order = rule_compare_unowned(a, b);
-	char name[CHAIN_NAME_MAX];
+	int order = rule_compare_unowned(a, b->rule);
 
-	if (order || !rule_leads_on(a))
-		return order;
-	iptables_jump_name(b, name);
-	return strcmp(jump, name);
+	return order || !rule_leads_on(a) ? order : strcmp(jump, b->jump);
 }
 
 static int compare_items(const void *left, const void *right)
 {
 	const struct item *a = left, *b = right;
 	int order = strcmp(a->chain, b->chain);
-	char jump[CHAIN_NAME_MAX] = { 0 };
 
-	if (order)
-		return order;
-	if (rule_leads_on(a->rule))
-		iptables_jump_name(a->rule, jump);
-	return compare_in_chain(a->rule, jump, b->rule);
+	return order ? order : compare_in_chain(a->rule, a->jump, b);
 }
 
 /* A plan mostly is in that order, of many ports, too. */
@@ -78,7 +70,7 @@ static int compare_wanted(const void *key, const void *item)
 {
 	const struct wanted *wanted = key;
 
-	return compare_in_chain(wanted->rule, wanted->jump, ((const struct item *)item)->rule);
+	return compare_in_chain(wanted->rule, wanted->jump, item);
 }
 
 /* A rule behind such an end does nothing, and one behind its later kinds comes too late. */
@@ -87,6 +79,26 @@ static bool is_in_place(struct chain_search *search, const struct rule *rule)
 	if (search->dead || (rule->kind < search->highest && !rule_in_any_order(rule)))
 		return false;
 	search->highest = rule->kind;
+	return true;
+}
+
+#define FEW_PORTS 8
+
+/* Nearly all rules of a chain are of other ports than those few, and can be passed by unread. */
+static bool is_other_port(const struct chain_search *search, const struct table_entry *entry)
+{
+	uint16_t first, last;
+	uint8_t protocol;
+
+	if (search->items->rule->kind != RULE_PORT_DNAT || search->len > FEW_PORTS ||
+	    !entry_ports(entry, &protocol, &first, &last))
+		return false;
+	for (size_t i = 0; i < search->len; i++) {
+		const struct rule *rule = search->items[i].rule;
+
+		if (rule->protocol == protocol && rule->host_port == first)
+			return false;
+	}
 	return true;
 }
 
@@ -100,6 +112,8 @@ static int find_entry(const struct table *table, const struct table_entry *entry
 	bool is_copy;
 
 	(void)table;
+	if (is_other_port(search, entry))
+		return 0;
 	/* What others wrote is none of ours, whatever it is. */
 	if (place_read(place, entry, &rule) != 0 || rule.kind == RULE_FOREIGN) {
 		search->dead |= entry_is_dead_end(entry);
@@ -203,17 +217,15 @@ static int note_ours(const struct table *table, const struct table_entry *entry,
 
 /* Networks of one name, of two state directories, share a chain: the jump to it stays as long as
  * one has a rule there. */
-static bool is_shared(const struct edit *edit, const struct rule *rule)
+static bool is_shared(const struct edit *edit, const struct item *item)
 {
 	enum place place = PLACE_NETWORK_PORTS;
-	char chain[CHAIN_NAME_MAX];
 
-	if (rule->kind == RULE_NETWORK_POSTROUTING_JUMP)
+	if (item->rule->kind == RULE_NETWORK_POSTROUTING_JUMP)
 		place = PLACE_NETWORK_POSTROUTING;
-	else if (rule->kind != RULE_NETWORK_PORTS_JUMP)
+	else if (item->rule->kind != RULE_NETWORK_PORTS_JUMP)
 		return false;
-	iptables_jump_name(rule, chain);
-	return table_walk(edit->table, chain, entry_is_ours, &place) > 0;
+	return table_walk(edit->table, item->jump, entry_is_ours, &place) > 0;
 }
 
 /* The network goes: what leads to it, of an old rule set, must not pass for another state's. */
@@ -239,7 +251,7 @@ static int remove_run(struct edit *edit, struct item *run, size_t len)
 	for (size_t i = 0; i < len && r == 0; i++)
 		r = remove_strays(edit, run[i].rule);
 	for (size_t i = 0; i <= len && r == 0; i++) {
-		if (i < len && !is_shared(edit, run[i].rule))
+		if (i < len && !is_shared(edit, &run[i]))
 			continue;
 		if (i > first)
 			r = run_find(edit->table, &run[first], i - first, FIND_DELETE);
@@ -275,9 +287,10 @@ static int remove_items(struct edit *edit, struct error *error)
 }
 
 /* What is in a chain that nothing leads to any more is nobody's. */
-static int empty_chain(struct edit *edit, const struct rule *jump, const char *chain)
+static int empty_chain(struct edit *edit, const struct item *jump)
 {
-	struct ours ours = { .place = jump_place(jump) };
+	struct ours ours = { .place = jump_place(jump->rule) };
+	const char *chain = jump->jump;
 	int r = 0;
 
 	if (places[ours.place].type == PLACE_NETWORK && !table_references(edit->table, chain))
@@ -291,19 +304,19 @@ static int empty_chain(struct edit *edit, const struct rule *jump, const char *c
 /* The chains that were left without a rule, and without a jump to them. */
 static int drop_chains(struct edit *edit)
 {
-	char jump[CHAIN_NAME_MAX] = { 0 };
 	int r = 0;
 
 	for (size_t i = 0; i < edit->remove.len && r == 0; i++) {
 		const struct item *item = &edit->remove.items[i];
 
-		if (places[rule_place(item->rule)].type == PLACE_NETWORK)
+		/* of one chain they come in a row */
+		if (places[rule_place(item->rule)].type == PLACE_NETWORK &&
+		    (!i || strcmp(item->chain, item[-1].chain) != 0))
 			r = table_drop_chain(edit->table, item->chain);
-		iptables_jump_name(item->rule, jump);
-		if (r == 0 && jump[0])
-			r = empty_chain(edit, item->rule, jump);
-		if (r == 0 && jump[0])
-			r = table_drop_chain(edit->table, jump);
+		if (r == 0 && item->jump[0])
+			r = empty_chain(edit, item);
+		if (r == 0 && item->jump[0])
+			r = table_drop_chain(edit->table, item->jump);
 	}
 	return r;
 }
@@ -391,20 +404,18 @@ unsigned int edit_position(const struct table *table, const char *chain, enum ru
 
 static int insert_item(struct edit *edit, const struct item *item)
 {
-	char jump[CHAIN_NAME_MAX] = { 0 };
 	unsigned int index = TABLE_END;
 	struct entry entry;
 	int r;
 
 	if (item->rule->kind == RULE_PORT_DNAT)
 		return ports_insert(edit, item);
-	iptables_jump_name(item->rule, jump);
 	r = table_create_chain(edit->table, item->chain);
-	if (r == 0 && jump[0])
-		r = table_create_chain(edit->table, jump);
+	if (r == 0 && item->jump[0])
+		r = table_create_chain(edit->table, item->jump);
 	if (r < 0)
 		return r;
-	entry_encode(item->rule, jump, edit->comments ? ENTRY_COMMENT : 0, &entry);
+	entry_encode(item->rule, item->jump, edit->comments ? ENTRY_COMMENT : 0, &entry);
 	if (!rule_in_any_order(item->rule) || item->is_blocked)
 		index = edit_position(edit->table, item->chain, item->rule->kind, false);
 	return table_insert(edit->table, item->chain, index, &entry);

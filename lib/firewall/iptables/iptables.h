@@ -107,10 +107,11 @@ enum place_type {
 };
 
 struct place_info {
-	uint8_t type;     /* enum place_type */
-	uint8_t table;    /* enum table_id */
-	uint8_t chain;    /* enum rule_chain: where a listing shows it */
-	const char *name; /* with the label of the network for %s */
+	uint8_t type;  /* enum place_type */
+	uint8_t table; /* enum table_id */
+	uint8_t chain; /* enum rule_chain: where a listing shows it */
+	const char *name;
+	const char *end; /* PLACE_NETWORK: the name is followed by the network's label and this */
 };
 extern const struct place_info places[PLACE_COUNT];
 
@@ -207,6 +208,9 @@ struct table {
 };
 
 const char *table_name(enum table_id id);
+/* The chains of the kernel, of whichever table: some tables have only some of them. */
+#define HOOK_COUNT 5
+extern const char table_hooks[HOOK_COUNT][CHAIN_NAME_MAX];
 /* -EOPNOTSUPP when the kernel lacks it. */
 int table_open(const struct iptc *iptc, int family, enum table_id id, struct table *ret_table,
 	       struct error *error);
@@ -241,11 +245,12 @@ int table_commit(struct table *table);
 struct item {
 	const struct rule *rule;
 	char chain[CHAIN_NAME_MAX];
-	size_t flat;         /* not found: how many of its kind stand in its chain */
-	bool found;          /* in the kernel */
-	bool moved;          /* was there, but out of its place: taken out */
-	bool is_blocked;     /* others' rule in its chain lets no packet past */
-	struct item *origin; /* of which this is a part of the work, NULL */
+	char jump[CHAIN_NAME_MAX]; /* where it leads on, "" */
+	size_t flat;               /* not found: how many of its kind stand in its chain */
+	bool found;                /* in the kernel */
+	bool moved;                /* was there, but out of its place: taken out */
+	bool is_blocked;           /* others' rule in its chain lets no packet past */
+	struct item *origin;       /* of which this is a part of the work, NULL */
 };
 typedef VECTOR(struct item) item_vector;
 

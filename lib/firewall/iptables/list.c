@@ -188,12 +188,10 @@ static int is_of_others(const struct table *table, const struct table_entry *ent
 
 static int table_in_use(const struct table *table, void *data)
 {
-	static const char hooks[][CHAIN_NAME_MAX] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT",
-						      "POSTROUTING" };
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(hooks) && r == 0; i++)
-		r = table_walk(table, hooks[i], is_of_others, data);
+	for (size_t i = 0; i < HOOK_COUNT && r == 0; i++)
+		r = table_walk(table, table_hooks[i], is_of_others, data);
 	return r;
 }
 

@@ -10,24 +10,24 @@ const struct place_info places[PLACE_COUNT] = {
 	[PLACE_RAW] = { PLACE_BASE, TABLE_RAW, CHAIN_RAW_PREROUTING, "BRIDGENET-RAW" },
 	[PLACE_LOOPBACK] = { PLACE_BASE, TABLE_RAW, CHAIN_RAW_PREROUTING, "BRIDGENET-LOOPBACK" },
 	[PLACE_OUTSIDE] = { PLACE_BASE, TABLE_RAW, CHAIN_RAW_PREROUTING, "BRIDGENET-OUTSIDE" },
-	[PLACE_NETWORK_RAW] = { PLACE_NETWORK, TABLE_RAW, CHAIN_RAW_PREROUTING, "BN-%s" },
-	[PLACE_SOURCES] = { PLACE_NETWORK, TABLE_RAW, CHAIN_RAW_SOURCES, "BN-%s:from" },
+	[PLACE_NETWORK_RAW] = { PLACE_NETWORK, TABLE_RAW, CHAIN_RAW_PREROUTING, "BN-", "" },
+	[PLACE_SOURCES] = { PLACE_NETWORK, TABLE_RAW, CHAIN_RAW_SOURCES, "BN-", ":from" },
 	[PLACE_FORWARD] = { PLACE_BUILTIN, TABLE_FILTER, CHAIN_FILTER_FORWARD, "FORWARD" },
 	[PLACE_USER] = { PLACE_BASE, TABLE_FILTER, CHAIN_FILTER_USER, "BRIDGENET-USER" },
 	[PLACE_OWN_FORWARD] = { PLACE_BASE, TABLE_FILTER, CHAIN_FILTER_FORWARD,
 				"BRIDGENET-FORWARD" },
-	[PLACE_TO] = { PLACE_NETWORK, TABLE_FILTER, CHAIN_FILTER_TO, "BN-%s" },
-	[PLACE_FROM] = { PLACE_NETWORK, TABLE_FILTER, CHAIN_FILTER_FROM, "BN-%s:from" },
+	[PLACE_TO] = { PLACE_NETWORK, TABLE_FILTER, CHAIN_FILTER_TO, "BN-", "" },
+	[PLACE_FROM] = { PLACE_NETWORK, TABLE_FILTER, CHAIN_FILTER_FROM, "BN-", ":from" },
 	[PLACE_GUARD] = { PLACE_BASE, TABLE_FILTER, CHAIN_FILTER_GUARD, "BRIDGENET-GUARD" },
 	[PLACE_NAT_PREROUTING] = { PLACE_BUILTIN, TABLE_NAT, CHAIN_NAT_PREROUTING, "PREROUTING" },
 	[PLACE_NAT_OUTPUT] = { PLACE_BUILTIN, TABLE_NAT, CHAIN_NAT_OUTPUT, "OUTPUT" },
 	[PLACE_PORTS] = { PLACE_BASE, TABLE_NAT, CHAIN_NAT_PORTS, "BRIDGENET" },
-	[PLACE_NETWORK_PORTS] = { PLACE_NETWORK, TABLE_NAT, CHAIN_NAT_PORTS, "BN-%s" },
+	[PLACE_NETWORK_PORTS] = { PLACE_NETWORK, TABLE_NAT, CHAIN_NAT_PORTS, "BN-", "" },
 	[PLACE_POSTROUTING] = { PLACE_BUILTIN, TABLE_NAT, CHAIN_NAT_POSTROUTING, "POSTROUTING" },
 	[PLACE_OWN_POSTROUTING] = { PLACE_BASE, TABLE_NAT, CHAIN_NAT_POSTROUTING,
 				    "BRIDGENET-POSTROUTING" },
-	[PLACE_NETWORK_POSTROUTING] = { PLACE_NETWORK, TABLE_NAT, CHAIN_NAT_POSTROUTING,
-					"BN-%s:post" },
+	[PLACE_NETWORK_POSTROUTING] = { PLACE_NETWORK, TABLE_NAT, CHAIN_NAT_POSTROUTING, "BN-",
+					":post" },
 };
 
 /*
@@ -120,26 +120,23 @@ enum table_id rule_table(const struct rule *rule)
 }
 
 /* Without formats: each rule of thousands has the name of its chain made. */
-static void append(char name[static CHAIN_NAME_MAX], const char *text)
+static char *append(char *at, const char *end, const char *text)
 {
-	size_t len = strlen(name);
-
-	string_copy(name + len, CHAIN_NAME_MAX - len, text);
+	while (*text && at < end)
+		*at++ = *text++;
+	return at;
 }
 
 void place_chain(enum place place, const char *label, char name[static CHAIN_NAME_MAX])
 {
-	const char *format = places[place].name;
-	const char *gap = strstr(format, "%s");
+	char *end = name + CHAIN_NAME_MAX - 1, *at = name;
 
 	memset(name, 0, CHAIN_NAME_MAX);
-	if (!gap) {
-		append(name, format);
+	at = append(at, end, places[place].name);
+	if (places[place].type != PLACE_NETWORK)
 		return;
-	}
-	memcpy(name, format, (size_t)(gap - format));
-	append(name, label);
-	append(name, gap + 2);
+	at = append(at, end, label);
+	append(at, end, places[place].end);
 }
 
 void iptables_chain_name(const struct rule *rule, char name[static CHAIN_NAME_MAX])
@@ -174,13 +171,11 @@ enum place network_place(enum table_id id, const char *chain)
 	enum place plain = PLACE_COUNT;
 
 	for (enum place i = 0; i < PLACE_COUNT; i++) {
-		const char *end = strstr(places[i].name, "%s");
-
-		if (places[i].table != id || !end)
+		if (places[i].table != id || places[i].type != PLACE_NETWORK)
 			continue;
-		if (!end[2])
+		if (!places[i].end[0])
 			plain = i;
-		else if (ends_with(chain, end + 2))
+		else if (ends_with(chain, places[i].end))
 			return i;
 	}
 	return plain;
@@ -236,7 +231,8 @@ void node_chain(const struct rule *rule, uint32_t span, const char *chain,
 		char name[static CHAIN_NAME_MAX])
 {
 	unsigned int first = rule->host_port / span * span;
-	char end[8], *digit = end + sizeof(end) - 1;
+	char number[8], *digit = number + sizeof(number) - 1;
+	char *end = name + CHAIN_NAME_MAX - 1, *at = name;
 
 	*digit = '\0';
 	if (span == BRANCH_PORTS) {
@@ -247,10 +243,10 @@ void node_chain(const struct rule *rule, uint32_t span, const char *chain,
 		*--digit = (char)('0' + first % 10);
 	while (first /= 10);
 	memset(name, 0, CHAIN_NAME_MAX);
-	memcpy(name, chain, strnlen(chain, 18));
-	append(name, ":");
-	append(name, protocol_name(rule->protocol));
-	append(name, digit);
+	at = append(at, name + 18, chain);
+	at = append(at, end, ":");
+	at = append(at, end, protocol_name(rule->protocol));
+	append(at, end, digit);
 }
 
 void node_jump(const struct rule *rule, uint32_t span, struct rule *ret_jump)

@@ -4,6 +4,9 @@
 #include "firewall/iptables/kernel.h"
 #include "base/fault.h"
 
+const char table_hooks[HOOK_COUNT][CHAIN_NAME_MAX] = { "PREROUTING", "INPUT", "FORWARD", "OUTPUT",
+						       "POSTROUTING" };
+
 const char *table_name(enum table_id id)
 {
 	static const char *const names[] = { "raw", "filter", "nat" };
@@ -75,8 +78,6 @@ int table_walk(const struct table *table, const char *chain, table_fn fn, void *
 	struct entry_head head;
 	int r = 0;
 
-	if (!table_has_chain(table, chain))
-		return 0;
 	for (entry.data = table->iptc->first_rule(chain, table->handle); entry.data && r == 0;
 	     entry.data = table->iptc->next_rule(entry.data, table->handle)) {
 		entry_head(table->family, (void *)entry.data, &head);
@@ -183,11 +184,11 @@ int table_delete_jumps(struct table *table, const char *chain, const char *targe
 static int keep_policies(struct table *table)
 {
 	const struct iptc *iptc = table->iptc;
-	const char *chain = iptc->first_chain(table->handle);
 	struct xt_counters counters;
 	int r = 0;
 
-	for (; chain && r == 0; chain = iptc->next_chain(table->handle)) {
+	for (size_t i = 0; i < HOOK_COUNT && r == 0; i++) {
+		const char *chain = table_hooks[i];
 		const char *policy = iptc->get_policy(chain, &counters, table->handle);
 
 		if (policy)
