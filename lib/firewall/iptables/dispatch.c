@@ -82,6 +82,9 @@ static bool key_of(const struct dispatch *dispatch, const struct rule *rule,
 /* Of a node, by its name; NULL if it is none. */
 static const struct dispatch *dispatch_of(const char *chain)
 {
+	/* mostly it is asked of a target that is no chain of ours */
+	if (strncmp(chain, "BRIDGENET-", 10) != 0)
+		return NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(dispatched); i++) {
 		if (strncmp(chain, dispatched[i].node, strlen(dispatched[i].node)) == 0)
 			return &dispatched[i];
