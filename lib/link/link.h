@@ -23,7 +23,6 @@ struct sandbox {
 	int fd; /* -1: none */
 	uint64_t device, inode;
 	uint64_t cookie;             /* never given again before the next boot; 0: not known */
-	bool is_host;                /* the namespace that the caller is in */
 	char path[SANDBOX_PATH_MAX]; /* "" if it has none that lasts */
 	char name[64];               /* what it goes by then */
 };

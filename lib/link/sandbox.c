@@ -120,7 +120,6 @@ bool sandbox_is_same(const struct sandbox *a, const struct sandbox *b)
 
 int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, struct error *error)
 {
-	uint64_t own_device, own_inode;
 	struct statfs filesystem;
 	struct stat status;
 
@@ -133,8 +132,6 @@ int sandbox_identify(int fd, const char *name, struct sandbox *sandbox, struct e
 				 "/proc/PID/ns/net or /run/netns/NAME",
 				 name);
 	sandbox->cookie = cookie_of_namespace(fd);
-	sandbox->is_host = sandbox_current(&own_device, &own_inode, NULL) == 0 &&
-			   own_device == status.st_dev && own_inode == status.st_ino;
 	sandbox->device = status.st_dev;
 	sandbox->inode = status.st_ino;
 	snprintf(sandbox->name, sizeof(sandbox->name), "net:[%" PRIu64 "]", sandbox->inode);

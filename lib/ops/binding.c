@@ -60,6 +60,17 @@ static bool is_here(const bn_ctx *ctx, const struct binding *recorded)
 	return recorded->device == here->device && recorded->inode == here->inode;
 }
 
+bool ctx_is_at(const bn_ctx *ctx, const struct sandbox *sandbox)
+{
+	const struct binding binding = {
+		.device = sandbox->device,
+		.inode = sandbox->inode,
+		.cookie = sandbox->cookie,
+	};
+
+	return is_here(ctx, &binding);
+}
+
 /* What the sockets of the context see must be what its thread sees. */
 int ctx_check_thread(bn_ctx *ctx)
 {

@@ -80,6 +80,8 @@ int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
 
 /* The thread is still where the context was first used. */
 int ctx_check_thread(bn_ctx *ctx);
+/* Is the namespace the one that a call which has checked its thread is in? */
+bool ctx_is_at(const bn_ctx *ctx, const struct sandbox *sandbox);
 /* When a call begins, after that: -EBADMSG for a state that is older than it was, -EXDEV for one of
  * another namespace, but for CTX_READ. One of another boot becomes an empty one; one of another
  * namespace too, if the context says so. One of the first release learns what that did not

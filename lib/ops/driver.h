@@ -55,6 +55,7 @@ struct attach {
 	port_vector ports;
 	held_vector held;
 	struct sandbox sandbox;
+	bool is_host;             /* the sandbox is the namespace that the caller is in */
 	struct link_visit *visit; /* there; NULL: none was begun */
 	endpoint_vector siblings; /* other endpoints in the same namespace */
 	uint64_t metric_end;      /* up to below it, its default routes have their place */

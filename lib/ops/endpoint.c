@@ -45,6 +45,7 @@ static int open_sandbox(bn_ctx *ctx, struct attach *attach)
 		return 0;
 	if (r < 0)
 		return r;
+	attach->is_host = ctx_is_at(ctx, &attach->sandbox);
 	string_copy(endpoint->sandbox, sizeof(endpoint->sandbox), attach->sandbox.path);
 	endpoint->sandbox_device = attach->sandbox.device;
 	endpoint->sandbox_inode = attach->sandbox.inode;
@@ -55,7 +56,7 @@ static int open_sandbox(bn_ctx *ctx, struct attach *attach)
 static int check_sandbox(bn_ctx *ctx, const struct attach *attach)
 {
 	if (driver_of(&attach->network)->in_host) {
-		if (attach->sandbox.fd < 0 || attach->sandbox.is_host)
+		if (attach->sandbox.fd < 0 || attach->is_host)
 			return 0;
 		return error_set(&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 				 "namespace %s of endpoint %s is not the host's own, which is what "
@@ -69,7 +70,7 @@ static int check_sandbox(bn_ctx *ctx, const struct attach *attach)
 			"endpoint %s names no network namespace; give a path, a process or "
 			"a descriptor",
 			attach->endpoint.id);
-	if (attach->sandbox.is_host)
+	if (attach->is_host)
 		return error_set(&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
 				 "namespace %s of endpoint %s is the host's own; give that of a "
 				 "container, or attach to network host",
@@ -294,7 +295,7 @@ static int begin_attach(bn_ctx *ctx, struct attach *attach)
 	if (endpoint_copy(&attach->endpoint, &attach->request->endpoint) < 0)
 		return error_oom(&ctx->error);
 	r = open_sandbox(ctx, attach);
-	if (r < 0 || attach->sandbox.fd < 0 || attach->sandbox.is_host)
+	if (r < 0 || attach->sandbox.fd < 0 || attach->is_host)
 		return r;
 	return link_visit_start(ctx->link, &attach->sandbox, &attach->visit, &ctx->error);
 }

@@ -34,14 +34,14 @@ static void test_sandboxes(void **state)
 	assert_int_equal(sandbox.fd, -1);
 
 	assert_int_equal(sandbox_open_pid(getpid(), &sandbox, &error), 0);
-	assert_true(sandbox.is_host);
+	assert_false(sandbox_is_same(&sandbox, &made));
 	sandbox_close(&sandbox);
 
 	/* a path that another process can use, and that leads to the same */
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), made.fd);
 	assert_int_equal(sandbox_open_path(path, &sandbox, &error), 0);
 	assert_string_equal(sandbox.path, path);
-	assert_false(sandbox.is_host);
+	assert_true(sandbox_is_same(&sandbox, &made));
 	assert_true(sandbox.inode == made.inode && sandbox.device == made.device);
 	assert_true(fcntl(sandbox.fd, F_GETFD) & FD_CLOEXEC);
 	sandbox_close(&sandbox);
