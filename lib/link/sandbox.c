@@ -21,6 +21,10 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
+#ifndef STATX_ATTR_MOUNT_ROOT /* Linux 5.8 */
+#define STATX_ATTR_MOUNT_ROOT 0x2000
+#endif
+
 #define COOKIE_MS 1000 /* a thread that makes a socket needs less than one of them */
 
 int sandbox_current(uint64_t *ret_device, uint64_t *ret_inode, struct error *error)
@@ -214,13 +218,41 @@ int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error)
 	return r;
 }
 
-int sandbox_open_fd(int fd, int number, struct sandbox *ret_sandbox, struct error *error)
+/* Has it a place in the file system? One that is mounted nowhere is no root, which is told sooner
+ * than by a look into /proc; true also where the kernel does not say. */
+static bool is_mounted(int fd)
 {
-	char name[32], link[48], path[SANDBOX_PATH_MAX];
-	struct sandbox sandbox = { .fd = -1 };
-	CLEANUP_CLOSE int copy = -1;
+	struct statx status;
+
+	return statx(fd, "", AT_EMPTY_PATH, 0, &status) < 0 ||
+	       !(status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
+	       status.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+/* An nsfs descriptor shows its bind mount, or "net:[...]" when it has none. */
+static void keep_path_of(struct sandbox *sandbox, int fd)
+{
+	char link[48], path[SANDBOX_PATH_MAX];
 	struct stat status;
 	ssize_t len;
+
+	if (!is_mounted(fd))
+		return;
+	snprintf(link, sizeof(link), "/proc/thread-self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len <= 0)
+		return;
+	path[len] = '\0';
+	if (path[0] == '/' && stat(path, &status) == 0 && status.st_dev == sandbox->device &&
+	    status.st_ino == sandbox->inode)
+		keep_path(sandbox, path);
+}
+
+int sandbox_open_fd(int fd, int number, struct sandbox *ret_sandbox, struct error *error)
+{
+	struct sandbox sandbox = { .fd = -1 };
+	CLEANUP_CLOSE int copy = -1;
+	char name[32];
 	int r;
 
 	snprintf(name, sizeof(name), "descriptor %d", number);
@@ -233,15 +265,7 @@ int sandbox_open_fd(int fd, int number, struct sandbox *ret_sandbox, struct erro
 	if (r < 0)
 		return r;
 	snprintf(sandbox.name, sizeof(sandbox.name), "net:[%" PRIu64 "] (%s)", sandbox.inode, name);
-	snprintf(link, sizeof(link), "/proc/thread-self/fd/%d", copy);
-	len = readlink(link, path, sizeof(path) - 1);
-	if (len > 0) {
-		path[len] = '\0';
-		/* An nsfs descriptor shows its bind mount, or "net:[...]" when it has none. */
-		if (path[0] == '/' && stat(path, &status) == 0 && status.st_dev == sandbox.device &&
-		    status.st_ino == sandbox.inode)
-			keep_path(&sandbox, path);
-	}
+	keep_path_of(&sandbox, copy);
 	sandbox.fd = take_fd(&copy);
 	*ret_sandbox = sandbox;
 	return 0;
