@@ -30,8 +30,8 @@ static int family_bit(int family)
 /* The key of `addresses`. */
 #define ADDRESS(network, addr) TEXT(network), INT(family_number((addr)->family)), ADDR(addr)
 
-int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
-		 struct error *error)
+int address_check(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
+		  struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *holder = NULL;
 	char text[ADDR_TEXT_MAX];
@@ -41,23 +41,32 @@ int address_take(struct store *store, const struct endpoint *endpoint, const str
 		return 0;
 	r = statement_look_up(store, STATEMENT_ADDRESS_HOLDER,
 			      VALUES(ADDRESS(endpoint->network, addr)), &holder, error);
-	if (r < 0)
-		return r;
-	if (r > 0 && !sqlite3_column_int(holder, 0) &&
-	    (sqlite3_column_int64(holder, 2) || sqlite3_column_int(holder, 3)))
+	if (r <= 0 || sqlite3_column_int(holder, 0))
+		return r < 0 ? r : 0;
+	if (sqlite3_column_int64(holder, 2) || sqlite3_column_int(holder, 3))
 		return error_set(error, -EBUSY, BN_REASON_BUSY,
 				 "address %s of network %s is just being taken or given up by "
 				 "another process; try again",
 				 addr_format(addr, text), endpoint->network);
-	if (r > 0 && !sqlite3_column_int(holder, 0))
-		return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
-				 "address %s of network %s is already used by endpoint %s; detach "
-				 "that one or choose another address",
-				 addr_format(addr, text), endpoint->network,
-				 column_text(holder, 1));
-	return statement_run(store, STATEMENT_ADDRESS_TAKE,
-			     VALUES(ADDRESS(endpoint->network, addr), INT(endpoint->sequence)),
-			     error);
+	return error_set(error, -EADDRINUSE, BN_REASON_ADDRESS_IN_USE,
+			 "address %s of network %s is already used by endpoint %s; detach that one "
+			 "or choose another address",
+			 addr_format(addr, text), endpoint->network, column_text(holder, 1));
+}
+
+int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
+		 struct error *error)
+{
+	int r;
+
+	if (!addr_is_set(addr))
+		return 0;
+	r = statement_run(store, STATEMENT_ADDRESS_TAKE,
+			  VALUES(ADDRESS(endpoint->network, addr), INT(endpoint->sequence)), error);
+	if (r < 0 || sqlite3_changes(store->database) == 1)
+		return r;
+	r = address_check(store, endpoint, addr, error);
+	return r < 0 ? r : store_damaged_error(store, "an address", error);
 }
 
 static int set_forgotten(struct store *store, const char *network, int family, bool forgotten,

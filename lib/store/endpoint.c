@@ -344,6 +344,7 @@ int endpoint_find(struct store *store, const char *network, const char *id,
 	return 1;
 }
 
+/* 1, or 0 if something is in the way. */
 static int insert_endpoint(struct store *store, int64_t operation, struct endpoint *endpoint,
 			   struct error *error)
 {
@@ -366,23 +367,21 @@ static int insert_endpoint(struct store *store, int64_t operation, struct endpoi
 		       INT(endpoint->gateway_priority), TEXT(routes), TEXT(options),
 		       INT(endpoint->sandbox_cookie), INT(endpoint->metric), INT(operation)),
 		error);
-	if (r == 0)
-		endpoint->sequence = (uint64_t)sqlite3_last_insert_rowid(store->database);
-	return r;
+	if (r < 0 || sqlite3_changes(store->database) == 0)
+		return r;
+	endpoint->sequence = (uint64_t)sqlite3_last_insert_rowid(store->database);
+	return 1;
 }
 
-int store_endpoint_insert(struct store *store, const struct operation *operation,
-			  struct endpoint *endpoint, struct error *error)
+/* Why it was not inserted. */
+static int not_inserted_error(struct store *store, int64_t operation,
+			      const struct endpoint *endpoint, struct error *error)
 {
 	struct endpoint_row row;
-	int r = operation_check(store, operation, false, error);
+	int r = network_check_usable(store, operation, endpoint->network, error);
 
 	if (r == 0)
-		r = network_check_usable(store, operation->id, endpoint->network, error);
-	if (r == 0)
 		r = endpoint_find(store, endpoint->network, endpoint->id, &row, error);
-	if (r < 0)
-		return r;
 	if (r > 0 && (row.removal || row.operation))
 		return endpoint_busy_error(endpoint->network, endpoint->id, error);
 	if (r > 0)
@@ -390,12 +389,28 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 				 "network %s has an endpoint %s already; detach it first, or "
 				 "choose another id",
 				 endpoint->network, endpoint->id);
-	r = insert_endpoint(store, operation->id, endpoint, error);
 	if (r == 0)
-		r = address_take(store, endpoint, &endpoint->ipv4.addr, error);
+		r = address_check(store, endpoint, &endpoint->ipv4.addr, error);
 	if (r == 0)
-		r = address_take(store, endpoint, &endpoint->ipv6.addr, error);
-	return r < 0 ? r : mac_check(store, endpoint, error);
+		r = address_check(store, endpoint, &endpoint->ipv6.addr, error);
+	if (r == 0)
+		r = mac_check(store, endpoint, error);
+	return r < 0 ? r : store_damaged_error(store, "an endpoint", error);
+}
+
+int store_endpoint_insert(struct store *store, const struct operation *operation,
+			  struct endpoint *endpoint, struct error *error)
+{
+	int r = operation_check(store, operation, false, error);
+
+	if (r == 0)
+		r = insert_endpoint(store, operation->id, endpoint, error);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return not_inserted_error(store, operation->id, endpoint, error);
+	r = address_take(store, endpoint, &endpoint->ipv4.addr, error);
+	return r < 0 ? r : address_take(store, endpoint, &endpoint->ipv6.addr, error);
 }
 
 /* Is another operation at the endpoint, or at one of its ports? */

@@ -17,8 +17,7 @@ int mac_check(struct store *store, const struct endpoint *endpoint, struct error
 	if (memcmp(endpoint->mac, none, MAC_LEN) == 0)
 		return 0;
 	r = statement_look_up(store, STATEMENT_ENDPOINT_MAC,
-			      VALUES(TEXT(endpoint->network), TEXT(mac_format(endpoint->mac, mac)),
-				     INT(endpoint->sequence)),
+			      VALUES(TEXT(endpoint->network), TEXT(mac_format(endpoint->mac, mac))),
 			      &holder, error);
 	if (r <= 0)
 		return r;
@@ -41,8 +40,8 @@ static int is_used(struct store *store, const char *network, const uint8_t mac[s
 	char text[MAC_TEXT_MAX];
 
 	return statement_look_up(store, STATEMENT_ENDPOINT_MAC,
-				 VALUES(TEXT(network), TEXT(mac_format(mac, text)), INT(0)),
-				 &holder, error);
+				 VALUES(TEXT(network), TEXT(mac_format(mac, text))), &holder,
+				 error);
 }
 
 int store_mac_pick(struct store *store, struct endpoint *endpoint,

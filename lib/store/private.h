@@ -256,11 +256,15 @@ int network_unknown_error(const char *name, struct error *error);
 
 /* ---- addresses, MAC addresses ---- */
 
+/* Of an endpoint that was inserted: it has the address from now on, if no other has. */
 int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
 		 struct error *error);
+/* May one that is to be inserted have it? */
+int address_check(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
+		  struct error *error);
 int address_release(struct store *store, const char *network, const struct addr *addr,
 		    struct error *error);
-/* Of an endpoint that was inserted: has no other of its network its MAC? */
+/* Has no endpoint of its network the MAC of one that is to be inserted? */
 int mac_check(struct store *store, const struct endpoint *endpoint, struct error *error);
 
 #endif

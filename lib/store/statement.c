@@ -165,14 +165,20 @@ static const char *const texts[STATEMENT_COUNT] = {
 					  "WHERE sequence = ?2 AND sandbox_cookie = 0",
 	[STATEMENT_ENDPOINT_SET_METRIC] = "UPDATE endpoints SET metric = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_MAC] = "SELECT id, removal, " PENDING " FROM endpoints "
-				   "WHERE network = ?1 AND mac = ?2 AND sequence <> ?3 LIMIT 1",
+				   "WHERE network = ?1 AND mac = ?2 LIMIT 1",
 	[STATEMENT_ENDPOINT_OF_OPERATION] = "SELECT " ENDPOINT_COLUMNS
 					    " FROM endpoints WHERE operation = ?1 OR removal = ?1 "
 					    "ORDER BY network, id",
+	/* Or nothing where something is in the way: another of that name, or, by a NULL that its
+	 * column refuses, one of that MAC, or an operation that makes or removes the network. */
 	[STATEMENT_ENDPOINT_INSERT] =
-		"INSERT INTO endpoints (" ENDPOINT_VALUES ", operation) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-		"?16, ?17)",
+		"INSERT OR IGNORE INTO endpoints (" ENDPOINT_VALUES ", operation) VALUES ("
+		"(SELECT CASE WHEN removal IS NULL AND "
+		"(operation IS ?17 OR coalesce(" PENDING ", 0) = 0) THEN ?1 END "
+		"FROM networks WHERE name = ?1 ORDER BY builtin LIMIT 1), "
+		"?2, ?3, ?4, ?5, ?6, ?7, CASE WHEN ?8 = '' OR NOT EXISTS "
+		"(SELECT 1 FROM endpoints WHERE network = ?1 AND mac = ?8) THEN ?8 END, "
+		"?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
 	[STATEMENT_ENDPOINT_MARK] = "UPDATE endpoints SET removal = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE operation = ?1 OR removal = ?1",
@@ -182,8 +188,11 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"e.operation IN (SELECT id FROM operations) FROM addresses AS a "
 		"LEFT JOIN endpoints AS e ON e.sequence = a.endpoint "
 		"WHERE a.network = ?1 AND a.family = ?2 AND a.address = ?3",
-	[STATEMENT_ADDRESS_TAKE] = "REPLACE INTO addresses (network, family, address, endpoint) "
-				   "VALUES (?1, ?2, ?3, ?4)",
+	/* Or nothing where it is in use. */
+	[STATEMENT_ADDRESS_TAKE] = "INSERT INTO addresses (network, family, address, endpoint) "
+				   "VALUES (?1, ?2, ?3, ?4) "
+				   "ON CONFLICT (network, family, address) DO UPDATE "
+				   "SET endpoint = ?4, released = NULL WHERE released IS NOT NULL",
 	[STATEMENT_ADDRESS_RELEASE] =
 		"UPDATE addresses SET endpoint = NULL, released = "
 		"(SELECT coalesce(max(released), 0) + 1 FROM addresses "
@@ -208,11 +217,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ADDRESS_SET_HIGHEST] =
 		"UPDATE networks SET ipv4_highest = CASE ?2 WHEN 4 THEN ?3 ELSE ipv4_highest END, "
 		"ipv6_highest = CASE ?2 WHEN 6 THEN ?3 ELSE ipv6_highest END "
-		"WHERE name = ?1 AND NOT builtin",
-
+		"WHERE name = ?1 AND builtin = 0",
 	[STATEMENT_ADDRESS_SET_FORGOTTEN] =
 		"UPDATE networks SET forgotten = (forgotten & ~?2) | ?3 "
-		"WHERE name = ?1 AND NOT builtin",
+		"WHERE name = ?1 AND builtin = 0",
 
 	[STATEMENT_PORT_WINDOW] = "SELECT key, host_addr, container_port, count, endpoint, " PENDING
 				  ", removal, operation "
