@@ -9,6 +9,10 @@
  * The file has two records that take turns, so that a write that is cut off harms the one that
  * nobody needs. A number that comes late, after that of a later commit, is no harm: the file is
  * allowed to be behind.
+ *
+ * Behind them are two of the same form for what the processes that share the state tell each other,
+ * outside its transactions. What it holds for is in the check: to whoever asks for something else
+ * there is nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,9 +24,11 @@ struct record {
 	uint64_t number, check;
 };
 
-static uint64_t check_of(uint64_t number)
+enum { RECORDS_GENERATION, RECORDS_HINT };
+
+static uint64_t check_of(uint64_t number, uint64_t key)
 {
-	return ~number * 0x9e3779b97f4a7c15u;
+	return (~number * 0x9e3779b97f4a7c15u) ^ key;
 }
 
 int generation_open(struct store *store, struct error *error)
@@ -40,18 +46,40 @@ int generation_open(struct store *store, struct error *error)
 }
 
 /* 0 for an empty file, or one that makes no sense. */
-static uint64_t read_file(const struct store *store)
+static uint64_t read_number(const struct store *store, off_t which, uint64_t key)
 {
 	struct record records[2] = { 0 };
 	uint64_t number = 0;
 
-	if (store->generation_fd < 0 ||
-	    pread(store->generation_fd, records, sizeof(records), 0) < 0)
+	if (store->generation_fd < 0 || pread(store->generation_fd, records, sizeof(records),
+					      which * (off_t)sizeof(records)) < 0)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
-		if (records[i].check == check_of(records[i].number) && records[i].number > number)
+		if (records[i].check == check_of(records[i].number, key) &&
+		    records[i].number > number)
 			number = records[i].number;
 	return number;
+}
+
+/* One that is missing makes the file older, which is no harm. */
+static void write_number(const struct store *store, off_t which, uint64_t key, uint64_t number)
+{
+	const struct record record = { number, check_of(number, key) };
+	off_t offset = (which * 2 + (off_t)(number % 2)) * (off_t)sizeof(record);
+
+	if (store->generation_fd >= 0 &&
+	    pwrite(store->generation_fd, &record, sizeof(record), offset) < 0)
+		return;
+}
+
+uint64_t store_hint_get(const struct store *store, uint64_t key)
+{
+	return read_number(store, RECORDS_HINT, key);
+}
+
+void store_hint_set(const struct store *store, uint64_t key, uint64_t number)
+{
+	write_number(store, RECORDS_HINT, key, number);
 }
 
 /* Of the last transaction, and of the last operation. */
@@ -107,7 +135,7 @@ int store_look(struct store *store, struct store_look *ret_look, struct error *e
 
 void generation_look(struct store *store)
 {
-	store->newest = read_file(store);
+	store->newest = read_number(store, RECORDS_GENERATION, 0);
 }
 
 int store_check(struct store *store, struct error *error)
@@ -131,7 +159,7 @@ int generation_check(struct store *store, struct error *error)
 
 bool store_has_changed(const struct store *store)
 {
-	return read_file(store) > store->generation;
+	return read_number(store, RECORDS_GENERATION, 0) > store->generation;
 }
 
 /* Past what the file has, too, for a state that is made anew. */
@@ -153,11 +181,5 @@ int generation_raise(struct store *store, struct error *error)
 
 void generation_write(const struct store *store)
 {
-	const struct record record = { store->generation, check_of(store->generation) };
-	off_t offset = (off_t)(store->generation % 2 * sizeof(record));
-
-	/* A number that is missing makes the file older, which is no harm. */
-	if (store->generation_fd >= 0 &&
-	    pwrite(store->generation_fd, &record, sizeof(record), offset) < 0)
-		return;
+	write_number(store, RECORDS_GENERATION, 0, store->generation);
 }

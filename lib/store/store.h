@@ -273,6 +273,11 @@ int store_check_whole(struct store *store, struct error *error);
 int store_generation(struct store *store, uint64_t *ret_number, struct error *error);
 /* Since the last transaction of this store began, as far as the file shows; takes no lock. */
 bool store_has_changed(const struct store *store);
+/* What the processes that share the state tell each other, outside transactions: the last number
+ * that was set, or nearly; 0: none, or it was not set under that key. It may be lost at any time.
+ * Numbers count up. */
+uint64_t store_hint_get(const struct store *store, uint64_t key);
+void store_hint_set(const struct store *store, uint64_t key, uint64_t number);
 /* "backend", "ipv6.global-id", "port.last". *ret_value is "" when unset. */
 int store_meta_get(struct store *store, const char *key, char ret_value[static META_MAX],
 		   struct error *error);

@@ -298,13 +298,84 @@ static void test_torn_journal(void **state)
 	assert_true(open_again(f));
 }
 
+#define HINT_KEY UINT64_C(0x0123456789abcdef)
+
+/* Of no other key, through another handle, the newest of those that come late; and the number of
+ * the state is not touched by it. */
+static void test_hint(void **state)
+{
+	struct fixture *f = *state;
+	struct store *other;
+
+	change(f, 1);
+	assert_ok(store_open(f->directory, false, 0, &other, &f->error));
+	assert_int_equal(store_hint_get(other, HINT_KEY), 0);
+	assert_int_equal(store_hint_get(other, 0), 0);
+	for (uint64_t number = 7; number < 10; number++) {
+		store_hint_set(f->store, HINT_KEY, number);
+		assert_int_equal(store_hint_get(other, HINT_KEY), number);
+		for (int bit = 0; bit < 64; bit++)
+			assert_int_equal(store_hint_get(other, HINT_KEY ^ UINT64_C(1) << bit), 0);
+	}
+	store_hint_set(other, HINT_KEY, 8);
+	assert_int_equal(store_hint_get(f->store, HINT_KEY), 9);
+	store_close(other);
+	change(f, 2);
+	assert_int_equal(store_hint_get(f->store, HINT_KEY), 9);
+	assert_ok(look_at(f));
+	assert_int_equal(changes_in(f), 2);
+}
+
+/* Cut off at any byte, with any bit another, or none at all: the one before it, or nothing. */
+static void test_torn_hint(void **state)
+{
+	struct fixture *f = *state;
+	struct content before, after, torn;
+	uint64_t number;
+
+	change(f, 1);
+	change(f, 2);
+	store_hint_set(f->store, HINT_KEY, UINT64_C(0x1020304));
+	store_hint_set(f->store, HINT_KEY, UINT64_C(0x1020305));
+	before = read_whole(f, "generation");
+	store_hint_set(f->store, HINT_KEY, UINT64_C(0x2030406));
+	after = read_whole(f, "generation");
+	assert_int_equal(before.len, after.len);
+	torn = read_whole(f, "generation");
+	for (size_t i = 0; i < after.len * 8; i++) {
+		torn.bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+		write_whole(f, "generation", &torn);
+		torn.bytes[i / 8] ^= (uint8_t)(1u << i % 8);
+		number = store_hint_get(f->store, HINT_KEY);
+		assert_true(number == UINT64_C(0x1020305) || number == UINT64_C(0x2030406));
+	}
+	for (size_t len = 0; len < after.len; len++) {
+		write_whole(f, "generation", &torn);
+		number = store_hint_get(f->store, HINT_KEY);
+		assert_true(number == UINT64_C(0x1020305) || number == UINT64_C(0x2030406));
+		torn.bytes[len] = before.bytes[len];
+	}
+	for (torn.len = 0; torn.len < before.len; torn.len++) {
+		write_whole(f, "generation", &torn);
+		number = store_hint_get(f->store, HINT_KEY);
+		assert_true(number == 0 || number == UINT64_C(0x1020304));
+	}
+	write_whole(f, "generation", &after);
+	assert_ok(look_at(f));
+	free(before.bytes);
+	free(after.bytes);
+	free(torn.bytes);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_flipped_bits),        TEST(test_emptied_journal), TEST(test_older_copy),
-		TEST(test_older_is_taken_over), TEST(test_torn_number),     TEST(test_torn_journal),
+		TEST(test_flipped_bits), TEST(test_emptied_journal),
+		TEST(test_older_copy),   TEST(test_older_is_taken_over),
+		TEST(test_torn_number),  TEST(test_torn_journal),
+		TEST(test_hint),         TEST(test_torn_hint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
