@@ -84,10 +84,19 @@ struct firewall_backend {
 	void (*jump_name)(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 };
 
+/* What a backend tells itself from one process to the next: a number that counts up, under a key that
+ * says what it is true of. It may be lost at any time. */
+struct firewall_memory {
+	uint64_t (*recall)(void *data, uint64_t key); /* 0: nothing */
+	void (*keep)(void *data, uint64_t key, uint64_t number);
+	void *data;
+};
+
 #define FIREWALL_NOTE_MAX 320
 struct firewall {
 	const struct firewall_backend *backend;
 	const struct deadline *deadline; /* of its calls; set once it is open */
+	struct firewall_memory memory;   /* set then, too; all NULL: there is none */
 	/* The last change was more than this process may send at once, so it went in parts; when it
 	 * failed, those before the failure stand. */
 	bool partly;

@@ -52,6 +52,35 @@ int ctx_open_store(bn_ctx *ctx, bool write)
 	return store_open(ctx->state_dir, true, &ctx->deadline, &ctx->store, &ctx->error);
 }
 
+/* In the state, of the namespace that the firewall was opened in, for a number may mean another
+ * thing elsewhere; the key is 0 where that one can't be told for sure. */
+static uint64_t memory_key(const bn_ctx *ctx, uint64_t key)
+{
+	const struct binding *here = &ctx->here;
+
+	if (!here->cookie || !here->boot[0])
+		return 0;
+	key = hash_bytes(key, &here->cookie, sizeof(here->cookie));
+	return hash_text(key, here->boot);
+}
+
+static uint64_t recall(void *data, uint64_t key)
+{
+	const bn_ctx *ctx = data;
+
+	key = memory_key(ctx, key);
+	return key && ctx->store ? store_hint_get(ctx->store, key) : 0;
+}
+
+static void keep(void *data, uint64_t key, uint64_t number)
+{
+	const bn_ctx *ctx = data;
+
+	key = memory_key(ctx, key);
+	if (key && ctx->store)
+		store_hint_set(ctx->store, key, number);
+}
+
 int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
 		    struct firewall **ret_firewall)
 {
@@ -62,8 +91,10 @@ int ctx_try_backend(bn_ctx *ctx, const struct firewall_backend *backend,
 	int r;
 
 	r = backend->open(&config, ret_firewall, &ctx->error);
-	if (r >= 0)
+	if (r >= 0) {
 		(*ret_firewall)->deadline = &ctx->deadline;
+		(*ret_firewall)->memory = (struct firewall_memory){ recall, keep, ctx };
+	}
 	return r;
 }
 

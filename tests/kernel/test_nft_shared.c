@@ -47,13 +47,43 @@ static void put_back(const rule_vector *stand)
 	run("! nft list table inet bridgenet | grep dormant");
 }
 
+/* ---- what processes tell each other ---- */
+
+static struct {
+	uint64_t key, number;
+} told;
+
+static uint64_t recall(void *data, uint64_t key)
+{
+	(void)data;
+	return key == told.key ? told.number : 0;
+}
+
+static void keep(void *data, uint64_t key, uint64_t number)
+{
+	(void)data;
+	told.key = key;
+	told.number = number;
+}
+
+static const struct firewall_memory memory = { recall, keep, NULL };
+
+/* As the first call of another process. */
+static void come_new(void)
+{
+	open_with(&(struct firewall_config){ 0 });
+	firewall->memory = memory;
+}
+
 /* Whichever way the next change goes. */
 static void test_damage_is_noticed(void **state)
 {
 	rule_vector stand = { 0 }, port = { 0 };
 
 	(void)state;
+	firewall->memory = memory;
 	plan_stage(&stand, &port);
+	assert_int_not_equal(told.number, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(damages); i++) {
 		run(damages[i]);
 		assert_int_equal(apply(&port, NULL, 0), FIREWALL_BASE_MISSING);
@@ -73,7 +103,7 @@ static void test_damage_is_noticed(void **state)
 		put_back(&stand);
 		run(damages[i]);
 		/* by who comes new */
-		open_with(&(struct firewall_config){ 0 });
+		come_new();
 		assert_int_equal(apply(&port, NULL, 0), FIREWALL_BASE_MISSING);
 		put_back(&stand);
 		assert_int_equal(apply(NULL, &port, FIREWALL_MISSING_OK), 0);
@@ -121,6 +151,70 @@ static void test_quiet_costs_nothing(void **state)
 	assert_int_equal(apply(&port, NULL, 0), FIREWALL_BASE_MISSING);
 	rules_clear(&stand);
 	rules_clear(&port);
+}
+
+/* Who comes new, or is overtaken, goes by what another knows. */
+static void test_told(void **state)
+{
+	rule_vector stand = { 0 }, port = { 0 };
+	struct firewall *first;
+
+	(void)state;
+	firewall->memory = memory;
+	plan_stage(&stand, &port);
+	first = firewall;
+	assert_int_equal(backend->open(&(struct firewall_config){ 0 }, &firewall, &error), 0);
+	firewall->memory = memory;
+	assert_int_equal(sends_of_a_change(&port), 1);
+	for (int i = 0; i < 4; i++) {
+		struct firewall *other = firewall;
+
+		firewall = first;
+		first = other;
+		/* in vain, and then */
+		assert_int_equal(sends_of_a_change(&port), 2);
+	}
+	/* what another has told is no truer than what was known */
+	run("nft add table inet other");
+	assert_int_equal(sends_of_a_change(&port), 4);
+	backend->close(first);
+	come_new();
+	assert_int_equal(sends_of_a_change(&port), 1);
+	run("nft delete table inet other");
+	come_new();
+	assert_int_equal(sends_of_a_change(&port), 4);
+	/* of another version's base: a rule that this one would make otherwise */
+	come_new();
+	assert_int_equal(nft_digests_make((struct nft *)firewall), 0);
+	for (size_t i = 0; i < NFT_FIXED; i++)
+		if (nft_fixed_has_rule(i) && i > NFT_FIXED / 2)
+			((struct nft *)firewall)->digests[i] ^= 1;
+	assert_int_equal(sends_of_a_change(&port), 3);
+	rules_clear(&stand);
+	rules_clear(&port);
+}
+
+#define HIS "{ tcp . 8800 : 192.0.2.7 . 80 }"
+
+/* It is of the base alone: what stands under a key that is to go may be somebody else's by now. */
+static void test_told_of_no_element(void **state)
+{
+	rule_vector stand = { 0 }, port = { 0 }, more = { 0 };
+
+	(void)state;
+	firewall->memory = memory;
+	plan_stage(&stand, &port);
+	assert_int_equal(apply(&port, NULL, 0), 0);
+	plan_mapping(endpoints.items, IPPROTO_TCP, NULL, 8801, 1337, 1, &more);
+	run("nft 'delete element inet bridgenet ports4 { tcp . 8800 } ;"
+	    "add element inet bridgenet ports4 " HIS "'");
+	assert_int_equal(apply(&more, NULL, 0), 0);
+	come_new();
+	assert_int_equal(apply(NULL, &port, 0), 0);
+	run("nft get element inet bridgenet ports4 '{ tcp . 8800 }' | grep -q 192.0.2.7");
+	rules_clear(&stand);
+	rules_clear(&port);
+	rules_clear(&more);
 }
 
 static void commit_other_table(struct nft *nft, uint16_t type)
@@ -470,6 +564,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIREWALL_TEST(test_damage_is_noticed),
 		FIREWALL_TEST(test_quiet_costs_nothing),
+		FIREWALL_TEST(test_told),
+		FIREWALL_TEST(test_told_of_no_element),
 		FIREWALL_TEST(test_storm),
 		FIREWALL_TEST(test_element_comes_as_the_base_goes),
 		FIREWALL_TEST(test_pieces_of_others_stay),

@@ -22,6 +22,7 @@ struct change {
 	 * the base looked at afterwards */
 	bool hurried;
 	bool fresh;           /* the base was looked at just now */
+	bool told;            /* another process has, which says nothing of elements */
 	bool look;            /* at what stands where elements are to be added */
 	unsigned int refused; /* with nothing in the way: it has come meanwhile, or overlaps */
 	bool differs; /* found: another one is there, or the same key is to be added twice */
@@ -226,12 +227,6 @@ static int exists_already(struct change *change)
 	return -ERESTART;
 }
 
-/* Each commit that changes something counts up by one, and no batch of ours changes nothing. */
-static uint32_t next_generation(uint32_t generation)
-{
-	return generation + 1 ? generation + 1 : 1;
-}
-
 /* Whoever was in a hurry looks afterwards what it was that the change was made to. */
 static int change_made(struct change *change, struct nft_reply *reply)
 {
@@ -239,16 +234,19 @@ static int change_made(struct change *change, struct nft_reply *reply)
 
 	change->made = true;
 	nft->base.unmet = change->remove.len && change->unmet == change->remove.len;
-	nft->generation = change->flags & FIREWALL_LEAVING ? 0 : next_generation(nft->generation);
-	if (!change->hurried || change->flags & FIREWALL_LEAVING || base_look(change, reply) == 0)
+	nft->generation = change->flags & FIREWALL_LEAVING ? 0 :
+							     nft_generation_next(nft->generation);
+	if (!change->hurried || change->flags & FIREWALL_LEAVING || base_look(change, reply) == 0) {
+		nft_known_keep(nft);
 		return 0;
+	}
 	return change->flags & FIREWALL_BASE ? -ERESTART : FIREWALL_BASE_MISSING;
 }
 
 static int change_refused(struct change *change, int r, const struct nft_reply *reply)
 {
 	if (reply->code == -ERESTART)
-		change->nft->generation = 0;
+		nft_known_refuse(change->nft);
 	if (reply->code && reply->sequence <= change->base_end)
 		return change->hurried && (r == -ENOENT || r == -EEXIST) ? -ERESTART : r;
 	if (!reply->code)
@@ -265,10 +263,13 @@ static int change_refused(struct change *change, int r, const struct nft_reply *
 /* -ERESTART: something changed between looking and committing; begin again. */
 static int change_try(struct change *change, struct nft_reply *reply)
 {
-	bool unseen = change->remove.len && !change->nft->generation;
+	bool unseen;
 	int looked, r = 0;
 
-	if (unseen && is_watched(change) && !change->hurried)
+	if (!change->nft->generation && is_watched(change) && !change->hurried)
+		change->told = nft_known_recall(change->nft);
+	unseen = change->remove.len && (change->told || !change->nft->generation);
+	if (unseen && !change->told && is_watched(change) && !change->hurried)
 		r = base_look(change, reply);
 	if (r < 0)
 		return r;

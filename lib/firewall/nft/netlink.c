@@ -270,6 +270,12 @@ int nft_generation(struct nft *nft, uint32_t *ret_generation, struct nft_reply *
 	return nft_batch_send(nft, nft_generation_message, ret_generation, reply);
 }
 
+/* Each commit that changes something counts up by one, and no batch of ours changes nothing. */
+uint32_t nft_generation_next(uint32_t generation)
+{
+	return generation + 1 ? generation + 1 : 1;
+}
+
 int nft_error(struct error *error, int r, const struct nft_reply *reply, const char *what)
 {
 	int reason = BN_REASON_KERNEL;

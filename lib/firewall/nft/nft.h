@@ -39,7 +39,9 @@ struct nft {
 	/* The rule set in which the base was last found whole, or which came of our own commit to
 	 * that: nobody has changed anything since. 0: the base is to be looked at. */
 	uint32_t generation;
+	uint32_t refused;  /* the last that was no longer current */
 	uint64_t *digests; /* of the fixed rules; NULL: not made yet */
+	uint64_t base_key; /* of the base as we make it; 0: not made yet */
 };
 
 /* ---- netlink.c: transport ---- */
@@ -81,6 +83,8 @@ int nft_batch_send(struct nft *nft, nft_message_fn message, void *data, struct n
 int nft_generation(struct nft *nft, uint32_t *ret_generation, struct nft_reply *reply);
 /* The answer to that, among others. */
 int nft_generation_message(const struct nlmsghdr *message, void *ret_generation);
+/* Of the rule set that a change of ours to that one makes. */
+uint32_t nft_generation_next(uint32_t generation);
 
 /* *error from a failed exchange, -ERESTART if it came to nothing each time; `what` says what was
  * tried: "read the nftables rules". */
@@ -294,6 +298,15 @@ int nft_table_error(struct nft *nft, struct error *error, int r, const struct nf
 		    const char *what);
 /* Into a listing: a row for what is amiss with the table or a chain as such. 0, -ENOMEM */
 int nft_say_state(const struct nft_base_state *state, rule_vector *rules);
+
+/* ---- known.c: what other processes know of it ---- */
+
+/* nft->generation is the rule set that one of them has left, with the base that we make: true. */
+bool nft_known_recall(struct nft *nft);
+/* Tells them nft->generation. */
+void nft_known_keep(struct nft *nft);
+/* It is no longer current. */
+void nft_known_refuse(struct nft *nft);
 
 /* ---- table.c: making the base ---- */
 
