@@ -292,8 +292,8 @@ int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vect
 			   struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_get(store, STATEMENT_ENDPOINT_OF_OPERATION, VALUES(INT(operation)), &row,
-			      error);
+	int r = statement_get(store, STATEMENT_ENDPOINT_OF_OPERATION,
+			      ENDPOINTS_OF(store, operation), &row, error);
 
 	return r < 0 ? r : append_endpoints(store, row, STORE_PENDING, endpoints, error);
 }
@@ -344,6 +344,16 @@ int endpoint_find(struct store *store, const char *network, const char *id,
 	return 1;
 }
 
+static void note_endpoint(struct key_range *range, int64_t sequence)
+{
+	if (range->first > range->last)
+		range->first = range->last = sequence;
+	else if (sequence > range->last)
+		range->last = sequence;
+	else if (sequence < range->first)
+		range->first = sequence;
+}
+
 /* 1, or 0 if something is in the way. */
 static int insert_endpoint(struct store *store, int64_t operation, struct endpoint *endpoint,
 			   struct error *error)
@@ -370,6 +380,8 @@ static int insert_endpoint(struct store *store, int64_t operation, struct endpoi
 	if (r < 0 || sqlite3_changes(store->database) == 0)
 		return r;
 	endpoint->sequence = (uint64_t)sqlite3_last_insert_rowid(store->database);
+	if (store->ranges_of == operation)
+		note_endpoint(&store->endpoints, (int64_t)endpoint->sequence);
 	return 1;
 }
 
@@ -460,5 +472,6 @@ int endpoints_delete(struct store *store, int64_t operation, struct error *error
 	}
 	if (r < 0)
 		return r;
-	return statement_run(store, STATEMENT_ENDPOINT_DELETE, VALUES(INT(operation)), error);
+	return statement_run(store, STATEMENT_ENDPOINT_DELETE, ENDPOINTS_OF(store, operation),
+			     error);
 }

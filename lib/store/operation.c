@@ -116,7 +116,7 @@ int store_operation_open(struct store *store, enum operation_kind kind,
 				  VALUES(INT(id), INT(kind), OWNER(store)), error);
 	if (r < 0)
 		return r;
-	ports_note_operation(store, id);
+	note_operation(store, id);
 	*ret_operation = (struct operation){ .id = id, .lock = id, .kind = kind };
 	return 0;
 }

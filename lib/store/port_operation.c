@@ -9,12 +9,18 @@
 
 /* ---- where the rows of an operation are ---- */
 
-static const struct key_range all_keys = { 0, INT64_MAX };
+static const struct key_range all_rows = { 0, INT64_MAX };
 
-void ports_note_operation(struct store *store, int64_t operation)
+void note_operation(struct store *store, int64_t operation)
 {
 	store->ranges.len = 0;
+	store->endpoints = (struct key_range){ 1, 0 };
 	store->ranges_of = operation;
+}
+
+const struct key_range *endpoint_range(const struct store *store, int64_t operation)
+{
+	return store->ranges_of == operation ? &store->endpoints : &all_rows;
 }
 
 /* Those of one host port after the other make one range, though others may have rows in it. */
@@ -37,7 +43,7 @@ static const struct key_range *ranges_of(const struct store *store, int64_t oper
 	bool known = store->ranges_of == operation;
 
 	*ret_len = known ? store->ranges.len : 1;
-	return known ? store->ranges.items : &all_keys;
+	return known ? store->ranges.items : &all_rows;
 }
 
 static int run_on_ranges(struct store *store, enum statement which, int64_t operation,
@@ -60,8 +66,8 @@ int ports_delete(struct store *store, const struct operation *operation, struct 
 		return run_on_ranges(store, STATEMENT_PORT_DELETE_INSERTED, operation->id, error);
 	if (operation->kind == OPERATION_UNPUBLISH)
 		return run_on_ranges(store, STATEMENT_PORT_DELETE_MARKED, operation->id, error);
-	return statement_run(store, STATEMENT_PORT_DELETE_ENDPOINTS, VALUES(INT(operation->id)),
-			     error);
+	return statement_run(store, STATEMENT_PORT_DELETE_ENDPOINTS,
+			     ENDPOINTS_OF(store, operation->id), error);
 }
 
 int ports_unmark(struct store *store, const struct operation *operation, struct error *error)
@@ -228,7 +234,7 @@ int ports_of_operation(struct store *store, const struct operation *operation, p
 	else if (operation->kind == OPERATION_UNPUBLISH)
 		r = statement_get(store, STATEMENT_PORT_MARKED, values, &row, error);
 	else
-		r = statement_get(store, STATEMENT_PORT_OF_ENDPOINTS, VALUES(INT(operation->id)),
-				  &row, error);
+		r = statement_get(store, STATEMENT_PORT_OF_ENDPOINTS,
+				  ENDPOINTS_OF(store, operation->id), &row, error);
 	return r < 0 ? r : ports_append(store, row, ports, error);
 }

@@ -104,7 +104,7 @@ typedef VECTOR(int64_t) id_vector;
 
 #define PORT_RUN_MAX 100 /* of STATEMENT_PORT_INSERT_RUN */
 
-/* Of ports. */
+/* Of ports, or of endpoints' numbers. */
 struct key_range {
 	int64_t first, last;
 };
@@ -139,9 +139,11 @@ struct store {
 	/* and where no port is, so that the next ones of a batch are not looked for one by one */
 	uint8_t clear_protocol;
 	unsigned int clear_from, clear_to;
-	/* The ports of the operation opened last are in these ranges; 0: not known. */
+	/* The ports of the operation opened last are in these ranges, and the endpoints that it
+	 * inserts in this one; 0: not known. */
 	int64_t ranges_of;
 	VECTOR(struct key_range) ranges;
+	struct key_range endpoints;
 };
 
 /* ---- sentences ---- */
@@ -242,8 +244,16 @@ int networks_delete(struct store *store, int64_t operation, struct error *error)
 int endpoints_delete(struct store *store, int64_t operation, struct error *error);
 /* Of an OPERATION_UNPUBLISH: its ports stay. */
 int ports_unmark(struct store *store, const struct operation *operation, struct error *error);
-/* It is the one whose ports are noted from now on; 0: that of none are. */
-void ports_note_operation(struct store *store, int64_t operation);
+/* It is the one of which is noted where its rows are; 0: that of none is. */
+void note_operation(struct store *store, int64_t operation);
+/* For a statement about the endpoints of an operation: within which numbers those are that it has
+ * inserted. */
+const struct key_range *endpoint_range(const struct store *store, int64_t operation);
+/* clang-format off */
+#define ENDPOINTS_OF(store, operation)                                     \
+	VALUES(INT(operation), INT(endpoint_range(store, operation)->first), \
+	       INT(endpoint_range(store, operation)->last))
+/* clang-format on */
 
 /* 1 and the row, 0 if there is no such endpoint. */
 int endpoint_find(struct store *store, const char *network, const char *id,

@@ -111,13 +111,15 @@ static const char version_4[] =
  * What is asked of one operation must not take a look at every row. Of networks, which come and go
  * seldom, that is an index. Of ports an index would be one more page of each transaction: those
  * that go with their endpoint are told by its mark, and of others the operation is in the row,
- * which its process knows where to find (port.c).
+ * which its process knows where to find (port_operation.c). So it does for an endpoint that is
+ * inserted.
  */
 static const char version_5[] =
 	"CREATE INDEX networks_bridge ON networks (bridge);"
 	"CREATE INDEX networks_operation ON networks (operation);"
 	"CREATE INDEX networks_removal ON networks (removal) WHERE removal IS NOT NULL;"
 	"CREATE INDEX networks_found ON networks (name) WHERE found <> '' OR guard <> '';"
+	"DROP INDEX endpoints_operation;"
 	"DROP INDEX ports_removal;"
 	"UPDATE ports SET removal = NULL WHERE endpoint IN "
 	"(SELECT sequence FROM endpoints WHERE removal IS NOT NULL);";

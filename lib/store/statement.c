@@ -39,6 +39,8 @@
 	"network, id, sandbox, sandbox_device, sandbox_inode, interface, "          \
 	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, " \
 	"sandbox_cookie, metric"
+/* ?1 is the operation, which inserts none but from ?2 to ?3, or removes. */
+#define ENDPOINT_OF_OPERATION "(removal = ?1 OR (sequence BETWEEN ?2 AND ?3 AND operation = ?1))"
 #define ENDPOINT_COLUMNS "sequence, " ENDPOINT_VALUES ", " PENDING ", operation, removal"
 
 /* Endpoints outside, ports inside: both indexes then give the order of the listing. */
@@ -167,8 +169,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ENDPOINT_MAC] = "SELECT id, removal, " PENDING " FROM endpoints "
 				   "WHERE network = ?1 AND mac = ?2 LIMIT 1",
 	[STATEMENT_ENDPOINT_OF_OPERATION] = "SELECT " ENDPOINT_COLUMNS
-					    " FROM endpoints WHERE operation = ?1 OR removal = ?1 "
-					    "ORDER BY network, id",
+					    " FROM endpoints WHERE " ENDPOINT_OF_OPERATION
+					    " ORDER BY network, id",
 	/* Or nothing where something is in the way: another of that name, or, by a NULL that its
 	 * column refuses, one of that MAC, or an operation that makes or removes the network. */
 	[STATEMENT_ENDPOINT_INSERT] =
@@ -181,7 +183,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
 	[STATEMENT_ENDPOINT_MARK] = "UPDATE endpoints SET removal = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
-	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE operation = ?1 OR removal = ?1",
+	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE " ENDPOINT_OF_OPERATION,
 
 	[STATEMENT_ADDRESS_HOLDER] =
 		"SELECT released IS NOT NULL, e.id, e.removal, "
@@ -253,7 +255,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"DELETE FROM ports WHERE key BETWEEN ?2 AND ?3 AND operation = ?1",
 	[STATEMENT_PORT_DELETE_ENDPOINTS] =
 		"DELETE FROM ports WHERE endpoint IN "
-		"(SELECT sequence FROM endpoints WHERE operation = ?1 OR removal = ?1)",
+		"(SELECT sequence FROM endpoints WHERE " ENDPOINT_OF_OPERATION ")",
 	[STATEMENT_PORT_LIST] = PORT_LIST PORT_ORDER,
 	/* ?1 is passed over: all of PORT_LIST */
 	[STATEMENT_PORT_STANDING] = PORT_LIST
@@ -266,7 +268,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	"p.key BETWEEN ?2 AND ?3 AND p.operation = ?1 " PORT_ORDER,
 	[STATEMENT_PORT_OF_ENDPOINTS] = PORT_OF
 	"p.endpoint IN "
-	"(SELECT sequence FROM endpoints WHERE operation = ?1 OR removal = ?1) " PORT_ORDER,
+	"(SELECT sequence FROM endpoints WHERE " ENDPOINT_OF_OPERATION ") " PORT_ORDER,
 };
 
 static int bind_value(sqlite3_stmt *statement, int index, const struct value *value)

@@ -470,7 +470,7 @@ void store_rollback(struct store *store)
 	operations_unlock(store, &store->opened);
 	/* its number is given again */
 	if (store->opened.len)
-		ports_note_operation(store, 0);
+		note_operation(store, 0);
 	forget_transaction(store);
 	store->in_transaction = false;
 }

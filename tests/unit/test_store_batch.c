@@ -240,14 +240,54 @@ static void test_ports_go_with_endpoint(void **state)
 	}
 }
 
+/* The store knows where the endpoint is of the operation that it has opened last, and looks through
+ * all for that of another. */
+static void test_endpoints_of_operations(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const ids[] = { "a", "b", "c" };
+	struct operation operations[3];
+	CLEANUP(rows_clear) struct rows rows = { 0 };
+
+	set_up_blue(f, "10.1.0.0/16");
+	add_endpoint(f, "blue", "web", "10.1.0.2/16");
+	for (int i = 0; i < 3; i++) {
+		char address[] = "10.1.0.5/16";
+		struct endpoint endpoint;
+
+		address[7] = (char)('5' + i);
+		endpoint = make_endpoint("blue", ids[i], address);
+		operations[i] = begin(f, OPERATION_ATTACH);
+		assert_ok(store_endpoint_insert(f->store, &operations[i], &endpoint, &f->error));
+		commit(f);
+	}
+	assert_int_equal(count_endpoints(f, "blue", STORE_PENDING), 4);
+	for (int i = 0; i < 3; i++) {
+		rows_clear(&rows);
+		assert_ok(store_operation_rows(f->store, &operations[i], &rows, &f->error));
+		assert_int_equal(rows.endpoints.len, 1);
+		assert_string_equal(rows.endpoints.items->id, ids[i]);
+	}
+	give_up(f, operations[2]);
+	assert_int_equal(count_endpoints(f, "blue", STORE_PENDING), 3);
+	give_up(f, operations[0]);
+	assert_int_equal(count_endpoints(f, "blue", STORE_PENDING), 2);
+	settle(f, operations[1]);
+	assert_int_equal(count_endpoints(f, "blue", 0), 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_batch_meets),       TEST(test_batch_of_all_lengths),
-		TEST(test_batch_leads),       TEST(test_batch_marks),
-		TEST(test_number_of_another), TEST(test_ports_go_with_endpoint),
+		TEST(test_endpoints_of_operations),
+		TEST(test_batch_meets),
+		TEST(test_batch_of_all_lengths),
+		TEST(test_batch_leads),
+		TEST(test_batch_marks),
+		TEST(test_number_of_another),
+		TEST(test_ports_go_with_endpoint),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,6 +108,7 @@ static void test_fourth_version(void **state)
 		   "DROP INDEX networks_removal; DROP INDEX networks_found;"
 		   "UPDATE ports SET removal = (SELECT removal FROM endpoints "
 		   "WHERE sequence = ports.endpoint);"
+		   "CREATE INDEX endpoints_operation ON endpoints (operation);"
 		   "CREATE INDEX ports_removal ON ports (removal) WHERE removal IS NOT NULL;"
 		   "PRAGMA user_version = 4;");
 	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
