@@ -84,8 +84,8 @@ struct firewall_backend {
 	void (*jump_name)(const struct rule *rule, char name[static CHAIN_NAME_MAX]);
 };
 
-/* What a backend tells itself from one process to the next: a number that counts up, under a key that
- * says what it is true of. It may be lost at any time. */
+/* What a backend tells itself from one process to the next: a number that counts up, under a key
+ * that says what it is true of. It may be lost at any time. */
 struct firewall_memory {
 	uint64_t (*recall)(void *data, uint64_t key); /* 0: nothing */
 	void (*keep)(void *data, uint64_t key, uint64_t number);

@@ -119,8 +119,8 @@ static bool is_listed(const struct deletion *deletion, uint32_t index)
 	return ioctl(deletion->fd, SIOCGIFNAME, &request) == 0;
 }
 
-/* Whoever is given the lock comes after all that was done under it. By then the index may be that of
- * somebody else's link, which this does nothing to. */
+/* Whoever is given the lock comes after all that was done under it. By then the index may be that
+ * of somebody else's link, which this does nothing to. */
 static bool is_out_of_sight(struct link_handle *handle, uint32_t index)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };

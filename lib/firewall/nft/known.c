@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A process that changes a rule set in which the base was whole leaves one in which it is whole, and
- * whoever knows that one's number need not look. The kernel makes sure that nothing came between: a
- * change is made to the rule set of that number or not at all. So a number that is wrong, for its
- * process died, or wrote it late, costs what none does.
+ * A process that changes a rule set in which the base was whole leaves one in which it is whole,
+ * and whoever knows that one's number need not look. The kernel makes sure that nothing came
+ * between: a change is made to the rule set of that number or not at all. So a number that is
+ * wrong, for its process died, or wrote it late, costs what none does.
  */
 #include "firewall/nft/nft.h"
 
