@@ -803,7 +803,7 @@ class Endpoints(Case):
                    "first", bn.BN_DETACH_QUICK | bn.BN_DETACH_ASYNC)
         for flag in bn.BN_DETACH_ASYNC, bn.BN_DETACH_QUICK:
             bn.call(bn.bn_endpoint_detach, self.ctx, "green", "first", flag)
-            bn.bn_endpoint_free(bn.new(bn.bn_endpoint_attach, self.ctx, spec(FIRST), 0))
+            bn.bn_endpoint_free(bn.new(bn.bn_endpoint_attach, self.ctx, spec("first"), 0))
 
 
 class Ports(Case):
