@@ -73,6 +73,8 @@ static void undo_publish(void)
 		exit(1);
 	bench_check(ctx, bn_port_unpublish(ctx, "bench", "endpoint-0", spec, 0), "unpublish");
 	bn_port_spec_free(spec);
+	/* whoever closes a socket of netfilter waits for what the kernel has yet to free */
+	usleep(50 * 1000);
 }
 
 /* words: of bn. What they do is undone outside of what is measured. */

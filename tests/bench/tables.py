@@ -96,11 +96,11 @@ TABLES = [
         Row("attach at 90 to 100, IPv4 and IPv6"),
         Row("attach at 900 to 1,000, IPv4 and IPv6"),
     ]),
-    Table("several processes at once", ("library", "bare netlink", "ratio"), "", [
-        Row("attach, 8 processes at once"),
-        Row("attach, 8 processes at once, p95"),
-        Row("publish one, 8 processes at once"),
-        Row("publish one, 8 processes at once, p95"),
+    Table("of 8 processes at once", ("8 at once", "one alone", "ratio"), "", [
+        Row("publish, 8 processes at once", label="publish"),
+        Row("unpublish, 8 processes at once", label="unpublish"),
+        Row("attach with a port, 8 processes at once", label="attach with a port"),
+        Row("detach, quick, 8 processes at once", label="detach, quick"),
     ]),
     Table("whole processes", ("with it", "floor", "ratio"), "", [
         Row("bn version, whole process"),
