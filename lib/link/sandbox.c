@@ -219,14 +219,19 @@ int sandbox_open_pid(int pid, struct sandbox *ret_sandbox, struct error *error)
 }
 
 /* Has it a place in the file system? One that is mounted nowhere is no root, which is told sooner
- * than by a look into /proc; true also where the kernel does not say. */
+ * than by a look into /proc; true also where the kernel does not say, or musl before 1.2.5 can't
+ * ask. */
 static bool is_mounted(int fd)
 {
+#ifdef STATX_TYPE
 	struct statx status;
 
 	return statx(fd, "", AT_EMPTY_PATH, 0, &status) < 0 ||
 	       !(status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) ||
 	       status.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+#else
+	return fd >= 0;
+#endif
 }
 
 /* An nsfs descriptor shows its bind mount, or "net:[...]" when it has none. */
