@@ -143,12 +143,10 @@ static void widen_socket(struct nft *nft)
 
 int nft_socket_open(struct nft *nft)
 {
-	int fd = netlink_open(NETLINK_NETFILTER);
-
-	if (fd < 0)
-		return fd;
 	cleanup_close(&nft->fd);
-	nft->fd = fd;
+	nft->fd = netlink_open(NETLINK_NETFILTER);
+	if (nft->fd < 0)
+		return nft->fd;
 	read_send_limit(nft);
 	return 0;
 }
@@ -161,6 +159,9 @@ static int nft_send(struct nft *nft, struct exchange *exchange)
 	memset(exchange->reply, 0, sizeof(*exchange->reply));
 	message_close(nft);
 	r = deadline_check(nft->base.deadline);
+	/* where none could be opened after a failure */
+	if (r == 0 && nft->fd < 0)
+		r = nft_socket_open(nft);
 	if (r < 0)
 		return r;
 	exchange->first = ((struct nlmsghdr *)nft->batch)->nlmsg_seq;
