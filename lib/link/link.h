@@ -230,8 +230,6 @@ int link_endpoint_delete_owned(struct link_handle *handle, const char *host_inte
 int link_loopback_up(const struct sandbox *sandbox, struct link_visit *visit, struct error *error);
 /* ---- inspect.c: what the kernel shows ---- */
 
-typedef VECTOR(struct prefix) prefix_vector;
-
 struct interface {
 	char name[IFNAMSIZ];
 	uint32_t index, mtu, flags;

@@ -24,6 +24,9 @@ struct prefix {
 	uint8_t len; /* prefix_len in bits */
 };
 
+typedef VECTOR(struct addr) addr_vector;
+typedef VECTOR(struct prefix) prefix_vector;
+
 /* AF_INET, then AF_INET6. */
 #define for_each_family(family) \
 	for (int family = AF_INET; family; family = family == AF_INET ? AF_INET6 : 0)

@@ -197,6 +197,7 @@ void options_clear(struct options *options)
 static const char *const scope_names[] = {
 	[OPTION_NETWORK] = "a network",
 	[OPTION_ENDPOINT] = "an endpoint",
+	[OPTION_PORT] = "a port",
 	[OPTION_CONTEXT] = "a context",
 };
 
@@ -308,9 +309,55 @@ static void set_defaults(const struct options *options, enum option_scope scope,
 	}
 }
 
+void policy_clear(enum option_scope scope, void *policy)
+{
+	struct network_policy *network = policy;
+	struct endpoint_policy *endpoint = policy;
+	struct port_policy *port = policy;
+	struct context_policy *context = policy;
+
+	switch (scope) {
+	case OPTION_NETWORK:
+		free(network->nat_exclude.items);
+		free(network->trusted.items);
+		free(network->trusted_interfaces.items);
+		free(network->dns.items);
+		*network = (struct network_policy){ 0 };
+		break;
+	case OPTION_ENDPOINT:
+		free(endpoint->routes_for.items);
+		*endpoint = (struct endpoint_policy){ 0 };
+		break;
+	case OPTION_PORT:
+		free(port->allow_from.items);
+		free(port->deny_from.items);
+		*port = (struct port_policy){ 0 };
+		break;
+	case OPTION_CONTEXT:
+		*context = (struct context_policy){ 0 };
+		break;
+	}
+}
+
+int endpoint_policy_copy(struct endpoint_policy *dst, const struct endpoint_policy *src)
+{
+	struct endpoint_policy copy = *src;
+
+	copy.routes_for = (prefix_vector){ 0 };
+	if (vector_reserve(&copy.routes_for, src->routes_for.len) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < src->routes_for.len; i++)
+		copy.routes_for.items[copy.routes_for.len++] = src->routes_for.items[i];
+	*dst = copy;
+	return 0;
+}
+
 int options_check(const struct options *options, enum option_scope scope, void *ret_policy,
 		  struct error *error)
 {
+	/* the context's is set by one option at a time */
+	if (scope != OPTION_CONTEXT)
+		policy_clear(scope, ret_policy);
 	set_defaults(options, scope, ret_policy);
 	for (size_t i = 0; i < options->len; i++) {
 		const struct option *option = &options->items[i];

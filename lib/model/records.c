@@ -17,6 +17,7 @@ const char *driver_name(enum driver driver)
 void network_clear(struct network *network)
 {
 	options_clear(&network->options);
+	policy_clear(OPTION_NETWORK, &network->policy);
 	free(network->reserved.items);
 	*network = (struct network){ 0 };
 }
@@ -32,6 +33,11 @@ int endpoint_copy(struct endpoint *dst, const struct endpoint *src)
 		free(copy.routes.items);
 		return -ENOMEM;
 	}
+	if (endpoint_policy_copy(&copy.policy, &src->policy) < 0) {
+		options_clear(&copy.options);
+		free(copy.routes.items);
+		return -ENOMEM;
+	}
 	for (size_t i = 0; i < src->routes.len; i++)
 		copy.routes.items[copy.routes.len++] = src->routes.items[i];
 	*dst = copy;
@@ -41,6 +47,7 @@ int endpoint_copy(struct endpoint *dst, const struct endpoint *src)
 void endpoint_clear(struct endpoint *endpoint)
 {
 	options_clear(&endpoint->options);
+	policy_clear(OPTION_ENDPOINT, &endpoint->policy);
 	free(endpoint->routes.items);
 	*endpoint = (struct endpoint){ 0 };
 }

@@ -57,6 +57,7 @@ struct endpoint {
 	bool leaving;      /* an operation is about to remove it */
 	VECTOR(struct route) routes;
 	struct options options;
+	struct endpoint_policy policy; /* what the options decide */
 };
 
 /* A mapping of `count` consecutive ports. */

@@ -269,10 +269,10 @@ static int choose_metric(bn_ctx *ctx, struct attach *attach)
 	struct endpoint *endpoint = &attach->endpoint;
 
 	endpoint->metric = 0;
-	if (attach->policy.default_route == DEFAULT_ROUTE_NO)
+	if (endpoint->policy.default_route == DEFAULT_ROUTE_NO)
 		return 0;
-	return metric_choose(&attach->siblings, endpoint, attach->policy.metric, &endpoint->metric,
-			     &attach->metric_end, &ctx->error);
+	return metric_choose(&attach->siblings, endpoint, endpoint->policy.metric,
+			     &endpoint->metric, &attach->metric_end, &ctx->error);
 }
 
 /* The endpoint is there among the others for as long as that takes. */

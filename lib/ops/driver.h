@@ -51,7 +51,6 @@ struct attach {
 	const struct endpoint_request *request;
 	struct network network;
 	struct endpoint endpoint;
-	struct endpoint_policy policy; /* what its options decide */
 	port_vector ports;
 	held_vector held;
 	struct sandbox sandbox;

@@ -90,7 +90,7 @@ static int check_request(bn_ctx *ctx, struct attach *attach)
 	if (r >= 0 && endpoint->interface[0])
 		r = interface_name_check(endpoint->interface, &ctx->error);
 	if (r >= 0)
-		r = options_check(&endpoint->options, OPTION_ENDPOINT, &attach->policy,
+		r = options_check(&endpoint->options, OPTION_ENDPOINT, &endpoint->policy,
 				  &ctx->error);
 	if (r >= 0 && driver->no_interface &&
 	    (endpoint->ipv4.addr.family || endpoint->ipv6.addr.family || endpoint->routes.len ||

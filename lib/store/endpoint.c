@@ -147,6 +147,14 @@ static int read_endpoint(struct store *store, sqlite3_stmt *row, struct endpoint
 		return error_oom(error);
 	if (r < 0)
 		return store_damaged_error(store, "an endpoint", error);
+	r = options_check(&endpoint.options, OPTION_ENDPOINT, &endpoint.policy, NULL);
+	if (r == -ENOMEM)
+		return error_oom(error);
+	if (r < 0)
+		return error_set(error, -ENOTSUP, BN_REASON_STATE,
+				 "endpoint %s of network %s in the state in %s has an option that "
+				 "this version does not know; use the newer version that made it",
+				 endpoint.id, endpoint.network, store->directory);
 	*ret_endpoint = endpoint;
 	memset(&endpoint, 0, sizeof(endpoint));
 	return 0;

@@ -137,7 +137,10 @@ static int read_network(struct store *store, sqlite3_stmt *row, struct network *
 		r = -EINVAL;
 	if (r < 0)
 		return store_damaged_error(store, "a network", error);
-	if (options_check(&network.options, OPTION_NETWORK, &network.policy, NULL) < 0)
+	r = options_check(&network.options, OPTION_NETWORK, &network.policy, NULL);
+	if (r == -ENOMEM)
+		return error_oom(error);
+	if (r < 0)
 		return error_set(error, -ENOTSUP, BN_REASON_STATE,
 				 "network %s of the state in %s has an option that this version "
 				 "does not know; use the newer version that made it",
