@@ -153,6 +153,8 @@ int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags);
 #define BN_REASON_UNSUPPORTED 29
 /* Since: 0.2 */
 #define BN_REASON_BUSY 30             /* another call is at it, or in the context; try again */
+#define BN_REASON_OPTION_CONFLICT 31  /* options that exclude each other */
+#define BN_REASON_NOT_LIVE 32         /* it can't change while it stands */
 #define BN_REASON_CANCELLED 33        /* by bn_ctx_cancel() */
 #define BN_REASON_UNKNOWN_OUTCOME 34  /* the kernel's answer is lost; the next call looks again */
 #define BN_REASON_METRIC_NONE_FREE 35 /* of default routes, between those of other endpoints */

@@ -67,7 +67,13 @@ struct bn_network_spec {
 	struct options options;
 	struct spec_failure failure;
 };
-/* The parsed form; *reserved is what request->reserved points to. */
+/* With options by our own keys, those that setters say put where these put them, and what is not
+ * said as the options of the context say it. For parsing; cleared by the caller, also on failure,
+ * and before the spec is freed. */
+int network_spec_settle(const struct bn_network_spec *spec, const struct options *context,
+			struct bn_network_spec *settled, struct error *error);
+void network_spec_settled_clear(struct bn_network_spec *settled);
+/* The parsed form of a settled spec; *reserved is what request->reserved points to. */
 int network_spec_parse(const struct bn_network_spec *spec, const struct deadline *deadline,
 		       struct network_request *request, struct addr **reserved,
 		       struct error *error);

@@ -38,6 +38,7 @@ void bn_ctx_free(bn_ctx *ctx)
 	fork_guard_close(&ctx->guard);
 	cancel_close(&ctx->cancel);
 	options_clear(&ctx->options);
+	policy_clear(OPTION_CONTEXT, &ctx->policy);
 	free(ctx);
 }
 
@@ -123,9 +124,11 @@ int bn_ctx_set_option(bn_ctx *ctx, const char *key, const char *value)
 			  "the option of the context is not legal: a key has no '=', and "
 			  "neither key nor value a control character");
 	if (r >= 0)
-		r = options_check(&one, OPTION_CONTEXT, &ctx->policy, &ctx->error);
+		r = options_normalise(&one, OPTION_CONTEXT, &ctx->error);
 	if (r >= 0)
-		r = options_set(&ctx->options, key, value);
+		r = options_check(&one, OPTION_CONTEXT, &ctx->policy, &ctx->error);
+	for (size_t i = 0; i < one.len && r >= 0; i++)
+		r = options_set(&ctx->options, one.items[i].key, one.items[i].value);
 	if (r == -ENOMEM)
 		error_oom(&ctx->error);
 	return api_leave(ctx, &setting, r);
@@ -245,6 +248,8 @@ const char *bn_reason_name(int reason)
 		[BN_REASON_KERNEL] = "KERNEL",
 		[BN_REASON_UNSUPPORTED] = "UNSUPPORTED",
 		[BN_REASON_BUSY] = "BUSY",
+		[BN_REASON_OPTION_CONFLICT] = "OPTION_CONFLICT",
+		[BN_REASON_NOT_LIVE] = "NOT_LIVE",
 		[BN_REASON_CANCELLED] = "CANCELLED",
 		[BN_REASON_UNKNOWN_OUTCOME] = "UNKNOWN_OUTCOME",
 		[BN_REASON_METRIC_NONE_FREE] = "METRIC_NONE_FREE",

@@ -98,6 +98,7 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		      bn_network **ret_network)
 {
 	CLEANUP(network_clear) struct network record = { 0 };
+	CLEANUP(network_spec_settled_clear) struct bn_network_spec settled = { 0 };
 	CLEANUP_FREE struct addr *reserved = NULL;
 	struct network_request request;
 	struct result result = { 0 };
@@ -108,7 +109,9 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		return api_missing(ctx, "the network spec");
 	r = api_enter(ctx, &network_create, flags);
 	if (r >= 0)
-		r = network_spec_parse(spec, &ctx->deadline, &request, &reserved, &ctx->error);
+		r = network_spec_settle(spec, &ctx->options, &settled, &ctx->error);
+	if (r >= 0)
+		r = network_spec_parse(&settled, &ctx->deadline, &request, &reserved, &ctx->error);
 	if (r >= 0 && ret_network) {
 		network = calloc(1, sizeof(*network));
 		result = (struct result){ prepare_created, network };

@@ -31,6 +31,140 @@ static int parse_prefix(const char *text, const char *what, struct prefix *ret_p
 	return 0;
 }
 
+/* ---- options ---- */
+
+static int setter_error(const char *key, const char *value, const char *setter, struct error *error)
+{
+	return error_set(error, -EINVAL, BN_REASON_INVALID,
+			 "option %s=%.32s and %s() say two things; leave one out", key, value,
+			 setter);
+}
+
+/* yes or no to 1 or 0. given: what the setter said, -1 for nothing. */
+static int take_family(struct options *options, const char *key, const char *setter, int *given,
+		       struct error *error)
+{
+	CLEANUP_FREE char *value = options_take(options, key);
+	int enable = value && strcmp(value, "yes") == 0;
+
+	if (!value)
+		return 0;
+	if (!enable && strcmp(value, "no") != 0)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "option %s can't be '%.32s'; give yes or no", key, value);
+	if (*given != -1 && *given != enable)
+		return setter_error(key, value, setter, error);
+	*given = enable;
+	return 0;
+}
+
+static int take_mtu(struct options *options, uint32_t *mtu, struct error *error)
+{
+	CLEANUP_FREE char *value = options_take(options, "mtu");
+	unsigned long number;
+	char *end;
+
+	if (!value)
+		return 0;
+	number = strtoul(value, &end, 10);
+	if (value[0] < '0' || value[0] > '9' || *end || number > 65535)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "option mtu can't be '%.32s'; give a number from 68 to 65535, or "
+				 "0",
+				 value);
+	if (*mtu && *mtu != number)
+		return setter_error("mtu", value, "bn_network_spec_set_mtu", error);
+	*mtu = (uint32_t)number;
+	return 0;
+}
+
+/* *name: the setter's, and the caller's; "" or NULL for none. */
+static int take_name(struct options *options, const char *key, const char *setter, char **name,
+		     struct error *error)
+{
+	CLEANUP_FREE char *value = options_take(options, key);
+
+	if (!value)
+		return 0;
+	if (*name && (*name)[0] && strcmp(*name, value) != 0)
+		return setter_error(key, value, setter, error);
+	free(*name);
+	*name = TAKE_POINTER(value);
+	return 0;
+}
+
+/* What a setter, or the option for it, has said. */
+static bool is_said(const struct bn_network_spec *spec, const char *key)
+{
+	if (strcmp(key, "ipv4") == 0)
+		return spec->ipv4 != -1;
+	if (strcmp(key, "ipv6") == 0)
+		return spec->ipv6 != -1;
+	if (strcmp(key, "mtu") == 0)
+		return spec->mtu || options_get(&spec->options, "mtu-from");
+	if (strcmp(key, "bridge") == 0)
+		return spec->bridge[0];
+	return options_get(&spec->options, key);
+}
+
+static int take_setters(struct bn_network_spec *spec, struct error *error)
+{
+	int r;
+
+	r = take_family(&spec->options, "ipv4", "bn_network_spec_set_ipv4", &spec->ipv4, error);
+	if (r >= 0)
+		r = take_family(&spec->options, "ipv6", "bn_network_spec_set_ipv6", &spec->ipv6,
+				error);
+	if (r >= 0)
+		r = take_mtu(&spec->options, &spec->mtu, error);
+	return r < 0 ? r :
+		       take_name(&spec->options, "bridge", "bn_network_spec_set_bridge",
+				 &spec->bridge, error);
+}
+
+#define NETWORK_DEFAULT "network-default."
+static int add_defaults(const struct options *context, struct bn_network_spec *spec,
+			struct error *error)
+{
+	for (size_t i = 0; i < context->len; i++) {
+		const char *key = context->items[i].key;
+
+		if (strncmp(key, NETWORK_DEFAULT, strlen(NETWORK_DEFAULT)) != 0 ||
+		    is_said(spec, key + strlen(NETWORK_DEFAULT)))
+			continue;
+		if (options_set(&spec->options, key + strlen(NETWORK_DEFAULT),
+				context->items[i].value) < 0)
+			return error_oom(error);
+	}
+	return 0;
+}
+
+int network_spec_settle(const struct bn_network_spec *spec, const struct options *context,
+			struct bn_network_spec *settled, struct error *error)
+{
+	int r;
+
+	*settled = *spec;
+	settled->options = (struct options){ 0 };
+	settled->bridge = strdup(spec->bridge);
+	if (!settled->bridge || options_copy(&settled->options, &spec->options) < 0)
+		return error_oom(error);
+	r = options_normalise(&settled->options, OPTION_NETWORK, error);
+	if (r >= 0)
+		r = take_setters(settled, error);
+	if (r >= 0)
+		r = add_defaults(context, settled, error);
+	return r < 0 ? r : take_setters(settled, error);
+}
+
+void network_spec_settled_clear(struct bn_network_spec *settled)
+{
+	free(settled->bridge);
+	options_clear(&settled->options);
+}
+
+/* ---- networks ---- */
+
 static struct subnet *subnet_of(struct network_request *request, int family)
 {
 	return family == AF_INET ? &request->ipv4 : &request->ipv6;
@@ -255,6 +389,25 @@ static int parse_routes(const struct bn_endpoint_spec *spec, const struct deadli
 	return 0;
 }
 
+static int parse_endpoint_options(const struct bn_endpoint_spec *spec, struct endpoint *endpoint,
+				  struct error *error)
+{
+	CLEANUP_FREE char *interface = spec->interface ? strdup(spec->interface) : NULL;
+	int r;
+
+	if ((spec->interface && !interface) || options_copy(&endpoint->options, &spec->options) < 0)
+		return error_oom(error);
+	r = options_normalise(&endpoint->options, OPTION_ENDPOINT, error);
+	if (r >= 0)
+		r = take_name(&endpoint->options, "interface-name",
+			      "bn_endpoint_spec_set_interface_name", &interface, error);
+	if (r >= 0 && interface)
+		r = interface_name_check(interface, error);
+	if (r >= 0 && interface)
+		string_copy(endpoint->interface, sizeof(endpoint->interface), interface);
+	return r;
+}
+
 int endpoint_spec_parse(const struct bn_endpoint_spec *spec, const struct deadline *deadline,
 			struct endpoint_request *request, struct port_request **ports,
 			struct error *error)
@@ -275,17 +428,14 @@ int endpoint_spec_parse(const struct bn_endpoint_spec *spec, const struct deadli
 	/* an id of a network is longer than a name: ops looks it up */
 	request->network = spec->network;
 	endpoint->gateway_priority = spec->gateway_priority;
-	if (spec->interface && interface_name_check(spec->interface, error) < 0)
-		return error->code;
-	if (spec->interface)
-		string_copy(endpoint->interface, sizeof(endpoint->interface), spec->interface);
+	r = parse_endpoint_options(spec, endpoint, error);
+	if (r < 0)
+		return r;
 	if (spec->mac && mac_parse(spec->mac, endpoint->mac) < 0)
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
 				 "MAC '%.32s' is not a unicast address like 02:42:ac:11:00:02",
 				 spec->mac);
 	request->mac_given = spec->mac != NULL;
-	if (options_copy(&endpoint->options, &spec->options) < 0)
-		return error_oom(error);
 	r = parse_addresses(&spec->addresses, endpoint, error);
 	if (r >= 0)
 		r = parse_routes(spec, deadline, endpoint, error);

@@ -100,7 +100,13 @@ enum comments { COMMENTS_NO, COMMENTS_YES };
 enum take_over { TAKE_OVER_NO, TAKE_OVER_IF_GONE, TAKE_OVER_YES };
 enum forwarding { FORWARDING_ON, FORWARDING_GUARD, FORWARDING_REQUIRE };
 enum sandbox_ipv6 { SANDBOX_IPV6_OFF, SANDBOX_IPV6_LEAVE };
+struct subnet_pool {
+	struct prefix base;
+	uint8_t prefix_len; /* of the subnets that are taken from it */
+};
+typedef VECTOR(struct subnet_pool) subnet_pool_vector;
 struct context_policy {
+	subnet_pool_vector pools;  /* empty: Docker's */
 	uint8_t iptables_comments; /* enum comments */
 	uint8_t take_over;         /* enum take_over */
 	uint8_t sandbox_ipv6;      /* enum sandbox_ipv6 */
@@ -116,6 +122,8 @@ int endpoint_policy_copy(struct endpoint_policy *dst, const struct endpoint_poli
  * table: that is options_check(). */
 int options_set(struct options *options, const char *key, const char *value);
 const char *options_get(const struct options *options, const char *key); /* NULL if unset */
+/* Takes it out of the list: its value, which is the caller's to free; NULL if unset. */
+char *options_take(struct options *options, const char *key);
 int options_copy(struct options *dst, const struct options *src);
 void options_clear(struct options *options);
 
@@ -124,6 +132,17 @@ void options_clear(struct options *options);
  * that are not given. -ENOTSUP with BN_REASON_OPTION_UNKNOWN, -EINVAL, or -ENOMEM. */
 int options_check(const struct options *options, enum option_scope scope, void *ret_policy,
 		  struct error *error);
+
+/* The part of that which is about more than one. -EINVAL with BN_REASON_OPTION_CONFLICT */
+int options_check_conflicts(const struct options *options, enum option_scope scope,
+			    struct error *error);
+
+/* By our own keys and words, where they were given by another's name for them, or in other words.
+ * What is not known stays. -EINVAL where two names of one say two things. */
+int options_normalise(struct options *options, enum option_scope scope, struct error *error);
+
+/* Can it be changed on what lives? False for what is not known. */
+bool option_is_live(enum option_scope scope, const char *key);
 
 /* One line "key=value\n" each, and back; what the store keeps. NULL text is the empty list. */
 int options_serialize(const struct options *options, char **ret_text);
