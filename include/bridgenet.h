@@ -49,6 +49,8 @@ typedef struct bn_port_spec_list bn_port_spec_list;
 typedef struct bn_port bn_port;
 typedef struct bn_port_list bn_port_list;
 typedef struct bn_interface bn_interface;
+typedef struct bn_option bn_option;
+typedef struct bn_option_list bn_option_list;
 typedef struct bn_rule bn_rule;
 typedef struct bn_rule_list bn_rule_list;
 
@@ -117,6 +119,29 @@ const char *bn_ctx_backend_reason(const bn_ctx *ctx);
  * -EOPNOTSUPP, -EADDRINUSE a port is taken there, -EBUSY other calls are at work until the time
  * limit, -ETIMEDOUT. Since: 0.1 */
 int bn_backend_switch(bn_ctx *ctx, const char *name, uint32_t flags);
+
+/* ---- Options --------------------------------------------------------------------------------- */
+
+/* The options that this library knows, in the order of bridgenet-options(7). scope: "network",
+ * "endpoint", "port" or "context", NULL for all. flags: 0. To be freed. -EINVAL, -ENOMEM; there is
+ * no context that could say more. Since: 0.2 */
+int bn_options_list(const char *scope, uint32_t flags, bn_option_list **ret_list);
+
+/* What a list has belongs to it. Since: 0.2 */
+size_t bn_option_list_len(const bn_option_list *list);
+const bn_option *bn_option_list_at(const bn_option_list *list, size_t i);
+void bn_option_list_free(bn_option_list *list);
+
+/* What is known of an option. Since: 0.2 */
+const char *bn_option_scope(const bn_option *option);
+const char *bn_option_key(const bn_option *option);     /* "internal", "label.NAME" */
+const char *bn_option_type(const bn_option *option);    /* its values, in words */
+const char *bn_option_default(const bn_option *option); /* in words; "" for none */
+const char *bn_option_live(const bn_option *option);    /* can it be changed: "no", "yes", or "new"
+							 * for what is made from then on */
+const char *bn_option_alias(const bn_option *option);   /* another's name for it, "" for none */
+const char *bn_option_since(const bn_option *option);   /* "0.2" */
+const char *bn_option_description(const bn_option *option);
 
 /* ---- Errors --------------------------------------------------------------------------------- */
 

@@ -239,6 +239,7 @@ int supervise(struct cli *cli, const struct run *run, int front);
 
 /* ---- The commands ---- */
 
+int options_command(struct cli *cli, int argc, char **argv);
 int network_create_command(struct cli *cli, int argc, char **argv);
 int network_ls_command(struct cli *cli, int argc, char **argv);
 int network_inspect_command(struct cli *cli, int argc, char **argv);

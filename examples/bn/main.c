@@ -44,6 +44,8 @@ static const struct command commands[] = {
 	  "Run a command in the namespace of an endpoint", exec_command },
 	{ NULL, "run", "[--network NAME] [--name NAME] [-p SPEC]... [-d] -- COMMAND...",
 	  "Run a command in a namespace of its own, on a network", run_command, COLLECT_BEFORE },
+	{ NULL, "options", "[network|endpoint|port|context]", "List the options that there are",
+	  options_command },
 	{ NULL, "version", "", "Print the version of the library", version_command },
 	{ NULL, "help", "[COMMAND...]", "Print help", help_command },
 };

@@ -103,6 +103,8 @@ NameList = _handle("bn_name_list")
 Network = _handle("bn_network")
 NetworkList = _handle("bn_network_list")
 NetworkSpec = _handle("bn_network_spec")
+Option = _handle("bn_option")
+OptionList = _handle("bn_option_list")
 Port = _handle("bn_port")
 PortList = _handle("bn_port_list")
 PortSpec = _handle("bn_port_spec")
@@ -221,6 +223,18 @@ PROTOTYPES = {
     "bn_network_option_value_at": (Text, [Network, c_size_t]),
     "bn_network_endpoint_count": (c_size_t, [Network]),
     "bn_network_interface": (Interface, [Network]),
+    "bn_options_list": (c_int, [Text, c_uint32, POINTER(OptionList)]),
+    "bn_option_list_len": (c_size_t, [OptionList]),
+    "bn_option_list_at": (Option, [OptionList, c_size_t]),
+    "bn_option_list_free": (None, [OptionList]),
+    "bn_option_scope": (Text, [Option]),
+    "bn_option_key": (Text, [Option]),
+    "bn_option_type": (Text, [Option]),
+    "bn_option_default": (Text, [Option]),
+    "bn_option_live": (Text, [Option]),
+    "bn_option_alias": (Text, [Option]),
+    "bn_option_since": (Text, [Option]),
+    "bn_option_description": (Text, [Option]),
     "bn_endpoint_spec_new": (c_int, [Text, Text, POINTER(EndpointSpec)]),
     "bn_endpoint_spec_free": (None, [EndpointSpec]),
     "bn_endpoint_spec_set_sandbox_path": (c_int, [EndpointSpec, Text]),

@@ -81,4 +81,11 @@ for flag in "${flags[@]}"; do
 	check "manual-flag-$flag" grep -qwF "$flag" bn_*.3
 done
 
+# Of each option the table has all that its page says.
+if [ -x "${BN_BUILD_DIR:-}/bn" ]; then
+	check manual-options ./options.sh "$BN_BUILD_DIR" --check
+else
+	skip manual-options "no build in BN_BUILD_DIR"
+fi
+
 exit $cases_failed

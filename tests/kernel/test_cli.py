@@ -61,6 +61,53 @@ class CommandLine(KernelTest):
                 self.fails("--option", "sandbox-ipv6=leave", "--option", setting, "network",
                            "create", "other", mention=said)
 
+    def test_options_are_listed(self):
+        """Every option with all that the table has; by scope; and none of them needs a state."""
+        options = json.loads(self.bn("options", "--json"))
+        self.assertEqual({"network", "endpoint", "port", "context"},
+                         {option["scope"] for option in options})
+        for option in options:
+            for key in ("key", "type", "live", "since", "description"):
+                self.assertTrue(option[key], (option, key))
+            self.assertIn(option["live"], ("yes", "no", "new"))
+        internal = [option for option in options if option["key"] == "internal"]
+        self.assertEqual([("network", "no or yes", "no", "yes", "com.docker.network.internal")],
+                         [(option["scope"], option["type"], option["default"], option["live"],
+                           option["alias"]) for option in internal])
+        ports = json.loads(self.bn("options", "port", "--json"))
+        self.assertEqual([option for option in options if option["scope"] == "port"], ports)
+        text = self.bn("options", "network")
+        self.assertIn("network internal: no or yes\n    by default no\n    can be changed\n", text)
+        self.assertEqual(2, self.bn.result("options", "nonesuch").returncode)
+
+    def test_other_names_and_words(self):
+        """Docker's names are taken, and ours are kept; two that disagree are refused."""
+        self.bn("network", "create", "a", "--opt", "com.docker.network.driver.mtu=1300", "--opt",
+                "com.docker.network.bridge.name=named0", "--opt",
+                "com.docker.network.bridge.enable_ip_masquerade=1")
+        network = json.loads(self.bn("network", "inspect", "a", "--json"))
+        self.assertEqual((1300, "named0", {"masquerade": "yes"}),
+                         (network["mtu"], network["bridge"], network["options"]))
+        result = self.bn.result("network", "create", "b", "--mtu", "1400", "--opt", "mtu=1300")
+        self.assertEqual((1, "bn: option mtu=1300 and bn_network_spec_set_mtu() say two things; "
+                             "leave one out\n"), (result.returncode, result.stderr))
+        result = self.bn.result("network", "create", "b", "--opt", "maskerade=no")
+        self.assertIn("the nearest that is is masquerade", result.stderr)
+
+    def test_defaults_of_a_context(self):
+        """For networks that don't say it themselves, those that setters say as well."""
+        defaults = ("--option", "network-default.mtu=1280", "--option",
+                    "network-default.label.made-by=test", "--option", "network-default.ipv6=yes")
+        self.bn(*defaults, "network", "create", "a")
+        self.bn(*defaults, "network", "create", "b", "--mtu", "1400", "--opt", "label.made-by=me")
+        a, b = (json.loads(self.bn("network", "inspect", name, "--json"))
+                for name in ("a", "b"))
+        self.assertEqual((1280, {"label.made-by": "test"}), (a["mtu"], a["options"]))
+        self.assertEqual((1400, {"label.made-by": "me"}), (b["mtu"], b["options"]))
+        self.assertEqual([2, 2], [len(network["subnets"]) for network in (a, b)])
+        result = self.bn.result("--option", "network-default.mtu=big", "network", "ls")
+        self.assertIn("option mtu can't be 'big'", result.stderr)
+
     def test_help(self):
         for argv in (("help",), ("--help",), ("help", "attach"), ("network", "create", "--help")):
             self.assertIn("usage", self.bn(*argv))
