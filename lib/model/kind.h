@@ -165,6 +165,7 @@ struct rule_subject {
 	const struct port *port;
 	const struct guard *guard;
 	const char *bridge; /* somebody else's */
+	int family;         /* of the rule; AF_UNSPEC: of one of the base for both */
 };
 
 struct kind_address_match {

@@ -14,16 +14,16 @@ struct planner {
 
 /* ---- whether there is a rule ---- */
 
-static bool is_present(const struct rule_subject *subject, int family)
+static bool is_present(const struct rule_subject *subject)
 {
-	if (subject->port && !port_has_family(subject->port, family))
+	if (subject->port && !port_has_family(subject->port, subject->family))
 		return false;
 	if (subject->endpoint)
-		return endpoint_prefix(subject->endpoint, family);
-	return !subject->network || network_subnet(subject->network, family);
+		return endpoint_prefix(subject->endpoint, subject->family);
+	return !subject->network || network_subnet(subject->network, subject->family);
 }
 
-static bool kind_has_family(const struct kind *kind, const struct rule_subject *subject, int family)
+static bool kind_has_family(const struct kind *kind, const struct rule_subject *subject)
 {
 	switch (kind->families) {
 	case FAMILIES_PRESENT:
@@ -33,17 +33,17 @@ static bool kind_has_family(const struct kind *kind, const struct rule_subject *
 			return true;
 		break;
 	case FAMILIES_IPV4:
-		if (family != AF_INET)
+		if (subject->family != AF_INET)
 			return false;
 		break;
 	case FAMILIES_IPV6:
-		if (family != AF_INET6)
+		if (subject->family != AF_INET6)
 			return false;
 		break;
 	case FAMILIES_GUARDED:
-		return guard_has(subject->guard, family);
+		return guard_has(subject->guard, subject->family);
 	}
-	return is_present(subject, family);
+	return is_present(subject);
 }
 
 static bool has_rule(const struct kind *kind, const struct rule_subject *subject)
@@ -53,7 +53,7 @@ static bool has_rule(const struct kind *kind, const struct rule_subject *subject
 	if (network && kind->bridges != BRIDGES_ALL &&
 	    network->bridge_adopted != (kind->bridges == BRIDGES_ADOPTED))
 		return false;
-	return !kind->applies || kind->applies(subject);
+	return kind_has_family(kind, subject) && (!kind->applies || kind->applies(subject));
 }
 
 /* ---- which values it has ---- */
@@ -77,8 +77,9 @@ static struct prefix host_prefix(const struct addr *addr)
 }
 
 static void fill_address(enum kind_address is, uint32_t traits, const struct rule_subject *subject,
-			 int family, struct prefix *ret_prefix)
+			 struct prefix *ret_prefix)
 {
+	int family = subject->family;
 	const struct addr *host;
 
 	switch (is) {
@@ -109,15 +110,14 @@ static void fill_address(enum kind_address is, uint32_t traits, const struct rul
 }
 
 /* NULL without memory. */
-static struct rule *add_rule(const struct planner *planner, const struct rule_subject *subject,
-			     int family)
+static struct rule *add_rule(const struct planner *planner, const struct rule_subject *subject)
 {
 	const struct kind *kind = planner->kind;
 	struct rule *rule = vector_push(planner->rules);
 
 	if (!rule)
 		return NULL;
-	rule_init(rule, kind, family);
+	rule_init(rule, kind, subject->family);
 	if (kind->in.is == DEVICE_OTHER_BRIDGE)
 		string_copy(rule->in, sizeof(rule->in), subject->bridge);
 	if (kind->out.is == DEVICE_OTHER_BRIDGE)
@@ -132,17 +132,17 @@ static struct rule *add_rule(const struct planner *planner, const struct rule_su
 		COPY_TEXT(rule->in, subject->network->bridge);
 	if (takes_bridge(kind->out.is, planner->traits))
 		COPY_TEXT(rule->out, subject->network->bridge);
-	fill_address(kind->source.is, planner->traits, subject, family, &rule->source);
-	fill_address(kind->destination.is, planner->traits, subject, family, &rule->destination);
+	fill_address(kind->source.is, planner->traits, subject, &rule->source);
+	fill_address(kind->destination.is, planner->traits, subject, &rule->destination);
 	return rule;
 }
 
 /* One rule for `count` ports from the `offset`-th of the mapping on. */
 static int add_port_rule(const struct planner *planner, const struct rule_subject *subject,
-			 int family, unsigned int offset, uint16_t count)
+			 unsigned int offset, uint16_t count)
 {
 	const struct port *port = subject->port;
-	struct rule *rule = add_rule(planner, subject, family);
+	struct rule *rule = add_rule(planner, subject);
 
 	if (!rule)
 		return -ENOMEM;
@@ -151,37 +151,36 @@ static int add_port_rule(const struct planner *planner, const struct rule_subjec
 	rule->count = count;
 	if (rule->target != TARGET_DNAT)
 		return 0;
-	rule->to = endpoint_prefix(subject->endpoint, family)->addr;
+	rule->to = endpoint_prefix(subject->endpoint, subject->family)->addr;
 	rule->to_port = (uint16_t)(port->container_port + offset);
 	return 0;
 }
 
-static int add_port_rules(const struct planner *planner, const struct rule_subject *subject,
-			  int family)
+static int add_port_rules(const struct planner *planner, const struct rule_subject *subject)
 {
 	uint16_t all = subject->port->count;
 	uint16_t step = planner->traits & PLAN_PORT_RANGES ? all : 1;
 	int r = 0;
 
 	for (unsigned int offset = 0; offset < all && r == 0; offset += step)
-		r = add_port_rule(planner, subject, family, offset, step);
+		r = add_port_rule(planner, subject, offset, step);
 	return r;
 }
 
 /* ---- walking through the rows ---- */
 
-static int plan_subject(const struct planner *planner, const struct rule_subject *subject)
+static int plan_subject(const struct planner *planner, const struct rule_subject *whole)
 {
+	struct rule_subject subject = *whole;
 	int r = 0;
 
-	if (!has_rule(planner->kind, subject))
-		return 0;
 	for_each_family(family) {
-		if (r < 0 || !kind_has_family(planner->kind, subject, family))
+		subject.family = family;
+		if (r < 0 || !has_rule(planner->kind, &subject))
 			continue;
 		if (planner->kind->host_ports)
-			r = add_port_rules(planner, subject, family);
-		else if (!add_rule(planner, subject, family))
+			r = add_port_rules(planner, &subject);
+		else if (!add_rule(planner, &subject))
 			r = -ENOMEM;
 	}
 	return r;
@@ -194,7 +193,7 @@ static int plan_base(const struct planner *planner)
 
 	if (!both || !(planner->traits & PLAN_BOTH_FAMILIES))
 		return plan_subject(planner, &nothing);
-	return add_rule(planner, &nothing, AF_UNSPEC) ? 0 : -ENOMEM;
+	return add_rule(planner, &nothing) ? 0 : -ENOMEM;
 }
 
 static int plan_networks(const struct planner *planner, const struct rows *rows)

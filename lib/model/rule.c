@@ -247,14 +247,16 @@ static void owners_rank(const rule_vector *rules, struct owner *table, size_t si
 		owners[i]->rank = (uint32_t)i;
 }
 
+_Static_assert(CHAIN_COUNT <= 1 << 5 && RULE_KIND_COUNT <= 1 << 8, "a key has room for them");
+
 static struct sort_key sort_key(const struct rule *rule, uint32_t owner)
 {
 	const struct addr *addr = &rule->destination.addr;
-	uint64_t place = (uint64_t)rule->chain << 60 | (uint64_t)rule->kind << 52, port;
+	uint64_t place = (uint64_t)rule->chain << 59 | (uint64_t)rule->kind << 51, port;
 
 	if (rule->kind == RULE_FOREIGN)
 		return (struct sort_key){ { 0, place }, rule };
-	place |= (uint64_t)rule->family << 44 | (uint64_t)owner << 8 | rule->protocol;
+	place |= (uint64_t)rule->family << 43 | (uint64_t)owner << 8 | rule->protocol;
 	port = (uint64_t)addr->family << 60;
 	for (size_t i = 0; i < 4 && addr_is_set(addr); i++)
 		port |= (uint64_t)addr->bytes[i] << (52 - 8 * i);
