@@ -49,6 +49,8 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 			    rule->host_port + rule->count - 1u);
 	else if (rule->host_port)
 		append_word(text, "%s dpt:%u", protocol_name(rule->protocol), rule->host_port);
+	if (rule->match & RULE_ECHO_REQUEST)
+		append_word(text, rule->family == AF_INET ? "icmptype 8" : "ipv6-icmptype 128");
 	if (rule->match & RULE_FROM_BRIDGE)
 		append_word(text, "iifkind bridge");
 	if (rule->match & RULE_TO_BRIDGE)

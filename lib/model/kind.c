@@ -1,21 +1,88 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/kind.h"
 
+#include "model/policy.h"
+
 #define NEGATED true
+
+static bool translates(const struct rule_subject *subject)
+{
+	return network_translates(subject->network, subject->family);
+}
 
 static bool is_for_this_host_alone(const struct rule_subject *subject)
 {
-	return addr_is_loopback(&subject->port->host_addr);
+	return addr_is_loopback(&subject->port->host_addr) && translates(subject);
 }
 
 static bool keeps_source_ports(const struct rule_subject *subject)
 {
-	return subject->network->policy.source_ports == SOURCE_PORTS_KEEP;
+	return translates(subject) && subject->network->policy.source_ports == SOURCE_PORTS_KEEP;
 }
 
 static bool takes_random_ports(const struct rule_subject *subject)
 {
-	return !keeps_source_ports(subject);
+	return translates(subject) && subject->network->policy.source_ports == SOURCE_PORTS_RANDOM;
+}
+
+static bool is_not_entered(const struct rule_subject *subject)
+{
+	return !network_is_entered(subject->network, subject->family);
+}
+
+static bool is_internal(const struct rule_subject *subject)
+{
+	return network_is_internal(subject->network);
+}
+
+static bool is_not_internal(const struct rule_subject *subject)
+{
+	return !is_internal(subject);
+}
+
+static bool has_neighbours(const struct rule_subject *subject)
+{
+	return subject->network->policy.icc == ICC_YES;
+}
+
+static bool lacks_neighbours(const struct rule_subject *subject)
+{
+	return !has_neighbours(subject);
+}
+
+static bool isolates(const struct rule_subject *subject, enum isolate isolate)
+{
+	return is_not_internal(subject) && subject->network->policy.isolate == isolate;
+}
+
+static bool is_reached_by_peers(const struct rule_subject *subject)
+{
+	return isolates(subject, ISOLATE_NO);
+}
+
+static bool is_reached_by_open(const struct rule_subject *subject)
+{
+	return isolates(subject, ISOLATE_YES);
+}
+
+static bool is_peer(const struct rule_subject *subject)
+{
+	return is_reached_by_peers(subject) || is_reached_by_open(subject);
+}
+
+static bool is_unprotected(const struct rule_subject *subject)
+{
+	return network_is_unprotected(subject->network, subject->family);
+}
+
+static bool is_protected(const struct rule_subject *subject)
+{
+	return !is_unprotected(subject);
+}
+
+static bool routes(const struct rule_subject *subject)
+{
+	return network_routes(subject->network, subject->family);
 }
 
 /* clang-format off */
@@ -97,8 +164,8 @@ static const struct kind kinds[] = {
 			   "127.0.0.0/8 are dropped: only the host itself has such addresses.",
 	},
 	{
-		.kind = RULE_DIRECT_DROP, .scope = PLAN_ENDPOINTS, .chain = CHAIN_RAW_PREROUTING,
-		.target = TARGET_DROP,
+		.kind = RULE_DIRECT_DROP, .scope = PLAN_ENDPOINTS, .applies = is_not_entered,
+		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
 		.in = { DEVICE_BRIDGE, NEGATED }, .destination = { ADDRESS_ENDPOINT },
 		.purpose = "Packets sent straight to endpoint {endpoint} on network {network} "
 			   "({destination}) by any interface but {in} are dropped: from outside, "
@@ -145,7 +212,7 @@ static const struct kind kinds[] = {
 	{
 		.kind = RULE_SUBNET_DROP, .scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
 		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
-		.in = { DEVICE_LOOPBACK, NEGATED }, .destination = { ADDRESS_SUBNET },
+		.in = { DEVICE_LOOPBACK, NEGATED }, .destination = { ADDRESS_SUBNET_OR_HOST },
 		.purpose = "The addresses of network {network} ({destination}), that of its "
 			   "gateway too, are there for this host and for networks on bridges of "
 			   "bridgenet's own: what arrives for them by any other interface is "
@@ -203,8 +270,8 @@ static const struct kind kinds[] = {
 		.purpose = "The published ports of network {network}.",
 	},
 	{
-		.kind = RULE_PORT_DNAT, .scope = PLAN_PORTS, .chain = CHAIN_NAT_PORTS,
-		.target = TARGET_DNAT,
+		.kind = RULE_PORT_DNAT, .scope = PLAN_PORTS, .applies = translates,
+		.chain = CHAIN_NAT_PORTS, .target = TARGET_DNAT,
 		.destination = { ADDRESS_HOST }, .host_ports = true,
 		.purpose = "Connections to {host_ports} of {host} go to {to_ports} of endpoint "
 			   "{endpoint} on network {network} ({to}).",
@@ -221,6 +288,16 @@ static const struct kind kinds[] = {
 		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_FORWARD,
 		.purpose = "Forwarded packets meet bridgenet's rules.",
 	},
+	/* First of all, for what is accepted on the way to another network has left this one. */
+	{
+		.kind = RULE_INTERNAL_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.needs = PLAN_OWN_CHAINS, .applies = is_internal,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} is internal: nothing that comes from its bridge {in} "
+			   "leaves it.",
+	},
 	{
 		.kind = RULE_TO_JUMP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.needs = PLAN_OWN_CHAINS, .chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP,
@@ -231,6 +308,7 @@ static const struct kind kinds[] = {
 	},
 	{
 		.kind = RULE_FROM_JUMP, .scope = PLAN_NETWORKS, .needs = PLAN_OWN_CHAINS,
+		.applies = is_not_internal,
 		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_FROM,
 		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Packets from network {network} that are forwarded to elsewhere from "
@@ -259,16 +337,27 @@ static const struct kind kinds[] = {
 	},
 	/* ---- filter to ---- */
 	{
-		.kind = RULE_ESTABLISHED_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_TO,
-		.target = TARGET_ACCEPT,
+		.kind = RULE_ESTABLISHED_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_not_internal,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
 		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.match = RULE_STATE_ESTABLISHED,
 		.purpose = "Packets to network {network} of connections that were let through "
 			   "before pass, and so do error messages about them.",
 	},
+	/* Behind what is let through of connections that there are, so that their packets need not
+	 * be looked up once more. */
 	{
-		.kind = RULE_DNAT_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_TO,
-		.target = TARGET_ACCEPT,
+		.kind = RULE_INTERNAL_TO_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.needs = PLAN_DEVICE_KINDS, .applies = is_internal,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} is internal: nothing that comes from its bridge {in} "
+			   "gets to another network, by a published port neither.",
+	},
+	{
+		.kind = RULE_DNAT_ACCEPT, .scope = PLAN_NETWORKS, .applies = translates,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
 		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.match = RULE_STATUS_DNAT,
 		.purpose = "Connections to published ports of network {network} pass to their "
@@ -276,24 +365,89 @@ static const struct kind kinds[] = {
 	},
 	{
 		.kind = RULE_BRIDGED_ACCEPT, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.applies = has_neighbours,
 		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
 		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE },
 		.destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Endpoints of network {network} reach each other over its bridge {out}.",
 	},
 	{
+		.kind = RULE_NEIGHBOUR_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.applies = lacks_neighbours, .chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE },
+		.destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Endpoints of network {network} don't reach each other over its bridge "
+			   "{out}: with icc=no, only by published ports.",
+	},
+	/* Other networks, one rule for each of the two: who is reached, and by whom. */
+	{
+		.kind = RULE_PEERS_JUMP, .scope = PLAN_NETWORKS, .applies = is_reached_by_peers,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_JUMP, .jump = CHAIN_FILTER_PEERS,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} ({out}) does not isolate itself from others: it is "
+			   "reached from those that don't either, or not strictly.",
+	},
+	{
+		.kind = RULE_OPEN_JUMP, .scope = PLAN_NETWORKS, .applies = is_reached_by_open,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_JUMP, .jump = CHAIN_FILTER_OPEN,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} ({out}) isolates itself, but not strictly: it is "
+			   "reached from networks that don't isolate themselves.",
+	},
+	{
+		.kind = RULE_UNPROTECTED_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_unprotected,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} is not protected (gateway mode nat-unprotected): "
+			   "whoever knows the way by its bridge {out} reaches every port of its "
+			   "endpoints.",
+	},
+	{
+		.kind = RULE_ROUTED_PORT_ACCEPT, .scope = PLAN_PORTS, .applies = routes,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_ENDPOINT },
+		.container_ports = true,
+		.purpose = "Endpoint {endpoint} on network {network} publishes {host_ports} at its "
+			   "own address {destination}, to which the network routes by {out}.",
+	},
+	{
+		.kind = RULE_ROUTED_ECHO_ACCEPT, .scope = PLAN_NETWORKS, .applies = routes,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.match = RULE_ECHO_REQUEST,
+		.purpose = "Network {network} is routed: its endpoints, which are reached by {out} "
+			   "at their own addresses, can be pinged.",
+	},
+	{
 		.kind = RULE_UNPUBLISHED_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.applies = is_protected,
 		.chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
 		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "What goes to network {network} by its bridge {out} and no earlier rule "
 			   "let pass is dropped: from outside, only published ports are reached.",
 	},
+	/* ---- filter peers ---- */
+	{
+		.kind = RULE_PEER_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_peer,
+		.chain = CHAIN_FILTER_PEERS, .target = TARGET_ACCEPT,
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Endpoints of network {network} ({in}), which does not isolate itself "
+			   "strictly, reach those of networks that don't isolate themselves.",
+	},
+	/* ---- filter open ---- */
+	{
+		.kind = RULE_OPEN_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_reached_by_peers,
+		.chain = CHAIN_FILTER_OPEN, .target = TARGET_ACCEPT,
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Endpoints of network {network} ({in}), which does not isolate itself, "
+			   "reach those of networks that don't do so strictly.",
+	},
 	/* ---- filter from ---- */
 	/* What belongs to no connection is not translated, and would show the outside the address
 	 * of the endpoint. */
 	{
-		.kind = RULE_INVALID_DROP, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FROM,
-		.target = TARGET_DROP,
+		.kind = RULE_INVALID_DROP, .scope = PLAN_NETWORKS, .applies = is_not_internal,
+		.chain = CHAIN_FILTER_FROM, .target = TARGET_DROP,
 		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
 		.source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.match = RULE_STATE_INVALID,
@@ -302,11 +456,20 @@ static const struct kind kinds[] = {
 			   "address.",
 	},
 	{
-		.kind = RULE_OUTGOING_ACCEPT, .scope = PLAN_NETWORKS, .chain = CHAIN_FILTER_FROM,
-		.target = TARGET_ACCEPT,
+		.kind = RULE_OUTGOING_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_not_internal,
+		.chain = CHAIN_FILTER_FROM, .target = TARGET_ACCEPT,
 		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Endpoints of network {network} may connect to the outside by its "
 			   "bridge {in}.",
+	},
+	{
+		.kind = RULE_INTERNAL_FROM_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.needs = PLAN_DEVICE_KINDS, .applies = is_internal,
+		.chain = CHAIN_FILTER_FROM, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} is internal: nothing that comes from its bridge {in} "
+			   "gets to the outside.",
 	},
 	/* ---- filter guard ---- */
 	/* On a bridge of the library's own all has been decided. */
@@ -355,7 +518,7 @@ static const struct kind kinds[] = {
 	/* By the subnet: where bridged packets pass the IP hooks (bridge-nf-call-iptables), one
 	 * that comes back to its bridge is not routed, and has no incoming interface here. */
 	{
-		.kind = RULE_HAIRPIN_MASQUERADE, .scope = PLAN_NETWORKS,
+		.kind = RULE_HAIRPIN_MASQUERADE, .scope = PLAN_NETWORKS, .applies = translates,
 		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,
 		.out = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET }, .match = RULE_STATUS_DNAT,
 		.random_ports = true,
@@ -365,6 +528,7 @@ static const struct kind kinds[] = {
 	},
 	{
 		.kind = RULE_LOOPBACK_MASQUERADE, .scope = PLAN_NETWORKS, .families = FAMILIES_IPV4,
+		.applies = translates,
 		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,
 		.out = { DEVICE_BRIDGE }, .source = { ADDRESS_FIXED, .fixed = LOOPBACK_IPV4 },
 		.random_ports = true,

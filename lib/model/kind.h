@@ -19,6 +19,8 @@ enum rule_chain {
 	CHAIN_FILTER_FORWARD,
 	CHAIN_FILTER_USER,  /* the user's hook */
 	CHAIN_FILTER_TO,    /* what goes to a network */
+	CHAIN_FILTER_PEERS, /* which other networks reach one that most reach */
+	CHAIN_FILTER_OPEN,  /* and one that only those reach which all reach */
 	CHAIN_FILTER_FROM,  /* what comes from one */
 	CHAIN_FILTER_GUARD, /* what does neither */
 	CHAIN_NAT_POSTROUTING,
@@ -56,6 +58,7 @@ enum rule_kind {
 	/* filter forward */
 	RULE_USER_JUMP,
 	RULE_FORWARD_JUMP,
+	RULE_INTERNAL_DROP,
 	RULE_TO_JUMP,
 	RULE_FROM_JUMP,
 	RULE_BRIDGE_TO_JUMP,
@@ -63,12 +66,24 @@ enum rule_kind {
 	RULE_GUARD_JUMP,
 	/* filter to */
 	RULE_ESTABLISHED_ACCEPT,
+	RULE_INTERNAL_TO_DROP,
 	RULE_DNAT_ACCEPT,
 	RULE_BRIDGED_ACCEPT,
+	RULE_NEIGHBOUR_DROP,
+	RULE_PEERS_JUMP,
+	RULE_OPEN_JUMP,
+	RULE_UNPROTECTED_ACCEPT,
+	RULE_ROUTED_PORT_ACCEPT,
+	RULE_ROUTED_ECHO_ACCEPT,
 	RULE_UNPUBLISHED_DROP,
+	/* filter peers */
+	RULE_PEER_ACCEPT,
+	/* filter open */
+	RULE_OPEN_ACCEPT,
 	/* filter from */
 	RULE_INVALID_DROP,
 	RULE_OUTGOING_ACCEPT,
+	RULE_INTERNAL_FROM_DROP,
 	/* filter guard */
 	RULE_GUARD_IN_RETURN,
 	RULE_GUARD_OUT_RETURN,
@@ -105,6 +120,7 @@ enum rule_target {
 #define RULE_SOURCE_ASTRAY 0x10u    /* the host would not answer to it by that interface */
 #define RULE_FROM_BRIDGE 0x20u      /* the input device is a bridge, whoever's */
 #define RULE_TO_BRIDGE 0x40u        /* the output device is */
+#define RULE_ECHO_REQUEST 0x1000u   /* of ICMP or ICMPv6 */
 
 /* What a backend can say in a rule, where backends differ. */
 #define PLAN_BOTH_FAMILIES 0x1u  /* one base rule serves IPv4 and IPv6 */
@@ -152,6 +168,7 @@ enum kind_address {
 	ADDRESS_ANY,
 	ADDRESS_FIXED,             /* in rules of its family; else any */
 	ADDRESS_SUBNET,            /* of the network */
+	ADDRESS_SUBNET_OR_HOST,    /* the same; of one that is entered those that the host takes */
 	ADDRESS_SUBNET_IF_ADOPTED, /* on somebody else's bridge; else any */
 	ADDRESS_SUBNET_FOR_DEVICE, /* the same, and where the input device is not known */
 	ADDRESS_ENDPOINT,
@@ -192,7 +209,8 @@ struct kind {
 		bool negated;
 	} in, out;
 	struct kind_address_match source, destination;
-	bool host_ports;   /* protocol and host ports of the port mapping */
+	/* protocol and ports of the port mapping: those of the host, or those of the endpoint */
+	bool host_ports, container_ports;
 	uint32_t match;    /* RULE_* bits */
 	bool random_ports; /* TARGET_MASQUERADE: takes any port, and not the sender's if it can */
 	/* What it is for, in a sentence with blanks: see purpose.c. */

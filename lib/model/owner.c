@@ -80,10 +80,9 @@ static bool is_about(const struct rule *rule, const struct network *network)
 	if (kind->out.is == DEVICE_BRIDGE)
 		return strcmp(rule->out, network->bridge) == 0;
 	if (kind->in.is == DEVICE_LOOPBACK)
-		return subnet &&
-		       prefix_compare(addr_is_set(&rule->source.addr) ? &rule->source :
-									&rule->destination,
-				      &subnet->prefix) == 0;
+		return subnet && prefix_contains(&subnet->prefix, addr_is_set(&rule->source.addr) ?
+									  &rule->source.addr :
+									  &rule->destination.addr);
 	network_label(network->name, network->id, label);
 	return rule->label[0] && strcmp(rule->label, label) == 0;
 }

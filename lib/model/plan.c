@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "model/policy.h"
 #include "model/port.h"
 
 /* The rules of one kind on their way. */
@@ -96,6 +97,7 @@ static void fill_address(enum kind_address is, uint32_t traits, const struct rul
 			break;
 		__attribute__((fallthrough));
 	case ADDRESS_SUBNET:
+	case ADDRESS_SUBNET_OR_HOST:
 		*ret_prefix = network_subnet(subject->network, family)->prefix;
 		break;
 	case ADDRESS_ENDPOINT:
@@ -147,7 +149,9 @@ static int add_port_rule(const struct planner *planner, const struct rule_subjec
 	if (!rule)
 		return -ENOMEM;
 	rule->protocol = port->protocol;
-	rule->host_port = (uint16_t)(port->host_port + offset);
+	rule->host_port =
+		(uint16_t)(offset + (planner->kind->container_ports ? port->container_port :
+								      port->host_port));
 	rule->count = count;
 	if (rule->target != TARGET_DNAT)
 		return 0;
@@ -167,6 +171,52 @@ static int add_port_rules(const struct planner *planner, const struct rule_subje
 	return r;
 }
 
+/* What the host takes for itself of a subnet: its own address; what it hears as the broadcast
+ * address, of old also the first; and that as the anycast address of the subnet's routers. */
+static size_t host_addresses(const struct network *network, int family, struct addr addresses[3])
+{
+	const struct subnet *subnet = network_subnet(network, family);
+	const struct addr *host = network_host_addr(network, family);
+	const struct addr last = prefix_last(&subnet->prefix);
+	size_t len = 0;
+
+	if (!host)
+		return 0;
+	addresses[len++] = *host;
+	if (addr_compare(&subnet->prefix.addr, host) != 0)
+		addresses[len++] = subnet->prefix.addr;
+	if (family == AF_INET && subnet->prefix.len < 31)
+		addresses[len++] = last;
+	return len;
+}
+
+static int add_host_rules(const struct planner *planner, const struct rule_subject *subject)
+{
+	struct addr addresses[3];
+	size_t len = host_addresses(subject->network, subject->family, addresses);
+
+	for (size_t i = 0; i < len; i++) {
+		struct rule *rule = add_rule(planner, subject);
+
+		if (!rule)
+			return -ENOMEM;
+		rule->destination = host_prefix(&addresses[i]);
+	}
+	return 0;
+}
+
+static int add_rules(const struct planner *planner, const struct rule_subject *subject)
+{
+	const struct kind *kind = planner->kind;
+
+	if (kind->host_ports || kind->container_ports)
+		return add_port_rules(planner, subject);
+	if (kind->destination.is == ADDRESS_SUBNET_OR_HOST &&
+	    network_is_entered(subject->network, subject->family))
+		return add_host_rules(planner, subject);
+	return add_rule(planner, subject) ? 0 : -ENOMEM;
+}
+
 /* ---- walking through the rows ---- */
 
 static int plan_subject(const struct planner *planner, const struct rule_subject *whole)
@@ -176,12 +226,8 @@ static int plan_subject(const struct planner *planner, const struct rule_subject
 
 	for_each_family(family) {
 		subject.family = family;
-		if (r < 0 || !has_rule(planner->kind, &subject))
-			continue;
-		if (planner->kind->host_ports)
-			r = add_port_rules(planner, &subject);
-		else if (!add_rule(planner, &subject))
-			r = -ENOMEM;
+		if (r == 0 && has_rule(planner->kind, &subject))
+			r = add_rules(planner, &subject);
 	}
 	return r;
 }

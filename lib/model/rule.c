@@ -77,6 +77,7 @@ static bool address_fits(const struct kind_address_match *match, int family, uin
 	case ADDRESS_FIXED:
 		return prefix_compare(fixed, prefix) == 0;
 	case ADDRESS_SUBNET:
+	case ADDRESS_SUBNET_OR_HOST:
 	case ADDRESS_ENDPOINT:
 		return set;
 	case ADDRESS_SUBNET_FOR_DEVICE:
@@ -92,7 +93,8 @@ bool rule_fits(const struct rule *rule, const struct kind *kind, uint32_t traits
 {
 	return rule->target == kind->target && rule->match == kind->match &&
 	       rule->random_ports == kind->random_ports && rule->in_not == kind->in.negated &&
-	       rule->out_not == kind->out.negated && !rule->host_port == !kind->host_ports &&
+	       rule->out_not == kind->out.negated &&
+	       !rule->host_port == !(kind->host_ports || kind->container_ports) &&
 	       device_fits(kind->in.is, traits, rule->in) &&
 	       device_fits(kind->out.is, traits, rule->out) &&
 	       address_fits(&kind->source, rule->family, traits, &rule->source, rule->source_not) &&
@@ -414,6 +416,8 @@ const char *rule_table_name(enum rule_chain chain)
 	case CHAIN_FILTER_FORWARD:
 	case CHAIN_FILTER_USER:
 	case CHAIN_FILTER_TO:
+	case CHAIN_FILTER_PEERS:
+	case CHAIN_FILTER_OPEN:
 	case CHAIN_FILTER_FROM:
 	case CHAIN_FILTER_GUARD:
 		return "filter";

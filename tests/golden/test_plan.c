@@ -14,6 +14,7 @@ static const struct scenario {
 	const char *port;
 	bool adopted, keeps_ports;
 	const char *guard;
+	struct network_policy policy;
 } scenarios[] = {
 	{ "bridge-ipv4", "172.17.0.0/16", NULL, NULL, NULL, NULL },
 	{ "bridge-ipv6", NULL, "fd00:30::/64", NULL, NULL, NULL },
@@ -43,6 +44,44 @@ static const struct scenario {
 	{ "port-udp", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
 	  "53:5353/udp" },
 	{ "port-sctp", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "3868:3868/sctp" },
+	{ "internal", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
+	  .policy.internal = INTERNAL_YES },
+	{ "internal-adopted", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  NULL, .adopted = true, .policy.internal = INTERNAL_YES },
+	{ "icc-no", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "8799:1337",
+	  .policy.icc = ICC_NO },
+	{ "icc-no-adopted", "172.17.0.0/16", NULL, NULL, NULL, NULL, .adopted = true,
+	  .policy.icc = ICC_NO },
+	{ "internal-icc-no", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
+	  .policy = { .internal = INTERNAL_YES, .icc = ICC_NO } },
+	{ "isolated", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL,
+	  .policy = { .internal = INTERNAL_YES,
+		      .gateway_mode_ipv4 = GATEWAY_MODE_ISOLATED,
+		      .gateway_mode_ipv6 = GATEWAY_MODE_ISOLATED } },
+	{ "unprotected", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337",
+	  .policy = { .gateway_mode_ipv4 = GATEWAY_MODE_NAT_UNPROTECTED,
+		      .gateway_mode_ipv6 = GATEWAY_MODE_NAT_UNPROTECTED } },
+	{ "unprotected-adopted", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
+	  .adopted = true, .policy.gateway_mode_ipv4 = GATEWAY_MODE_NAT_UNPROTECTED },
+	{ "routed", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8000-8002:9000-9002/udp",
+	  .policy = { .gateway_mode_ipv4 = GATEWAY_MODE_ROUTED,
+		      .gateway_mode_ipv6 = GATEWAY_MODE_ROUTED } },
+	{ "routed-ipv6", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337", .policy.gateway_mode_ipv6 = GATEWAY_MODE_ROUTED },
+	{ "routed-ipv4-loopback", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL,
+	  "127.0.0.1:8799:1337", .policy.gateway_mode_ipv4 = GATEWAY_MODE_ROUTED },
+	{ "routed-adopted", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337", .adopted = true,
+	  .policy = { .gateway_mode_ipv4 = GATEWAY_MODE_ROUTED,
+		      .gateway_mode_ipv6 = GATEWAY_MODE_ROUTED } },
+	{ "isolate-no", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL,
+	  .policy.isolate = ISOLATE_NO },
+	{ "isolate-yes", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
+	  .policy.isolate = ISOLATE_YES },
+	{ "isolate-no-adopted", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL, .adopted = true,
+	  .policy.isolate = ISOLATE_NO },
 };
 
 static const char *family_name(int family)
@@ -88,6 +127,7 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
+	network.policy = scenario->policy;
 	network.bridge_adopted = scenario->adopted;
 	if (scenario->keeps_ports)
 		network.policy.source_ports = SOURCE_PORTS_KEEP;
@@ -102,7 +142,8 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	if (scenario->port) {
 		struct port port = port_of(scenario->port);
 
-		assert_int_equal(plan_parts(traits, PLAN_PORTS, NULL, &endpoint, &port, &rules), 0);
+		assert_int_equal(plan_parts(traits, PLAN_PORTS, &network, &endpoint, &port, &rules),
+				 0);
 	}
 	rules_sort(&rules);
 	for (size_t i = 0; i < rules.len; i++)

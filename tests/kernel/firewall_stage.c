@@ -183,6 +183,40 @@ void plan_all(rule_vector *rules)
 	plan_mapping(&db, IPPROTO_TCP, NULL, 7000, 17000, 100, rules);
 }
 
+void plan_policies(rule_vector *rules)
+{
+	static const struct network_policy policies[] = {
+		{ .internal = INTERNAL_YES },
+		{ .icc = ICC_NO },
+		{ .internal = INTERNAL_YES, .gateway_mode_ipv6 = GATEWAY_MODE_ISOLATED },
+		{ .gateway_mode_ipv4 = GATEWAY_MODE_NAT_UNPROTECTED },
+		{ .gateway_mode_ipv4 = GATEWAY_MODE_ROUTED,
+		  .gateway_mode_ipv6 = GATEWAY_MODE_ROUTED },
+		{ .gateway_mode_ipv6 = GATEWAY_MODE_ROUTED },
+		{ .isolate = ISOLATE_NO },
+		{ .isolate = ISOLATE_YES, .icc = ICC_NO },
+	};
+
+	for (unsigned int i = 0; i < 2 * ARRAY_SIZE(policies); i++) {
+		char name[16], bridge[IFNAMSIZ], ipv4[32], ipv6[32];
+		struct network network;
+		struct endpoint web;
+
+		snprintf(name, sizeof(name), "policy%u", i);
+		snprintf(bridge, sizeof(bridge), "nf-%u", i);
+		snprintf(ipv4, sizeof(ipv4), "10.%u.0.0/16", i);
+		snprintf(ipv6, sizeof(ipv6), "fd31:%u::/64", i);
+		network = network_of(name, bridge, ipv4, ipv6);
+		network.policy = policies[i / 2];
+		network.bridge_adopted = i % 2;
+		web = plan_network(&network, rules);
+		if (network.policy.internal == INTERNAL_YES)
+			continue;
+		plan_mapping(&web, IPPROTO_TCP, NULL, (uint16_t)(8000 + i), 1337, 1, rules);
+		plan_mapping(&web, IPPROTO_UDP, NULL, (uint16_t)(9000 + 10 * i), 53, 5, rules);
+	}
+}
+
 /* ---- what is there ---- */
 
 int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags)

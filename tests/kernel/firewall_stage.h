@@ -41,6 +41,8 @@ struct endpoint plan_pair(const char *name, const char *bridge, const char *ipv4
 			  rule_vector *rules);
 /* Two networks, one of both families, with endpoints and every kind of mapping. */
 void plan_all(rule_vector *rules);
+/* Networks of every policy about who is reached and by whom, on bridges of our own and others'. */
+void plan_policies(rule_vector *rules);
 
 int apply(const rule_vector *add, const rule_vector *remove, uint32_t flags);
 int apply_beside(const rule_vector *stand, const rule_vector *add);

@@ -58,6 +58,39 @@ static void test_iptables_reads_what_it_writes(void **state)
 	rules_clear(&rules);
 }
 
+/* Each by itself, too: what two of them share goes with the last. */
+static void test_policies(void **state)
+{
+	rule_vector rules = { 0 }, none = { 0 };
+	size_t first = 0, next;
+
+	(void)state;
+	plan_policies(&rules);
+	assert_int_equal(apply(&rules, NULL, BASE), 0);
+	assert_kernel_holds(&rules, NULL);
+	run("iptables-legacy-save | iptables-legacy-restore");
+	run("ip6tables-legacy-save | ip6tables-legacy-restore");
+	assert_kernel_holds(&rules, NULL);
+	assert_int_equal(apply(NULL, &rules, 0), 0);
+	assert_kernel_holds(&none, NULL);
+	for (; first < rules.len; first = next) {
+		rule_vector one = { 0 };
+
+		for (next = first; next < rules.len; next++)
+			if (strcmp(rules.items[next].network, rules.items[first].network) != 0)
+				break;
+		one.items = rules.items + first;
+		one.len = next - first;
+		assert_int_equal(apply(&one, NULL, 0), 0);
+		assert_kernel_holds(&one, NULL);
+		assert_int_equal(apply(NULL, &one, 0), 0);
+		assert_int_equal(count_lines("BN-\\|BRIDGENET-PEERS\\|BRIDGENET-OPEN"), 0);
+	}
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
+	assert_only_empty_tables();
+	rules_clear(&rules);
+}
+
 static void test_in_use(void **state)
 {
 	(void)state;
@@ -606,6 +639,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		FIREWALL_TEST(test_read_back),
 		FIREWALL_TEST(test_iptables_reads_what_it_writes),
+		FIREWALL_TEST(test_policies),
 		FIREWALL_TEST(test_in_use),
 		FIREWALL_TEST(test_base_missing),
 		FIREWALL_TEST(test_no_packet_gets_past),

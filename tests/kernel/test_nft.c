@@ -158,6 +158,25 @@ static void test_nft_reads_what_it_writes(void **state)
 	rules_clear(&rules);
 }
 
+static void test_policies(void **state)
+{
+	rule_vector rules = { 0 }, none = { 0 };
+
+	(void)state;
+	plan_policies(&rules);
+	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
+	assert_kernel_holds(&rules, NULL);
+	run("set -e; listing=$(mktemp); nft list table inet bridgenet >$listing;"
+	    "nft delete table inet bridgenet; nft -f $listing;"
+	    "nft list table inet bridgenet | cmp - $listing; rm $listing");
+	assert_kernel_holds(&rules, NULL);
+	assert_int_equal(apply(NULL, &rules, 0), 0);
+	assert_kernel_holds(&none, NULL);
+	assert_int_equal(backend->remove_base(firewall, &error), 0);
+	run("! nft list table inet bridgenet 2>/dev/null");
+	rules_clear(&rules);
+}
+
 /* Of what is asked for that which is there, as it is there; the rest is not even read. */
 static void test_list_of_some(void **state)
 {
@@ -646,6 +665,7 @@ int main(void)
 		FIREWALL_TEST(test_subnets_overlap),
 		FIREWALL_TEST(test_nothing_is_left_after_a_reload),
 		FIREWALL_TEST(test_nft_reads_what_it_writes),
+		FIREWALL_TEST(test_policies),
 		FIREWALL_TEST(test_list_of_some),
 		FIREWALL_TEST(test_port_taken),
 		FIREWALL_TEST(test_missing),

@@ -197,6 +197,14 @@ static bool is_stray_source(const struct extension *match)
 	       info->flags == XT_RPFILTER_INVERT;
 }
 
+static bool is_echo_request(const struct extension *match, int family)
+{
+	const struct ipt_icmp *icmp = (const void *)match->data;
+
+	return is_extension(match, ICMP_MATCH(family), 0, sizeof(*icmp)) && !icmp->invflags &&
+	       icmp->type == ECHO_REQUEST(family) && icmp->code[0] == 0 && icmp->code[1] == 0xff;
+}
+
 static bool read_match(const struct extension *match, struct rule *rule)
 {
 	const struct xt_addrtype_info_v1 *type = (const void *)match->data;
@@ -212,6 +220,11 @@ static bool read_match(const struct extension *match, struct rule *rule)
 	}
 	if (is_stray_source(match)) {
 		rule->match |= RULE_SOURCE_ASTRAY;
+		return true;
+	}
+	if (is_echo_request(match, rule->family) && rule->protocol == ICMP_OF(rule->family)) {
+		rule->match |= RULE_ECHO_REQUEST;
+		rule->protocol = 0;
 		return true;
 	}
 	if (!read_ports(match, &first, &last))
@@ -417,7 +430,7 @@ static void say_interface(struct text *text, const char *flag, bool inverted, co
 		    len < IFNAMSIZ && mask[len] ? "" : "+");
 }
 
-static void say_match(struct text *text, const struct extension *match)
+static void say_match(struct text *text, int family, const struct extension *match)
 {
 	const struct xt_comment_info *comment = (const void *)match->data;
 	struct rule rule = { 0 };
@@ -430,6 +443,9 @@ static void say_match(struct text *text, const struct extension *match)
 		say(text, "-m %s --dport %u", match->name, first);
 	else if (read_ports(match, &first, &last))
 		say(text, "-m %s --dport %u:%u", match->name, first, last);
+	else if (is_echo_request(match, family))
+		say(text, "-m %s --%s-type %d", match->name, family == AF_INET ? "icmp" : "icmpv6",
+		    ECHO_REQUEST(family));
 	else if (is_stray_source(match))
 		say(text, "-m rpfilter --invert");
 	else if (read_state(match, &rule))
@@ -468,7 +484,7 @@ void entry_text(const struct table_entry *entry, char text[static ENTRY_TEXT_MAX
 	for (offset = head.len; offset && offset < *head.target_offset;) {
 		offset = extension_read(entry->data, offset, *head.target_offset, &match);
 		if (offset)
-			say_match(&out, &match);
+			say_match(&out, entry->family, &match);
 	}
 	if (entry->target[0])
 		say(&out, "-%c %s", *head.flags & head.goto_flag ? 'g' : 'j', entry->target);

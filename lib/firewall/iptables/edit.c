@@ -308,9 +308,10 @@ static int drop_chains(struct edit *edit)
 
 	for (size_t i = 0; i < edit->remove.len && r == 0; i++) {
 		const struct item *item = &edit->remove.items[i];
+		const struct place_info *place = &places[rule_place(item->rule)];
 
 		/* of one chain they come in a row */
-		if (places[rule_place(item->rule)].type == PLACE_NETWORK &&
+		if ((place->type == PLACE_NETWORK || place->shared) &&
 		    (!i || strcmp(item->chain, item[-1].chain) != 0))
 			r = table_drop_chain(edit->table, item->chain);
 		if (r == 0 && item->jump[0])
@@ -435,7 +436,8 @@ static int find_existing(struct edit *edit)
 	return r;
 }
 
-/* A rule in a chain that nothing jumps to does nothing: somebody took the jump away. */
+/* A rule in a chain that nothing jumps to does nothing: somebody took the jump away, if there was
+ * to be one already. */
 static int check_reached(struct edit *edit)
 {
 	char chain[CHAIN_NAME_MAX], last[CHAIN_NAME_MAX] = { 0 };
@@ -445,10 +447,11 @@ static int check_reached(struct edit *edit)
 		return 0;
 	for (size_t i = 0; i < edit->add.len; i++) {
 		const struct rule *rule = edit->add.items[i].rule;
+		const struct place_info *place = &places[rule_place(rule)];
 
 		/* not the node of the tree, but the chain that the tree hangs from */
 		iptables_chain_name(rule, chain);
-		if (places[rule_place(rule)].type == PLACE_BUILTIN || strcmp(chain, last) == 0)
+		if (place->type == PLACE_BUILTIN || place->shared || strcmp(chain, last) == 0)
 			continue;
 		if (!table_references(edit->table, chain))
 			return FIREWALL_BASE_MISSING;

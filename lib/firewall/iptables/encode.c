@@ -72,6 +72,8 @@ static void put_interface(const char *name, uint32_t flags, char *field, unsigne
 
 static void put_head(struct entry *entry, const struct rule *rule, uint32_t flags)
 {
+	bool is_icmp = rule->match & RULE_ECHO_REQUEST;
+	uint8_t protocol = is_icmp ? ICMP_OF(rule->family) : rule->protocol;
 	struct entry_head head;
 
 	entry_head(rule->family, entry->data, &head);
@@ -87,9 +89,9 @@ static void put_head(struct entry *entry, const struct rule *rule, uint32_t flag
 	if (rule->target == TARGET_GOTO)
 		*head.flags = head.goto_flag;
 	if (rule->family == AF_INET) {
-		((struct ipt_entry *)entry->data)->ip.proto = rule->protocol;
-	} else if (rule->protocol) {
-		((struct ip6t_entry *)entry->data)->ipv6.proto = rule->protocol;
+		((struct ipt_entry *)entry->data)->ip.proto = protocol;
+	} else if (protocol) {
+		((struct ip6t_entry *)entry->data)->ipv6.proto = protocol;
 		*head.flags |= IP6T_F_PROTO;
 	}
 }
@@ -136,9 +138,14 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 {
 	struct xt_addrtype_info_v1 *type;
 	struct xt_rpfilter_info *path;
+	struct ipt_icmp *icmp;
 
 	if (rule->count)
 		put_ports(entry, rule);
+	if (rule->match & RULE_ECHO_REQUEST) {
+		icmp = put_extension(entry, ICMP_MATCH(rule->family), 0, sizeof(*icmp));
+		*icmp = (struct ipt_icmp){ ECHO_REQUEST(rule->family), { 0, 0xff }, 0 };
+	}
 	if (rule->match & RULE_LOCAL_DESTINATION) {
 		type = put_extension(entry, "addrtype", 1, sizeof(*type));
 		type->dest = XT_ADDRTYPE_LOCAL;

@@ -88,6 +88,8 @@ enum place {
 	PLACE_USER,
 	PLACE_OWN_FORWARD,
 	PLACE_TO,
+	PLACE_PEERS,
+	PLACE_OPEN,
 	PLACE_FROM,
 	PLACE_GUARD,
 	PLACE_NAT_PREROUTING,
@@ -112,6 +114,7 @@ struct place_info {
 	uint8_t chain; /* enum rule_chain: where a listing shows it */
 	const char *name;
 	const char *end; /* PLACE_NETWORK: the name is followed by the network's label and this */
+	bool shared;     /* PLACE_BASE: networks have rules in it, and others of them lead there */
 };
 extern const struct place_info places[PLACE_COUNT];
 

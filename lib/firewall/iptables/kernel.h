@@ -19,6 +19,12 @@
 #include <linux/netfilter_ipv4/ip_tables.h>
 #include <linux/netfilter_ipv6/ip6_tables.h>
 
+/* What ICMP and ICMPv6 match by is the same under two names. */
+_Static_assert(sizeof(struct ipt_icmp) == sizeof(struct ip6t_icmp), "the sizes must agree");
+#define ECHO_REQUEST(family) ((family) == AF_INET ? 8 : 128)
+#define ICMP_OF(family) ((family) == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)
+#define ICMP_MATCH(family) ((family) == AF_INET ? "icmp" : "icmp6")
+
 #define STATE_ESTABLISHED \
 	(XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED) | XT_CONNTRACK_STATE_BIT(IP_CT_RELATED))
 

@@ -154,6 +154,18 @@ static void match_source_astray(struct builder *builder)
 	compare(builder, NFT_CMP_EQ, &missing, sizeof(missing));
 }
 
+static void match_echo_request(struct builder *builder, int family)
+{
+	uint8_t protocol = family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+	uint8_t type = family == AF_INET ? 8 : 128;
+
+	match_family(builder);
+	load_meta(builder, NFT_META_L4PROTO, NFT_REG_1);
+	compare(builder, NFT_CMP_EQ, &protocol, sizeof(protocol));
+	load_payload(builder, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof(type), NFT_REG_1);
+	compare(builder, NFT_CMP_EQ, &type, sizeof(type));
+}
+
 /* Any of the bits of a conntrack word. */
 static void match_conntrack(struct builder *builder, uint32_t key, uint32_t bits)
 {
@@ -250,6 +262,8 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 		match_device(builder, NFT_META_IIFKIND, "bridge");
 	if (kind->match & RULE_TO_BRIDGE)
 		match_device(builder, NFT_META_OIFKIND, "bridge");
+	if (kind->match & RULE_ECHO_REQUEST)
+		match_echo_request(builder, family);
 	if (kind->match & RULE_STATE_ESTABLISHED)
 		match_conntrack(builder, NFT_CT_STATE,
 				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |

@@ -114,7 +114,7 @@ enum nft_field {
 	FIELD_TO_PORT,
 	FIELD_COUNT
 };
-#define FIELDS_MAX 3
+#define FIELDS_MAX 4
 
 /*
  * A rule of the plan is an element of more than one set where one look-up can't say all of it. The

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/policy.h"
+
+enum gateway_mode network_gateway_mode(const struct network *network, int family)
+{
+	const struct network_policy *policy = &network->policy;
+
+	return family == AF_INET6 ? policy->gateway_mode_ipv6 : policy->gateway_mode_ipv4;
+}
+
+bool network_is_internal(const struct network *network)
+{
+	return network->policy.internal == INTERNAL_YES;
+}
+
+bool network_leads_out(const struct network *network, int family)
+{
+	return network_subnet(network, family) && !network_is_internal(network);
+}
+
+/* Internal comes before all modes. */
+static bool has_mode(const struct network *network, int family, enum gateway_mode mode)
+{
+	return !network_is_internal(network) && network_gateway_mode(network, family) == mode;
+}
+
+bool network_translates(const struct network *network, int family)
+{
+	return has_mode(network, family, GATEWAY_MODE_NAT) ||
+	       has_mode(network, family, GATEWAY_MODE_NAT_UNPROTECTED);
+}
+
+bool network_routes(const struct network *network, int family)
+{
+	return has_mode(network, family, GATEWAY_MODE_ROUTED);
+}
+
+bool network_is_unprotected(const struct network *network, int family)
+{
+	return has_mode(network, family, GATEWAY_MODE_NAT_UNPROTECTED);
+}
+
+bool network_is_entered(const struct network *network, int family)
+{
+	return network_routes(network, family) || network_is_unprotected(network, family) ||
+	       (!network_is_internal(network) && network->policy.isolate != ISOLATE_STRICT);
+}
+
+const struct addr *network_host_addr(const struct network *network, int family)
+{
+	const struct subnet *subnet = network_subnet(network, family);
+	const struct network_policy *policy = &network->policy;
+	uint8_t wanted = family == AF_INET6 ? policy->bridge_address_ipv6 :
+					      policy->bridge_address_ipv4;
+
+	if (!subnet || !addr_is_set(&subnet->gateway) || wanted == BRIDGE_ADDRESS_NO ||
+	    network_gateway_mode(network, family) == GATEWAY_MODE_ISOLATED)
+		return NULL;
+	return &subnet->gateway;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the options of a network mean for those who reach it and whom it reaches. */
+#ifndef BN_MODEL_POLICY_H
+#define BN_MODEL_POLICY_H
+
+#include "model/records.h"
+
+enum gateway_mode network_gateway_mode(const struct network *network, int family);
+/* Nobody but the host and endpoints of its own is reached, or reaches it. */
+bool network_is_internal(const struct network *network);
+/* Do endpoints get a default route by the bridge? */
+bool network_leads_out(const struct network *network, int family);
+/* Its endpoints stand behind addresses of the host: ports are mapped, and what leaves may be
+ * masqueraded. */
+bool network_translates(const struct network *network, int family);
+/* Its endpoints are reached at their own addresses, where a port of theirs is published. */
+bool network_routes(const struct network *network, int family);
+/* They are reached there at any port. */
+bool network_is_unprotected(const struct network *network, int family);
+/* Is there anybody beyond the bridge who may send straight to an endpoint's address? Who that is
+ * the rules about what gets to the network say. */
+bool network_is_entered(const struct network *network, int family);
+/* The host's own address on the bridge; NULL: it has none of that family. */
+const struct addr *network_host_addr(const struct network *network, int family);
+
+#endif
