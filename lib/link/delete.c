@@ -231,6 +231,8 @@ int link_endpoints_delete(struct link_handle *handle, const struct link_end *end
 	CLEANUP_VECTOR index_vector indexes = { 0 };
 	int r = link_ends_find(handle, ends, len, &indexes, error);
 
+	if (r == 0)
+		r = detours_find(handle, ends, len, &indexes, error);
 	if (r < 0 || !indexes.len)
 		return r;
 	r = delete_to_the_end(handle, &indexes);
@@ -238,6 +240,22 @@ int link_endpoints_delete(struct link_handle *handle, const struct link_end *end
 		rtnl_failure(error, NULL, r, "delete the %zu interfaces %s%s", indexes.len,
 			     ends[0].endpoint->host_interface, len > 1 ? ", ..." : "");
 	return r;
+}
+
+/* Nothing else would take them away: they are not of the namespace that dies. */
+static int delete_detours(struct link_handle *handle, const struct link_end *ends, size_t len,
+			  struct error *error)
+{
+	CLEANUP_VECTOR index_vector indexes = { 0 };
+	int r = detours_find(handle, ends, len, &indexes, error);
+
+	if (r < 0 || !indexes.len)
+		return r;
+	r = delete_to_the_end(handle, &indexes);
+	return r < 0 ? rtnl_failure(error, NULL, r,
+				    "delete the interface of rate-out of endpoint %s",
+				    ends[0].endpoint->id) :
+		       0;
 }
 
 int link_endpoints_cut(struct link_handle *handle, const struct link_end *ends, size_t len,
@@ -259,7 +277,7 @@ int link_endpoints_cut(struct link_handle *handle, const struct link_end *ends, 
 			rtnl_failure(error, &batch, r, "cut interface %s%s off its bridge",
 				     ends[0].endpoint->host_interface, len > 1 ? ", ..." : "");
 	}
-	return r;
+	return r < 0 ? r : delete_detours(handle, ends, len, error);
 }
 
 int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,

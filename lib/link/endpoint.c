@@ -126,7 +126,7 @@ int link_was_made(struct link_handle *handle, const char *name, int lost, uint32
 	const struct deadline *deadline = handle->deadline;
 	const struct deadline look = deadline_after(OUTCOME_LOOK_MS);
 	struct link_info info;
-	int r = lost;
+	int r = OUTCOME_UNKNOWN;
 
 	handle->deadline = &look;
 	for (int i = 0; i < OUTCOME_LOOKS && r != 0 && r != -ENODEV; i++)

@@ -226,6 +226,15 @@ int link_places_get(struct link_handle *handle, const struct link_end *ends, siz
  * above, 0 if there is none, or it is another's. */
 int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,
 			       const char *alias, struct error *error);
+
+/* ---- shape.c: bandwidth ---- */
+
+/* Hold an endpoint that is there to the rates of its policy. before: as it was, or may be; NULL: it
+ * has just been made. -EOPNOTSUPP BN_REASON_UNSUPPORTED where the kernel can't. What fails leaves
+ * any of the two: to be called again, with the two exchanged. */
+int link_shape(struct link_handle *handle, const struct network *network,
+	       const struct endpoint *before, const struct endpoint *endpoint, struct error *error);
+
 /* `none`: lo alone. */
 int link_loopback_up(const struct sandbox *sandbox, struct link_visit *visit, struct error *error);
 /* ---- inspect.c: what the kernel shows ---- */

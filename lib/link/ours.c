@@ -264,7 +264,7 @@ static int take_place(void *userdata, const struct nlmsghdr *reply)
 	struct link_info info;
 	struct sought key, *sought;
 
-	if (!reply || !link_info_parse(reply, &info))
+	if (!reply || !link_info_parse(reply, &info) || strcmp(info.kind, "veth") != 0)
 		return 0;
 	string_copy(key.alias, sizeof(key.alias), info.alias);
 	sought = bsearch(&key, query->sought, query->len, sizeof(key), compare_sought);

@@ -53,6 +53,18 @@ int link_ends_find(struct link_handle *handle, const struct link_end *ends, size
 int link_find_alias(struct link_handle *handle, const char *kind, const char *alias,
 		    struct link_info *ret_info, struct error *error);
 
+/* ---- detour.c: the device that what an endpoint sends is slowed down on ---- */
+
+/* One that is there is taken as it is. */
+int detour_make(struct link_handle *handle, const struct network *network,
+		const struct endpoint *endpoint, uint32_t *ret_index, bool *ret_new,
+		struct error *error);
+/* Append the indexes of those that are there. */
+int detours_find(struct link_handle *handle, const struct link_end *ends, size_t len,
+		 index_vector *indexes, struct error *error);
+int detour_remove(struct link_handle *handle, const struct network *network,
+		  const struct endpoint *endpoint, struct error *error);
+
 /* ---- bridge.c ---- */
 
 void bridge_own_mac(const struct bridge_config *config, uint8_t ret_mac[static MAC_LEN]);

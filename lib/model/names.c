@@ -95,14 +95,23 @@ void bridge_name(const char *network_id, char ret_name[static IFNAMSIZ])
 	snprintf(ret_name, IFNAMSIZ, "bn-%.12s", network_id);
 }
 
+static void hashed_name(const char *prefix, uint64_t hash, char ret_name[static IFNAMSIZ])
+{
+	hash = (hash ^ hash >> 48) & 0xffffffffffffu;
+	snprintf(ret_name, IFNAMSIZ, "%s%012llx", prefix, (unsigned long long)hash);
+}
+
 void host_interface_name(const char *network_id, const char *endpoint_id,
 			 char ret_name[static IFNAMSIZ])
 {
 	uint64_t hash = hash_text(HASH_START, network_id);
 
-	hash = hash_text(hash_text(hash, "/"), endpoint_id);
-	hash = (hash ^ hash >> 48) & 0xffffffffffffu;
-	snprintf(ret_name, IFNAMSIZ, "bv%012llx", (unsigned long long)hash);
+	hashed_name("bv", hash_text(hash_text(hash, "/"), endpoint_id), ret_name);
+}
+
+void detour_name(const char *host_interface, char ret_name[static IFNAMSIZ])
+{
+	hashed_name("bi", hash_text(HASH_START, host_interface), ret_name);
 }
 
 void id_format(const uint8_t bytes[static 32], char ret_id[static ID_LEN + 1])

@@ -35,6 +35,10 @@ void bridge_name(const char *network_id, char ret_name[static IFNAMSIZ]);
 void host_interface_name(const char *network_id, const char *endpoint_id,
 			 char ret_name[static IFNAMSIZ]);
 
+/* The device that what an endpoint sends is slowed down on, "bi" and 12 hex digits that depend on
+ * its host end. */
+void detour_name(const char *host_interface, char ret_name[static IFNAMSIZ]);
+
 /* 64 hex digits from 32 random bytes. */
 void id_format(const uint8_t bytes[static 32], char ret_id[static ID_LEN + 1]);
 

@@ -365,7 +365,7 @@ static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 	endpoint->metric = made.metric;
 	if (made.note[0])
 		ctx_log(ctx, LOG_WARNING, "%s", made.note);
-	return 0;
+	return link_shape(ctx->link, network, NULL, endpoint, &ctx->error);
 }
 
 /* On somebody else's bridge route_localnet is on for ports that are not ours, so this is not left

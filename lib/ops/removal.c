@@ -178,7 +178,7 @@ static bool has_bridge(const struct rows *rows, const char *bridge)
 
 static int remove_lost_links(bn_ctx *ctx, const struct rows *lost, const struct rows *standing)
 {
-	char alias[ALIAS_MAX];
+	char alias[ALIAS_MAX], detour[IFNAMSIZ];
 	int r = 0;
 
 	for (size_t i = 0; i < lost->endpoints.len && r >= 0; i++) {
@@ -188,8 +188,11 @@ static int remove_lost_links(bn_ctx *ctx, const struct rows *lost, const struct 
 		    has_interface(standing, endpoint->host_interface))
 			continue;
 		link_alias(lost->networks.items->id, endpoint->id, alias);
+		detour_name(endpoint->host_interface, detour);
 		r = link_endpoint_delete_owned(ctx->link, endpoint->host_interface, alias,
 					       &ctx->error);
+		if (r >= 0)
+			r = link_endpoint_delete_owned(ctx->link, detour, alias, &ctx->error);
 	}
 	for (size_t i = 0; i < lost->networks.len && r >= 0; i++) {
 		const struct network *network = &lost->networks.items[i];
