@@ -74,8 +74,9 @@ static int add_routes(bn_ctx *ctx, const struct network *network, const struct e
 		const struct prefix everything = { .addr.family = family };
 		const struct subnet *subnet = network_subnet(network, family);
 
-		if (record->metric && subnet && endpoint_prefix(record, family))
-			add_route(endpoint, &everything, &subnet->gateway, record->metric);
+		if (endpoint_metric(record, family) && subnet && endpoint_prefix(record, family))
+			add_route(endpoint, &everything, &subnet->gateway,
+				  endpoint_metric(record, family));
 	}
 	for (size_t i = 0; i < record->routes.len; i++) {
 		const struct route *route = &record->routes.items[i];
@@ -90,10 +91,11 @@ static int add_routes(bn_ctx *ctx, const struct network *network, const struct e
 static int add_options(bn_ctx *ctx, const struct endpoint *record, struct bn_endpoint *endpoint)
 {
 	char metric[16];
+	uint32_t number = endpoint_metric(record, record->ipv4.addr.family ? AF_INET : AF_INET6);
 	int r = options_copy(&endpoint->options, &record->options);
 
-	if (r >= 0 && record->metric && options_get(&endpoint->options, "metric")) {
-		snprintf(metric, sizeof(metric), "%" PRIu32, record->metric);
+	if (r >= 0 && number && options_get(&endpoint->options, "metric")) {
+		snprintf(metric, sizeof(metric), "%" PRIu32, number);
 		r = options_set(&endpoint->options, "metric", metric);
 	}
 	return r < 0 ? error_oom(&ctx->error) : 0;

@@ -226,7 +226,7 @@ static int address_interface(struct link_handle *inside, const struct link_endpo
 	rtnl_put_ipv4_conf(&batch, conf, ARRAY_SIZE(conf));
 	addressed = batch.len;
 	if (*routed)
-		routes_put_default(&batch, config, index, config->endpoint->metric);
+		routes_put_default(&batch, config, index);
 	r = FAULT("link.endpoint.address");
 	if (r == 0)
 		r = rtnl_run_passing(inside, &batch, passed);
@@ -277,7 +277,7 @@ static int add_static_routes(struct link_handle *inside, const struct endpoint *
 }
 
 static int configure_sandbox(struct link_handle *inside, const struct link_endpoint_config *config,
-			     int passed, uint32_t *metric, struct error *error)
+			     int passed, uint32_t *step, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
 	uint32_t index = rtnl_link_index(inside, endpoint->interface);
@@ -298,7 +298,7 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 	if (r == 0 && !first)
 		r = routes_sync_sources(inside, config->sources, error);
 	if (r == 0 && !routed)
-		r = routes_add_default(inside, config, index, first || passed, metric, error);
+		r = routes_add_default(inside, config, index, first || passed, step, error);
 	if (r < 0)
 		return r;
 	rtnl_settle_carrier(inside, endpoint->interface);
@@ -310,16 +310,16 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 /* The socket is closed when an answer on it is lost: all is done again by another. What fails in
  * the end goes with the pair. */
 static int configure_surely(const struct sandbox *sandbox, struct link_handle *inside,
-			    const struct link_endpoint_config *config, uint32_t *metric,
+			    const struct link_endpoint_config *config, uint32_t *step,
 			    struct error *error)
 {
-	int r = configure_sandbox(inside, config, 0, metric, error);
+	int r = configure_sandbox(inside, config, 0, step, error);
 
 	for (int i = 1; i < OUTCOME_LOOKS && r < 0 && inside->fd < 0; i++) {
 		error_clear(error);
 		r = sandbox_link_open(sandbox, inside->deadline, inside, error);
 		if (r == 0)
-			r = configure_sandbox(inside, config, -EEXIST, metric, error);
+			r = configure_sandbox(inside, config, -EEXIST, step, error);
 	}
 	return r;
 }
@@ -392,7 +392,7 @@ static int make_endpoint(struct link_handle *handle, const struct sandbox *sandb
 	if (r == 0)
 		r = enter(config, visit, inside, made->note, error);
 	if (r == 0)
-		r = configure_surely(sandbox, &inside->handle, config, &made->metric, error);
+		r = configure_surely(sandbox, &inside->handle, config, &made->metric_step, error);
 	if (r == 0)
 		r = link_neighbour_replace(handle, config->bridge_index, config->endpoint, error);
 	if (r < 0 && index)
@@ -405,7 +405,7 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 			 struct link_endpoint_made *ret_made, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
-	struct link_endpoint_made result = { .metric = endpoint->metric, .announcer.fd = -1 };
+	struct link_endpoint_made result = { .announcer.fd = -1 };
 	CLEANUP(inside_close)
 	struct inside inside = { .handle = { .fd = -1 }, .ipv6 = -1, .ndisc_notify = -1 };
 	CLEANUP(visit_close_pointer) struct link_visit *own = NULL;

@@ -158,10 +158,10 @@ struct link_endpoint_config {
 	const char *bridge;
 	uint32_t bridge_index; /* of bridge_ready() */
 	const char *alias;
-	/* Default routes to set, family 0: none; of the endpoint's metric, or, where there is one
-	 * of somebody else's, the first below metric_end that is free. */
+	/* Default routes to set, family 0: none; of the endpoint's metrics, or, where there is one
+	 * of somebody else's, the first of the metric_room steps up from those that is free. */
 	struct addr gateway_ipv4, gateway_ipv6;
-	uint64_t metric_end;
+	uint64_t metric_room;
 	const source_vector *sources; /* those of the sandbox, with it */
 	bool leaves_ipv6;             /* where /proc/sys can't be written IPv6 stays as it is */
 	bool announces;               /* tell the neighbours which MAC its addresses have */
@@ -177,7 +177,7 @@ void link_announce(const struct link_announcer *announcer);
 void link_announcer_close(struct link_announcer *announcer);
 
 struct link_endpoint_made {
-	uint32_t metric;
+	uint32_t metric_step; /* what its metrics are to be raised by */
 	struct link_announcer announcer;
 	char note[LINK_NOTE_MAX]; /* what is not as it should be, for the log; "" for nothing */
 };

@@ -126,13 +126,13 @@ uint64_t sandbox_cookie_inside(int fd);
 
 /* ---- routes.c: inside a sandbox ---- */
 
-/* The default routes of an endpoint, of that metric, at the end of the batch. */
+/* The default routes of an endpoint, of its metrics, at the end of the batch. */
 void routes_put_default(struct rtnl_batch *batch, const struct link_endpoint_config *config,
-			uint32_t index, uint32_t metric);
-/* By themselves. *metric: the first to try, and what it came to. again: they
- * may be there already. */
+			uint32_t index);
+/* By themselves. *ret_step: how far from those metrics they came to be. again: they may be there
+ * already. */
 int routes_add_default(struct link_handle *inside, const struct link_endpoint_config *config,
-		       uint32_t index, bool again, uint32_t *metric, struct error *error);
+		       uint32_t index, bool again, uint32_t *ret_step, struct error *error);
 /* Of our rules and tables there are then just those of the sources; in the order in which no packet
  * finds neither the old way nor the new. */
 int routes_sync_sources(struct link_handle *inside, const source_vector *sources,

@@ -22,9 +22,9 @@ typedef VECTOR(struct rtnl_rule) rtnl_rule_vector;
 
 /* ---- default routes ---- */
 
-/* In the order of the batches below. */
+/* In the order of the batches below; step: how far the metrics are from those of the endpoint. */
 static size_t default_routes(const struct link_endpoint_config *config, uint32_t index,
-			     uint32_t metric, struct rtnl_route routes[static 2])
+			     uint32_t step, struct rtnl_route routes[static 2])
 {
 	const struct addr *gateways[] = { &config->gateway_ipv4, &config->gateway_ipv6 };
 	size_t len = 0;
@@ -34,7 +34,8 @@ static size_t default_routes(const struct link_endpoint_config *config, uint32_t
 			routes[len++] = (struct rtnl_route){
 				.gateway = gateways[i],
 				.index = index,
-				.metric = metric,
+				.metric = endpoint_metric(config->endpoint, gateways[i]->family) +
+					  step,
 			};
 	return len;
 }
@@ -79,27 +80,28 @@ static int add_routes(struct link_handle *inside, const struct link_endpoint_con
 }
 
 void routes_put_default(struct rtnl_batch *batch, const struct link_endpoint_config *config,
-			uint32_t index, uint32_t metric)
+			uint32_t index)
 {
 	struct rtnl_route routes[2];
-	size_t len = default_routes(config, index, metric, routes);
+	size_t len = default_routes(config, index, 0, routes);
 
 	for (size_t i = 0; i < len; i++)
 		rtnl_add_route(batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &routes[i]);
 }
 
 int routes_add_default(struct link_handle *inside, const struct link_endpoint_config *config,
-		       uint32_t index, bool again, uint32_t *metric, struct error *error)
+		       uint32_t index, bool again, uint32_t *ret_step, struct error *error)
 {
 	struct rtnl_route routes[2];
-	uint32_t first = *metric;
+	uint32_t step;
 	size_t len;
 	int r;
 
-	if (!default_routes(config, index, first, routes))
+	if (!default_routes(config, index, 0, routes))
 		return 0;
-	for (; *metric < config->metric_end && *metric >= first; ++*metric, again = false) {
-		len = default_routes(config, index, *metric, routes);
+	for (step = 0; step < config->metric_room; step++, again = false) {
+		len = default_routes(config, index, step, routes);
+		*ret_step = step;
 		r = again ? remove_routes(inside, routes, len) : 0;
 		if (r < 0)
 			return rtnl_failure(error, NULL, r, "set the default route of endpoint %s",
@@ -111,7 +113,7 @@ int routes_add_default(struct link_handle *inside, const struct link_endpoint_co
 	return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
 			 "the namespace of endpoint %s has default routes of others of every "
 			 "metric from %u up to that of the next endpoint; give it another metric",
-			 config->endpoint->id, first);
+			 config->endpoint->id, routes[0].metric - *ret_step);
 }
 
 /* ---- by source ---- */

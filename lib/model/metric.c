@@ -23,25 +23,27 @@ static uint64_t preferred(int priority)
 	return (uint64_t)(ALONE - GAP * gaps);
 }
 
-static bool is_taken(const endpoint_vector *siblings, uint64_t metric)
+static bool is_taken(const endpoint_vector *siblings, int family, uint64_t metric)
 {
 	for (size_t i = 0; i < siblings->len; i++)
-		if (siblings->items[i].metric == metric)
+		if (endpoint_metric(&siblings->items[i], family) == metric)
 			return true;
 	return false;
 }
 
 static int choose_asked(const endpoint_vector *siblings, const struct endpoint *endpoint,
-			uint32_t asked, uint32_t *ret_metric, uint64_t *ret_end,
-			struct error *error)
+			int family, uint32_t *ret_metric, uint64_t *ret_end, struct error *error)
 {
+	uint32_t asked = endpoint->policy.metric, other;
 	uint64_t metric = asked;
 
-	while (is_taken(siblings, metric))
+	while (is_taken(siblings, family, metric))
 		metric++;
-	for (size_t i = 0; i < siblings->len; i++)
-		if (siblings->items[i].metric > metric && siblings->items[i].metric < *ret_end)
-			*ret_end = siblings->items[i].metric;
+	for (size_t i = 0; i < siblings->len; i++) {
+		other = endpoint_metric(&siblings->items[i], family);
+		if (other > metric && other < *ret_end)
+			*ret_end = other;
+	}
 	if (metric == METRIC_END)
 		return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
 				 "endpoint %s: the other endpoints of its namespace have every "
@@ -52,19 +54,20 @@ static int choose_asked(const endpoint_vector *siblings, const struct endpoint *
 }
 
 /* The last of those that the kernel has to prefer, and the first of those that it must not. */
-static void neighbours(const endpoint_vector *siblings, int priority,
+static void neighbours(const endpoint_vector *siblings, int family, int priority,
 		       const struct endpoint **before, const struct endpoint **after)
 {
 	*before = *after = NULL;
 	for (size_t i = 0; i < siblings->len; i++) {
 		const struct endpoint *other = &siblings->items[i];
+		uint32_t metric = endpoint_metric(other, family);
 
-		if (!other->metric)
+		if (!metric)
 			continue;
-		if (other->gateway_priority < priority) {
-			if (!*after || other->metric < (*after)->metric)
+		if (endpoint_priority(other, family) < priority) {
+			if (!*after || metric < endpoint_metric(*after, family))
 				*after = other;
-		} else if (!*before || other->metric > (*before)->metric) {
+		} else if (!*before || metric > endpoint_metric(*before, family)) {
 			*before = other;
 		}
 	}
@@ -72,48 +75,49 @@ static void neighbours(const endpoint_vector *siblings, int priority,
 
 #define OTHER_MAX (NETWORK_NAME_MAX + ENDPOINT_ID_MAX + 80)
 
-static const char *other_text(const struct endpoint *other, char text[static OTHER_MAX])
+static const char *other_text(const struct endpoint *other, int family, char text[static OTHER_MAX])
 {
 	snprintf(text, OTHER_MAX, "endpoint %s of network %s, of priority %d, has %u", other->id,
-		 other->network, other->gateway_priority, other->metric);
+		 other->network, endpoint_priority(other, family), endpoint_metric(other, family));
 	return text;
 }
 
-static int none_free_error(const struct endpoint *endpoint, const struct endpoint *before,
-			   const struct endpoint *after, struct error *error)
+static int none_free_error(const struct endpoint *endpoint, int family,
+			   const struct endpoint *before, const struct endpoint *after,
+			   struct error *error)
 {
 	char first[OTHER_MAX] = "", second[OTHER_MAX] = "";
 
 	if (before)
-		other_text(before, first);
+		other_text(before, family, first);
 	if (after)
-		other_text(after, second);
+		other_text(after, family, second);
 	return error_set(error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
 			 "no metric is free for endpoint %s of network %s, of priority %d: %s%s%s; "
 			 "give it a metric, or attach them in another order",
-			 endpoint->id, endpoint->network, endpoint->gateway_priority, first,
-			 before && after ? ", and " : "", second);
+			 endpoint->id, endpoint->network, endpoint_priority(endpoint, family),
+			 first, before && after ? ", and " : "", second);
 }
 
-int metric_choose(const endpoint_vector *siblings, const struct endpoint *endpoint, uint32_t asked,
+int metric_choose(const endpoint_vector *siblings, const struct endpoint *endpoint, int family,
 		  uint32_t *ret_metric, uint64_t *ret_end, struct error *error)
 {
-	int priority = endpoint->gateway_priority;
+	int priority = endpoint_priority(endpoint, family);
 	uint64_t metric = preferred(priority), first = 0, end = METRIC_END, gap;
 	const struct endpoint *before, *after;
 
 	*ret_end = METRIC_END;
-	if (asked)
-		return choose_asked(siblings, endpoint, asked, ret_metric, ret_end, error);
-	neighbours(siblings, priority, &before, &after);
+	if (endpoint->policy.metric)
+		return choose_asked(siblings, endpoint, family, ret_metric, ret_end, error);
+	neighbours(siblings, family, priority, &before, &after);
 	if (before)
-		first = before->metric;
+		first = endpoint_metric(before, family);
 	if (after)
-		end = after->metric;
+		end = endpoint_metric(after, family);
 	if (first + 1 >= end)
-		return none_free_error(endpoint, before, after, error);
+		return none_free_error(endpoint, family, before, after, error);
 	if (metric <= first)
-		metric = first + (before->gateway_priority == priority ? 1 : GAP);
+		metric = first + (endpoint_priority(before, family) == priority ? 1 : GAP);
 	if (metric >= end) {
 		gap = (end - first) / 2;
 		metric = end - (gap < GAP ? gap : GAP);
@@ -129,9 +133,10 @@ const struct endpoint *metric_best(const endpoint_vector *endpoints, int family)
 
 	for (size_t i = 0; i < endpoints->len; i++) {
 		const struct endpoint *endpoint = &endpoints->items[i];
+		uint32_t metric = endpoint_metric(endpoint, family);
 
-		if (endpoint->metric && endpoint_prefix(endpoint, family) &&
-		    (!best || endpoint->metric < best->metric))
+		if (metric && endpoint_prefix(endpoint, family) &&
+		    (!best || metric < endpoint_metric(best, family)))
 			best = endpoint;
 	}
 	return best;

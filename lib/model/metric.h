@@ -6,12 +6,14 @@
 #include "model/records.h"
 
 /*
- * A number for one more endpoint among the others of its sandbox: the kernel prefers the lowest.
- * 100 for one of priority 0 that is alone, lower for higher priorities and higher for lower ones;
- * behind those of its own priority. asked, if it is not 0, or the next number that none has.
- * *ret_end: up to below it the next numbers would do as well. -ENOSPC BN_REASON_METRIC_NONE_FREE.
+ * A number in a family for one more endpoint among the others of its sandbox: the kernel prefers
+ * the lowest. 100 for one of priority 0 that is alone, lower for higher priorities and higher for
+ * lower ones; behind those of its own priority. Or what its option asks for, or the next number
+ * that none has. Those that lack the family count, so that families differ only where priorities
+ * do. *ret_end: up to below it the next numbers would do as well. -ENOSPC
+ * BN_REASON_METRIC_NONE_FREE.
  */
-int metric_choose(const endpoint_vector *siblings, const struct endpoint *endpoint, uint32_t asked,
+int metric_choose(const endpoint_vector *siblings, const struct endpoint *endpoint, int family,
 		  uint32_t *ret_metric, uint64_t *ret_end, struct error *error);
 
 /* The endpoint of the lowest metric that has a default route of the family; NULL if none has. */

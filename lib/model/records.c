@@ -106,6 +106,22 @@ const struct prefix *endpoint_prefix(const struct endpoint *endpoint, int family
 	return addr_size(family) && addr_is_set(&prefix->addr) ? prefix : NULL;
 }
 
+void endpoint_set_metric(struct endpoint *endpoint, int family, uint32_t metric)
+{
+	*(family == AF_INET6 ? &endpoint->metric_ipv6 : &endpoint->metric_ipv4) = metric;
+}
+
+int endpoint_priority(const struct endpoint *endpoint, int family)
+{
+	const struct endpoint_policy *policy = &endpoint->policy;
+
+	if (family == AF_INET6 && policy->has_gateway_priority_ipv6)
+		return policy->gateway_priority_ipv6;
+	if (family == AF_INET && policy->has_gateway_priority_ipv4)
+		return policy->gateway_priority_ipv4;
+	return endpoint->gateway_priority;
+}
+
 bool port_is_of(const struct port *port, const struct endpoint *endpoint)
 {
 	return strcmp(port->endpoint, endpoint->id) == 0 &&

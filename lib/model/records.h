@@ -50,11 +50,11 @@ struct endpoint {
 	char host_interface[IFNAMSIZ];
 	uint8_t mac[MAC_LEN];
 	uint32_t mtu;
-	struct prefix ipv4, ipv6; /* address with the subnet's length; family 0: none */
-	int gateway_priority;
-	uint32_t metric;   /* of its default routes; 0: it has none */
-	uint64_t sequence; /* order of attaching */
-	bool leaving;      /* an operation is about to remove it */
+	struct prefix ipv4, ipv6;          /* address with the subnet's length; family 0: none */
+	int gateway_priority;              /* of families without one of their own */
+	uint32_t metric_ipv4, metric_ipv6; /* of its default routes; 0: it has none */
+	uint64_t sequence;                 /* order of attaching */
+	bool leaving;                      /* an operation is about to remove it */
 	VECTOR(struct route) routes;
 	struct options options;
 	struct endpoint_policy policy; /* what the options decide */
@@ -113,6 +113,13 @@ struct rows rows_view(const struct network *network, const struct endpoint *endp
 /* The subnet of that family, NULL if the network lacks it. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct prefix *endpoint_prefix(const struct endpoint *endpoint, int family);
+static inline uint32_t endpoint_metric(const struct endpoint *endpoint, int family)
+{
+	return family == AF_INET6 ? endpoint->metric_ipv6 : endpoint->metric_ipv4;
+}
+void endpoint_set_metric(struct endpoint *endpoint, int family, uint32_t metric);
+/* By which it comes before others of its sandbox as the way out. */
+int endpoint_priority(const struct endpoint *endpoint, int family);
 static inline bool guard_has(const struct guard *guard, int family)
 {
 	return family == AF_INET ? guard->ipv4 : guard->ipv6;

@@ -264,15 +264,27 @@ static int pick_address(bn_ctx *ctx, const struct network *network, int family,
 }
 
 /* Known by which number, it is known which of the sandbox is the best. */
-static int choose_metric(bn_ctx *ctx, struct attach *attach)
+static int choose_metrics(bn_ctx *ctx, struct attach *attach)
 {
 	struct endpoint *endpoint = &attach->endpoint;
+	int r;
 
-	endpoint->metric = 0;
+	endpoint->metric_ipv4 = endpoint->metric_ipv6 = 0;
+	attach->metric_room = UINT32_MAX;
 	if (endpoint->policy.default_route == DEFAULT_ROUTE_NO)
 		return 0;
-	return metric_choose(&attach->siblings, endpoint, endpoint->policy.metric,
-			     &endpoint->metric, &attach->metric_end, &ctx->error);
+	for_each_family(family) {
+		uint32_t metric;
+		uint64_t end;
+
+		r = metric_choose(&attach->siblings, endpoint, family, &metric, &end, &ctx->error);
+		if (r < 0)
+			return r;
+		endpoint_set_metric(endpoint, family, metric);
+		if (end - metric < attach->metric_room)
+			attach->metric_room = end - metric;
+	}
+	return 0;
 }
 
 /* The endpoint is there among the others for as long as that takes. */
@@ -322,7 +334,7 @@ static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struc
 	if (r >= 0)
 		r = pick_address(ctx, &attach->network, AF_INET6, &endpoint->ipv6);
 	if (r >= 0)
-		r = choose_metric(ctx, attach);
+		r = choose_metrics(ctx, attach);
 	if (r < 0)
 		return r;
 	if (!attach->request->endpoint.interface[0])
@@ -345,7 +357,7 @@ static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 		.bridge = network->bridge,
 		.bridge_index = bridge,
 		.alias = alias,
-		.metric_end = attach->metric_end,
+		.metric_room = attach->metric_room,
 		.sources = &attach->sources,
 		.leaves_ipv6 = ctx->policy.sandbox_ipv6 == SANDBOX_IPV6_LEAVE,
 		.announces = network->policy.advertise_count > 0,
@@ -354,15 +366,19 @@ static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 	int r;
 
 	link_alias(network->id, endpoint->id, alias);
-	if (endpoint->metric) {
+	if (endpoint->metric_ipv4)
 		config.gateway_ipv4 = network->ipv4.gateway;
+	if (endpoint->metric_ipv6)
 		config.gateway_ipv6 = network->ipv6.gateway;
-	}
 	r = link_endpoint_create(ctx->link, &attach->sandbox, &config, &made, &ctx->error);
 	if (r < 0)
 		return r;
 	attach->announcer = made.announcer;
-	endpoint->metric = made.metric;
+	attach->metric_step = made.metric_step;
+	for_each_family(family)
+		if (endpoint_metric(endpoint, family))
+			endpoint_set_metric(endpoint, family,
+					    endpoint_metric(endpoint, family) + made.metric_step);
 	if (made.note[0])
 		ctx_log(ctx, LOG_WARNING, "%s", made.note);
 	return link_shape(ctx->link, network, NULL, endpoint, &ctx->error);

@@ -57,7 +57,8 @@ struct attach {
 	bool is_host;             /* the sandbox is the namespace that the caller is in */
 	struct link_visit *visit; /* there; NULL: none was begun */
 	endpoint_vector siblings; /* other endpoints in the same namespace */
-	uint64_t metric_end;      /* up to below it, its default routes have their place */
+	uint64_t metric_room;     /* so many steps up its default routes have their place */
+	uint32_t metric_step;     /* that it took up, as others' were in the way */
 	source_vector sources;    /* of all of them */
 	struct link_announcer announcer;
 	unsigned int first_interface; /* where the search for a free ethN starts */

@@ -260,19 +260,17 @@ static int attach_once(bn_ctx *ctx, struct attach *attach, const struct result *
 {
 	const struct driver_ops *driver;
 	struct rows rows;
-	uint32_t metric;
 	int r;
 
 	r = reserve_endpoint(ctx, attach);
 	if (r < 0)
 		return r;
-	metric = attach->endpoint.metric;
 	rows = rows_view(&attach->network, &attach->endpoint, attach->ports.items,
 			 attach->ports.len);
 	r = result_prepare(ctx, result, &rows);
 	if (r >= 0)
 		r = make_endpoint(ctx, attach);
-	if (r >= 0 && attach->endpoint.metric != metric) {
+	if (r >= 0 && attach->metric_step) {
 		r = store_metric(ctx, attach);
 		if (r >= 0)
 			r = result_prepare(ctx, result, &rows);

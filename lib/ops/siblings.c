@@ -18,7 +18,7 @@ static int add_source(const struct endpoint *endpoint, const struct addr *gatewa
 	string_copy(source->interface, sizeof(source->interface), endpoint->interface);
 	source->address = endpoint_prefix(endpoint, gateway->family)->addr;
 	source->gateway = *gateway;
-	source->metric = endpoint->metric;
+	source->metric = endpoint_metric(endpoint, gateway->family);
 	return 0;
 }
 

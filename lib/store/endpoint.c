@@ -23,6 +23,7 @@ enum {
 	OPTIONS,
 	SANDBOX_COOKIE,
 	METRIC,
+	METRIC_IPV6,
 	PENDING,
 	OPERATION,
 	REMOVAL
@@ -123,7 +124,8 @@ static int read_endpoint_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 	endpoint->sandbox_cookie = (uint64_t)sqlite3_column_int64(row, SANDBOX_COOKIE);
 	endpoint->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
 	endpoint->gateway_priority = sqlite3_column_int(row, GATEWAY_PRIORITY);
-	endpoint->metric = (uint32_t)sqlite3_column_int64(row, METRIC);
+	endpoint->metric_ipv4 = (uint32_t)sqlite3_column_int64(row, METRIC);
+	endpoint->metric_ipv6 = (uint32_t)sqlite3_column_int64(row, METRIC_IPV6);
 	if (r == 0)
 		r = read_mac(column_text(row, MAC), endpoint->mac);
 	if (r == 0)
@@ -245,7 +247,9 @@ int store_endpoint_set_metric(struct store *store, const struct endpoint *endpoi
 
 	return r < 0 ? r :
 		       statement_run(store, STATEMENT_ENDPOINT_SET_METRIC,
-				     VALUES(INT(endpoint->metric), INT(endpoint->sequence)), error);
+				     VALUES(INT(endpoint->metric_ipv4), INT(endpoint->metric_ipv6),
+					    INT(endpoint->sequence)),
+				     error);
 }
 
 int store_endpoint_briefs(struct store *store, brief_vector *briefs, struct error *error)
@@ -376,15 +380,16 @@ static int insert_endpoint(struct store *store, int64_t operation, struct endpoi
 		return error_oom(error);
 	if (memcmp(endpoint->mac, no_mac, MAC_LEN) != 0)
 		mac_format(endpoint->mac, mac);
-	r = statement_run(
-		store, STATEMENT_ENDPOINT_INSERT,
-		VALUES(TEXT(endpoint->network), TEXT(endpoint->id), TEXT(endpoint->sandbox),
-		       INT(endpoint->sandbox_device), INT(endpoint->sandbox_inode),
-		       TEXT(endpoint->interface), TEXT(endpoint->host_interface), TEXT(mac),
-		       INT(endpoint->mtu), PREFIX(&endpoint->ipv4), PREFIX(&endpoint->ipv6),
-		       INT(endpoint->gateway_priority), TEXT(routes), TEXT(options),
-		       INT(endpoint->sandbox_cookie), INT(endpoint->metric), INT(operation)),
-		error);
+	r = statement_run(store, STATEMENT_ENDPOINT_INSERT,
+			  VALUES(TEXT(endpoint->network), TEXT(endpoint->id),
+				 TEXT(endpoint->sandbox), INT(endpoint->sandbox_device),
+				 INT(endpoint->sandbox_inode), TEXT(endpoint->interface),
+				 TEXT(endpoint->host_interface), TEXT(mac), INT(endpoint->mtu),
+				 PREFIX(&endpoint->ipv4), PREFIX(&endpoint->ipv6),
+				 INT(endpoint->gateway_priority), TEXT(routes), TEXT(options),
+				 INT(endpoint->sandbox_cookie), INT(endpoint->metric_ipv4),
+				 INT(endpoint->metric_ipv6), INT(operation)),
+			  error);
 	if (r < 0 || sqlite3_changes(store->database) == 0)
 		return r;
 	endpoint->sequence = (uint64_t)sqlite3_last_insert_rowid(store->database);

@@ -124,8 +124,14 @@ static const char version_5[] =
 	"UPDATE ports SET removal = NULL WHERE endpoint IN "
 	"(SELECT sequence FROM endpoints WHERE removal IS NOT NULL);";
 
+/* endpoints.metric is that of IPv4; both were the same before. */
+static const char version_6[] =
+	"ALTER TABLE endpoints ADD COLUMN metric_ipv6 INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE endpoints SET metric_ipv6 = metric;";
+
 /* From each version to the next. */
-static const char *const migrations[] = { version_1, version_2, version_3, version_4, version_5 };
+static const char *const migrations[] = { version_1, version_2, version_3,
+					  version_4, version_5, version_6 };
 
 static int execute(struct store *store, const char *text, struct error *error)
 {

@@ -38,7 +38,7 @@
 #define ENDPOINT_VALUES                                                             \
 	"network, id, sandbox, sandbox_device, sandbox_inode, interface, "          \
 	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, " \
-	"sandbox_cookie, metric"
+	"sandbox_cookie, metric, metric_ipv6"
 /* ?1 is the operation, which inserts none but from ?2 to ?3, or removes. */
 #define ENDPOINT_OF_OPERATION "(removal = ?1 OR (sequence BETWEEN ?2 AND ?3 AND operation = ?1))"
 #define ENDPOINT_COLUMNS "sequence, " ENDPOINT_VALUES ", " PENDING ", operation, removal"
@@ -165,7 +165,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 				      "AND removal IS NULL AND NOT " PENDING,
 	[STATEMENT_ENDPOINT_SET_COOKIE] = "UPDATE endpoints SET sandbox_cookie = ?1 "
 					  "WHERE sequence = ?2 AND sandbox_cookie = 0",
-	[STATEMENT_ENDPOINT_SET_METRIC] = "UPDATE endpoints SET metric = ?1 WHERE sequence = ?2",
+	[STATEMENT_ENDPOINT_SET_METRIC] =
+		"UPDATE endpoints SET metric = ?1, metric_ipv6 = ?2 WHERE sequence = ?3",
 	[STATEMENT_ENDPOINT_MAC] = "SELECT id, removal, " PENDING " FROM endpoints "
 				   "WHERE network = ?1 AND mac = ?2 LIMIT 1",
 	[STATEMENT_ENDPOINT_OF_OPERATION] = "SELECT " ENDPOINT_COLUMNS
@@ -176,11 +177,11 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ENDPOINT_INSERT] =
 		"INSERT OR IGNORE INTO endpoints (" ENDPOINT_VALUES ", operation) VALUES ("
 		"(SELECT CASE WHEN removal IS NULL AND "
-		"(operation IS ?17 OR coalesce(" PENDING ", 0) = 0) THEN ?1 END "
+		"(operation IS ?18 OR coalesce(" PENDING ", 0) = 0) THEN ?1 END "
 		"FROM networks WHERE name = ?1 ORDER BY builtin LIMIT 1), "
 		"?2, ?3, ?4, ?5, ?6, ?7, CASE WHEN ?8 = '' OR NOT EXISTS "
 		"(SELECT 1 FROM endpoints WHERE network = ?1 AND mac = ?8) THEN ?8 END, "
-		"?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+		"?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
 	[STATEMENT_ENDPOINT_MARK] = "UPDATE endpoints SET removal = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE " ENDPOINT_OF_OPERATION,

@@ -211,7 +211,7 @@ int store_endpoints(struct store *store, const char *network, uint32_t flags,
  */
 int store_siblings(struct store *store, const struct operation *operation,
 		   const struct endpoint *endpoint, endpoint_vector *siblings, struct error *error);
-/* Another number than it was inserted with, in a transaction. */
+/* Other numbers than it was inserted with, in a transaction. */
 int store_endpoint_set_metric(struct store *store, const struct endpoint *endpoint,
 			      struct error *error);
 

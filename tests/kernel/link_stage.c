@@ -205,9 +205,11 @@ struct bridge_config bridge_config(bool ipv6)
 
 struct endpoint endpoint_number(unsigned int n, bool ipv6)
 {
-	struct endpoint endpoint = {
-		.network = "lk", .interface = "eth0", .mtu = 1500, .metric = 100
-	};
+	struct endpoint endpoint = { .network = "lk",
+				     .interface = "eth0",
+				     .mtu = 1500,
+				     .metric_ipv4 = 100,
+				     .metric_ipv6 = 100 };
 	char text[PREFIX_TEXT_MAX];
 
 	snprintf(endpoint.id, sizeof(endpoint.id), "endpoint%u", n);
@@ -227,7 +229,7 @@ struct link_endpoint_config endpoint_config(const struct endpoint *endpoint)
 	static const source_vector alone;
 	static char alias[ALIAS_MAX];
 	struct link_endpoint_config config = {
-		.metric_end = (uint64_t)endpoint->metric + 20,
+		.metric_room = 20,
 		.sources = &alone,
 		.endpoint = endpoint,
 		.bridge = BRIDGE,

@@ -357,8 +357,8 @@ static void add_state(struct lines *lines)
 		"SELECT 'network', name, builtin, bridge, bridge_adopted, mtu, ipv4_subnet,"
 		" ipv6_subnet, ipv4_gateway, ipv6_gateway, reserved, options, removal"
 		" FROM networks",
-		"SELECT 'endpoint', network, id, interface, ipv4, ipv6, mac, metric, removal"
-		" FROM endpoints",
+		"SELECT 'endpoint', network, id, interface, ipv4, ipv6, mac, metric, metric_ipv6,"
+		" removal FROM endpoints",
 		"SELECT 'port', endpoints.id, key >> 16 & 65535, host_addr, container_port, count,"
 		" ports.removal FROM ports LEFT JOIN endpoints ON sequence = endpoint",
 		"SELECT 'operation', kind FROM operations WHERE id > 0",

@@ -243,7 +243,7 @@ static void test_default_route_survives_a_failure(void **state)
 	(void)state;
 	assert_int_equal(attach(&sandbox, &first), 0);
 	string_copy(second.interface, IFNAMSIZ, "eth1");
-	second.metric = first.metric - 1;
+	second.metric_ipv4 = second.metric_ipv6 = first.metric_ipv4 - 1;
 	route->destination = prefix("10.8.0.0/16");
 	route->gateway = address("198.51.100.1"); /* nowhere */
 	assert_int_equal(attach(&sandbox, &second), -ENETUNREACH);

@@ -16,20 +16,20 @@ static void add(int priority, uint32_t metric)
 
 	*other = (struct endpoint){ .network = "net",
 				    .gateway_priority = priority,
-				    .metric = metric };
+				    .metric_ipv4 = metric,
+				    .metric_ipv6 = metric };
 	snprintf(other->id, sizeof(other->id), "e%zu", siblings.len);
 }
 
 /* 0 if there is none. */
-static uint32_t choose(int priority, uint32_t asked)
+static uint32_t choose_for(const struct endpoint *endpoint, int family)
 {
-	struct endpoint endpoint = { .id = "new", .network = "own", .gateway_priority = priority };
 	uint32_t metric = 0;
 	uint64_t end = 0;
 	int r;
 
 	error_clear(&error);
-	r = metric_choose(&siblings, &endpoint, asked, &metric, &end, &error);
+	r = metric_choose(&siblings, endpoint, family, &metric, &end, &error);
 	if (r < 0) {
 		assert_int_equal(r, -ENOSPC);
 		assert_int_equal(error.reason, BN_REASON_METRIC_NONE_FREE);
@@ -38,8 +38,21 @@ static uint32_t choose(int priority, uint32_t asked)
 	}
 	assert_true(metric > 0 && metric < end);
 	for (size_t i = 0; i < siblings.len; i++)
-		assert_true(others[i].metric < metric || others[i].metric >= end);
+		assert_true(endpoint_metric(&others[i], family) < metric ||
+			    endpoint_metric(&others[i], family) >= end);
 	return metric;
+}
+
+/* Of both families, where all have the same of each. */
+static uint32_t choose(int priority, uint32_t asked)
+{
+	const struct endpoint endpoint = {
+		.id = "new", .network = "own", .gateway_priority = priority, .policy.metric = asked
+	};
+	uint32_t ipv4 = choose_for(&endpoint, AF_INET);
+
+	assert_int_equal(ipv4, choose_for(&endpoint, AF_INET6));
+	return ipv4;
 }
 
 static int reset(void **state)
@@ -72,7 +85,8 @@ static void test_order_of_attaching(void **state)
 		assert_int_equal(choose(0, 0), 100 + i);
 		add(0, 100 + i);
 	}
-	others[3].metric = 0; /* gone: its number is not before those that were later */
+	others[3].metric_ipv4 = others[3].metric_ipv6 =
+		0; /* gone: its number is not before those that were later */
 	assert_int_equal(choose(0, 0), 130);
 }
 
@@ -90,9 +104,9 @@ static void test_any_order_of_priorities(void **state)
 		assert_int_not_equal(metric, 0);
 		for (size_t j = 0; j < siblings.len; j++)
 			if (others[j].gateway_priority >= priorities[i])
-				assert_true(others[j].metric < metric);
+				assert_true(others[j].metric_ipv4 < metric);
 			else
-				assert_true(others[j].metric > metric);
+				assert_true(others[j].metric_ipv4 > metric);
 		add(priorities[i], metric);
 	}
 }
@@ -132,7 +146,7 @@ static void test_room_is_used_up(void **state)
 	(void)state;
 	for (; (metric = choose(++priority, 0)); siblings.len--, add(priority, metric))
 		add(0, 0);
-	assert_int_equal(others[siblings.len - 1].metric, 1);
+	assert_int_equal(others[siblings.len - 1].metric_ipv4, 1);
 	assert_non_null(strstr(error.message, "of priority"));
 }
 
@@ -186,6 +200,47 @@ static void test_best(void **state)
 	assert_ptr_equal(metric_best(&siblings, AF_INET6), &others[0]);
 }
 
+/* Its own priority of a family counts in that family alone, whichever has it. */
+static void test_families(void **state)
+{
+	struct endpoint endpoint = { .id = "new", .network = "own", .gateway_priority = 1 };
+
+	(void)state;
+	add(0, 100);
+	assert_int_equal(choose_for(&endpoint, AF_INET), 96);
+	assert_int_equal(choose_for(&endpoint, AF_INET6), 96);
+	endpoint.policy.has_gateway_priority_ipv6 = true; /* and it is 0 */
+	assert_int_equal(choose_for(&endpoint, AF_INET), 96);
+	assert_int_equal(choose_for(&endpoint, AF_INET6), 101);
+	endpoint.policy.has_gateway_priority_ipv4 = true;
+	endpoint.policy.gateway_priority_ipv4 = -1;
+	assert_int_equal(choose_for(&endpoint, AF_INET), 200);
+	others[0].policy.has_gateway_priority_ipv4 = true;
+	others[0].policy.gateway_priority_ipv4 = -2;
+	others[0].metric_ipv4 = 300;
+	assert_int_equal(choose_for(&endpoint, AF_INET), 200);
+	assert_int_equal(choose_for(&endpoint, AF_INET6), 101);
+	endpoint.policy.metric = 300;
+	assert_int_equal(choose_for(&endpoint, AF_INET), 301);
+	assert_int_equal(choose_for(&endpoint, AF_INET6), 300);
+}
+
+static void test_best_of_each_family(void **state)
+{
+	(void)state;
+	add(0, 100);
+	add(0, 101);
+	others[0].metric_ipv6 = 102;
+	for (size_t i = 0; i < 2; i++) {
+		others[i].ipv4.addr.family = AF_INET;
+		others[i].ipv6.addr.family = AF_INET6;
+	}
+	assert_ptr_equal(metric_best(&siblings, AF_INET), &others[0]);
+	assert_ptr_equal(metric_best(&siblings, AF_INET6), &others[1]);
+	others[0].metric_ipv4 = 0;
+	assert_ptr_equal(metric_best(&siblings, AF_INET), &others[1]);
+}
+
 #define TEST(test) cmocka_unit_test_setup(test, reset)
 
 int main(void)
@@ -199,6 +254,8 @@ int main(void)
 		TEST(test_between_two),
 		TEST(test_asked),
 		TEST(test_best),
+		TEST(test_families),
+		TEST(test_best_of_each_family),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,7 @@ static void test_fourth_version(void **state)
 		   "WHERE sequence = ports.endpoint);"
 		   "CREATE INDEX endpoints_operation ON endpoints (operation);"
 		   "CREATE INDEX ports_removal ON ports (removal) WHERE removal IS NOT NULL;"
+		   "ALTER TABLE endpoints DROP COLUMN metric_ipv6;"
 		   "PRAGMA user_version = 4;");
 	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
 	for (int i = 0; i < 2; i++) {
@@ -126,6 +127,25 @@ static void test_fourth_version(void **state)
 	assert_int_equal(count_ports(f, NULL, NULL, STORE_STANDING), 1);
 	remove_endpoint(f, "blue", "db");
 	assert_int_equal(count_ports(f, NULL, NULL, STORE_PENDING), 0);
+}
+
+/* One of the fifth version had one metric for both families. */
+static void test_fifth_version(void **state)
+{
+	struct fixture *f = *state;
+	struct endpoint endpoint;
+
+	set_up_blue(f, "10.1.0.0/16");
+	add_endpoint(f, "blue", "web", "10.1.0.2/16");
+	store_close(f->store);
+	execute(f, "UPDATE endpoints SET metric = 96;"
+		   "ALTER TABLE endpoints DROP COLUMN metric_ipv6;"
+		   "PRAGMA user_version = 5;");
+	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
+	assert_ok(store_endpoint_get(f->store, "blue", "web", &endpoint, &f->error));
+	assert_int_equal(endpoint.metric_ipv4, 96);
+	assert_int_equal(endpoint.metric_ipv6, 96);
+	endpoint_clear(&endpoint);
 }
 
 static void test_damage(void **state)
@@ -252,9 +272,9 @@ static void test_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_deadline),        TEST(test_open_deadline), TEST(test_newer_format),
-		TEST(test_fourth_version),  TEST(test_damage),        TEST(test_open_errors),
-		TEST(test_nothing_to_read), TEST(test_no_room),
+		TEST(test_deadline),       TEST(test_open_deadline),   TEST(test_newer_format),
+		TEST(test_fourth_version), TEST(test_fifth_version),   TEST(test_damage),
+		TEST(test_open_errors),    TEST(test_nothing_to_read), TEST(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
