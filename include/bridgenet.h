@@ -291,12 +291,14 @@ const bn_interface *bn_network_interface(const bn_network *network);
 
 /* ---- Endpoints ------------------------------------------------------------------------------ */
 
-#define BN_ATTACH_HOLD_PORTS 0x1u   /* as BN_PUBLISH_HOLD_PORTS */
-#define BN_ATTACH_SAME_NETWORK 0x8u /* a namespace that is on the network already. Since: 0.2 */
-#define BN_DETACH_MISSING_OK 0x1u   /* an unknown network or endpoint is no error */
-#define BN_DETACH_QUICK 0x2u        /* cut off at once, the link dies with its namespace */
-#define BN_DETACH_DELETE_EMPTY 0x4u /* and the network, if none is left in it. Since: 0.2 */
-#define BN_DETACH_ASYNC 0x8u        /* a thread sees the kernel end what is settled. Since: 0.2 */
+#define BN_ATTACH_HOLD_PORTS 0x1u    /* as BN_PUBLISH_HOLD_PORTS */
+#define BN_ATTACH_OVER_LISTENER 0x2u /* as BN_PUBLISH_OVER_LISTENER. Since: 0.2 */
+#define BN_ATTACH_SKIP_FAMILY 0x4u   /* as BN_PUBLISH_SKIP_FAMILY. Since: 0.2 */
+#define BN_ATTACH_SAME_NETWORK 0x8u  /* a namespace that is on the network already. Since: 0.2 */
+#define BN_DETACH_MISSING_OK 0x1u    /* an unknown network or endpoint is no error */
+#define BN_DETACH_QUICK 0x2u         /* cut off at once, the link dies with its namespace */
+#define BN_DETACH_DELETE_EMPTY 0x4u  /* and the network, if none is left in it. Since: 0.2 */
+#define BN_DETACH_ASYNC 0x8u         /* a thread sees the kernel end what is settled. Since: 0.2 */
 
 /* An endpoint that is to be attached; endpoint: an id of the caller's choice, unique in the
  * network, of the form of a network's name, at most 64. Since: 0.1 */
@@ -442,7 +444,13 @@ uint64_t bn_interface_tx_dropped(const bn_interface *interface_);
 
 /* ---- Published ports ------------------------------------------------------------------------ */
 
-#define BN_PUBLISH_HOLD_PORTS 0x1u   /* keep sockets bound to the host ports, see below */
+#define BN_PUBLISH_HOLD_PORTS 0x1u /* keep sockets bound to the host ports, see below */
+/* The caller has the ports itself, by sockets of its own: no socket of the host is in the way. Not
+ * with HOLD_PORTS. Since: 0.2 */
+#define BN_PUBLISH_OVER_LISTENER 0x2u
+/* A mapping on an address of a family that the endpoint lacks is passed over, not refused; it has
+ * no place in the result, which is NULL if it was the only one. Since: 0.2 */
+#define BN_PUBLISH_SKIP_FAMILY 0x4u
 #define BN_UNPUBLISH_MISSING_OK 0x1u /* a port that is not published is no error */
 
 /* "[hostIP:][hostPort[-last]:]containerPort[-last][/tcp|udp|sctp]", as docker run -p takes it;

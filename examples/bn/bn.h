@@ -165,6 +165,17 @@ json_t *json_rule_at(const void *list, size_t i);
 
 /* ---- port.c ---- */
 
+/* Of the verbs that publish: -p, and what goes with it. */
+enum { OVER_LISTENER = 512, SKIP_FAMILY };
+#define PUBLISH_OPTIONS                                                \
+	{ "publish", required_argument, NULL, 'p' },                   \
+		{ "over-listener", no_argument, NULL, OVER_LISTENER }, \
+	{                                                              \
+		"skip-family", no_argument, NULL, SKIP_FAMILY          \
+	}
+/* BN_PUBLISH_*, and BN_ATTACH_* that are the same. */
+uint32_t publish_flags(const struct arguments *arguments);
+
 /* "0.0.0.0:8799->1337/tcp" */
 void text_add_port(struct text *text, const bn_port *port, bool ipv6);
 /* All of an endpoint's, separated by ", ". */

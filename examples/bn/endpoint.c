@@ -92,6 +92,8 @@ static int apply_argument(const struct cli *cli, bn_endpoint_spec *spec,
 	case OPT:
 		return apply_option(spec, "", value);
 	case SAME_NETWORK:
+	case OVER_LISTENER:
+	case SKIP_FAMILY:
 		return 0; /* of the call, not of the spec */
 	default:
 		return apply_port(spec, value);
@@ -131,7 +133,7 @@ int attach_command(struct cli *cli, int argc, char **argv)
 		{ "ifname", required_argument, NULL, IFNAME },
 		{ "ip", required_argument, NULL, IP },
 		{ "mac", required_argument, NULL, MAC },
-		{ "publish", required_argument, NULL, 'p' },
+		PUBLISH_OPTIONS,
 		{ "route", required_argument, NULL, ROUTE },
 		{ "gateway-priority", required_argument, NULL, GATEWAY_PRIORITY },
 		{ "hostname", required_argument, NULL, HOSTNAME },
@@ -150,7 +152,9 @@ int attach_command(struct cli *cli, int argc, char **argv)
 	given = arguments_has(&arguments, NETNS) + arguments_has(&arguments, PID);
 	if (given > 1 || (given == 0 && strcmp(arguments.words[0], "host") != 0))
 		cli_usage(cli, "one of --netns and --pid is needed");
-	flags = arguments_has(&arguments, SAME_NETWORK) ? BN_ATTACH_SAME_NETWORK : 0;
+	flags = publish_flags(&arguments);
+	if (arguments_has(&arguments, SAME_NETWORK))
+		flags |= BN_ATTACH_SAME_NETWORK;
 	r = bn_endpoint_spec_new(arguments.words[0], arguments.words[1], &spec);
 	if (r < 0) {
 		arguments_free(&arguments);

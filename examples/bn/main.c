@@ -26,12 +26,13 @@ static const struct command commands[] = {
 	{ NULL, "attach",
 	  "NETWORK ENDPOINT --netns PATH | --pid PID [--ifname eth0] [--ip IP]... [--mac MAC]"
 	  " [-p SPEC]... [--route DEST=VIA]... [--gateway-priority N] [--hostname NAME]"
-	  " [--label KEY=VALUE]... [--opt KEY=VALUE]... [--same-network]",
+	  " [--label KEY=VALUE]... [--opt KEY=VALUE]... [--same-network]"
+	  " [--over-listener] [--skip-family]",
 	  "Join a network namespace to a network", attach_command, COLLECT_BEFORE },
 	{ NULL, "detach", "NETWORK ENDPOINT... [--delete-empty]", "Undo attach", detach_command,
 	  COLLECT_AFTER },
-	{ NULL, "publish", "NETWORK ENDPOINT -p SPEC...", "Publish ports of an endpoint",
-	  publish_command, COLLECT_BEFORE },
+	{ NULL, "publish", "NETWORK ENDPOINT -p SPEC... [--over-listener] [--skip-family]",
+	  "Publish ports of an endpoint", publish_command, COLLECT_BEFORE },
 	{ NULL, "unpublish", "NETWORK ENDPOINT -p SPEC...", "Undo publish", unpublish_command,
 	  COLLECT_AFTER },
 	{ NULL, "collect", "[NETWORK]",

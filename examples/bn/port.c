@@ -64,6 +64,12 @@ void text_add_ports(struct text *text, const bn_endpoint *endpoint)
 	}
 }
 
+uint32_t publish_flags(const struct arguments *arguments)
+{
+	return (arguments_has(arguments, OVER_LISTENER) ? BN_PUBLISH_OVER_LISTENER : 0) |
+	       (arguments_has(arguments, SKIP_FAMILY) ? BN_PUBLISH_SKIP_FAMILY : 0);
+}
+
 static int collect_specs(const struct arguments *arguments, bn_port_spec_list **ret_specs)
 {
 	bn_port_spec_list *specs;
@@ -73,6 +79,8 @@ static int collect_specs(const struct arguments *arguments, bn_port_spec_list **
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < arguments->len && r >= 0; i++) {
+		if (arguments->items[i].option != 'p')
+			continue;
 		r = bn_port_spec_new(arguments->items[i].value, &spec);
 		if (r < 0)
 			break;
@@ -86,10 +94,10 @@ static int collect_specs(const struct arguments *arguments, bn_port_spec_list **
 	return r;
 }
 
-static int publish(struct cli *cli, char **words, const bn_port_spec_list *specs)
+static int publish(struct cli *cli, char **words, const bn_port_spec_list *specs, uint32_t flags)
 {
 	bn_port_list *ports;
-	int r = bn_ports_publish(cli->ctx, words[0], words[1], specs, 0, &ports);
+	int r = bn_ports_publish(cli->ctx, words[0], words[1], specs, flags, &ports);
 
 	if (r < 0)
 		return r;
@@ -106,28 +114,26 @@ static int publish(struct cli *cli, char **words, const bn_port_spec_list *specs
 	return 0;
 }
 
-static int unpublish(struct cli *cli, char **words, const bn_port_spec_list *specs)
+static int unpublish(struct cli *cli, char **words, const bn_port_spec_list *specs, uint32_t flags)
 {
-	return bn_ports_unpublish(cli->ctx, words[0], words[1], specs, 0);
+	return bn_ports_unpublish(cli->ctx, words[0], words[1], specs, flags);
 }
 
-static int ports_command(struct cli *cli, int argc, char **argv,
+static int ports_command(struct cli *cli, int argc, char **argv, const struct option *options,
 			 int (*change)(struct cli *cli, char **words,
-				       const bn_port_spec_list *specs))
+				       const bn_port_spec_list *specs, uint32_t flags))
 {
-	static const struct option options[] = {
-		{ "publish", required_argument, NULL, 'p' },
-		{ NULL, 0, NULL, 0 },
-	};
 	struct arguments arguments;
 	bn_port_spec_list *specs;
+	uint32_t flags;
 	int r;
 
 	arguments_parse(cli, argc, argv, 0, options, &arguments);
 	arguments_words(cli, &arguments, 2, 2);
-	if (!arguments.len)
+	if (!arguments_has(&arguments, 'p'))
 		cli_usage(cli, "a port is needed: -p SPEC");
 	argv = arguments.words;
+	flags = publish_flags(&arguments);
 	r = collect_specs(&arguments, &specs);
 	arguments_free(&arguments);
 	if (r < 0)
@@ -136,17 +142,27 @@ static int ports_command(struct cli *cli, int argc, char **argv,
 		bn_port_spec_list_free(specs);
 		return EXIT_FAILURE;
 	}
-	r = change(cli, argv, specs);
+	r = change(cli, argv, specs, flags);
 	bn_port_spec_list_free(specs);
 	return r < 0 ? cli_fail(cli, r) : EXIT_SUCCESS;
 }
 
 int publish_command(struct cli *cli, int argc, char **argv)
 {
-	return ports_command(cli, argc, argv, publish);
+	static const struct option options[] = {
+		PUBLISH_OPTIONS,
+		{ NULL, 0, NULL, 0 },
+	};
+
+	return ports_command(cli, argc, argv, options, publish);
 }
 
 int unpublish_command(struct cli *cli, int argc, char **argv)
 {
-	return ports_command(cli, argc, argv, unpublish);
+	static const struct option options[] = {
+		{ "publish", required_argument, NULL, 'p' },
+		{ NULL, 0, NULL, 0 },
+	};
+
+	return ports_command(cli, argc, argv, options, unpublish);
 }

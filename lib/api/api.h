@@ -85,6 +85,12 @@ struct bn_port_spec_list {
 	VECTOR(struct bn_port_spec) specs;
 	struct spec_failure failure;
 };
+/* What BN_PUBLISH_* and BN_ATTACH_* say alike. -EINVAL for what excludes each other. */
+#define PORT_FLAGS (BN_PUBLISH_HOLD_PORTS | BN_PUBLISH_OVER_LISTENER | BN_PUBLISH_SKIP_FAMILY)
+_Static_assert(PORT_FLAGS ==
+		       (BN_ATTACH_HOLD_PORTS | BN_ATTACH_OVER_LISTENER | BN_ATTACH_SKIP_FAMILY),
+	       "the flags must agree");
+int port_flags_check(uint32_t flags, bool has_result, struct error *error);
 int port_specs_parse(const struct bn_port_spec *specs, size_t len, const struct deadline *deadline,
 		     struct port_request **requests, struct error *error);
 

@@ -164,7 +164,7 @@ static int read_interfaces(bn_ctx *ctx, bn_endpoint_list *list)
 
 static const struct api_call endpoint_attach = {
 	.names = "bn_endpoint_attach",
-	.flags = BN_ATTACH_HOLD_PORTS | BN_ATTACH_SAME_NETWORK,
+	.flags = PORT_FLAGS | BN_ATTACH_SAME_NETWORK,
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network or namespace."),
@@ -212,9 +212,8 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 	if (!spec)
 		return api_missing(ctx, "the endpoint spec");
 	r = api_enter(ctx, &endpoint_attach, flags);
-	if (r >= 0 && !ret_endpoint && (flags & BN_ATTACH_HOLD_PORTS))
-		r = error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
-			      "holding ports needs a result that keeps the descriptors");
+	if (r >= 0)
+		r = port_flags_check(flags & PORT_FLAGS, ret_endpoint, &ctx->error);
 	if (r >= 0)
 		r = endpoint_spec_parse(spec, &ctx->deadline, &request, &ports, &ctx->error);
 	if (r >= 0 && ret_endpoint) {
@@ -222,7 +221,7 @@ int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags
 		result = (struct result){ prepare_attached, endpoint };
 		r = endpoint ? 0 : error_oom(&ctx->error);
 	}
-	request.hold = flags & BN_ATTACH_HOLD_PORTS;
+	request.port_flags = flags & PORT_FLAGS;
 	request.same_network = flags & BN_ATTACH_SAME_NETWORK;
 	if (r >= 0)
 		r = ops_attach(ctx, &request, &result, &record, &held);

@@ -51,7 +51,7 @@ static struct bn_port_spec_list list_of_one(const bn_port_spec *spec)
 
 static const struct api_call port_publish = {
 	.names = "bn_port_publish, bn_ports_publish",
-	.flags = BN_PUBLISH_HOLD_PORTS,
+	.flags = PORT_FLAGS,
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network or endpoint."),
@@ -72,6 +72,20 @@ static const struct api_call port_publish = {
 	},
 };
 
+int port_flags_check(uint32_t flags, bool has_result, struct error *error)
+{
+	if (!(flags & BN_PUBLISH_HOLD_PORTS))
+		return 0;
+	if (flags & BN_PUBLISH_OVER_LISTENER)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "ports that the caller has bound can't be bound by the library as "
+				 "well: of HOLD_PORTS and OVER_LISTENER give one");
+	if (!has_result)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "holding ports needs a result that keeps the descriptors");
+	return 0;
+}
+
 static int prepare_published(bn_ctx *ctx, const struct rows *rows, void *snapshot)
 {
 	return port_list_fill(snapshot, rows->ports.items, rows->ports.len, &ctx->error);
@@ -89,9 +103,8 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 	if (!network || !endpoint)
 		return api_missing(ctx, "the network or the endpoint");
 	r = api_enter(ctx, &port_publish, flags);
-	if (r >= 0 && !ret_list && (flags & BN_PUBLISH_HOLD_PORTS))
-		r = error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
-			      "holding ports needs a result that keeps the descriptors");
+	if (r >= 0)
+		r = port_flags_check(flags, ret_list, &ctx->error);
 	if (r >= 0)
 		r = spec_failure_error(&specs->failure, &ctx->error);
 	if (r >= 0)
@@ -103,8 +116,8 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		r = list ? 0 : error_oom(&ctx->error);
 	}
 	if (r >= 0)
-		r = ops_publish(ctx, network, endpoint, requests, specs->specs.len,
-				flags & BN_PUBLISH_HOLD_PORTS, &result, &held);
+		r = ops_publish(ctx, network, endpoint, requests, specs->specs.len, flags, &result,
+				&held);
 	if (r >= 0 && list) {
 		port_list_hold(list, &held);
 		*ret_list = TAKE_POINTER(list);
@@ -130,10 +143,12 @@ int bn_port_publish(bn_ctx *ctx, const char *network, const char *endpoint,
 	}
 	one = list_of_one(spec);
 	r = publish(ctx, network, endpoint, &one, flags, ret_port ? &list : NULL);
-	if (r >= 0 && port) {
+	if (r >= 0 && port && list->ports.len) {
 		*port = list->ports.items[0];
 		list->ports.items[0] = (struct bn_port){ 0 };
 		*ret_port = TAKE_POINTER(port);
+	} else if (r >= 0 && port) {
+		*ret_port = NULL; /* passed over */
 	}
 	bn_port_list_free(list);
 	free(port);

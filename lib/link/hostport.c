@@ -110,6 +110,15 @@ static int port_error(const struct addr *addr, uint8_t protocol, uint16_t number
 	}
 }
 
+/* A connection that goes out from a port keeps others from binding it, but nothing that comes in for
+ * the port is for it: it has its peer. */
+static bool is_in_the_way(const struct addr *addr, uint8_t protocol, uint16_t number,
+			  enum hostport_rule rule, const struct deadline *deadline)
+{
+	return rule == HOSTPORT_ANY || protocol == IPPROTO_SCTP ||
+	       socket_listens(addr, protocol, number, deadline);
+}
+
 /* ---- suspects: ports that some socket of the host has ---- */
 
 struct suspects {
@@ -148,9 +157,9 @@ static void list_suspects(uint8_t protocol, const struct deadline *deadline,
 	if (take_port(&any, protocol, 0, true, &fd) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&own, &len) < 0)
 		return;
-	if (sockets_each(AF_INET, protocol, deadline, mark_suspect, suspects) < 0)
+	if (sockets_each(AF_INET, protocol, 0, deadline, mark_suspect, suspects) < 0)
 		return;
-	sockets_each(AF_INET6, protocol, deadline, mark_suspect, suspects);
+	sockets_each(AF_INET6, protocol, 0, deadline, mark_suspect, suspects);
 	suspects->listed = bit_is_set(suspects->bits, ntohs(own.sin_port));
 }
 
@@ -169,41 +178,63 @@ static int check_time(const struct deadline *deadline, uint16_t number, struct e
 	return r < 0 ? deadline_error(error, r, "before host port %u was tried", number) : 0;
 }
 
-static int check_mapping(const struct port *port, struct suspects *suspects,
-			 const struct deadline *deadline, struct error *error)
+/* What one request is judged by. */
+struct judge {
+	enum hostport_rule rule;
+	const struct deadline *deadline;
+	struct suspects *suspects; /* NULL: there are too few ports for a list */
+	struct error *error;
+};
+
+/* 1: the kernel has no such sockets, or no such family. */
+static int check_number(const struct judge *judge, const struct addr *addr, uint8_t protocol,
+			uint16_t number)
 {
+	CLEANUP_CLOSE int fd = -1;
+	int r;
+
+	if (is_clear(judge->suspects, addr, number))
+		return 0;
+	r = check_time(judge->deadline, number, judge->error);
+	if (r < 0)
+		return r;
+	r = take_port(addr, protocol, judge->rule == HOSTPORT_NONE ? 0 : number, false, &fd);
+	if (r == -EADDRINUSE &&
+	    !is_in_the_way(addr, protocol, number, judge->rule, judge->deadline))
+		return 0;
+	if (r < 0)
+		return port_error(addr, protocol, number, r, judge->deadline, judge->error);
+	if (r == 0 && judge->suspects)
+		judge->suspects->host = *addr;
+	return r;
+}
+
+static int check_mapping(const struct judge *judge, const struct port *port)
+{
+	/* the address is the same for all of them */
+	uint32_t count = judge->rule == HOSTPORT_NONE ? 1 : port->count;
+	int r = 0;
+
 	for_each_family(family) {
 		struct addr addr;
 
 		if (!bind_address(port, family, &addr))
 			continue;
-		for (uint32_t n = 0; n < port->count; n++) {
-			uint16_t number = (uint16_t)(port->host_port + n);
-			CLEANUP_CLOSE int fd = -1;
-			int r;
-
-			if (is_clear(suspects, &addr, number))
-				continue;
-			r = check_time(deadline, number, error);
-			if (r < 0)
-				return r;
-			r = take_port(&addr, port->protocol, number, false, &fd);
-			if (r < 0)
-				return port_error(&addr, port->protocol, number, r, deadline,
-						  error);
-			if (r == 1)
-				break;
-			if (suspects)
-				suspects->host = addr;
-		}
+		r = 0;
+		for (uint32_t n = 0; n < count && r == 0; n++)
+			r = check_number(judge, &addr, port->protocol,
+					 (uint16_t)(port->host_port + n));
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
 
 static int check_protocol(const struct port *ports, size_t len, uint8_t protocol,
-			  const struct deadline *deadline, struct error *error)
+			  const struct judge *asked)
 {
 	CLEANUP_FREE struct suspects *suspects = NULL;
+	struct judge judge = *asked;
 	size_t total = 0;
 	int r = 0;
 
@@ -211,27 +242,29 @@ static int check_protocol(const struct port *ports, size_t len, uint8_t protocol
 		if (ports[i].protocol == protocol)
 			total += ports[i].count;
 	}
-	if (total >= LIST_FROM && protocol != IPPROTO_SCTP) {
+	if (total >= LIST_FROM && protocol != IPPROTO_SCTP && judge.rule != HOSTPORT_NONE) {
 		suspects = calloc(1, sizeof(*suspects));
 		if (!suspects)
-			return error_oom(error);
-		list_suspects(protocol, deadline, suspects);
+			return error_oom(judge.error);
+		list_suspects(protocol, judge.deadline, suspects);
+		judge.suspects = suspects;
 	}
 	for (size_t i = 0; r == 0 && i < len; i++) {
 		if (ports[i].protocol == protocol)
-			r = check_mapping(&ports[i], suspects, deadline, error);
+			r = check_mapping(&judge, &ports[i]);
 	}
 	return r;
 }
 
-int hostport_check(const struct port *ports, size_t len, const struct deadline *deadline,
-		   struct error *error)
+int hostport_check(const struct port *ports, size_t len, enum hostport_rule rule,
+		   const struct deadline *deadline, struct error *error)
 {
 	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP };
+	const struct judge judge = { .rule = rule, .deadline = deadline, .error = error };
 	int r = FAULT("link.hostport.check");
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(protocols); i++)
-		r = check_protocol(ports, len, protocols[i], deadline, error);
+		r = check_protocol(ports, len, protocols[i], &judge);
 	return r;
 }
 

@@ -335,14 +335,21 @@ int host_give_back_bridge(struct link_handle *handle, const char *found, const c
 
 /* ---- hostport.c: ports of the host's own sockets ---- */
 
+/* Which sockets of the host are in the way of a mapping. */
+enum hostport_rule {
+	HOSTPORT_LISTENERS, /* those that take in what comes there */
+	HOSTPORT_ANY,       /* those that only connect out as well: of a port that is picked */
+	HOSTPORT_NONE       /* none: the address is to be one of this host */
+};
+
 /*
  * Refuse a mapping whose host port a process of the host uses: trial bind; for many ports the
  * sockets are dumped first (sock_diag) and only suspects are bound. -EADDRINUSE
  * BN_REASON_PORT_LISTENER; the sentence names the process where /proc shows it. A protocol without
  * sockets in this kernel (SCTP) is passed over. Addresses not of this host: -EADDRNOTAVAIL.
  */
-int hostport_check(const struct port *ports, size_t len, const struct deadline *deadline,
-		   struct error *error);
+int hostport_check(const struct port *ports, size_t len, enum hostport_rule rule,
+		   const struct deadline *deadline, struct error *error);
 
 /* Sockets bound to every host port of the mapping, both families for no address. Appends to the
  * vector; on failure those appended are closed. */

@@ -13,7 +13,10 @@
 /* States of TCP, as the kernel numbers them. */
 #define STATE_SYN_RECEIVED 3
 #define STATE_TIME_WAIT 6
+#define STATE_CLOSE 7
+#define STATE_LISTEN 10
 #define STATE_NEW_SYN_RECEIVED 12
+#define STATE_BOUND_INACTIVE 13
 /* Everything that holds a port for long, bound but idle sockets among it (Linux 6.8). */
 #define STATES_BOUND \
 	(~(1u << STATE_SYN_RECEIVED | 1u << STATE_TIME_WAIT | 1u << STATE_NEW_SYN_RECEIVED))
@@ -24,6 +27,20 @@ struct socket_walk {
 	socket_fn function;
 	void *userdata;
 };
+
+/* A socket of UDP is in one of two of them. */
+static bool is_connected(uint8_t state)
+{
+	return state != STATE_CLOSE && state != STATE_LISTEN && state != STATE_BOUND_INACTIVE;
+}
+
+static bool is_ipv6_only(const struct nlmsghdr *reply)
+{
+	const struct nlattr *attribute = nlmsg_find_attr(
+		(struct nlmsghdr *)reply, sizeof(struct inet_diag_msg), INET_DIAG_SKV6ONLY);
+
+	return attribute && nla_len(attribute) > 0 && *(const uint8_t *)nla_data(attribute);
+}
 
 static int take_socket(void *userdata, const struct nlmsghdr *reply)
 {
@@ -37,19 +54,35 @@ static int take_socket(void *userdata, const struct nlmsghdr *reply)
 	message = nlmsg_data(reply);
 	info.addr.family = message->idiag_family;
 	memcpy(info.addr.bytes, message->id.idiag_src, addr_size(message->idiag_family));
+	addr_unmap(&info.addr);
 	info.port = ntohs(message->id.idiag_sport);
 	info.inode = message->idiag_inode;
+	info.connected = is_connected(message->idiag_state);
+	info.ipv6_only = is_ipv6_only(reply);
 	walk->function(walk->userdata, &info);
 	return 0;
 }
 
-int sockets_each(int family, uint8_t protocol, const struct deadline *deadline, socket_fn function,
-		 void *userdata)
+/* A program of two steps, for the kernel to run on each: to pass over a step is to fail it. */
+static void put_port(struct rtnl_batch *batch, uint16_t port)
+{
+	const struct inet_diag_bc_op program[] = {
+		{ .code = INET_DIAG_BC_S_GE, .yes = 8, .no = 20 },
+		{ .no = port },
+		{ .code = INET_DIAG_BC_S_LE, .yes = 8, .no = 12 },
+		{ .no = port },
+	};
+
+	rtnl_put(batch, INET_DIAG_REQ_BYTECODE, program, sizeof(program));
+}
+
+int sockets_each(int family, uint8_t protocol, uint16_t port, const struct deadline *deadline,
+		 socket_fn function, void *userdata)
 {
 	struct inet_diag_req_v2 query = {
 		.sdiag_family = (uint8_t)family,
 		.sdiag_protocol = protocol,
-		.idiag_states = STATES_BOUND,
+		.idiag_states = STATES_BOUND | (port ? 1u << STATE_TIME_WAIT : 0),
 	};
 	struct socket_walk walk = { function, userdata };
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_socket, .userdata = &walk };
@@ -62,6 +95,8 @@ int sockets_each(int family, uint8_t protocol, const struct deadline *deadline, 
 	if (r < 0)
 		return -EOPNOTSUPP;
 	rtnl_add(&batch, SOCK_DIAG_BY_FAMILY, 0, &query, sizeof(query));
+	if (port)
+		put_port(&batch, port);
 	r = rtnl_dump(&handle, &batch);
 	return r == -ENOENT || r == -EINVAL ? -EOPNOTSUPP : r;
 }
@@ -75,26 +110,73 @@ void link_used_ports(uint8_t protocol, const struct deadline *deadline,
 		     uint8_t bits[static PORT_BITS])
 {
 	for_each_family(family)
-		sockets_each(family, protocol, deadline, take_port, bits);
+		sockets_each(family, protocol, 0, deadline, take_port, bits);
+}
+
+/* ---- who has a port ---- */
+
+struct port_query {
+	const struct addr *addr;
+	uint16_t port;
+	bool listened, connected;
+};
+
+/* One of IPv6 may take IPv4 too, at any address. */
+static bool takes_in(const struct socket_info *info, const struct addr *addr)
+{
+	if (info->addr.family != addr->family)
+		return info->addr.family == AF_INET6 && !info->ipv6_only &&
+		       addr_is_unspecified(&info->addr);
+	return addr_is_unspecified(&info->addr) || addr_is_unspecified(addr) ||
+	       addr_compare(&info->addr, addr) == 0;
+}
+
+static void judge_socket(void *userdata, const struct socket_info *info)
+{
+	struct port_query *query = userdata;
+
+	if (info->port != query->port)
+		return;
+	if (info->connected)
+		query->connected = true;
+	else
+		query->listened |= takes_in(info, query->addr);
+}
+
+bool socket_listens(const struct addr *addr, uint8_t protocol, uint16_t port,
+		    const struct deadline *deadline)
+{
+	struct port_query query = { .addr = addr, .port = port };
+
+	for_each_family(family) {
+		if (sockets_each(family, protocol, port, deadline, judge_socket, &query) < 0)
+			return true;
+	}
+	return query.listened || !query.connected;
 }
 
 struct owner_query {
 	const struct addr *addr;
 	uint16_t port;
 	uint32_t inode;
+	bool connected;
 };
 
+/* Of several one that listens, and of those one that is bound to just that address. */
 static void match_owner(void *userdata, const struct socket_info *info)
 {
 	struct owner_query *query = userdata;
+	bool exact = addr_compare(&info->addr, query->addr) == 0;
 
 	if (info->port != query->port || !info->inode)
 		return;
-	/* Of several, one that is bound to just that address. */
-	if (addr_compare(&info->addr, query->addr) == 0 ||
-	    (!query->inode &&
-	     (addr_is_unspecified(&info->addr) || addr_is_unspecified(query->addr))))
-		query->inode = info->inode;
+	if (!exact && !addr_is_unspecified(&info->addr) && !addr_is_unspecified(query->addr))
+		return;
+	if (query->inode && info->connected >= query->connected &&
+	    (!exact || info->connected > query->connected))
+		return;
+	query->inode = info->inode;
+	query->connected = info->connected;
 }
 
 /* Does the process have the socket open? *links is what is left to look at. */
@@ -172,10 +254,10 @@ void socket_owner(const struct addr *addr, uint8_t protocol, uint16_t port,
 	struct owner_query query = { .addr = addr, .port = port };
 
 	ret_owner[0] = '\0';
-	sockets_each(addr->family, protocol, deadline, match_owner, &query);
+	sockets_each(addr->family, protocol, port, deadline, match_owner, &query);
 	/* A socket of IPv6 may hold the port for IPv4 too. */
 	if (!query.inode)
-		sockets_each(addr->family == AF_INET ? AF_INET6 : AF_INET, protocol, deadline,
+		sockets_each(addr->family == AF_INET ? AF_INET6 : AF_INET, protocol, port, deadline,
 			     match_owner, &query);
 	if (query.inode)
 		find_process(query.inode, deadline, ret_owner);

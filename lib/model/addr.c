@@ -26,6 +26,17 @@ int addr_parse(const char *text, struct addr *ret_addr)
 	return 0;
 }
 
+void addr_unmap(struct addr *addr)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct addr ipv4 = { .family = AF_INET };
+
+	if (addr->family != AF_INET6 || memcmp(addr->bytes, mapped, sizeof(mapped)) != 0)
+		return;
+	memcpy(ipv4.bytes, addr->bytes + sizeof(mapped), 4);
+	*addr = ipv4;
+}
+
 /* inet_ntop() goes by way of printf, which is most of what a long listing costs. */
 static void ipv4_format(const uint8_t bytes[static 4], char *text)
 {

@@ -33,6 +33,8 @@ typedef VECTOR(struct prefix) prefix_vector;
 
 size_t addr_size(int family);                            /* 4 or 16; 0 for another family */
 int addr_parse(const char *text, struct addr *ret_addr); /* 0, -EINVAL */
+/* An IPv4 address that is written as one of IPv6 (::ffff:192.0.2.1) is one of IPv4. */
+void addr_unmap(struct addr *addr);
 const char *addr_format(const struct addr *addr, char text[static ADDR_TEXT_MAX]);
 int addr_compare(const struct addr *a, const struct addr *b); /* by family, then value */
 bool addr_is_set(const struct addr *addr);                    /* family != 0 */

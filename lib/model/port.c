@@ -159,6 +159,7 @@ static int host_addr_parse(const struct port_text *pieces, struct addr *ret_addr
 				 "'%.64s' in '%.96s' is not an address of a host; give one such as "
 				 "192.0.2.1 or [2001:db8::1]",
 				 pieces->host_addr, pieces->whole);
+	addr_unmap(&addr);
 	*ret_addr = addr;
 	return 0;
 }

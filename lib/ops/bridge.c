@@ -413,7 +413,7 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 
 	r = check_bridge(ctx, &rows, &bridge);
 	if (r >= 0)
-		r = ports_probe(ctx, &attach->endpoint, &attach->ports, attach->request->hold,
+		r = ports_probe(ctx, &attach->endpoint, &attach->ports, attach->request->port_flags,
 				&attach->held);
 	if (r >= 0)
 		r = rules_plan(ctx, PLAN_ENDPOINTS | PLAN_PORTS, &rows, &attach->rules);

@@ -42,8 +42,8 @@ struct endpoint_request {
 	int sandbox_fd_number; /* which the caller knows it by */
 	const struct port_request *ports;
 	size_t ports_len;
-	bool hold;         /* keep descriptors of the ports */
-	bool same_network; /* its namespace may have another endpoint on the network */
+	uint32_t port_flags; /* BN_PUBLISH_* */
+	bool same_network;   /* its namespace may have another endpoint on the network */
 };
 
 /* One attach on its way. */

@@ -15,6 +15,17 @@ void held_clear(held_vector *held)
 	*held = (held_vector){ 0 };
 }
 
+static const char *family_name(int family)
+{
+	return family == AF_INET ? "IPv4" : "IPv6";
+}
+
+/* It is for a family that the endpoint does not have. */
+static bool is_for_another(const struct endpoint *endpoint, const struct port *port)
+{
+	return port->host_addr.family && !endpoint_prefix(endpoint, port->host_addr.family);
+}
+
 static int check_port(bn_ctx *ctx, const struct endpoint *endpoint, const struct port *port)
 {
 	const struct addr *host = &port->host_addr;
@@ -26,12 +37,12 @@ static int check_port(bn_ctx *ctx, const struct endpoint *endpoint, const struct
 				 "port %s can't be published on network %s, whose endpoints have "
 				 "no address of their own; attach to a bridge network",
 				 text, endpoint->network);
-	if (host->family && !endpoint_prefix(endpoint, host->family))
+	if (is_for_another(endpoint, port))
 		return error_set(&ctx->error, -EINVAL, BN_REASON_UNSUPPORTED,
 				 "port %s asks for an %s address of the host, but endpoint %s has "
-				 "no %s address",
-				 text, host->family == AF_INET ? "IPv4" : "IPv6", endpoint->id,
-				 host->family == AF_INET ? "IPv4" : "IPv6");
+				 "no %s address; leave it out",
+				 text, family_name(host->family), endpoint->id,
+				 family_name(host->family));
 	if (host->family == AF_INET6 && addr_is_loopback(host))
 		return error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
 				 "port %s can't be published on ::1, from which the kernel does "
@@ -157,7 +168,7 @@ static int pool_of(bn_ctx *ctx, struct choice *choice, const struct port *port,
 /* 1: no process of the host uses it, 0: one does, negative: error. */
 static int try_port(bn_ctx *ctx, const struct port *side)
 {
-	int r = hostport_check(side, 1, &ctx->deadline, &ctx->error);
+	int r = hostport_check(side, 1, HOSTPORT_ANY, &ctx->deadline, &ctx->error);
 
 	if (r != -EADDRINUSE)
 		return r < 0 ? r : 1;
@@ -292,60 +303,94 @@ static int pick_port(bn_ctx *ctx, struct choice *choice, const struct port_reque
 	return r;
 }
 
-int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
-		 size_t len, port_vector *ret_ports)
+/* What is asked for, as mappings; a host port that is to be picked is 0. *picks: which requests
+ * they are of. */
+static int name_ports(bn_ctx *ctx, const struct endpoint *endpoint,
+		      const struct port_request *requests, size_t len, uint32_t flags,
+		      port_vector *ports, const struct port_request **picks)
 {
-	CLEANUP(choice_clear) struct choice choice = { .endpoint = endpoint, .ports = ret_ports };
+	bool has_none = !endpoint->ipv4.addr.family && !endpoint->ipv6.addr.family;
 	int r = 0;
 
-	if (vector_reserve(ret_ports, len) < 0)
-		return error_oom(&ctx->error);
 	for (size_t i = 0; i < len && r >= 0; i++) {
-		struct port *port = vector_push(ret_ports);
+		struct port *port;
 
+		if (flags & BN_PUBLISH_SKIP_FAMILY && !has_none &&
+		    is_for_another(endpoint, &requests[i].port))
+			continue;
+		picks[ports->len] = is_pick(&requests[i]) ? &requests[i] : NULL;
+		port = vector_push(ports);
 		*port = requests[i].port;
 		port_set_owner(port, endpoint);
 		r = check_port(ctx, endpoint, port);
 		if (is_pick(&requests[i]))
 			port->host_port = 0;
 	}
+	return r;
+}
+
+int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
+		 size_t len, uint32_t flags, port_vector *ret_ports)
+{
+	CLEANUP(choice_clear) struct choice choice = { .endpoint = endpoint, .ports = ret_ports };
+	CLEANUP_FREE const struct port_request **picks = calloc(len + 1, sizeof(*picks));
+	int r;
+
+	if (!picks || vector_reserve(ret_ports, len) < 0)
+		return error_oom(&ctx->error);
+	r = name_ports(ctx, endpoint, requests, len, flags, ret_ports, picks);
 	if (r >= 0 && ports_have_picks(requests, len))
 		r = choice_begin(ctx, &choice);
-	/* what is named stands by now, so that none of it is picked for another */
-	for (size_t i = 0; i < len && r >= 0; i++)
-		if (is_pick(&requests[i]))
-			r = pick_port(ctx, &choice, &requests[i], &ret_ports->items[i]);
+	/* What is named stands by now, so that none of it is picked for another; and what has a
+	 * range comes before what may be any. */
+	for (int any = 0; any <= 1 && r >= 0; any++)
+		for (size_t i = 0; i < ret_ports->len && r >= 0; i++)
+			if (picks[i] && (picks[i]->host_range_last == 0) == any)
+				r = pick_port(ctx, &choice, picks[i], &ret_ports->items[i]);
 	return r;
 }
 
 int ports_reserve(bn_ctx *ctx, const struct operation *operation,
-		  const struct port_request *requests, const port_vector *ports)
+		  const struct port_request *requests, size_t len, const port_vector *ports)
 {
 	const struct port *picked = NULL;
 	char last[META_MAX];
 	int r;
 
 	r = store_ports_insert(ctx->store, operation, ports->items, ports->len, &ctx->error);
-	for (size_t i = 0; i < ports->len; i++)
+	/* they are in the same order, but some may have been passed over */
+	for (size_t i = 0, port = 0; i < len && port < ports->len; i++) {
+		if (port_request_find(&requests[i], &ports->items[port], 1, 0) != 0)
+			continue;
 		if (!requests[i].port.host_port)
-			picked = &ports->items[i];
+			picked = &ports->items[port];
+		port++;
+	}
 	if (r < 0 || !picked)
 		return r;
 	snprintf(last, sizeof(last), "%u", picked->host_port + picked->count - 1u);
 	return store_meta_set(ctx->store, "port.last", last, &ctx->error);
 }
 
-int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector *ports, bool hold,
-		held_vector *ret_held)
+static enum hostport_rule rule_of(uint32_t flags)
+{
+	return flags & BN_PUBLISH_OVER_LISTENER ? HOSTPORT_NONE : HOSTPORT_LISTENERS;
+}
+
+int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector *ports,
+		uint32_t flags, held_vector *ret_held)
 {
 	CLEANUP_FREE struct port *sides = calloc(ports->len + 1, sizeof(*sides));
+	bool hold = flags & BN_PUBLISH_HOLD_PORTS;
 	int r;
 
 	if (!sides || (hold && vector_reserve(ret_held, ports->len) < 0))
 		return error_oom(&ctx->error);
 	for (size_t i = 0; i < ports->len; i++)
 		sides[i] = host_side(endpoint, &ports->items[i]);
-	r = ports->len ? hostport_check(sides, ports->len, &ctx->deadline, &ctx->error) : 0;
+	r = ports->len ?
+		    hostport_check(sides, ports->len, rule_of(flags), &ctx->deadline, &ctx->error) :
+		    0;
 	for (size_t i = 0; hold && i < ports->len && r >= 0; i++)
 		r = hostport_hold(&sides[i], &ctx->deadline, vector_push(ret_held), &ctx->error);
 	return r;

@@ -12,11 +12,12 @@ void held_clear(held_vector *held);
 
 #define PICK_TRIES 16 /* of a whole request, against other processes that pick at the same time */
 
-/* Requests -> mappings with a host port each, owned by the endpoint, in the order of the requests.
- * A picked port is free at the moment; reserving it may still fail with -EADDRINUSE when another
- * process was faster. */
+/* Requests -> mappings with a host port each, owned by the endpoint, in the order of the requests,
+ * less those that are passed over. flags: BN_PUBLISH_*, here and below; those of BN_ATTACH_* that
+ * are about ports are the same. A picked port is free at the moment; reserving it may still fail
+ * with -EADDRINUSE when another process was faster. */
 int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
-		 size_t len, port_vector *ret_ports);
+		 size_t len, uint32_t flags, port_vector *ret_ports);
 bool ports_have_picks(const struct port_request *requests, size_t len);
 /* Which of the endpoint's mappings a request means; existing: those it has, or none if no request
  * leaves the host port open. -ENOENT BN_REASON_PORT_UNKNOWN; -EINVAL when several fit, and the
@@ -27,10 +28,11 @@ int ports_find(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_r
 /* Inside a transaction: what ports_choose() made of the requests. The next search for a free port
  * begins after the last that was picked. */
 int ports_reserve(bn_ctx *ctx, const struct operation *operation,
-		  const struct port_request *requests, const port_vector *ports);
+		  const struct port_request *requests, size_t len, const port_vector *ports);
 
-/* No process of the host uses them; with hold, descriptors that keep it so. */
-int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector *ports, bool hold,
-		held_vector *ret_held);
+/* No process of the host uses them, unless it may; with BN_PUBLISH_HOLD_PORTS, descriptors that
+ * keep it so. */
+int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector *ports,
+		uint32_t flags, held_vector *ret_held);
 
 #endif

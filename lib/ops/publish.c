@@ -16,6 +16,7 @@ struct publish {
 	const char *network, *id;
 	const struct port_request *requests;
 	size_t len;
+	uint32_t flags; /* BN_PUBLISH_* */
 	bool picks;
 	uint64_t picked_for; /* the sequence of the endpoint */
 	struct rows rows;    /* the network, the endpoint, the ports */
@@ -45,7 +46,7 @@ static int pick_ports(bn_ctx *ctx, struct publish *publish)
 		return r == -ENOENT ? 0 : r; /* it may be in a moment */
 	publish->picked_for = rows->endpoints.items->sequence;
 	return ports_choose(ctx, rows->endpoints.items, publish->requests, publish->len,
-			    &rows->ports);
+			    publish->flags, &rows->ports);
 }
 
 static int use_endpoint(bn_ctx *ctx, const char *network, const char *id, struct rows *rows)
@@ -75,10 +76,10 @@ static int reserve_ports(bn_ctx *ctx, const struct operation *operation, void *v
 	if (!publish->picks) {
 		rows->ports.len = 0;
 		r = ports_choose(ctx, rows->endpoints.items, publish->requests, publish->len,
-				 &rows->ports);
+				 publish->flags, &rows->ports);
 	}
 	if (r >= 0)
-		r = ports_reserve(ctx, operation, publish->requests, &rows->ports);
+		r = ports_reserve(ctx, operation, publish->requests, publish->len, &rows->ports);
 	return r < 0 ? r : FAULT("publish.reserve");
 }
 
@@ -113,7 +114,7 @@ static int add_rules(bn_ctx *ctx, const struct rows *rows, uint32_t part)
 	return r;
 }
 
-static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, held_vector *held)
+static int make_ports(bn_ctx *ctx, const struct publish *publish, held_vector *held)
 {
 	CLEANUP_VECTOR prefix_vector local = { 0 };
 	const struct rows *rows = &publish->rows;
@@ -121,7 +122,7 @@ static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, hel
 
 	r = driver_of(rows->networks.items)->network_check(ctx, rows, NULL);
 	if (r >= 0)
-		r = ports_probe(ctx, rows->endpoints.items, &rows->ports, hold, held);
+		r = ports_probe(ctx, rows->endpoints.items, &rows->ports, publish->flags, held);
 	if (r >= 0)
 		r = FAULT("publish.rules");
 	if (r >= 0)
@@ -138,7 +139,7 @@ static int make_ports(bn_ctx *ctx, const struct publish *publish, bool hold, hel
 }
 
 int ops_publish(bn_ctx *ctx, const char *network, const char *id,
-		const struct port_request *requests, size_t len, bool hold,
+		const struct port_request *requests, size_t len, uint32_t flags,
 		const struct result *result, held_vector *ret_held)
 {
 	CLEANUP(held_clear) held_vector held = { 0 };
@@ -148,6 +149,7 @@ int ops_publish(bn_ctx *ctx, const char *network, const char *id,
 		.id = id,
 		.requests = requests,
 		.len = len,
+		.flags = flags,
 		.picks = ports_have_picks(requests, len),
 	};
 	int r;
@@ -157,7 +159,7 @@ int ops_publish(bn_ctx *ctx, const char *network, const char *id,
 		return r;
 	r = result_prepare(ctx, result, &publish.rows);
 	if (r >= 0)
-		r = make_ports(ctx, &publish, hold, &held);
+		r = make_ports(ctx, &publish, &held);
 	if (r < 0)
 		return operation_fail(ctx, &publish.operation, &publish.rows, r);
 	*ret_held = held;

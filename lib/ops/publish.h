@@ -5,9 +5,9 @@
 #include "ops/operation.h"
 #include "ops/ports.h"
 
-/* *ret_held: of each of the ports, in their order, with hold. */
+/* flags: BN_PUBLISH_*. *ret_held: of each of the ports, in their order, if they are held. */
 int ops_publish(bn_ctx *ctx, const char *network, const char *endpoint,
-		const struct port_request *requests, size_t len, bool hold,
+		const struct port_request *requests, size_t len, uint32_t flags,
 		const struct result *result, held_vector *ret_held);
 int ops_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 		  const struct port_request *requests, size_t len, uint32_t flags);

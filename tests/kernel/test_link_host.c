@@ -250,7 +250,7 @@ static int check_port(const char *host, uint16_t first, uint16_t count, uint8_t 
 	if (host)
 		port.host_addr = address(host);
 	error_clear(&error);
-	return hostport_check(&port, 1, NULL, &error);
+	return hostport_check(&port, 1, HOSTPORT_LISTENERS, NULL, &error);
 }
 
 /* The same verdict for one port, by bind, and for one of many, by listing. */
