@@ -49,6 +49,9 @@ typedef struct bn_port_spec_list bn_port_spec_list;
 typedef struct bn_port bn_port;
 typedef struct bn_port_list bn_port_list;
 typedef struct bn_interface bn_interface;
+typedef struct bn_name bn_name;
+typedef struct bn_names bn_names;
+typedef struct bn_sandbox_files bn_sandbox_files;
 typedef struct bn_option bn_option;
 typedef struct bn_option_list bn_option_list;
 typedef struct bn_rule bn_rule;
@@ -507,6 +510,32 @@ const char *bn_port_text(const bn_port *port); /* in the form bn_port_spec_new()
  * those that are to live longer. -1 past the end. Since: 0.1 */
 size_t bn_port_fd_count(const bn_port *port);
 int bn_port_fd_at(const bn_port *port, size_t i);
+
+/* ---- Names ---------------------------------------------------------------------------------- */
+
+/* The names of endpoints, a row for each name and address: id, option hostname, options alias.NAME.
+ * network NULL: of all networks. flags: 0. To be freed. Errors: -ENOENT. Since: 0.2 */
+int bn_names_list(bn_ctx *ctx, const char *network, uint32_t flags, bn_names **ret_names);
+
+/* What a list has belongs to it. Since: 0.2 */
+size_t bn_names_len(const bn_names *names);
+const bn_name *bn_names_at(const bn_names *names, size_t i);
+void bn_names_free(bn_names *names);
+
+/* What a name says of itself. Since: 0.2 */
+const char *bn_name_text(const bn_name *name);
+const char *bn_name_network(const bn_name *name);
+const char *bn_name_endpoint(const bn_name *name);
+const char *bn_name_address(const bn_name *name); /* "172.17.0.2" */
+
+/* The text of a hosts(5) and a resolv.conf(5) for the namespace of an endpoint, as things are now;
+ * nothing is written. flags: 0. To be freed. Errors: -ENOENT, -EOPNOTSUPP the endpoint has no
+ * address of its own, -EADDRNOTAVAIL no nameserver can be reached from there. Since: 0.2 */
+int bn_sandbox_files_get(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
+			 bn_sandbox_files **ret_files);
+void bn_sandbox_files_free(bn_sandbox_files *files);
+const char *bn_sandbox_files_hosts(const bn_sandbox_files *files);
+const char *bn_sandbox_files_resolv_conf(const bn_sandbox_files *files);
 
 /* ---- Rules ---------------------------------------------------------------------------------- */
 

@@ -250,6 +250,8 @@ int supervise(struct cli *cli, const struct run *run, int front);
 
 /* ---- The commands ---- */
 
+int names_command(struct cli *cli, int argc, char **argv);
+int files_command(struct cli *cli, int argc, char **argv);
 int options_command(struct cli *cli, int argc, char **argv);
 int network_create_command(struct cli *cli, int argc, char **argv);
 int network_ls_command(struct cli *cli, int argc, char **argv);

@@ -100,6 +100,8 @@ EndpointList = _handle("bn_endpoint_list")
 EndpointSpec = _handle("bn_endpoint_spec")
 Interface = _handle("bn_interface")
 NameList = _handle("bn_name_list")
+Name = _handle("bn_name")
+Names = _handle("bn_names")
 Network = _handle("bn_network")
 NetworkList = _handle("bn_network_list")
 NetworkSpec = _handle("bn_network_spec")
@@ -110,6 +112,7 @@ PortList = _handle("bn_port_list")
 PortSpec = _handle("bn_port_spec")
 PortSpecList = _handle("bn_port_spec_list")
 Rule = _handle("bn_rule")
+SandboxFiles = _handle("bn_sandbox_files")
 RuleList = _handle("bn_rule_list")
 LogFunction = CFUNCTYPE(None, c_void_p, c_int, c_char_p)
 
@@ -223,6 +226,18 @@ PROTOTYPES = {
     "bn_network_option_value_at": (Text, [Network, c_size_t]),
     "bn_network_endpoint_count": (c_size_t, [Network]),
     "bn_network_interface": (Interface, [Network]),
+    "bn_names_list": (c_int, [Ctx, Text, c_uint32, POINTER(Names)]),
+    "bn_names_len": (c_size_t, [Names]),
+    "bn_names_at": (Name, [Names, c_size_t]),
+    "bn_names_free": (None, [Names]),
+    "bn_name_text": (Text, [Name]),
+    "bn_name_network": (Text, [Name]),
+    "bn_name_endpoint": (Text, [Name]),
+    "bn_name_address": (Text, [Name]),
+    "bn_sandbox_files_get": (c_int, [Ctx, Text, Text, c_uint32, POINTER(SandboxFiles)]),
+    "bn_sandbox_files_free": (None, [SandboxFiles]),
+    "bn_sandbox_files_hosts": (Text, [SandboxFiles]),
+    "bn_sandbox_files_resolv_conf": (Text, [SandboxFiles]),
     "bn_options_list": (c_int, [Text, c_uint32, POINTER(OptionList)]),
     "bn_option_list_len": (c_size_t, [OptionList]),
     "bn_option_list_at": (Option, [OptionList, c_size_t]),

@@ -110,8 +110,8 @@ static int port_error(const struct addr *addr, uint8_t protocol, uint16_t number
 	}
 }
 
-/* A connection that goes out from a port keeps others from binding it, but nothing that comes in for
- * the port is for it: it has its peer. */
+/* A connection that goes out from a port keeps others from binding it, but nothing that comes in
+ * for the port is for it: it has its peer. */
 static bool is_in_the_way(const struct addr *addr, uint8_t protocol, uint16_t number,
 			  enum hostport_rule rule, const struct deadline *deadline)
 {

@@ -264,7 +264,7 @@ struct socket_info {
 	struct addr addr;
 	uint16_t port;
 	uint32_t inode;
-	bool connected;  /* it has a peer, or had one: nothing new comes in by it */
+	bool connected; /* it has a peer, or had one: nothing new comes in by it */
 	bool ipv6_only; /* of IPv6, and takes no IPv4 */
 };
 typedef void (*socket_fn)(void *userdata, const struct socket_info *socket);

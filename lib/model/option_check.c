@@ -155,6 +155,13 @@ static int decide(const struct known_option *known, const struct option *option,
 	uint8_t nowhere[sizeof(struct addr) + IFNAMSIZ];
 	int r;
 
+	/* what follows is a name, which files and nameservers tell */
+	if (known->type == &option_empty &&
+	    option_host_name.decide(known, option->key + strlen(known->key), NULL) < 0)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "option %.80s can't be: '%.64s' is no host name (letters, digits "
+				 "and '-' in parts joined by '.', 63 bytes at most)",
+				 option->key, option->key + strlen(known->key));
 	if (known->type == &option_network_option)
 		return check_default(option->key + strlen(known->key), option->value, error);
 	r = known->type->decide ?
