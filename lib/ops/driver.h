@@ -36,7 +36,7 @@ struct host_view {
 struct endpoint_request {
 	const char *network;      /* name or id */
 	struct endpoint endpoint; /* what the caller fixed; prefixes with any length */
-	bool mac_given;
+	bool mac_given, gateway_priority_given;
 	const char *sandbox_path; /* one of these three; NULL, 0, -1 */
 	int sandbox_pid, sandbox_fd;
 	int sandbox_fd_number; /* which the caller knows it by */
@@ -85,6 +85,18 @@ struct driver_ops {
 	/* Is the device as endpoints and ports need it, which are just being made? ret_index: for
 	 * an endpoint, which joins it; NULL for ports. */
 	int (*network_check)(bn_ctx *ctx, const struct rows *rows, uint32_t *ret_index);
+	/*
+	 * An update (change.h). In the transaction: can the network be like that, and what changes
+	 * with what was asked for (`after` has its options, policy and MTU). In the kernel: what is
+	 * about links, from the one to the other, between the rules that shut and those that open.
+	 * An update that fails, or dies, is undone by the same call the other way round, however
+	 * much of it was done: what is as it is to be already stays as it is, and what is gone is
+	 * no error. ctx->changed is set before anything is changed.
+	 */
+	int (*network_update_check)(bn_ctx *ctx, const struct network *before,
+				    struct network *after);
+	int (*network_update)(bn_ctx *ctx, const struct network *before,
+			      const struct network *after);
 
 	/* Endpoints: what is asked of one, and what it gets, in the transaction; in the kernel; and
 	 * once it stands. */
@@ -93,6 +105,13 @@ struct driver_ops {
 				struct attach *attach);
 	int (*endpoint_create)(bn_ctx *ctx, struct attach *attach);
 	void (*endpoint_announce)(bn_ctx *ctx, struct attach *attach);
+	/* The same as of networks. `after` has its options and policy, and may get another MTU or
+	 * metric. */
+	int (*endpoint_update_check)(bn_ctx *ctx, const struct operation *operation,
+				     const struct network *network, const struct endpoint *before,
+				     struct endpoint *after);
+	int (*endpoint_update)(bn_ctx *ctx, const struct network *network,
+			       const struct endpoint *before, const struct endpoint *after);
 	/* The addresses that an endpoint has, if they are not those of its record. */
 	int (*endpoint_addresses)(bn_ctx *ctx, prefix_vector *ret_addresses);
 };

@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "ops/base.h"
+#include "ops/change.h"
 #include "ops/rows.h"
 #include "ops/settings.h"
 
@@ -90,7 +91,35 @@ int operations_finish(bn_ctx *ctx, const struct operation *operations, size_t le
 	return r < 0 ? r : operations_settle(ctx, operations, len, removal);
 }
 
+static int finish_update(bn_ctx *ctx, const struct operation *operation)
+{
+	static const struct removal nothing;
+	int r = change_undo(ctx, operation);
+
+	return r < 0 ? r : operations_settle(ctx, operation, 1, &nothing);
+}
+
+int operation_finish(bn_ctx *ctx, const struct operation *operation)
+{
+	CLEANUP(removal_clear) struct removal removal = { 0 };
+	int r;
+
+	if (operation->kind == OPERATION_UPDATE)
+		return finish_update(ctx, operation);
+	r = removal_load(ctx, operation, &removal);
+	if (r >= 0)
+		r = rows_complete(ctx, &removal.rows);
+	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
+}
+
 /* ---- what the caller is told ---- */
+
+static const char *what_is_left(enum operation_kind kind)
+{
+	if (kind == OPERATION_UPDATE)
+		return "will put back what this has changed";
+	return operation_removes(kind) ? "will finish this" : "will take out what is left of this";
+}
 
 /* The next call that changes something finds it, as if its owner had died. */
 void operation_leave(bn_ctx *ctx, const struct operation *operation)
@@ -100,9 +129,7 @@ void operation_leave(bn_ctx *ctx, const struct operation *operation)
 	store_operation_leave(ctx->store, operation);
 	error_set(&ctx->error, cause.code, cause.reason,
 		  "%s; the next call that changes something in %s, of any process, %s",
-		  cause.message, ctx->state_dir,
-		  operation_removes(operation->kind) ? "will finish this" :
-						       "will take out what is left of this");
+		  cause.message, ctx->state_dir, what_is_left(operation->kind));
 }
 
 int operation_result(bn_ctx *ctx, int r)
@@ -118,20 +145,14 @@ uint32_t undo_ms(const bn_ctx *ctx, int r)
 	return deadline_ended(r) && !ctx->changed ? IN_VAIN_MS : UNDO_MS;
 }
 
-/* ---- a maker that failed ---- */
+/* ---- a maker or an update that failed ---- */
 
 static int undo(bn_ctx *ctx, const struct operation *operation)
 {
-	CLEANUP(removal_clear) struct removal removal = { 0 };
-	int r;
-
 	/* whoever makes the rule base again meanwhile leaves this out */
-	r = transact(ctx, operation, store_operation_turn_back, "turn-back");
-	if (r >= 0)
-		r = removal_load(ctx, operation, &removal);
-	if (r >= 0)
-		r = rows_complete(ctx, &removal.rows);
-	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
+	int r = transact(ctx, operation, store_operation_turn_back, "turn-back");
+
+	return r < 0 ? r : operation_finish(ctx, operation);
 }
 
 /*
@@ -175,7 +196,8 @@ int operation_fail(bn_ctx *ctx, const struct operation *operation, const struct 
 	if (r != OPERATION_GONE)
 		undone = undo_or_forget(ctx, operation, rows);
 	if (undone == OPERATION_GONE)
-		undone = remove_lost(ctx, rows);
+		undone = operation->kind == OPERATION_UPDATE ? change_lost(ctx, rows) :
+							       remove_lost(ctx, rows);
 	if (undone < 0)
 		ctx_log(ctx, LOG_ERR, "undo: %s", ctx->error.message);
 	ctx_aside_end(ctx, &aside);

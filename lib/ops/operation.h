@@ -22,8 +22,9 @@ int result_prepare(bn_ctx *ctx, const struct result *result, const struct rows *
 /* What an operation made is in the kernel: now it stands. */
 int operation_settle(bn_ctx *ctx, const struct operation *operation);
 
-/* A verb that makes something has failed with r: undo all of it, as would be done had it died.
- * Returns what the verb is to return. rows: what it has reserved. */
+/* A verb that makes or changes something has failed with r: undo all of it, as would be done had it
+ * died. Returns what the verb is to return. rows: what it has reserved, or what it was changing to.
+ */
 int operation_fail(bn_ctx *ctx, const struct operation *operation, const struct rows *rows, int r);
 
 /*
@@ -40,8 +41,10 @@ uint32_t undo_ms(const bn_ctx *ctx, int r);
 void operation_leave(bn_ctx *ctx, const struct operation *operation);
 int operation_result(bn_ctx *ctx, int r);
 
-/* The kernel's part, then the rows of all of them in one transaction, in which the rule base goes
- * with the last network. Makers are undone, removers finished. */
+/* One that ends here: a maker or an update is undone, a remover finished. */
+int operation_finish(bn_ctx *ctx, const struct operation *operation);
+/* The same of many that make or remove, together: the kernel's part, then the rows of all of them in one transaction, in
+ * which the rule base goes with the last network. */
 int operations_finish(bn_ctx *ctx, const struct operation *operations, size_t len,
 		      const struct removal *removal);
 /* The latter part alone. */

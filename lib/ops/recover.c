@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What processes that died half way have left. Making is undone, deleting is finished: either way
- * the kernel objects of the operation's rows go, and then the rows.
+ * the kernel objects of the operation's rows go, and then the rows. What was being changed becomes
+ * what it was.
  */
 #include "ops/recover.h"
 
@@ -29,15 +30,8 @@ static int finish_move(bn_ctx *ctx, const struct operation *operation)
 
 static int finish_one(bn_ctx *ctx, const struct operation *operation)
 {
-	CLEANUP(removal_clear) struct removal removal = { 0 };
-	int r;
-
-	if (operation->kind == OPERATION_BACKEND_SWITCH)
-		return finish_move(ctx, operation);
-	r = removal_load(ctx, operation, &removal);
-	if (r >= 0)
-		r = rows_complete(ctx, &removal.rows);
-	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
+	return operation->kind == OPERATION_BACKEND_SWITCH ? finish_move(ctx, operation) :
+							     operation_finish(ctx, operation);
 }
 
 static void say_what_stays(bn_ctx *ctx)
@@ -95,6 +89,7 @@ static enum batch batch_of(const struct operation *operation, bool has_network)
 	case OPERATION_NETWORK_CREATE:
 	case OPERATION_NETWORK_DELETE:
 	case OPERATION_BACKEND_SWITCH:
+	case OPERATION_UPDATE:
 		break;
 	}
 	return BATCH_SINGLE;

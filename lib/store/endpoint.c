@@ -26,7 +26,8 @@ enum {
 	METRIC_IPV6,
 	PENDING,
 	OPERATION,
-	REMOVAL
+	REMOVAL,
+	UPDATING
 };
 
 int endpoint_unknown_error(const char *network, const char *id, struct error *error)
@@ -202,6 +203,7 @@ static int is_sibling(sqlite3_stmt *row, const struct operation *operation,
 {
 	const char *network = column_text(row, NETWORK), *id = column_text(row, ID);
 	int64_t removal = sqlite3_column_int64(row, REMOVAL), pending = 0;
+	int64_t updating = sqlite3_column_int64(row, UPDATING);
 
 	if (sqlite3_column_int(row, PENDING))
 		pending = sqlite3_column_int64(row, OPERATION);
@@ -209,7 +211,8 @@ static int is_sibling(sqlite3_stmt *row, const struct operation *operation,
 	    !*column_text(row, HOST_INTERFACE))
 		return 0;
 	if (operation &&
-	    ((pending && pending != operation->id) || (removal && removal != operation->id)))
+	    ((pending && pending != operation->id) || (removal && removal != operation->id) ||
+	     (updating && updating != operation->id)))
 		return endpoint_busy_error(network, id, error);
 	return !removal && (operation || !pending);
 }
@@ -310,6 +313,17 @@ int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vect
 	return r < 0 ? r : append_endpoints(store, row, STORE_PENDING, endpoints, error);
 }
 
+int endpoints_updating(struct store *store, int64_t operation, bool next,
+		       endpoint_vector *endpoints, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_get(store,
+			      next ? STATEMENT_ENDPOINT_UPDATED : STATEMENT_ENDPOINT_UPDATING,
+			      VALUES(INT(operation)), &row, error);
+
+	return r < 0 ? r : append_endpoints(store, row, STORE_PENDING, endpoints, error);
+}
+
 static int get_endpoint(struct store *store, const char *network, const char *id, bool to_change,
 			struct endpoint *ret_endpoint, struct error *error)
 {
@@ -320,7 +334,8 @@ static int get_endpoint(struct store *store, const char *network, const char *id
 	if (r < 0)
 		return r;
 	if (r > 0 && to_change &&
-	    (sqlite3_column_int(row, PENDING) || sqlite3_column_int64(row, REMOVAL)))
+	    (sqlite3_column_int(row, PENDING) || sqlite3_column_int64(row, REMOVAL) ||
+	     sqlite3_column_int64(row, UPDATING)))
 		return endpoint_busy_error(network, id, error);
 	if (r == 0 || sqlite3_column_int(row, PENDING))
 		return endpoint_unknown_error(network, id, error);
@@ -353,6 +368,7 @@ int endpoint_find(struct store *store, const char *network, const char *id,
 	if (sqlite3_column_int(row, PENDING))
 		ret_row->operation = sqlite3_column_int64(row, OPERATION);
 	ret_row->removal = sqlite3_column_int64(row, REMOVAL);
+	ret_row->updating = sqlite3_column_int64(row, UPDATING);
 	return 1;
 }
 
@@ -438,14 +454,14 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 	return r < 0 ? r : address_take(store, endpoint, &endpoint->ipv6.addr, error);
 }
 
-/* Is another operation at the endpoint, or at one of its ports? */
-static int check_idle(struct store *store, int64_t operation, const struct endpoint_row *endpoint,
-		      const char *network, const char *id, struct error *error)
+int endpoint_check_idle(struct store *store, int64_t operation, const struct endpoint_row *endpoint,
+			const char *network, const char *id, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r;
 
-	if (endpoint->operation || (endpoint->removal && endpoint->removal != operation))
+	if (endpoint->operation || (endpoint->removal && endpoint->removal != operation) ||
+	    (endpoint->updating && endpoint->updating != operation))
 		return endpoint_busy_error(network, id, error);
 	r = statement_look_up(store, STATEMENT_PORT_BUSY,
 			      VALUES(INT(endpoint->sequence), INT(operation)), &row, error);
@@ -464,7 +480,7 @@ int store_endpoint_mark(struct store *store, const struct operation *operation, 
 		return r;
 	if (r == 0)
 		return endpoint_unknown_error(network, endpoint, error);
-	r = check_idle(store, operation->id, &row, network, endpoint, error);
+	r = endpoint_check_idle(store, operation->id, &row, network, endpoint, error);
 	if (r == 0)
 		r = statement_run(store, STATEMENT_ENDPOINT_MARK,
 				  VALUES(INT(operation->id), INT(row.sequence)), error);

@@ -24,7 +24,8 @@ enum {
 	BUILTIN,
 	PENDING,
 	OPERATION,
-	REMOVAL
+	REMOVAL,
+	UPDATING
 };
 
 int network_unknown_error(const char *name, struct error *error)
@@ -199,6 +200,16 @@ int networks_of_operation(struct store *store, int64_t operation, network_vector
 	return r < 0 ? r : append_networks(store, row, STORE_PENDING, networks, error);
 }
 
+int networks_updating(struct store *store, int64_t operation, bool next, network_vector *networks,
+		      struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_get(store, next ? STATEMENT_NETWORK_UPDATED : STATEMENT_NETWORK_UPDATING,
+			      VALUES(INT(operation)), &row, error);
+
+	return r < 0 ? r : append_networks(store, row, STORE_PENDING, networks, error);
+}
+
 /* What a look-up of one network makes of another operation's rows. */
 enum in_work {
 	PASS_OVER_NEW, /* to read: what is being made is not there, what is being removed is */
@@ -216,10 +227,15 @@ static int find_network_row(struct store *store, enum statement which, const cha
 		return r;
 	while ((r = statement_step(store, row, error)) > 0) {
 		bool pending = sqlite3_column_int(row, PENDING);
+		bool updating = sqlite3_column_int64(row, UPDATING);
 
-		if (in_work == REFUSE && (pending || sqlite3_column_int64(row, REMOVAL)))
+		if (in_work == REFUSE &&
+		    (pending || updating || sqlite3_column_int64(row, REMOVAL)))
 			return network_busy_error(column_text(row, NAME),
-						  pending ? "created" : "deleted", error);
+						  pending  ? "created" :
+						  updating ? "changed" :
+							     "deleted",
+						  error);
 		if (pending || (found && strcmp(network->name, column_text(row, NAME)) == 0))
 			continue;
 		if (found)

@@ -169,9 +169,11 @@ int store_operation_close(struct store *store, const struct operation *operation
 {
 	int r = settle_operation(store, operation, error);
 
-	if (r < 0 || !operation_removes(operation->kind))
+	if (r < 0)
 		return r;
-	return delete_rows(store, operation, error);
+	if (operation->kind == OPERATION_UPDATE)
+		return updates_close(store, operation->id, error);
+	return operation_removes(operation->kind) ? delete_rows(store, operation, error) : 0;
 }
 
 void store_operation_leave(struct store *store, const struct operation *operation)
@@ -199,6 +201,8 @@ int store_operation_abandon(struct store *store, const struct operation *operati
 
 	if (r < 0)
 		return r;
+	if (operation->kind == OPERATION_UPDATE)
+		return updates_abandon(store, operation->id, error);
 	if (operation_removes(operation->kind))
 		return unmark_rows(store, operation, error);
 	return delete_rows(store, operation, error);

@@ -33,10 +33,16 @@ enum statement {
 	STATEMENT_NETWORK_LIST,
 	STATEMENT_NETWORK_STANDING,
 	STATEMENT_NETWORK_OF_OPERATION,
+	STATEMENT_NETWORK_UPDATING,
+	STATEMENT_NETWORK_UPDATED,
 	STATEMENT_NETWORK_HOLDER,
 	STATEMENT_NETWORK_INSERT,
 	STATEMENT_NETWORK_MARK,
 	STATEMENT_NETWORK_UNMARK,
+	STATEMENT_NETWORK_UPDATE,
+	STATEMENT_NETWORK_UPDATE_CLOSE,
+	STATEMENT_NETWORK_UPDATE_ABANDON,
+	STATEMENT_NETWORK_BUSY,
 	STATEMENT_NETWORK_SET_FOUND,
 	STATEMENT_NETWORK_FOUND,
 	STATEMENT_NETWORK_FOUND_ALL,
@@ -59,6 +65,12 @@ enum statement {
 	STATEMENT_ENDPOINT_MARK,
 	STATEMENT_ENDPOINT_UNMARK,
 	STATEMENT_ENDPOINT_DELETE,
+	STATEMENT_ENDPOINT_UPDATING,
+	STATEMENT_ENDPOINT_UPDATED,
+	STATEMENT_ENDPOINT_UPDATE,
+	STATEMENT_ENDPOINT_UPDATE_CLOSE,
+	STATEMENT_ENDPOINT_UPDATE_ABANDON,
+	STATEMENT_ENDPOINT_FOLLOW_MTU,
 	STATEMENT_ENDPOINT_SET_COOKIE,
 	STATEMENT_ENDPOINT_SET_METRIC,
 	STATEMENT_ENDPOINT_MAC,
@@ -98,6 +110,7 @@ struct endpoint_row {
 	int64_t sequence;
 	int64_t operation; /* that inserts it, 0 once settled */
 	int64_t removal;   /* that removes it, 0 for none */
+	int64_t updating;  /* that changes it, 0 for none */
 };
 
 typedef VECTOR(int64_t) id_vector;
@@ -236,12 +249,20 @@ int networks_of_operation(struct store *store, int64_t operation, network_vector
 			  struct error *error);
 int endpoints_of_operation(struct store *store, int64_t operation, endpoint_vector *endpoints,
 			   struct error *error);
+/* What an operation updates: as it is, or as it is to be. */
+int networks_updating(struct store *store, int64_t operation, bool next, network_vector *networks,
+		      struct error *error);
+int endpoints_updating(struct store *store, int64_t operation, bool next,
+		       endpoint_vector *endpoints, struct error *error);
 int ports_of_operation(struct store *store, const struct operation *operation, port_vector *ports,
 		       struct error *error);
 /* Delete what an operation inserted, or marked: ports before their endpoints. */
 int ports_delete(struct store *store, const struct operation *operation, struct error *error);
 int networks_delete(struct store *store, int64_t operation, struct error *error);
 int endpoints_delete(struct store *store, int64_t operation, struct error *error);
+/* What an OPERATION_UPDATE is about becomes what it is to be, or stays as it is. */
+int updates_close(struct store *store, int64_t operation, struct error *error);
+int updates_abandon(struct store *store, int64_t operation, struct error *error);
 /* Of an OPERATION_UNPUBLISH: its ports stay. */
 int ports_unmark(struct store *store, const struct operation *operation, struct error *error);
 /* It is the one of which is noted where its rows are; 0: that of none is. */
@@ -258,6 +279,9 @@ const struct key_range *endpoint_range(const struct store *store, int64_t operat
 /* 1 and the row, 0 if there is no such endpoint. */
 int endpoint_find(struct store *store, const char *network, const char *id,
 		  struct endpoint_row *ret_row, struct error *error);
+/* -EBUSY if another operation is at the endpoint, or at one of its ports. */
+int endpoint_check_idle(struct store *store, int64_t operation, const struct endpoint_row *endpoint,
+			const char *network, const char *id, struct error *error);
 int endpoint_unknown_error(const char *network, const char *id, struct error *error);
 /* May an endpoint be put there? -ENOENT; -EBUSY while another operation makes or deletes it. */
 int network_check_usable(struct store *store, int64_t operation, const char *name,

@@ -124,14 +124,30 @@ static const char version_5[] =
 	"UPDATE ports SET removal = NULL WHERE endpoint IN "
 	"(SELECT sequence FROM endpoints WHERE removal IS NOT NULL);";
 
-/* endpoints.metric is that of IPv4; both were the same before. */
+/*
+ * endpoints.metric is that of IPv4; both were the same before.
+ *
+ * What an update is about to change has the operation's number in `updating`, and what it is to be in
+ * the columns next_* (update.c).
+ */
 static const char version_6[] =
 	"ALTER TABLE endpoints ADD COLUMN metric_ipv6 INTEGER NOT NULL DEFAULT 0;"
-	"UPDATE endpoints SET metric_ipv6 = metric;";
+	"UPDATE endpoints SET metric_ipv6 = metric;"
+	"ALTER TABLE networks ADD COLUMN updating INTEGER;"
+	"ALTER TABLE networks ADD COLUMN next_options TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE networks ADD COLUMN next_mtu INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX networks_updating ON networks (updating) WHERE updating IS NOT NULL;"
+	"ALTER TABLE endpoints ADD COLUMN updating INTEGER;"
+	"ALTER TABLE endpoints ADD COLUMN next_options TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE endpoints ADD COLUMN next_mtu INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE endpoints ADD COLUMN next_metric INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE endpoints ADD COLUMN next_metric_ipv6 INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX endpoints_updating ON endpoints (updating) WHERE updating IS NOT NULL;";
 
 /* From each version to the next. */
-static const char *const migrations[] = { version_1, version_2, version_3,
-					  version_4, version_5, version_6 };
+static const char *const migrations[] = {
+	version_1, version_2, version_3, version_4, version_5, version_6,
+};
 
 static int execute(struct store *store, const char *text, struct error *error)
 {

@@ -10,10 +10,22 @@
 #define STANDING(row) \
 	row "removal IS NULL AND " row "operation NOT IN (SELECT id FROM operations WHERE undoing)"
 
-#define NETWORK_VALUES                                                                           \
-	"name, id, driver, bridge, bridge_adopted, mtu, ipv4_subnet, ipv4_gateway, ipv4_range, " \
-	"ipv6_subnet, ipv6_gateway, ipv6_range, reserved, options, builtin"
-#define NETWORK_COLUMNS NETWORK_VALUES ", " PENDING ", operation, removal"
+/* A column that updates change: as it is; as it is to be; and as it will be when all that is under
+ * way has come to its end. */
+#define AS_IS(column) column
+#define AS_NEXT(column) "next_" column
+#define AS_STANDING(column)                                                                     \
+	"CASE WHEN updating > 0 AND updating NOT IN (SELECT id FROM operations WHERE undoing) " \
+	"THEN next_" column " ELSE " column " END"
+
+/* clang-format off */
+#define NETWORK_VALUES(as)                                                                \
+	"name, id, driver, bridge, bridge_adopted, " as("mtu") ", "                       \
+	"ipv4_subnet, ipv4_gateway, ipv4_range, ipv6_subnet, ipv6_gateway, ipv6_range, "  \
+	"reserved, " as("options") ", builtin"
+/* clang-format on */
+#define NETWORK_COLUMNS_AS(as) NETWORK_VALUES(as) ", " PENDING ", operation, removal, updating"
+#define NETWORK_COLUMNS NETWORK_COLUMNS_AS(AS_IS)
 
 #define FOUND                                                                                  \
 	"SELECT coalesce(group_concat(found, ''), ''), coalesce(group_concat(guard, ''), '') " \
@@ -35,13 +47,17 @@
 	HEIR_THAT("IS NOT NULL") ")"
 /* clang-format on */
 
-#define ENDPOINT_VALUES                                                             \
-	"network, id, sandbox, sandbox_device, sandbox_inode, interface, "          \
-	"host_interface, mac, mtu, ipv4, ipv6, gateway_priority, routes, options, " \
-	"sandbox_cookie, metric, metric_ipv6"
+/* clang-format off */
+#define ENDPOINT_VALUES(as)                                                                     \
+	"network, id, sandbox, sandbox_device, sandbox_inode, interface, host_interface, mac, " \
+	as("mtu") ", ipv4, ipv6, gateway_priority, routes, " as("options") ", sandbox_cookie, " \
+	as("metric") ", " as("metric_ipv6")
+/* clang-format on */
+#define ENDPOINT_COLUMNS_AS(as) \
+	"sequence, " ENDPOINT_VALUES(as) ", " PENDING ", operation, removal, updating"
+#define ENDPOINT_COLUMNS ENDPOINT_COLUMNS_AS(AS_IS)
 /* ?1 is the operation, which inserts none but from ?2 to ?3, or removes. */
 #define ENDPOINT_OF_OPERATION "(removal = ?1 OR (sequence BETWEEN ?2 AND ?3 AND operation = ?1))"
-#define ENDPOINT_COLUMNS "sequence, " ENDPOINT_VALUES ", " PENDING ", operation, removal"
 
 /* Endpoints outside, ports inside: both indexes then give the order of the listing. */
 #define PORT_COLUMNS "e.network, e.id, p.key, p.host_addr, p.container_port, p.count"
@@ -109,20 +125,38 @@ static const char *const texts[STATEMENT_COUNT] = {
 				    "ORDER BY id, builtin",
 	[STATEMENT_NETWORK_LIST] = "SELECT " NETWORK_COLUMNS
 				   " FROM networks ORDER BY name, builtin",
-	[STATEMENT_NETWORK_STANDING] =
-		"SELECT " NETWORK_COLUMNS
-		" FROM networks WHERE NOT builtin AND " STANDING("") " ORDER BY name",
+	[STATEMENT_NETWORK_STANDING] = "SELECT " NETWORK_COLUMNS_AS(
+		AS_STANDING) " FROM networks WHERE NOT builtin AND " STANDING("") " ORDER BY name",
 	[STATEMENT_NETWORK_OF_OPERATION] = "SELECT " NETWORK_COLUMNS
 					   " FROM networks WHERE operation = ?1 OR removal = ?1 "
 					   "ORDER BY name",
+	[STATEMENT_NETWORK_UPDATING] = "SELECT " NETWORK_COLUMNS
+				       " FROM networks WHERE updating = ?1 ORDER BY name",
+	[STATEMENT_NETWORK_UPDATED] = "SELECT " NETWORK_COLUMNS_AS(
+		AS_NEXT) " FROM networks WHERE updating = ?1 ORDER BY name",
 	[STATEMENT_NETWORK_HOLDER] = "SELECT name, id = ?2 FROM networks WHERE name <> ?1 AND "
 				     "(id = ?2 OR (bridge = ?3 AND bridge <> ''))",
-	[STATEMENT_NETWORK_INSERT] =
-		"INSERT INTO networks (" NETWORK_VALUES ", operation) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+	[STATEMENT_NETWORK_INSERT] = "INSERT INTO networks (" NETWORK_VALUES(
+		AS_IS) ", operation) "
+		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 	[STATEMENT_NETWORK_MARK] =
 		"UPDATE networks SET removal = ?1 WHERE name = ?2 AND NOT builtin",
 	[STATEMENT_NETWORK_UNMARK] = "UPDATE networks SET removal = NULL WHERE removal = ?1",
+	[STATEMENT_NETWORK_UPDATE] =
+		"UPDATE networks SET updating = ?1, next_options = ?3, next_mtu = ?4 "
+		"WHERE name = ?2 AND NOT builtin AND coalesce(updating, ?1) = ?1",
+	[STATEMENT_NETWORK_UPDATE_CLOSE] =
+		"UPDATE networks SET options = next_options, mtu = next_mtu, "
+		"updating = NULL, next_options = '' WHERE updating = ?1",
+	[STATEMENT_NETWORK_UPDATE_ABANDON] =
+		"UPDATE networks SET updating = NULL, next_options = '' WHERE updating = ?1",
+	/* is another operation at an endpoint or a port of it? */
+	[STATEMENT_NETWORK_BUSY] =
+		"SELECT id FROM endpoints WHERE network = ?1 "
+		"AND (removal IS NOT NULL OR updating IS NOT NULL OR " PENDING ") "
+		"UNION ALL SELECT e.id FROM endpoints AS e JOIN ports AS p "
+		"ON p.endpoint = e.sequence WHERE e.network = ?1 AND (p.removal IS NOT NULL "
+		"OR p.operation IN (SELECT id FROM operations)) LIMIT 1",
 	[STATEMENT_NETWORK_SET_FOUND] =
 		"UPDATE networks SET found = ?2, guard = ?3 WHERE operation = ?1",
 	[STATEMENT_NETWORK_FOUND] = FOUND "operation = ?1 OR removal = ?1",
@@ -146,9 +180,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"SELECT network, id, removal FROM endpoints WHERE sequence = ?1",
 	[STATEMENT_ENDPOINT_LIST] = "SELECT " ENDPOINT_COLUMNS
 				    " FROM endpoints ORDER BY network, id",
-	[STATEMENT_ENDPOINT_STANDING] =
-		"SELECT " ENDPOINT_COLUMNS
-		" FROM endpoints WHERE " STANDING("") " ORDER BY network, id",
+	[STATEMENT_ENDPOINT_STANDING] = "SELECT " ENDPOINT_COLUMNS_AS(
+		AS_STANDING) " FROM endpoints WHERE " STANDING("") " ORDER BY network, id",
 	[STATEMENT_ENDPOINT_LIST_NETWORK] = "SELECT " ENDPOINT_COLUMNS
 					    " FROM endpoints WHERE network = ?1 ORDER BY id",
 	[STATEMENT_ENDPOINT_LIST_SANDBOX] =
@@ -163,6 +196,25 @@ static const char *const texts[STATEMENT_COUNT] = {
 				      "AND host_interface = ?2 AND sandbox_inode = ?3 "
 				      "AND sandbox_cookie = ?4 "
 				      "AND removal IS NULL AND NOT " PENDING,
+	[STATEMENT_ENDPOINT_UPDATING] = "SELECT " ENDPOINT_COLUMNS
+					" FROM endpoints WHERE updating = ?1 "
+					"ORDER BY network, id",
+	[STATEMENT_ENDPOINT_UPDATED] = "SELECT " ENDPOINT_COLUMNS_AS(
+		AS_NEXT) " FROM endpoints WHERE updating = ?1 ORDER BY network, id",
+	[STATEMENT_ENDPOINT_UPDATE] =
+		"UPDATE endpoints SET updating = ?1, next_options = ?3, next_mtu = ?4, "
+		"next_metric = ?5, next_metric_ipv6 = ?6 WHERE sequence = ?2 AND coalesce(updating, ?1) = ?1",
+	[STATEMENT_ENDPOINT_UPDATE_CLOSE] =
+		"UPDATE endpoints SET options = next_options, mtu = next_mtu, "
+		"metric = next_metric, metric_ipv6 = next_metric_ipv6, "
+		"updating = NULL, next_options = '' WHERE updating = ?1",
+	[STATEMENT_ENDPOINT_UPDATE_ABANDON] =
+		"UPDATE endpoints SET updating = NULL, next_options = '' WHERE updating = ?1",
+	/* Those that have the MTU of their network, which an update gives another. */
+	[STATEMENT_ENDPOINT_FOLLOW_MTU] =
+		"UPDATE endpoints SET mtu = n.next_mtu FROM networks AS n "
+		"WHERE n.updating = ?1 AND n.next_mtu <> n.mtu AND endpoints.network = n.name "
+		"AND instr(char(10) || endpoints.options, char(10) || 'mtu=') = 0",
 	[STATEMENT_ENDPOINT_SET_COOKIE] = "UPDATE endpoints SET sandbox_cookie = ?1 "
 					  "WHERE sequence = ?2 AND sandbox_cookie = 0",
 	[STATEMENT_ENDPOINT_SET_METRIC] =
@@ -174,14 +226,14 @@ static const char *const texts[STATEMENT_COUNT] = {
 					    " ORDER BY network, id",
 	/* Or nothing where something is in the way: another of that name, or, by a NULL that its
 	 * column refuses, one of that MAC, or an operation that makes or removes the network. */
-	[STATEMENT_ENDPOINT_INSERT] =
-		"INSERT OR IGNORE INTO endpoints (" ENDPOINT_VALUES ", operation) VALUES ("
-		"(SELECT CASE WHEN removal IS NULL AND "
-		"(operation IS ?18 OR coalesce(" PENDING ", 0) = 0) THEN ?1 END "
-		"FROM networks WHERE name = ?1 ORDER BY builtin LIMIT 1), "
-		"?2, ?3, ?4, ?5, ?6, ?7, CASE WHEN ?8 = '' OR NOT EXISTS "
-		"(SELECT 1 FROM endpoints WHERE network = ?1 AND mac = ?8) THEN ?8 END, "
-		"?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+	[STATEMENT_ENDPOINT_INSERT] = "INSERT OR IGNORE INTO endpoints (" ENDPOINT_VALUES(
+		AS_IS) ", operation) VALUES ("
+		       "(SELECT CASE WHEN removal IS NULL AND "
+		       "(operation IS ?18 OR coalesce(" PENDING ", 0) = 0) THEN ?1 END "
+		       "FROM networks WHERE name = ?1 ORDER BY builtin LIMIT 1), "
+		       "?2, ?3, ?4, ?5, ?6, ?7, CASE WHEN ?8 = '' OR NOT EXISTS "
+		       "(SELECT 1 FROM endpoints WHERE network = ?1 AND mac = ?8) THEN ?8 END, "
+		       "?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
 	[STATEMENT_ENDPOINT_MARK] = "UPDATE endpoints SET removal = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE " ENDPOINT_OF_OPERATION,

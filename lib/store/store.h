@@ -70,6 +70,7 @@ enum operation_kind {
 	OPERATION_PUBLISH,            /* undone */
 	OPERATION_UNPUBLISH,          /* finished */
 	OPERATION_BACKEND_SWITCH,     /* has no rows; the other backends are emptied */
+	OPERATION_UPDATE,             /* undone */
 };
 /* Do rows go (true) or come (false) when such an operation is closed? */
 bool operation_removes(enum operation_kind kind);
@@ -115,17 +116,29 @@ int store_operation_pending(struct store *store, enum operation_kind kind, bool 
 /* The rows of an operation, for undoing or finishing it. */
 int store_operation_rows(struct store *store, const struct operation *operation, struct rows *rows,
 			 struct error *error);
+/* What an OPERATION_UPDATE changes, as it is and as it is to be; in the same order. */
+int store_operation_updates(struct store *store, const struct operation *operation,
+			    struct rows *before, struct rows *after, struct error *error);
 /* Somebody makes all rules of what is STORE_STANDING again, inside a transaction; and whether
  * somebody did so since the operation was opened, or left it what it had found: 1 or 0. */
 int store_operations_set_rebuilt(struct store *store, struct error *error);
 int store_operation_is_rebuilt(struct store *store, const struct operation *operation,
 			       struct error *error);
 
+/* Inside a transaction, of an OPERATION_UPDATE: what a network or an endpoint is to be. Its options
+ * and MTU, and of an endpoint the metric, change when the operation is closed; the endpoints that
+ * have no MTU of their own get the network's. -EBUSY BN_REASON_BUSY while another operation is at
+ * it, or at what belongs to it. */
+int store_network_update(struct store *store, const struct operation *operation,
+			 const struct network *network, struct error *error);
+int store_endpoint_update(struct store *store, const struct operation *operation,
+			  const struct endpoint *endpoint, struct error *error);
+
 /* Listings and look-ups below give the rows that are settled and those of deletions under way, but
  * not what an open operation has yet to make, unless they take STORE_PENDING. */
 #define STORE_PENDING 0x1u
 /* What will be there when all that is under way has come to its end: with what is being made, less
- * what is being removed or undone. Only of lists of everything. */
+ * what is being removed or undone, and as updates will leave it. Only of lists of everything. */
 #define STORE_STANDING 0x2u
 
 /* ---- networks ---- */

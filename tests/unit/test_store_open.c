@@ -81,6 +81,19 @@ static void test_newer_format(void **state)
 	}
 }
 
+/* What the sixth version added. */
+#define WITHOUT_VERSION_6                                              \
+	"DROP INDEX networks_updating; DROP INDEX endpoints_updating;" \
+	"ALTER TABLE networks DROP COLUMN updating;"                   \
+	"ALTER TABLE networks DROP COLUMN next_options;"               \
+	"ALTER TABLE networks DROP COLUMN next_mtu;"                   \
+	"ALTER TABLE endpoints DROP COLUMN updating;"                  \
+	"ALTER TABLE endpoints DROP COLUMN next_options;"              \
+	"ALTER TABLE endpoints DROP COLUMN next_mtu;"                  \
+	"ALTER TABLE endpoints DROP COLUMN next_metric;"               \
+	"ALTER TABLE endpoints DROP COLUMN next_metric_ipv6;"          \
+	"ALTER TABLE endpoints DROP COLUMN metric_ipv6;"
+
 /* A state of the fourth version had ports marked with their endpoint. Of two dead detaches, one is
  * finished and one, as no caller would, given up: nothing of the marks stays. */
 static void test_fourth_version(void **state)
@@ -104,13 +117,13 @@ static void test_fourth_version(void **state)
 		commit(f);
 	}
 	store_close(f->store);
+	execute(f, WITHOUT_VERSION_6);
 	execute(f, "DROP INDEX networks_bridge; DROP INDEX networks_operation;"
 		   "DROP INDEX networks_removal; DROP INDEX networks_found;"
 		   "UPDATE ports SET removal = (SELECT removal FROM endpoints "
 		   "WHERE sequence = ports.endpoint);"
 		   "CREATE INDEX endpoints_operation ON endpoints (operation);"
 		   "CREATE INDEX ports_removal ON ports (removal) WHERE removal IS NOT NULL;"
-		   "ALTER TABLE endpoints DROP COLUMN metric_ipv6;"
 		   "PRAGMA user_version = 4;");
 	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
 	for (int i = 0; i < 2; i++) {
@@ -138,9 +151,8 @@ static void test_fifth_version(void **state)
 	set_up_blue(f, "10.1.0.0/16");
 	add_endpoint(f, "blue", "web", "10.1.0.2/16");
 	store_close(f->store);
-	execute(f, "UPDATE endpoints SET metric = 96;"
-		   "ALTER TABLE endpoints DROP COLUMN metric_ipv6;"
-		   "PRAGMA user_version = 5;");
+	execute(f, WITHOUT_VERSION_6);
+	execute(f, "UPDATE endpoints SET metric = 96; PRAGMA user_version = 5;");
 	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
 	assert_ok(store_endpoint_get(f->store, "blue", "web", &endpoint, &f->error));
 	assert_int_equal(endpoint.metric_ipv4, 96);
