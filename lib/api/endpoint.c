@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "api/api.h"
+#include "model/policy.h"
 
 #define IPV6_METRIC 1024 /* the kernel gives it to a route of IPv6 that asks for none */
 
@@ -48,7 +49,7 @@ static void add_gateways(const struct network *network, struct bn_endpoint *endp
 
 	for_each_family(family) {
 		subnet = network_subnet(network, family);
-		if (subnet)
+		if (network_leads_out(network, family))
 			addr_format(&subnet->gateway,
 				    endpoint->gateways[endpoint->gateway_count++]);
 	}

@@ -98,7 +98,9 @@ static bool query_mapping(struct flow_drop *drop, const struct flow_filter *filt
 	if (!is_anywhere(filter))
 		original->destination = filter->host_addr;
 	/* what no rule has led anywhere went to the host itself, so not to the endpoint */
-	query.flow.status = filter->kind == FLOWS_PAST_MAPPING ? 0 : IPS_DST_NAT;
+	query.flow.status = filter->kind == FLOWS_PAST_MAPPING || filter->kind == FLOWS_STRAIGHT ?
+				    0 :
+				    IPS_DST_NAT;
 	for (uint32_t n = 0; n < filter->count; n++) {
 		original->destination_port = (uint16_t)(filter->host_port + n);
 		if (filter->kind == FLOWS_OF_MAPPING) {
@@ -159,6 +161,8 @@ static bool mapping_takes(const struct flow_drop *drop, const struct flow_filter
 		   reply->source_port == filter->to_port + offset;
 	if (filter->kind == FLOWS_OF_MAPPING)
 		return endpoint && (flow->status & IPS_DST_NAT);
+	if (filter->kind == FLOWS_STRAIGHT)
+		return endpoint && !(flow->status & IPS_DST_NAT);
 	return filter->kind == FLOWS_PAST_MAPPING && !endpoint &&
 	       (!is_anywhere(filter) || is_local(drop, &original->destination));
 }

@@ -132,6 +132,8 @@ enum flow_kind {
 	FLOWS_OF_ADDRESS,
 	/* that the mapping leads to `to` */
 	FLOWS_OF_MAPPING,
+	/* that go there by themselves: host_addr is `to`, host_port to_port */
+	FLOWS_STRAIGHT,
 	/* of the mapping's host ports, before its rules are there: what those of others lead
 	 * somewhere */
 	FLOWS_LED_AWAY,

@@ -41,8 +41,10 @@ static bool has_family(const struct subnet *subnet)
 /* An address of its own: else it would change as ports with lower ones come and go. */
 void bridge_own_mac(const struct bridge_config *config, uint8_t mac[static MAC_LEN])
 {
-	mac_from_addr(has_family(&config->ipv4) ? &config->ipv4.gateway : &config->ipv6.gateway, 0,
-		      mac);
+	mac_from_addr(has_family(&config->ipv4) ? &config->ipv4.gateway :
+		      has_family(&config->ipv6) ? &config->ipv6.gateway :
+						  &config->stand_in,
+		      0, mac);
 }
 
 void bridge_mac(struct link_handle *handle, const struct bridge_config *config,

@@ -86,6 +86,7 @@ struct bridge_config {
 	const char *alias; /* link_alias() */
 	uint32_t mtu;
 	struct subnet ipv4, ipv6; /* the gateway addresses, with the subnet's length */
+	struct addr stand_in;     /* what its MAC is made of if it has neither */
 	bool adopt;               /* must exist and be a bridge; only addresses are added */
 };
 #define LINK_NOTE_MAX 300

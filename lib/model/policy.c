@@ -18,6 +18,12 @@ bool network_leads_out(const struct network *network, int family)
 	return network_subnet(network, family) && !network_is_internal(network);
 }
 
+bool network_has_host(const struct network *network, int family)
+{
+	return network_subnet(network, family) &&
+	       network_gateway_mode(network, family) != GATEWAY_MODE_ISOLATED;
+}
+
 /* Internal comes before all modes. */
 static bool has_mode(const struct network *network, int family, enum gateway_mode mode)
 {
@@ -53,8 +59,8 @@ const struct addr *network_host_addr(const struct network *network, int family)
 	uint8_t wanted = family == AF_INET6 ? policy->bridge_address_ipv6 :
 					      policy->bridge_address_ipv4;
 
-	if (!subnet || !addr_is_set(&subnet->gateway) || wanted == BRIDGE_ADDRESS_NO ||
-	    network_gateway_mode(network, family) == GATEWAY_MODE_ISOLATED)
+	if (!network_has_host(network, family) || !addr_is_set(&subnet->gateway) ||
+	    wanted == BRIDGE_ADDRESS_NO)
 		return NULL;
 	return &subnet->gateway;
 }

@@ -10,6 +10,8 @@ enum gateway_mode network_gateway_mode(const struct network *network, int family
 bool network_is_internal(const struct network *network);
 /* Do endpoints get a default route by the bridge? */
 bool network_leads_out(const struct network *network, int family);
+/* Is the host on it in that family? It is not if that is isolated. */
+bool network_has_host(const struct network *network, int family);
 /* Its endpoints stand behind addresses of the host: ports are mapped, and what leaves may be
  * masqueraded. */
 bool network_translates(const struct network *network, int family);

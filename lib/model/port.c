@@ -245,13 +245,14 @@ const char *port_format(const struct port *port, char text[static PORT_TEXT_MAX]
 	return text;
 }
 
-static bool host_addrs_meet(const struct addr *a, const struct addr *b)
+static bool meet_in_family(const struct port *a, const struct port *b, int family)
 {
-	if (!addr_is_set(a) || !addr_is_set(b))
-		return true;
-	if (a->family != b->family)
+	const struct addr *left = &a->host_addr, *right = &b->host_addr;
+
+	if (!port_holds_family(a, family) || !port_holds_family(b, family))
 		return false;
-	return addr_is_unspecified(a) || addr_is_unspecified(b) || addr_compare(a, b) == 0;
+	return !addr_is_set(left) || !addr_is_set(right) || addr_is_unspecified(left) ||
+	       addr_is_unspecified(right) || addr_compare(left, right) == 0;
 }
 
 bool port_collides(const struct port *a, const struct port *b)
@@ -260,7 +261,7 @@ bool port_collides(const struct port *a, const struct port *b)
 	if (!a->host_port || !b->host_port || a->protocol != b->protocol)
 		return false;
 	return a->host_port < b->host_port + b->count && b->host_port < a->host_port + a->count &&
-	       host_addrs_meet(&a->host_addr, &b->host_addr);
+	       (meet_in_family(a, b, AF_INET) || meet_in_family(a, b, AF_INET6));
 }
 
 void port_bits_set(uint8_t bits[static PORT_BITS], uint32_t first, uint32_t count)
@@ -302,4 +303,22 @@ size_t port_request_find(const struct port_request *request, const struct port *
 bool port_has_family(const struct port *port, int family)
 {
 	return !addr_is_set(&port->host_addr) || port->host_addr.family == family;
+}
+
+bool port_holds_family(const struct port *port, int family)
+{
+	uint8_t routed = family == AF_INET ? PORT_ROUTED_IPV4 : PORT_ROUTED_IPV6;
+
+	return port_has_family(port, family) && !(port->routed & routed);
+}
+
+bool port_host_side(const struct port *port, const struct endpoint *endpoint, struct port *ret_side)
+{
+	bool ipv4 = port_holds_family(port, AF_INET) && endpoint_prefix(endpoint, AF_INET);
+	bool ipv6 = port_holds_family(port, AF_INET6) && endpoint_prefix(endpoint, AF_INET6);
+
+	*ret_side = *port;
+	if (!addr_is_set(&port->host_addr) && ipv4 != ipv6)
+		ret_side->host_addr.family = ipv4 ? AF_INET : AF_INET6;
+	return ipv4 || ipv6;
 }

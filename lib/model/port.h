@@ -38,5 +38,11 @@ uint32_t port_bits_last(const uint8_t bits[static PORT_BITS], uint32_t first, ui
 
 /* Does the mapping apply to this family, for an endpoint with (or without) such an address? */
 bool port_has_family(const struct port *port, int family);
+/* Does it hold ports of the host in that family? Not where its endpoint's network is routed. */
+bool port_holds_family(const struct port *port, int family);
+/* As the host's side of it: with the family as its address if there is but one in which it holds
+ * ports for such an endpoint. False: there is none. */
+bool port_host_side(const struct port *port, const struct endpoint *endpoint,
+		    struct port *ret_side);
 
 #endif

@@ -69,7 +69,10 @@ struct port {
 	uint16_t host_port;      /* first; 0 in a request: pick one */
 	uint16_t container_port; /* first */
 	uint16_t count;
+	uint8_t routed; /* PORT_ROUTED_*: the families in which it holds no port of the host */
 };
+#define PORT_ROUTED_IPV4 0x1u
+#define PORT_ROUTED_IPV6 0x2u
 
 typedef VECTOR(struct network) network_vector;
 typedef VECTOR(struct endpoint) endpoint_vector;

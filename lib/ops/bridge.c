@@ -9,6 +9,7 @@
 #include "base/fault.h"
 #include "model/ipam.h"
 #include "model/metric.h"
+#include "model/policy.h"
 #include "ops/driver.h"
 #include "ops/flows.h"
 #include "ops/rules.h"
@@ -59,19 +60,26 @@ static int resolve_bridge(bn_ctx *ctx, const struct network_request *request,
 			 "bn0 to bn999 are all taken; name a bridge for network %s", network->name);
 }
 
-/* What the network's bridge is asked to be. */
+/* What the network's bridge is asked to be. Of a family that the host is not on it knows nothing. */
 static struct bridge_config bridge_config_of(const struct network *network,
 					     char alias[static ALIAS_MAX])
 {
-	link_alias(network->id, NULL, alias);
-	return (struct bridge_config){
+	struct bridge_config config = {
 		.name = network->bridge,
 		.alias = alias,
 		.mtu = network->mtu,
-		.ipv4 = network->ipv4,
-		.ipv6 = network->ipv6,
+		.stand_in = network->ipv4.prefix.addr,
 		.adopt = network->bridge_adopted,
 	};
+
+	link_alias(network->id, NULL, alias);
+	if (!addr_is_set(&config.stand_in))
+		config.stand_in = network->ipv6.prefix.addr;
+	if (network_has_host(network, AF_INET))
+		config.ipv4 = network->ipv4;
+	if (network_has_host(network, AF_INET6))
+		config.ipv6 = network->ipv6;
+	return config;
 }
 
 static int plan_network(bn_ctx *ctx, const struct network *network, rule_vector *rules)
@@ -124,7 +132,7 @@ static bool is_on_loopback(const struct port *port)
 {
 	const struct addr *host = &port->host_addr;
 
-	return port_has_family(port, AF_INET) &&
+	return port_holds_family(port, AF_INET) &&
 	       (!addr_is_set(host) || addr_is_unspecified(host) || addr_is_loopback(host));
 }
 
@@ -277,6 +285,8 @@ static int choose_metrics(bn_ctx *ctx, struct attach *attach)
 		uint32_t metric;
 		uint64_t end;
 
+		if (!network_leads_out(&attach->network, family))
+			continue;
 		r = metric_choose(&attach->siblings, endpoint, family, &metric, &end, &ctx->error);
 		if (r < 0)
 			return r;

@@ -167,8 +167,8 @@ static int reserve_rows(bn_ctx *ctx, const struct operation *operation, void *ve
 		return -ESTALE;
 	if (r >= 0 && !picks) {
 		attach->ports.len = 0;
-		r = ports_choose(ctx, &attach->endpoint, request->ports, request->ports_len,
-				 request->port_flags, &attach->ports);
+		r = ports_choose(ctx, &attach->network, &attach->endpoint, request->ports,
+				 request->ports_len, request->port_flags, &attach->ports);
 	}
 	if (r >= 0)
 		r = ports_reserve(ctx, operation, request->ports, request->ports_len,
@@ -199,8 +199,8 @@ static int pick_ports(bn_ctx *ctx, struct attach *attach)
 		shape.ipv4.addr.family = AF_INET;
 	attach->picked_ipv4 = shape.ipv4.addr.family;
 	attach->picked_ipv6 = shape.ipv6.addr.family;
-	return ports_choose(ctx, &shape, request->ports, request->ports_len, request->port_flags,
-			    &attach->ports);
+	return ports_choose(ctx, &network, &shape, request->ports, request->ports_len,
+			    request->port_flags, &attach->ports);
 }
 
 static int reserve_endpoint(bn_ctx *ctx, struct attach *attach)

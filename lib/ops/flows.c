@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "model/policy.h"
 #include "model/port.h"
 
 typedef VECTOR(struct flow_filter) filter_vector;
@@ -25,27 +26,47 @@ static int add_endpoints(const struct rows *rows, filter_vector *filters)
 	return 0;
 }
 
-static int add_port(const struct port *port, const struct endpoint *endpoint, enum flow_kind kind,
-		    filter_vector *filters)
+static const struct network *network_of(const struct rows *rows, const struct endpoint *endpoint)
+{
+	for (size_t i = 0; i < rows->networks.len; i++)
+		if (strcmp(rows->networks.items[i].name, endpoint->network) == 0)
+			return &rows->networks.items[i];
+	return NULL;
+}
+
+/* Of a routed network there is nothing that leads a flow: it goes to the endpoint by itself. */
+static bool fill_filter(const struct rows *rows, const struct port *port,
+			const struct endpoint *endpoint, int family, struct flow_filter *filter)
+{
+	const struct network *network = network_of(rows, endpoint);
+
+	filter->to = endpoint_prefix(endpoint, family)->addr;
+	filter->protocol = port->protocol;
+	filter->host_addr = port->host_addr;
+	filter->host_port = port->host_port;
+	filter->count = port->count;
+	filter->to_port = port->container_port;
+	if (!network || !network_routes(network, family))
+		return true;
+	if (filter->kind != FLOWS_OF_MAPPING)
+		return false;
+	filter->kind = FLOWS_STRAIGHT;
+	filter->host_addr = filter->to;
+	filter->host_port = port->container_port;
+	return true;
+}
+
+static int add_port(const struct rows *rows, const struct port *port,
+		    const struct endpoint *endpoint, enum flow_kind kind, filter_vector *filters)
 {
 	for_each_family(family) {
-		const struct prefix *address = endpoint_prefix(endpoint, family);
-		struct flow_filter *filter;
+		struct flow_filter filter = { .kind = kind };
 
-		if (!address || !port_has_family(port, family))
+		if (!endpoint_prefix(endpoint, family) || !port_has_family(port, family) ||
+		    !fill_filter(rows, port, endpoint, family, &filter))
 			continue;
-		filter = vector_push(filters);
-		if (!filter)
+		if (vector_append(filters, filter) < 0)
 			return -ENOMEM;
-		*filter = (struct flow_filter){
-			.kind = kind,
-			.to = address->addr,
-			.protocol = port->protocol,
-			.host_addr = port->host_addr,
-			.host_port = port->host_port,
-			.count = port->count,
-			.to_port = port->container_port,
-		};
 	}
 	return 0;
 }
@@ -68,7 +89,7 @@ static int add_ports(const struct rows *rows, enum flow_kind kind, uint8_t proto
 		while (tries++ < endpoints->len && !port_is_of(port, &endpoints->items[at]))
 			at = (at + 1) % endpoints->len;
 		if (tries <= endpoints->len)
-			r = add_port(port, &endpoints->items[at], kind, filters);
+			r = add_port(rows, port, &endpoints->items[at], kind, filters);
 	}
 	return r;
 }

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "model/policy.h"
+
 void held_clear(held_vector *held)
 {
 	for (size_t i = 0; i < held->len; i++) {
@@ -26,7 +28,16 @@ static bool is_for_another(const struct endpoint *endpoint, const struct port *p
 	return port->host_addr.family && !endpoint_prefix(endpoint, port->host_addr.family);
 }
 
-static int check_port(bn_ctx *ctx, const struct endpoint *endpoint, const struct port *port)
+static int internal_error(bn_ctx *ctx, const struct network *network, const char *text)
+{
+	return error_set(&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+			 "port %s can't be published on network %s, which is internal: nobody "
+			 "reaches it from outside; leave the port out, or use another network",
+			 text, network->name);
+}
+
+static int check_port(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+		      const struct port *port)
 {
 	const struct addr *host = &port->host_addr;
 	char text[PORT_TEXT_MAX];
@@ -37,6 +48,8 @@ static int check_port(bn_ctx *ctx, const struct endpoint *endpoint, const struct
 				 "port %s can't be published on network %s, whose endpoints have "
 				 "no address of their own; attach to a bridge network",
 				 text, endpoint->network);
+	if (network_is_internal(network))
+		return internal_error(ctx, network, text);
 	if (is_for_another(endpoint, port))
 		return error_set(&ctx->error, -EINVAL, BN_REASON_UNSUPPORTED,
 				 "port %s asks for an %s address of the host, but endpoint %s has "
@@ -56,21 +69,61 @@ static int check_port(bn_ctx *ctx, const struct endpoint *endpoint, const struct
 	return 0;
 }
 
-/* On every address means: of the families that the endpoint has. */
-static struct port host_side(const struct endpoint *endpoint, const struct port *port)
-{
-	struct port narrowed = *port;
-
-	if (!port->host_addr.family && !endpoint->ipv6.addr.family)
-		narrowed.host_addr.family = AF_INET;
-	else if (!port->host_addr.family && !endpoint->ipv4.addr.family)
-		narrowed.host_addr.family = AF_INET6;
-	return narrowed;
-}
-
 static bool is_pick(const struct port_request *request)
 {
 	return !request->port.host_port || request->host_range_last;
+}
+
+/* ---- routed ---- */
+
+static bool is_routed(const struct network *network, const struct endpoint *endpoint, int family)
+{
+	return endpoint_prefix(endpoint, family) && network_routes(network, family);
+}
+
+/* What is named of the host, where there is nothing of the host about it. */
+static int check_routed(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+			const struct port_request *request)
+{
+	const struct port *port = &request->port;
+	const struct addr *host = &port->host_addr;
+	bool alone = is_routed(network, endpoint, AF_INET) != !endpoint_prefix(endpoint, AF_INET) &&
+		     is_routed(network, endpoint, AF_INET6) != !endpoint_prefix(endpoint, AF_INET6);
+	char text[PORT_TEXT_MAX];
+
+	if (addr_is_set(host) && !addr_is_unspecified(host) &&
+	    is_routed(network, endpoint, host->family))
+		return error_set(&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+				 "port %s asks for an address of the host, but network %s routes "
+				 "%s: endpoint %s is reached at its own address, by everybody; "
+				 "leave the address out",
+				 port_format(port, text), network->name, family_name(host->family),
+				 endpoint->id);
+	if (!alone || !port->host_port ||
+	    (port->host_port == port->container_port && !request->host_range_last))
+		return 0;
+	return error_set(&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+			 "port %s asks for another port of the host, but network %s is routed: "
+			 "endpoint %s is reached at its own address, at port %u; leave the host "
+			 "port out",
+			 port_format(port, text), network->name, endpoint->id,
+			 port->container_port);
+}
+
+/* *port, of the request: which families hold no port of the host. True: none does, and there is
+ * none to be picked. */
+static bool route_port(const struct network *network, const struct endpoint *endpoint,
+		       struct port *port)
+{
+	struct port side;
+
+	port->routed = (uint8_t)((is_routed(network, endpoint, AF_INET) ? PORT_ROUTED_IPV4 : 0) |
+				 (is_routed(network, endpoint, AF_INET6) ? PORT_ROUTED_IPV6 : 0));
+	if (!port->routed || port_host_side(port, endpoint, &side))
+		return false;
+	port->routed = PORT_ROUTED_IPV4 | PORT_ROUTED_IPV6;
+	port->host_port = port->container_port;
+	return true;
 }
 
 bool ports_have_picks(const struct port_request *requests, size_t len)
@@ -104,6 +157,7 @@ struct pool {
 
 /* The choice for one request. */
 struct choice {
+	const struct network *network;
 	const struct endpoint *endpoint;
 	port_vector *ports; /* with host port 0 where none is chosen yet */
 	VECTOR(struct pool *) pools;
@@ -204,8 +258,10 @@ static int find_used(bn_ctx *ctx, struct pool *pool, struct port side)
 static int pick_between(bn_ctx *ctx, const struct choice *choice, struct pool *pool,
 			const uint8_t *avoid, uint32_t first, uint32_t last, struct port *port)
 {
-	struct port side = host_side(choice->endpoint, port);
+	struct port side;
 	int r;
+
+	port_host_side(port, choice->endpoint, &side);
 
 	while (first + side.count - 1 <= last) {
 		uint32_t stop = port_bits_last(pool->taken, first, side.count);
@@ -305,10 +361,11 @@ static int pick_port(bn_ctx *ctx, struct choice *choice, const struct port_reque
 
 /* What is asked for, as mappings; a host port that is to be picked is 0. *picks: which requests
  * they are of. */
-static int name_ports(bn_ctx *ctx, const struct endpoint *endpoint,
-		      const struct port_request *requests, size_t len, uint32_t flags,
-		      port_vector *ports, const struct port_request **picks)
+static int name_ports(bn_ctx *ctx, const struct choice *choice, const struct port_request *requests,
+		      size_t len, uint32_t flags, const struct port_request **picks)
 {
+	const struct endpoint *endpoint = choice->endpoint;
+	port_vector *ports = choice->ports;
 	bool has_none = !endpoint->ipv4.addr.family && !endpoint->ipv6.addr.family;
 	int r = 0;
 
@@ -322,23 +379,29 @@ static int name_ports(bn_ctx *ctx, const struct endpoint *endpoint,
 		port = vector_push(ports);
 		*port = requests[i].port;
 		port_set_owner(port, endpoint);
-		r = check_port(ctx, endpoint, port);
-		if (is_pick(&requests[i]))
+		r = check_port(ctx, choice->network, endpoint, port);
+		if (r >= 0)
+			r = check_routed(ctx, choice->network, endpoint, &requests[i]);
+		if (route_port(choice->network, endpoint, port))
+			picks[ports->len - 1] = NULL;
+		else if (is_pick(&requests[i]))
 			port->host_port = 0;
 	}
 	return r;
 }
 
-int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
-		 size_t len, uint32_t flags, port_vector *ret_ports)
+int ports_choose(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+		 const struct port_request *requests, size_t len, uint32_t flags,
+		 port_vector *ret_ports)
 {
-	CLEANUP(choice_clear) struct choice choice = { .endpoint = endpoint, .ports = ret_ports };
+	CLEANUP(choice_clear)
+	struct choice choice = { .network = network, .endpoint = endpoint, .ports = ret_ports };
 	CLEANUP_FREE const struct port_request **picks = calloc(len + 1, sizeof(*picks));
 	int r;
 
 	if (!picks || vector_reserve(ret_ports, len) < 0)
 		return error_oom(&ctx->error);
-	r = name_ports(ctx, endpoint, requests, len, flags, ret_ports, picks);
+	r = name_ports(ctx, &choice, requests, len, flags, picks);
 	if (r >= 0 && ports_have_picks(requests, len))
 		r = choice_begin(ctx, &choice);
 	/* What is named stands by now, so that none of it is picked for another; and what has a
@@ -350,6 +413,54 @@ int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port
 	return r;
 }
 
+/* Do both open a port at one endpoint's own address? Only one rule can say so. */
+static bool open_the_same(const struct port *a, const struct port *b)
+{
+	return a->protocol == b->protocol && a->container_port < b->container_port + b->count &&
+	       b->container_port < a->container_port + a->count &&
+	       ((a->routed & b->routed & PORT_ROUTED_IPV4 && port_has_family(a, AF_INET) &&
+		 port_has_family(b, AF_INET)) ||
+		(a->routed & b->routed & PORT_ROUTED_IPV6 && port_has_family(a, AF_INET6) &&
+		 port_has_family(b, AF_INET6)));
+}
+
+static int check_opened(bn_ctx *ctx, const struct port *port, const struct port *others, size_t len)
+{
+	char mine[PORT_TEXT_MAX], theirs[PORT_TEXT_MAX];
+
+	for (size_t i = 0; i < len; i++) {
+		if (!open_the_same(port, &others[i]))
+			continue;
+		return error_set(&ctx->error, -EADDRINUSE, BN_REASON_PORT_IN_USE,
+				 "port %s of endpoint %s is open at its own address already, by "
+				 "%s, as network %s is routed; publish it once",
+				 port_format(port, mine), port->endpoint,
+				 port_format(&others[i], theirs), port->network);
+	}
+	return 0;
+}
+
+static int check_all_opened(bn_ctx *ctx, const port_vector *ports)
+{
+	CLEANUP(ports_clear) port_vector existing = { 0 };
+	const struct port *port = ports->items;
+	bool is_routed = false;
+	int r;
+
+	for (size_t i = 0; i < ports->len; i++)
+		is_routed |= ports->items[i].routed != 0;
+	if (!is_routed)
+		return 0;
+	r = store_ports(ctx->store, port->network, port->endpoint, STORE_PENDING, &existing,
+			&ctx->error);
+	for (size_t i = 0; i < ports->len && r >= 0; i++) {
+		r = check_opened(ctx, &port[i], existing.items, existing.len);
+		if (r >= 0)
+			r = check_opened(ctx, &port[i], port, i);
+	}
+	return r;
+}
+
 int ports_reserve(bn_ctx *ctx, const struct operation *operation,
 		  const struct port_request *requests, size_t len, const port_vector *ports)
 {
@@ -357,12 +468,16 @@ int ports_reserve(bn_ctx *ctx, const struct operation *operation,
 	char last[META_MAX];
 	int r;
 
+	r = check_all_opened(ctx, ports);
+	if (r < 0)
+		return r;
 	r = store_ports_insert(ctx->store, operation, ports->items, ports->len, &ctx->error);
 	/* they are in the same order, but some may have been passed over */
 	for (size_t i = 0, port = 0; i < len && port < ports->len; i++) {
 		if (port_request_find(&requests[i], &ports->items[port], 1, 0) != 0)
 			continue;
-		if (!requests[i].port.host_port)
+		if (!requests[i].port.host_port &&
+		    ports->items[port].routed != (PORT_ROUTED_IPV4 | PORT_ROUTED_IPV6))
 			picked = &ports->items[port];
 		port++;
 	}
@@ -382,17 +497,21 @@ int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector 
 {
 	CLEANUP_FREE struct port *sides = calloc(ports->len + 1, sizeof(*sides));
 	bool hold = flags & BN_PUBLISH_HOLD_PORTS;
+	size_t len = 0;
 	int r;
 
 	if (!sides || (hold && vector_reserve(ret_held, ports->len) < 0))
 		return error_oom(&ctx->error);
 	for (size_t i = 0; i < ports->len; i++)
-		sides[i] = host_side(endpoint, &ports->items[i]);
-	r = ports->len ?
-		    hostport_check(sides, ports->len, rule_of(flags), &ctx->deadline, &ctx->error) :
-		    0;
-	for (size_t i = 0; hold && i < ports->len && r >= 0; i++)
-		r = hostport_hold(&sides[i], &ctx->deadline, vector_push(ret_held), &ctx->error);
+		len += port_host_side(&ports->items[i], endpoint, &sides[len]);
+	r = len ? hostport_check(sides, len, rule_of(flags), &ctx->deadline, &ctx->error) : 0;
+	for (size_t i = 0; hold && i < ports->len && r >= 0; i++) {
+		fd_vector *fds = vector_push(ret_held);
+		struct port side;
+
+		if (port_host_side(&ports->items[i], endpoint, &side))
+			r = hostport_hold(&side, &ctx->deadline, fds, &ctx->error);
+	}
 	return r;
 }
 

@@ -12,12 +12,13 @@ void held_clear(held_vector *held);
 
 #define PICK_TRIES 16 /* of a whole request, against other processes that pick at the same time */
 
-/* Requests -> mappings with a host port each, owned by the endpoint, in the order of the requests,
+/* Requests -> mappings with a host port each, or none where the network is routed, owned by the endpoint, in the order of the requests,
  * less those that are passed over. flags: BN_PUBLISH_*, here and below; those of BN_ATTACH_* that
  * are about ports are the same. A picked port is free at the moment; reserving it may still fail
  * with -EADDRINUSE when another process was faster. */
-int ports_choose(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
-		 size_t len, uint32_t flags, port_vector *ret_ports);
+int ports_choose(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+		 const struct port_request *requests, size_t len, uint32_t flags,
+		 port_vector *ret_ports);
 bool ports_have_picks(const struct port_request *requests, size_t len);
 /* Which of the endpoint's mappings a request means; existing: those it has, or none if no request
  * leaves the host port open. -ENOENT BN_REASON_PORT_UNKNOWN; -EINVAL when several fit, and the

@@ -45,8 +45,8 @@ static int pick_ports(bn_ctx *ctx, struct publish *publish)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r; /* it may be in a moment */
 	publish->picked_for = rows->endpoints.items->sequence;
-	return ports_choose(ctx, rows->endpoints.items, publish->requests, publish->len,
-			    publish->flags, &rows->ports);
+	return ports_choose(ctx, rows->networks.items, rows->endpoints.items, publish->requests,
+			    publish->len, publish->flags, &rows->ports);
 }
 
 static int use_endpoint(bn_ctx *ctx, const char *network, const char *id, struct rows *rows)
@@ -75,8 +75,8 @@ static int reserve_ports(bn_ctx *ctx, const struct operation *operation, void *v
 				 publish->id, publish->network);
 	if (!publish->picks) {
 		rows->ports.len = 0;
-		r = ports_choose(ctx, rows->endpoints.items, publish->requests, publish->len,
-				 publish->flags, &rows->ports);
+		r = ports_choose(ctx, rows->networks.items, rows->endpoints.items,
+				 publish->requests, publish->len, publish->flags, &rows->ports);
 	}
 	if (r >= 0)
 		r = ports_reserve(ctx, operation, publish->requests, publish->len, &rows->ports);

@@ -4,10 +4,12 @@
 #include <syslog.h>
 
 #include "model/metric.h"
+#include "model/policy.h"
 
 /* ---- sources ---- */
 
-static int add_source(const struct endpoint *endpoint, const struct addr *gateway,
+/* gateway: unset where there is none. */
+static int add_source(const struct endpoint *endpoint, int family, const struct addr *gateway,
 		      enum source_way way, source_vector *sources)
 {
 	struct link_source *source = vector_push(sources);
@@ -16,9 +18,9 @@ static int add_source(const struct endpoint *endpoint, const struct addr *gatewa
 		return -ENOMEM;
 	source->way = way;
 	string_copy(source->interface, sizeof(source->interface), endpoint->interface);
-	source->address = endpoint_prefix(endpoint, gateway->family)->addr;
+	source->address = endpoint_prefix(endpoint, family)->addr;
 	source->gateway = *gateway;
-	source->metric = endpoint_metric(endpoint, gateway->family);
+	source->metric = endpoint_metric(endpoint, family);
 	return 0;
 }
 
@@ -38,12 +40,14 @@ int sources_choose(bn_ctx *ctx, const endpoint_vector *endpoints, const struct n
 			its = &other;
 		}
 		for_each_family(family) {
-			bool best = alone || metric_best(endpoints, family) == endpoint;
+			/* what leads nowhere is no way for answers either */
+			bool best = alone || metric_best(endpoints, family) == endpoint ||
+				    !network_leads_out(its, family);
 
 			if (r < 0 || !endpoint_prefix(endpoint, family) ||
 			    !network_subnet(its, family))
 				continue;
-			if (add_source(endpoint, &network_subnet(its, family)->gateway,
+			if (add_source(endpoint, family, &network_subnet(its, family)->gateway,
 				       best ? SOURCE_BY_BEST : SOURCE_BY_RULE, ret_sources) < 0)
 				r = error_oom(&ctx->error);
 		}
@@ -102,7 +106,7 @@ static int add_gone(bn_ctx *ctx, const endpoint_vector *gone, const struct endpo
 
 			if (are_siblings(&gone->items[i], of) &&
 			    endpoint_prefix(&gone->items[i], family) &&
-			    add_source(&gone->items[i], &any, SOURCE_GONE, sources) < 0)
+			    add_source(&gone->items[i], family, &any, SOURCE_GONE, sources) < 0)
 				return error_oom(&ctx->error);
 		}
 	return 0;

@@ -6,7 +6,8 @@
  * count - 1, so no range of a class is longer than 2^class. What meets a range of host ports is
  * then in one window of keys for each class that the protocol has, and a window holds little else:
  * the question costs the same with one port published as with 65,535. Slots tell apart ports that
- * differ by host address only.
+ * differ by host address only, or hold none of the host; the first bits of one say in which families
+ * that is.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,6 +19,8 @@
 #define CLASS_SHIFT 32
 #define PROTOCOL_SHIFT 37
 #define SLOT_BITS 16
+#define ROUTED_SHIFT 14
+#define SLOTS (1u << ROUTED_SHIFT)
 #define CLASS_COUNT 17
 #define CLASSES_KNOWN (UINT32_C(1) << 31)
 
@@ -44,6 +47,7 @@ int port_read_columns(struct store *store, sqlite3_stmt *row, int key_column, st
 
 	port->protocol = (uint8_t)(key >> PROTOCOL_SHIFT);
 	port->host_port = (uint16_t)(key >> SLOT_BITS);
+	port->routed = (uint8_t)((key & SLOT_MAX) >> ROUTED_SHIFT);
 	port->container_port = (uint16_t)sqlite3_column_int(row, key_column + 2);
 	port->count = (uint16_t)sqlite3_column_int(row, key_column + 3);
 	if (column_addr(row, key_column + 1, &port->host_addr) < 0)
@@ -304,7 +308,7 @@ static int insert_port(struct store *store, int64_t operation, const struct port
 		       struct error *error)
 {
 	unsigned int size_class = port_class(port->count);
-	struct search search = { .port = port };
+	struct search search = { .port = port, .slot = port->routed * SLOTS };
 	struct holder *holder = &search.holder;
 	int64_t key;
 	int r = port_check_numbers(port, error);
@@ -324,11 +328,11 @@ static int insert_port(struct store *store, int64_t operation, const struct port
 				 port->host_port, protocol_name(port->protocol));
 	if (r > 0)
 		return port_in_use_error(store, port, holder, error);
-	if (search.slot > SLOT_MAX)
+	if (search.slot / SLOTS != port->routed)
 		return error_set(error, -ENOSPC, BN_REASON_PORT_IN_USE,
-				 "host port %u/%s is published on %d addresses; publish it on "
+				 "host port %u/%s is published on %u addresses; publish it on "
 				 "every address instead",
-				 port->host_port, protocol_name(port->protocol), SLOT_MAX + 1);
+				 port->host_port, protocol_name(port->protocol), SLOTS);
 	store->classes |= UINT32_C(1) << size_class;
 	key = port_key(port->protocol, size_class, port->host_port, search.slot);
 	port_note_range(store, operation, key, key);
@@ -344,7 +348,7 @@ static int insert_run(struct store *store, int64_t operation, const struct port 
 		      struct error *error)
 {
 	unsigned int first = ports->host_port, last = first + (unsigned int)len - 1;
-	int64_t key = port_key(ports->protocol, 0, first, 0);
+	int64_t key = port_key(ports->protocol, 0, first, ports->routed * SLOTS);
 	int r;
 
 	if (last > store->clear_to)
@@ -359,7 +363,8 @@ static int insert_run(struct store *store, int64_t operation, const struct port 
 			  error);
 	if (r < 0)
 		return r;
-	port_note_range(store, operation, key, port_key(ports->protocol, 0, last, 0));
+	port_note_range(store, operation, key,
+			port_key(ports->protocol, 0, last, ports->routed * SLOTS));
 	store->classes |= UINT32_C(1) << port_class(1);
 	store->clear_from = last + 1;
 	return (int)(last - first + 1);

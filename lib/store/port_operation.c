@@ -89,7 +89,8 @@ size_t port_run_length(const struct port *ports, size_t len)
 	size_t i = 1;
 
 	while (i < len && first->count == 1 && ports[i].count == 1 &&
-	       ports[i].protocol == first->protocol && ports[i].host_port == first->host_port + i &&
+	       ports[i].protocol == first->protocol && ports[i].routed == first->routed &&
+	       ports[i].host_port == first->host_port + i &&
 	       ports[i].container_port == first->container_port + stride * i &&
 	       addr_compare(&ports[i].host_addr, &first->host_addr) == 0 &&
 	       strcmp(ports[i].endpoint, first->endpoint) == 0 &&
