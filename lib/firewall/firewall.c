@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdlib.h>
+
 #include "firewall/firewall.h"
 
 #ifdef HAVE_NFTABLES
@@ -17,6 +19,15 @@ const struct firewall_backend *const firewall_backends[] = {
 #endif
 	NULL,
 };
+
+bool firewall_kernel_is(const char *release, unsigned long major, unsigned long minor)
+{
+	char *dot;
+	unsigned long first = strtoul(release, &dot, 10);
+	unsigned long second = *dot == '.' ? strtoul(dot + 1, NULL, 10) : 0;
+
+	return first > major || (first == major && second >= minor);
+}
 
 const struct firewall_backend *firewall_backend_by_name(const char *name)
 {

@@ -111,6 +111,9 @@ struct firewall {
 extern const struct firewall_backend *const firewall_backends[];
 const struct firewall_backend *firewall_backend_by_name(const char *name); /* NULL: unknown */
 
+/* Is a kernel of that release, as uname(2) has it, at least that one? */
+bool firewall_kernel_is(const char *release, unsigned long major, unsigned long minor);
+
 /* ---- render.c: rules -> text ---- */
 
 #define RULE_EXTRA_MAX 160

@@ -42,6 +42,8 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 		append_word(text, "ctstate RELATED,ESTABLISHED");
 	if (rule->match & RULE_STATE_INVALID)
 		append_word(text, "ctstate INVALID");
+	if (rule->match & RULE_UNPUBLISHED)
+		append_word(text, "not published");
 	if (rule->match & RULE_STATUS_DNAT)
 		append_word(text, "ctstate DNAT");
 	if (rule->host_port && rule->count > 1)

@@ -15,6 +15,11 @@ static bool is_for_this_host_alone(const struct rule_subject *subject)
 	return addr_is_loopback(&subject->port->host_addr) && translates(subject);
 }
 
+static bool is_tcp(const struct rule_subject *subject)
+{
+	return subject->port->protocol == IPPROTO_TCP;
+}
+
 static bool keeps_source_ports(const struct rule_subject *subject)
 {
 	return translates(subject) && subject->network->policy.source_ports == SOURCE_PORTS_KEEP;
@@ -275,6 +280,40 @@ static const struct kind kinds[] = {
 		.destination = { ADDRESS_HOST }, .host_ports = true,
 		.purpose = "Connections to {host_ports} of {host} go to {to_ports} of endpoint "
 			   "{endpoint} on network {network} ({to}).",
+	},
+	/* ---- filter input ---- */
+	/*
+	 * The connection is known, but the segment is not of its window: it is not translated, so
+	 * it gets to the host, which has no such connection, and would reset it for both sides.
+	 */
+	{
+		.kind = RULE_INVALID_JUMP, .scope = PLAN_BASE, .needs = PLAN_INVALID_INPUT,
+		.chain = CHAIN_FILTER_INPUT, .target = TARGET_JUMP, .jump = CHAIN_FILTER_INVALID,
+		.protocol = IPPROTO_TCP, .match = RULE_STATE_INVALID,
+		.purpose = "TCP segments for this host that fit no connection are looked up among "
+			   "the published ports.",
+	},
+	/* ---- filter invalid ---- */
+	{
+		.kind = RULE_OTHER_PORT_RETURN, .scope = PLAN_BASE, .families = FAMILIES_EACH,
+		.needs = PLAN_ASKS_PORTS,
+		.chain = CHAIN_FILTER_INVALID, .target = TARGET_RETURN, .match = RULE_UNPUBLISHED,
+		.purpose = "Of those, what is for a port that is not published is none of "
+			   "bridgenet's business.",
+	},
+	{
+		.kind = RULE_PUBLISHED_INVALID_DROP, .scope = PLAN_BASE, .needs = PLAN_ASKS_PORTS,
+		.chain = CHAIN_FILTER_INVALID, .target = TARGET_DROP,
+		.purpose = "Segments for a published port that fit no connection are dropped: this "
+			   "host would answer them, and end the connection of an endpoint.",
+	},
+	{
+		.kind = RULE_PORT_INVALID_DROP, .scope = PLAN_PORTS, .needs = PLAN_LISTS_PORTS,
+		.applies = is_tcp, .chain = CHAIN_FILTER_INVALID, .target = TARGET_DROP,
+		.destination = { ADDRESS_HOST }, .host_ports = true,
+		.purpose = "Segments for {host_ports} of {host} that fit no connection are "
+			   "dropped: this host would answer them, and end a connection of endpoint "
+			   "{endpoint} on network {network}.",
 	},
 	/* ---- filter forward ---- */
 	{

@@ -16,6 +16,8 @@ enum rule_chain {
 	CHAIN_NAT_PREROUTING,
 	CHAIN_NAT_OUTPUT,
 	CHAIN_NAT_PORTS, /* the DNAT rules, from both of the above */
+	CHAIN_FILTER_INPUT,
+	CHAIN_FILTER_INVALID, /* what is for the host, and of no connection */
 	CHAIN_FILTER_FORWARD,
 	CHAIN_FILTER_USER,  /* the user's hook */
 	CHAIN_FILTER_TO,    /* what goes to a network */
@@ -55,6 +57,12 @@ enum rule_kind {
 	RULE_LOOPBACK_RETURN,
 	RULE_NETWORK_PORTS_JUMP,
 	RULE_PORT_DNAT,
+	/* filter input */
+	RULE_INVALID_JUMP,
+	/* filter invalid */
+	RULE_OTHER_PORT_RETURN,
+	RULE_PUBLISHED_INVALID_DROP,
+	RULE_PORT_INVALID_DROP,
 	/* filter forward */
 	RULE_USER_JUMP,
 	RULE_FORWARD_JUMP,
@@ -120,6 +128,7 @@ enum rule_target {
 #define RULE_SOURCE_ASTRAY 0x10u    /* the host would not answer to it by that interface */
 #define RULE_FROM_BRIDGE 0x20u      /* the input device is a bridge, whoever's */
 #define RULE_TO_BRIDGE 0x40u        /* the output device is */
+#define RULE_UNPUBLISHED 0x80u      /* nothing is published under that address and port */
 #define RULE_ECHO_REQUEST 0x1000u   /* of ICMP or ICMPv6 */
 
 /* What a backend can say in a rule, where backends differ. */
@@ -131,6 +140,10 @@ enum rule_target {
 				  * networks in chains below: to each a rule jumps */
 #define PLAN_OWNERS 0x10u       /* a rule in the kernel says whose it is */
 #define PLAN_DEVICE_KINDS 0x20u /* a rule can tell bridges from other devices */
+/* Who fits no connection is told by the port, at little cost. */
+#define PLAN_INVALID_INPUT 0x40u
+#define PLAN_ASKS_PORTS 0x80u   /* one rule can ask whether a port is published */
+#define PLAN_LISTS_PORTS 0x100u /* it can't: there is one for each that is */
 
 /* Of what there is a rule: the library as a whole, each network, endpoint or port. */
 #define PLAN_BASE 0x1u
@@ -146,6 +159,7 @@ enum rule_target {
 /* For which families; a rule of the base for both. */
 enum kind_families {
 	FAMILIES_PRESENT, /* those that the network, the endpoint or the port has */
+	FAMILIES_EACH,    /* the same, and one for each of the base, too */
 	FAMILIES_ALL,     /* also one that it lacks, on a bridge of our own */
 	FAMILIES_IPV4,    /* where it has IPv4 */
 	FAMILIES_IPV6,
@@ -211,6 +225,7 @@ struct kind {
 	struct kind_address_match source, destination;
 	/* protocol and ports of the port mapping: those of the host, or those of the endpoint */
 	bool host_ports, container_ports;
+	uint8_t protocol;  /* where it is the same for all of them; 0: any */
 	uint32_t match;    /* RULE_* bits */
 	bool random_ports; /* TARGET_MASQUERADE: takes any port, and not the sender's if it can */
 	/* What it is for, in a sentence with blanks: see purpose.c. */

@@ -28,6 +28,7 @@ static bool kind_has_family(const struct kind *kind, const struct rule_subject *
 {
 	switch (kind->families) {
 	case FAMILIES_PRESENT:
+	case FAMILIES_EACH:
 		break;
 	case FAMILIES_ALL:
 		if (!subject->network->bridge_adopted)
@@ -350,7 +351,9 @@ int plan_kind(const struct kind *kind, uint32_t traits, const struct rows *rows,
 
 static bool is_wanted(const struct kind *kind, uint32_t scopes)
 {
-	bool lets_in = kind->scope == PLAN_PORTS && kind->target != TARGET_DROP;
+	/* what is dropped for the sake of connections is in nobody's way before there are any */
+	bool lets_in = kind->scope == PLAN_PORTS &&
+		       (kind->target != TARGET_DROP || kind->chain == CHAIN_FILTER_INVALID);
 
 	return kind->scope & scopes && !(scopes & (lets_in ? PLAN_OTHERS : PLAN_LETTING_IN));
 }

@@ -36,6 +36,7 @@ void rule_init(struct rule *rule, const struct kind *kind, int family)
 		.source_not = kind->source.negated,
 		.destination_not = kind->destination.negated,
 		.random_ports = kind->random_ports,
+		.protocol = kind->protocol,
 	};
 	if (kind->in.is == DEVICE_LOOPBACK)
 		string_copy(rule->in, sizeof(rule->in), LOOPBACK_DEVICE);
@@ -95,6 +96,7 @@ bool rule_fits(const struct rule *rule, const struct kind *kind, uint32_t traits
 	       rule->random_ports == kind->random_ports && rule->in_not == kind->in.negated &&
 	       rule->out_not == kind->out.negated &&
 	       !rule->host_port == !(kind->host_ports || kind->container_ports) &&
+	       (rule->host_port || rule->protocol == kind->protocol) &&
 	       device_fits(kind->in.is, traits, rule->in) &&
 	       device_fits(kind->out.is, traits, rule->out) &&
 	       address_fits(&kind->source, rule->family, traits, &rule->source, rule->source_not) &&
@@ -413,6 +415,8 @@ const char *rule_table_name(enum rule_chain chain)
 	case CHAIN_RAW_PREROUTING:
 	case CHAIN_RAW_SOURCES:
 		return "raw";
+	case CHAIN_FILTER_INPUT:
+	case CHAIN_FILTER_INVALID:
 	case CHAIN_FILTER_FORWARD:
 	case CHAIN_FILTER_USER:
 	case CHAIN_FILTER_TO:

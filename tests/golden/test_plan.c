@@ -114,11 +114,20 @@ static void print_rule(FILE *out, const struct firewall_backend *backend, const 
 		rule->network, rule->endpoint, purpose);
 }
 
+/* As on all but old kernels, whatever the one here is. */
+static uint32_t traits_of(const struct firewall_backend *backend)
+{
+	uint32_t traits = backend->traits() | PLAN_POSTROUTING_IN;
+
+	if (traits & PLAN_BOTH_FAMILIES)
+		traits = (traits & ~PLAN_LISTS_PORTS) | PLAN_ASKS_PORTS;
+	return traits;
+}
+
 /* The plan of the scenario as text; free it. */
 static char *render(const struct scenario *scenario, const struct firewall_backend *backend)
 {
-	/* as on all but old kernels, whatever the one here is */
-	uint32_t traits = backend->traits() | PLAN_POSTROUTING_IN;
+	uint32_t traits = traits_of(backend);
 	struct network network = network_of(scenario->subnet_ipv4, scenario->subnet_ipv6);
 	struct endpoint endpoint = endpoint_of(scenario->ipv4, scenario->ipv6);
 	struct rows rows = rows_view(&network, NULL, NULL, 0);

@@ -35,7 +35,7 @@ static const char *const damages[] = {
 	"nft flush chain inet bridgenet nat-output; nft delete chain inet bridgenet nat-output;"
 	"nft add table inet bridgenet '{ flags dormant; }'",
 	"nft replace rule inet bridgenet ports handle $(" LIST
-	" | sed -n 's/.*@ports4 .*# handle //p') counter",
+	" | sed -n 's/.*map @ports4 .*# handle //p') counter",
 	"h=$(" LIST " | sed -n 's/.*@unpublished .*# handle //p');"
 	"nft delete rule inet bridgenet to-networks handle $h;"
 	"nft insert rule inet bridgenet to-networks counter",

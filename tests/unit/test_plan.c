@@ -4,7 +4,7 @@
 
 #include "model/plan.h"
 
-#define NFT (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN)
+#define NFT (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN | PLAN_INVALID_INPUT | PLAN_ASKS_PORTS)
 #define RANGES PLAN_PORT_RANGES
 #define IPTABLES (PLAN_PORT_RANGES | PLAN_OWN_CHAINS)
 
@@ -38,7 +38,8 @@ static void test_base(void **state)
 	rules_clear(&iptables);
 }
 
-/* The base decides about nothing but where to look. */
+/* The base decides about nothing but where to look, and drops nothing but what fits no connection
+ * and is for a published port. */
 static void test_base_accepts_and_drops_nothing(void **state)
 {
 	static const uint32_t traits[] = { NFT, IPTABLES };
@@ -50,7 +51,12 @@ static void test_base_accepts_and_drops_nothing(void **state)
 		assert_int_equal(plan_parts(traits[t], PLAN_BASE, NULL, NULL, NULL, &rules), 0);
 		for (size_t i = 0; i < rules.len; i++)
 			assert_true(rules.items[i].target == TARGET_JUMP ||
-				    rules.items[i].target == TARGET_RETURN);
+				    rules.items[i].target == TARGET_RETURN ||
+				    rules.items[i].kind == RULE_PUBLISHED_INVALID_DROP);
+		assert_int_equal(count_kind(&rules, RULE_OTHER_PORT_RETURN, AF_INET),
+				 count_kind(&rules, RULE_PUBLISHED_INVALID_DROP, AF_UNSPEC));
+		assert_int_equal(count_kind(&rules, RULE_OTHER_PORT_RETURN, AF_INET6),
+				 count_kind(&rules, RULE_PUBLISHED_INVALID_DROP, AF_UNSPEC));
 		assert_int_equal(count_kind(&rules, RULE_LINK_LOCAL_RETURN, AF_INET6), 1);
 		assert_int_equal(count_kind(&rules, RULE_LOOPBACK_RETURN, AF_INET6), 1);
 		assert_int_equal(count_kind(&rules, RULE_LINK_LOCAL_RETURN, AF_INET), 0);

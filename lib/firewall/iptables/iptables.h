@@ -118,6 +118,7 @@ struct place_info {
 };
 extern const struct place_info places[PLACE_COUNT];
 
+#define IPTABLES_TRAITS (PLAN_PORT_RANGES | PLAN_OWN_CHAINS | PLAN_POSTROUTING_IN)
 /* What a rule can say on a kernel of that release, as uname(2) has it. */
 uint32_t iptables_traits(const char *release);
 enum place rule_place(const struct rule *rule);

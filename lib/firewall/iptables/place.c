@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The chains, which rule stands in which, and what kind a rule in one of them is. */
-#include <stdlib.h>
-
 #include "firewall/iptables/iptables.h"
 #include "model/port.h"
 
@@ -110,12 +108,7 @@ static enum place foreign_place(const struct rule *rule)
 /* Up to 5.6 the kernel shows postrouting no input device. */
 uint32_t iptables_traits(const char *release)
 {
-	char *dot;
-	unsigned long major = strtoul(release, &dot, 10);
-	unsigned long minor = *dot == '.' ? strtoul(dot + 1, NULL, 10) : 0;
-	bool knows_in = major > 5 || (major == 5 && minor >= 7);
-
-	return PLAN_PORT_RANGES | PLAN_OWN_CHAINS | (knows_in ? PLAN_POSTROUTING_IN : 0);
+	return IPTABLES_TRAITS & ~(firewall_kernel_is(release, 5, 7) ? 0 : PLAN_POSTROUTING_IN);
 }
 
 enum place rule_place(const struct rule *rule)
@@ -216,7 +209,8 @@ int place_read(enum place place, const struct table_entry *entry, struct rule *r
 	rule->chain = places[place].chain;
 	rule->kind = RULE_FOREIGN;
 	for (enum rule_kind i = 0; decoded >= 0 && i < RULE_FOREIGN; i++) {
-		if (kind_places[i].place != place || !fits(rule, kind_of(i)) ||
+		if (kind_places[i].place != place || kind_of(i)->needs & ~IPTABLES_TRAITS ||
+		    !fits(rule, kind_of(i)) ||
 		    (rule_leads_on(rule) && !leads_there(kind_places[i].jump, entry->target)))
 			continue;
 		rule->kind = i;

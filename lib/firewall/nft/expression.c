@@ -129,6 +129,12 @@ static void match_device(struct builder *builder, uint32_t key, const char *name
 	compare(builder, NFT_CMP_EQ, data, sizeof(data));
 }
 
+static void match_protocol(struct builder *builder, uint8_t protocol)
+{
+	load_meta(builder, NFT_META_L4PROTO, NFT_REG_1);
+	compare(builder, NFT_CMP_EQ, &protocol, sizeof(protocol));
+}
+
 static void match_local_destination(struct builder *builder)
 {
 	static const uint32_t local = RTN_LOCAL;
@@ -218,7 +224,7 @@ static void lookup(struct builder *builder, const struct nft_fixed *fixed, uint3
 	expression = add(builder, "lookup",
 			 NUMBERS({ NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1 },
 				 { NFTNL_EXPR_LOOKUP_FLAGS, flags }));
-	if (expression && fixed->value[0])
+	if (expression && fixed->value[0] && !(flags & NFT_LOOKUP_F_INV))
 		nftnl_expr_set_u32(expression, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_1);
 	put(builder, expression, NFTNL_EXPR_LOOKUP_SET, fixed->set,
 	    (uint32_t)strlen(fixed->set) + 1);
@@ -251,6 +257,15 @@ static void dnat(struct builder *builder, uint32_t family)
 
 /* ---- rules ---- */
 
+/* No map of ports has it. What is found there is not counted, as it comes by no mapping. */
+static void match_unpublished(struct builder *builder, int family)
+{
+	for (size_t i = NFT_FIXED_OF(RULE_PORT_DNAT); i < NFT_FIXED_OF(RULE_PORT_DNAT + 1); i++) {
+		if (nft_fixed_at(i) && nft_fixed_family(i) == family)
+			lookup(builder, nft_fixed_at(i), NFT_LOOKUP_F_INV);
+	}
+}
+
 /* What the catalogue says of all rules of the kind. */
 static void add_matches(struct builder *builder, const struct kind *kind, int family)
 {
@@ -264,6 +279,8 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 		match_device(builder, NFT_META_OIFKIND, "bridge");
 	if (kind->match & RULE_ECHO_REQUEST)
 		match_echo_request(builder, family);
+	if (kind->protocol)
+		match_protocol(builder, kind->protocol);
 	if (kind->match & RULE_STATE_ESTABLISHED)
 		match_conntrack(builder, NFT_CT_STATE,
 				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
@@ -280,6 +297,8 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 		match_local_destination(builder);
 	if (kind->match & RULE_SOURCE_ASTRAY)
 		match_source_astray(builder);
+	if (kind->match & RULE_UNPUBLISHED)
+		match_unpublished(builder, family);
 }
 
 static void add_action(struct builder *builder, const struct kind *kind, int family)

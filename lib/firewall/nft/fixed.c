@@ -134,6 +134,26 @@ static const struct nft_kind {
 	    MAP("ports6", FIELDS(FIELD_PROTOCOL, FIELD_PORT), FIELDS(FIELD_TO6, FIELD_TO_PORT),
 		"ports published on every address of the host") } },
 
+	{ RULE_INVALID_JUMP, { BASE("of no connection, and not for a published port?") } },
+	{ RULE_OTHER_PORT_RETURN,
+	  { { .family = AF_INET, .comment = "what is for other ports is others' business" },
+	    { .family = AF_INET6, .comment = "what is for other ports is others' business" } } },
+	{ RULE_PUBLISHED_INVALID_DROP,
+	  { BASE("this host would end the connection of an endpoint") } },
+	{ RULE_PORT_INVALID_DROP,
+	  { SET("invalid4-address", FIELDS(FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT),
+		"this host would end the connection of an endpoint"),
+	    { .set = "invalid4",
+	      .key = FIELDS(FIELD_PROTOCOL, FIELD_PORT),
+	      .family = AF_INET,
+	      .comment = "this host would end the connection of an endpoint" },
+	    SET("invalid6-address", FIELDS(FIELD_DESTINATION6, FIELD_PROTOCOL, FIELD_PORT),
+		"this host would end the connection of an endpoint"),
+	    { .set = "invalid6",
+	      .key = FIELDS(FIELD_PROTOCOL, FIELD_PORT),
+	      .family = AF_INET6,
+	      .comment = "this host would end the connection of an endpoint" } } },
+
 	{ RULE_USER_JUMP, { BASE("your own rules come first") } },
 	{ RULE_FORWARD_JUMP, {} },
 	{ RULE_INTERNAL_DROP, {} },
@@ -314,7 +334,7 @@ const struct nft_fixed *nft_fixed_at(size_t id)
 
 bool nft_fixed_has_rule(size_t id)
 {
-	return nft_fixed_at(id) && nft_fixed_at(id)->comment;
+	return nft_fixed_at(id) && nft_fixed_at(id)->comment && nft_fixed_is_here(id);
 }
 
 bool nft_fixed_takes_part(size_t rule, size_t part)
@@ -341,6 +361,7 @@ int nft_fixed_family(size_t id)
 	case FAMILIES_IPV6:
 		return AF_INET6;
 	case FAMILIES_PRESENT:
+	case FAMILIES_EACH:
 	case FAMILIES_ALL:
 	case FAMILIES_GUARDED:
 		break;

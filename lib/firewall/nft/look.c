@@ -133,7 +133,8 @@ static void set_read(const struct nlmsghdr *message, struct nft_base_state *stat
 
 	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_MAX);
 	for (size_t i = 0; i < NFT_FIXED; i++) {
-		if (!nft_has_set(i) || !text_is(attributes[NFTA_SET_NAME], nft_fixed_at(i)->set))
+		if (!nft_fixed_at(i) || !nft_fixed_at(i)->set ||
+		    !text_is(attributes[NFTA_SET_NAME], nft_fixed_at(i)->set))
 			continue;
 		state->set[i] = set_is_ours(i, attributes);
 		if (!state->set[i])
@@ -155,8 +156,8 @@ struct found_rule {
 static size_t find_fixed(const struct reader *reader, const struct found_rule *found, size_t first)
 {
 	for (; first < NFT_FIXED; first++) {
-		if (!nft_fixed_has_rule(first) ||
-		    kind_of(nft_fixed_kind(first))->chain != found->chain)
+		if (kind_of(nft_fixed_kind(first))->chain != found->chain ||
+		    !nft_fixed_has_rule(first))
 			continue;
 		if (found->text ? strcmp(found->text, reader->texts[first]) == 0 :
 				  found->digest == reader->digests[first])

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The nftables backend as an object. */
+#include <sys/utsname.h>
+
 #include "firewall/nft/nft.h"
 
 static void nft_close(struct firewall *firewall)
@@ -64,14 +66,32 @@ static void rule_jump_name(const struct rule *rule, char name[static CHAIN_NAME_
 	string_copy(name, CHAIN_NAME_MAX, nft_chain_name(rule->jump));
 }
 
-static uint32_t nft_traits(void)
+/* From 6.5 on a rule can ask whether a map has a key, without what the key leads to. With it, it
+ * would be counted as what came by it. */
+uint32_t nft_traits(const char *release)
 {
-	return NFT_TRAITS;
+	bool asks = firewall_kernel_is(release, 6, 6);
+
+	return NFT_TRAITS & ~(asks ? PLAN_LISTS_PORTS : PLAN_ASKS_PORTS);
+}
+
+static uint32_t traits_here(void)
+{
+	struct utsname name;
+
+	return nft_traits(uname(&name) < 0 ? "" : name.release);
+}
+
+bool nft_fixed_is_here(size_t id)
+{
+	uint32_t needs = kind_of(nft_fixed_kind(id))->needs;
+
+	return !(needs & (PLAN_ASKS_PORTS | PLAN_LISTS_PORTS)) || !(needs & ~traits_here());
 }
 
 const struct firewall_backend nft_backend = {
 	.name = "nftables",
-	.traits = nft_traits,
+	.traits = traits_here,
 	.open = nft_open,
 	.close = nft_close,
 	.present = nft_present,

@@ -16,7 +16,11 @@
 #include <stdio.h>
 
 #define NFT_TABLE "bridgenet"
-#define NFT_TRAITS (PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN | PLAN_OWNERS | PLAN_DEVICE_KINDS)
+/* Of PLAN_ASKS_PORTS and PLAN_LISTS_PORTS a kernel has one. */
+#define NFT_TRAITS                                                                    \
+	(PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN | PLAN_OWNERS | PLAN_DEVICE_KINDS | \
+	 PLAN_INVALID_INPUT | PLAN_ASKS_PORTS | PLAN_LISTS_PORTS)
+uint32_t nft_traits(const char *release); /* as uname(2) has it */
 /* How often work is begun again that another process's change to the rule set made void; with how
  * many of these it insists on the rule set that was read: whoever commits all the time would keep
  * it from ever being done. */
@@ -145,6 +149,7 @@ struct nft_fixed {
 #define NFT_FIXED_OF(kind) ((kind)*NFT_FIXED_PER_KIND) /* the first of a kind */
 const struct nft_fixed *nft_fixed_at(size_t id);       /* NULL: nothing has that number */
 bool nft_fixed_has_rule(size_t id);                    /* false of a part, too */
+bool nft_fixed_is_here(size_t id);                     /* on this kernel */
 /* Does the rule of that number look the part up? */
 bool nft_fixed_takes_part(size_t rule, size_t part);
 enum rule_kind nft_fixed_kind(size_t id);

@@ -25,6 +25,8 @@ const struct nft_chain nft_chains[CHAIN_COUNT] = {
 	[CHAIN_NAT_OUTPUT] = { "nat-output", "nat", NF_INET_LOCAL_OUT,
 			       NF_IP_PRI_NAT_DST + AFTER_OTHERS },
 	[CHAIN_NAT_PORTS] = { "ports", NULL, 0, 0 },
+	[CHAIN_FILTER_INPUT] = { "filter-input", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER },
+	[CHAIN_FILTER_INVALID] = { "unconnected", NULL, 0, 0 },
 	[CHAIN_FILTER_FORWARD] = { "filter-forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER },
 	[CHAIN_FILTER_USER] = { "BRIDGENET-USER", NULL, 0, 0 },
 	[CHAIN_FILTER_TO] = { "to-networks", NULL, 0, 0 },
@@ -176,7 +178,7 @@ static int set_add(struct nft *nft, size_t id)
 
 bool nft_has_set(size_t id)
 {
-	return nft_fixed_at(id) && nft_fixed_at(id)->set;
+	return nft_fixed_at(id) && nft_fixed_at(id)->set && nft_fixed_is_here(id);
 }
 
 /* Before the next of our rules that stands, so that the order is the right one; else at the end. */
