@@ -230,6 +230,8 @@ int link_endpoint_delete_owned(struct link_handle *handle, const char *host_inte
 
 /* ---- shape.c: bandwidth ---- */
 
+/* Does a packet of its MTU pass at all? -EINVAL with a sentence. */
+int link_shape_check(const struct endpoint *endpoint, struct error *error);
 /* Hold an endpoint that is there to the rates of its policy. before: as it was, or may be; NULL: it
  * has just been made. -EOPNOTSUPP BN_REASON_UNSUPPORTED where the kernel can't. What fails leaves
  * any of the two: to be called again, with the two exchanged. */

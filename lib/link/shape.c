@@ -99,6 +99,27 @@ static struct bucket bucket_out(const struct endpoint *endpoint)
 	return bucket_of(endpoint, endpoint->policy.rate_out, endpoint->policy.burst_out);
 }
 
+/* The kernel takes such a burst, and lets no packet of that length through. */
+static int check_burst(const struct endpoint *endpoint, const char *direction, uint64_t burst,
+		       struct error *error)
+{
+	if (!burst || burst >= endpoint->mtu + FRAME_MORE)
+		return 0;
+	return error_set(
+		error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+		"burst-%s %llu of endpoint %s is less than a packet of its MTU %u, so that "
+		"none would pass; give %u or more, or none",
+		direction, (unsigned long long)burst, endpoint->id, endpoint->mtu,
+		endpoint->mtu + FRAME_MORE);
+}
+
+int link_shape_check(const struct endpoint *endpoint, struct error *error)
+{
+	int r = check_burst(endpoint, "in", endpoint->policy.burst_in, error);
+
+	return r < 0 ? r : check_burst(endpoint, "out", endpoint->policy.burst_out, error);
+}
+
 /* Said to be Ethernet's, a rate needs no table that says how long each packet takes. */
 static struct tc_ratespec rate_of(const struct bucket *bucket)
 {

@@ -253,9 +253,12 @@ static const struct known_option options[] = {
 	    SAYS("0.2", "How many connections the endpoint may have begun at once; 0 is any "
 			"number.")),
 	ROW(ENDPOINT, "rate-in", rate, FIELD(endpoint, rate_in), .live = LIVE_YES, .default_ = "",
-	    SAYS("0.2", "How much may go to the endpoint; without it, there is no limit.")),
+	    SAYS("0.2", "How much may go to the endpoint, from wherever; without it, there is no "
+			"limit. It waits at the host end of the pair, 50 ms at most.")),
 	ROW(ENDPOINT, "rate-out", rate, FIELD(endpoint, rate_out), .live = LIVE_YES, .default_ = "",
-	    SAYS("0.2", "How much may come from it.")),
+	    SAYS("0.2", "How much may come from it. For that it has a device of its own on the host, "
+			"of the kind ifb, that goes with it. Where the kernel lacks that kind, or "
+			"u32 and mirred of traffic control, the attach is refused.")),
 	ROW(ENDPOINT, "burst-in", bytes, FIELD(endpoint, burst_in), .live = LIVE_YES,
 	    .default_ = "20 ms of the rate, 16k at least",
 	    SAYS("0.2", "How much of it may go at once.")),
@@ -263,7 +266,9 @@ static const struct known_option options[] = {
 	    .default_ = "20 ms of the rate, 16k at least",
 	    SAYS("0.2", "How much of it may come at once.")),
 	ROW(ENDPOINT, "rate-local", word, YES_NO, FIELD(endpoint, rate_local), .live = LIVE_YES,
-	    SAYS("0.2", "With no, the limits are not about what stays on the bridge.")),
+	    SAYS("0.2", "With no, the limits are not about what stays on the bridge: what has to do "
+			"with an address of the subnet other than the gateway's, or is of "
+			"link-local scope, ARP and neighbour discovery.")),
 
 	/* ---- ports ---- */
 	ROW(PORT, "allow-from", prefixes, FIELD(port, allow_from), .live = LIVE_YES,

@@ -350,7 +350,9 @@ static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struc
 	if (!attach->request->endpoint.interface[0])
 		choose_interface(attach);
 	endpoint->mtu = attach->network.mtu;
-	r = choose_mac(ctx, attach);
+	r = link_shape_check(endpoint, &ctx->error);
+	if (r >= 0)
+		r = choose_mac(ctx, attach);
 	return r < 0 ? r : choose_sources(ctx, attach);
 }
 

@@ -36,8 +36,8 @@ static size_t random_len(const char *text, const char **ret_word)
 	*ret_word = "ID";
 	if ((hex == 64 || hex == 12) && ends)
 		return hex;
-	if (strncmp(text, "bv", 2) == 0) {
-		*ret_word = "bv";
+	if (strncmp(text, "bv", 2) == 0 || strncmp(text, "bi", 2) == 0) {
+		*ret_word = text[1] == 'v' ? "bv" : "bi";
 		return 2 + count_of(text + 2, HEX);
 	}
 	*ret_word = "PICK";

@@ -256,7 +256,7 @@ static int remove_added(bn_ctx *ctx, const char *seen)
 	static const char *const networks[] = { "back", "bridge", "adopted" };
 	static const char *const endpoints[][2] = {
 		{ "front", "new" },  { "front", "served" }, { "front", "found" },
-		{ "side", "extra" }, { "side", "better" },
+		{ "side", "extra" }, { "side", "better" },  { "front", "limited" },
 	};
 	char row[64];
 	int r = 0;

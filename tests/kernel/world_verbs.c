@@ -136,6 +136,7 @@ struct wanted {
 	const char *ports[3];
 	int priority; /* of its default route */
 	uint32_t flags;
+	bool limited; /* both ways */
 };
 
 static void describe_endpoint(const bn_endpoint *endpoint, char text[static ANSWER_MAX])
@@ -181,6 +182,10 @@ static int attach_endpoint(bn_ctx *ctx, char text[static ANSWER_MAX], const stru
 		bn_endpoint_spec_add_address(spec, wanted->ipv6);
 	add_ports(spec, wanted);
 	bn_endpoint_spec_set_gateway_priority(spec, wanted->priority);
+	if (wanted->limited) {
+		bn_endpoint_spec_set_option(spec, "rate-in", "20M");
+		bn_endpoint_spec_set_option(spec, "rate-out", "20M");
+	}
 	r = bn_endpoint_attach(ctx, spec, wanted->flags, &endpoint);
 	if (r == 0)
 		describe_endpoint(endpoint, text);
@@ -206,6 +211,21 @@ static int attach_ports(bn_ctx *ctx, char text[static ANSWER_MAX])
 	};
 
 	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int attach_limited(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted = {
+		"front", "limited", 2, "172.30.0.50", "fd00:30::50", { NULL }, .limited = true,
+	};
+
+	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int detach_limited(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_endpoint_detach(ctx, "front", "limited", 0);
 }
 
 static int attach_web(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -516,6 +536,8 @@ const struct verb verbs[] = {
 	{ "get-network", { get_network }, EMPTY | BARE | FULL, 0 },
 	{ "attach", { attach }, BARE | FULL, FULL },
 	{ "attach-ports", { attach_ports }, FULL | FLUSHED | LOST, FULL | FLUSHED },
+	{ "attach-limited", { attach_limited }, FULL | LOST, FULL },
+	{ "visit-limited", { attach_limited, detach_limited }, FULL, 0 },
 	{ "attach-bridge", { attach_bridge }, EMPTY | BARE | FULL, EMPTY | FULL },
 	{ "attach-web", { attach_web }, 0, 0 },
 	{ "attach-db", { attach_db }, 0, 0 },
@@ -552,6 +574,7 @@ const struct verb verbs[] = {
 	{ "create-back-fails", { create_back }, EMPTY | BARE | FULL, 0, "settle", -EIO },
 	{ "create-adopting-fails", { create_adopting }, EMPTY | BARE, 0, "settle", -EIO },
 	{ "attach-ports-fails", { attach_ports }, FULL | FLUSHED, 0, "settle", -EIO },
+	{ "attach-limited-fails", { attach_limited }, FULL, 0, "settle", -EIO },
 	{ "attach-better-fails", { attach_better }, JOINED, 0, "settle", -EIO },
 	{ "attach-bridge-fails", { attach_bridge }, EMPTY | FULL, 0, "settle", -EIO },
 	{ "publish-fails", { publish }, FULL | FLUSHED, 0, "settle", -EIO },
