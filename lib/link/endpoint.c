@@ -62,20 +62,6 @@ static void add_pair(struct rtnl_batch *batch, const struct endpoint *endpoint, 
 	rtnl_nest_end(batch, info);
 }
 
-/* An endpoint that asks for the port it publishes itself is answered by way of the port it came by.
- * Under br_netfilter the bridge does that by itself, which it refuses but in this mode, and the
- * module may come at any time. The kernel ignores it at the creation of the link. */
-static void put_hairpin(struct rtnl_batch *batch)
-{
-	struct nlattr *info = rtnl_nest(batch, IFLA_LINKINFO), *data;
-
-	rtnl_put_string(batch, IFLA_INFO_SLAVE_KIND, "bridge");
-	data = rtnl_nest(batch, IFLA_INFO_SLAVE_DATA);
-	rtnl_put_u8(batch, IFLA_BRPORT_MODE, 1);
-	rtnl_nest_end(batch, data);
-	rtnl_nest_end(batch, info);
-}
-
 /* The kernel says EEXIST for either end. */
 static int name_taken_error(struct link_handle *handle, const struct sandbox *sandbox,
 			    const struct endpoint *endpoint, struct error *error)
@@ -183,15 +169,17 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
 
+	if (config->apart.locked)
+		apart_add_mac(&batch, RTM_NEWNEIGH, index, endpoint->mac);
 	rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
 	rtnl_put_string(&batch, IFLA_IFALIAS, config->alias);
 	rtnl_put_u32(&batch, IFLA_GROUP, 0);
-	put_hairpin(&batch);
+	apart_put(&batch, &config->apart, true);
 	if (knows_ipv6(handle, endpoint))
 		rtnl_put_no_addr_gen(&batch);
 	r = rtnl_run_surely(handle, &batch, 0, "link.endpoint.mark");
 	if (r == 0)
-		return 0;
+		return apart_check(handle, endpoint, index, &config->apart, error);
 	return rtnl_failure(error, &batch, r, "mark interface %s of endpoint %s",
 			    endpoint->host_interface, endpoint->id);
 }

@@ -153,8 +153,15 @@ struct link_source {
 };
 typedef VECTOR(struct link_source) source_vector;
 
+/* What the bridge keeps an endpoint from, by itself. */
+struct link_apart {
+	bool isolated; /* it and the others that are so don't see each other's frames */
+	bool locked;   /* what it sends has its own MAC, which no other port can take */
+};
+
 struct link_endpoint_config {
 	const struct endpoint *endpoint;
+	struct link_apart apart;
 	struct link_visit *visit; /* to its sandbox, which was begun before; NULL: none */
 	const char *bridge;
 	uint32_t bridge_index; /* of bridge_ready() */
@@ -227,6 +234,13 @@ int link_places_get(struct link_handle *handle, const struct link_end *ends, siz
  * above, 0 if there is none, or it is another's. */
 int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,
 			       const char *alias, struct error *error);
+
+/* ---- apart.c ---- */
+
+/* Of an endpoint that is there; of one that is gone it is no error. -EOPNOTSUPP
+ * BN_REASON_UNSUPPORTED: an older kernel. */
+int link_apart_set(struct link_handle *handle, const struct link_end *end,
+		   const struct link_apart *apart, struct error *error);
 
 /* ---- shape.c: bandwidth ---- */
 

@@ -53,6 +53,17 @@ int link_ends_find(struct link_handle *handle, const struct link_end *ends, size
 int link_find_alias(struct link_handle *handle, const char *kind, const char *alias,
 		    struct link_info *ret_info, struct error *error);
 
+/* ---- apart.c ---- */
+
+/* Into a message about the host end; fresh: it has never been told anything. */
+void apart_put(struct rtnl_batch *batch, const struct link_apart *apart, bool fresh);
+/* RTM_NEWNEIGH or RTM_DELNEIGH, of the endpoint's own. */
+void apart_add_mac(struct rtnl_batch *batch, int type, uint32_t index,
+		   const uint8_t mac[static MAC_LEN]);
+/* The kernel takes what it does not know of, and says nothing. */
+int apart_check(struct link_handle *handle, const struct endpoint *endpoint, uint32_t index,
+		const struct link_apart *apart, struct error *error);
+
 /* ---- detour.c: the device that what an endpoint sends is slowed down on ---- */
 
 /* One that is there is taken as it is. */

@@ -93,7 +93,8 @@ static const struct known_option options[] = {
 	ROW(NETWORK, "icc", word, YES_NO, FIELD(network, icc), .live = LIVE_YES,
 	    BRIDGE_ALIAS("enable_icc"),
 	    SAYS("0.1", "With no, endpoints of the network reach each other by published ports "
-			"alone.")),
+			"alone: their ports of the bridge are isolated. Where br_netfilter is on, "
+			"they don't reach those that their own network publishes, either.")),
 	ROW(NETWORK, "masquerade", word, YES_NO, FIELD(network, masquerade), .live = LIVE_YES,
 	    BRIDGE_ALIAS("enable_ip_masquerade"),
 	    SAYS("0.1", "What leaves the network takes the address of the host. With no, it keeps "
@@ -167,8 +168,9 @@ static const struct known_option options[] = {
 			"nothing. Connections that the host makes go on.")),
 	ROW(NETWORK, "anti-spoof", word, WORDS("no", "mac", "full"), FIELD(network, anti_spoof),
 	    .live = LIVE_YES,
-	    SAYS("0.2", "With mac, an endpoint sends with its own MAC alone. With full, with its "
-			"own addresses alone, and says so alone in ARP and neighbour discovery.")),
+	    SAYS("0.2", "With mac, an endpoint sends with its own MAC alone, and nobody takes it: "
+			"the bridge knows where it is. Full, which would hold it to its own "
+			"addresses, too, is not to be had yet.")),
 	ROW(NETWORK, "log-drops", word, NO_YES, FIELD(network, log_drops), .live = LIVE_YES,
 	    SAYS("0.2", "With yes, what is dropped on its way to the network is told to the "
 			"kernel's log, a few packets a second of it.")),
@@ -256,8 +258,8 @@ static const struct known_option options[] = {
 	    SAYS("0.2", "How much may go to the endpoint, from wherever; without it, there is no "
 			"limit. It waits at the host end of the pair, 50 ms at most.")),
 	ROW(ENDPOINT, "rate-out", rate, FIELD(endpoint, rate_out), .live = LIVE_YES, .default_ = "",
-	    SAYS("0.2", "How much may come from it. For that it has a device of its own on the host, "
-			"of the kind ifb, that goes with it. Where the kernel lacks that kind, or "
+	    SAYS("0.2", "How much may come from it. For that it has a device of its own, of the "
+			"kind ifb, that goes with it. Where the kernel lacks that kind, or "
 			"u32 and mirred of traffic control, the attach is refused.")),
 	ROW(ENDPOINT, "burst-in", bytes, FIELD(endpoint, burst_in), .live = LIVE_YES,
 	    .default_ = "20 ms of the rate, 16k at least",
@@ -266,8 +268,8 @@ static const struct known_option options[] = {
 	    .default_ = "20 ms of the rate, 16k at least",
 	    SAYS("0.2", "How much of it may come at once.")),
 	ROW(ENDPOINT, "rate-local", word, YES_NO, FIELD(endpoint, rate_local), .live = LIVE_YES,
-	    SAYS("0.2", "With no, the limits are not about what stays on the bridge: what has to do "
-			"with an address of the subnet other than the gateway's, or is of "
+	    SAYS("0.2", "With no, the limits are not about what stays on the bridge: what has to "
+			"do with an address of the subnet other than the gateway's, or is of "
 			"link-local scope, ARP and neighbour discovery.")),
 
 	/* ---- ports ---- */

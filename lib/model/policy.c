@@ -64,3 +64,18 @@ const struct addr *network_host_addr(const struct network *network, int family)
 		return NULL;
 	return &subnet->gateway;
 }
+
+enum anti_spoof endpoint_anti_spoof(const struct network *network, const struct endpoint *endpoint)
+{
+	switch ((enum endpoint_anti_spoof)endpoint->policy.anti_spoof) {
+	case ENDPOINT_ANTI_SPOOF_INHERIT:
+		break;
+	case ENDPOINT_ANTI_SPOOF_NO:
+		return ANTI_SPOOF_NO;
+	case ENDPOINT_ANTI_SPOOF_MAC:
+		return ANTI_SPOOF_MAC;
+	case ENDPOINT_ANTI_SPOOF_FULL:
+		return ANTI_SPOOF_FULL;
+	}
+	return network->policy.anti_spoof;
+}

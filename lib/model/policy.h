@@ -25,4 +25,7 @@ bool network_is_entered(const struct network *network, int family);
 /* The host's own address on the bridge; NULL: it has none of that family. */
 const struct addr *network_host_addr(const struct network *network, int family);
 
+/* The endpoint's, else the network's. */
+enum anti_spoof endpoint_anti_spoof(const struct network *network, const struct endpoint *endpoint);
+
 #endif

@@ -25,6 +25,14 @@ static bool has_bridge(const network_vector *networks, const char *bridge)
 	return false;
 }
 
+static int check_anti_spoof(bn_ctx *ctx, enum anti_spoof wanted, const char *what, const char *name)
+{
+	if (wanted != ANTI_SPOOF_FULL)
+		return 0;
+	return error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
+			 "anti-spoof=full of %s %s is not to be had yet; give mac", what, name);
+}
+
 /* The device: the one named (adopted when it exists, with its MTU if none is asked for), bn0 or the
  * next free for the default network, else one that is named after the id. */
 static int resolve_bridge(bn_ctx *ctx, const struct network_request *request,
@@ -34,6 +42,9 @@ static int resolve_bridge(bn_ctx *ctx, const struct network_request *request,
 	uint32_t mtu;
 	int r;
 
+	r = check_anti_spoof(ctx, network->policy.anti_spoof, "network", network->name);
+	if (r < 0)
+		return r;
 	if (request->bridge[0]) {
 		string_copy(network->bridge, sizeof(network->bridge), request->bridge);
 		network->bridge_adopted = link_mtu(ctx->link, network->bridge, &mtu);
@@ -191,6 +202,10 @@ static int check_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	int r;
 
+	r = check_anti_spoof(ctx, endpoint_anti_spoof(&attach->network, &attach->endpoint),
+			     "endpoint", attach->endpoint.id);
+	if (r < 0)
+		return r;
 	r = check_address(ctx, &attach->network, &attach->endpoint.ipv4, AF_INET);
 	if (r >= 0)
 		r = check_address(ctx, &attach->network, &attach->endpoint.ipv6, AF_INET6);
@@ -358,6 +373,14 @@ static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struc
 
 /* ---- kernel ---- */
 
+static struct link_apart apart_of(const struct network *network, const struct endpoint *endpoint)
+{
+	return (struct link_apart){
+		.isolated = network->policy.icc == ICC_NO,
+		.locked = endpoint_anti_spoof(network, endpoint) != ANTI_SPOOF_NO,
+	};
+}
+
 static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 {
 	const struct network *network = &attach->network;
@@ -369,6 +392,7 @@ static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 		.bridge = network->bridge,
 		.bridge_index = bridge,
 		.alias = alias,
+		.apart = apart_of(network, endpoint),
 		.metric_room = attach->metric_room,
 		.sources = &attach->sources,
 		.leaves_ipv6 = ctx->policy.sandbox_ipv6 == SANDBOX_IPV6_LEAVE,
