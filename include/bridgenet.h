@@ -328,6 +328,12 @@ int bn_endpoint_spec_set_mac(bn_endpoint_spec *spec, const char *mac);
 int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination,
 			       const char *gateway);
 
+/* Of a type: "unicast" (gateway NULL: it is on the link), or, without a gateway, "blackhole",
+ * "unreachable" or "prohibit", which are there for as long as the endpoint, whatever else it has.
+ * metric: 0 for the kernel's default. Since: 0.2 */
+int bn_endpoint_spec_add_typed_route(bn_endpoint_spec *spec, const char *type,
+				     const char *destination, const char *gateway, uint32_t metric);
+
 /* Each endpoint has a default route, with a metric: of several in a namespace the highest priority
  * gets the lowest, the first attached among equals, so that the kernel uses its route, and the next
  * when that is gone; default 0. A lone endpoint of priority 0 has 100. Options "metric" and
@@ -409,6 +415,7 @@ const char *bn_endpoint_state(const bn_endpoint *endpoint);
  * or "::/0", then the static ones. Since: 0.2 */
 size_t bn_endpoint_route_count(const bn_endpoint *endpoint);
 const char *bn_endpoint_route_destination_at(const bn_endpoint *endpoint, size_t i);
+const char *bn_endpoint_route_type_at(const bn_endpoint *endpoint, size_t i); /* "unicast", ... */
 const char *bn_endpoint_route_gateway_at(const bn_endpoint *endpoint, size_t i);
 uint32_t bn_endpoint_route_metric_at(const bn_endpoint *endpoint, size_t i);
 

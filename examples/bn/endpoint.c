@@ -33,17 +33,29 @@ static int apply_port(bn_endpoint_spec *spec, const char *mapping)
 	return r;
 }
 
+/* [TYPE,]DEST[=VIA][,METRIC] */
 static int apply_route(const struct cli *cli, bn_endpoint_spec *spec, const char *text)
 {
-	const char *gateway;
-	char *destination;
+	char *copy = strdup(text), *rest = copy, *first, *metric, *destination;
+	const char *type = NULL, *gateway;
 	int r;
 
-	argument_split(text, &destination, &gateway);
-	if (!gateway)
-		cli_usage(cli, "the route '%s' is not DEST=VIA", text);
-	r = bn_endpoint_spec_add_route(spec, destination, gateway);
+	if (!copy)
+		out_of_memory();
+	first = strsep(&rest, ",");
+	if (rest && !strpbrk(first, "/.:=")) {
+		type = first;
+		first = strsep(&rest, ",");
+	}
+	metric = strsep(&rest, ",");
+	argument_split(first, &destination, &gateway);
+	if (rest || (!type && !gateway))
+		cli_usage(cli, "the route '%s' is not [TYPE,]DEST[=VIA][,METRIC]", text);
+	r = bn_endpoint_spec_add_typed_route(
+		spec, type ? type : "unicast", destination, gateway,
+		metric ? (uint32_t)argument_number(cli, metric, 0, UINT32_MAX) : 0);
 	free(destination);
+	free(copy);
 	return r;
 }
 

@@ -149,6 +149,7 @@ static json_t *json_routes(const bn_endpoint *endpoint)
 	for (size_t i = 0; i < bn_endpoint_route_count(endpoint); i++) {
 		json_t *object = json_object();
 
+		json_set(object, "type", json_text(bn_endpoint_route_type_at(endpoint, i)));
 		json_set(object, "destination",
 			 json_text(bn_endpoint_route_destination_at(endpoint, i)));
 		json_set(object, "gateway", json_text(bn_endpoint_route_gateway_at(endpoint, i)));

@@ -94,6 +94,11 @@ int port_flags_check(uint32_t flags, bool has_result, struct error *error);
 int port_specs_parse(const struct bn_port_spec *specs, size_t len, const struct deadline *deadline,
 		     struct port_request **requests, struct error *error);
 
+struct route_text {
+	char *type, *destination, *gateway; /* gateway "": none */
+	uint32_t metric;
+};
+
 struct bn_endpoint_spec {
 	char *network, *endpoint;
 	char *sandbox_path;
@@ -101,7 +106,7 @@ struct bn_endpoint_spec {
 	int sandbox_fd_number; /* that it is a copy of */
 	char *interface, *mac;
 	struct bn_name_list addresses;
-	struct bn_name_list route_destinations, route_gateways;
+	VECTOR(struct route_text) routes;
 	int gateway_priority;
 	struct options options;
 	struct bn_port_spec_list ports;
@@ -150,6 +155,7 @@ void port_list_hold(struct bn_port_list *list, held_vector *held);
 void port_list_clear(struct bn_port_list *list);
 
 struct bn_endpoint_route {
+	const char *type;
 	char destination[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX];
 	uint32_t metric;
 };

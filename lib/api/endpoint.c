@@ -6,8 +6,6 @@
 #include "api/api.h"
 #include "model/policy.h"
 
-#define IPV6_METRIC 1024 /* the kernel gives it to a route of IPv6 that asks for none */
-
 static void endpoint_snapshot_clear(struct bn_endpoint *endpoint)
 {
 	endpoint_clear(&endpoint->record);
@@ -43,27 +41,27 @@ static int add_addresses(bn_ctx *ctx, const struct network *network, const struc
 	return r;
 }
 
-static void add_gateways(const struct network *network, struct bn_endpoint *endpoint)
+static void add_gateways(const struct network *network, const struct endpoint *record,
+			 struct bn_endpoint *endpoint)
 {
-	const struct subnet *subnet;
-
-	for_each_family(family) {
-		subnet = network_subnet(network, family);
+	for_each_family(family)
 		if (network_leads_out(network, family))
-			addr_format(&subnet->gateway,
+			addr_format(endpoint_gateway(record, network, family),
 				    endpoint->gateways[endpoint->gateway_count++]);
-	}
 }
 
 /* There is room for it. */
-static void add_route(struct bn_endpoint *endpoint, const struct prefix *destination,
-		      const struct addr *gateway, uint32_t metric)
+static void add_route(struct bn_endpoint *endpoint, const struct route *record)
 {
 	struct bn_endpoint_route *route = &endpoint->routes.items[endpoint->routes.len++];
 
-	prefix_format(destination, route->destination);
-	addr_format(gateway, route->gateway);
-	route->metric = metric;
+	route->type = route_type_name(record->type);
+	prefix_format(&record->destination, route->destination);
+	if (addr_is_unspecified(&record->gateway))
+		route->gateway[0] = '\0';
+	else
+		addr_format(&record->gateway, route->gateway);
+	route->metric = route_metric(record);
 }
 
 static int add_routes(bn_ctx *ctx, const struct network *network, const struct endpoint *record,
@@ -72,19 +70,18 @@ static int add_routes(bn_ctx *ctx, const struct network *network, const struct e
 	if (vector_reserve(&endpoint->routes, record->routes.len + 2) < 0)
 		return error_oom(&ctx->error);
 	for_each_family(family) {
-		const struct prefix everything = { .addr.family = family };
-		const struct subnet *subnet = network_subnet(network, family);
+		uint32_t metric = endpoint_metric(record, family);
 
-		if (endpoint_metric(record, family) && subnet && endpoint_prefix(record, family))
-			add_route(endpoint, &everything, &subnet->gateway,
-				  endpoint_metric(record, family));
+		if (metric && network_subnet(network, family) && endpoint_prefix(record, family))
+			add_route(endpoint,
+				  &(struct route){
+					  .destination.addr.family = family,
+					  .gateway = *endpoint_gateway(record, network, family),
+					  .metric = metric,
+				  });
 	}
-	for (size_t i = 0; i < record->routes.len; i++) {
-		const struct route *route = &record->routes.items[i];
-
-		add_route(endpoint, &route->destination, &route->gateway,
-			  route->gateway.family == AF_INET6 ? IPV6_METRIC : 0);
-	}
+	for (size_t i = 0; i < record->routes.len; i++)
+		add_route(endpoint, &record->routes.items[i]);
 	return 0;
 }
 
@@ -118,7 +115,7 @@ static int endpoint_snapshot_prepare(bn_ctx *ctx, const struct network *network,
 		r = add_routes(ctx, network, record, endpoint);
 	if (r >= 0)
 		r = add_options(ctx, record, endpoint);
-	add_gateways(network, endpoint);
+	add_gateways(network, record, endpoint);
 	if (record->interface[0])
 		mac_format(record->mac, endpoint->mac);
 	return r;
@@ -513,6 +510,8 @@ GETTER(int, bn_endpoint_gateway_priority, bn_endpoint, self->record.gateway_prio
 GETTER(size_t, bn_endpoint_route_count, bn_endpoint, self->routes.len, 0)
 GETTER_AT(const char *, bn_endpoint_route_destination_at, bn_endpoint, bn_endpoint_route_count,
 	  self->routes.items[i].destination, "")
+GETTER_AT(const char *, bn_endpoint_route_type_at, bn_endpoint, bn_endpoint_route_count,
+	  self->routes.items[i].type, "")
 GETTER_AT(const char *, bn_endpoint_route_gateway_at, bn_endpoint, bn_endpoint_route_count,
 	  self->routes.items[i].gateway, "")
 GETTER_AT(uint32_t, bn_endpoint_route_metric_at, bn_endpoint, bn_endpoint_route_count,

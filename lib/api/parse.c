@@ -353,40 +353,82 @@ static int parse_addresses(const struct bn_name_list *texts, struct endpoint *en
 	return 0;
 }
 
-static int parse_routes(const struct bn_endpoint_spec *spec, const struct deadline *deadline,
-			struct endpoint *endpoint, struct error *error)
+static int parse_route_type(const struct route_text *text, struct route *route, struct error *error)
 {
-	struct route *route;
+	while (route->type < ROUTE_TYPE_COUNT &&
+	       strcmp(text->type, route_type_name(route->type)) != 0)
+		route->type++;
+	if (route->type < ROUTE_TYPE_COUNT)
+		return 0;
+	return error_set(error, -EINVAL, BN_REASON_INVALID,
+			 "route to %.64s can't be of type '%.32s'; give unicast, blackhole, "
+			 "unreachable or prohibit",
+			 text->destination, text->type);
+}
+
+static int parse_route_gateway(const struct route_text *text, struct route *route,
+			       struct error *error)
+{
+	int family = route->destination.addr.family, r;
+
+	route->gateway.family = family;
+	if (!text->gateway[0])
+		return 0;
+	if (route->type != ROUTE_UNICAST)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "%s route to %s leads nowhere, so it has no gateway; give none",
+				 text->type, text->destination);
+	r = parse_address(text->gateway, "route by way of", &route->gateway, error);
+	if (r < 0)
+		return r;
+	if (route->gateway.family != family)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "route to %s by way of %s mixes IPv4 and IPv6", text->destination,
+				 text->gateway);
+	if (addr_is_unspecified(&route->gateway))
+		return error_set(
+			error, -EINVAL, BN_REASON_INVALID,
+			"route to %s by way of %s: that is no machine's address; name one, "
+			"or none for what is on the link",
+			text->destination, text->gateway);
+	return 0;
+}
+
+static int parse_route(const struct route_text *text, struct route *route, struct error *error)
+{
 	char right[PREFIX_TEXT_MAX];
 	struct prefix masked;
 	int r;
 
-	for (size_t i = 0; i < spec->route_destinations.names.len; i++) {
+	*route = (struct route){ .metric = text->metric };
+	r = parse_prefix(text->destination, "route to", &route->destination, error);
+	if (r >= 0)
+		r = parse_route_type(text, route, error);
+	if (r < 0)
+		return r;
+	masked = prefix_mask(&route->destination);
+	if (!prefix_is_masked(&route->destination))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "route to %s has host bits set; use %s", text->destination,
+				 prefix_format(&masked, right));
+	return parse_route_gateway(text, route, error);
+}
+
+static int parse_routes(const struct bn_endpoint_spec *spec, const struct deadline *deadline,
+			struct endpoint *endpoint, struct error *error)
+{
+	struct route *route;
+	int r = 0;
+
+	for (size_t i = 0; i < spec->routes.len && r >= 0; i++) {
 		route = vector_push(&endpoint->routes);
 		if (!route)
 			return error_oom(error);
 		r = parse_check(deadline, i, error);
 		if (r >= 0)
-			r = parse_prefix(spec->route_destinations.names.items[i], "route to",
-					 &route->destination, error);
-		if (r >= 0)
-			r = parse_address(spec->route_gateways.names.items[i], "route by way of",
-					  &route->gateway, error);
-		if (r < 0)
-			return r;
-		masked = prefix_mask(&route->destination);
-		if (!prefix_is_masked(&route->destination))
-			return error_set(error, -EINVAL, BN_REASON_INVALID,
-					 "route to %s has host bits set; use %s",
-					 spec->route_destinations.names.items[i],
-					 prefix_format(&masked, right));
-		if (route->destination.addr.family != route->gateway.family)
-			return error_set(error, -EINVAL, BN_REASON_INVALID,
-					 "route to %s by way of %s mixes IPv4 and IPv6",
-					 spec->route_destinations.names.items[i],
-					 spec->route_gateways.names.items[i]);
+			r = parse_route(&spec->routes.items[i], route, error);
 	}
-	return 0;
+	return r;
 }
 
 static int parse_endpoint_options(const struct bn_endpoint_spec *spec, struct endpoint *endpoint,

@@ -275,6 +275,13 @@ int bn_endpoint_spec_new(const char *network, const char *endpoint, bn_endpoint_
 	return 0;
 }
 
+static void route_text_clear(struct route_text *route)
+{
+	free(route->type);
+	free(route->destination);
+	free(route->gateway);
+}
+
 void bn_endpoint_spec_free(bn_endpoint_spec *spec)
 {
 	if (!spec)
@@ -286,8 +293,9 @@ void bn_endpoint_spec_free(bn_endpoint_spec *spec)
 	free(spec->interface);
 	free(spec->mac);
 	names_clear(&spec->addresses);
-	names_clear(&spec->route_destinations);
-	names_clear(&spec->route_gateways);
+	for (size_t i = 0; i < spec->routes.len; i++)
+		route_text_clear(&spec->routes.items[i]);
+	free(spec->routes.items);
 	options_clear(&spec->options);
 	port_specs_clear(&spec->ports);
 	free(spec);
@@ -357,25 +365,36 @@ SETTER(bn_endpoint_spec_add_address, bn_endpoint_spec, const char *address, addr
 SETTER(bn_endpoint_spec_set_mac, bn_endpoint_spec, const char *mac, mac,
        set_string(&spec->mac, mac))
 
-static int add_route(bn_endpoint_spec *spec, const char *destination, const char *gateway)
+static int add_route(bn_endpoint_spec *spec, const char *type, const char *destination,
+		     const char *gateway, uint32_t metric)
 {
-	int r;
+	struct route_text route = { .metric = metric };
 
-	if (!destination || !gateway)
+	if (!type || !destination)
 		return -EINVAL;
-	r = names_add(&spec->route_destinations, destination);
-	if (r < 0)
-		return r;
-	r = names_add(&spec->route_gateways, gateway);
-	if (r < 0)
-		free(spec->route_destinations.names.items[--spec->route_destinations.names.len]);
-	return r;
+	if (set_string(&route.type, type) < 0 || set_string(&route.destination, destination) < 0 ||
+	    set_string(&route.gateway, gateway ? gateway : "") < 0 ||
+	    vector_append(&spec->routes, route) < 0) {
+		route_text_clear(&route);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination, const char *gateway)
 {
+	if (!spec)
+		return -EINVAL;
+	return keep_failure(&spec->failure, __func__, destination,
+			    gateway ? add_route(spec, "unicast", destination, gateway, 0) :
+				      -EINVAL);
+}
+
+int bn_endpoint_spec_add_typed_route(bn_endpoint_spec *spec, const char *type,
+				     const char *destination, const char *gateway, uint32_t metric)
+{
 	return spec ? keep_failure(&spec->failure, __func__, destination,
-				   add_route(spec, destination, gateway)) :
+				   add_route(spec, type, destination, gateway, metric)) :
 		      -EINVAL;
 }
 

@@ -74,6 +74,9 @@ struct prefix bridge_link_local(const struct bridge_config *config)
 	return prefix;
 }
 
+#define MTU_MAX 65535
+
+/* With another MTU than it is to have: see mark_bridge(). */
 static int make_bridge(struct link_handle *handle, const struct bridge_config *config,
 		       struct error *error)
 {
@@ -86,6 +89,7 @@ static int make_bridge(struct link_handle *handle, const struct bridge_config *c
 	rtnl_add_named(&batch, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, config->name);
 	rtnl_put(&batch, IFLA_ADDRESS, mac, sizeof(mac));
 	rtnl_put_u32(&batch, IFLA_GROUP, LINK_GROUP_NEWBORN);
+	rtnl_put_u32(&batch, IFLA_MTU, config->mtu < MTU_MAX ? config->mtu + 1 : MTU_MAX - 1);
 	info = rtnl_nest(&batch, IFLA_LINKINFO);
 	rtnl_put_string(&batch, IFLA_INFO_KIND, "bridge");
 	data = rtnl_nest(&batch, IFLA_INFO_DATA);

@@ -3,6 +3,7 @@
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/veth.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "link/private.h"
@@ -69,8 +70,11 @@ static int name_taken_error(struct link_handle *handle, const struct sandbox *sa
 	if (link_is_known(handle, endpoint->host_interface))
 		return error_set(error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
 				 "the host has an interface %s already, which endpoint %s needs; "
-				 "delete it",
-				 endpoint->host_interface, endpoint->id);
+				 "delete it%s",
+				 endpoint->host_interface, endpoint->id,
+				 endpoint->policy.host_interface_name[0] ?
+					 ", or choose another host-interface-name" :
+					 "");
 	return error_set(error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
 			 "interface %s exists already in namespace %s; choose another name for "
 			 "endpoint %s",
@@ -184,18 +188,47 @@ static int mark_pair(struct link_handle *handle, const struct link_endpoint_conf
 			    endpoint->host_interface, endpoint->id);
 }
 
+static bool sets_ipv4_conf(const struct link_endpoint_config *config, const char *key)
+{
+	char path[SYSCTL_PATH_MAX];
+
+	snprintf(path, sizeof(path), "net/ipv4/conf/%s/%s", config->endpoint->interface, key);
+	for (size_t i = 0; config->sysctls && i < config->sysctls->len; i++)
+		if (strcmp(config->sysctls->items[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* What was not asked for otherwise. A link that is cut off is passed over. The other has no effect
+ * before the next change of the link's address, which is link_announce()'s. */
+static void put_conf(struct rtnl_batch *batch, const struct link_endpoint_config *config)
+{
+	const struct {
+		const char *key;
+		int number, value;
+	} all[] = {
+		{ "ignore_routes_with_linkdown", IPV4_DEVCONF_IGNORE_ROUTES_WITH_LINKDOWN, 1 },
+		{ "arp_notify", IPV4_DEVCONF_ARP_NOTIFY, config->announces },
+	};
+	int conf[ARRAY_SIZE(all)][2];
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		if (sets_ipv4_conf(config, all[i].key))
+			continue;
+		conf[len][0] = all[i].number;
+		conf[len++][1] = all[i].value;
+	}
+	if (len)
+		rtnl_put_ipv4_conf(batch, conf, len);
+}
+
 /* Here and in what follows: `passed` is -EEXIST when all is done again, as an answer was lost.
  * *routed: with default routes, which become false where they are not to be had as easily. */
 static int address_interface(struct link_handle *inside, const struct link_endpoint_config *config,
 			     uint32_t index, int passed, bool *routed, struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
-	/* A link that is cut off is passed over. The other has no effect before the next change of
-	 * the link's address, which is link_announce()'s. */
-	const int conf[][2] = {
-		{ IPV4_DEVCONF_IGNORE_ROUTES_WITH_LINKDOWN, 1 },
-		{ IPV4_DEVCONF_ARP_NOTIFY, config->announces },
-	};
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	size_t addressed;
 	int r;
@@ -211,7 +244,7 @@ static int address_interface(struct link_handle *inside, const struct link_endpo
 	if (endpoint->ipv6.addr.family)
 		rtnl_add_address(&batch, RTM_NEWADDR, index, &endpoint->ipv6, 0);
 	rtnl_add_link_up(&batch, index);
-	rtnl_put_ipv4_conf(&batch, conf, ARRAY_SIZE(conf));
+	put_conf(&batch, config);
 	addressed = batch.len;
 	if (*routed)
 		routes_put_default(&batch, config, index);
@@ -226,42 +259,6 @@ static int address_interface(struct link_handle *inside, const struct link_endpo
 		return 0;
 	return rtnl_failure(error, &batch, r, "set up interface %s of endpoint %s",
 			    endpoint->interface, endpoint->id);
-}
-
-static int add_static_routes(struct link_handle *inside, const struct endpoint *endpoint,
-			     uint32_t index, int passed, struct error *error)
-{
-	char destination[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX];
-	size_t done = 0;
-
-	while (done < endpoint->routes.len) {
-		CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-		const struct route *routes = endpoint->routes.items + done;
-		size_t len = endpoint->routes.len - done;
-		int r;
-
-		if (len > RTNL_BATCH_MAX)
-			len = RTNL_BATCH_MAX;
-		for (size_t i = 0; i < len; i++)
-			rtnl_add_route(&batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL,
-				       &(struct rtnl_route){
-					       .destination = &routes[i].destination,
-					       .gateway = &routes[i].gateway,
-					       .index = index,
-				       });
-		r = rtnl_run_passing(inside, &batch, passed);
-		if (r < 0 && batch.failed == batch.len)
-			return rtnl_failure(error, &batch, r, "set the routes of endpoint %s",
-					    endpoint->id);
-		if (r < 0) {
-			prefix_format(&routes[batch.failed].destination, destination);
-			addr_format(&routes[batch.failed].gateway, gateway);
-			return rtnl_failure(error, &batch, r, "add route %s via %s of endpoint %s",
-					    destination, gateway, endpoint->id);
-		}
-		done += len;
-	}
-	return 0;
 }
 
 static int configure_sandbox(struct link_handle *inside, const struct link_endpoint_config *config,
@@ -281,7 +278,7 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 		rtnl_watch_address(inside, index, &endpoint->ipv6.addr);
 	r = address_interface(inside, config, index, passed, &routed, error);
 	if (r == 0)
-		r = add_static_routes(inside, endpoint, index, passed, error);
+		r = routes_add_static(inside, endpoint, index, passed, error);
 	/* before the route that may be a better one than what the others use */
 	if (r == 0 && !first)
 		r = routes_sync_sources(inside, config->sources, error);
@@ -353,8 +350,9 @@ static int create_endpoint(struct link_handle *handle, const struct sandbox *san
 	return r < 0 ? r : mark_pair(handle, config, *ret_index, error);
 }
 
-static int enter(const struct link_endpoint_config *config, struct link_visit *visit,
-		 struct inside *inside, char note[static LINK_NOTE_MAX], struct error *error)
+static int enter(const struct sandbox *sandbox, const struct link_endpoint_config *config,
+		 struct link_visit *visit, struct inside *inside, char note[static LINK_NOTE_MAX],
+		 struct error *error)
 {
 	const struct endpoint *endpoint = config->endpoint;
 	int r = visit_end(visit, &inside->handle, &inside->ipv6, error);
@@ -363,6 +361,8 @@ static int enter(const struct link_endpoint_config *config, struct link_visit *v
 		r = FAULT("link.endpoint.enter");
 	if (r == 0 && inside->handle.has_ipv6)
 		r = ipv6_set_up(config, inside->ipv6, note, error);
+	if (r == 0 && config->sysctls && config->sysctls->len)
+		r = sysctls_write(sandbox, config, error);
 	if (r == 0 && endpoint->ipv6.addr.family && config->announces)
 		inside->ndisc_notify = ipv6_open_notify(inside->ipv6, endpoint->interface);
 	return r;
@@ -378,7 +378,7 @@ static int make_endpoint(struct link_handle *handle, const struct sandbox *sandb
 
 	r = create_endpoint(handle, sandbox, config, &index, error);
 	if (r == 0)
-		r = enter(config, visit, inside, made->note, error);
+		r = enter(sandbox, config, visit, inside, made->note, error);
 	if (r == 0)
 		r = configure_surely(sandbox, &inside->handle, config, &made->metric_step, error);
 	if (r == 0)

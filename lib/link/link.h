@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "model/port.h"
+#include "model/sysctl.h"
 
 /* A netlink socket in the namespace of the thread that opened it; its calls end by the deadline,
  * of which it keeps the pointer. */
@@ -172,6 +173,7 @@ struct link_endpoint_config {
 	uint64_t metric_room;
 	const source_vector *sources; /* those of the sandbox, with it */
 	bool leaves_ipv6;             /* where /proc/sys can't be written IPv6 stays as it is */
+	const sysctl_vector *sysctls; /* in the sandbox */
 	bool announces;               /* tell the neighbours which MAC its addresses have */
 };
 
@@ -201,6 +203,11 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 /* After another endpoint of the sandbox has gone. */
 int link_sources_sync(struct link_handle *handle, const struct sandbox *sandbox,
 		      const source_vector *sources, struct error *error);
+/* static.c: does the endpoint have routes in its sandbox that don't go with its interface? And they
+ * go; what is gone is passed over. */
+bool link_routes_stay(const struct endpoint *endpoint);
+int link_routes_remove(struct link_handle *handle, const struct sandbox *sandbox,
+		       const struct endpoint *endpoint, struct error *error);
 /* The host end of an endpoint: it has the alias of link_alias(), whatever it is called by now. */
 struct link_end {
 	const struct endpoint *endpoint;

@@ -165,26 +165,30 @@ void rtnl_add_address(struct rtnl_batch *batch, int type, uint32_t index,
 void rtnl_add_route(struct rtnl_batch *batch, int type, int flags, const struct rtnl_route *route)
 {
 	const struct prefix *destination = route->destination;
+	bool has_gateway = !addr_is_unspecified(route->gateway);
 	struct rtmsg header = {
 		.rtm_family = (uint8_t)route->gateway->family,
 		.rtm_dst_len = destination ? destination->len : 0,
 		/* the attribute has it */
 		.rtm_table = route->table ? RT_TABLE_UNSPEC : RT_TABLE_MAIN,
-		.rtm_protocol = route->table ? PROTOCOL_OURS : RTPROT_STATIC,
+		.rtm_protocol = route->table || route->is_ours ? PROTOCOL_OURS : RTPROT_STATIC,
 		.rtm_scope = RT_SCOPE_UNIVERSE,
-		.rtm_type = RTN_UNICAST,
+		.rtm_type = route->type ? route->type : RTN_UNICAST,
 		/* For another table than main, IPv6 looks the gateway up as packets are routed: in
 		 * vain when ignore_routes_with_linkdown is set, and the kernel has not noticed the
 		 * carrier yet. */
 		.rtm_flags = route->table ? RTNH_F_ONLINK : 0,
 	};
 
+	if (type == RTM_NEWROUTE && !has_gateway && header.rtm_type == RTN_UNICAST)
+		header.rtm_scope = RT_SCOPE_LINK;
 	rtnl_add(batch, type, flags, &header, sizeof(header));
 	if (destination)
 		rtnl_put_addr(batch, RTA_DST, &destination->addr);
-	if (!addr_is_unspecified(route->gateway))
+	if (has_gateway)
 		rtnl_put_addr(batch, RTA_GATEWAY, route->gateway);
-	rtnl_put_u32(batch, RTA_OIF, route->index);
+	if (route->index)
+		rtnl_put_u32(batch, RTA_OIF, route->index);
 	if (route->metric)
 		rtnl_put_u32(batch, RTA_PRIORITY, route->metric);
 	if (route->table)

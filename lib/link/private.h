@@ -119,6 +119,11 @@ int visit_end(struct link_visit *visit, struct link_handle *ret_handle, int *ret
 int sandbox_link_open(const struct sandbox *sandbox, const struct deadline *deadline,
 		      struct link_handle *ret_handle, struct error *error);
 
+/* In a thread that is in the sandbox for as long. */
+typedef int (*visit_fn)(void *userdata, struct error *error);
+int sandbox_run(const struct sandbox *sandbox, visit_fn function, void *userdata,
+		struct error *error);
+
 /* ---- ipv6.c ---- */
 
 /* Of the endpoint's interface, on networks with IPv6 and without, by the directory of
@@ -149,6 +154,12 @@ int routes_add_default(struct link_handle *inside, const struct link_endpoint_co
 int routes_sync_sources(struct link_handle *inside, const source_vector *sources,
 			struct error *error);
 
+/* ---- static.c: inside a sandbox ---- */
+
+/* passed: -EEXIST when they may be there already. */
+int routes_add_static(struct link_handle *inside, const struct endpoint *endpoint, uint32_t index,
+		      int passed, struct error *error);
+
 /* ---- announce.c ---- */
 
 /* For the first time; takes the socket over. ndisc_notify: of ipv6_open_notify(). */
@@ -175,6 +186,9 @@ bool sysctl_interface_is_writable(const char *family, const char *interface, con
 /* Has the kernel IPv6? To be asked in the caller's namespace, where the file has been looked up
  * before: in a fresh one it takes the longer the more namespaces there are. */
 bool sysctl_has_ipv6(void);
+/* What was asked for, in the sandbox; what is so already is not written. */
+int sysctls_write(const struct sandbox *sandbox, const struct link_endpoint_config *config,
+		  struct error *error);
 const char *sysctl_family(int family);
 /* As above, and what goes away meanwhile is passed over; of IPv4 by netlink where files can't be
  * written. */

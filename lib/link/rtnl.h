@@ -84,9 +84,11 @@ void rtnl_add_address(struct rtnl_batch *batch, int type, uint32_t index,
 struct rtnl_route {
 	const struct prefix *destination; /* NULL: the default route */
 	const struct addr *gateway;       /* unspecified: whatever it is */
-	uint32_t index;                   /* of the interface */
+	uint32_t index;                   /* of the interface; 0: it has none */
 	uint32_t metric;                  /* 0: the kernel's default */
 	uint32_t table;                   /* 0: main; in others they are marked as ours */
+	bool is_ours;                     /* in main, too */
+	uint8_t type;                     /* RTN_*; 0: unicast */
 };
 /* RTM_NEWROUTE or RTM_DELROUTE. */
 void rtnl_add_route(struct rtnl_batch *batch, int type, int flags, const struct rtnl_route *route);

@@ -7,7 +7,7 @@
 
 #include "link/private.h"
 
-#define SYSCTL_PATH_MAX 96
+#define CONF_PATH_MAX 96
 
 int sysctl_value_of(int fd)
 {
@@ -45,23 +45,23 @@ static int sysctl_write(const char *path, int value, struct error *error)
 }
 
 /* Dotted names would take the dots of an interface's name (eth0.10) for separators. */
-static const char *interface_path(char path[static SYSCTL_PATH_MAX], const char *family,
+static const char *interface_path(char path[static CONF_PATH_MAX], const char *family,
 				  const char *interface, const char *key)
 {
-	snprintf(path, SYSCTL_PATH_MAX, "/proc/sys/net/%s/conf/%s/%s", family, interface, key);
+	snprintf(path, CONF_PATH_MAX, "/proc/sys/net/%s/conf/%s/%s", family, interface, key);
 	return path;
 }
 
 int sysctl_interface_read(const char *family, const char *interface, const char *key)
 {
-	char path[SYSCTL_PATH_MAX];
+	char path[CONF_PATH_MAX];
 
 	return sysctl_read(interface_path(path, family, interface, key));
 }
 
 int sysctl_interface_open(const char *family, const char *interface, const char *key)
 {
-	char path[SYSCTL_PATH_MAX];
+	char path[CONF_PATH_MAX];
 	int fd = open(interface_path(path, family, interface, key), O_RDONLY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
@@ -69,7 +69,7 @@ int sysctl_interface_open(const char *family, const char *interface, const char 
 
 bool sysctl_interface_is_writable(const char *family, const char *interface, const char *key)
 {
-	char path[SYSCTL_PATH_MAX];
+	char path[CONF_PATH_MAX];
 	CLEANUP_CLOSE int fd =
 		open(interface_path(path, family, interface, key), O_WRONLY | O_CLOEXEC);
 
@@ -79,7 +79,7 @@ bool sysctl_interface_is_writable(const char *family, const char *interface, con
 int sysctl_interface_write(const char *family, const char *interface, const char *key, int value,
 			   struct error *error)
 {
-	char path[SYSCTL_PATH_MAX];
+	char path[CONF_PATH_MAX];
 
 	return sysctl_write(interface_path(path, family, interface, key), value, error);
 }
@@ -142,4 +142,81 @@ int conf_write(struct link_handle *handle, int family, const char *interface, co
 	    write_by_netlink(handle, interface, key, value) == 0)
 		return 0;
 	return error_set(error, r, cause.reason, "%s", cause.message);
+}
+
+/* ---- what was asked for ---- */
+
+#define VALUE_MAX 4096
+
+/* Where the kernel shows tabs, blanks are meant. */
+static bool is_same_value(const char *a, const char *b)
+{
+	for (;;) {
+		size_t blanks = strspn(a, " \t\n"), len;
+
+		a += blanks;
+		b += strspn(b, " \t\n");
+		len = strcspn(a, " \t\n");
+		if (len != strcspn(b, " \t\n") || strncmp(a, b, len) != 0)
+			return false;
+		if (len == 0)
+			return true;
+		a += len;
+		b += len;
+	}
+}
+
+static bool has_value(const char *path, const char *value)
+{
+	CLEANUP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[VALUE_MAX];
+	ssize_t len = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+
+	if (len < 0)
+		return false;
+	text[len] = '\0';
+	return is_same_value(text, value);
+}
+
+static int write_one(const struct sysctl *sysctl, const char *endpoint, struct error *error)
+{
+	char path[SYSCTL_PATH_MAX + 16];
+	size_t len = strlen(sysctl->value);
+	CLEANUP_CLOSE int fd = -1;
+	int r;
+
+	snprintf(path, sizeof(path), "/proc/sys/%s", sysctl->path);
+	if (has_value(path, sysctl->value))
+		return 0;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	r = FAULT("link.endpoint.sysctl");
+	if (r == 0 && (fd < 0 || write(fd, sysctl->value, len) != (ssize_t)len))
+		r = -errno;
+	if (r == 0)
+		return 0;
+	if (r == -ENOENT)
+		return error_set(error, r, BN_REASON_KERNEL,
+				 "there is no %s in the namespace of endpoint %s; name a setting "
+				 "that this kernel has",
+				 path, endpoint);
+	return error_set(error, r, error_reason(-r, BN_REASON_KERNEL),
+			 "cannot write '%.80s' to %s in the namespace of endpoint %s: %s; give a "
+			 "value that it takes, or make it writable",
+			 sysctl->value, path, endpoint, errno_text(-r));
+}
+
+static int write_all(void *userdata, struct error *error)
+{
+	const struct link_endpoint_config *config = userdata;
+	int r = 0;
+
+	for (size_t i = 0; i < config->sysctls->len && r == 0; i++)
+		r = write_one(&config->sysctls->items[i], config->endpoint->id, error);
+	return r;
+}
+
+int sysctls_write(const struct sandbox *sandbox, const struct link_endpoint_config *config,
+		  struct error *error)
+{
+	return sandbox_run(sandbox, write_all, (void *)config, error);
 }

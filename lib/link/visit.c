@@ -26,13 +26,20 @@ static int open_ipv6(void)
 	return fd < 0 ? -errno : fd;
 }
 
+static int enter_namespace(const struct sandbox *sandbox, struct error *error)
+{
+	if (setns(sandbox->fd, CLONE_NEWNET) == 0)
+		return 0;
+	return rtnl_failure(error, NULL, -errno, "enter network namespace %s",
+			    sandbox_name(sandbox));
+}
+
 static int enter(struct link_visit *visit)
 {
-	int r;
+	int r = enter_namespace(visit->sandbox, &visit->error);
 
-	if (setns(visit->sandbox->fd, CLONE_NEWNET) < 0)
-		return rtnl_failure(&visit->error, NULL, -errno, "enter network namespace %s",
-				    sandbox_name(visit->sandbox));
+	if (r < 0)
+		return r;
 	r = rtnl_open_family(&visit->handle, NETLINK_ROUTE);
 	if (r < 0)
 		return rtnl_failure(&visit->error, NULL, r, "open a route netlink socket");
@@ -49,6 +56,13 @@ static void *thread_main(void *argument)
 	return NULL;
 }
 
+static int thread_error(const struct sandbox *sandbox, int r, struct error *error)
+{
+	return error_set(error, -r, BN_REASON_KERNEL,
+			 "cannot start a thread to enter network namespace %s: %s",
+			 sandbox_name(sandbox), errno_text(r));
+}
+
 static int visit_start(struct link_visit *visit, struct error *error)
 {
 	int r;
@@ -58,11 +72,7 @@ static int visit_start(struct link_visit *visit, struct error *error)
 	visit->ipv6 = -ENOENT;
 	r = thread_start(thread_main, visit, &visit->id);
 	visit->runs = r == 0;
-	if (r == 0)
-		return 0;
-	return error_set(error, -r, BN_REASON_KERNEL,
-			 "cannot start a thread to enter network namespace %s: %s",
-			 sandbox_name(visit->sandbox), errno_text(r));
+	return r == 0 ? 0 : thread_error(visit->sandbox, r, error);
 }
 
 int link_visit_start(const struct link_handle *handle, const struct sandbox *sandbox,
@@ -99,6 +109,39 @@ int visit_end(struct link_visit *visit, struct link_handle *ret_handle, int *ret
 	*ret_ipv6 = visit->ipv6;
 	visit->handle.fd = visit->ipv6 = -1;
 	return 0;
+}
+
+struct run {
+	const struct sandbox *sandbox;
+	visit_fn function;
+	void *userdata;
+	struct error error;
+	int result;
+};
+
+static void *run_main(void *argument)
+{
+	struct run *run = argument;
+
+	run->result = enter_namespace(run->sandbox, &run->error);
+	if (run->result == 0)
+		run->result = run->function(run->userdata, &run->error);
+	return NULL;
+}
+
+int sandbox_run(const struct sandbox *sandbox, visit_fn function, void *userdata,
+		struct error *error)
+{
+	struct run run = { .sandbox = sandbox, .function = function, .userdata = userdata };
+	pthread_t id;
+	int r = thread_start(run_main, &run, &id);
+
+	if (r != 0)
+		return thread_error(sandbox, r, error);
+	pthread_join(id, NULL);
+	if (run.result < 0)
+		*error = run.error;
+	return run.result;
 }
 
 void link_visit_close(struct link_visit *visit)

@@ -288,6 +288,46 @@ int ipam_check_address(const struct network *network, const struct addr *addr, s
 	return 0;
 }
 
+static const struct addr *default_gateway(const struct network *network, int family)
+{
+	return family == AF_INET6 ? &network->policy.default_gateway_ipv6 :
+				    &network->policy.default_gateway_ipv4;
+}
+
+int ipam_check_default_gateways(const struct network *network, struct error *error)
+{
+	char text[ADDR_TEXT_MAX], subnet_text[PREFIX_TEXT_MAX];
+
+	for_each_family(family) {
+		const struct subnet *subnet = network_subnet(network, family);
+		const struct addr *gateway = default_gateway(network, family);
+		const char *version = family == AF_INET ? "4" : "6";
+
+		if (!addr_is_set(gateway))
+			continue;
+		addr_format(gateway, text);
+		if (!subnet)
+			return error_set(
+				error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+				"option default-gateway-ipv%s is %s, and network %s has no "
+				"IPv%s; leave it out, or give the network such a subnet",
+				version, text, network->name, version);
+		if (!prefix_contains(&subnet->prefix, gateway))
+			return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+					 "option default-gateway-ipv%s is %s, which is outside "
+					 "subnet %s of network %s; give an address in it",
+					 version, text, prefix_format(&subnet->prefix, subnet_text),
+					 network->name);
+		if (is_subnet_end(&subnet->prefix, gateway))
+			return error_set(error, -EINVAL, BN_REASON_INVALID,
+					 "option default-gateway-ipv%s is %s, which no host in "
+					 "subnet %s of network %s may have; give another",
+					 version, text, prefix_format(&subnet->prefix, subnet_text),
+					 network->name);
+	}
+	return 0;
+}
+
 bool ipam_next_address(const struct network *network, int family, const struct addr *from,
 		       struct addr *ret_addr)
 {
@@ -311,7 +351,8 @@ bool ipam_next_address(const struct network *network, int family, const struct a
 			continue;
 		}
 		if (is_subnet_end(&subnet->prefix, &addr) ||
-		    addr_compare(&addr, &subnet->gateway) == 0)
+		    addr_compare(&addr, &subnet->gateway) == 0 ||
+		    addr_compare(&addr, default_gateway(network, family)) == 0)
 			continue;
 		*ret_addr = addr;
 		return true;

@@ -30,14 +30,18 @@ int ipam_complete_subnet(struct subnet *subnet, struct error *error);
 void ipam_sort_reserved(struct network *network);
 bool ipam_is_reserved(const struct network *network, const struct addr *addr);
 
-/* May this address be given to an endpoint? Not outside, not the network's own address, nor (IPv4,
+/* May this address be given to an endpoint that asks for it? Not outside, not the network's own address, nor (IPv4,
  * below /31) broadcast, nor gateway, nor reserved. 0 or negative with a sentence. */
 int ipam_check_address(const struct network *network, const struct addr *addr, struct error *error);
+
+/* The addresses that options name as default gateways: of a family that the network has, and in its
+ * subnet. -EINVAL, -ERANGE */
+int ipam_check_default_gateways(const struct network *network, struct error *error);
 
 /*
  * The first usable address at or after *from (family 0: the first of all) in the range of dynamic
  * addresses; false at its end. Skips what ipam_check_address() refuses, in one walk along the
- * reserved ones. The caller asks again with the successor while the address is in use.
+ * reserved ones, and the default gateway, which one endpoint may be. The caller asks again with the successor while the address is in use.
  */
 bool ipam_next_address(const struct network *network, int family, const struct addr *from,
 		       struct addr *ret_addr);

@@ -70,6 +70,18 @@ int interface_name_check(const char *name, struct error *error)
 	return 0;
 }
 
+#define INTERFACE_DIGITS 4
+
+int interface_prefix_check(const char *prefix, struct error *error)
+{
+	if (strlen(prefix) + INTERFACE_DIGITS < IFNAMSIZ)
+		return 0;
+	return error_set(error, -EINVAL, BN_REASON_INVALID,
+			 "option interface-prefix can't be '%s': a number of up to %d digits is to "
+			 "follow, in %d bytes; give a shorter one",
+			 prefix, INTERFACE_DIGITS, IFNAMSIZ - 1);
+}
+
 /* The kernel takes them, but iptables reads "br+" as any name that begins with "br", and nft "br*";
  * and neither escapes the others in what it saves. */
 int bridge_name_check(const char *name, struct error *error)

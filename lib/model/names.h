@@ -20,6 +20,8 @@ int endpoint_id_check(const char *id, struct error *error);
 /* What the kernel takes, and no '%' (which it would expand), '/' , ':' or white space, not "."
  * or ".."; at most 15 bytes. */
 int interface_name_check(const char *name, struct error *error);
+/* Of what a number is to follow; "" is fine. */
+int interface_prefix_check(const char *prefix, struct error *error);
 /* Of one that rules name. */
 int bridge_name_check(const char *name, struct error *error);
 

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#define IPV6_METRIC 1024 /* the kernel gives it to a route of IPv6 that asks for none */
+
 const char *driver_name(enum driver driver)
 {
 	static const char *const names[DRIVER_COUNT] = {
@@ -12,6 +14,23 @@ const char *driver_name(enum driver driver)
 	};
 
 	return names[driver];
+}
+
+const char *route_type_name(enum route_type type)
+{
+	static const char *const names[ROUTE_TYPE_COUNT] = {
+		[ROUTE_UNICAST] = "unicast",
+		[ROUTE_BLACKHOLE] = "blackhole",
+		[ROUTE_UNREACHABLE] = "unreachable",
+		[ROUTE_PROHIBIT] = "prohibit",
+	};
+
+	return names[type];
+}
+
+uint32_t route_metric(const struct route *route)
+{
+	return route->metric || route->gateway.family != AF_INET6 ? route->metric : IPV6_METRIC;
 }
 
 void network_clear(struct network *network)
@@ -104,6 +123,15 @@ const struct prefix *endpoint_prefix(const struct endpoint *endpoint, int family
 	const struct prefix *prefix = family == AF_INET6 ? &endpoint->ipv6 : &endpoint->ipv4;
 
 	return addr_size(family) && addr_is_set(&prefix->addr) ? prefix : NULL;
+}
+
+const struct addr *endpoint_gateway(const struct endpoint *endpoint, const struct network *network,
+				    int family)
+{
+	const struct addr *own = family == AF_INET6 ? &endpoint->gateway_ipv6 :
+						      &endpoint->gateway_ipv4;
+
+	return addr_is_set(own) ? own : &network_subnet(network, family)->gateway;
 }
 
 void endpoint_set_metric(struct endpoint *endpoint, int family, uint32_t metric)

@@ -32,10 +32,17 @@ struct network {
 	struct network_policy policy; /* what the options decide */
 };
 
+enum route_type { ROUTE_UNICAST, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_PROHIBIT };
+#define ROUTE_TYPE_COUNT 4
+const char *route_type_name(enum route_type type); /* "unicast", "blackhole", ... */
+
 struct route {
 	struct prefix destination;
-	struct addr gateway;
+	struct addr gateway; /* unspecified: none, as the destination is on the link, or nowhere */
+	uint32_t metric;     /* 0: the kernel's default */
+	uint8_t type;        /* enum route_type */
 };
+uint32_t route_metric(const struct route *route); /* as the kernel has it */
 
 #define SANDBOX_PATH_MAX 256
 
@@ -50,11 +57,12 @@ struct endpoint {
 	char host_interface[IFNAMSIZ];
 	uint8_t mac[MAC_LEN];
 	uint32_t mtu;
-	struct prefix ipv4, ipv6;          /* address with the subnet's length; family 0: none */
-	int gateway_priority;              /* of families without one of their own */
-	uint32_t metric_ipv4, metric_ipv6; /* of its default routes; 0: it has none */
-	uint64_t sequence;                 /* order of attaching */
-	bool leaving;                      /* an operation is about to remove it */
+	struct prefix ipv4, ipv6; /* address with the subnet's length; family 0: none */
+	struct addr gateway_ipv4, gateway_ipv6; /* of its default routes; family 0: the network's */
+	int gateway_priority;                   /* of families without one of their own */
+	uint32_t metric_ipv4, metric_ipv6;      /* of its default routes; 0: it has none */
+	uint64_t sequence;                      /* order of attaching */
+	bool leaving;                           /* an operation is about to remove it */
 	VECTOR(struct route) routes;
 	struct options options;
 	struct endpoint_policy policy; /* what the options decide */
@@ -120,6 +128,9 @@ static inline uint32_t endpoint_metric(const struct endpoint *endpoint, int fami
 {
 	return family == AF_INET6 ? endpoint->metric_ipv6 : endpoint->metric_ipv4;
 }
+/* By which its default route leads, and what has its address; of a family that both have. */
+const struct addr *endpoint_gateway(const struct endpoint *endpoint, const struct network *network,
+				    int family);
 void endpoint_set_metric(struct endpoint *endpoint, int family, uint32_t metric);
 /* By which it comes before others of its sandbox as the way out. */
 int endpoint_priority(const struct endpoint *endpoint, int family);

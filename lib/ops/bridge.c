@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The driver of bridge networks: a bridge for each network, a veth pair for each endpoint. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <syslog.h>
 
 #include "base/fault.h"
 #include "model/ipam.h"
-#include "model/metric.h"
 #include "model/policy.h"
+#include "model/sysctl.h"
 #include "ops/driver.h"
 #include "ops/flows.h"
+#include "ops/interface.h"
+#include "ops/routing.h"
 #include "ops/rules.h"
-#include "ops/siblings.h"
 
 /* ---- networks ---- */
 
@@ -178,26 +177,6 @@ static int check_address(bn_ctx *ctx, const struct network *network, struct pref
 	return ipam_check_address(network, &address->addr, &ctx->error);
 }
 
-static int check_routes(bn_ctx *ctx, const struct attach *attach)
-{
-	char gateway[ADDR_TEXT_MAX], destination[PREFIX_TEXT_MAX];
-
-	for (size_t i = 0; i < attach->endpoint.routes.len; i++) {
-		const struct route *route = &attach->endpoint.routes.items[i];
-		const struct subnet *subnet =
-			network_subnet(&attach->network, route->gateway.family);
-
-		if (!subnet || !prefix_contains(&subnet->prefix, &route->gateway))
-			return error_set(&ctx->error, -EINVAL, BN_REASON_ADDRESS_OUTSIDE,
-					 "the route to %s goes by way of %s, which is not in the "
-					 "subnet of network %s",
-					 prefix_format(&route->destination, destination),
-					 addr_format(&route->gateway, gateway),
-					 attach->network.name);
-	}
-	return 0;
-}
-
 static int check_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	int r;
@@ -209,43 +188,12 @@ static int check_bridged(bn_ctx *ctx, struct attach *attach)
 	r = check_address(ctx, &attach->network, &attach->endpoint.ipv4, AF_INET);
 	if (r >= 0)
 		r = check_address(ctx, &attach->network, &attach->endpoint.ipv6, AF_INET6);
-	return r < 0 ? r : check_routes(ctx, attach);
+	if (r >= 0)
+		r = interface_check(ctx, attach);
+	return r < 0 ? r : routing_check(ctx, attach);
 }
 
 /* ---- reserve ---- */
-
-/* Another name each time: after a quick detach the last one may live on for a while. */
-static int name_host_interface(bn_ctx *ctx, struct attach *attach)
-{
-	char salted[ENDPOINT_ID_MAX + 18];
-	uint64_t salt;
-
-	if (getrandom(&salt, sizeof(salt), 0) != (ssize_t)sizeof(salt))
-		return error_set(&ctx->error, -EIO, BN_REASON_KERNEL,
-				 "the kernel gives no random bytes for an interface name");
-	snprintf(salted, sizeof(salted), "%s/%016" PRIx64, attach->endpoint.id, salt);
-	host_interface_name(attach->network.id, salted, attach->endpoint.host_interface);
-	return 0;
-}
-
-static bool name_in_use(const struct attach *attach, const char *name)
-{
-	for (size_t i = 0; i < attach->siblings.len; i++)
-		if (strcmp(attach->siblings.items[i].interface, name) == 0)
-			return true;
-	return false;
-}
-
-static void choose_interface(struct attach *attach)
-{
-	struct endpoint *endpoint = &attach->endpoint;
-
-	for (unsigned int i = attach->first_interface;; i++) {
-		snprintf(endpoint->interface, sizeof(endpoint->interface), "eth%u", i);
-		if (!name_in_use(attach, endpoint->interface))
-			return;
-	}
-}
 
 /* Who bridges two interfaces of one network, for containers in a container say, has made a ring, in
  * which every broadcast goes round as fast as the machine can. One whose interface somebody has
@@ -286,45 +234,6 @@ static int pick_address(bn_ctx *ctx, const struct network *network, int family,
 	return store_address_pick(ctx->store, network, family, &address->addr, &ctx->error);
 }
 
-/* Known by which number, it is known which of the sandbox is the best. */
-static int choose_metrics(bn_ctx *ctx, struct attach *attach)
-{
-	struct endpoint *endpoint = &attach->endpoint;
-	int r;
-
-	endpoint->metric_ipv4 = endpoint->metric_ipv6 = 0;
-	attach->metric_room = UINT32_MAX;
-	if (endpoint->policy.default_route == DEFAULT_ROUTE_NO)
-		return 0;
-	for_each_family(family) {
-		uint32_t metric;
-		uint64_t end;
-
-		if (!network_leads_out(&attach->network, family))
-			continue;
-		r = metric_choose(&attach->siblings, endpoint, family, &metric, &end, &ctx->error);
-		if (r < 0)
-			return r;
-		endpoint_set_metric(endpoint, family, metric);
-		if (end - metric < attach->metric_room)
-			attach->metric_room = end - metric;
-	}
-	return 0;
-}
-
-/* The endpoint is there among the others for as long as that takes. */
-static int choose_sources(bn_ctx *ctx, struct attach *attach)
-{
-	endpoint_vector *all = &attach->siblings;
-	int r;
-
-	if (vector_append(all, attach->endpoint) < 0)
-		return error_oom(&ctx->error);
-	r = sources_choose(ctx, all, &attach->network, &attach->sources);
-	all->len--;
-	return r;
-}
-
 static int choose_mac(bn_ctx *ctx, struct attach *attach)
 {
 	const struct network *network = &attach->network;
@@ -353,22 +262,19 @@ static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struc
 	if (r >= 0)
 		r = check_only_one(ctx, attach);
 	if (r >= 0)
-		r = name_host_interface(ctx, attach);
+		r = interface_choose(ctx, attach);
 	if (r >= 0)
 		r = pick_address(ctx, &attach->network, AF_INET, &endpoint->ipv4);
-	if (r >= 0)
+	if (r >= 0 && !sysctl_disables_ipv6(endpoint))
 		r = pick_address(ctx, &attach->network, AF_INET6, &endpoint->ipv6);
 	if (r >= 0)
-		r = choose_metrics(ctx, attach);
+		r = routing_choose(ctx, attach);
 	if (r < 0)
 		return r;
-	if (!attach->request->endpoint.interface[0])
-		choose_interface(attach);
-	endpoint->mtu = attach->network.mtu;
 	r = link_shape_check(endpoint, &ctx->error);
 	if (r >= 0)
 		r = choose_mac(ctx, attach);
-	return r < 0 ? r : choose_sources(ctx, attach);
+	return r < 0 ? r : routing_choose_sources(ctx, attach);
 }
 
 /* ---- kernel ---- */
@@ -398,14 +304,19 @@ static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 		.leaves_ipv6 = ctx->policy.sandbox_ipv6 == SANDBOX_IPV6_LEAVE,
 		.announces = network->policy.advertise_count > 0,
 	};
+	CLEANUP_VECTOR sysctl_vector sysctls = { 0 };
 	struct link_endpoint_made made;
 	int r;
 
+	r = sysctls_of(endpoint, &sysctls, &ctx->error);
+	if (r < 0)
+		return r;
+	config.sysctls = &sysctls;
 	link_alias(network->id, endpoint->id, alias);
-	if (endpoint->metric_ipv4)
-		config.gateway_ipv4 = network->ipv4.gateway;
-	if (endpoint->metric_ipv6)
-		config.gateway_ipv6 = network->ipv6.gateway;
+	if (endpoint->metric_ipv4 && endpoint_prefix(endpoint, AF_INET))
+		config.gateway_ipv4 = *endpoint_gateway(endpoint, network, AF_INET);
+	if (endpoint->metric_ipv6 && endpoint_prefix(endpoint, AF_INET6))
+		config.gateway_ipv6 = *endpoint_gateway(endpoint, network, AF_INET6);
 	r = link_endpoint_create(ctx->link, &attach->sandbox, &config, &made, &ctx->error);
 	if (r < 0)
 		return r;

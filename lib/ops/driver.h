@@ -61,7 +61,8 @@ struct attach {
 	uint32_t metric_step;     /* that it took up, as others' were in the way */
 	source_vector sources;    /* of all of them */
 	struct link_announcer announcer;
-	unsigned int first_interface; /* where the search for a free ethN starts */
+	unsigned int first_interface;  /* where the search for a free name starts */
+	unsigned int interface_number; /* and has ended */
 	struct operation operation;
 	rule_vector rules;
 	/* `bridge` is made by the first who attaches to it */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/fault.h"
+#include "model/sysctl.h"
 #include "ops/network.h"
 #include "ops/recover.h"
 #include "ops/resolve.h"
@@ -195,7 +196,8 @@ static int pick_ports(bn_ctx *ctx, struct attach *attach)
 		return r;
 	string_copy(shape.network, sizeof(shape.network), network.name);
 	shape.ipv4.addr.family = network.ipv4.prefix.addr.family;
-	shape.ipv6.addr.family = network.ipv6.prefix.addr.family;
+	if (!sysctl_disables_ipv6(&shape))
+		shape.ipv6.addr.family = network.ipv6.prefix.addr.family;
 	if (!network_is_ready(&network))
 		shape.ipv4.addr.family = AF_INET;
 	attach->picked_ipv4 = shape.ipv4.addr.family;
@@ -301,6 +303,15 @@ static int begin_attach(bn_ctx *ctx, struct attach *attach)
 	return link_visit_start(ctx->link, &attach->sandbox, &attach->visit, &ctx->error);
 }
 
+static bool is_about_picked_name(bn_ctx *ctx, const struct attach *attach)
+{
+	const char *asked = attach->endpoint.policy.host_interface_name;
+
+	return ctx->error.reason == BN_REASON_INTERFACE_EXISTS && ctx->error.code == -EEXIST &&
+	       !attach->request->endpoint.interface[0] &&
+	       (!asked[0] || !link_is_known(ctx->link, asked));
+}
+
 int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, const struct result *result,
 	       struct endpoint *ret_endpoint, held_vector *ret_held)
 {
@@ -327,11 +338,9 @@ int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, const struct
 			return 0;
 		}
 		/* somebody else's interface has the name that we picked: take the next */
-		if (ctx->error.reason != BN_REASON_INTERFACE_EXISTS ||
-		    request->endpoint.interface[0] || tries == INTERFACE_TRIES ||
-		    sscanf(attach.endpoint.interface, "eth%u", &first_interface) != 1)
+		if (!is_about_picked_name(ctx, &attach) || tries == INTERFACE_TRIES)
 			return r;
-		first_interface++;
+		first_interface = attach.interface_number + 1;
 		error_clear(&ctx->error);
 	}
 }

@@ -5,6 +5,7 @@
 #include "ops/base.h"
 #include "ops/driver.h"
 #include "ops/flows.h"
+#include "ops/routing.h"
 #include "ops/rows.h"
 #include "ops/rules.h"
 #include "ops/settings.h"
@@ -105,6 +106,8 @@ static int remove_endpoints(bn_ctx *ctx, const struct removal *removal)
 		r = flows_drop_endpoints(ctx, rows);
 	if (r >= 0)
 		siblings_set_sources(ctx, &rows->endpoints);
+	if (r >= 0)
+		routing_remove(ctx, &rows->endpoints);
 	return r;
 }
 

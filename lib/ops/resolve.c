@@ -171,6 +171,13 @@ static int check_reserved(bn_ctx *ctx, const struct network *network)
 	return 0;
 }
 
+int network_check_policy(bn_ctx *ctx, const struct network *network)
+{
+	int r = ipam_check_default_gateways(network, &ctx->error);
+
+	return r < 0 ? r : interface_prefix_check(network->policy.interface_prefix, &ctx->error);
+}
+
 /* The name is free; the default network has its id before it has a bridge. */
 static int choose_id(bn_ctx *ctx, struct network *network)
 {
@@ -262,6 +269,8 @@ int network_resolve(bn_ctx *ctx, const struct network_request *request,
 		r = pick_subnets(ctx, request, view, network);
 	if (r >= 0)
 		r = check_reserved(ctx, network);
+	if (r >= 0)
+		r = network_check_policy(ctx, network);
 	if (r >= 0)
 		r = check_overlap(ctx, network);
 	/* again: it may have been the bridge of a network that has gone since */

@@ -13,6 +13,9 @@ void host_view_clear(struct host_view *view);
 int network_resolve(bn_ctx *ctx, const struct network_request *request,
 		    const struct host_view *view, struct network *network);
 
+/* Do its options fit what it is, for one that is made and one that is updated? */
+int network_check_policy(bn_ctx *ctx, const struct network *network);
+
 /* Is the network that there is as is asked, in all that is said of it? 0, or -EEXIST naming the
  * first difference. */
 int network_check_equal(bn_ctx *ctx, const struct network_request *request,

@@ -47,7 +47,7 @@ int sources_choose(bn_ctx *ctx, const endpoint_vector *endpoints, const struct n
 			if (r < 0 || !endpoint_prefix(endpoint, family) ||
 			    !network_subnet(its, family))
 				continue;
-			if (add_source(endpoint, family, &network_subnet(its, family)->gateway,
+			if (add_source(endpoint, family, endpoint_gateway(endpoint, its, family),
 				       best ? SOURCE_BY_BEST : SOURCE_BY_RULE, ret_sources) < 0)
 				r = error_oom(&ctx->error);
 		}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Endpoints as rows. */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #include "store/private.h"
 
@@ -24,6 +26,8 @@ enum {
 	SANDBOX_COOKIE,
 	METRIC,
 	METRIC_IPV6,
+	GATEWAY_IPV4,
+	GATEWAY_IPV6,
 	PENDING,
 	OPERATION,
 	REMOVAL,
@@ -44,10 +48,48 @@ static int endpoint_busy_error(const char *network, const char *endpoint, struct
 			 endpoint, network);
 }
 
-/* One route to a line: destination, blank, gateway. */
+#define ROUTE_LINE_MAX (PREFIX_TEXT_MAX + ADDR_TEXT_MAX + 32)
+
+/* "TYPE METRIC", after the gateway, of one that is not as most are. */
+static int parse_route_kind(const char *text, struct route *route)
+{
+	size_t len = strcspn(text, " ");
+	char *end;
+
+	while (route->type < ROUTE_TYPE_COUNT &&
+	       (strncmp(text, route_type_name(route->type), len) != 0 ||
+		route_type_name(route->type)[len]))
+		route->type++;
+	if (route->type == ROUTE_TYPE_COUNT || text[len] != ' ')
+		return -EINVAL;
+	route->metric = (uint32_t)strtoul(text + len + 1, &end, 10);
+	return *end ? -EINVAL : 0;
+}
+
+/* The line is cut up. */
+static int parse_route_line(char *line, struct route *route)
+{
+	char *gateway = strchr(line, ' '), *kind;
+
+	if (!gateway)
+		return -EINVAL;
+	*gateway++ = '\0';
+	kind = strchr(gateway, ' ');
+	if (kind)
+		*kind++ = '\0';
+	if (prefix_parse(line, &route->destination) < 0)
+		return -EINVAL;
+	if (strcmp(gateway, "-") == 0)
+		route->gateway.family = route->destination.addr.family;
+	else if (addr_parse(gateway, &route->gateway) < 0)
+		return -EINVAL;
+	return kind ? parse_route_kind(kind, route) : 0;
+}
+
+/* One route to a line: destination, gateway or "-", and maybe more, with blanks between. */
 static int parse_route_lines(const char *text, struct endpoint *endpoint)
 {
-	char line[PREFIX_TEXT_MAX + ADDR_TEXT_MAX + 1], *blank;
+	char line[ROUTE_LINE_MAX];
 
 	while (*text) {
 		size_t len = strcspn(text, "\n");
@@ -59,12 +101,7 @@ static int parse_route_lines(const char *text, struct endpoint *endpoint)
 			return -EINVAL;
 		memcpy(line, text, len);
 		line[len] = '\0';
-		blank = strchr(line, ' ');
-		if (!blank)
-			return -EINVAL;
-		*blank = '\0';
-		if (prefix_parse(line, &route->destination) < 0 ||
-		    addr_parse(blank + 1, &route->gateway) < 0)
+		if (parse_route_line(line, route) < 0)
 			return -EINVAL;
 		text += len + (text[len] == '\n');
 	}
@@ -76,7 +113,7 @@ static int format_route_lines(const struct endpoint *endpoint, char **ret_text)
 	char *text, *end;
 	char destination[PREFIX_TEXT_MAX], gateway[ADDR_TEXT_MAX];
 
-	text = end = malloc(endpoint->routes.len * (PREFIX_TEXT_MAX + ADDR_TEXT_MAX) + 1);
+	text = end = malloc(endpoint->routes.len * ROUTE_LINE_MAX + 1);
 	if (!text)
 		return -ENOMEM;
 	*end = '\0';
@@ -85,7 +122,12 @@ static int format_route_lines(const struct endpoint *endpoint, char **ret_text)
 
 		end = stpcpy(end, prefix_format(&route->destination, destination));
 		end = stpcpy(end, " ");
-		end = stpcpy(end, addr_format(&route->gateway, gateway));
+		end = stpcpy(end, addr_is_unspecified(&route->gateway) ?
+					  "-" :
+					  addr_format(&route->gateway, gateway));
+		if (route->type != ROUTE_UNICAST || route->metric)
+			end += sprintf(end, " %s %" PRIu32, route_type_name(route->type),
+				       route->metric);
 		end = stpcpy(end, "\n");
 	}
 	*ret_text = text;
@@ -133,6 +175,10 @@ static int read_endpoint_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 		r = column_prefix(row, IPV4, &endpoint->ipv4);
 	if (r == 0)
 		r = column_prefix(row, IPV6, &endpoint->ipv6);
+	if (r == 0)
+		r = column_addr(row, GATEWAY_IPV4, &endpoint->gateway_ipv4);
+	if (r == 0)
+		r = column_addr(row, GATEWAY_IPV6, &endpoint->gateway_ipv6);
 	if (r == 0)
 		r = parse_route_lines(column_text(row, ROUTES), endpoint);
 	if (r == 0)
@@ -241,6 +287,24 @@ int store_siblings(struct store *store, const struct operation *operation,
 			siblings->len++;
 	}
 	return r;
+}
+
+int store_host_interface_check(struct store *store, const struct endpoint *endpoint,
+			       struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_HOST_INTERFACE,
+				  VALUES(TEXT(endpoint->host_interface)), &row, error);
+
+	if (r <= 0)
+		return r;
+	if (sqlite3_column_int(row, 2))
+		return endpoint_busy_error(column_text(row, 0), column_text(row, 1), error);
+	return error_set(error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
+			 "interface %s of the host is that of endpoint %s of network %s; choose "
+			 "another host-interface-name for endpoint %s",
+			 endpoint->host_interface, column_text(row, 1), column_text(row, 0),
+			 endpoint->id);
 }
 
 int store_endpoint_set_metric(struct store *store, const struct endpoint *endpoint,
@@ -404,7 +468,8 @@ static int insert_endpoint(struct store *store, int64_t operation, struct endpoi
 				 PREFIX(&endpoint->ipv4), PREFIX(&endpoint->ipv6),
 				 INT(endpoint->gateway_priority), TEXT(routes), TEXT(options),
 				 INT(endpoint->sandbox_cookie), INT(endpoint->metric_ipv4),
-				 INT(endpoint->metric_ipv6), INT(operation)),
+				 INT(endpoint->metric_ipv6), ADDR(&endpoint->gateway_ipv4),
+				 ADDR(&endpoint->gateway_ipv6), INT(operation)),
 			  error);
 	if (r < 0 || sqlite3_changes(store->database) == 0)
 		return r;

@@ -125,7 +125,8 @@ static const char version_5[] =
 	"(SELECT sequence FROM endpoints WHERE removal IS NOT NULL);";
 
 /*
- * endpoints.metric is that of IPv4; both were the same before.
+ * endpoints.metric is that of IPv4; both were the same before. gateway_ipv4 and gateway_ipv6 are for
+ * those whose default routes lead by another than that of their network's bridge.
  *
  * What an update is about to change has the operation's number in `updating`, and what it is to be in
  * the columns next_* (update.c).
@@ -133,6 +134,8 @@ static const char version_5[] =
 static const char version_6[] =
 	"ALTER TABLE endpoints ADD COLUMN metric_ipv6 INTEGER NOT NULL DEFAULT 0;"
 	"UPDATE endpoints SET metric_ipv6 = metric;"
+	"ALTER TABLE endpoints ADD COLUMN gateway_ipv4 TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE endpoints ADD COLUMN gateway_ipv6 TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE networks ADD COLUMN updating INTEGER;"
 	"ALTER TABLE networks ADD COLUMN next_options TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE networks ADD COLUMN next_mtu INTEGER NOT NULL DEFAULT 0;"

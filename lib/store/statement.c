@@ -51,7 +51,7 @@
 #define ENDPOINT_VALUES(as)                                                                     \
 	"network, id, sandbox, sandbox_device, sandbox_inode, interface, host_interface, mac, " \
 	as("mtu") ", ipv4, ipv6, gateway_priority, routes, " as("options") ", sandbox_cookie, " \
-	as("metric") ", " as("metric_ipv6")
+	as("metric") ", " as("metric_ipv6") ", gateway_ipv4, gateway_ipv6"
 /* clang-format on */
 #define ENDPOINT_COLUMNS_AS(as) \
 	"sequence, " ENDPOINT_VALUES(as) ", " PENDING ", operation, removal, updating"
@@ -221,6 +221,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"UPDATE endpoints SET metric = ?1, metric_ipv6 = ?2 WHERE sequence = ?3",
 	[STATEMENT_ENDPOINT_MAC] = "SELECT id, removal, " PENDING " FROM endpoints "
 				   "WHERE network = ?1 AND mac = ?2 LIMIT 1",
+	[STATEMENT_ENDPOINT_HOST_INTERFACE] = "SELECT network, id, removal IS NOT NULL OR " PENDING
+					      " FROM endpoints "
+					      "WHERE host_interface = ?1 LIMIT 1",
 	[STATEMENT_ENDPOINT_OF_OPERATION] = "SELECT " ENDPOINT_COLUMNS
 					    " FROM endpoints WHERE " ENDPOINT_OF_OPERATION
 					    " ORDER BY network, id",
@@ -229,11 +232,11 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ENDPOINT_INSERT] = "INSERT OR IGNORE INTO endpoints (" ENDPOINT_VALUES(
 		AS_IS) ", operation) VALUES ("
 		       "(SELECT CASE WHEN removal IS NULL AND "
-		       "(operation IS ?18 OR coalesce(" PENDING ", 0) = 0) THEN ?1 END "
+		       "(operation IS ?20 OR coalesce(" PENDING ", 0) = 0) THEN ?1 END "
 		       "FROM networks WHERE name = ?1 ORDER BY builtin LIMIT 1), "
 		       "?2, ?3, ?4, ?5, ?6, ?7, CASE WHEN ?8 = '' OR NOT EXISTS "
 		       "(SELECT 1 FROM endpoints WHERE network = ?1 AND mac = ?8) THEN ?8 END, "
-		       "?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+		       "?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
 	[STATEMENT_ENDPOINT_MARK] = "UPDATE endpoints SET removal = ?1 WHERE sequence = ?2",
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE " ENDPOINT_OF_OPERATION,

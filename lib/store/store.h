@@ -224,6 +224,10 @@ int store_endpoints(struct store *store, const char *network, uint32_t flags,
  */
 int store_siblings(struct store *store, const struct operation *operation,
 		   const struct endpoint *endpoint, endpoint_vector *siblings, struct error *error);
+/* May it have the name of its host end, which was asked for? -EEXIST BN_REASON_INTERFACE_EXISTS, or
+ * -EBUSY while one that has it comes or goes. Inside a transaction. */
+int store_host_interface_check(struct store *store, const struct endpoint *endpoint,
+			       struct error *error);
 /* Other numbers than it was inserted with, in a transaction. */
 int store_endpoint_set_metric(struct store *store, const struct endpoint *endpoint,
 			      struct error *error);

@@ -92,6 +92,8 @@ static void test_newer_format(void **state)
 	"ALTER TABLE endpoints DROP COLUMN next_mtu;"                  \
 	"ALTER TABLE endpoints DROP COLUMN next_metric;"               \
 	"ALTER TABLE endpoints DROP COLUMN next_metric_ipv6;"          \
+	"ALTER TABLE endpoints DROP COLUMN gateway_ipv4;"              \
+	"ALTER TABLE endpoints DROP COLUMN gateway_ipv6;"              \
 	"ALTER TABLE endpoints DROP COLUMN metric_ipv6;"
 
 /* A state of the fourth version had ports marked with their endpoint. Of two dead detaches, one is

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/routing.h"
+
+#include <errno.h>
+#include <syslog.h>
+
+#include "model/metric.h"
+#include "model/policy.h"
+#include "ops/siblings.h"
+
+/* ---- routes that are asked for ---- */
+
+int routing_check(bn_ctx *ctx, const struct attach *attach)
+{
+	char gateway[ADDR_TEXT_MAX], destination[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; i < attach->endpoint.routes.len; i++) {
+		const struct route *route = &attach->endpoint.routes.items[i];
+		const struct subnet *subnet =
+			network_subnet(&attach->network, route->gateway.family);
+
+		if (route->type != ROUTE_UNICAST ||
+		    (subnet && addr_is_unspecified(&route->gateway)))
+			continue;
+		prefix_format(&route->destination, destination);
+		if (addr_is_unspecified(&route->gateway))
+			return error_set(&ctx->error, -EINVAL, BN_REASON_ADDRESS_OUTSIDE,
+					 "the route to %s is on a link of network %s, which has no "
+					 "%s subnet; give it one, or leave the route out",
+					 destination, attach->network.name,
+					 route->gateway.family == AF_INET ? "IPv4" : "IPv6");
+		if (!subnet || !prefix_contains(&subnet->prefix, &route->gateway))
+			return error_set(&ctx->error, -EINVAL, BN_REASON_ADDRESS_OUTSIDE,
+					 "the route to %s goes by way of %s, which is not in the "
+					 "subnet of network %s",
+					 destination, addr_format(&route->gateway, gateway),
+					 attach->network.name);
+	}
+	return 0;
+}
+
+static const struct route *find_same(const struct route *routes, size_t len,
+				     const struct route *wanted)
+{
+	for (size_t i = 0; i < len; i++)
+		if (route_metric(&routes[i]) == route_metric(wanted) &&
+		    prefix_compare(&routes[i].destination, &wanted->destination) == 0)
+			return &routes[i];
+	return NULL;
+}
+
+/* The kernel would refuse the second; and of those that lead nowhere it could not be told, when one
+ * endpoint goes, that the other is to keep it. */
+static int check_taken(bn_ctx *ctx, const struct attach *attach)
+{
+	const struct endpoint *endpoint = &attach->endpoint;
+	char destination[PREFIX_TEXT_MAX];
+
+	for (size_t i = 0; i < endpoint->routes.len; i++) {
+		const struct route *route = &endpoint->routes.items[i];
+
+		prefix_format(&route->destination, destination);
+		if (find_same(endpoint->routes.items, i, route))
+			return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
+					 "endpoint %s is to have two routes to %s of one metric; "
+					 "give one of them another metric",
+					 endpoint->id, destination);
+		for (size_t j = 0; j < attach->siblings.len; j++) {
+			const struct endpoint *other = &attach->siblings.items[j];
+
+			if (find_same(other->routes.items, other->routes.len, route))
+				return error_set(
+					&ctx->error, -EEXIST, BN_REASON_INVALID,
+					"endpoint %s of network %s, in the same namespace, "
+					"has a route to %s of that metric already; give "
+					"that of endpoint %s another metric, or leave it "
+					"out",
+					other->id, other->network, destination, endpoint->id);
+		}
+	}
+	return 0;
+}
+
+/* ---- default routes ---- */
+
+/* One that is the others' gateway itself goes by the network's. */
+static void choose_gateways(struct attach *attach)
+{
+	const struct network_policy *policy = &attach->network.policy;
+	struct endpoint *endpoint = &attach->endpoint;
+
+	endpoint->gateway_ipv4 = policy->default_gateway_ipv4;
+	endpoint->gateway_ipv6 = policy->default_gateway_ipv6;
+	if (addr_compare(&endpoint->gateway_ipv4, &endpoint->ipv4.addr) == 0)
+		endpoint->gateway_ipv4 = (struct addr){ 0 };
+	if (addr_compare(&endpoint->gateway_ipv6, &endpoint->ipv6.addr) == 0)
+		endpoint->gateway_ipv6 = (struct addr){ 0 };
+}
+
+/* Known by which number, it is known which of the sandbox is the best. */
+static int choose_metrics(bn_ctx *ctx, struct attach *attach)
+{
+	struct endpoint *endpoint = &attach->endpoint;
+	int r;
+
+	endpoint->metric_ipv4 = endpoint->metric_ipv6 = 0;
+	attach->metric_room = UINT32_MAX;
+	if (endpoint->policy.default_route == DEFAULT_ROUTE_NO)
+		return 0;
+	for_each_family(family) {
+		uint32_t metric;
+		uint64_t end;
+
+		if (!network_leads_out(&attach->network, family))
+			continue;
+		r = metric_choose(&attach->siblings, endpoint, family, &metric, &end, &ctx->error);
+		if (r < 0)
+			return r;
+		endpoint_set_metric(endpoint, family, metric);
+		if (end - metric < attach->metric_room)
+			attach->metric_room = end - metric;
+	}
+	return 0;
+}
+
+int routing_choose(bn_ctx *ctx, struct attach *attach)
+{
+	int r = check_taken(ctx, attach);
+
+	if (r < 0)
+		return r;
+	choose_gateways(attach);
+	return choose_metrics(ctx, attach);
+}
+
+/* The endpoint is there among the others for as long as that takes. */
+int routing_choose_sources(bn_ctx *ctx, struct attach *attach)
+{
+	endpoint_vector *all = &attach->siblings;
+	int r;
+
+	if (vector_append(all, attach->endpoint) < 0)
+		return error_oom(&ctx->error);
+	r = sources_choose(ctx, all, &attach->network, &attach->sources);
+	all->len--;
+	return r;
+}
+
+/* ---- what stays ---- */
+
+static void remove_of(bn_ctx *ctx, const struct endpoint *endpoint)
+{
+	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
+	int r = sandbox_reopen(endpoint, &sandbox, &ctx->error);
+
+	if (r >= 0)
+		r = link_routes_remove(ctx->link, &sandbox, endpoint, &ctx->error);
+	if (r < 0 && ctx->error.reason != BN_REASON_SANDBOX_GONE)
+		ctx_log(ctx, LOG_WARNING, "after endpoint %s of network %s: %s", endpoint->id,
+			endpoint->network, ctx->error.message);
+	error_clear(&ctx->error);
+}
+
+void routing_remove(bn_ctx *ctx, const endpoint_vector *endpoints)
+{
+	for (size_t i = 0; i < endpoints->len; i++)
+		if (link_routes_stay(&endpoints->items[i]))
+			remove_of(ctx, &endpoints->items[i]);
+}
