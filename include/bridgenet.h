@@ -258,6 +258,17 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
  * BN_DELETE_*. Errors: -ENOENT, -EBUSY endpoints attached, -EPERM it is built in. Since: 0.1 */
 int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags);
 
+/* Change a network that stands, with all that is attached: what the spec sets is to be so, a list is
+ * given whole, an option of value "" is the default again (a label goes), and the rest stays as it
+ * is. Connections and counters stay, but for what the change shuts out; each table of rules is
+ * committed once, and only where something is opened and something shut at the same time, twice, so
+ * that nothing gets in between that neither the old nor the new network lets in. All of it or
+ * nothing. ret_network may be NULL. flags: 0. Errors: -ENOENT, -EBUSY BN_REASON_NOT_LIVE what can't
+ * change while the network stands, and differs; -EPERM it is built in, -EINVAL, -EOPNOTSUPP as
+ * bn_network_create(). Since: 0.2 */
+int bn_network_update(bn_ctx *ctx, const bn_network_spec *changes, uint32_t flags,
+		      bn_network **ret_network);
+
 /* A snapshot of one network, or of all in the order of their names; to be freed. flags:
  * BN_GET_INTERFACE. Errors: -ENOENT. Since: 0.1 */
 int bn_network_get(bn_ctx *ctx, const char *name, uint32_t flags, bn_network **ret_network);
@@ -351,6 +362,12 @@ int bn_endpoint_spec_add_port(bn_endpoint_spec *spec, const bn_port_spec *port);
  * namespace is on the network already, -EADDRINUSE address, MAC or host port taken, -ENOSPC no
  * address left, -EXFULL bridge full, -EBUSY the network is being deleted. Since: 0.1 */
 int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags,
+		       bn_endpoint **ret_endpoint);
+
+/* Change an endpoint that is attached, as bn_network_update() does a network; ports are published and
+ * unpublished instead. ret_endpoint may be NULL. flags: 0. Errors: -ENOENT, -EBUSY
+ * BN_REASON_NOT_LIVE what can't change while it is attached, and differs. Since: 0.2 */
+int bn_endpoint_update(bn_ctx *ctx, const bn_endpoint_spec *changes, uint32_t flags,
 		       bn_endpoint **ret_endpoint);
 
 /* Take an endpoint away with its ports, or many of one network in one operation, all or none.

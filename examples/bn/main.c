@@ -17,9 +17,14 @@ static const struct command commands[] = {
 	  " [--ipv6] [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]... [--existing-ok]"
 	  " [--host-subnet-ok]",
 	  "Make a network and print its id", network_create_command, COLLECT_BEFORE },
+	{ "network", "update", "NAME [--mtu N] [--label KEY=VALUE]... [--opt KEY=VALUE]...",
+	  "Change a network that stands; KEY= is the default again", network_update_command,
+	  COLLECT_BEFORE },
 	{ "network", "ls", "", "List the networks", network_ls_command },
 	{ "network", "inspect", "NAME", "Show a network and its bridge", network_inspect_command },
 	{ "network", "rm", "NAME...", "Remove networks", network_rm_command, COLLECT_BEFORE },
+	{ "endpoint", "update", "NETWORK ENDPOINT [--label KEY=VALUE]... [--opt KEY=VALUE]...",
+	  "Change an endpoint that is attached", endpoint_update_command, COLLECT_BEFORE },
 	{ "backend", "switch", "NAME", "Move everything to another backend",
 	  backend_switch_command },
 	{ NULL, "backend", "", "Show the backend in use and why it is used", backend_command },
@@ -212,14 +217,21 @@ static const struct command *find_command(int argc, char **argv, int *ret_words)
 
 static _Noreturn void unknown_command(struct cli *cli, int argc, char **argv)
 {
+	char names[64] = "";
+	size_t len = 0;
+
 	cli->command = NULL;
-	if (strcmp(argv[0], "network") != 0)
+	for (size_t i = 0; i < LENGTH(commands); i++)
+		if (commands[i].group && strcmp(argv[0], commands[i].group) == 0)
+			len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s",
+						len ? ", " : "", commands[i].name);
+	if (!len)
 		cli_usage(cli, "there is no command '%s'", argv[0]);
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
 		cli_help(cli);
 	if (argc < 2)
-		cli_usage(cli, "network needs create, ls, inspect or rm");
-	cli_usage(cli, "there is no command 'network %s'", argv[1]);
+		cli_usage(cli, "%s needs one of %s", argv[0], names);
+	cli_usage(cli, "there is no command '%s %s'", argv[0], argv[1]);
 }
 
 static int help_command(struct cli *cli, int argc, char **argv)

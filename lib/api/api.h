@@ -14,6 +14,7 @@
 #include "ops/publish.h"
 #include "ops/recover.h"
 #include "ops/rows.h"
+#include "ops/update.h"
 
 /* What is true of a call, or of several that are alike; it stands beside the function, and
  * man/errors.sh makes the ERRORS of the manual from it. */
@@ -108,6 +109,7 @@ struct bn_endpoint_spec {
 	struct bn_name_list addresses;
 	VECTOR(struct route_text) routes;
 	int gateway_priority;
+	bool gateway_priority_given;
 	struct options options;
 	struct bn_port_spec_list ports;
 	struct spec_failure failure;
@@ -135,6 +137,8 @@ struct bn_network {
 	size_t endpoint_count;
 	struct bn_interface *interface;
 };
+/* All but the record; the caller clears the snapshot. */
+int network_snapshot_prepare(bn_ctx *ctx, const struct network *record, struct bn_network *network);
 struct bn_network_list {
 	VECTOR(struct bn_network) networks;
 };
@@ -172,6 +176,9 @@ struct bn_endpoint {
 	struct bn_port_list ports;
 	struct bn_interface *interface;
 };
+/* The same, of the one endpoint among the rows, its network and its ports. */
+int endpoint_snapshot_of_rows(bn_ctx *ctx, const struct rows *rows, enum life life,
+			      struct bn_endpoint *endpoint);
 struct bn_endpoint_list {
 	VECTOR(struct bn_endpoint) endpoints;
 };

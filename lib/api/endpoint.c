@@ -121,9 +121,9 @@ static int endpoint_snapshot_prepare(bn_ctx *ctx, const struct network *network,
 	return r;
 }
 
-static int prepare_attached(bn_ctx *ctx, const struct rows *rows, void *snapshot)
+int endpoint_snapshot_of_rows(bn_ctx *ctx, const struct rows *rows, enum life life,
+			      struct bn_endpoint *endpoint)
 {
-	struct bn_endpoint *endpoint = snapshot;
 	prefix_vector shared = { 0 };
 	int r;
 
@@ -131,10 +131,14 @@ static int prepare_attached(bn_ctx *ctx, const struct rows *rows, void *snapshot
 	endpoint_snapshot_clear(endpoint);
 	*endpoint = (struct bn_endpoint){ 0 };
 	r = endpoint_snapshot_prepare(ctx, rows->networks.items, rows->endpoints.items,
-				      rows->ports.items, rows->ports.len, &shared, LIFE_RUNNING,
-				      endpoint);
+				      rows->ports.items, rows->ports.len, &shared, life, endpoint);
 	free(shared.items);
 	return r;
+}
+
+static int prepare_attached(bn_ctx *ctx, const struct rows *rows, void *snapshot)
+{
+	return endpoint_snapshot_of_rows(ctx, rows, LIFE_RUNNING, snapshot);
 }
 
 /* What can't be read any more, because the namespace or the interface is gone, is no error. */

@@ -34,9 +34,7 @@ static int read_bridge(bn_ctx *ctx, struct bn_network *network)
 	return network->interface ? 0 : error_oom(&ctx->error);
 }
 
-/* All but the record; the caller clears the snapshot. */
-static int network_snapshot_prepare(bn_ctx *ctx, const struct network *record,
-				    struct bn_network *network)
+int network_snapshot_prepare(bn_ctx *ctx, const struct network *record, struct bn_network *network)
 {
 	add_subnet(network, &record->ipv4);
 	add_subnet(network, &record->ipv6);

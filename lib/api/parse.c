@@ -470,6 +470,7 @@ int endpoint_spec_parse(const struct bn_endpoint_spec *spec, const struct deadli
 	/* an id of a network is longer than a name: ops looks it up */
 	request->network = spec->network;
 	endpoint->gateway_priority = spec->gateway_priority;
+	request->gateway_priority_given = spec->gateway_priority_given;
 	r = parse_endpoint_options(spec, endpoint, error);
 	if (r < 0)
 		return r;

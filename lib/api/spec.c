@@ -398,8 +398,14 @@ int bn_endpoint_spec_add_typed_route(bn_endpoint_spec *spec, const char *type,
 		      -EINVAL;
 }
 
-NUMBER_SETTER(bn_endpoint_spec_set_gateway_priority, bn_endpoint_spec, int priority,
-	      gateway_priority, priority)
+int bn_endpoint_spec_set_gateway_priority(bn_endpoint_spec *spec, int priority)
+{
+	if (!spec)
+		return -EINVAL;
+	spec->gateway_priority = priority;
+	spec->gateway_priority_given = true;
+	return 0;
+}
 
 int bn_endpoint_spec_set_option(bn_endpoint_spec *spec, const char *key, const char *value)
 {

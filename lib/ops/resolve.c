@@ -290,8 +290,8 @@ static int difference(bn_ctx *ctx, const struct network *network, const char *wh
 {
 	return error_set(
 		&ctx->error, -EEXIST, BN_REASON_NETWORK_EXISTS,
-		"there is a network %s already, and its %s is %s, not %s; delete it first, "
-		"or ask for what it is",
+		"network %s is there, and its %s is %s, not %s; delete it first, or ask for what "
+		"it is",
 		network->name, what, is[0] ? is : "not set", asked);
 }
 

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/update.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/fault.h"
+#include "model/option_table.h"
+#include "ops/change.h"
+#include "ops/recover.h"
+#include "ops/resolve.h"
+#include "ops/rows.h"
+
+/* ---- options ---- */
+
+/* The default, which is what is not set has. A key that says it all has no value when it is set. */
+static bool unsets(const struct option *change, enum option_scope scope)
+{
+	const struct known_option *known = option_find(scope, change->key);
+
+	/* of one that is not known options_check() says so */
+	return known && strcmp(change->value, known->type == &option_empty ? "no" : "") == 0;
+}
+
+static int merge_options(bn_ctx *ctx, enum option_scope scope, const struct options *changes,
+			 struct options *options)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < changes->len && r >= 0; i++) {
+		const struct option *change = &changes->items[i];
+
+		if (unsets(change, scope))
+			free(options_take(options, change->key));
+		else
+			r = options_set(options, change->key, change->value);
+	}
+	return r < 0 ? error_oom(&ctx->error) : 0;
+}
+
+static int not_live_error(bn_ctx *ctx, const char *whose, const char *what, const char *is,
+			  const char *asked)
+{
+	return error_set(
+		&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
+		"%s of %s is %s and can't become %s while that stands; leave it as it is, or "
+		"make it anew",
+		what, whose, is && is[0] ? is : "the default",
+		asked && asked[0] ? asked : "the default");
+}
+
+/* Given, or by default. */
+static const char *value_of(const struct option *option, const struct known_option *known,
+			    char text[static OPTION_LEGAL_MAX])
+{
+	if (option)
+		return option->value;
+	option_default(known, text);
+	return text;
+}
+
+/* Both are sorted by key. */
+static int check_live(bn_ctx *ctx, enum option_scope scope, const char *whose,
+		      const struct options *before, const struct options *after)
+{
+	for (size_t i = 0, j = 0; i < before->len || j < after->len;) {
+		const struct option *is = i < before->len ? &before->items[i] : NULL;
+		const struct option *to = j < after->len ? &after->items[j] : NULL;
+		int order = !is ? 1 : !to ? -1 : strcmp(is->key, to->key);
+		char is_text[OPTION_LEGAL_MAX], to_text[OPTION_LEGAL_MAX], what[96];
+		const struct known_option *known;
+		const char *old, *new;
+
+		known = option_find(scope, order <= 0 ? is->key : to->key);
+		old = value_of(order <= 0 ? is : NULL, known, is_text);
+		new = value_of(order >= 0 ? to : NULL, known, to_text);
+		i += order <= 0;
+		j += order >= 0;
+		if (known->live != LIVE_NO || strcmp(old, new) == 0)
+			continue;
+		snprintf(what, sizeof(what), "option %.80s", order <= 0 ? is->key : to->key);
+		return not_live_error(ctx, whose, what, old, new);
+	}
+	return 0;
+}
+
+/* Merge, and judge. before: the same as options. */
+static int update_options(bn_ctx *ctx, enum option_scope scope, const char *whose,
+			  const struct options *changes, const struct options *before,
+			  struct options *options, void *policy)
+{
+	int r;
+
+	r = merge_options(ctx, scope, changes, options);
+	if (r >= 0)
+		r = options_check(options, scope, policy, &ctx->error);
+	return r < 0 ? r : check_live(ctx, scope, whose, before, options);
+}
+
+/* ---- networks ---- */
+
+struct network_update {
+	const struct network_request *request;
+	struct network before, after;
+	size_t endpoint_count;
+};
+
+static void network_update_clear(struct network_update *update)
+{
+	network_clear(&update->before);
+	network_clear(&update->after);
+}
+
+static int check_changeable(bn_ctx *ctx, const struct network *network)
+{
+	if (!driver_of(network)->network_create)
+		return error_set(&ctx->error, -EPERM, BN_REASON_NETWORK_BUILTIN,
+				 "network %s is built in and can't be changed", network->name);
+	if (network_is_ready(network))
+		return 0;
+	return error_set(&ctx->error, -ENOENT, BN_REASON_NETWORK_BUILTIN,
+			 "network %s is built in and not in use; create it as it is to be",
+			 network->name);
+}
+
+/* What has no option, and does not change. */
+static int check_setters(bn_ctx *ctx, const struct network_request *request,
+			 const struct network *network)
+{
+	static const struct options no_options;
+	struct network_request asked = *request;
+	struct error error;
+	int r;
+
+	asked.options = &no_options;
+	asked.mtu = 0;
+	r = network_check_equal(ctx, &asked, network);
+	if (r != -EEXIST)
+		return r;
+	error = ctx->error;
+	return error_set(&ctx->error, -EBUSY, BN_REASON_NOT_LIVE, "%s", error.message);
+}
+
+static int check_published(bn_ctx *ctx, const struct network *network)
+{
+	CLEANUP(ports_clear) port_vector ports = { 0 };
+	char text[PORT_TEXT_MAX];
+	int r;
+
+	r = store_ports(ctx->store, network->name, NULL, 0, &ports, &ctx->error);
+	if (r < 0 || !ports.len)
+		return r;
+	return error_set(
+		&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
+		"option internal of network %s can't become yes while endpoint %s publishes "
+		"port %s (of %zu in all); unpublish them first",
+		network->name, ports.items->endpoint, port_format(ports.items, text), ports.len);
+}
+
+static int check_isolated(bn_ctx *ctx, const struct network *before, const struct network *after)
+{
+	static const char *const words[] = { "nat", "nat-unprotected", "routed", "isolated" };
+
+	for_each_family(family) {
+		bool ipv4 = family == AF_INET;
+		uint8_t is = ipv4 ? before->policy.gateway_mode_ipv4 :
+				    before->policy.gateway_mode_ipv6;
+		uint8_t asked = ipv4 ? after->policy.gateway_mode_ipv4 :
+				       after->policy.gateway_mode_ipv6;
+
+		if (is == asked || (is != GATEWAY_MODE_ISOLATED && asked != GATEWAY_MODE_ISOLATED))
+			continue;
+		return not_live_error(ctx, after->name,
+				      ipv4 ? "option gateway-mode-ipv4" :
+					     "option gateway-mode-ipv6",
+				      words[is], words[asked]);
+	}
+	return 0;
+}
+
+static int check_network(bn_ctx *ctx, const struct network *before, struct network *after)
+{
+	const struct driver_ops *driver = driver_of(after);
+	bool shuts = after->policy.internal == INTERNAL_YES &&
+		     before->policy.internal != INTERNAL_YES;
+	int r;
+
+	r = check_isolated(ctx, before, after);
+	if (r >= 0 && shuts)
+		r = check_published(ctx, after);
+	if (r >= 0 && driver->network_update_check)
+		r = driver->network_update_check(ctx, before, after);
+	return r;
+}
+
+static int load_network(bn_ctx *ctx, struct network_update *update)
+{
+	const char *name = update->request->name;
+	int r;
+
+	network_update_clear(update);
+	r = store_network_use(ctx->store, name, &update->before, &ctx->error);
+	if (r >= 0)
+		r = check_changeable(ctx, &update->before);
+	/* a copy of its own */
+	if (r >= 0)
+		r = store_network_use(ctx->store, name, &update->after, &ctx->error);
+	return r < 0 ? r :
+		       store_endpoint_count(ctx->store, update->before.name,
+					    &update->endpoint_count, &ctx->error);
+}
+
+static int reserve_network(bn_ctx *ctx, const struct operation *operation, void *verb)
+{
+	struct network_update *update = verb;
+	const struct network_request *request = update->request;
+	struct network *before = &update->before, *after = &update->after;
+	char whose[NETWORK_NAME_MAX + sizeof("network ")];
+	int r;
+
+	r = load_network(ctx, update);
+	if (r < 0)
+		return r;
+	snprintf(whose, sizeof(whose), "network %s", after->name);
+	r = update_options(ctx, OPTION_NETWORK, whose, request->options, &before->options,
+			   &after->options, &after->policy);
+	if (r >= 0)
+		r = check_setters(ctx, request, before);
+	if (r >= 0 && request->mtu)
+		after->mtu = request->mtu;
+	if (r >= 0)
+		r = check_network(ctx, before, after);
+	if (r >= 0)
+		r = store_network_update(ctx->store, operation, after, &ctx->error);
+	return r < 0 ? r : FAULT("update.reserve");
+}
+
+/* In the kernel, and settled: all of it or nothing. */
+static int make_update(bn_ctx *ctx, const struct operation *operation, const struct result *result,
+		       const struct rows *before, const struct rows *after)
+{
+	int r;
+
+	r = result_prepare(ctx, result, after);
+	if (r >= 0)
+		r = change_make(ctx, before, after, true);
+	if (r >= 0)
+		r = operation_settle(ctx, operation);
+	return r < 0 ? operation_fail(ctx, operation, after, r) : 0;
+}
+
+int ops_network_update(bn_ctx *ctx, const struct network_request *request,
+		       const struct result *result, struct network *ret_network,
+		       size_t *ret_endpoint_count)
+{
+	CLEANUP(network_update_clear) struct network_update update = { .request = request };
+	struct operation operation;
+	struct rows before, after;
+	int r;
+
+	r = operation_reserve(ctx, OPERATION_UPDATE, reserve_network, &update, &operation);
+	if (r < 0)
+		return r;
+	before = rows_view(&update.before, NULL, NULL, 0);
+	after = rows_view(&update.after, NULL, NULL, 0);
+	r = make_update(ctx, &operation, result, &before, &after);
+	if (r < 0)
+		return r;
+	*ret_network = update.after;
+	*ret_endpoint_count = update.endpoint_count;
+	update.after = (struct network){ 0 };
+	return 0;
+}
+
+/* ---- endpoints ---- */
+
+struct endpoint_update {
+	const struct endpoint_request *request;
+	struct network network;
+	struct endpoint before, after;
+	port_vector ports;
+};
+
+static void endpoint_update_clear(struct endpoint_update *update)
+{
+	network_clear(&update->network);
+	endpoint_clear(&update->before);
+	endpoint_clear(&update->after);
+	ports_clear(&update->ports);
+}
+
+static int load_endpoint(bn_ctx *ctx, struct endpoint_update *update)
+{
+	const struct endpoint_request *request = update->request;
+	const char *network;
+	int r;
+
+	endpoint_update_clear(update);
+	r = store_network_use(ctx->store, request->network, &update->network, &ctx->error);
+	if (r < 0)
+		return r;
+	network = update->network.name;
+	r = store_endpoint_use(ctx->store, network, request->endpoint.id, &update->before,
+			       &ctx->error);
+	if (r >= 0 && endpoint_copy(&update->after, &update->before) < 0)
+		r = error_oom(&ctx->error);
+	return r < 0 ? r :
+		       store_ports(ctx->store, network, request->endpoint.id, 0, &update->ports,
+				   &ctx->error);
+}
+
+static int check_sandbox(bn_ctx *ctx, const char *whose, const struct endpoint_request *request,
+			 const struct endpoint *endpoint)
+{
+	CLEANUP_SANDBOX struct sandbox asked = { .fd = -1 };
+	struct sandbox is = sandbox_of(endpoint);
+	int r = 0;
+
+	if (request->sandbox_path)
+		r = sandbox_open_path(request->sandbox_path, &asked, &ctx->error);
+	else if (request->sandbox_pid > 0)
+		r = sandbox_open_pid(request->sandbox_pid, &asked, &ctx->error);
+	else if (request->sandbox_fd >= 0)
+		r = sandbox_open_fd(request->sandbox_fd, request->sandbox_fd_number, &asked,
+				    &ctx->error);
+	if (r < 0 || asked.fd < 0 || sandbox_is_same(&asked, &is))
+		return r;
+	return not_live_error(ctx, whose, "the namespace",
+			      endpoint->sandbox[0] ? endpoint->sandbox : "another one",
+			      sandbox_name(&asked));
+}
+
+static int check_addresses(bn_ctx *ctx, const char *whose, const struct endpoint *asked,
+			   const struct endpoint *is)
+{
+	char text[ADDR_TEXT_MAX] = "none", asked_text[ADDR_TEXT_MAX];
+
+	for_each_family(family) {
+		const struct prefix *one = endpoint_prefix(asked, family);
+		const struct prefix *other = endpoint_prefix(is, family);
+
+		if (!one || (other && addr_compare(&one->addr, &other->addr) == 0))
+			continue;
+		if (other)
+			addr_format(&other->addr, text);
+		return not_live_error(ctx, whose, "the address", text,
+				      addr_format(&one->addr, asked_text));
+	}
+	return 0;
+}
+
+static bool has_route(const struct endpoint *endpoint, const struct route *route)
+{
+	for (size_t i = 0; i < endpoint->routes.len; i++) {
+		const struct route *is = &endpoint->routes.items[i];
+
+		if (prefix_compare(&is->destination, &route->destination) == 0 &&
+		    addr_compare(&is->gateway, &route->gateway) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A list is said whole. */
+static int check_routes(bn_ctx *ctx, const char *whose, const struct endpoint *asked,
+			const struct endpoint *is)
+{
+	char text[PREFIX_TEXT_MAX], count[32];
+
+	for (size_t i = 0; i < asked->routes.len; i++)
+		if (!has_route(is, &asked->routes.items[i]))
+			return not_live_error(ctx, whose, "the list of routes", "without it",
+					      prefix_format(&asked->routes.items[i].destination,
+							    text));
+	if (!asked->routes.len || asked->routes.len == is->routes.len)
+		return 0;
+	snprintf(count, sizeof(count), "of %zu", is->routes.len);
+	return not_live_error(ctx, whose, "the list of routes", count, "shorter");
+}
+
+static int check_ports(bn_ctx *ctx, const char *whose, const struct endpoint_request *request,
+		       const port_vector *ports)
+{
+	char text[PORT_TEXT_MAX];
+
+	for (size_t i = 0; i < request->ports_len; i++) {
+		if (port_request_find(&request->ports[i], ports->items, ports->len, 0) < ports->len)
+			continue;
+		return error_set(&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
+				 "port %s is not published by %s, which an update does not change; "
+				 "publish it",
+				 port_format(&request->ports[i].port, text), whose);
+	}
+	return 0;
+}
+
+static int check_names(bn_ctx *ctx, const char *whose, const struct endpoint_request *request,
+		       const struct endpoint *is)
+{
+	const struct endpoint *asked = &request->endpoint;
+	char text[MAC_TEXT_MAX], asked_text[MAC_TEXT_MAX];
+
+	if (asked->interface[0] && strcmp(asked->interface, is->interface) != 0)
+		return not_live_error(ctx, whose, "the interface name", is->interface,
+				      asked->interface);
+	if (request->mac_given && memcmp(asked->mac, is->mac, MAC_LEN) != 0)
+		return not_live_error(ctx, whose, "the MAC address", mac_format(is->mac, text),
+				      mac_format(asked->mac, asked_text));
+	return 0;
+}
+
+/* What has no option, and does not change. */
+static int check_attached(bn_ctx *ctx, const char *whose, const struct endpoint_update *update)
+{
+	const struct endpoint_request *request = update->request;
+	const struct endpoint *is = &update->before, *asked = &request->endpoint;
+	char text[16], asked_text[16];
+	int r;
+
+	if (request->gateway_priority_given && asked->gateway_priority != is->gateway_priority) {
+		snprintf(text, sizeof(text), "%d", is->gateway_priority);
+		snprintf(asked_text, sizeof(asked_text), "%d", asked->gateway_priority);
+		return not_live_error(ctx, whose, "the gateway priority", text, asked_text);
+	}
+	r = check_sandbox(ctx, whose, request, is);
+	if (r >= 0)
+		r = check_names(ctx, whose, request, is);
+	if (r >= 0)
+		r = check_addresses(ctx, whose, asked, is);
+	if (r >= 0)
+		r = check_routes(ctx, whose, asked, is);
+	return r < 0 ? r : check_ports(ctx, whose, request, &update->ports);
+}
+
+static int reserve_endpoint(bn_ctx *ctx, const struct operation *operation, void *verb)
+{
+	struct endpoint_update *update = verb;
+	struct endpoint *before = &update->before, *after = &update->after;
+	const struct driver_ops *driver;
+	char whose[ENDPOINT_ID_MAX + NETWORK_NAME_MAX + sizeof("endpoint  of network ")];
+	int r;
+
+	r = load_endpoint(ctx, update);
+	if (r < 0)
+		return r;
+	driver = driver_of(&update->network);
+	snprintf(whose, sizeof(whose), "endpoint %s of network %s", after->id, after->network);
+	r = update_options(ctx, OPTION_ENDPOINT, whose, &update->request->endpoint.options,
+			   &before->options, &after->options, &after->policy);
+	if (r >= 0)
+		r = check_attached(ctx, whose, update);
+	if (r >= 0 && driver->endpoint_update_check)
+		r = driver->endpoint_update_check(ctx, operation, &update->network, before, after);
+	if (r >= 0)
+		r = store_endpoint_update(ctx->store, operation, after, &ctx->error);
+	return r < 0 ? r : FAULT("update.reserve");
+}
+
+int ops_endpoint_update(bn_ctx *ctx, const struct endpoint_request *request,
+			const struct result *result, struct endpoint *ret_endpoint)
+{
+	CLEANUP(endpoint_update_clear) struct endpoint_update update = { .request = request };
+	struct operation operation;
+	struct rows before, after;
+	int r;
+
+	r = operation_reserve(ctx, OPERATION_UPDATE, reserve_endpoint, &update, &operation);
+	if (r < 0)
+		return r;
+	before = rows_view(&update.network, &update.before, update.ports.items, update.ports.len);
+	after = rows_view(&update.network, &update.after, update.ports.items, update.ports.len);
+	r = make_update(ctx, &operation, result, &before, &after);
+	if (r < 0)
+		return r;
+	*ret_endpoint = update.after;
+	update.after = (struct endpoint){ 0 };
+	return 0;
+}
