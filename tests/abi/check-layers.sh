@@ -26,7 +26,7 @@ check layer-api only api 'bridgenet\.h|(base|model|ops|api)/[a-z_]+\.h'
 
 # What ops/ is made of, from the bottom up: each file includes headers of those before it alone.
 ops_order="context binding rows plan strays rules flows siblings ports base driver bridge settings
-	removal operation recover resolve backend network detach endpoint publish life collect
+	removal change operation recover resolve backend network detach endpoint publish life collect
 	names list"
 
 ops_top_to_bottom()
