@@ -217,9 +217,14 @@ void bn_name_list_free(bn_name_list *list);
 int bn_network_spec_new(const char *name, bn_network_spec **ret_spec);
 void bn_network_spec_free(bn_network_spec *spec);
 
-/* "172.30.0.0/16", "fd00:30::/64"; at most one of each family. Given none, an IPv4 subnet is picked
- * from the default pools, skipping what the host routes. Since: 0.1 */
+/* "172.30.0.0/16", "fd00:30::/64"; at most one of each family. "0.0.0.0/28" and "::/80" (since 0.2)
+ * mean any of that size from the pools. Given none, an IPv4 subnet is picked from the pools,
+ * skipping what the host routes and its nameservers. Since: 0.1 */
 int bn_network_spec_add_subnet(bn_network_spec *spec, const char *cidr);
+
+/* Pick subnets of prefix_len bits out of "10.99.0.0/16", rather than from the pools of the context;
+ * of several, in their order, what the first ones have no more. Since: 0.2 */
+int bn_network_spec_add_pool(bn_network_spec *spec, const char *base, uint32_t prefix_len);
 
 /* Ask for (1) or do without (0) a family; asked for without a subnet, one is picked. Since: 0.1 */
 int bn_network_spec_set_ipv4(bn_network_spec *spec, int enable);
@@ -228,8 +233,9 @@ int bn_network_spec_set_ipv6(bn_network_spec *spec, int enable);
 /* The bridge's own address in the subnet that contains it; default its first. Since: 0.1 */
 int bn_network_spec_add_gateway(bn_network_spec *spec, const char *address);
 
-/* Addresses that are not chosen by the caller come from here; inside the subnet. Since: 0.1 */
-int bn_network_spec_add_ip_range(bn_network_spec *spec, const char *cidr);
+/* Addresses that are not chosen by the caller come from here; inside the subnet: a CIDR or (since
+ * 0.2) "172.30.4.10-172.30.4.20", both ends with it. Since: 0.1 */
+int bn_network_spec_add_ip_range(bn_network_spec *spec, const char *range);
 
 /* An address that is never given to an endpoint. Since: 0.1 */
 int bn_network_spec_add_reserved(bn_network_spec *spec, const char *address);

@@ -5,7 +5,36 @@
 
 #include "bn.h"
 
-enum { SUBNET = 256, GATEWAY, IP_RANGE, RESERVE, IPV6, MTU, BRIDGE, OPT, EXISTING_OK, HOST_SUBNET };
+enum {
+	SUBNET = 256,
+	GATEWAY,
+	IP_RANGE,
+	RESERVE,
+	IPV6,
+	MTU,
+	BRIDGE,
+	OPT,
+	EXISTING_OK,
+	HOST_SUBNET,
+	POOL
+};
+
+/* "10.99.0.0/16:24": what follows the last colon is the length. */
+static int add_pool(const struct cli *cli, bn_network_spec *spec, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	char *base;
+	int r;
+
+	if (!colon || !strchr(text, '/'))
+		cli_usage(cli, "'%s' is no pool: give CIDR:LENGTH", text);
+	base = strndup(text, (size_t)(colon - text));
+	if (!base)
+		out_of_memory();
+	r = bn_network_spec_add_pool(spec, base, (uint32_t)argument_number(cli, colon + 1, 0, 128));
+	free(base);
+	return r;
+}
 
 static int apply_argument(const struct cli *cli, bn_network_spec *spec,
 			  const struct argument *argument)
@@ -23,6 +52,8 @@ static int apply_argument(const struct cli *cli, bn_network_spec *spec,
 		return bn_network_spec_add_ip_range(spec, argument->value);
 	case RESERVE:
 		return bn_network_spec_add_reserved(spec, argument->value);
+	case POOL:
+		return add_pool(cli, spec, argument->value);
 	case IPV6:
 		return bn_network_spec_set_ipv6(spec, 1);
 	case MTU:
@@ -64,6 +95,7 @@ int network_create_command(struct cli *cli, int argc, char **argv)
 	static const struct option options[] = {
 		{ "subnet", required_argument, NULL, SUBNET },
 		{ "gateway", required_argument, NULL, GATEWAY },
+		{ "pool", required_argument, NULL, POOL },
 		{ "ip-range", required_argument, NULL, IP_RANGE },
 		{ "reserve", required_argument, NULL, RESERVE },
 		{ "ipv6", no_argument, NULL, IPV6 },

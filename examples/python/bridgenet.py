@@ -194,6 +194,7 @@ PROTOTYPES = {
     "bn_network_spec_new": (c_int, [Text, POINTER(NetworkSpec)]),
     "bn_network_spec_free": (None, [NetworkSpec]),
     "bn_network_spec_add_subnet": (c_int, [NetworkSpec, Text]),
+    "bn_network_spec_add_pool": (c_int, [NetworkSpec, Text, c_uint32]),
     "bn_network_spec_set_ipv4": (c_int, [NetworkSpec, c_int]),
     "bn_network_spec_set_ipv6": (c_int, [NetworkSpec, c_int]),
     "bn_network_spec_add_gateway": (c_int, [NetworkSpec, Text]),

@@ -61,7 +61,7 @@ struct bn_name_list {
 /* Specs keep what they were given as text; the verb judges it. */
 struct bn_network_spec {
 	char *name;
-	struct bn_name_list subnets, gateways, ranges, reserved;
+	struct bn_name_list subnets, gateways, ranges, reserved, pools;
 	int ipv4, ipv6; /* -1: as the subnets say */
 	uint32_t mtu;
 	char *bridge;
@@ -74,7 +74,8 @@ struct bn_network_spec {
 int network_spec_settle(const struct bn_network_spec *spec, const struct options *context,
 			struct bn_network_spec *settled, struct error *error);
 void network_spec_settled_clear(struct bn_network_spec *settled);
-/* The parsed form of a settled spec; *reserved is what request->reserved points to. */
+/* The parsed form of a settled spec; the caller frees request->pools.items, and *reserved, which
+ * request->reserved points to. */
 int network_spec_parse(const struct bn_network_spec *spec, const struct deadline *deadline,
 		       struct network_request *request, struct addr **reserved,
 		       struct error *error);
@@ -131,7 +132,7 @@ void interface_free(struct bn_interface *interface_);
 
 struct bn_network {
 	struct network record;
-	char subnets[2][PREFIX_TEXT_MAX], gateways[2][ADDR_TEXT_MAX], ranges[2][PREFIX_TEXT_MAX];
+	char subnets[2][PREFIX_TEXT_MAX], gateways[2][ADDR_TEXT_MAX], ranges[2][RANGE_TEXT_MAX];
 	size_t subnet_count;
 	char (*reserved)[ADDR_TEXT_MAX];
 	size_t endpoint_count;

@@ -18,8 +18,8 @@ static void add_subnet(struct bn_network *network, const struct subnet *subnet)
 		return;
 	prefix_format(&subnet->prefix, network->subnets[i]);
 	addr_format(&subnet->gateway, network->gateways[i]);
-	if (subnet->range.addr.family)
-		prefix_format(&subnet->range, network->ranges[i]);
+	if (subnet->range.first.family)
+		range_format(&subnet->range, network->ranges[i]);
 	network->subnet_count++;
 }
 
@@ -98,7 +98,7 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 	CLEANUP(network_clear) struct network record = { 0 };
 	CLEANUP(network_spec_settled_clear) struct bn_network_spec settled = { 0 };
 	CLEANUP_FREE struct addr *reserved = NULL;
-	struct network_request request;
+	struct network_request request = { 0 };
 	struct result result = { 0 };
 	bn_network *network = NULL;
 	int r;
@@ -124,6 +124,7 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		record = (struct network){ 0 };
 		*ret_network = TAKE_POINTER(network);
 	}
+	free(request.pools.items);
 	bn_network_free(network);
 	return api_leave(ctx, &network_create, r);
 }

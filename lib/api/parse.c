@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "api/api.h"
+#include "model/ipam.h"
 
 /* There may be any number of them. */
 static int parse_check(const struct deadline *deadline, size_t i, struct error *error)
@@ -179,12 +180,17 @@ static int parse_subnet(const char *text, struct network_request *request, struc
 	if (r < 0)
 		return r;
 	subnet = subnet_of(request, prefix.addr.family);
-	if (subnet->prefix.addr.family)
+	if (subnet->prefix.addr.family || subnet->prefix.len)
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
 				 "subnet %s is the second of its family; a network takes one IPv4 "
 				 "and one IPv6 subnet",
 				 text);
 	subnet->prefix = prefix;
+	/* any of that size */
+	if (addr_is_unspecified(&prefix.addr) && prefix.len) {
+		subnet->prefix.addr = (struct addr){ 0 };
+		*(prefix.addr.family == AF_INET ? &request->want_ipv4 : &request->want_ipv6) = true;
+	}
 	return 0;
 }
 
@@ -208,19 +214,26 @@ static int parse_gateway(const char *text, struct network_request *request, stru
 
 static int parse_range(const char *text, struct network_request *request, struct error *error)
 {
-	struct prefix range;
+	struct range range;
 	struct subnet *subnet;
-	int r = parse_prefix(text, "ip range", &range, error);
+	int r = ipam_parse_range(text, &range, error);
 
 	if (r < 0)
 		return r;
-	subnet = subnet_of(request, range.addr.family);
-	if (!subnet->prefix.addr.family || subnet->range.addr.family)
+	subnet = subnet_of(request, range.first.family);
+	if (!subnet->prefix.addr.family || subnet->range.first.family)
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
-				 "ip range %s needs one subnet of its family that has no range yet",
+				 "ip-range %s needs one subnet of its family that has no range yet",
 				 text);
 	subnet->range = range;
 	return 0;
+}
+
+static int parse_pool(const char *text, struct network_request *request, struct error *error)
+{
+	struct subnet_pool *pool = vector_push(&request->pools);
+
+	return pool ? pool_parse(text, pool, error) : error_oom(error);
 }
 
 static int parse_each(const struct bn_name_list *texts, struct network_request *request,
@@ -237,7 +250,8 @@ static int parse_each(const struct bn_name_list *texts, struct network_request *
 static int parse_families(const struct bn_network_spec *spec, struct network_request *request,
 			  struct error *error)
 {
-	bool ipv4 = request->ipv4.prefix.addr.family, ipv6 = request->ipv6.prefix.addr.family;
+	bool ipv4 = request->ipv4.prefix.addr.family || request->want_ipv4;
+	bool ipv6 = request->ipv6.prefix.addr.family || request->want_ipv6;
 
 	if ((spec->ipv4 == 0 && ipv4) || (spec->ipv6 == 0 && ipv6))
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
@@ -308,6 +322,8 @@ int network_spec_parse(const struct bn_network_spec *spec, const struct deadline
 		r = parse_each(&spec->gateways, request, parse_gateway, error);
 	if (r >= 0)
 		r = parse_each(&spec->ranges, request, parse_range, error);
+	if (r >= 0)
+		r = parse_each(&spec->pools, request, parse_pool, error);
 	if (r >= 0)
 		r = parse_families(spec, request, error);
 	if (r >= 0)

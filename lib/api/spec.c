@@ -155,6 +155,7 @@ void bn_network_spec_free(bn_network_spec *spec)
 	names_clear(&spec->gateways);
 	names_clear(&spec->ranges);
 	names_clear(&spec->reserved);
+	names_clear(&spec->pools);
 	options_clear(&spec->options);
 	free(spec);
 }
@@ -165,8 +166,23 @@ NUMBER_SETTER(bn_network_spec_set_ipv4, bn_network_spec, int enable, ipv4, enabl
 NUMBER_SETTER(bn_network_spec_set_ipv6, bn_network_spec, int enable, ipv6, enable != 0)
 SETTER(bn_network_spec_add_gateway, bn_network_spec, const char *address, address,
        names_add(&spec->gateways, address))
-SETTER(bn_network_spec_add_ip_range, bn_network_spec, const char *cidr, cidr,
-       names_add(&spec->ranges, cidr))
+SETTER(bn_network_spec_add_ip_range, bn_network_spec, const char *range, range,
+       names_add(&spec->ranges, range))
+
+int bn_network_spec_add_pool(bn_network_spec *spec, const char *base, uint32_t prefix_len)
+{
+	char text[128];
+	int r = -EINVAL;
+
+	if (!spec)
+		return r;
+	if (base) {
+		snprintf(text, sizeof(text), "%.100s:%u", base, prefix_len);
+		r = names_add(&spec->pools, text);
+	}
+	return keep_failure(&spec->failure, __func__, base, r);
+}
+
 SETTER(bn_network_spec_add_reserved, bn_network_spec, const char *address, address,
        names_add(&spec->reserved, address))
 NUMBER_SETTER(bn_network_spec_set_mtu, bn_network_spec, uint32_t mtu, mtu, mtu)

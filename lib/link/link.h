@@ -280,6 +280,8 @@ int sandbox_interface_get(const struct sandbox *sandbox, const char *name,
 			  const struct deadline *deadline, struct interface *ret_interface,
 			  struct error *error);
 
+/* Whom the host asks for names, as its resolv.conf says. Appends. */
+int link_nameservers(addr_vector *servers, struct error *error);
 /* Destinations of every table's unicast routes and the prefixes of every address of the host. */
 int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
 			 struct error *error);

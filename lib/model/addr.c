@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdlib.h>
 
 size_t addr_size(int family)
 {
@@ -215,25 +216,114 @@ int prefix_compare(const struct prefix *a, const struct prefix *b)
 	return order ? order : a->len - b->len;
 }
 
-bool prefix_block(const struct prefix *prefix, uint8_t len, uint64_t n, struct prefix *ret_block)
+static int compare_prefixes(const void *left, const void *right)
 {
-	struct prefix block = prefix_mask(prefix);
-	unsigned int free_bits;
+	return prefix_compare(left, right);
+}
 
-	if (len < prefix->len || len > addr_bits(prefix->addr.family))
-		return false;
-	free_bits = (unsigned int)(len - prefix->len);
-	if (free_bits < 64 && n >> free_bits)
-		return false;
-	block.len = len;
-	/* n is written into the bits that end where the block's prefix ends. */
-	for (unsigned int bit = len; n; n >>= 1) {
-		bit--;
-		if (n & 1)
-			block.addr.bytes[bit / 8] |= (uint8_t)(0x80u >> bit % 8);
+void prefixes_sort(prefix_vector *prefixes)
+{
+	if (prefixes->len)
+		qsort(prefixes->items, prefixes->len, sizeof(*prefixes->items), compare_prefixes);
+}
+
+/* ---- ranges ---- */
+
+struct range prefix_range(const struct prefix *prefix)
+{
+	const struct prefix masked = prefix_mask(prefix);
+
+	return (struct range){ masked.addr, prefix_last(&masked) };
+}
+
+int range_parse(const char *text, struct range *ret_range)
+{
+	const char *dash = strchr(text, '-');
+	char first[ADDR_TEXT_MAX];
+	struct prefix prefix;
+	struct range range;
+
+	if (!dash) {
+		if (prefix_parse(text, &prefix) < 0)
+			return -EINVAL;
+		*ret_range = prefix_range(&prefix);
+		return 0;
 	}
-	*ret_block = block;
-	return true;
+	if ((size_t)(dash - text) >= sizeof(first))
+		return -EINVAL;
+	memcpy(first, text, (size_t)(dash - text));
+	first[dash - text] = '\0';
+	if (addr_parse(first, &range.first) < 0 || addr_parse(dash + 1, &range.last) < 0 ||
+	    range.first.family != range.last.family || addr_compare(&range.first, &range.last) > 0)
+		return -EINVAL;
+	*ret_range = range;
+	return 0;
+}
+
+static bool range_is_prefix(const struct range *range, struct prefix *ret_prefix)
+{
+	struct prefix prefix = { range->first, 0 };
+	struct addr last;
+
+	for (unsigned int len = 0; len <= addr_bits(range->first.family); len++) {
+		prefix.len = (uint8_t)len;
+		last = prefix_last(&prefix);
+		if (!prefix_is_masked(&prefix) || addr_compare(&last, &range->last) != 0)
+			continue;
+		*ret_prefix = prefix;
+		return true;
+	}
+	return false;
+}
+
+const char *range_format(const struct range *range, char text[static RANGE_TEXT_MAX])
+{
+	char last[ADDR_TEXT_MAX];
+	struct prefix prefix;
+
+	text[0] = '\0';
+	if (!addr_is_set(&range->first))
+		return text;
+	if (range_is_prefix(range, &prefix))
+		return prefix_format(&prefix, text);
+	addr_format(&range->first, text);
+	strcat(text, "-");
+	return strcat(text, addr_format(&range->last, last));
+}
+
+bool range_contains(const struct range *range, const struct addr *addr)
+{
+	return addr_is_set(addr) && addr->family == range->first.family &&
+	       addr_compare(&range->first, addr) <= 0 && addr_compare(addr, &range->last) <= 0;
+}
+
+bool range_equals(const struct range *a, const struct range *b)
+{
+	return addr_compare(&a->first, &b->first) == 0 && addr_compare(&a->last, &b->last) == 0;
+}
+
+uint64_t range_size(const struct range *range, uint64_t without)
+{
+	uint64_t words[2] = { 0 }; /* the difference, its upper half first */
+	int borrow = 0;
+
+	for (size_t i = addr_size(range->first.family), shift = 0; i-- > 0; shift += 8) {
+		int byte = range->last.bytes[i] - range->first.bytes[i] - borrow;
+
+		borrow = byte < 0;
+		words[shift < 64] |= (uint64_t)(uint8_t)byte << shift % 64;
+	}
+	/* it is one more than the difference */
+	if (without == 0) {
+		/* all of the IPv6 addresses are 2^128 */
+		if (++words[1] == 0 && ++words[0] == 0)
+			return UINT64_MAX;
+	} else {
+		if (words[1] < without - 1 && words[0]-- == 0)
+			return 0;
+		words[1] -= without - 1;
+	}
+	return words[0] ? UINT64_MAX : words[1];
 }
 
 static int hex_digit(char c)

@@ -11,6 +11,7 @@
 
 #define ADDR_TEXT_MAX 46 /* INET6_ADDRSTRLEN */
 #define PREFIX_TEXT_MAX (ADDR_TEXT_MAX + 4)
+#define RANGE_TEXT_MAX (2 * ADDR_TEXT_MAX)
 #define MAC_LEN 6
 #define MAC_TEXT_MAX 18
 
@@ -22,6 +23,11 @@ struct addr {
 struct prefix {
 	struct addr addr;
 	uint8_t len; /* prefix_len in bits */
+};
+
+/* Addresses one after another, both ends with it. */
+struct range {
+	struct addr first, last; /* of one family; 0: no range */
 };
 
 typedef VECTOR(struct addr) addr_vector;
@@ -57,8 +63,17 @@ struct addr prefix_last(const struct prefix *prefix); /* all host bits set */
 /* Orders by address, then by length. */
 int prefix_compare(const struct prefix *a, const struct prefix *b);
 
-/* The n-th block of `len` bits inside prefix; false when there is none. */
-bool prefix_block(const struct prefix *prefix, uint8_t len, uint64_t n, struct prefix *ret_block);
+void prefixes_sort(prefix_vector *prefixes); /* in that order: what covers before what it covers */
+
+struct range prefix_range(const struct prefix *prefix); /* all of it */
+/* "172.30.4.0/24", whatever the host bits, or "172.30.4.10-172.30.4.20". 0, -EINVAL */
+int range_parse(const char *text, struct range *ret_range);
+/* As a prefix where it is one. */
+const char *range_format(const struct range *range, char text[static RANGE_TEXT_MAX]);
+bool range_contains(const struct range *range, const struct addr *addr);
+bool range_equals(const struct range *a, const struct range *b);
+/* How many addresses it has, less `without`; what is more than fits is UINT64_MAX. */
+uint64_t range_size(const struct range *range, uint64_t without);
 
 int mac_parse(const char *text, uint8_t ret_mac[static MAC_LEN]); /* unicast only; -EINVAL */
 const char *mac_format(const uint8_t mac[static MAC_LEN], char text[static MAC_TEXT_MAX]);

@@ -3,60 +3,7 @@
 
 #include <errno.h>
 
-static bool meets_any(const struct prefix *prefix, const struct prefix *taken, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (prefix_overlaps(prefix, &taken[i]))
-			return true;
-	}
-	return false;
-}
-
-/* The first block of `block_len` bits in the pool, from the `first`-th on, that is not taken. */
-static bool pool_pick(const struct prefix *pool, uint8_t block_len, uint64_t first,
-		      const struct prefix *taken, size_t len, struct prefix *ret_block)
-{
-	struct prefix block;
-
-	for (uint64_t n = first; prefix_block(pool, block_len, n, &block); n++) {
-		if (meets_any(&block, taken, len))
-			continue;
-		*ret_block = block;
-		return true;
-	}
-	return false;
-}
-
-int ipam_pick_ipv4(const struct prefix *taken, size_t len, struct prefix *ret_subnet,
-		   struct error *error)
-{
-	/* The first /16 of 172.16.0.0/12 is left alone, as Docker does. */
-	static const struct prefix pool_172 = { { AF_INET, { 172, 16 } }, 12 };
-	static const struct prefix pool_192 = { { AF_INET, { 192, 168 } }, 16 };
-
-	if (pool_pick(&pool_172, 16, 1, taken, len, ret_subnet) ||
-	    pool_pick(&pool_192, 20, 0, taken, len, ret_subnet))
-		return 0;
-	return error_set(error, -ENOSPC, BN_REASON_POOL_EXHAUSTED,
-			 "no IPv4 subnet is free: those of 172.17.0.0/16 to 172.31.0.0/16 and "
-			 "192.168.0.0/16 are used by networks or routes of this host; give a "
-			 "subnet, or delete a network");
-}
-
-int ipam_pick_ipv6(const uint8_t global_id[static 5], const struct prefix *taken, size_t len,
-		   struct prefix *ret_subnet, struct error *error)
-{
-	struct prefix pool = { { AF_INET6, { 0xfd } }, 48 };
-	char text[PREFIX_TEXT_MAX];
-
-	memcpy(pool.addr.bytes + 1, global_id, 5);
-	if (pool_pick(&pool, 64, 0, taken, len, ret_subnet))
-		return 0;
-	return error_set(error, -ENOSPC, BN_REASON_POOL_EXHAUSTED,
-			 "no IPv6 subnet is free: every /64 of %s is used by networks or routes of "
-			 "this host; give a subnet, or delete a network",
-			 prefix_format(&pool, text));
-}
+#include "model/policy.h"
 
 bool ipam_route_blocks(const struct prefix *destination)
 {
@@ -94,7 +41,7 @@ static const struct {
 	{ { { AF_INET6, { 0xff } }, 8 }, "for multicast" },
 };
 
-static int check_prefix(const char *what, const struct prefix *prefix, struct error *error)
+int ipam_check_prefix(const char *what, const struct prefix *prefix, struct error *error)
 {
 	struct prefix masked = prefix_mask(prefix);
 	char text[PREFIX_TEXT_MAX], right[PREFIX_TEXT_MAX];
@@ -113,100 +60,6 @@ static int check_prefix(const char *what, const struct prefix *prefix, struct er
 				 special_prefixes[i].what,
 				 prefix->addr.family == AF_INET ? "172.30.0.0/16" : "fd00:30::/64");
 	}
-	return 0;
-}
-
-static const struct prefix *dynamic_range(const struct subnet *subnet)
-{
-	return addr_is_set(&subnet->range.addr) ? &subnet->range : &subnet->prefix;
-}
-
-/* The first address of the dynamic range that a host may have, other than `except`. */
-static bool first_usable(const struct subnet *subnet, const struct addr *except,
-			 struct addr *ret_addr)
-{
-	const struct prefix *range = dynamic_range(subnet);
-	struct addr addr = prefix_mask(range).addr;
-	bool more = true;
-
-	for (; more && prefix_contains(range, &addr); more = addr_add(&addr, 1, &addr)) {
-		if (is_subnet_end(&subnet->prefix, &addr) || addr_compare(&addr, except) == 0)
-			continue;
-		*ret_addr = addr;
-		return true;
-	}
-	return false;
-}
-
-static int check_range(const struct subnet *subnet, struct error *error)
-{
-	char text[PREFIX_TEXT_MAX], outer[PREFIX_TEXT_MAX];
-	int r;
-
-	if (!addr_is_set(&subnet->range.addr))
-		return 0;
-	r = check_prefix("ip-range", &subnet->range, error);
-	if (r < 0)
-		return r;
-	if (!prefix_covers(&subnet->prefix, &subnet->range))
-		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
-				 "ip-range %s is not inside subnet %s; give a part of the subnet",
-				 prefix_format(&subnet->range, text),
-				 prefix_format(&subnet->prefix, outer));
-	return 0;
-}
-
-static int complete_gateway(struct addr *gateway, const struct subnet *subnet, struct error *error)
-{
-	char text[ADDR_TEXT_MAX], subnet_text[PREFIX_TEXT_MAX];
-	struct addr none = { 0 };
-
-	prefix_format(&subnet->prefix, subnet_text);
-	if (!addr_is_set(gateway) && !first_usable(subnet, &none, gateway))
-		return error_set(error, -EINVAL, BN_REASON_INVALID,
-				 "subnet %s has no address for the gateway in its ip-range; give a "
-				 "gateway or a wider ip-range",
-				 subnet_text);
-	addr_format(gateway, text);
-	if (!prefix_contains(&subnet->prefix, gateway))
-		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
-				 "gateway %s is outside subnet %s; give an address of the subnet",
-				 text, subnet_text);
-	if (is_subnet_end(&subnet->prefix, gateway))
-		return error_set(
-			error, -EINVAL, BN_REASON_INVALID,
-			"gateway %s is the %s address of subnet %s, which no host may "
-			"have; give another",
-			text, addr_compare(gateway, &subnet->prefix.addr) == 0 ? "first" : "last",
-			subnet_text);
-	return 0;
-}
-
-int ipam_complete_subnet(struct subnet *subnet, struct error *error)
-{
-	struct addr gateway = subnet->gateway, endpoint;
-	char text[PREFIX_TEXT_MAX];
-	int r;
-
-	r = check_prefix("subnet", &subnet->prefix, error);
-	if (r < 0)
-		return r;
-	if (subnet->prefix.len == addr_size(subnet->prefix.addr.family) * 8)
-		return error_set(error, -EINVAL, BN_REASON_INVALID,
-				 "subnet %s has no room for a gateway and an endpoint; use /%d or "
-				 "shorter",
-				 prefix_format(&subnet->prefix, text), subnet->prefix.len - 1);
-	r = check_range(subnet, error);
-	if (r == 0)
-		r = complete_gateway(&gateway, subnet, error);
-	if (r < 0)
-		return r;
-	if (!first_usable(subnet, &gateway, &endpoint))
-		return error_set(error, -EINVAL, BN_REASON_INVALID,
-				 "ip-range %s has no address for an endpoint beside the gateway; "
-				 "widen it, or give a gateway outside it",
-				 prefix_format(dynamic_range(subnet), text));
-	subnet->gateway = gateway;
 	return 0;
 }
 
@@ -254,6 +107,153 @@ bool ipam_is_reserved(const struct network *network, const struct addr *addr)
 	return i < network->reserved.len && addr_compare(&network->reserved.items[i], addr) == 0;
 }
 
+static const struct addr *default_gateway(const struct network *network, int family)
+{
+	return family == AF_INET6 ? &network->policy.default_gateway_ipv6 :
+				    &network->policy.default_gateway_ipv4;
+}
+
+/* Of endpoints' default routes. It may be an endpoint's, of one who asks for it by name. */
+static bool is_router(const struct network *network, const struct addr *addr)
+{
+	return addr_compare(addr, default_gateway(network, addr->family)) == 0;
+}
+
+/* Is it not to be chosen for an endpoint or the bridge? */
+static bool is_kept(const struct network *network, const struct addr *addr)
+{
+	return is_router(network, addr) || ipam_is_reserved(network, addr);
+}
+
+struct range ipam_range(const struct subnet *subnet)
+{
+	return addr_is_set(&subnet->range.first) ? subnet->range : prefix_range(&subnet->prefix);
+}
+
+int ipam_parse_range(const char *text, struct range *ret_range, struct error *error)
+{
+	struct prefix prefix;
+	int r = 0;
+
+	if (prefix_parse(text, &prefix) == 0)
+		r = ipam_check_prefix("ip-range", &prefix, error);
+	if (r == 0 && range_parse(text, ret_range) < 0)
+		r = error_set(error, -EINVAL, BN_REASON_INVALID,
+			      "ip-range '%.100s' is not of the form 172.30.4.0/24 or "
+			      "172.30.4.10-172.30.4.20, fd00:30::4:0/112 or "
+			      "fd00:30::10-fd00:30::20, the first address before the last",
+			      text);
+	return r;
+}
+
+/* The first address of the dynamic range that a host may have and nobody is to keep away from,
+ * other than `except`. */
+static bool first_usable(const struct network *network, const struct subnet *subnet,
+			 const struct addr *except, struct addr *ret_addr)
+{
+	const struct range range = ipam_range(subnet);
+	struct addr addr = range.first;
+	bool more = true;
+
+	for (; more && range_contains(&range, &addr); more = addr_add(&addr, 1, &addr)) {
+		if (is_subnet_end(&subnet->prefix, &addr) || addr_compare(&addr, except) == 0 ||
+		    is_kept(network, &addr))
+			continue;
+		*ret_addr = addr;
+		return true;
+	}
+	return false;
+}
+
+static int check_range(const struct subnet *subnet, struct error *error)
+{
+	char text[RANGE_TEXT_MAX], outer[PREFIX_TEXT_MAX];
+	const struct range *range = &subnet->range;
+
+	if (!addr_is_set(&range->first) || (prefix_contains(&subnet->prefix, &range->first) &&
+					    prefix_contains(&subnet->prefix, &range->last)))
+		return 0;
+	return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+			 "ip-range %s is not inside subnet %s; give a part of the subnet",
+			 range_format(range, text), prefix_format(&subnet->prefix, outer));
+}
+
+static int check_gateway(const struct subnet *subnet, struct error *error)
+{
+	const struct addr *gateway = &subnet->gateway;
+	char text[ADDR_TEXT_MAX], subnet_text[PREFIX_TEXT_MAX];
+
+	if (!prefix_contains(&subnet->prefix, gateway))
+		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+				 "gateway %s is outside subnet %s; give an address of the subnet",
+				 addr_format(gateway, text),
+				 prefix_format(&subnet->prefix, subnet_text));
+	if (is_subnet_end(&subnet->prefix, gateway))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "gateway %s is the %s address of subnet %s, which no host may "
+				 "have; give another",
+				 addr_format(gateway, text),
+				 addr_compare(gateway, &subnet->prefix.addr) == 0 ? "first" :
+										    "last",
+				 prefix_format(&subnet->prefix, subnet_text));
+	return 0;
+}
+
+static int complete_gateway(const struct network *network, struct subnet *subnet,
+			    struct error *error)
+{
+	static const struct addr none;
+	bool wanted = network_keeps_gateway(network, subnet->prefix.addr.family);
+	char text[PREFIX_TEXT_MAX];
+
+	prefix_format(&subnet->prefix, text);
+	if (!wanted && addr_is_set(&subnet->gateway))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "subnet %s of network %s has no use for a gateway: the bridge has "
+				 "no address there, and nothing is beyond it; give none",
+				 text, network->name);
+	if (!wanted)
+		return 0;
+	if (subnet->prefix.len == addr_size(subnet->prefix.addr.family) * 8)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "subnet %s has no room for a gateway and an endpoint; use /%d or "
+				 "shorter",
+				 text, subnet->prefix.len - 1);
+	if (!addr_is_set(&subnet->gateway) &&
+	    !first_usable(network, subnet, &none, &subnet->gateway))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "subnet %s has no address for the gateway in its ip-range that is "
+				 "not reserved; give a gateway or a wider ip-range",
+				 text);
+	return check_gateway(subnet, error);
+}
+
+int ipam_complete_subnet(const struct network *network, struct subnet *subnet, struct error *error)
+{
+	struct subnet completed = *subnet;
+	char text[RANGE_TEXT_MAX];
+	struct addr endpoint;
+	struct range range;
+	int r;
+
+	r = ipam_check_prefix("subnet", &subnet->prefix, error);
+	if (r == 0)
+		r = check_range(subnet, error);
+	if (r == 0)
+		r = complete_gateway(network, &completed, error);
+	if (r < 0)
+		return r;
+	range = ipam_range(subnet);
+	if (!first_usable(network, subnet, &completed.gateway, &endpoint))
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "%s %s has no address for an endpoint beside the gateway and what "
+				 "is reserved; widen it, or give a gateway outside it",
+				 addr_is_set(&subnet->range.first) ? "ip-range" : "subnet",
+				 range_format(&range, text));
+	subnet->gateway = completed.gateway;
+	return 0;
+}
+
 int ipam_check_address(const struct network *network, const struct addr *addr, struct error *error)
 {
 	const struct subnet *subnet = network_subnet(network, addr->family);
@@ -286,12 +286,6 @@ int ipam_check_address(const struct network *network, const struct addr *addr, s
 				 "address %s is reserved in network %s; give another",
 				 addr_format(addr, text), network->name);
 	return 0;
-}
-
-static const struct addr *default_gateway(const struct network *network, int family)
-{
-	return family == AF_INET6 ? &network->policy.default_gateway_ipv6 :
-				    &network->policy.default_gateway_ipv4;
 }
 
 int ipam_check_default_gateways(const struct network *network, struct error *error)
@@ -332,30 +326,71 @@ bool ipam_next_address(const struct network *network, int family, const struct a
 		       struct addr *ret_addr)
 {
 	const struct subnet *subnet = network_subnet(network, family);
-	const struct prefix *range;
+	struct range range;
 	struct addr addr;
 	bool more = true;
 	size_t reserved;
 
 	if (!subnet)
 		return false;
-	range = dynamic_range(subnet);
-	addr = prefix_mask(range).addr;
+	range = ipam_range(subnet);
+	addr = range.first;
 	if (addr_is_set(from) && addr_compare(from, &addr) > 0)
 		addr = *from;
 	reserved = find_reserved(network, &addr);
-	for (; more && prefix_contains(range, &addr); more = addr_add(&addr, 1, &addr)) {
+	for (; more && range_contains(&range, &addr); more = addr_add(&addr, 1, &addr)) {
 		if (reserved < network->reserved.len &&
 		    addr_compare(&network->reserved.items[reserved], &addr) == 0) {
 			reserved++;
 			continue;
 		}
 		if (is_subnet_end(&subnet->prefix, &addr) ||
-		    addr_compare(&addr, &subnet->gateway) == 0 ||
-		    addr_compare(&addr, default_gateway(network, family)) == 0)
+		    addr_compare(&addr, &subnet->gateway) == 0 || is_router(network, &addr))
 			continue;
 		*ret_addr = addr;
 		return true;
 	}
 	return false;
+}
+
+bool ipam_is_dynamic(const struct network *network, const struct addr *addr)
+{
+	struct addr next;
+
+	return ipam_next_address(network, addr->family, addr, &next) &&
+	       addr_compare(addr, &next) == 0;
+}
+
+/* ---- how many ---- */
+
+uint64_t ipam_count_used(const struct network *network, const struct subnet *subnet,
+			 uint64_t endpoints)
+{
+	uint64_t count = endpoints + addr_is_set(&subnet->gateway);
+
+	for (size_t i = 0; i < network->reserved.len; i++)
+		count += prefix_contains(&subnet->prefix, &network->reserved.items[i]) &&
+			 addr_compare(&subnet->gateway, &network->reserved.items[i]) != 0;
+	return count;
+}
+
+uint64_t ipam_count_free(const struct network *network, const struct subnet *subnet, uint64_t taken)
+{
+	const struct range range = ipam_range(subnet), all = prefix_range(&subnet->prefix);
+	const struct addr others[] = { all.first, all.last, subnet->gateway,
+				       network->policy.default_gateway_ipv4,
+				       network->policy.default_gateway_ipv6 };
+
+	for (size_t i = 0; i < network->reserved.len; i++)
+		taken += range_contains(&range, &network->reserved.items[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		bool counts = range_contains(&range, &others[i]) &&
+			      !ipam_is_dynamic(network, &others[i]) &&
+			      !ipam_is_reserved(network, &others[i]);
+
+		for (size_t j = 0; j < i; j++)
+			counts &= addr_compare(&others[i], &others[j]) != 0;
+		taken += counts;
+	}
+	return range_size(&range, taken);
 }

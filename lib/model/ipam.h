@@ -3,28 +3,29 @@
 #ifndef BN_MODEL_IPAM_H
 #define BN_MODEL_IPAM_H
 
+#include "model/pool.h"
 #include "model/records.h"
 
-/*
- * The first subnet of Docker's default pools (172.17.0.0/16 ... 172.31.0.0/16, then sixteen /20 of
- * 192.168.0.0/16) that meets none of the `taken` prefixes. -ENOSPC with BN_REASON_POOL_EXHAUSTED.
- */
-int ipam_pick_ipv4(const struct prefix *taken, size_t len, struct prefix *ret_subnet,
-		   struct error *error);
-
-/* The same for IPv6: the first free /64 of fd<global_id>::/48 (RFC 4193). */
-int ipam_pick_ipv6(const uint8_t global_id[static 5], const struct prefix *taken, size_t len,
-		   struct prefix *ret_subnet, struct error *error);
+/* May that address space be a network's: masked (else the sentence says the right one), unicast, not
+ * loopback? `what` it is, "subnet". -EINVAL */
+int ipam_check_prefix(const char *what, const struct prefix *prefix, struct error *error);
 
 /* Does a route of the host stand in the way of an automatic subnet? Default routes and the halves
  * of the address space that VPNs use (prefix_len 0 and 1) don't. */
 bool ipam_route_blocks(const struct prefix *destination);
 
-/* A subnet a user gave: masked (else the sentence says the right one), unicast, not loopback, at
- * least /30 or /126... whatever leaves room for a gateway and an endpoint; gateway and range
- * inside. Picks the gateway when unset: the first of the range, or of the
- * subnet. -EINVAL, or -ERANGE with BN_REASON_ADDRESS_OUTSIDE. */
-int ipam_complete_subnet(struct subnet *subnet, struct error *error);
+/* range_parse(), with a sentence for a prefix with host bits set, and for what is none. */
+int ipam_parse_range(const char *text, struct range *ret_range, struct error *error);
+/* Where dynamic addresses come from. */
+struct range ipam_range(const struct subnet *subnet);
+
+/*
+ * What a user asked for becomes whole: the prefix is fit for use, gateway and range are inside, and
+ * there is room for the gateway, if there is to be one, and an endpoint. Picks the gateway when
+ * unset: the first of the range, or of the subnet, that is not reserved. -EINVAL, or -ERANGE with
+ * BN_REASON_ADDRESS_OUTSIDE; then *subnet is as it was.
+ */
+int ipam_complete_subnet(const struct network *network, struct subnet *subnet, struct error *error);
 
 /* Bring network->reserved into the order that is searched below; what is there twice stays once. */
 void ipam_sort_reserved(struct network *network);
@@ -45,5 +46,14 @@ int ipam_check_default_gateways(const struct network *network, struct error *err
  */
 bool ipam_next_address(const struct network *network, int family, const struct addr *from,
 		       struct addr *ret_addr);
+/* Does it ever give that one? */
+bool ipam_is_dynamic(const struct network *network, const struct addr *addr);
+
+/* Those of endpoints, of which there are so many, the gateway, and what is reserved. */
+uint64_t ipam_count_used(const struct network *network, const struct subnet *subnet,
+			 uint64_t endpoints);
+/* How many it can still give, when so many of them are taken; UINT64_MAX if it is no less. */
+uint64_t ipam_count_free(const struct network *network, const struct subnet *subnet,
+			 uint64_t taken);
 
 #endif

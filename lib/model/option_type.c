@@ -7,6 +7,7 @@
 
 #include "model/names.h"
 #include "model/option_table.h"
+#include "model/pool.h"
 
 #define HOSTNAME_MAX 63
 #define PATH_SIZE 4096
@@ -332,23 +333,11 @@ const struct option_type option_text = { "text", "any text", NULL };
 
 static int add_pool(const struct known_option *known, const char *item, void *field)
 {
-	const char *colon = strrchr(item, ':');
 	subnet_pool_vector *list = field;
-	char base[PREFIX_TEXT_MAX];
 	struct subnet_pool pool;
-	uint64_t len;
 
 	(void)known;
-	if (!colon || (size_t)(colon - item) >= sizeof(base) ||
-	    parse_digits(colon + 1, strlen(colon + 1), &len) < 0)
-		return -EINVAL;
-	memcpy(base, item, (size_t)(colon - item));
-	base[colon - item] = '\0';
-	if (prefix_parse(base, &pool.base) < 0 || !prefix_is_masked(&pool.base) ||
-	    len < pool.base.len || len > addr_size(pool.base.addr.family) * 8)
-		return -EINVAL;
-	pool.prefix_len = (uint8_t)len;
-	return vector_append(list, pool);
+	return pool_parse(item, &pool, NULL) < 0 ? -EINVAL : vector_append(list, pool);
 }
 
 static int decide_pools(const struct known_option *known, const char *value, void *field)

@@ -52,15 +52,26 @@ bool network_is_entered(const struct network *network, int family)
 	       (!network_is_internal(network) && network->policy.isolate != ISOLATE_STRICT);
 }
 
+static bool wants_bridge_address(const struct network *network, int family)
+{
+	const struct network_policy *policy = &network->policy;
+
+	return (family == AF_INET6 ? policy->bridge_address_ipv6 : policy->bridge_address_ipv4) ==
+	       BRIDGE_ADDRESS_YES;
+}
+
+bool network_keeps_gateway(const struct network *network, int family)
+{
+	return network_gateway_mode(network, family) != GATEWAY_MODE_ISOLATED &&
+	       (wants_bridge_address(network, family) || !network_is_internal(network));
+}
+
 const struct addr *network_host_addr(const struct network *network, int family)
 {
 	const struct subnet *subnet = network_subnet(network, family);
-	const struct network_policy *policy = &network->policy;
-	uint8_t wanted = family == AF_INET6 ? policy->bridge_address_ipv6 :
-					      policy->bridge_address_ipv4;
 
 	if (!network_has_host(network, family) || !addr_is_set(&subnet->gateway) ||
-	    wanted == BRIDGE_ADDRESS_NO)
+	    !wants_bridge_address(network, family))
 		return NULL;
 	return &subnet->gateway;
 }

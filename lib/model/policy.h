@@ -22,6 +22,8 @@ bool network_is_unprotected(const struct network *network, int family);
 /* Is there anybody beyond the bridge who may send straight to an endpoint's address? Who that is
  * the rules about what gets to the network say. */
 bool network_is_entered(const struct network *network, int family);
+/* Is there an address in its subnet that is the bridge's, or that of who stands in for it? */
+bool network_keeps_gateway(const struct network *network, int family);
 /* The host's own address on the bridge; NULL: it has none of that family. */
 const struct addr *network_host_addr(const struct network *network, int family);
 

@@ -15,8 +15,8 @@ const char *driver_name(enum driver driver); /* "bridge", "host", "null" */
 
 struct subnet {
 	struct prefix prefix; /* prefix.addr.family 0: the network lacks this family */
-	struct addr gateway;
-	struct prefix range; /* family 0: the whole subnet */
+	struct addr gateway;  /* family 0: there is none */
+	struct range range;   /* family 0: the whole subnet */
 };
 
 struct network {

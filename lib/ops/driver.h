@@ -13,8 +13,10 @@
 struct network_request {
 	enum driver driver;
 	const char *name;
-	struct subnet ipv4, ipv6; /* prefix family 0 with want_*: pick one */
+	/* prefix family 0 with want_*: pick one, of that length, or length 0: as its pool is cut */
+	struct subnet ipv4, ipv6;
 	bool want_ipv4, want_ipv6;
+	subnet_pool_vector pools; /* to pick from; of a family that has none here: the context's */
 	uint32_t mtu;       /* 0: that of an adopted bridge, or of the default route */
 	const char *bridge; /* "": derive one */
 	const struct addr *reserved;
@@ -28,7 +30,7 @@ struct network_request {
 
 /* What a network is chosen by of what the host shows. */
 struct host_view {
-	prefix_vector routed;
+	prefix_vector taken; /* that it has, if a subnet is to be picked */
 	uint32_t mtu;
 	bool has_subnet; /* the host is in a subnet that was named, or was a moment ago */
 };

@@ -7,10 +7,31 @@
 
 #include "model/ipam.h"
 
-static bool picks_subnet(const struct network_request *request)
+static bool picks(const struct network_request *request, int family)
 {
-	return (request->want_ipv4 && !request->ipv4.prefix.addr.family) ||
-	       (request->want_ipv6 && !request->ipv6.prefix.addr.family);
+	return family == AF_INET ? request->want_ipv4 && !request->ipv4.prefix.addr.family :
+				   request->want_ipv6 && !request->ipv6.prefix.addr.family;
+}
+
+/* What an automatic choice keeps away from of what the host has: a packet for a nameserver that
+ * everybody there needs is not to end on a bridge. */
+static int read_taken(bn_ctx *ctx, const struct network_request *request, prefix_vector *taken)
+{
+	CLEANUP_VECTOR addr_vector servers = { 0 };
+	int r = 0;
+
+	if (!picks(request, AF_INET) && !picks(request, AF_INET6))
+		return 0;
+	r = link_routed_prefixes(ctx->link, taken, &ctx->error);
+	if (r >= 0)
+		r = link_nameservers(&servers, &ctx->error);
+	for (size_t i = 0; i < servers.len && r >= 0; i++) {
+		const struct addr *addr = &servers.items[i];
+		const struct prefix prefix = { *addr, (uint8_t)(addr_size(addr->family) * 8) };
+
+		r = vector_append(taken, prefix) < 0 ? error_oom(&ctx->error) : 0;
+	}
+	return r;
 }
 
 /* Of those that were named: one that is picked keeps away from more. */
@@ -37,10 +58,8 @@ static int check_host_subnets(bn_ctx *ctx, const struct network_request *request
 
 int host_view_read(bn_ctx *ctx, const struct network_request *request, struct host_view *view)
 {
-	int r = 0;
+	int r = read_taken(ctx, request, &view->taken);
 
-	if (picks_subnet(request))
-		r = link_routed_prefixes(ctx->link, &view->routed, &ctx->error);
 	if (r >= 0 && !request->mtu)
 		r = link_default_mtu(ctx->link, &view->mtu, &ctx->error);
 	if (r >= 0) {
@@ -56,21 +75,19 @@ int host_view_read(bn_ctx *ctx, const struct network_request *request, struct ho
 
 void host_view_clear(struct host_view *view)
 {
-	free(view->routed.items);
+	free(view->taken.items);
 	*view = (struct host_view){ 0 };
 }
 
-static int push_prefix(prefix_vector *prefixes, const struct prefix *prefix)
+static int push_taken(prefix_vector *taken, const struct prefix *prefix)
 {
-	struct prefix *slot = vector_push(prefixes);
+	struct prefix masked = prefix_mask(prefix);
 
-	if (!slot)
-		return -ENOMEM;
-	*slot = *prefix;
-	return 0;
+	return prefix->addr.family && ipam_route_blocks(prefix) ? vector_append(taken, masked) : 0;
 }
 
-/* Subnets an automatic choice must keep away from: other networks' and what the host routes. */
+/* Subnets an automatic choice must keep away from, in order: other networks' and what the host has.
+ */
 static int taken_prefixes(bn_ctx *ctx, const struct host_view *view, prefix_vector *taken)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
@@ -78,14 +95,13 @@ static int taken_prefixes(bn_ctx *ctx, const struct host_view *view, prefix_vect
 
 	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
 	for (size_t i = 0; i < networks.len && r >= 0; i++) {
-		if (networks.items[i].ipv4.prefix.addr.family)
-			r = push_prefix(taken, &networks.items[i].ipv4.prefix);
-		if (r >= 0 && networks.items[i].ipv6.prefix.addr.family)
-			r = push_prefix(taken, &networks.items[i].ipv6.prefix);
+		r = push_taken(taken, &networks.items[i].ipv4.prefix);
+		if (r >= 0)
+			r = push_taken(taken, &networks.items[i].ipv6.prefix);
 	}
-	for (size_t i = 0; i < view->routed.len && r >= 0; i++)
-		if (ipam_route_blocks(&view->routed.items[i]))
-			r = push_prefix(taken, &view->routed.items[i]);
+	for (size_t i = 0; i < view->taken.len && r >= 0; i++)
+		r = push_taken(taken, &view->taken.items[i]);
+	prefixes_sort(taken);
 	return r == -ENOMEM ? error_oom(&ctx->error) : r;
 }
 
@@ -109,49 +125,70 @@ static int ipv6_global_id(bn_ctx *ctx, uint8_t ret_id[static 5])
 	return store_meta_set(ctx->store, "ipv6.global-id", text, &ctx->error);
 }
 
-/* A gateway that nobody asked for keeps away from the reserved addresses. */
-static int complete_subnet(bn_ctx *ctx, const struct network *network, struct subnet *subnet)
+/* The pools of the call, of the context, or the default ones; *ula is room for one. */
+static int find_pools(bn_ctx *ctx, const struct network_request *request, int family,
+		      struct subnet_pool *ula, const struct subnet_pool **ret_pools,
+		      size_t *ret_len)
 {
-	bool chosen = !addr_is_set(&subnet->gateway);
+	const subnet_pool_vector *const given[] = { &request->pools, &ctx->policy.pools };
+	uint8_t global_id[5];
 	int r;
 
-	if (!subnet->prefix.addr.family)
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
+		if (!pools_have_family(given[i], family))
+			continue;
+		*ret_pools = given[i]->items;
+		*ret_len = given[i]->len;
 		return 0;
-	r = ipam_complete_subnet(subnet, &ctx->error);
-	while (r >= 0 && chosen && ipam_is_reserved(network, &subnet->gateway)) {
-		if (!addr_add(&subnet->gateway, 1, &subnet->gateway))
-			return error_set(&ctx->error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
-					 "every address of network %s is reserved; name a gateway",
-					 network->name);
-		r = ipam_complete_subnet(subnet, &ctx->error);
 	}
-	return r;
+	if (family == AF_INET) {
+		*ret_pools = default_pools_ipv4;
+		*ret_len = default_pools_ipv4_len;
+		return 0;
+	}
+	r = ipv6_global_id(ctx, global_id);
+	if (r < 0)
+		return r;
+	*ula = pool_unique_local(global_id);
+	*ret_pools = ula;
+	*ret_len = 1;
+	return 0;
+}
+
+static int pick_subnet(bn_ctx *ctx, const struct network_request *request, int family,
+		       const prefix_vector *taken, struct subnet *subnet)
+{
+	const struct subnet_pool *pools;
+	struct subnet_pool ula;
+	size_t len;
+	int r;
+
+	if (!picks(request, family))
+		return 0;
+	r = find_pools(ctx, request, family, &ula, &pools, &len);
+	return r < 0 ? r :
+		       pool_pick(pools, len, family, subnet->prefix.len, taken, &subnet->prefix,
+				 &ctx->error);
 }
 
 static int pick_subnets(bn_ctx *ctx, const struct network_request *request,
 			const struct host_view *view, struct network *network)
 {
-	prefix_vector taken = { 0 };
-	uint8_t global_id[5];
+	CLEANUP_VECTOR prefix_vector taken = { 0 };
 	int r = 0;
 
 	network->ipv4 = request->ipv4;
 	network->ipv6 = request->ipv6;
-	if (picks_subnet(request))
+	if (picks(request, AF_INET) || picks(request, AF_INET6))
 		r = taken_prefixes(ctx, view, &taken);
-	if (r >= 0 && request->want_ipv4 && !network->ipv4.prefix.addr.family)
-		r = ipam_pick_ipv4(taken.items, taken.len, &network->ipv4.prefix, &ctx->error);
-	if (r >= 0 && request->want_ipv6 && !network->ipv6.prefix.addr.family) {
-		r = ipv6_global_id(ctx, global_id);
-		if (r >= 0)
-			r = ipam_pick_ipv6(global_id, taken.items, taken.len, &network->ipv6.prefix,
-					   &ctx->error);
-	}
-	free(taken.items);
 	if (r >= 0)
-		r = complete_subnet(ctx, network, &network->ipv4);
+		r = pick_subnet(ctx, request, AF_INET, &taken, &network->ipv4);
 	if (r >= 0)
-		r = complete_subnet(ctx, network, &network->ipv6);
+		r = pick_subnet(ctx, request, AF_INET6, &taken, &network->ipv6);
+	if (r >= 0 && network->ipv4.prefix.addr.family)
+		r = ipam_complete_subnet(network, &network->ipv4, &ctx->error);
+	if (r >= 0 && network->ipv6.prefix.addr.family)
+		r = ipam_complete_subnet(network, &network->ipv6, &ctx->error);
 	return r;
 }
 
@@ -307,6 +344,37 @@ static int check_prefix(bn_ctx *ctx, const struct network *network, const char *
 	return difference(ctx, network, what, text, prefix_format(asked, asked_text));
 }
 
+static int check_range(bn_ctx *ctx, const struct network *network, const struct range *is,
+		       const struct range *asked)
+{
+	char text[RANGE_TEXT_MAX], asked_text[RANGE_TEXT_MAX];
+
+	if (!asked->first.family || range_equals(is, asked))
+		return 0;
+	return difference(ctx, network, "address range", range_format(is, text),
+			  range_format(asked, asked_text));
+}
+
+/* One that was picked is what a pick would be now, but for what is taken. */
+static int check_pick(bn_ctx *ctx, const struct network_request *request,
+		      const struct network *network, int family)
+{
+	const struct subnet *is = network_subnet(network, family);
+	uint8_t len = family == AF_INET ? request->ipv4.prefix.len : request->ipv6.prefix.len;
+	char text[PREFIX_TEXT_MAX], asked[8];
+
+	if (!is || !picks(request, family))
+		return 0;
+	prefix_format(&is->prefix, text);
+	snprintf(asked, sizeof(asked), "a /%u", len);
+	if (len && len != is->prefix.len)
+		return difference(ctx, network, "subnet", text, asked);
+	if (pools_have_family(&request->pools, family) &&
+	    !pools_have(request->pools.items, request->pools.len, &is->prefix))
+		return difference(ctx, network, "subnet", text, "one of the pools given");
+	return 0;
+}
+
 static int check_subnet(bn_ctx *ctx, const struct network *network, const struct subnet *is,
 			const struct subnet *asked)
 {
@@ -315,7 +383,7 @@ static int check_subnet(bn_ctx *ctx, const struct network *network, const struct
 
 	r = check_prefix(ctx, network, "subnet", &is->prefix, &asked->prefix);
 	if (r >= 0)
-		r = check_prefix(ctx, network, "address range", &is->range, &asked->range);
+		r = check_range(ctx, network, &is->range, &asked->range);
 	if (r < 0 || !addr_is_set(&asked->gateway) ||
 	    addr_compare(&is->gateway, &asked->gateway) == 0)
 		return r;
@@ -376,6 +444,10 @@ int network_check_equal(bn_ctx *ctx, const struct network_request *request,
 	r = check_subnet(ctx, network, &network->ipv4, &request->ipv4);
 	if (r >= 0)
 		r = check_subnet(ctx, network, &network->ipv6, &request->ipv6);
+	if (r >= 0)
+		r = check_pick(ctx, request, network, AF_INET);
+	if (r >= 0)
+		r = check_pick(ctx, request, network, AF_INET6);
 	if (r >= 0)
 		r = check_family(ctx, network, AF_INET, request->ipv4_given, request->want_ipv4);
 	if (r >= 0)

@@ -126,11 +126,6 @@ static int is_known(struct store *store, const char *network, const struct addr 
 				 &row, error);
 }
 
-static const struct prefix *range_of(const struct subnet *subnet)
-{
-	return addr_is_set(&subnet->range.addr) ? &subnet->range : &subnet->prefix;
-}
-
 static int set_highest(struct store *store, const char *network, const struct addr *addr,
 		       struct error *error)
 {
@@ -146,7 +141,7 @@ static int set_highest(struct store *store, const char *network, const struct ad
 static int pick_from(struct store *store, const struct network *network, int family,
 		     struct addr from, struct addr *ret_addr, struct error *error)
 {
-	const struct addr end = prefix_last(range_of(network_subnet(network, family)));
+	const struct addr end = ipam_range(network_subnet(network, family)).last;
 	struct addr addr = from;
 	int known = true, r;
 
@@ -184,15 +179,6 @@ static int pick_new(struct store *store, const struct network *network, int fami
 	return r < 0 ? r : pick_from(store, network, family, start, ret_addr, error);
 }
 
-/* May it be chosen for a caller? It may have been one that was asked for, outside the range. */
-static bool is_dynamic(const struct network *network, const struct addr *addr)
-{
-	struct addr next;
-
-	return ipam_next_address(network, addr->family, addr, &next) &&
-	       addr_compare(addr, &next) == 0;
-}
-
 /* 1, or 0 if there is none. */
 static int pick_released(struct store *store, const struct network *network, int family,
 			 struct addr *ret_addr, struct error *error)
@@ -210,7 +196,8 @@ static int pick_released(struct store *store, const struct network *network, int
 			return r;
 		if (column_addr(oldest, 0, &addr) < 0)
 			return store_damaged_error(store, "an address", error);
-		if (is_dynamic(network, &addr))
+		/* it may have been one that was asked for, outside the range */
+		if (ipam_is_dynamic(network, &addr))
 			break;
 		r = statement_run(store, STATEMENT_ADDRESS_FORGET,
 				  VALUES(ADDRESS(network->name, &addr)), error);
@@ -225,7 +212,8 @@ int store_address_pick(struct store *store, const struct network *network, int f
 		       struct addr *ret_addr, struct error *error)
 {
 	const struct subnet *subnet = network_subnet(network, family);
-	char text[PREFIX_TEXT_MAX];
+	char text[RANGE_TEXT_MAX];
+	struct range range;
 	int r = transaction_check(store, error);
 
 	if (r < 0)
@@ -241,9 +229,10 @@ int store_address_pick(struct store *store, const struct network *network, int f
 		return r;
 	if (r > 0)
 		return 0;
+	range = ipam_range(subnet);
 	return error_set(error, -ENOSPC, BN_REASON_ADDRESS_EXHAUSTED,
 			 "network %s has no free address left in %s; detach an endpoint or create "
 			 "a network with a larger %s",
-			 network->name, prefix_format(range_of(subnet), text),
-			 addr_is_set(&subnet->range.addr) ? "ip-range" : "subnet");
+			 network->name, range_format(&range, text),
+			 addr_is_set(&subnet->range.first) ? "ip-range" : "subnet");
 }

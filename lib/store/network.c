@@ -99,7 +99,7 @@ static int column_subnet(sqlite3_stmt *statement, int column, struct subnet *ret
 	if (r == 0)
 		r = column_addr(statement, column + 1, &ret_subnet->gateway);
 	if (r == 0)
-		r = column_prefix(statement, column + 2, &ret_subnet->range);
+		r = column_range(statement, column + 2, &ret_subnet->range);
 	return r;
 }
 
@@ -353,7 +353,7 @@ static int check_network_holder(struct store *store, const struct network *netwo
 			 network->bridge, column_text(row, 0), network->name);
 }
 
-#define SUBNET(subnet) PREFIX(&(subnet)->prefix), ADDR(&(subnet)->gateway), PREFIX(&(subnet)->range)
+#define SUBNET(subnet) PREFIX(&(subnet)->prefix), ADDR(&(subnet)->gateway), RANGE(&(subnet)->range)
 
 static int insert_network(struct store *store, int64_t operation, const struct network *network,
 			  const char *id, struct error *error)

@@ -329,7 +329,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 
 static int bind_value(sqlite3_stmt *statement, int index, const struct value *value)
 {
-	char text[PREFIX_TEXT_MAX] = "";
+	char text[RANGE_TEXT_MAX] = "";
 
 	switch (value->type) {
 	case VALUE_END:
@@ -345,6 +345,9 @@ static int bind_value(sqlite3_stmt *statement, int index, const struct value *va
 		break;
 	case VALUE_PREFIX:
 		prefix_format(value->prefix, text);
+		break;
+	case VALUE_RANGE:
+		range_format(value->range, text);
 		break;
 	}
 	/* Short enough for SQLite's copy to be cheaper than keeping buffers in every caller. */
@@ -442,6 +445,16 @@ int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix
 	if (*text)
 		return prefix_parse(text, ret_prefix);
 	memset(ret_prefix, 0, sizeof(*ret_prefix));
+	return 0;
+}
+
+int column_range(sqlite3_stmt *statement, int column, struct range *ret_range)
+{
+	const char *text = column_text(statement, column);
+
+	if (*text)
+		return range_parse(text, ret_range);
+	memset(ret_range, 0, sizeof(*ret_range));
 	return 0;
 }
 

@@ -222,41 +222,127 @@ static void test_prefix_compare(void **state)
 	assert_int_equal(prefix_compare(&c, &c), 0);
 }
 
-static void check_block(const char *pool, uint8_t len, uint64_t n, const char *expected)
+static struct range range_of(const char *text)
 {
-	struct prefix prefix = prefix_of(pool), block = { 0 };
-	char text[PREFIX_TEXT_MAX];
+	struct range range;
 
-	if (prefix_block(&prefix, len, n, &block) != (expected != NULL))
-		fail_msg("block %llu of /%u in %s", (unsigned long long)n, len, pool);
-	if (expected)
-		assert_string_equal(prefix_format(&block, text), expected);
-	else
-		assert_int_equal(block.addr.family, 0);
+	assert_int_equal(range_parse(text, &range), 0);
+	return range;
 }
 
-static void test_prefix_block(void **state)
+static void test_range_parse(void **state)
 {
+	static const struct {
+		const char *text, *formatted;
+	} good[] = {
+		{ "172.30.4.0/24", "172.30.4.0/24" },
+		{ "172.30.4.9/24", "172.30.4.0/24" },
+		{ "172.30.4.0-172.30.4.255", "172.30.4.0/24" },
+		{ "172.30.4.10-172.30.4.20", "172.30.4.10-172.30.4.20" },
+		{ "172.30.4.1-172.30.5.0", "172.30.4.1-172.30.5.0" },
+		{ "172.30.4.10-172.30.4.10", "172.30.4.10/32" },
+		{ "0.0.0.0-255.255.255.255", "0.0.0.0/0" },
+		{ "fd00::10-fd00::1f", "fd00::10/124" },
+		{ "fd00::10-fd00::20", "fd00::10-fd00::20" },
+		{ "fd00::ffff:ffff:ffff:fffe-fd00:0:0:1::2",
+		  "fd00::ffff:ffff:ffff:fffe-fd00:0:0:1::2" },
+	};
+	static const char *const bad[] = { "",
+					   "-",
+					   "172.30.4.10",
+					   "172.30.4.10-",
+					   "-172.30.4.10",
+					   "172.30.4.20-172.30.4.10",
+					   "172.30.4.10-fd00::1",
+					   "172.30.4.10-20",
+					   "172.30.4.10 - 172.30.4.20",
+					   "172.30.4.10-172.30.4.20-172.30.4.30",
+					   "172.30.4.0/24-172.30.5.0/24" };
+	char text[RANGE_TEXT_MAX];
+	struct range range;
+
 	(void)state;
-	check_block("172.16.0.0/12", 16, 1, "172.17.0.0/16");
-	check_block("172.16.0.0/12", 16, 15, "172.31.0.0/16");
-	check_block("172.16.0.0/12", 16, 16, NULL);
-	check_block("192.168.0.0/16", 20, 15, "192.168.240.0/20");
-	check_block("10.0.0.0/8", 8, 0, "10.0.0.0/8");
-	check_block("10.0.0.0/8", 8, 1, NULL);
-	check_block("10.0.0.0/8", 7, 0, NULL);
-	check_block("10.0.0.0/8", 33, 0, NULL);
-	check_block("0.0.0.0/0", 32, 0xffffffffu, "255.255.255.255/32");
-	check_block("0.0.0.0/0", 32, 1ull << 32, NULL);
-	check_block("fd00::/48", 64, 0xffff, "fd00:0:0:ffff::/64");
-	check_block("fd00::/48", 64, 0x10000, NULL);
-	/* Blocks whose number lies across the 64th bit, and more than 64 free bits. */
-	check_block("fd00::/60", 68, 0xab, "fd00:0:0:a:b000::/68");
-	check_block("fd00::/64", 128, UINT64_MAX, "fd00::ffff:ffff:ffff:ffff/128");
-	check_block("fd00::/63", 128, UINT64_MAX, "fd00::ffff:ffff:ffff:ffff/128");
-	check_block("::/0", 64, UINT64_MAX, "ffff:ffff:ffff:ffff::/64");
-	check_block("::/0", 128, 1, "::1/128");
-	check_block("fd00::5/64", 128, 1, "fd00::1/128");
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		range = range_of(good[i].text);
+		assert_string_equal(range_format(&range, text), good[i].formatted);
+		assert_true(range_equals(&range, &(struct range){ range.first, range.last }));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (range_parse(bad[i], &range) != -EINVAL)
+			fail_msg("'%s'", bad[i]);
+	}
+	assert_string_equal(range_format(&(struct range){ 0 }, text), "");
+}
+
+static void test_range_contains(void **state)
+{
+	struct range range = range_of("10.0.0.5-10.0.1.4");
+	static const struct {
+		const char *addr;
+		bool inside;
+	} cases[] = { { "10.0.0.4", false }, { "10.0.0.5", true },  { "10.0.0.255", true },
+		      { "10.0.1.4", true },  { "10.0.1.5", false }, { "a00:5::", false } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct addr addr = addr_of(cases[i].addr);
+
+		assert_int_equal(range_contains(&range, &addr), cases[i].inside);
+	}
+	assert_false(range_contains(&range, &(struct addr){ 0 }));
+}
+
+static void test_range_size(void **state)
+{
+	static const struct {
+		const char *range;
+		uint64_t without, expected;
+	} cases[] = {
+		{ "10.0.0.0/24", 0, 256 },
+		{ "10.0.0.0/24", 3, 253 },
+		{ "10.0.0.0/24", 256, 0 },
+		{ "10.0.0.0/24", 257, 0 },
+		{ "10.0.0.5/32", 0, 1 },
+		{ "10.0.0.5-10.0.1.4", 0, 256 },
+		{ "0.0.0.0/0", 0, 1ull << 32 },
+		/* 2^64 is one too many */
+		{ "fd00::/64", 0, UINT64_MAX },
+		{ "fd00::/64", 1, UINT64_MAX },
+		{ "fd00::/64", 2, UINT64_MAX - 1 },
+		{ "fd00::/65", 0, 1ull << 63 },
+		{ "fd00::/63", 5, UINT64_MAX },
+		{ "::/0", 0, UINT64_MAX },
+		{ "::/0", UINT64_MAX, UINT64_MAX },
+		{ "fd00::ffff:ffff:ffff:fffe-fd00:0:0:1::2", 0, 5 },
+		{ "fd00::ffff:ffff:ffff:fffe-fd00:0:0:1::2", 5, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct range range = range_of(cases[i].range);
+
+		if (range_size(&range, cases[i].without) != cases[i].expected)
+			fail_msg("%s without %llu", cases[i].range,
+				 (unsigned long long)cases[i].without);
+	}
+}
+
+static void test_prefixes_sort(void **state)
+{
+	prefix_vector prefixes = { 0 };
+	static const char *const sorted[] = { "10.0.0.0/8",    "10.0.0.0/9", "10.1.0.0/16",
+					      "172.16.0.0/12", "::/0",       "fd00::/8" };
+	static const size_t order[] = { 4, 2, 0, 5, 1, 3 };
+	char text[PREFIX_TEXT_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
+		*vector_push(&prefixes) = prefix_of(sorted[order[i]]);
+	prefixes_sort(&prefixes);
+	for (size_t i = 0; i < ARRAY_SIZE(sorted); i++)
+		assert_string_equal(prefix_format(&prefixes.items[i], text), sorted[i]);
+	free(prefixes.items);
+	prefixes_sort(&(prefix_vector){ 0 });
 }
 
 static void test_mac(void **state)
@@ -359,7 +445,10 @@ int main(void)
 		cmocka_unit_test(test_prefix_contains),
 		cmocka_unit_test(test_prefix_covers_and_overlaps),
 		cmocka_unit_test(test_prefix_compare),
-		cmocka_unit_test(test_prefix_block),
+		cmocka_unit_test(test_range_parse),
+		cmocka_unit_test(test_range_contains),
+		cmocka_unit_test(test_range_size),
+		cmocka_unit_test(test_prefixes_sort),
 		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_mac_from_addr),
 		cmocka_unit_test(test_macs_of_a_subnet),

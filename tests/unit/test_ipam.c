@@ -4,75 +4,7 @@
 #include <time.h>
 
 #include "model/ipam.h"
-
-static void test_pick_ipv4_goes_through_the_pools(void **state)
-{
-	struct prefix taken[64], subnet;
-	struct error error = { 0 };
-	char text[PREFIX_TEXT_MAX], expected[PREFIX_TEXT_MAX];
-	size_t len = 0;
-
-	(void)state;
-	for (unsigned int second = 17; second <= 31; second++) {
-		assert_int_equal(ipam_pick_ipv4(taken, len, &subnet, &error), 0);
-		snprintf(expected, sizeof(expected), "172.%u.0.0/16", second);
-		assert_string_equal(prefix_format(&subnet, text), expected);
-		taken[len++] = subnet;
-	}
-	for (unsigned int third = 0; third < 256; third += 16) {
-		assert_int_equal(ipam_pick_ipv4(taken, len, &subnet, &error), 0);
-		snprintf(expected, sizeof(expected), "192.168.%u.0/20", third);
-		assert_string_equal(prefix_format(&subnet, text), expected);
-		taken[len++] = subnet;
-	}
-	assert_int_equal(len, 31);
-	subnet = prefix_of("1.1.1.1/32");
-	assert_error(
-		ipam_pick_ipv4(taken, len, &subnet, &error), -ENOSPC, BN_REASON_POOL_EXHAUSTED,
-		error,
-		"no IPv4 subnet is free: those of 172.17.0.0/16 to 172.31.0.0/16 and "
-		"192.168.0.0/16 are used by networks or routes of this host; give a subnet, or "
-		"delete a network");
-	assert_string_equal(prefix_format(&subnet, text), "1.1.1.1/32");
-	/* The gap that a deleted network leaves is found. */
-	taken[3] = prefix_of("10.0.0.0/8");
-	assert_int_equal(ipam_pick_ipv4(taken, len, &subnet, &error), 0);
-	assert_string_equal(prefix_format(&subnet, text), "172.20.0.0/16");
-}
-
-static void test_pick_ipv4_skips_what_meets(void **state)
-{
-	struct prefix taken[] = { prefix_of("172.16.0.0/14"), prefix_of("172.20.1.1/32"),
-				  prefix_of("::/0") };
-	struct prefix vpn = prefix_of("172.16.0.0/12"), subnet;
-	char text[PREFIX_TEXT_MAX];
-
-	(void)state;
-	assert_int_equal(ipam_pick_ipv4(taken, ARRAY_SIZE(taken), &subnet, NULL), 0);
-	assert_string_equal(prefix_format(&subnet, text), "172.21.0.0/16");
-	assert_int_equal(ipam_pick_ipv4(&vpn, 1, &subnet, NULL), 0);
-	assert_string_equal(prefix_format(&subnet, text), "192.168.0.0/20");
-}
-
-static void test_pick_ipv6(void **state)
-{
-	static const uint8_t global_id[5] = { 0x12, 0x34, 0x56, 0x78, 0x9a };
-	struct prefix taken[2] = { prefix_of("fd12:3456:789a::/64"),
-				   prefix_of("fd12:3456:789a:1::5/128") };
-	struct prefix all = prefix_of("fd12:3456:789a::/48"), subnet;
-	struct error error = { 0 };
-	char text[PREFIX_TEXT_MAX];
-
-	(void)state;
-	assert_int_equal(ipam_pick_ipv6(global_id, NULL, 0, &subnet, &error), 0);
-	assert_string_equal(prefix_format(&subnet, text), "fd12:3456:789a::/64");
-	assert_int_equal(ipam_pick_ipv6(global_id, taken, 2, &subnet, &error), 0);
-	assert_string_equal(prefix_format(&subnet, text), "fd12:3456:789a:2::/64");
-	assert_error(ipam_pick_ipv6(global_id, &all, 1, &subnet, &error), -ENOSPC,
-		     BN_REASON_POOL_EXHAUSTED, error,
-		     "no IPv6 subnet is free: every /64 of fd12:3456:789a::/48 is used by networks "
-		     "or routes of this host; give a subnet, or delete a network");
-}
+#include "model/policy.h"
 
 static void test_route_blocks(void **state)
 {
@@ -85,16 +17,18 @@ static void test_route_blocks(void **state)
 	assert_true(ipam_route_blocks(&narrow));
 }
 
-static int complete(const char *prefix, const char *gateway, const char *range,
-		    struct subnet *subnet, struct error *error)
+static const struct network plain = { .name = "plain" };
+
+static int complete(const struct network *network, const char *prefix, const char *gateway,
+		    const char *range, struct subnet *subnet, struct error *error)
 {
 	*subnet = (struct subnet){ .prefix = prefix_of(prefix) };
 	*error = (struct error){ 0 };
 	if (gateway)
 		subnet->gateway = addr_of(gateway);
 	if (range)
-		subnet->range = prefix_of(range);
-	return ipam_complete_subnet(subnet, error);
+		assert_int_equal(range_parse(range, &subnet->range), 0);
+	return ipam_complete_subnet(network, subnet, error);
 }
 
 static void test_complete_subnet_picks_the_gateway(void **state)
@@ -118,6 +52,9 @@ static void test_complete_subnet_picks_the_gateway(void **state)
 		{ "fd00:30::/64", "fd00:30::ffff:ffff:ffff:ffff", NULL,
 		  "fd00:30::ffff:ffff:ffff:ffff" },
 		{ "2001:db8::/32", NULL, "2001:db8:0:5::/64", "2001:db8:0:5::" },
+		{ "172.30.0.0/16", NULL, "172.30.4.10-172.30.4.11", "172.30.4.10" },
+		{ "fd00:30::/48", NULL,
+		  "fd00:30::ffff:ffff:ffff:ffff-fd00:30:0:1::", "fd00:30::ffff:ffff:ffff:ffff" },
 	};
 	struct subnet subnet;
 	struct error error;
@@ -125,7 +62,8 @@ static void test_complete_subnet_picks_the_gateway(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		if (complete(good[i].prefix, good[i].gateway, good[i].range, &subnet, &error) < 0)
+		if (complete(&plain, good[i].prefix, good[i].gateway, good[i].range, &subnet,
+			     &error) < 0)
 			fail_msg("%s: %s", good[i].prefix, error.message);
 		assert_string_equal(addr_format(&subnet.gateway, text), good[i].expected);
 	}
@@ -184,14 +122,12 @@ static const struct {
 	{ "172.30.0.0/16", NULL, "172.0.0.0/8", -ERANGE,
 	  "ip-range 172.0.0.0/8 is not inside subnet 172.30.0.0/16; give a part of the "
 	  "subnet" },
-	{ "172.30.0.0/16", NULL, "172.30.4.1/24", -EINVAL,
-	  "ip-range 172.30.4.1/24 has host bits set; use 172.30.4.0/24" },
 	{ "172.30.0.0/16", NULL, "172.30.0.0/32", -EINVAL,
-	  "subnet 172.30.0.0/16 has no address for the gateway in its ip-range; give a "
-	  "gateway or a wider ip-range" },
+	  "subnet 172.30.0.0/16 has no address for the gateway in its ip-range that is not "
+	  "reserved; give a gateway or a wider ip-range" },
 	{ "172.30.0.0/16", NULL, "172.30.4.4/32", -EINVAL,
-	  "ip-range 172.30.4.4/32 has no address for an endpoint beside the gateway; widen "
-	  "it, or give a gateway outside it" },
+	  "ip-range 172.30.4.4/32 has no address for an endpoint beside the gateway and what "
+	  "is reserved; widen it, or give a gateway outside it" },
 };
 
 static void test_complete_subnet_refuses(void **state)
@@ -201,8 +137,8 @@ static void test_complete_subnet_refuses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-		int r = complete(refused[i].prefix, refused[i].gateway, refused[i].range, &subnet,
-				 &error);
+		int r = complete(&plain, refused[i].prefix, refused[i].gateway, refused[i].range,
+				 &subnet, &error);
 
 		assert_error(r, refused[i].code,
 			     refused[i].code == -ERANGE ? BN_REASON_ADDRESS_OUTSIDE :
@@ -211,6 +147,95 @@ static void test_complete_subnet_refuses(void **state)
 		/* What was not given stays unset. */
 		assert_int_equal(addr_is_set(&subnet.gateway), refused[i].gateway != NULL);
 	}
+}
+
+static void test_complete_subnet_keeps_away_from_the_reserved(void **state)
+{
+	struct network network = { .name = "net" };
+	struct subnet subnet;
+	struct error error;
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	*vector_push(&network.reserved) = addr_of("10.0.0.1");
+	*vector_push(&network.reserved) = addr_of("10.0.0.2");
+	network.policy.default_gateway_ipv4 = addr_of("10.0.0.3");
+	assert_int_equal(complete(&network, "10.0.0.0/29", NULL, NULL, &subnet, &error), 0);
+	assert_string_equal(addr_format(&subnet.gateway, text), "10.0.0.4");
+	/* one that is named may be any of them */
+	assert_int_equal(complete(&network, "10.0.0.0/29", "10.0.0.2", NULL, &subnet, &error), 0);
+	assert_error(complete(&network, "10.0.0.0/29", NULL, "10.0.0.0/30", &subnet, &error),
+		     -EINVAL, BN_REASON_INVALID, error,
+		     "subnet 10.0.0.0/29 has no address for the gateway in its ip-range that is "
+		     "not reserved; give a gateway or a wider ip-range");
+	assert_error(complete(&network, "10.0.0.0/30", "10.0.0.2", NULL, &subnet, &error), -EINVAL,
+		     BN_REASON_INVALID, error,
+		     "subnet 10.0.0.0/30 has no address for an endpoint beside the gateway and "
+		     "what is reserved; widen it, or give a gateway outside it");
+	free(network.reserved.items);
+}
+
+/* Every address that the walk gives, joined by spaces. */
+static void check_walk(const struct network *network, int family, const char *from,
+		       const char *expected)
+{
+	struct addr addr = { 0 }, next = { 0 };
+	char walked[512] = "", text[ADDR_TEXT_MAX];
+
+	if (from)
+		addr = addr_of(from);
+	while (ipam_next_address(network, family, &addr, &next) && strlen(walked) < 400) {
+		strcat(strcat(walked, walked[0] ? " " : ""), addr_format(&next, text));
+		if (!addr_add(&next, 1, &addr))
+			break;
+	}
+	assert_string_equal(walked, expected);
+}
+
+static void test_no_gateway(void **state)
+{
+	static const char *const good[] = { "10.0.0.4/30", "10.0.0.4/31", "10.0.0.4/32",
+					    "fd00::4/126", "fd00::4/127", "fd00::4/128" };
+	struct network network = { .name = "net" };
+	struct subnet subnet;
+	struct error error;
+
+	(void)state;
+	network.policy.bridge_address_ipv4 = network.policy.bridge_address_ipv6 = BRIDGE_ADDRESS_NO;
+	assert_true(network_keeps_gateway(&network, AF_INET));
+	network.policy.internal = INTERNAL_YES;
+	assert_false(network_keeps_gateway(&network, AF_INET6));
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		if (complete(&network, good[i], NULL, NULL, &subnet, &error) < 0)
+			fail_msg("%s: %s", good[i], error.message);
+		assert_false(addr_is_set(&subnet.gateway));
+	}
+	assert_error(complete(&network, "10.0.0.4/30", "10.0.0.5", NULL, &subnet, &error), -EINVAL,
+		     BN_REASON_INVALID, error,
+		     "subnet 10.0.0.4/30 of network net has no use for a gateway: the bridge has "
+		     "no address there, and nothing is beyond it; give none");
+	network.policy = (struct network_policy){ .gateway_mode_ipv6 = GATEWAY_MODE_ISOLATED };
+	assert_true(network_keeps_gateway(&network, AF_INET));
+	assert_false(network_keeps_gateway(&network, AF_INET6));
+	network.ipv4.prefix = prefix_of("10.0.0.4/31");
+	check_walk(&network, AF_INET, NULL, "10.0.0.4 10.0.0.5");
+}
+
+static void test_parse_range(void **state)
+{
+	struct range range;
+	struct error error = { 0 };
+
+	(void)state;
+	assert_int_equal(ipam_parse_range("172.30.4.0/24", &range, &error), 0);
+	assert_int_equal(ipam_parse_range("172.30.4.1-172.30.4.9", &range, &error), 0);
+	assert_error(ipam_parse_range("172.30.4.1/24", &range, &error), -EINVAL, BN_REASON_INVALID,
+		     error, "ip-range 172.30.4.1/24 has host bits set; use 172.30.4.0/24");
+	assert_error(ipam_parse_range("172.30.4.9-172.30.4.1", &range, &error), -EINVAL,
+		     BN_REASON_INVALID, error,
+		     "ip-range '172.30.4.9-172.30.4.1' is not of the form 172.30.4.0/24 or "
+		     "172.30.4.10-172.30.4.20, fd00:30::4:0/112 or fd00:30::10-fd00:30::20, the "
+		     "first address before the last");
 }
 
 static int check_address(const struct network *network, const char *text, struct error *error)
@@ -264,23 +289,6 @@ static void test_check_address_ipv6_has_no_broadcast(void **state)
 	assert_int_equal(check_address(&network, "172.17.0.2", NULL), -ERANGE);
 }
 
-/* Every address that the walk gives, joined by spaces. */
-static void check_walk(const struct network *network, int family, const char *from,
-		       const char *expected)
-{
-	struct addr addr = { 0 }, next = { 0 };
-	char walked[512] = "", text[ADDR_TEXT_MAX];
-
-	if (from)
-		addr = addr_of(from);
-	while (ipam_next_address(network, family, &addr, &next) && strlen(walked) < 400) {
-		strcat(strcat(walked, walked[0] ? " " : ""), addr_format(&next, text));
-		if (!addr_add(&next, 1, &addr))
-			break;
-	}
-	assert_string_equal(walked, expected);
-}
-
 static void test_next_address(void **state)
 {
 	struct network network = network_of("10.0.0.0/29", "fd00::/126");
@@ -294,12 +302,70 @@ static void test_next_address(void **state)
 	check_walk(&network, AF_INET, "10.0.0.7", "");
 	check_walk(&network, AF_INET, "10.0.0.8", "");
 	check_walk(&network, AF_INET6, NULL, "fd00::3");
-	network.ipv4.range = prefix_of("10.0.0.2/31");
+	assert_int_equal(range_parse("10.0.0.2/31", &network.ipv4.range), 0);
 	check_walk(&network, AF_INET, NULL, "10.0.0.2 10.0.0.3");
+	assert_int_equal(range_parse("10.0.0.3-10.0.0.5", &network.ipv4.range), 0);
+	check_walk(&network, AF_INET, NULL, "10.0.0.3 10.0.0.5");
+	network.policy.default_gateway_ipv4 = addr_of("10.0.0.3");
+	check_walk(&network, AF_INET, NULL, "10.0.0.5");
+	assert_int_equal(ipam_check_address(&network, &network.policy.default_gateway_ipv4, NULL),
+			 0);
+	/* across the 64th bit */
+	network.ipv6.prefix = prefix_of("fd00::/48");
+	assert_int_equal(
+		range_parse("fd00::ffff:ffff:ffff:fffe-fd00:0:0:1::1", &network.ipv6.range), 0);
+	check_walk(&network, AF_INET6, NULL,
+		   "fd00::ffff:ffff:ffff:fffe fd00::ffff:ffff:ffff:ffff fd00:0:0:1:: "
+		   "fd00:0:0:1::1");
 	network_clear(&network);
 	network = network_of("10.0.0.0/31", NULL);
 	check_walk(&network, AF_INET, NULL, "10.0.0.0");
 	check_walk(&network, AF_INET6, NULL, "");
+	network_clear(&network);
+}
+
+static void check_counts(const struct network *network, int family, uint64_t used, uint64_t free)
+{
+	const struct subnet *subnet = network_subnet(network, family);
+	struct addr addr = { 0 };
+	uint64_t walked = 0;
+
+	assert_true(ipam_count_used(network, subnet, 3) == used + 3);
+	assert_true(ipam_count_free(network, subnet, 0) == free);
+	/* as many as can be given */
+	for (; free < 100000 && ipam_next_address(network, family, &addr, &addr); walked++)
+		assert_true(addr_add(&addr, 1, &addr));
+	if (free < 100000)
+		assert_int_equal(walked, free);
+}
+
+static void test_counts(void **state)
+{
+	struct network network = network_of("10.0.0.0/24", "fd00::/64");
+
+	(void)state;
+	check_counts(&network, AF_INET, 1, 253);
+	check_counts(&network, AF_INET6, 1, UINT64_MAX - 1);
+	network.ipv6.prefix = prefix_of("fd00::/60");
+	check_counts(&network, AF_INET6, 1, UINT64_MAX);
+	*vector_push(&network.reserved) = addr_of("10.0.0.1"); /* the gateway, and the last */
+	*vector_push(&network.reserved) = addr_of("10.0.0.9");
+	*vector_push(&network.reserved) = addr_of("10.0.0.255");
+	*vector_push(&network.reserved) = addr_of("fd00::9");
+	check_counts(&network, AF_INET, 3, 252);
+	network.policy.default_gateway_ipv4 = addr_of("10.0.0.9");
+	check_counts(&network, AF_INET, 3, 252);
+	network.policy.default_gateway_ipv4 = addr_of("10.0.0.10");
+	check_counts(&network, AF_INET, 3, 251);
+	assert_int_equal(range_parse("10.0.0.8-10.0.0.12", &network.ipv4.range), 0);
+	check_counts(&network, AF_INET, 3, 3);
+	assert_int_equal(ipam_count_free(&network, &network.ipv4, 3), 0);
+	assert_int_equal(ipam_count_free(&network, &network.ipv4, 9), 0);
+	network_clear(&network);
+	network = network_of("10.0.0.0/31", "fd00::/127");
+	check_counts(&network, AF_INET, 1, 1);
+	network.ipv4.gateway = (struct addr){ 0 };
+	check_counts(&network, AF_INET, 0, 2);
 	network_clear(&network);
 }
 
@@ -358,15 +424,16 @@ static void test_next_address_at_the_end_of_the_address_space(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pick_ipv4_goes_through_the_pools),
-		cmocka_unit_test(test_pick_ipv4_skips_what_meets),
-		cmocka_unit_test(test_pick_ipv6),
 		cmocka_unit_test(test_route_blocks),
 		cmocka_unit_test(test_complete_subnet_picks_the_gateway),
 		cmocka_unit_test(test_complete_subnet_refuses),
+		cmocka_unit_test(test_complete_subnet_keeps_away_from_the_reserved),
+		cmocka_unit_test(test_no_gateway),
+		cmocka_unit_test(test_parse_range),
 		cmocka_unit_test(test_check_address),
 		cmocka_unit_test(test_check_address_ipv6_has_no_broadcast),
 		cmocka_unit_test(test_next_address),
+		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_many_reserved),
 		cmocka_unit_test(test_next_address_at_the_end_of_the_address_space),
 	};

@@ -121,7 +121,7 @@ static void test_released_then_asked_for(void **state)
 	struct fixture *f = *state;
 	struct network blue = make_network("blue", 'b', "10.1.0.0/29");
 
-	assert_ok(prefix_parse("10.1.0.4/30", &blue.ipv4.range));
+	assert_ok(range_parse("10.1.0.4/30", &blue.ipv4.range));
 	add_network(f, &blue);
 	/* Outside the range: in use, released, and yet never chosen. */
 	add_endpoint(f, "blue", "low", "10.1.0.2/29");
