@@ -217,6 +217,14 @@ void bn_name_list_free(bn_name_list *list);
 int bn_network_spec_new(const char *name, bn_network_spec **ret_spec);
 void bn_network_spec_free(bn_network_spec *spec);
 
+/* The id that it is to have, 64 hexadecimal digits in small letters, the first 12 of which no other
+ * network has; default random. `bridge` has its own from the start. Since: 0.2 */
+int bn_network_spec_set_id(bn_network_spec *spec, const char *id);
+
+/* "bridge" (default). Of "host" and "null" there is one network each, which is built in.
+ * Since: 0.2 */
+int bn_network_spec_set_driver(bn_network_spec *spec, const char *driver);
+
 /* "172.30.0.0/16", "fd00:30::/64"; at most one of each family. "0.0.0.0/28" and "::/80" (since 0.2)
  * mean any of that size from the pools. Given none, an IPv4 subnet is picked from the pools,
  * skipping what the host routes and its nameservers. Since: 0.1 */
@@ -237,7 +245,9 @@ int bn_network_spec_add_gateway(bn_network_spec *spec, const char *address);
  * 0.2) "172.30.4.10-172.30.4.20", both ends with it. Since: 0.1 */
 int bn_network_spec_add_ip_range(bn_network_spec *spec, const char *range);
 
-/* An address that is never given to an endpoint. Since: 0.1 */
+/* An address that is never given to an endpoint; "NAME=ADDRESS", Docker's form, says whose it is, to
+ * who reads it. Of DefaultGatewayIPv4 and DefaultGatewayIPv6 it is option "default-gateway-ipv4" or
+ * "-ipv6" too. Since: 0.1, with a name since 0.2 */
 int bn_network_spec_add_reserved(bn_network_spec *spec, const char *address);
 
 /* In bytes; 0 (default): that of a bridge that is adopted, else of the interface of the host's
@@ -253,7 +263,7 @@ int bn_network_spec_set_option(bn_network_spec *spec, const char *key, const cha
 
 /* Make the network and its bridge. ret_network may be NULL. flags: BN_CREATE_*; EXISTING_OK takes
  * the one that is there, if it is equal in all that the spec sets; without HOST_SUBNET_OK a subnet
- * must not overlap what the host has on another interface than the bridge. Errors: -EEXIST name or
+ * must not overlap what the host has on another interface than the bridge. Errors: -EEXIST name, id or
  * bridge taken, or what is there differs, -EADDRINUSE subnet overlaps, -ENOSPC pools exhausted,
  * -ERANGE an address is outside the subnet, -EOPNOTSUPP unknown option. Since: 0.1 */
 int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
@@ -298,6 +308,14 @@ size_t bn_network_subnet_count(const bn_network *network); /* at most 2, IPv4 fi
 const char *bn_network_subnet_at(const bn_network *network, size_t i);   /* "172.17.0.0/16" */
 const char *bn_network_gateway_at(const bn_network *network, size_t i);  /* of the same subnet */
 const char *bn_network_ip_range_at(const bn_network *network, size_t i); /* too; "" if none */
+
+/* How many addresses of a subnet are taken: by endpoints, those that are just attached or detached
+ * too, by the gateway, and as reserved; and how many an attach that names none can still be given,
+ * UINT64_MAX for that many or more. Since: 0.2 */
+uint64_t bn_network_addresses_used_at(const bn_network *network, size_t i);
+uint64_t bn_network_addresses_free_at(const bn_network *network, size_t i);
+
+/* What else a network says of itself. Since: 0.1 */
 size_t bn_network_reserved_count(const bn_network *network);
 const char *bn_network_reserved_at(const bn_network *network, size_t i); /* an address */
 size_t bn_network_option_count(const bn_network *network);

@@ -43,8 +43,11 @@ static void json_set_option(json_t *object, const char *key, const char *value)
 	json_decref(name);
 }
 
+/* What is more than the library of JSON can say is shown as the most that it can. */
 json_t *json_number(uint64_t number)
 {
+	if (number > INT64_MAX)
+		number = INT64_MAX;
 	return json_integer((json_int_t)number);
 }
 
@@ -82,6 +85,10 @@ static json_t *json_subnets(const bn_network *network)
 		json_set(object, "subnet", json_text(bn_network_subnet_at(network, i)));
 		json_set(object, "gateway", json_text(bn_network_gateway_at(network, i)));
 		json_set(object, "ip_range", json_text(bn_network_ip_range_at(network, i)));
+		json_set(object, "addresses_used",
+			 json_number(bn_network_addresses_used_at(network, i)));
+		json_set(object, "addresses_free",
+			 json_number(bn_network_addresses_free_at(network, i)));
 		json_append(array, object);
 	}
 	return array;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,8 @@ enum {
 	OPT,
 	EXISTING_OK,
 	HOST_SUBNET,
-	POOL
+	POOL,
+	ID
 };
 
 /* "10.99.0.0/16:24": what follows the last colon is the length. */
@@ -52,6 +54,8 @@ static int apply_argument(const struct cli *cli, bn_network_spec *spec,
 		return bn_network_spec_add_ip_range(spec, argument->value);
 	case RESERVE:
 		return bn_network_spec_add_reserved(spec, argument->value);
+	case ID:
+		return bn_network_spec_set_id(spec, argument->value);
 	case POOL:
 		return add_pool(cli, spec, argument->value);
 	case IPV6:
@@ -95,6 +99,8 @@ int network_create_command(struct cli *cli, int argc, char **argv)
 	static const struct option options[] = {
 		{ "subnet", required_argument, NULL, SUBNET },
 		{ "gateway", required_argument, NULL, GATEWAY },
+		{ "aux-address", required_argument, NULL, RESERVE },
+		{ "id", required_argument, NULL, ID },
 		{ "pool", required_argument, NULL, POOL },
 		{ "ip-range", required_argument, NULL, IP_RANGE },
 		{ "reserve", required_argument, NULL, RESERVE },
@@ -179,10 +185,16 @@ int network_ls_command(struct cli *cli, int argc, char **argv)
 static void print_subnet(const bn_network *network, size_t i)
 {
 	const char *range = bn_network_ip_range_at(network, i);
-	char text[192];
+	const char *gateway = bn_network_gateway_at(network, i);
+	uint64_t free = bn_network_addresses_free_at(network, i);
+	char text[256], count[24] = "2^64 or more";
 
-	snprintf(text, sizeof(text), "%s, gateway %s%s%s", bn_network_subnet_at(network, i),
-		 bn_network_gateway_at(network, i), *range ? ", addresses from " : "", range);
+	if (free != UINT64_MAX)
+		snprintf(count, sizeof(count), "%" PRIu64, free);
+	snprintf(text, sizeof(text), "%s, %s%s%s%s, %" PRIu64 " used, %s free",
+		 bn_network_subnet_at(network, i), *gateway ? "gateway " : "no gateway", gateway,
+		 *range ? ", addresses from " : "", range, bn_network_addresses_used_at(network, i),
+		 count);
 	print_field("Subnet:", text);
 }
 

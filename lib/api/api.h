@@ -60,7 +60,7 @@ struct bn_name_list {
 
 /* Specs keep what they were given as text; the verb judges it. */
 struct bn_network_spec {
-	char *name;
+	char *name, *id, *driver; /* NULL for the last two: not given */
 	struct bn_name_list subnets, gateways, ranges, reserved, pools;
 	int ipv4, ipv6; /* -1: as the subnets say */
 	uint32_t mtu;
@@ -133,13 +133,14 @@ void interface_free(struct bn_interface *interface_);
 struct bn_network {
 	struct network record;
 	char subnets[2][PREFIX_TEXT_MAX], gateways[2][ADDR_TEXT_MAX], ranges[2][RANGE_TEXT_MAX];
+	uint64_t used[2], free[2]; /* addresses */
 	size_t subnet_count;
 	char (*reserved)[ADDR_TEXT_MAX];
 	size_t endpoint_count;
 	struct bn_interface *interface;
 };
 /* All but the record; the caller clears the snapshot. */
-int network_snapshot_prepare(bn_ctx *ctx, const struct network *record, struct bn_network *network);
+int network_snapshot_of_rows(bn_ctx *ctx, const struct rows *rows, void *snapshot);
 struct bn_network_list {
 	VECTOR(struct bn_network) networks;
 };

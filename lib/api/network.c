@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "api/api.h"
+#include "model/ipam.h"
 
 static void network_snapshot_clear(struct bn_network *network)
 {
@@ -10,7 +11,8 @@ static void network_snapshot_clear(struct bn_network *network)
 	interface_free(network->interface);
 }
 
-static void add_subnet(struct bn_network *network, const struct subnet *subnet)
+static void add_subnet(struct bn_network *network, const struct network *record,
+		       const struct subnet *subnet, const struct subnet_usage *usage)
 {
 	size_t i = network->subnet_count;
 
@@ -20,6 +22,8 @@ static void add_subnet(struct bn_network *network, const struct subnet *subnet)
 	addr_format(&subnet->gateway, network->gateways[i]);
 	if (subnet->range.first.family)
 		range_format(&subnet->range, network->ranges[i]);
+	network->used[i] = ipam_count_used(record, subnet, usage->endpoints);
+	network->free[i] = ipam_count_free(record, subnet, usage->dynamic);
 	network->subnet_count++;
 }
 
@@ -34,10 +38,13 @@ static int read_bridge(bn_ctx *ctx, struct bn_network *network)
 	return network->interface ? 0 : error_oom(&ctx->error);
 }
 
-int network_snapshot_prepare(bn_ctx *ctx, const struct network *record, struct bn_network *network)
+/* All but the record; the caller clears the snapshot. */
+static int network_snapshot_prepare(bn_ctx *ctx, const struct network *record,
+				    const struct network_counts *counts, struct bn_network *network)
 {
-	add_subnet(network, &record->ipv4);
-	add_subnet(network, &record->ipv6);
+	network->endpoint_count = counts->endpoints;
+	add_subnet(network, record, &record->ipv4, &counts->addresses.ipv4);
+	add_subnet(network, record, &record->ipv6, &counts->addresses.ipv6);
 	network->reserved = calloc(record->reserved.len + 1, sizeof(*network->reserved));
 	if (!network->reserved)
 		return error_oom(&ctx->error);
@@ -46,20 +53,23 @@ int network_snapshot_prepare(bn_ctx *ctx, const struct network *record, struct b
 	return 0;
 }
 
-static int prepare_created(bn_ctx *ctx, const struct rows *rows, void *snapshot)
+int network_snapshot_of_rows(bn_ctx *ctx, const struct rows *rows, void *snapshot)
 {
-	return network_snapshot_prepare(ctx, rows->networks.items, snapshot);
+	struct network_counts counts;
+	int r = list_counts(ctx, rows->networks.items, &counts);
+
+	return r < 0 ? r : network_snapshot_prepare(ctx, rows->networks.items, &counts, snapshot);
 }
 
 /* Takes the record over, also on failure. */
-static int network_snapshot_fill(bn_ctx *ctx, struct network *record, size_t endpoint_count,
-				 uint32_t flags, struct bn_network *network)
+static int network_snapshot_fill(bn_ctx *ctx, struct network *record,
+				 const struct network_counts *counts, uint32_t flags,
+				 struct bn_network *network)
 {
-	int r = network_snapshot_prepare(ctx, record, network);
+	int r = network_snapshot_prepare(ctx, record, counts, network);
 
 	network->record = *record;
 	*record = (struct network){ 0 };
-	network->endpoint_count = endpoint_count;
 	return r < 0 || !(flags & BN_GET_INTERFACE) ? r : read_bridge(ctx, network);
 }
 
@@ -70,20 +80,20 @@ static const struct api_call network_create = {
 	.flags = BN_CREATE_EXISTING_OK | BN_CREATE_HOST_SUBNET_OK,
 	.need = CTX_CHANGE,
 	.errnos = {
-		API_ERRNO(EEXIST, "The name, or the bridge, belongs to another network; or the "
+		API_ERRNO(EEXIST, "The name, id or bridge belongs to another network; or the "
 				  "name is that of a built-in one; with BN_CREATE_EXISTING_OK, the "
 				  "network is not as the spec says."),
 		API_ERRNO(EADDRINUSE, "A subnet overlaps that of another network, or without "
 				      "BN_CREATE_HOST_SUBNET_OK one that the host itself is in."),
-		API_ERRNO(ENOSPC, "No subnet of the default pools is free, or every address of the "
+		API_ERRNO(ENOSPC, "No subnet of the pools is free, or every address of the "
 				  "subnet is reserved."),
-		API_ERRNO(EINVAL, "A name, subnet, gateway, range, MTU, interface name or option "
-				  "value is malformed, a subnet has host bits set, or the device "
+		API_ERRNO(EINVAL, "A name, id, subnet, gateway, range, pool, MTU, interface name "
+				  "or option value is malformed, a subnet has host bits set, or the device "
 				  "is no bridge."),
 		API_ERRNO(ENAMETOOLONG, "A name is longer than a network's or an interface's can "
 					"be."),
 		API_ERRNO(ERANGE, "A gateway, range or reserved address is outside the subnet."),
-		API_ERRNO(EOPNOTSUPP, "An option is not known, the bridge to adopt has IPv6 turned "
+		API_ERRNO(EOPNOTSUPP, "An option or the driver is not known, the bridge to adopt has IPv6 turned "
 				      "off, the kernel has no packet filter for the backend, or "
 				      "forwarding is off and the context says to require it."),
 		API_ERRNO(EAFNOSUPPORT, "The kernel lacks IPv6, or an MTU below 1280 rules it out, "
@@ -112,7 +122,7 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 		r = network_spec_parse(&settled, &ctx->deadline, &request, &reserved, &ctx->error);
 	if (r >= 0 && ret_network) {
 		network = calloc(1, sizeof(*network));
-		result = (struct result){ prepare_created, network };
+		result = (struct result){ network_snapshot_of_rows, network };
 		r = network ? 0 : error_oom(&ctx->error);
 	}
 	request.existing_ok = flags & BN_CREATE_EXISTING_OK;
@@ -157,14 +167,14 @@ int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags)
 static int read_list(bn_ctx *ctx, const char *name, uint32_t flags, bn_network_list *list)
 {
 	CLEANUP(networks_clear) network_vector records = { 0 };
-	count_vector counts = { 0 };
+	counts_vector counts = { 0 };
 	int r;
 
 	r = list_networks(ctx, name, &records, &counts);
 	if (r >= 0 && vector_reserve(&list->networks, records.len) < 0)
 		r = error_oom(&ctx->error);
 	for (size_t i = 0; i < records.len && r >= 0; i++)
-		r = network_snapshot_fill(ctx, &records.items[i], counts.items[i], flags,
+		r = network_snapshot_fill(ctx, &records.items[i], &counts.items[i], flags,
 					  vector_push(&list->networks));
 	free(counts.items);
 	return r;
@@ -267,6 +277,10 @@ GETTER_AT(const char *, bn_network_gateway_at, bn_network, bn_network_subnet_cou
 	  self->gateways[i], "")
 GETTER_AT(const char *, bn_network_ip_range_at, bn_network, bn_network_subnet_count,
 	  self->ranges[i], "")
+GETTER_AT(uint64_t, bn_network_addresses_used_at, bn_network, bn_network_subnet_count,
+	  self->used[i], 0)
+GETTER_AT(uint64_t, bn_network_addresses_free_at, bn_network, bn_network_subnet_count,
+	  self->free[i], 0)
 GETTER(size_t, bn_network_reserved_count, bn_network, self->record.reserved.len, 0)
 GETTER_AT(const char *, bn_network_reserved_at, bn_network, bn_network_reserved_count,
 	  self->reserved[i], "")

@@ -267,6 +267,20 @@ static int parse_families(const struct bn_network_spec *spec, struct network_req
 	return 0;
 }
 
+static int parse_driver(const char *text, struct error *error)
+{
+	if (!text || strcmp(text, driver_name(DRIVER_BRIDGE)) == 0)
+		return 0;
+	for (enum driver i = 0; i < DRIVER_COUNT; i++)
+		if (strcmp(text, driver_name(i)) == 0)
+			return error_set(error, -EINVAL, BN_REASON_NETWORK_BUILTIN,
+					 "driver %s has one network, which is built in; use that, "
+					 "or driver bridge",
+					 text);
+	return error_set(error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
+			 "driver '%.64s' is not one of this library; use bridge", text);
+}
+
 static int parse_mtu(const struct bn_network_spec *spec, struct network_request *request,
 		     struct error *error)
 {
@@ -308,12 +322,17 @@ int network_spec_parse(const struct bn_network_spec *spec, const struct deadline
 
 	*request = (struct network_request){
 		.name = spec->name,
+		.id = spec->id ? spec->id : "",
 		.bridge = spec->bridge,
 		.options = &spec->options,
 	};
 	r = spec_failure_error(&spec->failure, error);
 	if (r >= 0)
 		r = network_name_check(spec->name, error);
+	if (r >= 0 && spec->id)
+		r = id_check(spec->id, error);
+	if (r >= 0)
+		r = parse_driver(spec->driver, error);
 	if (r >= 0 && spec->bridge[0])
 		r = bridge_name_check(spec->bridge, error);
 	if (r >= 0)

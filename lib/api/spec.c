@@ -150,6 +150,8 @@ void bn_network_spec_free(bn_network_spec *spec)
 	if (!spec)
 		return;
 	free(spec->name);
+	free(spec->id);
+	free(spec->driver);
 	free(spec->bridge);
 	names_clear(&spec->subnets);
 	names_clear(&spec->gateways);
@@ -160,6 +162,9 @@ void bn_network_spec_free(bn_network_spec *spec)
 	free(spec);
 }
 
+SETTER(bn_network_spec_set_id, bn_network_spec, const char *id, id, set_string(&spec->id, id))
+SETTER(bn_network_spec_set_driver, bn_network_spec, const char *driver, driver,
+       set_string(&spec->driver, driver))
 SETTER(bn_network_spec_add_subnet, bn_network_spec, const char *cidr, cidr,
        names_add(&spec->subnets, cidr))
 NUMBER_SETTER(bn_network_spec_set_ipv4, bn_network_spec, int enable, ipv4, enable != 0)
@@ -183,8 +188,33 @@ int bn_network_spec_add_pool(bn_network_spec *spec, const char *base, uint32_t p
 	return keep_failure(&spec->failure, __func__, base, r);
 }
 
+/* A named one may be the default gateway as well: Docker says that so. */
+static int add_reserved(bn_network_spec *spec, const char *text)
+{
+	static const char *const gateways[][2] = {
+		{ "DefaultGatewayIPv4", "default-gateway-ipv4" },
+		{ "DefaultGatewayIPv6", "default-gateway-ipv6" },
+	};
+	const char *address = text ? strchr(text, '=') : NULL, *known;
+
+	if (!address)
+		return names_add(&spec->reserved, text);
+	for (size_t i = 0; i < ARRAY_SIZE(gateways); i++) {
+		size_t len = strlen(gateways[i][0]);
+
+		if (len != (size_t)(address - text) || strncmp(text, gateways[i][0], len) != 0)
+			continue;
+		known = options_get(&spec->options, gateways[i][1]);
+		if (known && strcmp(known, address + 1) != 0)
+			return -EINVAL;
+		if (options_set(&spec->options, gateways[i][1], address + 1) < 0)
+			return -ENOMEM;
+	}
+	return address == text ? -EINVAL : names_add(&spec->reserved, address + 1);
+}
+
 SETTER(bn_network_spec_add_reserved, bn_network_spec, const char *address, address,
-       names_add(&spec->reserved, address))
+       add_reserved(spec, address))
 NUMBER_SETTER(bn_network_spec_set_mtu, bn_network_spec, uint32_t mtu, mtu, mtu)
 SETTER(bn_network_spec_set_bridge, bn_network_spec, const char *interface_name, interface_name,
        set_string(&spec->bridge, interface_name))

@@ -6,11 +6,6 @@
 
 /* ---- networks ---- */
 
-static int prepare_network(bn_ctx *ctx, const struct rows *rows, void *snapshot)
-{
-	return network_snapshot_prepare(ctx, rows->networks.items, snapshot);
-}
-
 static const struct api_call network_update = {
 	.names = "bn_network_update",
 	.need = CTX_CHANGE,
@@ -54,7 +49,7 @@ int bn_network_update(bn_ctx *ctx, const bn_network_spec *changes, uint32_t flag
 		r = network_spec_parse(&settled, &ctx->deadline, &request, &reserved, &ctx->error);
 	if (r >= 0 && ret_network) {
 		network = calloc(1, sizeof(*network));
-		result = (struct result){ prepare_network, network };
+		result = (struct result){ network_snapshot_of_rows, network };
 		r = network ? 0 : error_oom(&ctx->error);
 	}
 	if (r >= 0)

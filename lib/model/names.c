@@ -126,6 +126,14 @@ void detour_name(const char *host_interface, char ret_name[static IFNAMSIZ])
 	hashed_name("bi", hash_text(HASH_START, host_interface), ret_name);
 }
 
+int id_check(const char *id, struct error *error)
+{
+	if (strlen(id) == ID_LEN && strspn(id, "0123456789abcdef") == ID_LEN)
+		return 0;
+	return error_set(error, -EINVAL, BN_REASON_INVALID,
+			 "id '%.80s' is not of %d hexadecimal digits in small letters", id, ID_LEN);
+}
+
 void id_format(const uint8_t bytes[static 32], char ret_id[static ID_LEN + 1])
 {
 	for (size_t i = 0; i < 32; i++)

@@ -9,6 +9,7 @@
 #include "base/text.h"
 
 #define ID_LEN 64           /* hex digits of a network's id */
+#define ID_SHORT_LEN 12     /* of these stand for it in names */
 #define NETWORK_NAME_MAX 60 /* with an endpoint's id and '/', fits an nft comment */
 #define ENDPOINT_ID_MAX 64
 
@@ -42,6 +43,7 @@ void host_interface_name(const char *network_id, const char *endpoint_id,
 void detour_name(const char *host_interface, char ret_name[static IFNAMSIZ]);
 
 /* 64 hex digits from 32 random bytes. */
+int id_check(const char *id, struct error *error); /* -EINVAL */
 void id_format(const uint8_t bytes[static 32], char ret_id[static ID_LEN + 1]);
 
 /* The mark in the alias of our links: "bridgenet:<network_id[12]>" or, for an endpoint,

@@ -13,6 +13,7 @@
 struct network_request {
 	enum driver driver;
 	const char *name;
+	const char *id; /* "": a random one */
 	/* prefix family 0 with want_*: pick one, of that length, or length 0: as its pool is cut */
 	struct subnet ipv4, ipv6;
 	bool want_ipv4, want_ipv6;

@@ -10,8 +10,24 @@
 
 /* ---- the state ---- */
 
-int list_networks(bn_ctx *ctx, const char *network, network_vector *networks,
-		  count_vector *endpoint_counts)
+/* *counts has room. */
+static int count_all(bn_ctx *ctx, const network_vector *networks, counts_vector *counts)
+{
+	CLEANUP_FREE size_t *endpoints = calloc(networks->len + 1, sizeof(*endpoints));
+	CLEANUP_FREE struct address_usage *usages = calloc(networks->len + 1, sizeof(*usages));
+	int r;
+
+	if (!endpoints || !usages)
+		return error_oom(&ctx->error);
+	r = store_endpoint_counts(ctx->store, networks, endpoints, &ctx->error);
+	if (r >= 0)
+		r = store_address_usages(ctx->store, networks, usages, &ctx->error);
+	for (size_t i = 0; i < networks->len && r >= 0; i++)
+		counts->items[counts->len++] = (struct network_counts){ endpoints[i], usages[i] };
+	return r;
+}
+
+int list_networks(bn_ctx *ctx, const char *network, network_vector *networks, counts_vector *counts)
 {
 	struct rows rows = { 0 };
 	int r = store_begin_read(ctx->store, &ctx->error);
@@ -20,14 +36,20 @@ int list_networks(bn_ctx *ctx, const char *network, network_vector *networks,
 		r = network ? rows_load_network(ctx, network, &rows) :
 			      store_networks(ctx->store, 0, &rows.networks, &ctx->error);
 	*networks = rows.networks;
-	if (r >= 0 && vector_reserve(endpoint_counts, networks->len) < 0)
+	if (r >= 0 && vector_reserve(counts, networks->len) < 0)
 		r = error_oom(&ctx->error);
 	if (r >= 0)
-		r = store_endpoint_counts(ctx->store, networks, endpoint_counts->items,
-					  &ctx->error);
+		r = count_all(ctx, networks, counts);
 	store_rollback(ctx->store);
-	endpoint_counts->len = r < 0 ? 0 : networks->len;
 	return r;
+}
+
+int list_counts(bn_ctx *ctx, const struct network *network, struct network_counts *ret_counts)
+{
+	const struct rows rows = rows_view(network, NULL, NULL, 0);
+	counts_vector counts = { .items = ret_counts };
+
+	return count_all(ctx, &rows.networks, &counts);
 }
 
 /* The name of a network that is asked for by name or id, for as long as *rows lives. */

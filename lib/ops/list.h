@@ -5,11 +5,18 @@
 
 #include "ops/context.h"
 
-typedef VECTOR(size_t) count_vector;
+/* What else there is to say of a network. */
+struct network_counts {
+	size_t endpoints;
+	struct address_usage addresses;
+};
+typedef VECTOR(struct network_counts) counts_vector;
 
-/* The network of that name or id, or all; and of each how many endpoints it has. */
+/* The network of that name or id, or all; and of each what is counted. */
 int list_networks(bn_ctx *ctx, const char *network, network_vector *networks,
-		  count_vector *endpoint_counts);
+		  counts_vector *counts);
+/* Of one that is at hand, whatever is under way. */
+int list_counts(bn_ctx *ctx, const struct network *network, struct network_counts *ret_counts);
 /* network, endpoint: of that one alone. An unknown network is an error; an endpoint that is not
  * there has no ports. */
 int list_ports(bn_ctx *ctx, const char *network, const char *endpoint, port_vector *ports);

@@ -14,6 +14,7 @@
 static const struct options no_options;
 const struct network_request default_network_request = {
 	.name = DEFAULT_NETWORK,
+	.id = "",
 	.want_ipv4 = true,
 	.bridge = "",
 	.options = &no_options,
@@ -76,8 +77,10 @@ static int reserve_network(bn_ctx *ctx, const struct operation *operation, void 
 
 	network_clear(&creation->network);
 	r = network_reserve(ctx, operation, creation->request, &creation->view, &creation->network);
+	/* one of its name: no subnet of its own was chosen then */
 	if (r == -EEXIST && ctx->error.reason == BN_REASON_NETWORK_EXISTS &&
-	    creation->request->existing_ok)
+	    creation->request->existing_ok && !creation->network.ipv4.prefix.addr.family &&
+	    !creation->network.ipv6.prefix.addr.family)
 		return find_existing(ctx, creation);
 	return r < 0 ? r : FAULT("network.reserve");
 }

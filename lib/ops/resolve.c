@@ -216,14 +216,22 @@ int network_check_policy(bn_ctx *ctx, const struct network *network)
 }
 
 /* The name is free; the default network has its id before it has a bridge. */
-static int choose_id(bn_ctx *ctx, struct network *network)
+static int choose_id(bn_ctx *ctx, const char *asked, struct network *network)
 {
 	uint8_t bytes[32];
 	int r;
 
 	r = store_network_check_name(ctx->store, network->name, network->id, &ctx->error);
-	if (r < 0 || network->id[0])
+	if (r < 0)
 		return r;
+	if (network->id[0] && asked[0] && strcmp(network->id, asked) != 0)
+		return error_set(&ctx->error, -EEXIST, BN_REASON_NETWORK_BUILTIN,
+				 "network %s is built in and has the id %.12s already; give none",
+				 network->name, network->id);
+	if (asked[0])
+		string_copy(network->id, sizeof(network->id), asked);
+	if (network->id[0])
+		return 0;
 	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
 		return error_set(&ctx->error, -EIO, BN_REASON_KERNEL,
 				 "the kernel gives no random bytes for an id");
@@ -301,7 +309,7 @@ int network_resolve(bn_ctx *ctx, const struct network_request *request,
 		r = options_check(&network->options, OPTION_NETWORK, &network->policy, &ctx->error);
 	/* by its name first: whoever makes one twice is to hear that, and not of its own subnet */
 	if (r >= 0)
-		r = choose_id(ctx, network);
+		r = choose_id(ctx, request->id, network);
 	if (r >= 0)
 		r = pick_subnets(ctx, request, view, network);
 	if (r >= 0)
@@ -441,6 +449,8 @@ int network_check_equal(bn_ctx *ctx, const struct network_request *request,
 	char is[16], asked[16];
 	int r;
 
+	if (request->id[0] && strcmp(request->id, network->id) != 0)
+		return difference(ctx, network, "id", network->id, request->id);
 	r = check_subnet(ctx, network, &network->ipv4, &request->ipv4);
 	if (r >= 0)
 		r = check_subnet(ctx, network, &network->ipv6, &request->ipv6);

@@ -236,3 +236,41 @@ int store_address_pick(struct store *store, const struct network *network, int f
 			 network->name, range_format(&range, text),
 			 addr_is_set(&subnet->range.first) ? "ip-range" : "subnet");
 }
+
+static void count_address(const struct network *network, const struct addr *addr,
+			  struct address_usage *usage)
+{
+	struct subnet_usage *subnet = addr->family == AF_INET ? &usage->ipv4 : &usage->ipv6;
+
+	subnet->endpoints++;
+	subnet->dynamic += ipam_is_dynamic(network, addr);
+}
+
+int store_address_usages(struct store *store, const network_vector *networks,
+			 struct address_usage *ret_usages, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	bool one = networks->len == 1;
+	struct addr addr;
+	size_t i = 0;
+	int r;
+
+	if (networks->len)
+		memset(ret_usages, 0, networks->len * sizeof(*ret_usages));
+	r = statement_get(store, one ? STATEMENT_ADDRESS_USED_NETWORK : STATEMENT_ADDRESS_USED,
+			  VALUES(TEXT(one ? networks->items->name : NULL)), &row, error);
+	if (r < 0)
+		return r;
+	/* both come by name */
+	while (i < networks->len && (r = statement_step(store, row, error)) > 0) {
+		while (i < networks->len &&
+		       strcmp(networks->items[i].name, column_text(row, 0)) < 0)
+			i++;
+		if (i == networks->len || strcmp(networks->items[i].name, column_text(row, 0)) != 0)
+			continue;
+		if (column_addr(row, 1, &addr) < 0)
+			return store_damaged_error(store, "an address", error);
+		count_address(&networks->items[i], &addr, &ret_usages[i]);
+	}
+	return r < 0 ? r : 0;
+}

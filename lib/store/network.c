@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Networks as rows. */
 #include <errno.h>
+#include <stdio.h>
 
 #include "model/ipam.h"
 #include "store/private.h"
@@ -335,10 +336,14 @@ static int check_network_holder(struct store *store, const struct network *netwo
 				struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = statement_look_up(
-		store, STATEMENT_NETWORK_HOLDER,
-		VALUES(TEXT(network->name), TEXT(network->id), TEXT(network->bridge)), &row, error);
+	char digits[ID_SHORT_LEN + 1];
+	int r;
 
+	/* so many tell whose a rule or a link is */
+	snprintf(digits, sizeof(digits), "%.*s", ID_SHORT_LEN, network->id);
+	r = statement_look_up(store, STATEMENT_NETWORK_HOLDER,
+			      VALUES(TEXT(network->name), TEXT(digits), TEXT(network->bridge)),
+			      &row, error);
 	if (r <= 0)
 		return r;
 	r = network_check_usable(store, 0, column_text(row, 0), error);
@@ -346,8 +351,9 @@ static int check_network_holder(struct store *store, const struct network *netwo
 		return r;
 	if (sqlite3_column_int(row, 1))
 		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
-				 "network %s has the id %.12s already; choose another",
-				 column_text(row, 0), network->id);
+				 "network %s has an id that begins with %s already; choose another "
+				 "for network %s",
+				 column_text(row, 0), digits, network->name);
 	return error_set(error, -EEXIST, BN_REASON_BRIDGE_INVALID,
 			 "bridge %s belongs to network %s; choose another bridge for network %s",
 			 network->bridge, column_text(row, 0), network->name);

@@ -134,8 +134,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 				       " FROM networks WHERE updating = ?1 ORDER BY name",
 	[STATEMENT_NETWORK_UPDATED] = "SELECT " NETWORK_COLUMNS_AS(
 		AS_NEXT) " FROM networks WHERE updating = ?1 ORDER BY name",
-	[STATEMENT_NETWORK_HOLDER] = "SELECT name, id = ?2 FROM networks WHERE name <> ?1 AND "
-				     "(id = ?2 OR (bridge = ?3 AND bridge <> ''))",
+	[STATEMENT_NETWORK_HOLDER] = "SELECT name, substr(id, 1, 12) = ?2 FROM networks "
+				     "WHERE name <> ?1 AND ((id >= ?2 AND id < ?2 || 'g') OR "
+				     "(bridge = ?3 AND bridge <> ''))",
 	[STATEMENT_NETWORK_INSERT] = "INSERT INTO networks (" NETWORK_VALUES(
 		AS_IS) ", operation) "
 		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
@@ -241,6 +242,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE " ENDPOINT_OF_OPERATION,
 
+	[STATEMENT_ADDRESS_USED] = "SELECT network, address FROM addresses "
+				   "WHERE endpoint IS NOT NULL ORDER BY network",
+	[STATEMENT_ADDRESS_USED_NETWORK] = "SELECT network, address FROM addresses "
+					   "WHERE network = ?1 AND endpoint IS NOT NULL",
 	[STATEMENT_ADDRESS_HOLDER] =
 		"SELECT released IS NOT NULL, e.id, e.removal, "
 		"e.operation IN (SELECT id FROM operations) FROM addresses AS a "

@@ -192,6 +192,17 @@ int store_network_check_empty(struct store *store, const struct operation *opera
 			      const char *name, struct error *error);
 int store_networks(struct store *store, uint32_t flags, network_vector *networks,
 		   struct error *error); /* sorted by name */
+/* How many addresses endpoints have, of those that come and go too; and how many of these it might
+ * have chosen for one. */
+struct subnet_usage {
+	uint64_t endpoints, dynamic;
+};
+struct address_usage {
+	struct subnet_usage ipv4, ipv6;
+};
+/* Of many networks at once, sorted by name. */
+int store_address_usages(struct store *store, const network_vector *networks,
+			 struct address_usage *ret_usages, struct error *error);
 /* Of those endpoints that a listing shows. */
 int store_endpoint_count(struct store *store, const char *network, size_t *ret_count,
 			 struct error *error);
