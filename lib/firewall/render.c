@@ -53,6 +53,10 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 		append_word(text, "%s dpt:%u", protocol_name(rule->protocol), rule->host_port);
 	if (rule->match & RULE_ECHO_REQUEST)
 		append_word(text, rule->family == AF_INET ? "icmptype 8" : "ipv6-icmptype 128");
+	if (rule->match & RULE_ICMPV6_OTHER)
+		append_word(text, "ipv6-icmptype !128");
+	if (rule->match & RULE_ASKED_DNS)
+		append_word(text, "ctorigdstport 53");
 	if (rule->match & RULE_FROM_BRIDGE)
 		append_word(text, "iifkind bridge");
 	if (rule->match & RULE_TO_BRIDGE)

@@ -15,9 +15,9 @@ static bool is_for_this_host_alone(const struct rule_subject *subject)
 	return addr_is_loopback(&subject->port->host_addr) && translates(subject);
 }
 
-static bool is_tcp(const struct rule_subject *subject)
+static bool reaches_no_ports(const struct rule_subject *subject)
 {
-	return subject->port->protocol == IPPROTO_TCP;
+	return subject->network->policy.host_access == HOST_ACCESS_NONE;
 }
 
 static bool keeps_source_ports(const struct rule_subject *subject)
@@ -97,7 +97,7 @@ static bool routes(const struct rule_subject *subject)
 #define LINK_LOCAL_IPV6 { { AF_INET6, { 0xfe, 0x80 } }, 10 }
 
 /* In the order of the enum. */
-static const struct kind kinds[] = {
+static const struct kind arriving_kinds[] = {
 	/* ---- raw prerouting ---- */
 	{
 		.kind = RULE_RAW_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
@@ -251,6 +251,13 @@ static const struct kind kinds[] = {
 			   "looked up among the published ports.",
 	},
 	/* ---- nat ports ---- */
+	{
+		.kind = RULE_HOST_PORTS_RETURN, .scope = PLAN_NETWORKS, .applies = reaches_no_ports,
+		.chain = CHAIN_NAT_PORTS, .target = TARGET_RETURN,
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Endpoints of network {network} ({in}) have no access to this host "
+			   "(host-access=none), and so to no port that is published on it.",
+	},
 	/* An answer to a link-local address goes out by the link that it means, which is not that
 	 * of the endpoint; refused at once, the client tries the next address. */
 	{
@@ -281,40 +288,10 @@ static const struct kind kinds[] = {
 		.purpose = "Connections to {host_ports} of {host} go to {to_ports} of endpoint "
 			   "{endpoint} on network {network} ({to}).",
 	},
-	/* ---- filter input ---- */
-	/*
-	 * The connection is known, but the segment is not of its window: it is not translated, so
-	 * it gets to the host, which has no such connection, and would reset it for both sides.
-	 */
-	{
-		.kind = RULE_INVALID_JUMP, .scope = PLAN_BASE, .needs = PLAN_INVALID_INPUT,
-		.chain = CHAIN_FILTER_INPUT, .target = TARGET_JUMP, .jump = CHAIN_FILTER_INVALID,
-		.protocol = IPPROTO_TCP, .match = RULE_STATE_INVALID,
-		.purpose = "TCP segments for this host that fit no connection are looked up among "
-			   "the published ports.",
-	},
-	/* ---- filter invalid ---- */
-	{
-		.kind = RULE_OTHER_PORT_RETURN, .scope = PLAN_BASE, .families = FAMILIES_EACH,
-		.needs = PLAN_ASKS_PORTS,
-		.chain = CHAIN_FILTER_INVALID, .target = TARGET_RETURN, .match = RULE_UNPUBLISHED,
-		.purpose = "Of those, what is for a port that is not published is none of "
-			   "bridgenet's business.",
-	},
-	{
-		.kind = RULE_PUBLISHED_INVALID_DROP, .scope = PLAN_BASE, .needs = PLAN_ASKS_PORTS,
-		.chain = CHAIN_FILTER_INVALID, .target = TARGET_DROP,
-		.purpose = "Segments for a published port that fit no connection are dropped: this "
-			   "host would answer them, and end the connection of an endpoint.",
-	},
-	{
-		.kind = RULE_PORT_INVALID_DROP, .scope = PLAN_PORTS, .needs = PLAN_LISTS_PORTS,
-		.applies = is_tcp, .chain = CHAIN_FILTER_INVALID, .target = TARGET_DROP,
-		.destination = { ADDRESS_HOST }, .host_ports = true,
-		.purpose = "Segments for {host_ports} of {host} that fit no connection are "
-			   "dropped: this host would answer them, and end a connection of endpoint "
-			   "{endpoint} on network {network}.",
-	},
+};
+
+/* Those of what is for the host itself come between: kind_input.c. */
+static const struct kind onward_kinds[] = {
 	/* ---- filter forward ---- */
 	{
 		.kind = RULE_USER_JUMP, .scope = PLAN_BASE, .chain = CHAIN_FILTER_FORWARD,
@@ -600,9 +577,14 @@ static const struct kind kinds[] = {
 	},
 };
 /* clang-format on */
-_Static_assert(ARRAY_SIZE(kinds) == RULE_KIND_COUNT, "each kind has its row");
+_Static_assert(ARRAY_SIZE(arriving_kinds) == RULE_INPUT_FIRST, "each kind has its row");
+_Static_assert(ARRAY_SIZE(onward_kinds) == RULE_KIND_COUNT - RULE_INPUT_END,
+	       "each kind has its row");
 
 const struct kind *kind_of(enum rule_kind kind)
 {
-	return &kinds[kind];
+	if (kind < RULE_INPUT_FIRST)
+		return &arriving_kinds[kind];
+	return kind < RULE_INPUT_END ? &input_kinds[kind - RULE_INPUT_FIRST] :
+				       &onward_kinds[kind - RULE_INPUT_END];
 }

@@ -18,6 +18,7 @@ enum rule_chain {
 	CHAIN_NAT_PORTS, /* the DNAT rules, from both of the above */
 	CHAIN_FILTER_INPUT,
 	CHAIN_FILTER_INVALID, /* what is for the host, and of no connection */
+	CHAIN_FILTER_HOST,    /* what is for the host, and comes from a network */
 	CHAIN_FILTER_FORWARD,
 	CHAIN_FILTER_USER,  /* the user's hook */
 	CHAIN_FILTER_TO,    /* what goes to a network */
@@ -53,16 +54,25 @@ enum rule_kind {
 	RULE_PORTS_JUMP_PREROUTING,
 	RULE_PORTS_JUMP_OUTPUT,
 	/* nat ports */
+	RULE_HOST_PORTS_RETURN,
 	RULE_LINK_LOCAL_RETURN,
 	RULE_LOOPBACK_RETURN,
 	RULE_NETWORK_PORTS_JUMP,
 	RULE_PORT_DNAT,
 	/* filter input */
 	RULE_INVALID_JUMP,
+	RULE_HOST_JUMP,
 	/* filter invalid */
 	RULE_OTHER_PORT_RETURN,
 	RULE_PUBLISHED_INVALID_DROP,
 	RULE_PORT_INVALID_DROP,
+	/* filter host */
+	RULE_HOST_ESTABLISHED_RETURN,
+	RULE_HOST_NEIGHBOURS_RETURN,
+	RULE_HOST_ECHO_RETURN,
+	RULE_HOST_DNS_RETURN,
+	RULE_HOST_DNS_TCP_RETURN,
+	RULE_HOST_DROP,
 	/* filter forward */
 	RULE_USER_JUMP,
 	RULE_FORWARD_JUMP,
@@ -106,7 +116,10 @@ enum rule_kind {
 	RULE_MASQUERADE_KEEP,
 	/* not ours; the last */
 	RULE_FOREIGN,
-	RULE_KIND_COUNT
+	RULE_KIND_COUNT,
+	/* about what is for the host itself */
+	RULE_INPUT_FIRST = RULE_INVALID_JUMP,
+	RULE_INPUT_END = RULE_USER_JUMP
 };
 
 enum rule_target {
@@ -130,6 +143,8 @@ enum rule_target {
 #define RULE_TO_BRIDGE 0x40u        /* the output device is */
 #define RULE_UNPUBLISHED 0x80u      /* nothing is published under that address and port */
 #define RULE_ECHO_REQUEST 0x1000u   /* of ICMP or ICMPv6 */
+#define RULE_ICMPV6_OTHER 0x100u    /* any other message of ICMPv6 */
+#define RULE_ASKED_DNS 0x200u       /* the connection was begun to port 53, of its protocol */
 
 /* What a backend can say in a rule, where backends differ. */
 #define PLAN_BOTH_FAMILIES 0x1u  /* one base rule serves IPv4 and IPv6 */
@@ -232,6 +247,7 @@ struct kind {
 	const char *purpose;
 };
 
+extern const struct kind input_kinds[]; /* a part of the rows: kind_input.c */
 /* The row; of RULE_FOREIGN too. */
 const struct kind *kind_of(enum rule_kind kind);
 

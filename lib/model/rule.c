@@ -417,6 +417,7 @@ const char *rule_table_name(enum rule_chain chain)
 		return "raw";
 	case CHAIN_FILTER_INPUT:
 	case CHAIN_FILTER_INVALID:
+	case CHAIN_FILTER_HOST:
 	case CHAIN_FILTER_FORWARD:
 	case CHAIN_FILTER_USER:
 	case CHAIN_FILTER_TO:

@@ -195,6 +195,9 @@ void plan_policies(rule_vector *rules)
 		{ .gateway_mode_ipv6 = GATEWAY_MODE_ROUTED },
 		{ .isolate = ISOLATE_NO },
 		{ .isolate = ISOLATE_YES, .icc = ICC_NO },
+		{ .host_access = HOST_ACCESS_DNS_ICMP },
+		{ .host_access = HOST_ACCESS_PUBLISHED },
+		{ .host_access = HOST_ACCESS_NONE },
 	};
 
 	for (unsigned int i = 0; i < 2 * ARRAY_SIZE(policies); i++) {

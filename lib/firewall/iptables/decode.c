@@ -197,12 +197,27 @@ static bool is_stray_source(const struct extension *match)
 	       info->flags == XT_RPFILTER_INVERT;
 }
 
-static bool is_echo_request(const struct extension *match, int family)
+/* RULE_ECHO_REQUEST, RULE_ICMPV6_OTHER, or 0. */
+static uint32_t read_icmp(const struct extension *match, int family)
 {
 	const struct ipt_icmp *icmp = (const void *)match->data;
 
-	return is_extension(match, ICMP_MATCH(family), 0, sizeof(*icmp)) && !icmp->invflags &&
-	       icmp->type == ECHO_REQUEST(family) && icmp->code[0] == 0 && icmp->code[1] == 0xff;
+	if (!is_extension(match, ICMP_MATCH(family), 0, sizeof(*icmp)) ||
+	    icmp->type != ECHO_REQUEST(family) || icmp->code[0] != 0 || icmp->code[1] != 0xff ||
+	    icmp->invflags & ~IPT_ICMP_INV)
+		return 0;
+	if (!icmp->invflags)
+		return RULE_ECHO_REQUEST;
+	return family == AF_INET6 ? RULE_ICMPV6_OTHER : 0;
+}
+
+static bool is_asked_dns(const struct extension *match)
+{
+	const struct xt_conntrack_mtinfo3 *info = (const void *)match->data;
+
+	return is_extension(match, "conntrack", 3, sizeof(*info)) && !info->invert_flags &&
+	       info->match_flags == XT_CONNTRACK_ORIGDST_PORT && info->origdst_port == DNS_PORT &&
+	       (info->origdst_port_high == DNS_PORT || !info->origdst_port_high);
 }
 
 static bool read_match(const struct extension *match, struct rule *rule)
@@ -222,9 +237,13 @@ static bool read_match(const struct extension *match, struct rule *rule)
 		rule->match |= RULE_SOURCE_ASTRAY;
 		return true;
 	}
-	if (is_echo_request(match, rule->family) && rule->protocol == ICMP_OF(rule->family)) {
-		rule->match |= RULE_ECHO_REQUEST;
+	if (read_icmp(match, rule->family) && rule->protocol == ICMP_OF(rule->family)) {
+		rule->match |= read_icmp(match, rule->family);
 		rule->protocol = 0;
+		return true;
+	}
+	if (is_asked_dns(match)) {
+		rule->match |= RULE_ASKED_DNS;
 		return true;
 	}
 	if (!read_ports(match, &first, &last))
@@ -330,8 +349,8 @@ int entry_decode(const struct table_entry *entry, struct rule *rule)
 		else
 			r = DECODED_FOREIGN;
 	}
-	/* Ports without a protocol, or a protocol without ports, are not what we write. */
-	if (!rule->count != !rule->protocol)
+	/* ports without a protocol are not what we write */
+	if (rule->count && !rule->protocol)
 		r = DECODED_FOREIGN;
 	rule->packets = head.counters->pcnt;
 	rule->bytes = head.counters->bcnt;
@@ -443,9 +462,12 @@ static void say_match(struct text *text, int family, const struct extension *mat
 		say(text, "-m %s --dport %u", match->name, first);
 	else if (read_ports(match, &first, &last))
 		say(text, "-m %s --dport %u:%u", match->name, first, last);
-	else if (is_echo_request(match, family))
-		say(text, "-m %s --%s-type %d", match->name, family == AF_INET ? "icmp" : "icmpv6",
-		    ECHO_REQUEST(family));
+	else if (read_icmp(match, family))
+		say(text, "-m %s %s--%s-type %d", match->name,
+		    read_icmp(match, family) == RULE_ECHO_REQUEST ? "" : "! ",
+		    family == AF_INET ? "icmp" : "icmpv6", ECHO_REQUEST(family));
+	else if (is_asked_dns(match))
+		say(text, "-m conntrack --ctorigdstport %d", DNS_PORT);
 	else if (is_stray_source(match))
 		say(text, "-m rpfilter --invert");
 	else if (read_state(match, &rule))

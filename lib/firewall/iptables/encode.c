@@ -72,7 +72,7 @@ static void put_interface(const char *name, uint32_t flags, char *field, unsigne
 
 static void put_head(struct entry *entry, const struct rule *rule, uint32_t flags)
 {
-	bool is_icmp = rule->match & RULE_ECHO_REQUEST;
+	bool is_icmp = rule->match & (RULE_ECHO_REQUEST | RULE_ICMPV6_OTHER);
 	uint8_t protocol = is_icmp ? ICMP_OF(rule->family) : rule->protocol;
 	struct entry_head head;
 
@@ -138,13 +138,16 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 {
 	struct xt_addrtype_info_v1 *type;
 	struct xt_rpfilter_info *path;
+	struct xt_conntrack_mtinfo3 *asked;
 	struct ipt_icmp *icmp;
 
 	if (rule->count)
 		put_ports(entry, rule);
-	if (rule->match & RULE_ECHO_REQUEST) {
+	if (rule->match & (RULE_ECHO_REQUEST | RULE_ICMPV6_OTHER)) {
 		icmp = put_extension(entry, ICMP_MATCH(rule->family), 0, sizeof(*icmp));
-		*icmp = (struct ipt_icmp){ ECHO_REQUEST(rule->family), { 0, 0xff }, 0 };
+		*icmp = (struct ipt_icmp){ ECHO_REQUEST(rule->family),
+					   { 0, 0xff },
+					   rule->match & RULE_ICMPV6_OTHER ? IPT_ICMP_INV : 0 };
 	}
 	if (rule->match & RULE_LOCAL_DESTINATION) {
 		type = put_extension(entry, "addrtype", 1, sizeof(*type));
@@ -156,6 +159,11 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 		put_state(entry, XT_CONNTRACK_STATE_INVALID);
 	if (rule->match & RULE_STATUS_DNAT)
 		put_state(entry, XT_CONNTRACK_STATE_DNAT);
+	if (rule->match & RULE_ASKED_DNS) {
+		asked = put_extension(entry, "conntrack", 3, sizeof(*asked));
+		asked->match_flags = XT_CONNTRACK_ORIGDST_PORT;
+		asked->origdst_port = asked->origdst_port_high = DNS_PORT;
+	}
 	if (rule->match & RULE_SOURCE_ASTRAY) {
 		path = put_extension(entry, "rpfilter", 0, sizeof(*path));
 		path->flags = XT_RPFILTER_INVERT;

@@ -25,6 +25,8 @@ _Static_assert(sizeof(struct ipt_icmp) == sizeof(struct ip6t_icmp), "the sizes m
 #define ICMP_OF(family) ((family) == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6)
 #define ICMP_MATCH(family) ((family) == AF_INET ? "icmp" : "icmp6")
 
+#define DNS_PORT 53
+
 #define STATE_ESTABLISHED \
 	(XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED) | XT_CONNTRACK_STATE_BIT(IP_CT_RELATED))
 

@@ -68,7 +68,7 @@ static int list_entry(const struct table *table, const struct table_entry *entry
 		listing->rules->len--;
 		return decoded < 0 && place->type != PLACE_BUILTIN ? decoded : 0;
 	}
-	if (leads_on && place->type == PLACE_BASE)
+	if (leads_on && place->type != PLACE_NETWORK)
 		label_of(entry->target, rule->label);
 	else
 		string_copy(rule->label, sizeof(rule->label), listing->label);
@@ -183,7 +183,7 @@ static int is_of_others(const struct table *table, const struct table_entry *ent
 {
 	(void)table;
 	(void)data;
-	return strncmp(entry->target, "BRIDGENET", 9) != 0;
+	return strncmp(entry->target, "BRIDGENET", 9) != 0 && strncmp(entry->target, "BN-", 3) != 0;
 }
 
 static int table_in_use(const struct table *table, void *data)

@@ -160,7 +160,7 @@ static void match_source_astray(struct builder *builder)
 	compare(builder, NFT_CMP_EQ, &missing, sizeof(missing));
 }
 
-static void match_echo_request(struct builder *builder, int family)
+static void match_echo_request(struct builder *builder, int family, bool negated)
 {
 	uint8_t protocol = family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 	uint8_t type = family == AF_INET ? 8 : 128;
@@ -169,7 +169,19 @@ static void match_echo_request(struct builder *builder, int family)
 	load_meta(builder, NFT_META_L4PROTO, NFT_REG_1);
 	compare(builder, NFT_CMP_EQ, &protocol, sizeof(protocol));
 	load_payload(builder, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof(type), NFT_REG_1);
-	compare(builder, NFT_CMP_EQ, &type, sizeof(type));
+	compare(builder, negated ? NFT_CMP_NEQ : NFT_CMP_EQ, &type, sizeof(type));
+}
+
+static void match_asked_dns(struct builder *builder)
+{
+	struct nftnl_expr *expression = add(builder, "ct",
+					    NUMBERS({ NFTNL_EXPR_CT_KEY, NFT_CT_PROTO_DST },
+						    { NFTNL_EXPR_CT_DREG, NFT_REG_1 }));
+	uint16_t port = htons(53);
+
+	if (expression)
+		nftnl_expr_set_u8(expression, NFTNL_EXPR_CT_DIR, IP_CT_DIR_ORIGINAL);
+	compare(builder, NFT_CMP_EQ, &port, sizeof(port));
 }
 
 /* Any of the bits of a conntrack word. */
@@ -278,9 +290,13 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 	if (kind->match & RULE_TO_BRIDGE)
 		match_device(builder, NFT_META_OIFKIND, "bridge");
 	if (kind->match & RULE_ECHO_REQUEST)
-		match_echo_request(builder, family);
+		match_echo_request(builder, family, false);
+	if (kind->match & RULE_ICMPV6_OTHER)
+		match_echo_request(builder, family, true);
 	if (kind->protocol)
 		match_protocol(builder, kind->protocol);
+	if (kind->match & RULE_ASKED_DNS)
+		match_asked_dns(builder);
 	if (kind->match & RULE_STATE_ESTABLISHED)
 		match_conntrack(builder, NFT_CT_STATE,
 				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |

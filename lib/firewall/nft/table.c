@@ -26,6 +26,7 @@ const struct nft_chain nft_chains[CHAIN_COUNT] = {
 			       NF_IP_PRI_NAT_DST + AFTER_OTHERS },
 	[CHAIN_NAT_PORTS] = { "ports", NULL, 0, 0 },
 	[CHAIN_FILTER_INPUT] = { "filter-input", "filter", NF_INET_LOCAL_IN, NF_IP_PRI_FILTER },
+	[CHAIN_FILTER_HOST] = { "to-host", NULL, 0, 0 },
 	[CHAIN_FILTER_INVALID] = { "unconnected", NULL, 0, 0 },
 	[CHAIN_FILTER_FORWARD] = { "filter-forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER },
 	[CHAIN_FILTER_USER] = { "BRIDGENET-USER", NULL, 0, 0 },
