@@ -42,6 +42,7 @@ typedef struct bn_network_spec bn_network_spec;
 typedef struct bn_network bn_network;
 typedef struct bn_network_list bn_network_list;
 typedef struct bn_endpoint_spec bn_endpoint_spec;
+typedef struct bn_endpoint_spec_list bn_endpoint_spec_list; /* Since: 0.2 */
 typedef struct bn_endpoint bn_endpoint;
 typedef struct bn_endpoint_list bn_endpoint_list;
 typedef struct bn_port_spec bn_port_spec;
@@ -388,6 +389,16 @@ int bn_endpoint_spec_add_port(bn_endpoint_spec *spec, const bn_port_spec *port);
 int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags,
 		       bn_endpoint **ret_endpoint);
 
+/* Several endpoints of one namespace, say one for each of its networks; add copies the spec.
+ * Since: 0.2 */
+int bn_endpoint_spec_list_new(bn_endpoint_spec_list **ret_list);
+int bn_endpoint_spec_list_add(bn_endpoint_spec_list *list, const bn_endpoint_spec *spec);
+void bn_endpoint_spec_list_free(bn_endpoint_spec_list *list);
+/* Attach them in that order, in one operation, all or none. flags: BN_ATTACH_*. ret_list, which may
+ * be NULL, has them in the order of the specs. Errors: as of bn_endpoint_attach(), -EINVAL also for
+ * more than one namespace. Since: 0.2 */
+int bn_endpoints_attach(bn_ctx *ctx, const bn_endpoint_spec_list *specs, uint32_t flags,
+			bn_endpoint_list **ret_list);
 /* Change an endpoint that is attached, as bn_network_update() does a network; ports are published and
  * unpublished instead. ret_endpoint may be NULL. flags: 0. Errors: -ENOENT, -EBUSY
  * BN_REASON_NOT_LIVE what can't change while it is attached, and differs. Since: 0.2 */

@@ -98,6 +98,7 @@ Ctx = _handle("bn_ctx")
 Endpoint = _handle("bn_endpoint")
 EndpointList = _handle("bn_endpoint_list")
 EndpointSpec = _handle("bn_endpoint_spec")
+EndpointSpecList = _handle("bn_endpoint_spec_list")
 Interface = _handle("bn_interface")
 NameList = _handle("bn_name_list")
 Name = _handle("bn_name")
@@ -271,6 +272,10 @@ PROTOTYPES = {
     "bn_endpoint_spec_add_port": (c_int, [EndpointSpec, PortSpec]),
     "bn_endpoint_attach": (c_int, [Ctx, EndpointSpec, c_uint32, POINTER(Endpoint)]),
     "bn_endpoint_update": (c_int, [Ctx, EndpointSpec, c_uint32, POINTER(Endpoint)]),
+    "bn_endpoint_spec_list_new": (c_int, [POINTER(EndpointSpecList)]),
+    "bn_endpoint_spec_list_add": (c_int, [EndpointSpecList, EndpointSpec]),
+    "bn_endpoint_spec_list_free": (None, [EndpointSpecList]),
+    "bn_endpoints_attach": (c_int, [Ctx, EndpointSpecList, c_uint32, POINTER(EndpointList)]),
     "bn_endpoint_detach": (c_int, [Ctx, Text, Text, c_uint32]),
     "bn_endpoints_detach": (c_int, [Ctx, Text, NameList, c_uint32]),
     "bn_endpoints_collect": (c_int, [Ctx, Text, c_uint32, POINTER(EndpointList)]),

@@ -115,6 +115,10 @@ struct bn_endpoint_spec {
 	struct bn_port_spec_list ports;
 	struct spec_failure failure;
 };
+struct bn_endpoint_spec_list {
+	VECTOR(struct bn_endpoint_spec *) specs;
+	struct spec_failure failure;
+};
 /* The caller clears request->endpoint and frees *ports. */
 int endpoint_spec_parse(const struct bn_endpoint_spec *spec, const struct deadline *deadline,
 			struct endpoint_request *request, struct port_request **ports,

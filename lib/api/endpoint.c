@@ -165,7 +165,7 @@ static int read_interfaces(bn_ctx *ctx, bn_endpoint_list *list)
 /* ---- verbs ---- */
 
 static const struct api_call endpoint_attach = {
-	.names = "bn_endpoint_attach",
+	.names = "bn_endpoint_attach, bn_endpoints_attach",
 	.flags = PORT_FLAGS | BN_ATTACH_SAME_NETWORK,
 	.need = CTX_CHANGE,
 	.errnos = {
@@ -200,41 +200,120 @@ static const struct api_call endpoint_attach = {
 	},
 };
 
+/* What an attach of some works on, as many of each. */
+struct attachment {
+	size_t len;
+	struct endpoint_request *requests;
+	struct port_request **ports;
+	struct result *results;
+	struct attached *attached;
+};
+
+static void attachment_clear(struct attachment *attachment)
+{
+	for (size_t i = 0; i < attachment->len; i++) {
+		endpoint_clear(&attachment->requests[i].endpoint);
+		free(attachment->ports[i]);
+		endpoint_clear(&attachment->attached[i].endpoint);
+		held_clear(&attachment->attached[i].held);
+	}
+	free(attachment->requests);
+	free(attachment->ports);
+	free(attachment->results);
+	free(attachment->attached);
+}
+
+static int attachment_init(struct attachment *attachment, size_t len, struct error *error)
+{
+	attachment->requests = calloc(len, sizeof(*attachment->requests));
+	attachment->ports = calloc(len, sizeof(*attachment->ports));
+	attachment->results = calloc(len, sizeof(*attachment->results));
+	attachment->attached = calloc(len, sizeof(*attachment->attached));
+	if (!attachment->requests || !attachment->ports || !attachment->results ||
+	    !attachment->attached)
+		return error_oom(error);
+	attachment->len = len;
+	return 0;
+}
+
+/* endpoints: as many, empty; or NULL, when nobody asks for them. */
+static int attach_all(bn_ctx *ctx, bn_endpoint_spec *const *specs, size_t len, uint32_t flags,
+		      struct bn_endpoint *endpoints)
+{
+	CLEANUP(attachment_clear) struct attachment attachment = { 0 };
+	int r;
+
+	r = port_flags_check(flags & PORT_FLAGS, endpoints, &ctx->error);
+	if (r >= 0)
+		r = attachment_init(&attachment, len, &ctx->error);
+	for (size_t i = 0; i < len && r >= 0; i++) {
+		struct endpoint_request *request = &attachment.requests[i];
+
+		r = endpoint_spec_parse(specs[i], &ctx->deadline, request, &attachment.ports[i],
+					&ctx->error);
+		request->port_flags = flags & PORT_FLAGS;
+		request->same_network = flags & BN_ATTACH_SAME_NETWORK;
+		if (endpoints)
+			attachment.results[i] = (struct result){ prepare_attached, &endpoints[i] };
+	}
+	if (r >= 0)
+		r = ops_attach(ctx, attachment.requests, len, attachment.results,
+			       attachment.attached);
+	for (size_t i = 0; i < len && r >= 0 && endpoints; i++) {
+		endpoints[i].record = attachment.attached[i].endpoint;
+		attachment.attached[i].endpoint = (struct endpoint){ 0 };
+		port_list_hold(&endpoints[i].ports, &attachment.attached[i].held);
+	}
+	return r;
+}
+
 int bn_endpoint_attach(bn_ctx *ctx, const bn_endpoint_spec *spec, uint32_t flags,
 		       bn_endpoint **ret_endpoint)
 {
-	CLEANUP(endpoint_clear) struct endpoint record = { 0 };
-	CLEANUP(held_clear) held_vector held = { 0 };
-	CLEANUP_FREE struct port_request *ports = NULL;
-	struct endpoint_request request = { 0 };
-	struct result result = { 0 };
+	bn_endpoint_spec *one = (bn_endpoint_spec *)spec;
 	bn_endpoint *endpoint = NULL;
 	int r;
 
 	if (!spec)
 		return api_missing(ctx, "the endpoint spec");
 	r = api_enter(ctx, &endpoint_attach, flags);
-	if (r >= 0)
-		r = port_flags_check(flags & PORT_FLAGS, ret_endpoint, &ctx->error);
-	if (r >= 0)
-		r = endpoint_spec_parse(spec, &ctx->deadline, &request, &ports, &ctx->error);
 	if (r >= 0 && ret_endpoint) {
 		endpoint = calloc(1, sizeof(*endpoint));
-		result = (struct result){ prepare_attached, endpoint };
 		r = endpoint ? 0 : error_oom(&ctx->error);
 	}
-	request.port_flags = flags & PORT_FLAGS;
-	request.same_network = flags & BN_ATTACH_SAME_NETWORK;
 	if (r >= 0)
-		r = ops_attach(ctx, &request, &result, &record, &held);
-	if (r >= 0 && endpoint) {
-		endpoint->record = record;
-		record = (struct endpoint){ 0 };
-		port_list_hold(&endpoint->ports, &held);
+		r = attach_all(ctx, &one, 1, flags, endpoint);
+	if (r >= 0 && endpoint)
 		*ret_endpoint = TAKE_POINTER(endpoint);
-	}
 	bn_endpoint_free(endpoint);
-	endpoint_clear(&request.endpoint);
+	return api_leave(ctx, &endpoint_attach, r);
+}
+
+int bn_endpoints_attach(bn_ctx *ctx, const bn_endpoint_spec_list *specs, uint32_t flags,
+			bn_endpoint_list **ret_list)
+{
+	bn_endpoint_list *list = NULL;
+	int r;
+
+	if (!specs)
+		return api_missing(ctx, "the list of endpoint specs");
+	r = api_enter(ctx, &endpoint_attach, flags);
+	if (r >= 0)
+		r = spec_failure_error(&specs->failure, &ctx->error);
+	if (r >= 0) {
+		list = calloc(1, sizeof(*list));
+		r = list && vector_reserve(&list->endpoints, specs->specs.len) >= 0 ?
+			    0 :
+			    error_oom(&ctx->error);
+	}
+	for (size_t i = 0; i < specs->specs.len && r >= 0; i++)
+		list->endpoints.items[list->endpoints.len++] = (struct bn_endpoint){ 0 };
+	if (r >= 0 && specs->specs.len)
+		r = attach_all(ctx, specs->specs.items, specs->specs.len, flags,
+			       ret_list ? list->endpoints.items : NULL);
+	if (r >= 0 && ret_list)
+		*ret_list = TAKE_POINTER(list);
+	bn_endpoint_list_free(list);
 	return api_leave(ctx, &endpoint_attach, r);
 }
 

@@ -462,3 +462,93 @@ int bn_endpoint_spec_set_option(bn_endpoint_spec *spec, const char *key, const c
 
 SETTER(bn_endpoint_spec_add_port, bn_endpoint_spec, const bn_port_spec *port,
        port ? port->mapping : NULL, ports_add(&spec->ports, port))
+
+/* ---- lists of them ---- */
+
+static int copy_words(const bn_endpoint_spec *spec, bn_endpoint_spec *copy)
+{
+	int r = 0;
+
+	if (spec->sandbox_path)
+		r = set_string(&copy->sandbox_path, spec->sandbox_path);
+	if (r == 0 && spec->interface)
+		r = set_string(&copy->interface, spec->interface);
+	if (r == 0 && spec->mac)
+		r = set_string(&copy->mac, spec->mac);
+	for (size_t i = 0; i < spec->addresses.names.len && r == 0; i++)
+		r = names_add(&copy->addresses, spec->addresses.names.items[i]);
+	for (size_t i = 0; i < spec->routes.len && r == 0; i++) {
+		const struct route_text *route = &spec->routes.items[i];
+
+		r = add_route(copy, route->type, route->destination, route->gateway, route->metric);
+	}
+	for (size_t i = 0; i < spec->ports.specs.len && r == 0; i++)
+		r = ports_add(&copy->ports, &spec->ports.specs.items[i]);
+	return r == 0 ? options_copy(&copy->options, &spec->options) : r;
+}
+
+static int copy_spec(const bn_endpoint_spec *spec, bn_endpoint_spec **ret_copy)
+{
+	bn_endpoint_spec *copy = NULL;
+	int r = bn_endpoint_spec_new(spec->network, spec->endpoint, &copy);
+
+	if (r < 0)
+		return r;
+	copy->sandbox_pid = spec->sandbox_pid;
+	copy->sandbox_fd_number = spec->sandbox_fd_number;
+	copy->gateway_priority = spec->gateway_priority;
+	copy->failure = spec->failure;
+	if (spec->sandbox_fd >= 0) {
+		copy->sandbox_fd = fcntl(spec->sandbox_fd, F_DUPFD_CLOEXEC, 0);
+		r = copy->sandbox_fd < 0 ? -errno : 0;
+	}
+	if (r == 0)
+		r = copy_words(spec, copy);
+	if (r == 0)
+		*ret_copy = TAKE_POINTER(copy);
+	bn_endpoint_spec_free(copy);
+	return r;
+}
+
+int bn_endpoint_spec_list_new(bn_endpoint_spec_list **ret_list)
+{
+	bn_endpoint_spec_list *list;
+
+	if (!ret_list)
+		return -EINVAL;
+	list = calloc(1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	*ret_list = list;
+	return 0;
+}
+
+static int specs_add(bn_endpoint_spec_list *list, const bn_endpoint_spec *spec)
+{
+	int r;
+
+	if (!spec)
+		return -EINVAL;
+	if (vector_reserve(&list->specs, 1) < 0)
+		return -ENOMEM;
+	r = copy_spec(spec, &list->specs.items[list->specs.len]);
+	list->specs.len += r == 0;
+	return r;
+}
+
+int bn_endpoint_spec_list_add(bn_endpoint_spec_list *list, const bn_endpoint_spec *spec)
+{
+	return list ? keep_failure(&list->failure, __func__, spec ? spec->endpoint : NULL,
+				   specs_add(list, spec)) :
+		      -EINVAL;
+}
+
+void bn_endpoint_spec_list_free(bn_endpoint_spec_list *list)
+{
+	if (!list)
+		return;
+	for (size_t i = 0; i < list->specs.len; i++)
+		bn_endpoint_spec_free(list->specs.items[i]);
+	free(list->specs.items);
+	free(list);
+}

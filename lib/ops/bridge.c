@@ -195,6 +195,16 @@ static int check_bridged(bn_ctx *ctx, struct attach *attach)
 
 /* ---- reserve ---- */
 
+/* One of the same call has no link yet. */
+static bool comes_before(const struct attach *attach, const struct endpoint *endpoint)
+{
+	for (const struct attach *other = attach->first; other < attach; other++)
+		if (strcmp(other->endpoint.network, endpoint->network) == 0 &&
+		    strcmp(other->endpoint.id, endpoint->id) == 0)
+			return true;
+	return false;
+}
+
 /* Who bridges two interfaces of one network, for containers in a container say, has made a ring, in
  * which every broadcast goes round as fast as the machine can. One whose interface somebody has
  * deleted is in nobody's way. */
@@ -209,7 +219,9 @@ static int check_only_one(bn_ctx *ctx, const struct attach *attach)
 
 		if (strcmp(sibling->network, network->name) != 0)
 			continue;
-		r = link_endpoint_is_there(ctx->link, &end, &ctx->error);
+		r = comes_before(attach, sibling);
+		if (r == 0)
+			r = link_endpoint_is_there(ctx->link, &end, &ctx->error);
 		if (r > 0)
 			r = error_set(&ctx->error, -EEXIST, BN_REASON_ENDPOINT_EXISTS,
 				      "namespace %s is on network %s already, as endpoint %s; "

@@ -66,12 +66,13 @@ struct attach {
 	struct link_announcer announcer;
 	unsigned int first_interface;  /* where the search for a free name starts */
 	unsigned int interface_number; /* and has ended */
-	struct operation operation;
 	rule_vector rules;
 	/* `bridge` is made by the first who attaches to it */
 	bool has_view;
 	struct host_view view;
 	bool makes_network;
+	const struct attach *first; /* of its call: those from it on come before this one */
+	bool picks_inside;          /* ports, in the transaction, as another has picked before it */
 	int picked_ipv4, picked_ipv6; /* the families that ports were picked for; 0: not this one */
 };
 

@@ -27,6 +27,49 @@ static void attach_clear(struct attach *attach)
 	host_view_clear(&attach->view);
 }
 
+/* All that are attached by one call, in order. */
+struct group {
+	struct attach *items;
+	size_t len;
+	size_t at; /* the one that is at work */
+	bool is_reserved;
+	struct operation operation;
+	struct rows rows; /* of all of them, which have what is in them */
+};
+
+static void group_clear(struct group *group)
+{
+	for (size_t i = 0; i < group->len; i++)
+		attach_clear(&group->items[i]);
+	free(group->items);
+	free(group->rows.networks.items);
+	free(group->rows.endpoints.items);
+	free(group->rows.ports.items);
+}
+
+static struct rows rows_of(const struct attach *attach)
+{
+	return rows_view(&attach->network, &attach->endpoint, attach->ports.items,
+			 attach->ports.len);
+}
+
+static int collect_rows(bn_ctx *ctx, struct group *group)
+{
+	struct rows *rows = &group->rows;
+
+	for (size_t i = 0; i < group->len; i++) {
+		const struct attach *attach = &group->items[i];
+
+		if (vector_append(&rows->networks, attach->network) < 0 ||
+		    vector_append(&rows->endpoints, attach->endpoint) < 0)
+			return error_oom(&ctx->error);
+		for (size_t j = 0; j < attach->ports.len; j++)
+			if (vector_append(&rows->ports, attach->ports.items[j]) < 0)
+				return error_oom(&ctx->error);
+	}
+	return 0;
+}
+
 /* ---- what is asked ---- */
 
 static int open_sandbox(bn_ctx *ctx, struct attach *attach)
@@ -125,12 +168,41 @@ static void forget(struct attach *attach)
 	memcpy(endpoint->mac, asked->mac, sizeof(endpoint->mac));
 }
 
+/* Which an earlier one of the group is about to make. */
+static int use_made(bn_ctx *ctx, struct attach *attach)
+{
+	CLEANUP(networks_clear) network_vector networks = { 0 };
+	int r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
+
+	for (size_t i = 0; i < networks.len && r >= 0; i++) {
+		if (strcmp(networks.items[i].name, DEFAULT_NETWORK) != 0)
+			continue;
+		attach->network = networks.items[i];
+		networks.items[i] = (struct network){ 0 };
+		return 0;
+	}
+	return r < 0 ? r : -ESTALE;
+}
+
+static bool is_made(const struct group *group, const struct attach *attach)
+{
+	for (const struct attach *other = group->items; other < attach; other++)
+		if (other->makes_network &&
+		    (strcmp(attach->request->network, DEFAULT_NETWORK) == 0 ||
+		     strcmp(attach->request->network, other->network.id) == 0))
+			return true;
+	return false;
+}
+
 /* `bridge` is made on first use, by the same operation. -ESTALE: only now it turns out that it is
  * to be made. */
-static int use_network(bn_ctx *ctx, const struct operation *operation, struct attach *attach)
+static int use_network(bn_ctx *ctx, const struct group *group, const struct operation *operation,
+		       struct attach *attach)
 {
 	int r;
 
+	if (is_made(group, attach))
+		return use_made(ctx, attach);
 	r = store_network_use(ctx->store, attach->request->network, &attach->network, &ctx->error);
 	if (r < 0)
 		return r;
@@ -144,15 +216,20 @@ static int use_network(bn_ctx *ctx, const struct operation *operation, struct at
 			       &attach->network);
 }
 
-static int reserve_rows(bn_ctx *ctx, const struct operation *operation, void *verb)
+static bool picks_before(const struct attach *attach)
 {
-	struct attach *attach = verb;
+	return !attach->picks_inside &&
+	       ports_have_picks(attach->request->ports, attach->request->ports_len);
+}
+
+static int reserve_rows(bn_ctx *ctx, const struct group *group, const struct operation *operation,
+			struct attach *attach)
+{
 	const struct endpoint_request *request = attach->request;
-	bool picks = ports_have_picks(request->ports, request->ports_len);
+	bool picks = picks_before(attach);
 	int r;
 
-	forget(attach);
-	r = use_network(ctx, operation, attach);
+	r = use_network(ctx, group, operation, attach);
 	if (r < 0)
 		return r;
 	string_copy(attach->endpoint.network, sizeof(attach->endpoint.network),
@@ -206,42 +283,67 @@ static int pick_ports(bn_ctx *ctx, struct attach *attach)
 			    request->port_flags, &attach->ports);
 }
 
-static int reserve_endpoint(bn_ctx *ctx, struct attach *attach)
+static int reserve_all(bn_ctx *ctx, const struct operation *operation, void *verb)
 {
-	const struct endpoint_request *request = attach->request;
-	bool picks = ports_have_picks(request->ports, request->ports_len);
-	int r;
+	struct group *group = verb;
+	int r = 0;
+
+	for (size_t i = 0; i < group->len; i++)
+		forget(&group->items[i]);
+	for (group->at = 0; group->at < group->len && r >= 0; group->at++) {
+		r = reserve_rows(ctx, group, operation, &group->items[group->at]);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+static int try_to_reserve(bn_ctx *ctx, struct group *group)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < group->len && r >= 0; i++)
+		if (picks_before(&group->items[i]))
+			r = pick_ports(ctx, &group->items[i]);
+	return r < 0 ? r :
+		       operation_reserve(ctx, OPERATION_ATTACH, reserve_all, group,
+					 &group->operation);
+}
+
+static int reserve_group(bn_ctx *ctx, struct group *group)
+{
+	struct attach *attach;
+	int r = 0;
 
 	for (int tries = 0; tries <= PICK_TRIES; tries++) {
-		r = picks ? pick_ports(ctx, attach) : 0;
-		if (r >= 0)
-			r = operation_reserve(ctx, OPERATION_ATTACH, reserve_rows, attach,
-					      &attach->operation);
+		r = try_to_reserve(ctx, group);
+		attach = &group->items[group->at < group->len ? group->at : 0];
 		if (r == -ESTALE && !attach->has_view) {
 			r = host_view_read(ctx, &default_network_request, &attach->view);
 			if (r < 0)
 				return r;
 			attach->has_view = true;
-		} else if (r != -ESTALE &&
-			   (r >= 0 || !picks || ctx->error.reason != BN_REASON_PORT_IN_USE)) {
+			r = -ESTALE;
+		} else if (r != -ESTALE && (r >= 0 || !picks_before(attach) ||
+					    ctx->error.reason != BN_REASON_PORT_IN_USE)) {
 			return r;
 		}
 	}
 	return r != -ESTALE ? r :
 			      error_set(&ctx->error, -EBUSY, BN_REASON_BUSY,
 					"network %s is deleted and created all the time; try again",
-					request->network);
+					attach->request->network);
 }
 
 /* ---- attach ---- */
 
-static int make_endpoint(bn_ctx *ctx, struct attach *attach)
+static int make_endpoint(bn_ctx *ctx, const struct operation *operation, struct attach *attach)
 {
 	const struct driver_ops *driver = driver_of(&attach->network);
 	int r = 0;
 
 	if (attach->makes_network)
-		r = network_make(ctx, &attach->operation, &attach->network);
+		r = network_make(ctx, operation, &attach->network);
 	if (r >= 0 && driver->endpoint_create)
 		r = driver->endpoint_create(ctx, attach);
 	return r;
@@ -260,33 +362,60 @@ static int store_metric(bn_ctx *ctx, const struct attach *attach)
 	return r;
 }
 
-/* In the kernel, and settled: all of it or nothing. */
-static int attach_once(bn_ctx *ctx, struct attach *attach, const struct result *result)
+/* Each has its result; NULL: none. */
+static int prepare(bn_ctx *ctx, const struct attach *attach, const struct result *results, size_t i)
 {
-	const struct driver_ops *driver;
-	struct rows rows;
-	int r;
+	const struct rows rows = rows_of(attach);
 
-	r = reserve_endpoint(ctx, attach);
-	if (r < 0)
-		return r;
-	rows = rows_view(&attach->network, &attach->endpoint, attach->ports.items,
-			 attach->ports.len);
-	r = result_prepare(ctx, result, &rows);
-	if (r >= 0)
-		r = make_endpoint(ctx, attach);
-	if (r >= 0 && attach->metric_step) {
+	return results ? result_prepare(ctx, &results[i], &rows) : 0;
+}
+
+static int make_all(bn_ctx *ctx, struct group *group, const struct result *results)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < group->len && r >= 0; i++)
+		r = prepare(ctx, &group->items[i], results, i);
+	for (size_t i = 0; i < group->len && r >= 0; i++) {
+		struct attach *attach = &group->items[i];
+
+		group->at = i;
+		r = make_endpoint(ctx, &group->operation, attach);
+		if (r < 0 || !attach->metric_step)
+			continue;
 		r = store_metric(ctx, attach);
 		if (r >= 0)
-			r = result_prepare(ctx, result, &rows);
+			r = prepare(ctx, attach, results, i);
 	}
-	if (r >= 0)
-		r = operation_settle(ctx, &attach->operation);
+	return r;
+}
+
+/* In the kernel, and settled: all of it or nothing. */
+static int attach_once(bn_ctx *ctx, struct group *group, const struct result *results)
+{
+	struct rows first;
+	int r;
+
+	r = reserve_group(ctx, group);
 	if (r < 0)
-		return operation_fail(ctx, &attach->operation, &rows, r);
-	driver = driver_of(&attach->network);
-	if (driver->endpoint_announce)
-		driver->endpoint_announce(ctx, attach);
+		return r;
+	group->is_reserved = true;
+	first = rows_of(group->items);
+	if (group->len > 1)
+		r = collect_rows(ctx, group);
+	if (r >= 0)
+		r = make_all(ctx, group, results);
+	if (r >= 0)
+		r = operation_settle(ctx, &group->operation);
+	if (r < 0)
+		return operation_fail(ctx, &group->operation,
+				      group->len > 1 ? &group->rows : &first, r);
+	for (size_t i = 0; i < group->len; i++) {
+		const struct driver_ops *driver = driver_of(&group->items[i].network);
+
+		if (driver->endpoint_announce)
+			driver->endpoint_announce(ctx, &group->items[i]);
+	}
 	return 0;
 }
 
@@ -303,6 +432,49 @@ static int begin_attach(bn_ctx *ctx, struct attach *attach)
 	return link_visit_start(ctx->link, &attach->sandbox, &attach->visit, &ctx->error);
 }
 
+static int check_one_sandbox(bn_ctx *ctx, const struct attach *first, const struct attach *attach)
+{
+	if ((first->sandbox.fd < 0) == (attach->sandbox.fd < 0) &&
+	    (first->sandbox.fd < 0 || sandbox_is_same(&first->sandbox, &attach->sandbox)))
+		return 0;
+	return error_set(&ctx->error, -EINVAL, BN_REASON_SANDBOX_INVALID,
+			 "endpoint %s is to be in namespace %s and endpoint %s in %s; one call "
+			 "attaches those of one namespace",
+			 first->endpoint.id,
+			 first->sandbox.fd < 0 ? "of the host" : sandbox_name(&first->sandbox),
+			 attach->endpoint.id,
+			 attach->sandbox.fd < 0 ? "that of the host" :
+						  sandbox_name(&attach->sandbox));
+}
+
+static int begin_group(bn_ctx *ctx, struct group *group, const struct endpoint_request *requests,
+		       size_t len, const unsigned int *first_interfaces)
+{
+	bool picks = false;
+	int r = 0;
+
+	group->items = calloc(len, sizeof(*group->items));
+	if (!group->items)
+		return error_oom(&ctx->error);
+	for (; group->len < len && r >= 0; group->len++) {
+		struct attach *attach = &group->items[group->len];
+
+		*attach = (struct attach){
+			.request = &requests[group->len],
+			.sandbox.fd = -1,
+			.announcer.fd = -1,
+			.first_interface = first_interfaces[group->len],
+			.first = group->items,
+			.picks_inside = picks,
+		};
+		picks |= ports_have_picks(attach->request->ports, attach->request->ports_len);
+		r = begin_attach(ctx, attach);
+		if (r >= 0)
+			r = check_one_sandbox(ctx, group->items, attach);
+	}
+	return r;
+}
+
 static bool is_about_picked_name(bn_ctx *ctx, const struct attach *attach)
 {
 	const char *asked = attach->endpoint.policy.host_interface_name;
@@ -312,35 +484,43 @@ static bool is_about_picked_name(bn_ctx *ctx, const struct attach *attach)
 	       (!asked[0] || !link_is_known(ctx->link, asked));
 }
 
-int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, const struct result *result,
-	       struct endpoint *ret_endpoint, held_vector *ret_held)
+static void take_attached(struct group *group, struct attached *ret_attached)
 {
-	unsigned int first_interface = 0;
+	for (size_t i = 0; i < group->len; i++) {
+		struct attach *attach = &group->items[i];
+
+		ret_attached[i] = (struct attached){ attach->endpoint, attach->held };
+		attach->endpoint = (struct endpoint){ 0 };
+		attach->held = (held_vector){ 0 };
+	}
+}
+
+int ops_attach(bn_ctx *ctx, const struct endpoint_request *requests, size_t len,
+	       const struct result *results, struct attached *ret_attached)
+{
+	CLEANUP_FREE unsigned int *first_interfaces = calloc(len, sizeof(*first_interfaces));
 	int r;
 
+	if (!first_interfaces)
+		return error_oom(&ctx->error);
 	for (int tries = 0;; tries++) {
-		CLEANUP(attach_clear)
-		struct attach attach = {
-			.request = request,
-			.sandbox.fd = -1,
-			.announcer.fd = -1,
-			.first_interface = first_interface,
-		};
+		CLEANUP(group_clear) struct group group = { 0 };
+		const struct attach *attach;
 
-		r = begin_attach(ctx, &attach);
-		if (r >= 0)
-			r = attach_once(ctx, &attach, result);
+		r = begin_group(ctx, &group, requests, len, first_interfaces);
+		if (r < 0)
+			return r;
+		r = attach_once(ctx, &group, results);
 		if (r >= 0) {
-			*ret_endpoint = attach.endpoint;
-			*ret_held = attach.held;
-			attach.endpoint = (struct endpoint){ 0 };
-			attach.held = (held_vector){ 0 };
+			take_attached(&group, ret_attached);
 			return 0;
 		}
 		/* somebody else's interface has the name that we picked: take the next */
-		if (!is_about_picked_name(ctx, &attach) || tries == INTERFACE_TRIES)
+		attach = &group.items[group.at < group.len ? group.at : 0];
+		if (!group.is_reserved || !is_about_picked_name(ctx, attach) ||
+		    tries == INTERFACE_TRIES)
 			return r;
-		first_interface = attach.interface_number + 1;
+		first_interfaces[attach - group.items] = attach->interface_number + 1;
 		error_clear(&ctx->error);
 	}
 }

@@ -5,8 +5,13 @@
 #include "ops/driver.h"
 #include "ops/operation.h"
 
-/* *ret_held: of each of the ports, in their order, when they are to be held. */
-int ops_attach(bn_ctx *ctx, const struct endpoint_request *request, const struct result *result,
-	       struct endpoint *ret_endpoint, held_vector *ret_held);
+struct attached {
+	struct endpoint endpoint;
+	held_vector held; /* of each of its ports, in their order, when they are to be held */
+};
+/* One or more of one sandbox, in that order, all or none. Results and what is returned are arrays of
+ * as many; results NULL: none is asked for. */
+int ops_attach(bn_ctx *ctx, const struct endpoint_request *requests, size_t len,
+	       const struct result *results, struct attached *ret_attached);
 
 #endif

@@ -106,9 +106,7 @@ int operation_finish(bn_ctx *ctx, const struct operation *operation)
 
 	if (operation->kind == OPERATION_UPDATE)
 		return finish_update(ctx, operation);
-	r = removal_load(ctx, operation, &removal);
-	if (r >= 0)
-		r = rows_complete(ctx, &removal.rows);
+	r = removal_load_whole(ctx, operation, &removal);
 	return r < 0 ? r : operations_finish(ctx, operation, 1, &removal);
 }
 

@@ -31,6 +31,20 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
 	return 0;
 }
 
+int removal_load_whole(bn_ctx *ctx, const struct operation *operation, struct removal *removal)
+{
+	size_t going;
+	int r = removal_load(ctx, operation, removal);
+
+	if (r < 0)
+		return r;
+	going = removal->rows.networks.len;
+	r = rows_complete(ctx, &removal->rows);
+	if (removal->networks)
+		removal->staying = removal->rows.networks.len - going;
+	return r;
+}
+
 static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct removal *removal)
 {
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
@@ -121,7 +135,7 @@ static int remove_networks(bn_ctx *ctx, const struct operation *operation,
 
 	if (!removal->networks)
 		return 0;
-	for (size_t i = 0; i < networks->len && r >= 0; i++) {
+	for (size_t i = 0; i + removal->staying < networks->len && r >= 0; i++) {
 		const struct driver_ops *driver = driver_of(&networks->items[i]);
 
 		if (driver->network_remove)
@@ -136,13 +150,20 @@ static int remove_networks(bn_ctx *ctx, const struct operation *operation,
 static int remove_protection(bn_ctx *ctx, const struct removal *removal)
 {
 	uint32_t scopes = PLAN_PORTS | PLAN_OTHERS;
+	struct removal networks = { .networks = true, .settled = removal->settled };
 	int r = FAULT("removal.protection");
 
 	if (removal->endpoints)
 		scopes |= PLAN_ENDPOINTS;
-	if (removal->networks)
+	if (removal->networks && !removal->staying)
 		scopes |= PLAN_NETWORKS;
-	return r < 0 ? r : remove_rules(ctx, scopes, removal);
+	if (r >= 0)
+		r = remove_rules(ctx, scopes, removal);
+	if (r < 0 || !removal->staying)
+		return r;
+	networks.rows.networks.items = removal->rows.networks.items;
+	networks.rows.networks.len = removal->rows.networks.len - removal->staying;
+	return remove_rules(ctx, PLAN_NETWORKS | PLAN_OTHERS, &networks);
 }
 
 int removal_run(bn_ctx *ctx, const struct operation *operation, const struct removal *removal)
@@ -190,7 +211,7 @@ static int remove_lost_links(bn_ctx *ctx, const struct rows *lost, const struct 
 		if (!endpoint->host_interface[0] ||
 		    has_interface(standing, endpoint->host_interface))
 			continue;
-		link_alias(lost->networks.items->id, endpoint->id, alias);
+		link_alias(network_id_of(lost, endpoint), endpoint->id, alias);
 		detour_name(endpoint->host_interface, detour);
 		r = link_endpoint_delete_owned(ctx->link, endpoint->host_interface, alias,
 					       &ctx->error);

@@ -10,6 +10,7 @@
 struct removal {
 	struct rows rows;
 	bool endpoints, networks;
+	size_t staying; /* but for the last networks, which are there to say whose endpoints are */
 	bool settled;   /* they were, until the verb that removes them: their rules are there */
 	bool quick;     /* interfaces are cut off, and left to their namespaces */
 	bool async;     /* what the kernel has to do behind the scenes is not waited for */
@@ -20,6 +21,8 @@ void removal_clear(struct removal *removal);
 /* What an operation makes or removes. Appends, so that one removal can serve many operations that
  * make or remove endpoints, or ports alone; rows_complete() then adds what all that belongs to. */
 int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal *removal);
+/* That, for one alone. */
+int removal_load_whole(bn_ctx *ctx, const struct operation *operation, struct removal *removal);
 
 /*
  * In the order that keeps drops in force longest: first what lets in (the ports, their flows), then

@@ -84,13 +84,14 @@ static bool are_siblings(const struct endpoint *a, const struct endpoint *b)
 }
 
 /* The sandbox has a path by one that knows one. */
-static int open_sandbox_of(bn_ctx *ctx, const endpoint_vector *endpoints,
+static int open_sandbox_of(bn_ctx *ctx, const endpoint_vector *endpoints, const struct endpoint *of,
 			   struct sandbox *ret_sandbox)
 {
 	int r = -ENOENT;
 
 	for (size_t i = 0; i < endpoints->len && r < 0; i++)
-		r = sandbox_reopen(&endpoints->items[i], ret_sandbox, &ctx->error);
+		if (are_siblings(&endpoints->items[i], of))
+			r = sandbox_reopen(&endpoints->items[i], ret_sandbox, &ctx->error);
 	if (r >= 0)
 		error_clear(&ctx->error);
 	return r;
@@ -112,6 +113,15 @@ static int add_gone(bn_ctx *ctx, const endpoint_vector *gone, const struct endpo
 	return 0;
 }
 
+static bool has_several(const endpoint_vector *gone, const struct endpoint *of)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < gone->len; i++)
+		count += are_siblings(&gone->items[i], of);
+	return count > 1;
+}
+
 static void set_sources_of(bn_ctx *ctx, const struct endpoint *gone, const endpoint_vector *all)
 {
 	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
@@ -120,14 +130,15 @@ static void set_sources_of(bn_ctx *ctx, const struct endpoint *gone, const endpo
 	int r;
 
 	r = store_siblings(ctx->store, NULL, gone, &siblings, &ctx->error);
-	if (r >= 0 && !siblings.len)
+	/* of one that was alone there is nothing */
+	if (r >= 0 && !siblings.len && !has_several(all, gone))
 		return;
 	if (r >= 0)
 		r = sources_choose(ctx, &siblings, NULL, &sources);
 	if (r >= 0)
 		r = add_gone(ctx, all, gone, &sources);
 	if (r >= 0)
-		r = open_sandbox_of(ctx, &siblings, &sandbox);
+		r = open_sandbox_of(ctx, siblings.len ? &siblings : all, gone, &sandbox);
 	if (r >= 0)
 		r = link_sources_sync(ctx->link, &sandbox, &sources, &ctx->error);
 	/* with a namespace that is gone its rules are gone */

@@ -58,6 +58,13 @@ class Library:
         self.ask("attach", network, endpoint, path=path, **arguments)
         return self.answer()
 
+    def attach_all(self, namespace, *networks, endpoint="c1", flags=0, **each):
+        """Endpoints of that name on networks, with what is said of each in `each`."""
+        specs = [{"network": network, "endpoint": endpoint, "path": namespace.path,
+                  **each.get(network, {})} for network in networks]
+        self.ask("attach_all", None, None, specs=specs, flags=flags)
+        return self.answer()["endpoints"]
+
     def detach(self, network, endpoint, **arguments):
         self.ask("detach", network, endpoint, **arguments)
         return self.answer()

@@ -167,11 +167,9 @@ static void add_ports(bn_endpoint_spec *spec, const struct wanted *wanted)
 	}
 }
 
-static int attach_endpoint(bn_ctx *ctx, char text[static ANSWER_MAX], const struct wanted *wanted)
+static bn_endpoint_spec *spec_of(const struct wanted *wanted)
 {
-	bn_endpoint *endpoint = NULL;
 	bn_endpoint_spec *spec;
-	int r;
 
 	if (bn_endpoint_spec_new(wanted->network, wanted->id, &spec) < 0)
 		abort();
@@ -186,6 +184,15 @@ static int attach_endpoint(bn_ctx *ctx, char text[static ANSWER_MAX], const stru
 		bn_endpoint_spec_set_option(spec, "rate-in", "20M");
 		bn_endpoint_spec_set_option(spec, "rate-out", "20M");
 	}
+	return spec;
+}
+
+static int attach_endpoint(bn_ctx *ctx, char text[static ANSWER_MAX], const struct wanted *wanted)
+{
+	bn_endpoint *endpoint = NULL;
+	bn_endpoint_spec *spec = spec_of(wanted);
+	int r;
+
 	r = bn_endpoint_attach(ctx, spec, wanted->flags, &endpoint);
 	if (r == 0)
 		describe_endpoint(endpoint, text);
@@ -211,6 +218,37 @@ static int attach_ports(bn_ctx *ctx, char text[static ANSWER_MAX])
 	};
 
 	return attach_endpoint(ctx, text, &wanted);
+}
+
+/* On three networks, of which the second is made by it. */
+static int attach_several(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const struct wanted wanted[] = {
+		{ "front", "several", 2, "172.30.0.40", "fd00:30::40", { "8040:80" } },
+		{ "bridge", "several", 2, NULL, NULL, { NULL } },
+		{ "spare", "several", 2, "172.29.0.40", "fd00:29::40", { "8041:80" }, 3 },
+	};
+	bn_endpoint_list *list = NULL;
+	bn_endpoint_spec_list *specs;
+	int r;
+
+	if (bn_endpoint_spec_list_new(&specs) < 0)
+		abort();
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++) {
+		bn_endpoint_spec *spec = spec_of(&wanted[i]);
+
+		bn_endpoint_spec_set_option(spec, "sysctl.net.ipv4.conf.IFNAME.log_martians", "1");
+		bn_endpoint_spec_add_typed_route(spec, "blackhole", "10.66.0.0/16", NULL,
+						 (uint32_t)i + 1);
+		bn_endpoint_spec_list_add(specs, spec);
+		bn_endpoint_spec_free(spec);
+	}
+	r = bn_endpoints_attach(ctx, specs, 0, &list);
+	for (size_t i = 0; r == 0 && i < bn_endpoint_list_len(list); i++)
+		describe_endpoint(bn_endpoint_list_at(list, i), text);
+	bn_endpoint_list_free(list);
+	bn_endpoint_spec_list_free(specs);
+	return r;
 }
 
 static int attach_limited(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -536,6 +574,7 @@ const struct verb verbs[] = {
 	{ "get-network", { get_network }, EMPTY | BARE | FULL, 0 },
 	{ "attach", { attach }, BARE | FULL, FULL },
 	{ "attach-ports", { attach_ports }, FULL | FLUSHED | LOST, FULL | FLUSHED },
+	{ "attach-several", { attach_several }, FULL, FULL },
 	{ "attach-limited", { attach_limited }, FULL | LOST, FULL },
 	{ "visit-limited", { attach_limited, detach_limited }, FULL, 0 },
 	{ "attach-bridge", { attach_bridge }, EMPTY | BARE | FULL, EMPTY | FULL },
@@ -574,6 +613,7 @@ const struct verb verbs[] = {
 	{ "create-back-fails", { create_back }, EMPTY | BARE | FULL, 0, "settle", -EIO },
 	{ "create-adopting-fails", { create_adopting }, EMPTY | BARE, 0, "settle", -EIO },
 	{ "attach-ports-fails", { attach_ports }, FULL | FLUSHED, 0, "settle", -EIO },
+	{ "attach-several-fails", { attach_several }, FULL, 0, "settle", -EIO },
 	{ "attach-limited-fails", { attach_limited }, FULL, 0, "settle", -EIO },
 	{ "attach-better-fails", { attach_better }, JOINED, 0, "settle", -EIO },
 	{ "attach-bridge-fails", { attach_bridge }, EMPTY | FULL, 0, "settle", -EIO },
