@@ -564,6 +564,9 @@ uint32_t bn_port_host_port(const bn_port *port);       /* the first of count */
 uint32_t bn_port_container_port(const bn_port *port);
 uint32_t bn_port_count(const bn_port *port);
 const char *bn_port_text(const bn_port *port); /* in the form bn_port_spec_new() takes */
+/* How it is reached in that family, "ipv4" or "ipv6": "nat" by the host's port, "routed" at the
+ * endpoint's own address and the container port, "" not at all. Since: 0.2 */
+const char *bn_port_mode(const bn_port *port, const char *family);
 
 /* With BN_PUBLISH_HOLD_PORTS: descriptors bound to the host ports, closed with the snapshot; dup()
  * those that are to live longer. -1 past the end. Since: 0.1 */

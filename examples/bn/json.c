@@ -132,6 +132,8 @@ static json_t *json_port(const bn_port *port)
 	json_set(object, "container_port", json_number(bn_port_container_port(port)));
 	json_set(object, "count", json_number(bn_port_count(port)));
 	json_set(object, "text", json_text(bn_port_text(port)));
+	json_set(object, "mode_ipv4", json_text(bn_port_mode(port, "ipv4")));
+	json_set(object, "mode_ipv6", json_text(bn_port_mode(port, "ipv6")));
 	return object;
 }
 

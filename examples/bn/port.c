@@ -18,21 +18,31 @@ static void add_range(struct text *text, uint32_t first, uint32_t count)
 	text_add(text, numbers);
 }
 
+static bool is_routed(const bn_port *port, bool ipv6)
+{
+	return strcmp(bn_port_mode(port, ipv6 ? "ipv6" : "ipv4"), "routed") == 0;
+}
+
 void text_add_port(struct text *text, const bn_port *port, bool ipv6)
 {
 	const char *address = bn_port_host_address(port);
+	bool routed;
 
 	if (!*address)
 		address = ipv6 ? "::" : "0.0.0.0";
 	ipv6 = strchr(address, ':') && *address != '[';
-	text_add(text, ipv6 ? "[" : "");
-	text_add(text, address);
-	text_add(text, ipv6 ? "]:" : ":");
-	add_range(text, bn_port_host_port(port), bn_port_count(port));
-	text_add(text, "->");
+	routed = is_routed(port, ipv6);
+	if (!routed) {
+		text_add(text, ipv6 ? "[" : "");
+		text_add(text, address);
+		text_add(text, ipv6 ? "]:" : ":");
+		add_range(text, bn_port_host_port(port), bn_port_count(port));
+		text_add(text, "->");
+	}
 	add_range(text, bn_port_container_port(port), bn_port_count(port));
 	text_add(text, "/");
 	text_add(text, bn_port_protocol(port));
+	text_add(text, routed ? " (routed)" : "");
 }
 
 void text_add_ports(struct text *text, const bn_endpoint *endpoint)
@@ -56,7 +66,9 @@ void text_add_ports(struct text *text, const bn_endpoint *endpoint)
 			text_add_port(text, port, false);
 			between = ", ";
 		}
-		if (has_ipv6 && everywhere) {
+		/* at an address of its own it is the same in both */
+		if (has_ipv6 && everywhere &&
+		    !(has_ipv4 && is_routed(port, false) && is_routed(port, true))) {
 			text_add(text, between);
 			text_add_port(text, port, true);
 			between = ", ";

@@ -347,6 +347,7 @@ PROTOTYPES = {
     "bn_port_container_port": (c_uint32, [Port]),
     "bn_port_count": (c_uint32, [Port]),
     "bn_port_text": (Text, [Port]),
+    "bn_port_mode": (Text, [Port, Text]),
     "bn_port_fd_count": (c_size_t, [Port]),
     "bn_port_fd_at": (c_int, [Port, c_size_t]),
     "bn_rules_list": (c_int, [Ctx, Text, c_uint32, POINTER(RuleList)]),

@@ -153,14 +153,15 @@ struct bn_port {
 	struct port record;
 	char host_addr[ADDR_TEXT_MAX];
 	char text[PORT_TEXT_MAX];
+	const char *mode_ipv4, *mode_ipv6;
 	fd_vector fds;
 };
 struct bn_port_list {
 	VECTOR(struct bn_port) ports;
 };
-/* Of ports without descriptors; held: those of each, which can't fail. */
-int port_list_fill(struct bn_port_list *list, const struct port *ports, size_t len,
-		   struct error *error);
+/* Of ports without descriptors, with their endpoints and networks; held: those of each, which can't
+ * fail. */
+int port_list_fill(struct bn_port_list *list, const struct rows *rows, struct error *error);
 void port_list_hold(struct bn_port_list *list, held_vector *held);
 void port_list_clear(struct bn_port_list *list);
 

@@ -105,10 +105,11 @@ static int endpoint_snapshot_prepare(bn_ctx *ctx, const struct network *network,
 				     size_t ports_len, prefix_vector *shared, enum life life,
 				     struct bn_endpoint *endpoint)
 {
+	const struct rows rows = rows_view(network, record, ports, ports_len);
 	int r;
 
 	endpoint->life = life;
-	r = port_list_fill(&endpoint->ports, ports, ports_len, &ctx->error);
+	r = port_list_fill(&endpoint->ports, &rows, &ctx->error);
 	if (r >= 0)
 		r = add_addresses(ctx, network, record, shared, endpoint);
 	if (r >= 0)

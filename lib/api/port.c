@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "api/api.h"
+#include "model/policy.h"
 
 static void port_snapshot_clear(struct bn_port *port)
 {
@@ -10,19 +11,54 @@ static void port_snapshot_clear(struct bn_port *port)
 	free(port->fds.items);
 }
 
-int port_list_fill(struct bn_port_list *list, const struct port *ports, size_t len,
-		   struct error *error)
+/* *at: where the last one was found, which mostly is this one's too. */
+static const struct endpoint *find_endpoint(const struct rows *rows, const struct port *port,
+					    size_t *at)
 {
+	for (size_t i = 0; i < rows->endpoints.len; i++, (*at)++) {
+		*at %= rows->endpoints.len;
+		if (port_is_of(port, &rows->endpoints.items[*at]))
+			return &rows->endpoints.items[*at];
+	}
+	return NULL;
+}
+
+static const struct network *find_network(const struct rows *rows, const struct port *port,
+					  size_t *at)
+{
+	for (size_t i = 0; i < rows->networks.len; i++, (*at)++) {
+		*at %= rows->networks.len;
+		if (strcmp(rows->networks.items[*at].name, port->network) == 0)
+			return &rows->networks.items[*at];
+	}
+	return NULL;
+}
+
+/* Of what has gone meanwhile it says nothing. */
+static void set_modes(struct bn_port *port, const struct endpoint *endpoint,
+		      const struct network *network)
+{
+	bool known = endpoint && network;
+
+	port->mode_ipv4 = known ? port_mode(&port->record, endpoint, network, AF_INET) : "";
+	port->mode_ipv6 = known ? port_mode(&port->record, endpoint, network, AF_INET6) : "";
+}
+
+int port_list_fill(struct bn_port_list *list, const struct rows *rows, struct error *error)
+{
+	size_t endpoint_at = 0, network_at = 0;
 	struct bn_port *port;
 
-	if (vector_reserve(&list->ports, len) < 0)
+	if (vector_reserve(&list->ports, rows->ports.len) < 0)
 		return error_oom(error);
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 0; i < rows->ports.len; i++) {
 		port = vector_push(&list->ports);
-		port->record = ports[i];
+		port->record = rows->ports.items[i];
 		if (addr_is_set(&port->record.host_addr))
 			addr_format(&port->record.host_addr, port->host_addr);
 		port_format(&port->record, port->text);
+		set_modes(port, find_endpoint(rows, &port->record, &endpoint_at),
+			  find_network(rows, &port->record, &network_at));
 	}
 	return 0;
 }
@@ -88,7 +124,7 @@ int port_flags_check(uint32_t flags, bool has_result, struct error *error)
 
 static int prepare_published(bn_ctx *ctx, const struct rows *rows, void *snapshot)
 {
-	return port_list_fill(snapshot, rows->ports.items, rows->ports.len, &ctx->error);
+	return port_list_fill(snapshot, rows, &ctx->error);
 }
 
 static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
@@ -223,7 +259,7 @@ static const struct api_call ports_list = {
 int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
 		  bn_port_list **ret_list)
 {
-	CLEANUP(ports_clear) port_vector ports = { 0 };
+	CLEANUP(rows_clear) struct rows rows = { 0 };
 	bn_port_list *list = NULL;
 	int r;
 
@@ -231,11 +267,10 @@ int bn_ports_list(bn_ctx *ctx, const char *network, const char *endpoint, uint32
 		return api_missing(ctx, "the result");
 	r = api_enter(ctx, &ports_list, flags);
 	if (r >= 0)
-		r = list_ports(ctx, network, endpoint, &ports);
+		r = list_ports(ctx, network, endpoint, &rows);
 	if (r >= 0) {
 		list = calloc(1, sizeof(*list));
-		r = list ? port_list_fill(list, ports.items, ports.len, &ctx->error) :
-			   error_oom(&ctx->error);
+		r = list ? port_list_fill(list, &rows, &ctx->error) : error_oom(&ctx->error);
 	}
 	if (r >= 0)
 		*ret_list = TAKE_POINTER(list);
@@ -273,5 +308,14 @@ GETTER(uint32_t, bn_port_host_port, bn_port, self->record.host_port, 0)
 GETTER(uint32_t, bn_port_container_port, bn_port, self->record.container_port, 0)
 GETTER(uint32_t, bn_port_count, bn_port, self->record.count, 0)
 GETTER(const char *, bn_port_text, bn_port, self->text, "")
+const char *bn_port_mode(const bn_port *port, const char *family)
+{
+	if (!port || !family)
+		return "";
+	if (strcmp(family, "ipv4") == 0)
+		return port->mode_ipv4;
+	return strcmp(family, "ipv6") == 0 ? port->mode_ipv6 : "";
+}
+
 GETTER(size_t, bn_port_fd_count, bn_port, self->fds.len, 0)
 GETTER_AT(int, bn_port_fd_at, bn_port, bn_port_fd_count, self->fds.items[i], -1)

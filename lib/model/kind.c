@@ -90,6 +90,11 @@ static bool routes(const struct rule_subject *subject)
 	return network_routes(subject->network, subject->family);
 }
 
+static bool opens_port(const struct rule_subject *subject)
+{
+	return port_opens(subject->port, subject->network, subject->family);
+}
+
 /* clang-format off */
 #define LOOPBACK_IPV4 { { AF_INET, { 127 } }, 8 }
 #define LOOPBACK_IPV6 { { AF_INET6, { [15] = 1 } }, 128 }
@@ -419,7 +424,7 @@ static const struct kind onward_kinds[] = {
 			   "endpoints.",
 	},
 	{
-		.kind = RULE_ROUTED_PORT_ACCEPT, .scope = PLAN_PORTS, .applies = routes,
+		.kind = RULE_ROUTED_PORT_ACCEPT, .scope = PLAN_PORTS, .applies = opens_port,
 		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
 		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_ENDPOINT },
 		.container_ports = true,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/policy.h"
 
+#include "model/port.h"
+
 enum gateway_mode network_gateway_mode(const struct network *network, int family)
 {
 	const struct network_policy *policy = &network->policy;
@@ -39,6 +41,13 @@ bool network_translates(const struct network *network, int family)
 bool network_routes(const struct network *network, int family)
 {
 	return has_mode(network, family, GATEWAY_MODE_ROUTED);
+}
+
+/* A mapping of one address of the host was never to be open to everybody. */
+bool port_opens(const struct port *port, const struct network *network, int family)
+{
+	return network_routes(network, family) && port_has_family(port, family) &&
+	       (!addr_is_set(&port->host_addr) || addr_is_unspecified(&port->host_addr));
 }
 
 bool network_is_unprotected(const struct network *network, int family)
@@ -89,4 +98,14 @@ enum anti_spoof endpoint_anti_spoof(const struct network *network, const struct 
 		return ANTI_SPOOF_FULL;
 	}
 	return network->policy.anti_spoof;
+}
+
+const char *port_mode(const struct port *port, const struct endpoint *endpoint,
+		      const struct network *network, int family)
+{
+	if (!port_has_family(port, family) || !endpoint_prefix(endpoint, family))
+		return "";
+	if (network_translates(network, family))
+		return "nat";
+	return port_opens(port, network, family) ? "routed" : "";
 }

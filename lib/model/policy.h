@@ -17,6 +17,8 @@ bool network_has_host(const struct network *network, int family);
 bool network_translates(const struct network *network, int family);
 /* Its endpoints are reached at their own addresses, where a port of theirs is published. */
 bool network_routes(const struct network *network, int family);
+/* Is a mapping such a port? */
+bool port_opens(const struct port *port, const struct network *network, int family);
 /* They are reached there at any port. */
 bool network_is_unprotected(const struct network *network, int family);
 /* Is there anybody beyond the bridge who may send straight to an endpoint's address? Who that is
@@ -26,6 +28,9 @@ bool network_is_entered(const struct network *network, int family);
 bool network_keeps_gateway(const struct network *network, int family);
 /* The host's own address on the bridge; NULL: it has none of that family. */
 const struct addr *network_host_addr(const struct network *network, int family);
+/* How the mapping of that endpoint is reached in a family: "nat", "routed", or "". */
+const char *port_mode(const struct port *port, const struct endpoint *endpoint,
+		      const struct network *network, int family);
 
 /* The endpoint's, else the network's. */
 enum anti_spoof endpoint_anti_spoof(const struct network *network, const struct endpoint *endpoint);

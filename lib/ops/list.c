@@ -52,28 +52,33 @@ int list_counts(bn_ctx *ctx, const struct network *network, struct network_count
 	return count_all(ctx, &rows.networks, &counts);
 }
 
-/* The name of a network that is asked for by name or id, for as long as *rows lives. */
-static int resolve_name(bn_ctx *ctx, const char **network, struct rows *rows)
+/* Of one endpoint, or of all of a network or of the state; one that is not there has none. */
+static int load_endpoints(bn_ctx *ctx, const char *network, const char *endpoint, struct rows *rows)
 {
 	int r;
 
-	if (!*network)
-		return 0;
-	r = rows_load_network(ctx, *network, rows);
-	if (r >= 0)
-		*network = rows->networks.items->name;
-	return r;
+	if (!network || !endpoint)
+		return store_endpoints(ctx->store, network, 0, &rows->endpoints, &ctx->error);
+	r = rows_load_endpoint(ctx, endpoint, rows);
+	if (r != -ENOENT)
+		return r;
+	error_clear(&ctx->error);
+	return 0;
 }
 
-int list_ports(bn_ctx *ctx, const char *network, const char *endpoint, port_vector *ports)
+int list_ports(bn_ctx *ctx, const char *network, const char *endpoint, struct rows *rows)
 {
-	CLEANUP(rows_clear) struct rows rows = { 0 };
 	int r = store_begin_read(ctx->store, &ctx->error);
 
 	if (r >= 0)
-		r = resolve_name(ctx, &network, &rows);
+		r = network ? rows_load_network(ctx, network, rows) :
+			      store_networks(ctx->store, 0, &rows->networks, &ctx->error);
+	if (r >= 0 && network)
+		network = rows->networks.items->name;
 	if (r >= 0)
-		r = store_ports(ctx->store, network, endpoint, 0, ports, &ctx->error);
+		r = load_endpoints(ctx, network, endpoint, rows);
+	if (r >= 0)
+		r = store_ports(ctx->store, network, endpoint, 0, &rows->ports, &ctx->error);
 	store_rollback(ctx->store);
 	return r;
 }

@@ -19,7 +19,7 @@ int list_networks(bn_ctx *ctx, const char *network, network_vector *networks,
 int list_counts(bn_ctx *ctx, const struct network *network, struct network_counts *ret_counts);
 /* network, endpoint: of that one alone. An unknown network is an error; an endpoint that is not
  * there has no ports. */
-int list_ports(bn_ctx *ctx, const char *network, const char *endpoint, port_vector *ports);
+int list_ports(bn_ctx *ctx, const char *network, const char *endpoint, struct rows *rows);
 
 /* The rules in the kernel, or those that should be there; network: of that one alone, without the
  * base. */

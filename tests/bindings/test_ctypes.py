@@ -831,6 +831,8 @@ class Ports(Case):
                           bn.bn_port_count(port), bn.bn_port_text(port)),
                          ("red", "web", "udp", "127.0.0.1", 9000, 90, 3,
                           "127.0.0.1:9000-9002:90-92/udp"))
+        self.assertEqual([bn.bn_port_mode(port, family) for family in ("ipv4", "ipv6", "ipx")],
+                         ["nat", "", ""])
         self.assertEqual(bn.bn_port_fd_count(port), 0)
         self.assertEqual(bn.bn_port_fd_at(port, 0), -1)
 
