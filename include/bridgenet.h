@@ -251,6 +251,12 @@ int bn_network_spec_add_ip_range(bn_network_spec *spec, const char *range);
  * "-ipv6" too. Since: 0.1, with a name since 0.2 */
 int bn_network_spec_add_reserved(bn_network_spec *spec, const char *address);
 
+/* It outlives the state: its definition is kept in the context's persistent-dir, see
+ * bridgenet-options(7) and bridgenet-state(5). After a reboot the network is there as it was, with
+ * its id, subnets and options; its bridge, of the same name, comes with the first endpoint. Until it
+ * is deleted. Since: 0.2 */
+int bn_network_spec_set_persistent(bn_network_spec *spec, int enable);
+
 /* In bytes; 0 (default): that of a bridge that is adopted, else of the interface of the host's
  * default route, at most 65535. Since: 0.1 */
 int bn_network_spec_set_mtu(bn_network_spec *spec, uint32_t mtu);
@@ -305,6 +311,7 @@ const char *bn_network_id(const bn_network *network);      /* 64 hex digits */
 const char *bn_network_driver(const bn_network *network);  /* "bridge", "host", "null" */
 const char *bn_network_bridge(const bn_network *network);  /* "" if not made yet */
 uint32_t bn_network_mtu(const bn_network *network);        /* in bytes */
+int bn_network_is_persistent(const bn_network *network);   /* 1 or 0; since: 0.2 */
 size_t bn_network_subnet_count(const bn_network *network); /* at most 2, IPv4 first */
 const char *bn_network_subnet_at(const bn_network *network, size_t i);   /* "172.17.0.0/16" */
 const char *bn_network_gateway_at(const bn_network *network, size_t i);  /* of the same subnet */

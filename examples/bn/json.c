@@ -103,6 +103,7 @@ json_t *json_network(const bn_network *network)
 	json_set(object, "driver", json_text(bn_network_driver(network)));
 	json_set(object, "bridge", json_text(bn_network_bridge(network)));
 	json_set(object, "mtu", json_number(bn_network_mtu(network)));
+	json_set(object, "persistent", json_boolean(bn_network_is_persistent(network)));
 	json_set(object, "subnets", json_subnets(network));
 	for (size_t i = 0; i < bn_network_reserved_count(network); i++)
 		json_append(reserved, json_text(bn_network_reserved_at(network, i)));

@@ -14,7 +14,7 @@ static int help_command(struct cli *cli, int argc, char **argv);
 static const struct command commands[] = {
 	{ "network", "create",
 	  "NAME [--subnet CIDR]... [--gateway IP]... [--ip-range RANGE]... [--reserve [NAME=]IP]..."
-	  " [--pool CIDR:LENGTH]... [--id ID] [--ipv6] [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]... [--existing-ok]"
+	  " [--pool CIDR:LENGTH]... [--id ID] [--persistent] [--ipv6] [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]... [--existing-ok]"
 	  " [--host-subnet-ok]",
 	  "Make a network and print its id", network_create_command, COLLECT_BEFORE },
 	{ "network", "update", "NAME [--mtu N] [--label KEY=VALUE]... [--opt KEY=VALUE]...",

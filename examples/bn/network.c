@@ -18,6 +18,7 @@ enum {
 	EXISTING_OK,
 	HOST_SUBNET,
 	POOL,
+	PERSISTENT,
 	ID
 };
 
@@ -56,6 +57,8 @@ static int apply_argument(const struct cli *cli, bn_network_spec *spec,
 		return bn_network_spec_add_reserved(spec, argument->value);
 	case ID:
 		return bn_network_spec_set_id(spec, argument->value);
+	case PERSISTENT:
+		return bn_network_spec_set_persistent(spec, 1);
 	case POOL:
 		return add_pool(cli, spec, argument->value);
 	case IPV6:
@@ -101,6 +104,7 @@ int network_create_command(struct cli *cli, int argc, char **argv)
 		{ "gateway", required_argument, NULL, GATEWAY },
 		{ "aux-address", required_argument, NULL, RESERVE },
 		{ "id", required_argument, NULL, ID },
+		{ "persistent", no_argument, NULL, PERSISTENT },
 		{ "pool", required_argument, NULL, POOL },
 		{ "ip-range", required_argument, NULL, IP_RANGE },
 		{ "reserve", required_argument, NULL, RESERVE },
@@ -211,6 +215,8 @@ static void print_network(const bn_network *network, const bn_endpoint_list *end
 		snprintf(text, sizeof(text), "%u", bn_network_mtu(network));
 		print_field("MTU:", text);
 	}
+	if (bn_network_is_persistent(network))
+		print_field("Persistent:", "yes");
 	for (size_t i = 0; i < bn_network_subnet_count(network); i++)
 		print_subnet(network, i);
 	for (size_t i = 0; i < bn_network_reserved_count(network); i++)

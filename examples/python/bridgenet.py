@@ -196,6 +196,8 @@ PROTOTYPES = {
     "bn_network_spec_free": (None, [NetworkSpec]),
     "bn_network_spec_add_subnet": (c_int, [NetworkSpec, Text]),
     "bn_network_spec_add_pool": (c_int, [NetworkSpec, Text, c_uint32]),
+    "bn_network_spec_set_persistent": (c_int, [NetworkSpec, c_int]),
+    "bn_network_is_persistent": (c_int, [Network]),
     "bn_network_spec_set_id": (c_int, [NetworkSpec, Text]),
     "bn_network_spec_set_driver": (c_int, [NetworkSpec, Text]),
     "bn_network_spec_set_ipv4": (c_int, [NetworkSpec, c_int]),

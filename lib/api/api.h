@@ -63,6 +63,7 @@ struct bn_network_spec {
 	char *name, *id, *driver; /* NULL for the last two: not given */
 	struct bn_name_list subnets, gateways, ranges, reserved, pools;
 	int ipv4, ipv6; /* -1: as the subnets say */
+	int persistent;
 	uint32_t mtu;
 	char *bridge;
 	struct options options;

@@ -270,6 +270,7 @@ GETTER(const char *, bn_network_id, bn_network, self->record.id, "")
 GETTER(const char *, bn_network_driver, bn_network, driver_name(self->record.driver), "")
 GETTER(const char *, bn_network_bridge, bn_network, self->record.bridge, "")
 GETTER(uint32_t, bn_network_mtu, bn_network, self->record.mtu, 0)
+GETTER(int, bn_network_is_persistent, bn_network, self->record.persistent[0] != 0, 0)
 GETTER(size_t, bn_network_subnet_count, bn_network, self->subnet_count, 0)
 GETTER_AT(const char *, bn_network_subnet_at, bn_network, bn_network_subnet_count, self->subnets[i],
 	  "")

@@ -323,6 +323,7 @@ int network_spec_parse(const struct bn_network_spec *spec, const struct deadline
 	*request = (struct network_request){
 		.name = spec->name,
 		.id = spec->id ? spec->id : "",
+		.persistent = spec->persistent,
 		.bridge = spec->bridge,
 		.options = &spec->options,
 	};

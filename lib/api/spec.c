@@ -215,6 +215,7 @@ static int add_reserved(bn_network_spec *spec, const char *text)
 
 SETTER(bn_network_spec_add_reserved, bn_network_spec, const char *address, address,
        add_reserved(spec, address))
+NUMBER_SETTER(bn_network_spec_set_persistent, bn_network_spec, int enable, persistent, enable != 0)
 NUMBER_SETTER(bn_network_spec_set_mtu, bn_network_spec, uint32_t mtu, mtu, mtu)
 SETTER(bn_network_spec_set_bridge, bn_network_spec, const char *interface_name, interface_name,
        set_string(&spec->bridge, interface_name))

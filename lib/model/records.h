@@ -19,12 +19,18 @@ struct subnet {
 	struct range range;   /* family 0: the whole subnet */
 };
 
+#define PERSISTENT_DIR_MAX 256
+
 struct network {
 	char name[NETWORK_NAME_MAX + 1];
 	char id[ID_LEN + 1];
 	enum driver driver;
 	char bridge[IFNAMSIZ]; /* "" for host and none, and before the first use */
 	bool bridge_adopted;   /* it was there before us: never deleted */
+	/* The directory with its definition; "": it goes with the state. One that has come back from
+	 * there has no bridge, but the name that its bridge is to have. */
+	char persistent[PERSISTENT_DIR_MAX];
+	char planned_bridge[IFNAMSIZ];
 	uint32_t mtu;
 	struct subnet ipv4, ipv6;
 	VECTOR(struct addr) reserved; /* sorted, each once: ipam_sort_reserved() */

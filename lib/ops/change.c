@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "model/reach.h"
 #include "ops/driver.h"
+#include "ops/persistent.h"
 #include "ops/rows.h"
 #include "ops/rules.h"
 
@@ -112,7 +113,9 @@ int change_make(bn_ctx *ctx, const struct rows *before, const struct rows *after
 		r = change_links(ctx, before, after);
 	if (r >= 0)
 		r = FAULT("update.rest");
-	return r < 0 ? r : rules_change_step(ctx, &change, &change.rest, before_stands);
+	if (r >= 0)
+		r = rules_change_step(ctx, &change, &change.rest, before_stands);
+	return r < 0 || after->endpoints.len ? r : persistent_write(ctx, after->networks.items);
 }
 
 /* ---- undoing ---- */

@@ -18,11 +18,12 @@ struct network_request {
 	struct subnet ipv4, ipv6;
 	bool want_ipv4, want_ipv6;
 	subnet_pool_vector pools; /* to pick from; of a family that has none here: the context's */
-	uint32_t mtu;       /* 0: that of an adopted bridge, or of the default route */
-	const char *bridge; /* "": derive one */
+	uint32_t mtu;             /* 0: that of an adopted bridge, or of the default route */
+	const char *bridge;       /* "": derive one */
 	const struct addr *reserved;
 	size_t reserved_len;
 	const struct options *options;
+	bool persistent;     /* it has a definition that outlives the state */
 	bool existing_ok;    /* BN_CREATE_EXISTING_OK: one is fine that is equal in what is given */
 	bool host_subnet_ok; /* BN_CREATE_HOST_SUBNET_OK */
 	bool ipv4_given, ipv6_given; /* want_* was said, and is no default; of the others, what is

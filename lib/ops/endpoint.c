@@ -169,13 +169,13 @@ static void forget(struct attach *attach)
 }
 
 /* Which an earlier one of the group is about to make. */
-static int use_made(bn_ctx *ctx, struct attach *attach)
+static int use_made(bn_ctx *ctx, const char *name, struct attach *attach)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
 	int r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
 
 	for (size_t i = 0; i < networks.len && r >= 0; i++) {
-		if (strcmp(networks.items[i].name, DEFAULT_NETWORK) != 0)
+		if (strcmp(networks.items[i].name, name) != 0)
 			continue;
 		attach->network = networks.items[i];
 		networks.items[i] = (struct network){ 0 };
@@ -184,30 +184,36 @@ static int use_made(bn_ctx *ctx, struct attach *attach)
 	return r < 0 ? r : -ESTALE;
 }
 
-static bool is_made(const struct group *group, const struct attach *attach)
+/* NULL: there is none. */
+static const char *name_of_made(const struct group *group, const struct attach *attach)
 {
 	for (const struct attach *other = group->items; other < attach; other++)
 		if (other->makes_network &&
-		    (strcmp(attach->request->network, DEFAULT_NETWORK) == 0 ||
+		    (strcmp(attach->request->network, other->network.name) == 0 ||
 		     strcmp(attach->request->network, other->network.id) == 0))
-			return true;
-	return false;
+			return other->network.name;
+	return NULL;
 }
 
-/* `bridge` is made on first use, by the same operation. -ESTALE: only now it turns out that it is
- * to be made. */
+/* `bridge`, and what has come back without its bridge, is made on first use, by the same operation.
+ * -ESTALE: only now it turns out that it is to be made. */
 static int use_network(bn_ctx *ctx, const struct group *group, const struct operation *operation,
 		       struct attach *attach)
 {
+	const char *made = name_of_made(group, attach);
 	int r;
 
-	if (is_made(group, attach))
-		return use_made(ctx, attach);
+	if (made)
+		return use_made(ctx, made, attach);
 	r = store_network_use(ctx->store, attach->request->network, &attach->network, &ctx->error);
 	if (r < 0)
 		return r;
 	if (network_is_ready(&attach->network))
 		return 0;
+	if (attach->network.persistent[0]) {
+		attach->makes_network = true;
+		return network_reserve_again(ctx, operation, &attach->network);
+	}
 	if (!attach->has_view)
 		return -ESTALE;
 	network_clear(&attach->network);
@@ -275,7 +281,7 @@ static int pick_ports(bn_ctx *ctx, struct attach *attach)
 	shape.ipv4.addr.family = network.ipv4.prefix.addr.family;
 	if (!sysctl_disables_ipv6(&shape))
 		shape.ipv6.addr.family = network.ipv6.prefix.addr.family;
-	if (!network_is_ready(&network))
+	if (!network_is_ready(&network) && !network.persistent[0])
 		shape.ipv4.addr.family = AF_INET;
 	attach->picked_ipv4 = shape.ipv4.addr.family;
 	attach->picked_ipv6 = shape.ipv6.addr.family;

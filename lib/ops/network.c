@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "base/fault.h"
+#include "ops/persistent.h"
 #include "ops/recover.h"
 #include "ops/resolve.h"
 #include "ops/rows.h"
@@ -31,6 +32,22 @@ int network_reserve(bn_ctx *ctx, const struct operation *operation,
 	r = network_resolve(ctx, request, view, network);
 	if (r >= 0)
 		r = store_network_insert(ctx->store, operation, network, &ctx->error);
+	if (r >= 0)
+		r = ctx_bind_state(ctx);
+	return r < 0 ? r : settings_record(ctx, operation, network);
+}
+
+int network_reserve_again(bn_ctx *ctx, const struct operation *operation, struct network *network)
+{
+	uint32_t mtu;
+	char own[IFNAMSIZ];
+	int r;
+
+	string_copy(network->bridge, sizeof(network->bridge), network->planned_bridge);
+	bridge_name(network->id, own);
+	network->bridge_adopted = strcmp(own, network->bridge) != 0 &&
+				  link_mtu(ctx->link, network->bridge, &mtu);
+	r = store_network_insert(ctx->store, operation, network, &ctx->error);
 	if (r >= 0)
 		r = ctx_bind_state(ctx);
 	return r < 0 ? r : settings_record(ctx, operation, network);
@@ -95,6 +112,9 @@ static int create_network(bn_ctx *ctx, const struct creation *creation,
 	r = result_prepare(ctx, result, &rows);
 	if (r >= 0)
 		r = network_make(ctx, operation, &creation->network);
+	/* what would be left of it is taken out with the rest */
+	if (r >= 0)
+		r = persistent_write(ctx, &creation->network);
 	if (r >= 0)
 		r = operation_settle(ctx, operation);
 	return r < 0 ? operation_fail(ctx, operation, &rows, r) : 0;
@@ -134,7 +154,7 @@ int network_check_deletable(bn_ctx *ctx, const struct network *network)
 	if (!driver_of(network)->network_remove)
 		return error_set(&ctx->error, -EPERM, BN_REASON_NETWORK_BUILTIN,
 				 "network %s is built in and can't be deleted", network->name);
-	if (network_is_ready(network))
+	if (network_is_ready(network) || network->persistent[0])
 		return 0;
 	return error_set(&ctx->error, -ENOENT, BN_REASON_NETWORK_BUILTIN,
 			 "network %s is built in and not in use; there is nothing to delete",

@@ -16,6 +16,8 @@ extern const struct network_request default_network_request;
 int network_reserve(bn_ctx *ctx, const struct operation *operation,
 		    const struct network_request *request, const struct host_view *view,
 		    struct network *network);
+/* One that has come back without its bridge: as it was defined. */
+int network_reserve_again(bn_ctx *ctx, const struct operation *operation, struct network *network);
 int network_make(bn_ctx *ctx, const struct operation *operation, const struct network *network);
 /* May a network of that kind be deleted at all? -EPERM, or -ENOENT for one not made yet. */
 int network_check_deletable(bn_ctx *ctx, const struct network *network);

@@ -11,6 +11,7 @@
 
 #include "ops/base.h"
 #include "ops/operation.h"
+#include "ops/persistent.h"
 #include "ops/rows.h"
 
 #define RECOVER_MS 2000
@@ -190,6 +191,8 @@ int ops_begin(bn_ctx *ctx, enum ctx_need need)
 		r = ctx_check_thread(ctx);
 	if (r >= 0)
 		r = ctx_begin_state(ctx, need);
+	if (r >= 0)
+		r = persistent_load(ctx, need);
 	if (r >= 0 && (need == CTX_LINKS || need == CTX_CHANGE))
 		r = ctx_open_links(ctx);
 	if (r >= 0 && (need == CTX_RULES || need == CTX_CHANGE))

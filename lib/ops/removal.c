@@ -6,6 +6,7 @@
 #include "ops/driver.h"
 #include "ops/flows.h"
 #include "ops/routing.h"
+#include "ops/persistent.h"
 #include "ops/rows.h"
 #include "ops/rules.h"
 #include "ops/settings.h"
@@ -138,7 +139,7 @@ static int remove_networks(bn_ctx *ctx, const struct operation *operation,
 	for (size_t i = 0; i + removal->staying < networks->len && r >= 0; i++) {
 		const struct driver_ops *driver = driver_of(&networks->items[i]);
 
-		if (driver->network_remove)
+		if (driver->network_remove && network_is_ready(&networks->items[i]))
 			r = driver->network_remove(ctx, &networks->items[i]);
 		if (r >= 0 && networks->items[i].bridge_adopted)
 			r = settings_give_back_bridge(ctx, operation, &networks->items[i]);
@@ -166,6 +167,21 @@ static int remove_protection(bn_ctx *ctx, const struct removal *removal)
 	return remove_rules(ctx, PLAN_NETWORKS | PLAN_OTHERS, &networks);
 }
 
+/* Last: until then it could come back after a reboot, and be removed again. What an attach has made
+ * for itself was defined before it. */
+static int remove_definitions(bn_ctx *ctx, const struct operation *operation,
+			      const struct removal *removal)
+{
+	const network_vector *networks = &removal->rows.networks;
+	int r = 0;
+
+	if (!removal->networks || operation->kind == OPERATION_ATTACH)
+		return 0;
+	for (size_t i = 0; i < networks->len && r >= 0; i++)
+		r = persistent_remove(ctx, &networks->items[i]);
+	return r;
+}
+
 int removal_run(bn_ctx *ctx, const struct operation *operation, const struct removal *removal)
 {
 	int r;
@@ -177,6 +193,8 @@ int removal_run(bn_ctx *ctx, const struct operation *operation, const struct rem
 		r = remove_networks(ctx, operation, removal);
 	if (r >= 0)
 		r = remove_protection(ctx, removal);
+	if (r >= 0)
+		r = remove_definitions(ctx, operation, removal);
 	if (!removal->async)
 		link_deletions_await(ctx->link);
 	return r;
@@ -196,6 +214,15 @@ static bool has_bridge(const struct rows *rows, const char *bridge)
 {
 	for (size_t i = 0; i < rows->networks.len; i++)
 		if (strcmp(rows->networks.items[i].bridge, bridge) == 0)
+			return true;
+	return false;
+}
+
+/* By an attach that has made it again, say. */
+static bool is_defined(const struct rows *rows, const struct network *network)
+{
+	for (size_t i = 0; i < rows->networks.len; i++)
+		if (strcmp(rows->networks.items[i].name, network->name) == 0)
 			return true;
 	return false;
 }
@@ -222,8 +249,11 @@ static int remove_lost_links(bn_ctx *ctx, const struct rows *lost, const struct 
 		const struct network *network = &lost->networks.items[i];
 		const struct driver_ops *driver = driver_of(network);
 
-		if (driver->network_remove && !has_bridge(standing, network->bridge))
-			r = driver->network_remove(ctx, network);
+		if (!driver->network_remove || has_bridge(standing, network->bridge))
+			continue;
+		r = driver->network_remove(ctx, network);
+		if (r >= 0 && !is_defined(standing, network))
+			r = persistent_remove(ctx, network);
 	}
 	return r;
 }

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "model/ipam.h"
+#include "ops/persistent.h"
 
 static bool picks(const struct network_request *request, int family)
 {
@@ -311,6 +312,8 @@ int network_resolve(bn_ctx *ctx, const struct network_request *request,
 	if (r >= 0)
 		r = choose_id(ctx, request->id, network);
 	if (r >= 0)
+		r = persistent_resolve(ctx, request, network);
+	if (r >= 0)
 		r = pick_subnets(ctx, request, view, network);
 	if (r >= 0)
 		r = check_reserved(ctx, network);
@@ -451,6 +454,8 @@ int network_check_equal(bn_ctx *ctx, const struct network_request *request,
 
 	if (request->id[0] && strcmp(request->id, network->id) != 0)
 		return difference(ctx, network, "id", network->id, request->id);
+	if (request->persistent && !network->persistent[0])
+		return difference(ctx, network, "life", "that of the state", "persistent");
 	r = check_subnet(ctx, network, &network->ipv4, &request->ipv4);
 	if (r >= 0)
 		r = check_subnet(ctx, network, &network->ipv6, &request->ipv6);
@@ -466,7 +471,8 @@ int network_check_equal(bn_ctx *ctx, const struct network_request *request,
 		r = check_options(ctx, network, request->options);
 	if (r >= 0)
 		r = check_reserved_equal(ctx, network, request);
-	if (r >= 0 && request->bridge[0] && strcmp(request->bridge, network->bridge) != 0)
+	if (r >= 0 && request->bridge[0] && strcmp(request->bridge, network->bridge) != 0 &&
+	    strcmp(request->bridge, network->planned_bridge) != 0)
 		r = difference(ctx, network, "bridge", network->bridge, request->bridge);
 	if (r < 0 || !request->mtu || request->mtu == network->mtu)
 		return r;

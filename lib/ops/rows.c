@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "ops/persistent.h"
+
 typedef int (*network_fn)(struct store *store, const char *name, struct network *ret_network,
 			  struct error *error);
 typedef int (*endpoint_fn)(struct store *store, const char *network, const char *id,
@@ -42,7 +44,7 @@ static const char *last_network(const struct rows *rows)
 
 int rows_load_network(bn_ctx *ctx, const char *network, struct rows *rows)
 {
-	return add_network(ctx, store_network_get, network, rows);
+	return persistent_explain(ctx, network, add_network(ctx, store_network_get, network, rows));
 }
 
 int rows_load_endpoint(bn_ctx *ctx, const char *id, struct rows *rows)
@@ -52,7 +54,7 @@ int rows_load_endpoint(bn_ctx *ctx, const char *id, struct rows *rows)
 
 int rows_use_network(bn_ctx *ctx, const char *network, struct rows *rows)
 {
-	return add_network(ctx, store_network_use, network, rows);
+	return persistent_explain(ctx, network, add_network(ctx, store_network_use, network, rows));
 }
 
 int rows_use_endpoint(bn_ctx *ctx, const char *id, struct rows *rows)

@@ -118,6 +118,11 @@ static int check_changeable(bn_ctx *ctx, const struct network *network)
 				 "network %s is built in and can't be changed", network->name);
 	if (network_is_ready(network))
 		return 0;
+	if (network->persistent[0])
+		return error_set(&ctx->error, -ENOENT, BN_REASON_NETWORK_UNKNOWN,
+				 "network %s has come back without its bridge, which the first "
+				 "endpoint brings; attach one, or delete the network",
+				 network->name);
 	return error_set(&ctx->error, -ENOENT, BN_REASON_NETWORK_BUILTIN,
 			 "network %s is built in and not in use; create it as it is to be",
 			 network->name);

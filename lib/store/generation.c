@@ -129,6 +129,7 @@ int store_look(struct store *store, struct store_look *ret_look, struct error *e
 	store->last = sqlite3_column_int64(row, 1);
 	store->looked = begins;
 	ret_look->has_operations = sqlite3_column_int(row, 2);
+	ret_look->has_persistent = *column_text(row, 5);
 	r = copy_fact(store, row, 3, "namespace", ret_look->about, error);
 	return r < 0 ? r : copy_fact(store, row, 4, "backend", ret_look->backend, error);
 }

@@ -23,6 +23,7 @@ enum {
 	RESERVED,
 	OPTIONS,
 	BUILTIN,
+	PERSISTENT,
 	PENDING,
 	OPERATION,
 	REMOVAL,
@@ -114,6 +115,12 @@ static int read_network_columns(sqlite3_stmt *row, struct network *network)
 		r = parse_driver(column_text(row, DRIVER), &network->driver);
 	if (r == 0)
 		r = column_copy(row, BRIDGE, network->bridge, sizeof(network->bridge));
+	if (r == 0)
+		r = column_copy(row, PERSISTENT, network->persistent, sizeof(network->persistent));
+	if (sqlite3_column_int(row, BUILTIN) && network->persistent[0]) {
+		memcpy(network->planned_bridge, network->bridge, sizeof(network->bridge));
+		network->bridge[0] = '\0';
+	}
 	network->bridge_adopted = sqlite3_column_int(row, BRIDGE_ADOPTED) != 0;
 	network->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
 	if (r == 0)
@@ -305,9 +312,10 @@ int store_network_use(struct store *store, const char *name, struct network *ret
 	return find_network(store, name, REFUSE, ret_network, error);
 }
 
-/* May a network of that name be inserted? For `bridge` in its empty form, under the id it has. */
-int store_network_check_name(struct store *store, const char *name, char ret_id[static ID_LEN + 1],
-			     struct error *error)
+/* May a network of that name be inserted? For `bridge` in its empty form, under the id it has; one
+ * that has come back, as itself alone. */
+static int check_name(struct store *store, const char *name, const struct network *own,
+		      char ret_id[static ID_LEN + 1], struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, VALUES(TEXT(name)), &row,
@@ -320,7 +328,8 @@ int store_network_check_name(struct store *store, const char *name, char ret_id[
 		return network_busy_error(name, "created", error);
 	if (sqlite3_column_int64(row, REMOVAL))
 		return network_busy_error(name, "deleted", error);
-	if (!sqlite3_column_int(row, BUILTIN))
+	if (!sqlite3_column_int(row, BUILTIN) ||
+	    (*column_text(row, PERSISTENT) && (!own || strcmp(own->id, column_text(row, ID)) != 0)))
 		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
 				 "there is a network %s already; use it, or choose another name",
 				 name);
@@ -330,6 +339,12 @@ int store_network_check_name(struct store *store, const char *name, char ret_id[
 	if (string_copy(ret_id, ID_LEN + 1, column_text(row, ID)) < 0)
 		return store_damaged_error(store, "a network", error);
 	return 0;
+}
+
+int store_network_check_name(struct store *store, const char *name, char ret_id[static ID_LEN + 1],
+			     struct error *error)
+{
+	return check_name(store, name, NULL, ret_id, error);
 }
 
 static int check_network_holder(struct store *store, const struct network *network,
@@ -361,21 +376,21 @@ static int check_network_holder(struct store *store, const struct network *netwo
 
 #define SUBNET(subnet) PREFIX(&(subnet)->prefix), ADDR(&(subnet)->gateway), RANGE(&(subnet)->range)
 
-static int insert_network(struct store *store, int64_t operation, const struct network *network,
-			  const char *id, struct error *error)
+static int insert_network(struct store *store, int64_t operation, bool builtin,
+			  const struct network *network, const char *id, struct error *error)
 {
 	CLEANUP_FREE char *reserved = NULL, *options = NULL;
 
 	if (format_reserved_addresses(network, &reserved) < 0 ||
 	    options_serialize(&network->options, &options) < 0)
 		return error_oom(error);
-	return statement_run(store, STATEMENT_NETWORK_INSERT,
-			     VALUES(TEXT(network->name), TEXT(id),
-				    TEXT(driver_name(network->driver)), TEXT(network->bridge),
-				    INT(network->bridge_adopted), INT(network->mtu),
-				    SUBNET(&network->ipv4), SUBNET(&network->ipv6), TEXT(reserved),
-				    TEXT(options), INT(false), INT(operation)),
-			     error);
+	return statement_run(
+		store, STATEMENT_NETWORK_INSERT,
+		VALUES(TEXT(network->name), TEXT(id), TEXT(driver_name(network->driver)),
+		       TEXT(network->bridge), INT(network->bridge_adopted), INT(network->mtu),
+		       SUBNET(&network->ipv4), SUBNET(&network->ipv6), TEXT(reserved),
+		       TEXT(options), INT(builtin), TEXT(network->persistent), INT(operation)),
+		error);
 }
 
 int store_network_insert(struct store *store, const struct operation *operation,
@@ -385,12 +400,29 @@ int store_network_insert(struct store *store, const struct operation *operation,
 	int r = operation_check(store, operation, false, error);
 
 	if (r == 0)
-		r = store_network_check_name(store, network->name, id, error);
+		r = check_name(store, network->name, network, id, error);
 	if (r == 0)
 		r = check_network_holder(store, network, error);
 	if (r < 0)
 		return r;
-	return insert_network(store, operation->id, network, *id ? id : network->id, error);
+	return insert_network(store, operation->id, false, network, *id ? id : network->id, error);
+}
+
+int store_network_define(struct store *store, const struct network *network, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = transaction_check(store, error);
+
+	if (r == 0)
+		r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, VALUES(TEXT(network->name)),
+				      &row, error);
+	if (r > 0)
+		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
+				 "there is a network %s already", network->name);
+	if (r == 0)
+		r = check_network_holder(store, network, error);
+	/* no operation's, and those count from 0 */
+	return r < 0 ? r : insert_network(store, -1, true, network, network->id, error);
 }
 
 int store_network_mark(struct store *store, const struct operation *operation, const char *name,
@@ -407,7 +439,7 @@ int store_network_mark(struct store *store, const struct operation *operation, c
 		return r;
 	if (r == 0)
 		return network_unknown_error(name, error);
-	if (sqlite3_column_int(row, BUILTIN))
+	if (sqlite3_column_int(row, BUILTIN) && !*column_text(row, PERSISTENT))
 		return error_set(error, -EPERM, BN_REASON_NETWORK_BUILTIN,
 				 "network %s is built in and can't be deleted", name);
 	removal = sqlite3_column_int64(row, REMOVAL);

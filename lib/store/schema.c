@@ -128,6 +128,10 @@ static const char version_5[] =
  * endpoints.metric is that of IPv4; both were the same before. gateway_ipv4 and gateway_ipv6 are for
  * those whose default routes lead by another than that of their network's bridge.
  *
+ * networks.persistent is the directory with the definition. What comes from there after a reboot is
+ * builtin = 1, with the name that the bridge is to have: like `bridge`, it is made on first use, as a
+ * second row, and is there again without it.
+ *
  * What an update is about to change has the operation's number in `updating`, and what it is to be in
  * the columns next_* (update.c).
  */
@@ -136,6 +140,7 @@ static const char version_6[] =
 	"UPDATE endpoints SET metric_ipv6 = metric;"
 	"ALTER TABLE endpoints ADD COLUMN gateway_ipv4 TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE endpoints ADD COLUMN gateway_ipv6 TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE networks ADD COLUMN persistent TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE networks ADD COLUMN updating INTEGER;"
 	"ALTER TABLE networks ADD COLUMN next_options TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE networks ADD COLUMN next_mtu INTEGER NOT NULL DEFAULT 0;"
@@ -161,12 +166,13 @@ static int execute(struct store *store, const char *text, struct error *error)
 
 int schema_empty(struct store *store, struct error *error)
 {
-	return execute(store,
-		       "DELETE FROM networks WHERE NOT builtin; DELETE FROM endpoints;"
-		       "DELETE FROM ports; DELETE FROM addresses;"
-		       "DELETE FROM operations WHERE id <> 0;"
-		       "DELETE FROM facts WHERE key IN ('namespace', 'backend', 'port.last');",
-		       error);
+	return execute(
+		store,
+		"DELETE FROM networks WHERE NOT builtin OR persistent <> ''; DELETE FROM endpoints;"
+		"DELETE FROM ports; DELETE FROM addresses;"
+		"DELETE FROM operations WHERE id <> 0;"
+		"DELETE FROM facts WHERE key IN ('namespace', 'backend', 'port.last', 'persistent');",
+		error);
 }
 
 static int insert_builtins(struct store *store, struct error *error)
@@ -194,7 +200,7 @@ static int insert_builtins(struct store *store, struct error *error)
 				  VALUES(TEXT(builtins[i].name), TEXT(id),
 					 TEXT(driver_name(builtins[i].driver)), TEXT(""), INT(0),
 					 INT(0), TEXT(""), TEXT(""), TEXT(""), TEXT(""), TEXT(""),
-					 TEXT(""), TEXT(""), TEXT(""), INT(true)),
+					 TEXT(""), TEXT(""), TEXT(""), INT(true), TEXT("")),
 				  error);
 		if (r < 0)
 			return r;
@@ -224,11 +230,13 @@ static int migrate(struct store *store, size_t version, struct error *error)
 
 	for (size_t i = version; i < ARRAY_SIZE(migrations); i++) {
 		r = execute(store, migrations[i], error);
-		if (r == 0 && i == 0)
-			r = insert_builtins(store, error);
 		if (r < 0)
 			return r;
 	}
+	/* all columns are there by now */
+	r = version == 0 ? insert_builtins(store, error) : 0;
+	if (r < 0)
+		return r;
 	snprintf(text, sizeof(text), "PRAGMA user_version = %zu", ARRAY_SIZE(migrations));
 	return execute(store, text, error);
 }

@@ -22,7 +22,7 @@
 #define NETWORK_VALUES(as)                                                                \
 	"name, id, driver, bridge, bridge_adopted, " as("mtu") ", "                       \
 	"ipv4_subnet, ipv4_gateway, ipv4_range, ipv6_subnet, ipv6_gateway, ipv6_range, "  \
-	"reserved, " as("options") ", builtin"
+	"reserved, " as("options") ", builtin, persistent"
 /* clang-format on */
 #define NETWORK_COLUMNS_AS(as) NETWORK_VALUES(as) ", " PENDING ", operation, removal, updating"
 #define NETWORK_COLUMNS NETWORK_COLUMNS_AS(AS_IS)
@@ -107,7 +107,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_LOOK] = "SELECT generation, kind, "
 			   "EXISTS (SELECT 1 FROM operations WHERE id > 0), "
 			   "(SELECT value FROM facts WHERE key = 'namespace'), "
-			   "(SELECT value FROM facts WHERE key = 'backend') "
+			   "(SELECT value FROM facts WHERE key = 'backend'), "
+			   "(SELECT value FROM facts WHERE key = 'persistent') "
 			   "FROM operations WHERE id = 0",
 
 	[STATEMENT_ORPHAN] = "SELECT 'network ' || network || ' of an endpoint' FROM endpoints "
@@ -129,7 +130,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 		AS_STANDING) " FROM networks WHERE NOT builtin AND " STANDING("") " ORDER BY name",
 	[STATEMENT_NETWORK_OF_OPERATION] = "SELECT " NETWORK_COLUMNS
 					   " FROM networks WHERE operation = ?1 OR removal = ?1 "
-					   "ORDER BY name",
+					   "ORDER BY name, builtin",
 	[STATEMENT_NETWORK_UPDATING] = "SELECT " NETWORK_COLUMNS
 				       " FROM networks WHERE updating = ?1 ORDER BY name",
 	[STATEMENT_NETWORK_UPDATED] = "SELECT " NETWORK_COLUMNS_AS(
@@ -139,9 +140,10 @@ static const char *const texts[STATEMENT_COUNT] = {
 				     "(bridge = ?3 AND bridge <> ''))",
 	[STATEMENT_NETWORK_INSERT] = "INSERT INTO networks (" NETWORK_VALUES(
 		AS_IS) ", operation) "
-		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-	[STATEMENT_NETWORK_MARK] =
-		"UPDATE networks SET removal = ?1 WHERE name = ?2 AND NOT builtin",
+		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
+		       "?17)",
+	[STATEMENT_NETWORK_MARK] = "UPDATE networks SET removal = ?1 "
+				   "WHERE name = ?2 AND (NOT builtin OR persistent <> '')",
 	[STATEMENT_NETWORK_UNMARK] = "UPDATE networks SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_NETWORK_UPDATE] =
 		"UPDATE networks SET updating = ?1, next_options = ?3, next_mtu = ?4 "

@@ -53,6 +53,7 @@ void store_rollback(struct store *store); /* no-op outside a transaction */
 struct store_look {
 	char about[META_MAX]; /* "namespace" of the small info, and "backend" */
 	char backend[META_MAX];
+	bool has_persistent; /* networks that outlive it have been taken in */
 	bool has_operations; /* some are open */
 };
 int store_look(struct store *store, struct store_look *ret_look, struct error *error);
@@ -148,6 +149,9 @@ int store_endpoint_update(struct store *store, const struct operation *operation
  * abandoned or deleted, the network is back in its first form. */
 int store_network_insert(struct store *store, const struct operation *operation,
 			 const struct network *network, struct error *error);
+/* One that has come back, without its bridge, in a transaction: -EEXIST when the name, the id or the
+ * bridge is taken. When it is made, it is inserted once more. */
+int store_network_define(struct store *store, const struct network *network, struct error *error);
 /* What networks keep about the host; "" for nothing. */
 struct host_text {
 	char *found; /* its settings before it was changed for them: link/found.c */
@@ -306,7 +310,7 @@ bool store_has_changed(const struct store *store);
  * Numbers count up. */
 uint64_t store_hint_get(const struct store *store, uint64_t key);
 void store_hint_set(const struct store *store, uint64_t key, uint64_t number);
-/* "backend", "ipv6.global-id", "port.last". *ret_value is "" when unset. */
+/* "backend", "ipv6.global-id", "persistent", "port.last". *ret_value is "" when unset. */
 int store_meta_get(struct store *store, const char *key, char ret_value[static META_MAX],
 		   struct error *error);
 int store_meta_set(struct store *store, const char *key, const char *value, struct error *error);

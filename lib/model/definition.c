@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Lines of "KEY VALUE", the first of which says what it is, and the last that it is whole. A subnet
+ * comes before its gateway and range.
+ */
+#include "model/definition.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "model/ipam.h"
+
+static const char first_line[] = "bridgenet-network 1";
+static const char last_line[] = "end";
+
+/* ---- to text ---- */
+
+static void put_subnet(FILE *file, const struct subnet *subnet)
+{
+	char text[RANGE_TEXT_MAX];
+
+	if (!addr_is_set(&subnet->prefix.addr))
+		return;
+	fprintf(file, "subnet %s\n", prefix_format(&subnet->prefix, text));
+	if (addr_is_set(&subnet->gateway))
+		fprintf(file, "gateway %s\n", addr_format(&subnet->gateway, text));
+	if (addr_is_set(&subnet->range.first))
+		fprintf(file, "ip-range %s\n", range_format(&subnet->range, text));
+}
+
+int definition_format(const struct network *network, char **ret_text)
+{
+	char text[ADDR_TEXT_MAX], *buffer = NULL;
+	size_t size;
+	FILE *file = open_memstream(&buffer, &size);
+	bool failed;
+
+	if (!file)
+		return -ENOMEM;
+	fprintf(file, "%s\nname %s\nid %s\nbridge %s\nmtu %u\n", first_line, network->name,
+		network->id, network->bridge[0] ? network->bridge : network->planned_bridge,
+		network->mtu);
+	put_subnet(file, &network->ipv4);
+	put_subnet(file, &network->ipv6);
+	for (size_t i = 0; i < network->reserved.len; i++)
+		fprintf(file, "reserved %s\n", addr_format(&network->reserved.items[i], text));
+	/* a value has no line end in it, and a key no '=' */
+	for (size_t i = 0; i < network->options.len; i++)
+		fprintf(file, "option %s=%s\n", network->options.items[i].key,
+			network->options.items[i].value);
+	fprintf(file, "%s\n", last_line);
+	failed = ferror(file);
+	if (fclose(file) != 0 || failed) {
+		free(buffer);
+		return -ENOMEM;
+	}
+	*ret_text = buffer;
+	return 0;
+}
+
+/* ---- from text ---- */
+
+static int take_name(const char *value, struct network *network)
+{
+	return network_name_check(value, NULL) < 0 ?
+		       -EBADMSG :
+		       string_copy(network->name, sizeof(network->name), value);
+}
+
+static int take_id(const char *value, struct network *network)
+{
+	return id_check(value, NULL) < 0 ? -EBADMSG :
+					   string_copy(network->id, sizeof(network->id), value);
+}
+
+static int take_bridge(const char *value, struct network *network)
+{
+	return bridge_name_check(value, NULL) < 0 ?
+		       -EBADMSG :
+		       string_copy(network->bridge, sizeof(network->bridge), value);
+}
+
+static int take_mtu(const char *value, struct network *network)
+{
+	char *end;
+	unsigned long mtu = strtoul(value, &end, 10);
+
+	if (value[0] < '0' || value[0] > '9' || *end || mtu < 68 || mtu > 65535)
+		return -EBADMSG;
+	network->mtu = (uint32_t)mtu;
+	return 0;
+}
+
+static struct subnet *subnet_of(struct network *network, int family)
+{
+	return family == AF_INET ? &network->ipv4 : &network->ipv6;
+}
+
+static int take_subnet(const char *value, struct network *network)
+{
+	struct prefix prefix;
+
+	if (prefix_parse(value, &prefix) < 0 ||
+	    addr_is_set(&subnet_of(network, prefix.addr.family)->prefix.addr))
+		return -EBADMSG;
+	subnet_of(network, prefix.addr.family)->prefix = prefix;
+	return 0;
+}
+
+static int take_gateway(const char *value, struct network *network)
+{
+	struct addr addr;
+
+	if (addr_parse(value, &addr) < 0 ||
+	    !addr_is_set(&subnet_of(network, addr.family)->prefix.addr))
+		return -EBADMSG;
+	subnet_of(network, addr.family)->gateway = addr;
+	return 0;
+}
+
+static int take_range(const char *value, struct network *network)
+{
+	struct range range;
+
+	if (ipam_parse_range(value, &range, NULL) < 0 ||
+	    !addr_is_set(&subnet_of(network, range.first.family)->prefix.addr))
+		return -EBADMSG;
+	subnet_of(network, range.first.family)->range = range;
+	return 0;
+}
+
+static int take_reserved(const char *value, struct network *network)
+{
+	struct addr addr;
+
+	return addr_parse(value, &addr) < 0 ? -EBADMSG : vector_append(&network->reserved, addr);
+}
+
+static int take_option(char *value, struct network *network)
+{
+	char *equals = strchr(value, '=');
+	int r;
+
+	if (!equals)
+		return -EBADMSG;
+	*equals = '\0';
+	r = options_set(&network->options, value, equals + 1);
+	return r == -EINVAL ? -EBADMSG : r;
+}
+
+static int take_line(char *line, struct network *network)
+{
+	static const struct {
+		const char *key;
+		int (*take)(const char *value, struct network *network);
+	} keys[] = {
+		{ "name", take_name },      { "id", take_id },
+		{ "bridge", take_bridge },  { "mtu", take_mtu },
+		{ "subnet", take_subnet },  { "gateway", take_gateway },
+		{ "ip-range", take_range }, { "reserved", take_reserved },
+	};
+	char *value = strchr(line, ' ');
+
+	if (!value)
+		return -EBADMSG;
+	*value++ = '\0';
+	if (strcmp(line, "option") == 0)
+		return take_option(value, network);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (strcmp(keys[i].key, line) == 0)
+			return keys[i].take(value, network);
+	return -EBADMSG;
+}
+
+/* What none of the lines says by itself. */
+static int check_whole(struct network *network, struct error *error)
+{
+	int r;
+
+	if (!network->name[0] || !network->id[0] || !network->bridge[0] || !network->mtu ||
+	    (!network->ipv4.prefix.addr.family && !network->ipv6.prefix.addr.family))
+		return error_set(error, -EBADMSG, BN_REASON_STATE,
+				 "it has no name, id, bridge, mtu or subnet");
+	r = options_check(&network->options, OPTION_NETWORK, &network->policy, error);
+	ipam_sort_reserved(network);
+	if (r >= 0 && network->ipv4.prefix.addr.family)
+		r = ipam_complete_subnet(network, &network->ipv4, error);
+	if (r >= 0 && network->ipv6.prefix.addr.family)
+		r = ipam_complete_subnet(network, &network->ipv6, error);
+	return r;
+}
+
+static int parse_lines(char *text, struct network *network, struct error *error)
+{
+	char *rest = text, *line, shown[60];
+	bool whole = false;
+	int r = 0;
+
+	for (unsigned int number = 1; r == 0 && (line = strsep(&rest, "\n")) && rest; number++) {
+		snprintf(shown, sizeof(shown), "%s", line);
+		if (number == 1)
+			r = strcmp(line, first_line) == 0 ? 0 : -EBADMSG;
+		else if (whole)
+			r = -EBADMSG;
+		else if (strcmp(line, last_line) == 0)
+			whole = true;
+		else
+			r = take_line(line, network);
+		if (r < 0 && r != -ENOMEM)
+			return error_set(error, -EBADMSG, BN_REASON_STATE,
+					 "line %u can't be understood: '%s'", number, shown);
+	}
+	if (r < 0)
+		return error_oom(error);
+	return whole && !*line ? 0 :
+				 error_set(error, -EBADMSG, BN_REASON_STATE, "its end is missing");
+}
+
+int definition_parse(char *text, struct network *ret_network, struct error *error)
+{
+	CLEANUP(network_clear) struct network network = { 0 };
+	int r = parse_lines(text, &network, error);
+
+	if (r == 0)
+		r = check_whole(&network, error);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return -EBADMSG;
+	*ret_network = network;
+	memset(&network, 0, sizeof(network));
+	return 0;
+}
