@@ -17,11 +17,18 @@
 #define SUFFIX ".network"
 #define FILE_MAX (1024 * 1024)
 
-typedef char file_name[NETWORK_NAME_MAX + sizeof(SUFFIX)];
+typedef char file_name[NETWORK_NAME_MAX + sizeof("." SUFFIX)];
 
 static void name_file(const char *network, file_name name)
 {
 	snprintf(name, sizeof(file_name), "%s" SUFFIX, network);
+}
+
+/* Of one network there is one writer, which its operation in the state makes sure of; so what a dead
+ * one has left is found. */
+static void name_temporary(const char *network, file_name name)
+{
+	snprintf(name, sizeof(file_name), ".%s" SUFFIX, network);
 }
 
 static int file_error(const char *directory, const char *name, const char *what, int code,
@@ -29,13 +36,6 @@ static int file_error(const char *directory, const char *name, const char *what,
 {
 	return error_set(error, -code, BN_REASON_STATE, "can't %s %s/%s: %s", what, directory, name,
 			 errno_text(code));
-}
-
-/* 1, or 0 if there is none. */
-static int open_directory(const char *directory, bool make, struct place *place,
-			  struct error *error)
-{
-	return place_open(directory, make, place, error);
 }
 
 /* The names in it last as long as what they stand for. */
@@ -83,17 +83,15 @@ int definition_write(const char *directory, const struct network *network, struc
 {
 	CLEANUP(place_close) struct place place = { .fd = -1 };
 	CLEANUP_FREE char *text = NULL;
-	char temporary[sizeof(file_name) + 24];
-	file_name name;
-	int r = open_directory(directory, true, &place, error);
+	file_name name, temporary;
+	int r = place_open(directory, true, &place, error);
 
 	if (r < 0)
 		return r;
 	if (definition_format(network, &text) < 0)
 		return error_oom(error);
 	name_file(network->name, name);
-	snprintf(temporary, sizeof(temporary), ".%s-%ld", name, (long)getpid());
-	/* of a process of that number that has died */
+	name_temporary(network->name, temporary);
 	unlinkat(place.fd, temporary, 0);
 	r = write_file(&place, temporary, name, text);
 	return r < 0 ? file_error(directory, name, "write", -r, error) : 0;
@@ -173,7 +171,7 @@ int definition_read(const char *directory, const char *network, struct network *
 {
 	CLEANUP(place_close) struct place place = { .fd = -1 };
 	file_name name;
-	int r = open_directory(directory, false, &place, error);
+	int r = place_open(directory, false, &place, error);
 
 	if (r <= 0)
 		return r;
@@ -202,7 +200,7 @@ int definitions_read(const char *directory, network_vector *networks,
 	const struct dirent *entry;
 	struct network network;
 	struct error why;
-	int fd, r = open_directory(directory, false, &place, error);
+	int fd, r = place_open(directory, false, &place, error);
 	DIR *list;
 
 	if (r <= 0)
@@ -238,12 +236,14 @@ int definition_remove(const char *directory, const struct network *network, stru
 	CLEANUP(place_close) struct place place = { .fd = -1 };
 	CLEANUP(network_clear) struct network found = { 0 };
 	struct error why = { 0 };
-	file_name name;
-	int r = open_directory(directory, false, &place, error);
+	file_name name, temporary;
+	int r = place_open(directory, false, &place, error);
 
 	if (r <= 0)
 		return r;
 	name_file(network->name, name);
+	name_temporary(network->name, temporary);
+	unlinkat(place.fd, temporary, 0);
 	/* another network of that name may have been made since, by another state */
 	if (read_definition(&place, directory, name, &found, &why) == 0 &&
 	    strcmp(found.id, network->id) != 0)

@@ -6,6 +6,7 @@
 #include "look.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -355,7 +356,7 @@ static void add_state(struct lines *lines)
 {
 	static const char *const queries[] = {
 		"SELECT 'network', name, builtin, bridge, bridge_adopted, mtu, ipv4_subnet,"
-		" ipv6_subnet, ipv4_gateway, ipv6_gateway, reserved, options, removal"
+		" ipv6_subnet, ipv4_gateway, ipv6_gateway, reserved, options, removal, persistent"
 		" FROM networks",
 		"SELECT 'endpoint', network, id, interface, ipv4, ipv6, mac, metric, metric_ipv6,"
 		" removal FROM endpoints",
@@ -398,6 +399,18 @@ static void add_forwarding(struct lines *lines)
 	}
 }
 
+static void add_kept(struct lines *lines)
+{
+	DIR *list = opendir(KEPT_DIR);
+	const struct dirent *entry;
+
+	while (list && (entry = readdir(list)))
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			look_add(lines, "kept %s", entry->d_name);
+	if (list)
+		closedir(list);
+}
+
 void forwarding_restore(const char *seen)
 {
 	char line[64];
@@ -427,6 +440,7 @@ void look(char seen[static SEEN_MAX])
 	look_namespaces(&lines);
 	add_forwarding(&lines);
 	add_state(&lines);
+	add_kept(&lines);
 	qsort(lines.at, lines.len, sizeof(*lines.at), compare_lines);
 	seen[0] = '\0';
 	for (size_t i = 0; i < lines.len && len < SEEN_MAX; i++)

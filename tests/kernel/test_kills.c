@@ -31,7 +31,8 @@ static const struct {
 	{ SYS_setsockopt, "setsockopt" }, { SYS_write, "write" },     { SYS_pwrite64, "pwrite64" },
 	{ SYS_ftruncate, "ftruncate" },   { SYS_unlink, "unlink" },   { SYS_unlinkat, "unlinkat" },
 	{ SYS_mkdir, "mkdir" },           { SYS_fcntl, "fcntl" },     { SYS_flock, "flock" },
-	{ SYS_close, "close" },           { SYS_setns, "setns" },
+	{ SYS_close, "close" },           { SYS_setns, "setns" },     { SYS_renameat, "renameat" },
+	{ SYS_fsync, "fsync" },
 };
 
 static const char *lasting_name(long number)

@@ -78,6 +78,7 @@ bn_ctx *context_new(uint32_t timeout_ms, bool by_state)
 	if (bn_ctx_new(0, &ctx) < 0)
 		abort();
 	bn_ctx_set_state_dir(ctx, STATE_DIR);
+	bn_ctx_set_option(ctx, "persistent-dir", KEPT_DIR);
 	bn_ctx_set_timeout_ms(ctx, timeout_ms);
 	if (!by_state)
 		bn_ctx_set_backend(ctx, setting.backend);

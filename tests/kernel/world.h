@@ -37,7 +37,8 @@ struct setting {
 extern struct setting setting;
 /* After a quick detach they die with their namespaces, which is left to world_clear(). */
 extern bool links_stay;
-#define STATE_DIR "/run/bn" /* there is a /run for each */
+#define STATE_DIR "/run/bn"     /* there is a /run for each */
+#define KEPT_DIR "/run/bn-kept" /* of what outlives a state */
 #define SANDBOXES 4
 #define HOST_BRIDGE "host0" /* one that is there, and nobody's */
 

@@ -12,7 +12,7 @@
 static const char *const subnets[][2] = {
 	{ "172.30.0.0/24", "fd00:30::/64" }, { "172.31.0.0/24", "fd00:31::/64" },
 	{ "172.29.0.0/24", "fd00:29::/64" }, { "172.28.0.0/24", "fd00:28::/64" },
-	{ "172.27.0.0/24", "fd00:27::/64" },
+	{ "172.27.0.0/24", "fd00:27::/64" }, { "172.26.0.0/24", "fd00:26::/64" },
 };
 
 static void describe_network(const bn_network *network, char text[static ANSWER_MAX])
@@ -26,8 +26,9 @@ static void describe_network(const bn_network *network, char text[static ANSWER_
 		 bn_network_endpoint_count(network));
 }
 
-static int create_network(bn_ctx *ctx, char text[static ANSWER_MAX], const char *name,
-			  const char *bridge, const char *const subnet[2], uint32_t flags)
+static int create_as(bn_ctx *ctx, char text[static ANSWER_MAX], const char *name,
+		     const char *bridge, const char *const subnet[2], uint32_t flags,
+		     int persistent)
 {
 	bn_network *network = NULL;
 	bn_network_spec *spec;
@@ -36,6 +37,7 @@ static int create_network(bn_ctx *ctx, char text[static ANSWER_MAX], const char 
 	if (bn_network_spec_new(name, &spec) < 0)
 		abort();
 	bn_network_spec_set_bridge(spec, bridge);
+	bn_network_spec_set_persistent(spec, persistent);
 	bn_network_spec_set_ipv4(spec, setting.family != FAMILY_IPV6);
 	if (setting.family != FAMILY_IPV6)
 		bn_network_spec_add_subnet(spec, subnet[0]);
@@ -49,6 +51,12 @@ static int create_network(bn_ctx *ctx, char text[static ANSWER_MAX], const char 
 	return r;
 }
 
+static int create_network(bn_ctx *ctx, char text[static ANSWER_MAX], const char *name,
+			  const char *bridge, const char *const subnet[2], uint32_t flags)
+{
+	return create_as(ctx, text, name, bridge, subnet, flags, 0);
+}
+
 static int create(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
 	return create_network(ctx, text, "front", "front0", subnets[0], 0);
@@ -57,6 +65,18 @@ static int create(bn_ctx *ctx, char text[static ANSWER_MAX])
 static int create_back(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
 	return create_network(ctx, text, "back", "back0", subnets[1], 0);
+}
+
+/* One that outlives the state. */
+static int create_kept(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return create_as(ctx, text, "kept", "kept0", subnets[5], 0, 1);
+}
+
+static int delete_kept(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_network_delete(ctx, "kept", 0);
 }
 
 static int create_spare(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -566,6 +586,8 @@ static int list_rules(bn_ctx *ctx, char text[static ANSWER_MAX])
 const struct verb verbs[] = {
 	{ "create", { create }, EMPTY | BARE, EMPTY },
 	{ "create-back", { create_back }, EMPTY | BARE | FULL | FLUSHED | LOST, FLUSHED | FULL },
+	{ "create-kept", { create_kept }, EMPTY | BARE, EMPTY },
+	{ "keep-and-delete", { create_kept, delete_kept }, EMPTY | BARE, 0 },
 	{ "create-same-subnet", { create_same }, EMPTY | BARE, 0 },
 	{ "create-spare", { create_spare }, 0, 0 },
 	{ "create-side", { create_side }, 0, 0 },
@@ -611,6 +633,7 @@ const struct verb verbs[] = {
 	/* those that fail */
 	{ "create-fails", { create }, EMPTY, 0, "settle", -EIO },
 	{ "create-back-fails", { create_back }, EMPTY | BARE | FULL, 0, "settle", -EIO },
+	{ "create-kept-fails", { create_kept }, EMPTY | BARE, 0, "settle", -EIO },
 	{ "create-adopting-fails", { create_adopting }, EMPTY | BARE, 0, "settle", -EIO },
 	{ "attach-ports-fails", { attach_ports }, FULL | FLUSHED, 0, "settle", -EIO },
 	{ "attach-several-fails", { attach_several }, FULL, 0, "settle", -EIO },
