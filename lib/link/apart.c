@@ -32,6 +32,9 @@ void apart_put(struct rtnl_batch *batch, const struct link_apart *apart, bool fr
 		/* whoever is known needs not be learned */
 		rtnl_put_u8(batch, IFLA_BRPORT_LEARNING, !apart->locked);
 	}
+	/* what was learned passes a lock that comes after it */
+	if (apart->locked && !fresh)
+		rtnl_put(batch, IFLA_BRPORT_FLUSH, NULL, 0);
 	rtnl_nest_end(batch, data);
 	rtnl_nest_end(batch, info);
 }

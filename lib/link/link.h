@@ -255,7 +255,8 @@ int link_apart_set(struct link_handle *handle, const struct link_end *end,
 int link_shape_check(const struct endpoint *endpoint, struct error *error);
 /* Hold an endpoint that is there to the rates of its policy. before: as it was, or may be; NULL: it
  * has just been made. -EOPNOTSUPP BN_REASON_UNSUPPORTED where the kernel can't. What fails leaves
- * any of the two: to be called again, with the two exchanged. */
+ * any of the two: to be called again, with the two exchanged. Of one that is gone it is no error,
+ * where it was there before. */
 int link_shape(struct link_handle *handle, const struct network *network,
 	       const struct endpoint *before, const struct endpoint *endpoint, struct error *error);
 

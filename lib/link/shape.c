@@ -525,10 +525,7 @@ static int find_port(struct shaper *shaper)
 	if (r < 0)
 		return r;
 	if (!indexes.len)
-		return error_set(shaper->error, -ENODEV, BN_REASON_KERNEL,
-				 "interface %s of endpoint %s is gone, so its rates can't be set; "
-				 "detach the endpoint and attach it again",
-				 shaper->endpoint->host_interface, shaper->endpoint->id);
+		return -ENODEV;
 	shaper->port = indexes.items[0];
 	return 0;
 }
@@ -550,6 +547,14 @@ int link_shape(struct link_handle *handle, const struct network *network,
 
 	if (in || out)
 		r = find_port(&shaper);
+	/* one that is there no more holds nobody up */
+	if (r == -ENODEV && before)
+		return 0;
+	if (r == -ENODEV)
+		return error_set(
+			error, r, BN_REASON_KERNEL,
+			"interface %s of endpoint %s was deleted while it was being set up",
+			endpoint->host_interface, endpoint->id);
 	if (r == 0 && in)
 		r = set_in(&shaper, before);
 	if (r == 0 && out)

@@ -12,6 +12,7 @@
 #include "ops/flows.h"
 #include "ops/interface.h"
 #include "ops/routing.h"
+#include "ops/restraint.h"
 #include "ops/rules.h"
 
 /* ---- networks ---- */
@@ -24,14 +25,6 @@ static bool has_bridge(const network_vector *networks, const char *bridge)
 	return false;
 }
 
-static int check_anti_spoof(bn_ctx *ctx, enum anti_spoof wanted, const char *what, const char *name)
-{
-	if (wanted != ANTI_SPOOF_FULL)
-		return 0;
-	return error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
-			 "anti-spoof=full of %s %s is not to be had yet; give mac", what, name);
-}
-
 /* The device: the one named (adopted when it exists, with its MTU if none is asked for), bn0 or the
  * next free for the default network, else one that is named after the id. */
 static int resolve_bridge(bn_ctx *ctx, const struct network_request *request,
@@ -41,7 +34,7 @@ static int resolve_bridge(bn_ctx *ctx, const struct network_request *request,
 	uint32_t mtu;
 	int r;
 
-	r = check_anti_spoof(ctx, network->policy.anti_spoof, "network", network->name);
+	r = restraint_check_network(ctx, network);
 	if (r < 0)
 		return r;
 	if (request->bridge[0]) {
@@ -181,10 +174,6 @@ static int check_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	int r;
 
-	r = check_anti_spoof(ctx, endpoint_anti_spoof(&attach->network, &attach->endpoint),
-			     "endpoint", attach->endpoint.id);
-	if (r < 0)
-		return r;
 	r = check_address(ctx, &attach->network, &attach->endpoint.ipv4, AF_INET);
 	if (r >= 0)
 		r = check_address(ctx, &attach->network, &attach->endpoint.ipv6, AF_INET6);
@@ -283,21 +272,13 @@ static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struc
 		r = routing_choose(ctx, attach);
 	if (r < 0)
 		return r;
-	r = link_shape_check(endpoint, &ctx->error);
+	r = restraint_check(ctx, &attach->network, endpoint);
 	if (r >= 0)
 		r = choose_mac(ctx, attach);
 	return r < 0 ? r : routing_choose_sources(ctx, attach);
 }
 
 /* ---- kernel ---- */
-
-static struct link_apart apart_of(const struct network *network, const struct endpoint *endpoint)
-{
-	return (struct link_apart){
-		.isolated = network->policy.icc == ICC_NO,
-		.locked = endpoint_anti_spoof(network, endpoint) != ANTI_SPOOF_NO,
-	};
-}
 
 static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 {
@@ -310,7 +291,7 @@ static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 		.bridge = network->bridge,
 		.bridge_index = bridge,
 		.alias = alias,
-		.apart = apart_of(network, endpoint),
+		.apart = restraint_apart(network, endpoint),
 		.metric_room = attach->metric_room,
 		.sources = &attach->sources,
 		.leaves_ipv6 = ctx->policy.sandbox_ipv6 == SANDBOX_IPV6_LEAVE,
@@ -413,13 +394,34 @@ static void announce_bridged(bn_ctx *ctx, struct attach *attach)
 	}
 }
 
+/* ---- update ---- */
+
+static int check_network_update(bn_ctx *ctx, const struct network *before, struct network *after)
+{
+	(void)before;
+	return restraint_check_network(ctx, after);
+}
+
+static int check_endpoint_update(bn_ctx *ctx, const struct operation *operation,
+				 const struct network *network, const struct endpoint *before,
+				 struct endpoint *after)
+{
+	(void)operation;
+	(void)before;
+	return restraint_check(ctx, network, after);
+}
+
 const struct driver_ops bridge_driver = {
 	.network_resolve = resolve_bridge,
 	.network_create = create_bridge,
 	.network_remove = remove_bridge,
 	.network_check = check_bridge,
+	.network_update_check = check_network_update,
+	.network_update = restraint_update_network,
 	.endpoint_check = check_bridged,
 	.endpoint_reserve = reserve_bridged,
 	.endpoint_create = create_bridged,
 	.endpoint_announce = announce_bridged,
+	.endpoint_update_check = check_endpoint_update,
+	.endpoint_update = restraint_update,
 };

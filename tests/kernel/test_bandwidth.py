@@ -134,6 +134,48 @@ class Bandwidth(KernelTest):
         for outwards in (False, True):
             self.assert_limited(4, self.remote, outwards, 10 * RATE)
 
+    def test_changed_live(self):
+        """From none to one, to another, to neither, while a stream runs all the time."""
+        self.limited()
+        sender, receiver = self.stream(4, self.remote, False)
+        ended = threading.Event()
+        thread = threading.Thread(target=pump, args=(sender, ended))
+        thread.start()
+        try:
+            for rate in (RATE, 2 * RATE, RATE // 2, None):
+                self.bn("endpoint", "update", "net", "limited", "--opt",
+                        f"rate-in={rate or ''}", "--opt", f"rate-out={rate or ''}")
+                for _ in range(TRIES):
+                    read_for(receiver, SETTLE)
+                    count, seconds = read_for(receiver, SECONDS)
+                    found = count * 8 / seconds
+                    right = 0.9 * rate <= found <= 1.1 * rate if rate else found > FREE
+                    if right:
+                        break
+                self.assertTrue(right, f"{found / 1e6:.2f} Mbit/s where {rate} is set")
+        finally:
+            ended.set()
+            receiver.shutdown(socket.SHUT_RDWR)
+            thread.join()
+        self.assertEqual([], self.host.ip("link", "show", "type", "ifb"))
+
+    def test_local_changed_live(self):
+        self.limited(f"rate-in={RATE}", f"rate-out={RATE}")
+        for local, check in (("no", self.assert_free), ("yes", self.assert_limited)):
+            self.bn("endpoint", "update", "net", "limited", "--opt", f"rate-local={local}")
+            for outwards in (False, True):
+                self.assert_limited(4, self.remote, outwards)
+                check(4, self.neighbour, outwards)
+
+    def test_update_is_refused(self):
+        """And what was set before stays."""
+        self.create("fast", "--subnet", "172.29.0.0/24", "--mtu", "9000")
+        self.attach("fast", "limited", "--opt", f"rate-in={RATE}")
+        before = self.host.run("tc", "qdisc", "show").stdout
+        self.fails("endpoint", "update", "fast", "limited", "--opt", "burst-in=8k",
+                   mention=("burst-in", "8192", "9000"))
+        self.assertEqual(before, self.host.run("tc", "qdisc", "show").stdout)
+
     def test_burst_is_too_small(self):
         """A burst that holds no packet would let none through."""
         self.create("fast", "--subnet", "172.29.0.0/24", "--mtu", "9000")

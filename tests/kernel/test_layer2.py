@@ -82,6 +82,38 @@ class IccOff(Layer2Test):
                                 self.web[family])
 
 
+class Live(Layer2Test):
+    def heard(self, mac):
+        """Does b hear what a sends to all with that MAC?"""
+        seen, sender = self.wire(self.b), self.wire(self.a)
+        sender.socket.send(frame(EVERYBODY, mac))
+        return bool(seen.await_frames(lambda one: one.kind == KIND, 1, 0.3))
+
+    def test_icc(self):
+        for icc in ("no", "yes", "no"):
+            self.bn("network", "update", "net", "--opt", f"icc={icc}")
+            self.assertEqual(icc == "yes", self.heard(self.mac(self.a)))
+            for family in FAMILIES:
+                reach = self.assert_tcp if icc == "yes" else self.assert_no_tcp
+                reach(self.a, self.b.address(family), 80, self.web[family])
+                self.assert_tcp(self.host, self.b.address(family), 80, self.web[family])
+
+    def test_anti_spoof(self):
+        for value in ("mac", "no", "mac"):
+            self.bn("network", "update", "net", "--opt", f"anti-spoof={value}")
+            self.assertEqual(value == "no", self.heard(UNKNOWN))
+            self.assertTrue(self.heard(self.mac(self.a)))
+        self.bn("endpoint", "update", "net", "a", "--opt", "anti-spoof=no")
+        self.assertTrue(self.heard(UNKNOWN))
+        self.bn("network", "update", "net", "--opt", "anti-spoof=no")
+        self.bn("endpoint", "update", "net", "a", "--opt", "anti-spoof=mac")
+        self.assertFalse(self.heard(UNKNOWN))
+        self.bn("endpoint", "update", "net", "a", "--opt", "anti-spoof=")
+        self.assertTrue(self.heard(UNKNOWN))
+        self.fails("endpoint", "update", "net", "a", "--opt", "anti-spoof=full", mention="mac")
+        self.fails("network", "update", "net", "--opt", "anti-spoof=full", mention="mac")
+
+
 class IccOn(Layer2Test):
     def test_neighbours_reach_each_other(self):
         seen, sender = self.wire(self.b), self.wire(self.a)
@@ -151,9 +183,9 @@ class AntiSpoofOfOne(Layer2Test):
                    mention=("anti-spoof=full", "mac"))
 
 
-for case in (IccOff, IccOn, AntiSpoofMac, AntiSpoofOfOne):
+for case in (IccOff, IccOn, Live, AntiSpoofMac, AntiSpoofOfOne):
     for_each_backend(case)
-del Layer2Test, IccOff, IccOn, AntiSpoofMac, AntiSpoofOfOne, case
+del Layer2Test, IccOff, IccOn, Live, AntiSpoofMac, AntiSpoofOfOne, case
 
 
 if __name__ == "__main__":

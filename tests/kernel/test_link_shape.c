@@ -80,7 +80,8 @@ static void look(char text[static TEXT_MAX])
 		"tc $what show dev $dev; done; for from in b0e7: ffff:; do "
 		"tc filter show dev $dev parent $from; done; done; } 2>&1 | "
 		"sed 's/index [0-9]*//; s/qdisc bfifo [0-9a-f]*:/qdisc bfifo/; "
-		"s/leaf [0-9a-f]*:/leaf/; s/refcnt [0-9]*//' | grep -v 'qdisc noqueue\\|^ *$'";
+		"s/leaf [0-9a-f]*:/leaf/; s/refcnt [0-9]*//; s/fh [0-9a-f:]*//; "
+		"s/ht [0-9a-f]*//' | grep -v 'qdisc noqueue\\|^ *$'";
 	int pipes[2], status;
 	ssize_t len = 0, got;
 	pid_t pid;
