@@ -41,3 +41,14 @@ have()
 {
 	command -v "$1" >/dev/null
 }
+
+# The tests in the directory, as FILE.CLASS.CASE without the backend that ends the name of each class,
+# and FILE.CASE of those in C.
+list_tests()
+{
+	local file
+	BN_CASES='' python3 run.py --list test_*.py | sed -E 's/(Nftables|IptablesLegacy)\././' &&
+		for file in test_*.c; do
+			grep -oE '\(test_[a-z0-9_]+[,)]' "$file" | tr -d '(,)' | sed "s/^/${file%.c}./"
+		done
+}

@@ -208,6 +208,7 @@ group manual abi/check-manual.sh
 group format abi/check-format.sh
 group scripts abi/check-scripts.sh
 group attacks abi/check-attacks.sh
+group scenarios abi/check-scenarios.sh
 
 # Run beside the others, further down.
 models()

@@ -8,21 +8,11 @@ source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 . "$source_dir/tests/cases.sh"
 cd "$source_dir/tests/kernel" || exit 1
 
-# FILE.CLASS.CASE without the backend that ends the name of each class, and FILE.CASE.
-tests_there()
-{
-	local file
-	BN_CASES='' python3 run.py --list test_*.py | sed -E 's/(Nftables|IptablesLegacy)\././' &&
-		for file in test_*.c; do
-			grep -oE '\(test_[a-z0-9_]+[,)]' "$file" | tr -d '(,)' | sed "s/^/${file%.c}./"
-		done
-}
-
 attacks_are_played()
 {
 	local names there
 	names=$(sed -n 's/^\t//p' ATTACKS)
-	[ -n "$names" ] && there=$(tests_there) || return
+	[ -n "$names" ] && there=$(list_tests) || return
 	! grep -vxF -e "$there" <<<"$names"
 }
 check attacks-are-played attacks_are_played
