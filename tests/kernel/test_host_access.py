@@ -94,13 +94,15 @@ class HostAccess(KernelTest):
                     meta l4proto {{ tcp, udp }} th dport {DNS} redirect to :{REDIRECTED}
                 }}
             }}""")
-        self.addCleanup(self.host.run, "nft", "delete", "table", "inet", "site")
-        for family in FAMILIES:
-            names = self.keep(self.host.listen(family, REDIRECTED))
-            asked = self.keep(self.host.udp(family, REDIRECTED))
-            self.assert_tcp(self.client, GATEWAY[family], DNS, names)
-            self.assert_udp(self.client, GATEWAY[family], DNS, asked)
-            self.assert_no_tcp(self.client, GATEWAY[family], REDIRECTED, names)
+        try:
+            for family in FAMILIES:
+                names = self.keep(self.host.listen(family, REDIRECTED))
+                asked = self.keep(self.host.udp(family, REDIRECTED))
+                self.assert_tcp(self.client, GATEWAY[family], DNS, names)
+                self.assert_udp(self.client, GATEWAY[family], DNS, asked)
+                self.assert_no_tcp(self.client, GATEWAY[family], REDIRECTED, names)
+        finally:
+            self.host.run("nft", "delete", "table", "inet", "site")
 
     def test_what_is_dropped_is_counted(self):
         self.begin("none")
