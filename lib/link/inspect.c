@@ -579,12 +579,14 @@ static int interface_mtu(struct link_handle *handle, uint32_t index, uint32_t *r
 	return 0;
 }
 
-int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error)
+int link_default_mtu(struct link_handle *handle, int first, uint32_t *ret_mtu, struct error *error)
 {
-	for_each_family(family) {
+	const int families[] = { first, first == AF_INET ? AF_INET6 : AF_INET };
+
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		CLEANUP_VECTOR prefix_vector routes = { 0 };
 		struct routes_query query = { .prefixes = &routes };
-		int r = routes_each(handle, family, RT_TABLE_MAIN, take_route, &query, error);
+		int r = routes_each(handle, families[i], RT_TABLE_MAIN, take_route, &query, error);
 
 		if (r < 0)
 			return r;

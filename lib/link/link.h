@@ -320,9 +320,9 @@ int link_ports_get(struct link_handle *handle, struct link_port *ports, size_t l
 		   struct error *error);
 /* False if there is no link of that name. Takes no lock that others wait for. */
 bool link_mtu(struct link_handle *handle, const char *name, uint32_t *ret_mtu);
-/* MTU of the interface of the default route (IPv4, else IPv6), as far as our links can have it;
- * 1500 without one. */
-int link_default_mtu(struct link_handle *handle, uint32_t *ret_mtu, struct error *error);
+/* MTU of the interface of the default route, of that family before the other, as far as our links
+ * can have it; 1500 without one. */
+int link_default_mtu(struct link_handle *handle, int first, uint32_t *ret_mtu, struct error *error);
 
 /* ---- found.c, giveback.c: what is changed of the host's settings, and giving it back ---- */
 

@@ -62,7 +62,8 @@ int host_view_read(bn_ctx *ctx, const struct network_request *request, struct ho
 	int r = read_taken(ctx, request, &view->taken);
 
 	if (r >= 0 && !request->mtu)
-		r = link_default_mtu(ctx->link, &view->mtu, &ctx->error);
+		r = link_default_mtu(ctx->link, request->want_ipv4 ? AF_INET : AF_INET6, &view->mtu,
+				     &ctx->error);
 	if (r >= 0) {
 		r = check_host_subnets(ctx, request);
 		view->has_subnet = r == -EADDRINUSE;
@@ -216,6 +217,29 @@ int network_check_policy(bn_ctx *ctx, const struct network *network)
 	return r < 0 ? r : interface_prefix_check(network->policy.interface_prefix, &ctx->error);
 }
 
+int network_take_mtu(bn_ctx *ctx, struct network *network, bool given)
+{
+	const char *from = network->policy.mtu_from;
+	uint32_t mtu;
+
+	if (!from[0])
+		return 0;
+	if (given)
+		return error_set(
+			&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+			"network %s is to have an MTU of %u and that of %s (mtu-from); give "
+			"one of the two",
+			network->name, network->mtu, from);
+	if (!link_mtu(ctx->link, from, &mtu))
+		return error_set(&ctx->error, -ENODEV, BN_REASON_INVALID,
+				 "the host has no interface %s, whose MTU network %s is to have "
+				 "(mtu-from); name another",
+				 from, network->name);
+	/* lo has more than any other link can have */
+	network->mtu = mtu < UINT16_MAX ? mtu : UINT16_MAX;
+	return 0;
+}
+
 /* The name is free; the default network has its id before it has a bridge. */
 static int choose_id(bn_ctx *ctx, const char *asked, struct network *network)
 {
@@ -308,6 +332,8 @@ int network_resolve(bn_ctx *ctx, const struct network_request *request,
 		r = copy_request(ctx, request, network);
 	if (r >= 0)
 		r = options_check(&network->options, OPTION_NETWORK, &network->policy, &ctx->error);
+	if (r >= 0)
+		r = network_take_mtu(ctx, network, request->mtu);
 	/* by its name first: whoever makes one twice is to hear that, and not of its own subnet */
 	if (r >= 0)
 		r = choose_id(ctx, request->id, network);

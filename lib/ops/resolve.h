@@ -16,6 +16,9 @@ int network_resolve(bn_ctx *ctx, const struct network_request *request,
 /* Do its options fit what it is, for one that is made and one that is updated? */
 int network_check_policy(bn_ctx *ctx, const struct network *network);
 
+/* The MTU is that of the link of option mtu-from, where there is one. given: one was asked for. */
+int network_take_mtu(bn_ctx *ctx, struct network *network, bool given);
+
 /* Is the network that there is as is asked, in all that is said of it? 0, or -EEXIST naming the
  * first difference. */
 int network_check_equal(bn_ctx *ctx, const struct network_request *request,

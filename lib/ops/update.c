@@ -234,6 +234,8 @@ static int reserve_network(bn_ctx *ctx, const struct operation *operation, void 
 	if (r >= 0 && request->mtu)
 		after->mtu = request->mtu;
 	if (r >= 0)
+		r = network_take_mtu(ctx, after, request->mtu);
+	if (r >= 0)
 		r = check_network(ctx, before, after);
 	if (r >= 0)
 		r = store_network_update(ctx->store, operation, after, &ctx->error);

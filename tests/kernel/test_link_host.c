@@ -164,21 +164,21 @@ static void test_routes(void **state)
 	uint32_t mtu = 0;
 
 	(void)state;
-	assert_int_equal(link_default_mtu(handle, &mtu, &error), 0);
+	assert_int_equal(link_default_mtu(handle, AF_INET, &mtu, &error), 0);
 	assert_int_equal(mtu, 1500);
 	IP_RUN(host_ns, "link", "add", "lk-uplink", "mtu", "1420", "up", "type", "veth");
 	IP_RUN(host_ns, "link", "add", "lk-spare", "mtu", "1300", "up", "type", "veth");
 	IP_RUN(host_ns, "addr", "add", "192.0.2.9/24", "dev", "lk-uplink");
 	IP_RUN(host_ns, "addr", "add", "10.9.9.1", "peer", "10.9.8.1/32", "dev", "lk-uplink");
 	IP_RUN(host_ns, "-6", "route", "add", "default", "dev", "lk-spare");
-	assert_int_equal(link_default_mtu(handle, &mtu, &error), 0);
+	assert_int_equal(link_default_mtu(handle, AF_INET, &mtu, &error), 0);
 	assert_int_equal(mtu, 1300);
 	IP_RUN(host_ns, "route", "add", "default", "dev", "lk-spare", "metric", "200");
 	IP_RUN(host_ns, "route", "add", "default", "via", "192.0.2.1", "metric", "100");
 	IP_RUN(host_ns, "route", "add", "172.19.0.0/16", "via", "192.0.2.1", "table", "77");
 	IP_RUN(host_ns, "route", "add", "blackhole", "172.20.0.0/16");
 	IP_RUN(host_ns, "-6", "route", "add", "2001:db8:5::/48", "dev", "lk-uplink");
-	assert_int_equal(link_default_mtu(handle, &mtu, &error), 0);
+	assert_int_equal(link_default_mtu(handle, AF_INET, &mtu, &error), 0);
 	assert_int_equal(mtu, 1420);
 	assert_true(link_mtu(handle, "lk-spare", &mtu));
 	assert_int_equal(mtu, 1300);
@@ -218,7 +218,7 @@ static void test_routes(void **state)
 	IP_RUN(host_ns, "link", "del", "lk-spare");
 	/* lo has one that neither a veth nor a bridge can have */
 	IP_RUN(host_ns, "-6", "route", "add", "default", "dev", "lo");
-	assert_int_equal(link_default_mtu(handle, &mtu, &error), 0);
+	assert_int_equal(link_default_mtu(handle, AF_INET, &mtu, &error), 0);
 	assert_int_equal(mtu, 65535);
 	IP_RUN(host_ns, "-6", "route", "del", "default", "dev", "lo");
 }

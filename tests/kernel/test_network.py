@@ -243,6 +243,39 @@ class Create(KernelTest):
         finally:
             self.host.run("ip", "link", "set", "eth0", "mtu", "1500")
 
+    def test_mtu_is_that_of_the_familys_way_out(self):
+        """Of a network of IPv6 alone by the default route of IPv6."""
+        self.host.batch("link add narrow mtu 1380 type veth peer name narrow-peer\n"
+                        "link set narrow up\nlink set narrow-peer up\n")
+        way = ("ip", "-6", "route", "replace", "default")
+        try:
+            self.host.run(*way, "dev", "narrow")
+            self.bn("network", "create", "six", "--ipv6", "--opt", "ipv4=no")
+            self.assertEqual(1380, oracle.network(self.bn, "six")["mtu"])
+            self.create("blue")
+            self.assertEqual(1500, oracle.network(self.bn, "blue")["mtu"])
+        finally:
+            self.host.run(*way, "via", self.net.address("remote", 6), "dev", "eth0")
+            self.host.run("ip", "link", "del", "narrow")
+
+    def test_mtu_of_a_link(self):
+        self.host.run("ip", "link", "add", "tunnel", "mtu", "1420", "type", "veth",
+                      "peer", "name", "tunnel-peer")
+        try:
+            self.create("blue", "--opt", "mtu-from=tunnel")
+            namespace = self.attach("blue", "c1")
+            shown = oracle.network(self.bn, "blue")
+            self.assertEqual(1420, shown["mtu"])
+            self.assertEqual(1420, self.host.link(shown["bridge"])["mtu"])
+            self.assertEqual(1420, namespace.link("eth0")["mtu"])
+        finally:
+            self.host.run("ip", "link", "del", "tunnel")
+        self.create("loop", "--subnet", "172.30.3.0/24", "--opt", "mtu-from=lo")
+        self.assertEqual(65535, oracle.network(self.bn, "loop")["mtu"])
+        for argv, mention in ((("--opt", "mtu-from=nonesuch"), "nonesuch"),
+                              (("--opt", "mtu-from=eth0", "--mtu", "1400"), "one of the two")):
+            self.fails("network", "create", "red", *argv, mention=("mtu-from", mention))
+
     def test_mtu_explicit(self):
         self.create("blue", "--mtu", "9000")
         namespace = self.attach("blue", "c1")
