@@ -119,7 +119,9 @@ enum rule_kind {
 	RULE_KIND_COUNT,
 	/* about what is for the host itself */
 	RULE_INPUT_FIRST = RULE_INVALID_JUMP,
-	RULE_INPUT_END = RULE_USER_JUMP
+	RULE_INPUT_END = RULE_USER_JUMP,
+	/* about what is forwarded, up to the guard */
+	RULE_FORWARD_END = RULE_GUARD_IN_RETURN
 };
 
 enum rule_target {
@@ -247,7 +249,8 @@ struct kind {
 	const char *purpose;
 };
 
-extern const struct kind input_kinds[]; /* a part of the rows: kind_input.c */
+extern const struct kind input_kinds[]; /* parts of the rows: kind_input.c, kind_forward.c */
+extern const struct kind forward_kinds[];
 /* The row; of RULE_FOREIGN too. */
 const struct kind *kind_of(enum rule_kind kind);
 

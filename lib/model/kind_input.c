@@ -2,9 +2,11 @@
 /* The rows of the catalogue about what is for the host itself. */
 #include "model/kind.h"
 
+#include "model/policy.h"
+
 static bool has_host_access(const struct rule_subject *subject, enum host_access access)
 {
-	return subject->network->policy.host_access == access;
+	return network_host_access(subject->network, subject->family) == access;
 }
 
 static bool limits_host_access(const struct rule_subject *subject)

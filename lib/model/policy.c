@@ -100,6 +100,13 @@ enum anti_spoof endpoint_anti_spoof(const struct network *network, const struct 
 	return network->policy.anti_spoof;
 }
 
+enum host_access network_host_access(const struct network *network, int family)
+{
+	if (network_gateway_mode(network, family) == GATEWAY_MODE_ISOLATED)
+		return HOST_ACCESS_NONE;
+	return network->policy.host_access;
+}
+
 const char *port_mode(const struct port *port, const struct endpoint *endpoint,
 		      const struct network *network, int family)
 {

@@ -28,6 +28,8 @@ bool network_is_entered(const struct network *network, int family);
 bool network_keeps_gateway(const struct network *network, int family);
 /* The host's own address on the bridge; NULL: it has none of that family. */
 const struct addr *network_host_addr(const struct network *network, int family);
+/* What it reaches of the host: nothing where that is not on it. */
+enum host_access network_host_access(const struct network *network, int family);
 /* How the mapping of that endpoint is reached in a family: "nat", "routed", or "". */
 const char *port_mode(const struct port *port, const struct endpoint *endpoint,
 		      const struct network *network, int family);

@@ -5,6 +5,8 @@ import contextlib
 import itertools
 import socket
 
+import oracle
+import packets
 from networks import defaults, gateway, subnet
 from probes import Probe, Round, Servers
 from topology import FAMILIES, KernelTest, for_each_backend
@@ -238,8 +240,7 @@ class Matrix(PoliciesTest):
                 wanted = [] if is_internal(name) else [gateway(number(name), family)]
                 self.assertEqual(wanted, found)
         for name in NAMES:
-            shown = self.bn.json("endpoint", "inspect", name, "c1")
-            shown = shown[0] if isinstance(shown, list) else shown
+            shown = oracle.endpoint(self.bn, name, "c1")
             told = [route for route in shown["routes"]
                     if route["destination"] in ("0.0.0.0/0", "::/0")]
             self.assertEqual(0 if is_internal(name) else 2, len(told), name)
@@ -319,19 +320,34 @@ class OneNetwork(KernelTest):
         """The host is not on it: neither with an address, nor as a router that says so."""
         self.neighbours("--opt", "internal=yes", "--opt", "gateway-mode-ipv4=isolated",
                         "--opt", "gateway-mode-ipv6=isolated", ports=(None, None))
-        bridge = self.bn.json("network", "inspect", "net")
-        bridge = (bridge[0] if isinstance(bridge, list) else bridge)["bridge"]
+        bridge = oracle.network(self.bn, "net")["bridge"]
         for family in FAMILIES:
             self.assertEqual([], self.host.addresses(bridge, family, None))
             for name in ("a", "b"):
                 self.assertEqual([], self.machines[name].default_routes(family))
         self.assertEqual("1", self.host.sysctl(f"net/ipv6/conf/{bridge}/disable_ipv6"))
-        results = self.round(self.probes("a", "b"))
-        self.assertEqual([], [name for name, result in results.items()
-                              if result != "pong" and "b saw" not in result], results)
+        for bridged in (contextlib.nullcontext(), self.bridged()):
+            with bridged:
+                results = self.round(self.probes("a", "b"))
+                self.assertEqual([], [name for name, result in results.items()
+                                      if result != "pong" and "b saw" not in result], results)
         results = self.round(self.probes("host", "a"))
         self.assertEqual([], [name for name, result in results.items()
                               if "saw" in result or result == "pong"], results)
+        self.send_to_the_host(bridge)
+
+    def send_to_the_host(self, bridge):
+        """What is put on the wire for it does not get there either, as if from a neighbour."""
+        server = self.keep(self.host.udp(4, 5354))
+        with self.machines["a"]:
+            raw = self.keep(socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
+        raw.bind(("eth0", 0))
+        mac = [bytes.fromhex(namespace.link(name)["address"].replace(":", ""))
+               for namespace, name in ((self.host, bridge), (self.machines["a"], "eth0"))]
+        raw.send(mac[0] + mac[1] + b"\x08\0" +
+                 packets.udp((self.machines["a"].address(4), 9), (self.net.host_address(4), 5354),
+                             b"let me in"))
+        self.assert_silent(server)
 
     def test_isolated_in_one_family(self):
         self.neighbours("--opt", "internal=yes", "--opt", "gateway-mode-ipv6=isolated",

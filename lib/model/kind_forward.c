@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The rows of the catalogue about who reaches whom. */
+#include "model/kind.h"
+
+#include "model/policy.h"
+
+#define NEGATED true
+
+static bool translates(const struct rule_subject *subject)
+{
+	return network_translates(subject->network, subject->family);
+}
+
+static bool is_internal(const struct rule_subject *subject)
+{
+	return network_is_internal(subject->network);
+}
+
+static bool is_not_internal(const struct rule_subject *subject)
+{
+	return !is_internal(subject);
+}
+
+static bool has_neighbours(const struct rule_subject *subject)
+{
+	return subject->network->policy.icc == ICC_YES;
+}
+
+static bool lacks_neighbours(const struct rule_subject *subject)
+{
+	return !has_neighbours(subject);
+}
+
+static bool isolates(const struct rule_subject *subject, enum isolate isolate)
+{
+	return is_not_internal(subject) && subject->network->policy.isolate == isolate;
+}
+
+static bool is_reached_by_peers(const struct rule_subject *subject)
+{
+	return isolates(subject, ISOLATE_NO);
+}
+
+static bool is_reached_by_open(const struct rule_subject *subject)
+{
+	return isolates(subject, ISOLATE_YES);
+}
+
+static bool is_peer(const struct rule_subject *subject)
+{
+	return is_reached_by_peers(subject) || is_reached_by_open(subject);
+}
+
+static bool is_unprotected(const struct rule_subject *subject)
+{
+	return network_is_unprotected(subject->network, subject->family);
+}
+
+static bool is_protected(const struct rule_subject *subject)
+{
+	return !is_unprotected(subject);
+}
+
+static bool routes(const struct rule_subject *subject)
+{
+	return network_routes(subject->network, subject->family);
+}
+
+static bool opens_port(const struct rule_subject *subject)
+{
+	return port_opens(subject->port, subject->network, subject->family);
+}
+
+/* clang-format off */
+const struct kind forward_kinds[] = {
+	/* ---- filter forward ---- */
+	{
+		.kind = RULE_USER_JUMP, .scope = PLAN_BASE, .chain = CHAIN_FILTER_FORWARD,
+		.target = TARGET_JUMP, .jump = CHAIN_FILTER_USER,
+		.purpose = "Forwarded packets first meet the rules that the host's administrator "
+			   "keeps in BRIDGENET-USER.",
+	},
+	{
+		.kind = RULE_FORWARD_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_FORWARD,
+		.purpose = "Forwarded packets meet bridgenet's rules.",
+	},
+	/* First of all, for what is accepted on the way to another network has left this one. */
+	{
+		.kind = RULE_INTERNAL_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.needs = PLAN_OWN_CHAINS, .applies = is_internal,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} is internal: nothing that comes from its bridge {in} "
+			   "leaves it.",
+	},
+	{
+		.kind = RULE_TO_JUMP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.needs = PLAN_OWN_CHAINS, .chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP,
+		.jump = CHAIN_FILTER_TO,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Packets that are forwarded to network {network} by its bridge {out} "
+			   "meet the rules about what may get there.",
+	},
+	{
+		.kind = RULE_FROM_JUMP, .scope = PLAN_NETWORKS, .needs = PLAN_OWN_CHAINS,
+		.applies = is_not_internal,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_FROM,
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Packets from network {network} that are forwarded to elsewhere from "
+			   "its bridge {in} meet the rules about what may leave.",
+	},
+	/* Where all networks share the chains, this spares those whom no bridge concerns. */
+	{
+		.kind = RULE_BRIDGE_TO_JUMP, .scope = PLAN_BASE, .needs = PLAN_DEVICE_KINDS,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_TO,
+		.match = RULE_TO_BRIDGE,
+		.purpose = "Packets that are forwarded to a bridge meet the rules about what may "
+			   "get to a network.",
+	},
+	{
+		.kind = RULE_BRIDGE_FROM_JUMP, .scope = PLAN_BASE, .needs = PLAN_DEVICE_KINDS,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_FROM,
+		.match = RULE_FROM_BRIDGE,
+		.purpose = "Packets that are forwarded from a bridge meet the rules about what "
+			   "may leave a network.",
+	},
+	{
+		.kind = RULE_GUARD_JUMP, .scope = PLAN_GUARD, .families = FAMILIES_GUARDED,
+		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_FILTER_GUARD,
+		.purpose = "The host forwards only because networks need it: packets that no "
+			   "earlier rule has decided about meet the guard.",
+	},
+	/* ---- filter to ---- */
+	{
+		.kind = RULE_ESTABLISHED_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_not_internal,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.match = RULE_STATE_ESTABLISHED,
+		.purpose = "Packets to network {network} of connections that were let through "
+			   "before pass, and so do error messages about them.",
+	},
+	/* Behind what is let through of connections that there are, so that their packets need not
+	 * be looked up once more. */
+	{
+		.kind = RULE_INTERNAL_TO_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.needs = PLAN_DEVICE_KINDS, .applies = is_internal,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} is internal: nothing that comes from its bridge {in} "
+			   "gets to another network, by a published port neither.",
+	},
+	{
+		.kind = RULE_DNAT_ACCEPT, .scope = PLAN_NETWORKS, .applies = translates,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.match = RULE_STATUS_DNAT,
+		.purpose = "Connections to published ports of network {network} pass to their "
+			   "endpoints.",
+	},
+	{
+		.kind = RULE_BRIDGED_ACCEPT, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.applies = has_neighbours,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE },
+		.destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Endpoints of network {network} reach each other over its bridge {out}.",
+	},
+	{
+		.kind = RULE_NEIGHBOUR_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.applies = lacks_neighbours, .chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE },
+		.destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Endpoints of network {network} don't reach each other over its bridge "
+			   "{out}: with icc=no, only by published ports.",
+	},
+	/* Other networks, one rule for each of the two: who is reached, and by whom. */
+	{
+		.kind = RULE_PEERS_JUMP, .scope = PLAN_NETWORKS, .applies = is_reached_by_peers,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_JUMP, .jump = CHAIN_FILTER_PEERS,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} ({out}) does not isolate itself from others: it is "
+			   "reached from those that don't either, or not strictly.",
+	},
+	{
+		.kind = RULE_OPEN_JUMP, .scope = PLAN_NETWORKS, .applies = is_reached_by_open,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_JUMP, .jump = CHAIN_FILTER_OPEN,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} ({out}) isolates itself, but not strictly: it is "
+			   "reached from networks that don't isolate themselves.",
+	},
+	{
+		.kind = RULE_UNPROTECTED_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_unprotected,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} is not protected (gateway mode nat-unprotected): "
+			   "whoever knows the way by its bridge {out} reaches every port of its "
+			   "endpoints.",
+	},
+	{
+		.kind = RULE_ROUTED_PORT_ACCEPT, .scope = PLAN_PORTS, .applies = opens_port,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_ENDPOINT },
+		.container_ports = true,
+		.purpose = "Endpoint {endpoint} on network {network} publishes {host_ports} at its "
+			   "own address {destination}, to which the network routes by {out}.",
+	},
+	{
+		.kind = RULE_ROUTED_ECHO_ACCEPT, .scope = PLAN_NETWORKS, .applies = routes,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.match = RULE_ECHO_REQUEST,
+		.purpose = "Network {network} is routed: its endpoints, which are reached by {out} "
+			   "at their own addresses, can be pinged.",
+	},
+	{
+		.kind = RULE_UNPUBLISHED_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.applies = is_protected,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "What goes to network {network} by its bridge {out} and no earlier rule "
+			   "let pass is dropped: from outside, only published ports are reached.",
+	},
+	/* ---- filter peers ---- */
+	{
+		.kind = RULE_PEER_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_peer,
+		.chain = CHAIN_FILTER_PEERS, .target = TARGET_ACCEPT,
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Endpoints of network {network} ({in}), which does not isolate itself "
+			   "strictly, reach those of networks that don't isolate themselves.",
+	},
+	/* ---- filter open ---- */
+	{
+		.kind = RULE_OPEN_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_reached_by_peers,
+		.chain = CHAIN_FILTER_OPEN, .target = TARGET_ACCEPT,
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Endpoints of network {network} ({in}), which does not isolate itself, "
+			   "reach those of networks that don't do so strictly.",
+	},
+	/* ---- filter from ---- */
+	/* What belongs to no connection is not translated, and would show the outside the address
+	 * of the endpoint. */
+	{
+		.kind = RULE_INVALID_DROP, .scope = PLAN_NETWORKS, .applies = is_not_internal,
+		.chain = CHAIN_FILTER_FROM, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.match = RULE_STATE_INVALID,
+		.purpose = "Packets from network {network} that leave its bridge {in} but belong "
+			   "to no connection are dropped: nothing would give them the host's "
+			   "address.",
+	},
+	{
+		.kind = RULE_OUTGOING_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_not_internal,
+		.chain = CHAIN_FILTER_FROM, .target = TARGET_ACCEPT,
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Endpoints of network {network} may connect to the outside by its "
+			   "bridge {in}.",
+	},
+	{
+		.kind = RULE_INTERNAL_FROM_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.needs = PLAN_DEVICE_KINDS, .applies = is_internal,
+		.chain = CHAIN_FILTER_FROM, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} is internal: nothing that comes from its bridge {in} "
+			   "gets to the outside.",
+	},
+};
+/* clang-format on */
+_Static_assert(ARRAY_SIZE(forward_kinds) == RULE_FORWARD_END - RULE_INPUT_END,
+	       "each kind has its row");
