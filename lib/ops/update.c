@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 #include "model/option_table.h"
+#include "model/policy.h"
 #include "ops/change.h"
 #include "ops/recover.h"
 #include "ops/resolve.h"
@@ -183,6 +184,32 @@ static int check_isolated(bn_ctx *ctx, const struct network *before, const struc
 	return 0;
 }
 
+/* A port that was open at the endpoint's own address has none of the host that could lead there,
+ * and others may have it. */
+static int check_routed(bn_ctx *ctx, const struct network *before, const struct network *after)
+{
+	CLEANUP(ports_clear) port_vector ports = { 0 };
+	bool ipv4 = network_routes(before, AF_INET) && !network_routes(after, AF_INET);
+	bool ipv6 = network_routes(before, AF_INET6) && !network_routes(after, AF_INET6);
+	uint8_t ends = (uint8_t)((ipv4 ? PORT_ROUTED_IPV4 : 0) | (ipv6 ? PORT_ROUTED_IPV6 : 0));
+	char text[PORT_TEXT_MAX];
+	int r = 0;
+
+	if (ends)
+		r = store_ports(ctx->store, after->name, NULL, 0, &ports, &ctx->error);
+	for (size_t i = 0; i < ports.len && r >= 0; i++) {
+		if (!(ports.items[i].routed & ends))
+			continue;
+		r = error_set(&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
+			      "option gateway-mode-%s of network %s can't stop being routed while "
+			      "endpoint %s publishes port %s, which has no port of the host; "
+			      "unpublish it first",
+			      ipv4 ? "ipv4" : "ipv6", after->name, ports.items[i].endpoint,
+			      port_format(&ports.items[i], text));
+	}
+	return r;
+}
+
 static int check_network(bn_ctx *ctx, const struct network *before, struct network *after)
 {
 	const struct driver_ops *driver = driver_of(after);
@@ -193,6 +220,8 @@ static int check_network(bn_ctx *ctx, const struct network *before, struct netwo
 	r = check_isolated(ctx, before, after);
 	if (r >= 0 && shuts)
 		r = check_published(ctx, after);
+	if (r >= 0)
+		r = check_routed(ctx, before, after);
 	if (r >= 0 && driver->network_update_check)
 		r = driver->network_update_check(ctx, before, after);
 	return r;
