@@ -60,13 +60,13 @@ class RoutedPorts(KernelTest):
         namespace = self.attach("routed", "a", "-p", "79/udp")
         listeners = self.serve(namespace, 80)
         self.unreached(namespace, 80, listeners)
-        self.bn("publish", "routed", "a", "80:80")
+        self.bn("publish", "routed", "a", "-p", "80:80")
         self.reached(namespace, 80, listeners)
         flows = {}
         for family in FAMILIES:
             flows[family] = self.connect(self.remote, namespace.address(family), 80)
             self.converse(flows[family], listeners[family])
-        self.bn("unpublish", "routed", "a", "80")
+        self.bn("unpublish", "routed", "a", "-p", "80")
         self.unreached(namespace, 80, listeners)
         # what came by the port goes with it
         for family, flow in flows.items():
@@ -129,7 +129,7 @@ class RoutedPorts(KernelTest):
         self.fails("attach", "mixed", "a", "--netns", path, "-p", "8080:80", "-p", "8081:80",
                    mention="publish it once")
         self.attach("routed", "a", "-p", "80")
-        self.fails("publish", "routed", "a", "80", mention="publish it once")
+        self.fails("publish", "routed", "a", "-p", "80", mention="publish it once")
 
     def test_of_an_internal_network(self):
         self.create("internal", "--opt", "internal=yes")
@@ -138,4 +138,4 @@ class RoutedPorts(KernelTest):
                    mention=("network internal, which is internal", "leave the port out"))
         self.attach("internal", "a")
         for port in ("8080:80", "80", "127.0.0.1:8080:80"):
-            self.fails("publish", "internal", "a", port, mention="which is internal")
+            self.fails("publish", "internal", "a", "-p", port, mention="which is internal")

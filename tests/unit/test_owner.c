@@ -33,6 +33,10 @@ static int setup(void **state)
 	(void)state;
 	add_network("front", "bn0", "172.17.0.0/16", "fd00:17::/64");
 	add_network(LONG_NAME, "bn1", "172.18.0.0/16", NULL);
+	add_network("free", "bn2", "172.19.0.0/16", NULL);
+	networks.items[2].policy.isolate = ISOLATE_NO;
+	add_network("secret", "bn3", "172.20.0.0/16", NULL);
+	networks.items[3].policy.internal = INTERNAL_YES;
 	add_endpoint("front", "web", "172.17.0.2/16", "fd00:17::2/64");
 	add_endpoint("front", "db", "172.17.0.3/16", NULL);
 	add_endpoint(LONG_NAME, "web", "172.18.0.2/16", NULL);
@@ -83,6 +87,10 @@ static void forget_owner(struct rule *rule)
 	case RULE_LOOPBACK_SOURCE_DROP:
 	case RULE_LOOPBACK_PORT_DROP:
 	case RULE_OUTGOING_ACCEPT:
+	case RULE_SUBNET_DROP:
+	case RULE_INTERNAL_DROP:
+	case RULE_PEER_ACCEPT:
+	case RULE_OPEN_ACCEPT:
 		rule->network[0] = rule->label[0] = '\0';
 		break;
 	default:

@@ -184,6 +184,47 @@ static void test_port_collides(void **state)
 	check_collision("80", "80:80", false);
 }
 
+/* What holds no port of the host in a family takes none there. */
+static void test_port_routed(void **state)
+{
+	static const struct {
+		const char *mapping;
+		uint8_t routed;
+		const char *other;
+		bool collides;
+	} cases[] = {
+		{ "80:80", PORT_ROUTED_IPV6, "80:80", true },
+		{ "80:80", PORT_ROUTED_IPV6, "[::]:80:80", false },
+		{ "80:80", PORT_ROUTED_IPV6, "0.0.0.0:80:80", true },
+		{ "80:80", PORT_ROUTED_IPV4, "192.0.2.1:80:80", false },
+		{ "80:80", PORT_ROUTED_IPV4 | PORT_ROUTED_IPV6, "80:80", false },
+		{ "0.0.0.0:80:80", PORT_ROUTED_IPV6, "80:80", true },
+	};
+	struct endpoint both = endpoint_of("172.17.0.4/16", "fd00::4/64");
+	struct endpoint ipv4 = endpoint_of("172.17.0.4/16", NULL);
+	struct port side;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct port a = port_of(cases[i].mapping), b = port_of(cases[i].other);
+
+		a.routed = cases[i].routed;
+		if (port_collides(&a, &b) != cases[i].collides ||
+		    port_collides(&b, &a) != cases[i].collides)
+			fail_msg("%s with %u, and %s", cases[i].mapping, a.routed, cases[i].other);
+	}
+	side = port_of("80:80");
+	assert_true(port_host_side(&side, &both, &side));
+	assert_int_equal(side.host_addr.family, AF_UNSPEC);
+	assert_true(port_host_side(&side, &ipv4, &side));
+	assert_int_equal(side.host_addr.family, AF_INET);
+	side = port_of("80:80");
+	side.routed = PORT_ROUTED_IPV4;
+	assert_false(port_host_side(&side, &ipv4, &side));
+	assert_true(port_host_side(&side, &both, &side));
+	assert_int_equal(side.host_addr.family, AF_INET6);
+}
+
 /* What a request finds among the mappings that one endpoint has. */
 static void test_port_request_find(void **state)
 {
@@ -268,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_port_parse_refuses),
 		cmocka_unit_test(test_port_parse_of_endless_text),
 		cmocka_unit_test(test_port_collides),
+		cmocka_unit_test(test_port_routed),
 		cmocka_unit_test(test_port_request_find),
 		cmocka_unit_test(test_port_has_family),
 		cmocka_unit_test(test_protocol_name),

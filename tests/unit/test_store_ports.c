@@ -319,6 +319,42 @@ static void test_ports_by_chance(void **state)
 	finish(f, operation);
 }
 
+/* Which hold no port of the host: any number of endpoints may have the same, and a run of them. */
+static void test_routed_ports(void **state)
+{
+	struct port ports[40], nat = make_port("web", IPPROTO_TCP, "", 80, 1);
+	struct fixture *f = *state;
+	struct operation operation;
+	port_vector found = { 0 };
+
+	set_up_web(f);
+	nat.container_port = 8080;
+	operation = begin(f, OPERATION_PUBLISH);
+	for (uint16_t i = 0; i < 20; i++) {
+		ports[i] = make_port("web", IPPROTO_TCP, "", (uint16_t)(80 + i), 1);
+		ports[i].routed = PORT_ROUTED_IPV4 | PORT_ROUTED_IPV6;
+		ports[20 + i] = ports[i];
+		strcpy(ports[20 + i].endpoint, "db");
+	}
+	assert_ok(store_ports_insert(f->store, &operation, ports, ARRAY_SIZE(ports), &f->error));
+	finish(f, operation);
+	assert_false(port_is_taken(f, &nat));
+	assert_ok(publish(f, &nat));
+	nat.routed = PORT_ROUTED_IPV4;
+	strcpy(nat.endpoint, "db");
+	assert_int_equal(publish(f, &nat), -EADDRINUSE);
+	assert_ok(store_ports(f->store, NULL, "db", 0, &found, &f->error));
+	assert_int_equal(found.len, 20);
+	for (size_t i = 0; i < found.len; i++)
+		assert_int_equal(found.items[i].routed, PORT_ROUTED_IPV4 | PORT_ROUTED_IPV6);
+	ports_clear(&found);
+	/* which ones those are the request does not say */
+	ports[0].routed = 0;
+	unpublish(f, &ports[0]);
+	assert_int_equal(count_ports(f, NULL, "web", 0), 20);
+	assert_int_equal(count_ports(f, NULL, "db", 0), 20);
+}
+
 static void test_port_refusals(void **state)
 {
 	struct fixture *f = *state;
@@ -450,6 +486,7 @@ int main(void)
 		TEST(test_port_matrix),
 		TEST(test_port_ranges),
 		TEST(test_ports_by_chance),
+		TEST(test_routed_ports),
 		TEST(test_port_refusals),
 		TEST(test_port_life),
 		TEST(test_port_order),
