@@ -81,7 +81,7 @@ static void look(char text[static TEXT_MAX])
 		"tc filter show dev $dev parent $from; done; done; } 2>&1 | "
 		"sed 's/index [0-9]*//; s/qdisc bfifo [0-9a-f]*:/qdisc bfifo/; "
 		"s/leaf [0-9a-f]*:/leaf/; s/refcnt [0-9]*//; s/fh [0-9a-f:]*//; "
-		"s/ht [0-9a-f]*//' | grep -v 'qdisc noqueue\\|^ *$'";
+		"s/ht [0-9a-f]*//; s/direct_packets_stat [0-9]*//' | grep -v 'qdisc noqueue\\|^ *$'";
 	int pipes[2], status;
 	ssize_t len = 0, got;
 	pid_t pid;
