@@ -208,11 +208,19 @@ int link_sources_sync(struct link_handle *handle, const struct sandbox *sandbox,
 bool link_routes_stay(const struct endpoint *endpoint);
 int link_routes_remove(struct link_handle *handle, const struct sandbox *sandbox,
 		       const struct endpoint *endpoint, struct error *error);
+/* A route of the host to what lies behind an endpoint on that bridge, marked as ours. again: it may
+ * be there. When it goes, what is gone is passed over, the bridge too. */
+int link_behind_change(struct link_handle *handle, const char *bridge,
+		       const struct endpoint *endpoint, const struct prefix *destination, bool adds,
+		       bool again, struct error *error);
 /* The host end of an endpoint: it has the alias of link_alias(), whatever it is called by now. */
 struct link_end {
 	const struct endpoint *endpoint;
 	const char *network_id;
 };
+/* Of both ends of an endpoint; those that are gone are passed over. */
+int link_endpoint_set_mtu(struct link_handle *handle, const struct link_end *end, uint32_t mtu,
+			  struct error *error);
 /*
  * Many in one request by group. Those that are gone are passed over, as is what another has made
  * under the name of one. When it returns they are out of sight: no packet, list or bridge has them

@@ -131,3 +131,74 @@ int link_routes_remove(struct link_handle *handle, const struct sandbox *sandbox
 	}
 	return r;
 }
+
+/* ---- in the host ---- */
+
+int link_behind_change(struct link_handle *handle, const char *bridge,
+		       const struct endpoint *endpoint, const struct prefix *destination, bool adds,
+		       bool again, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	const struct rtnl_route route = {
+		.destination = destination,
+		.gateway = &endpoint_prefix(endpoint, destination->addr.family)->addr,
+		.index = link_index(handle, bridge),
+		.is_ours = true,
+	};
+	char text[PREFIX_TEXT_MAX];
+	int r;
+
+	if (!route.index && !adds)
+		return 0;
+	rtnl_add_route(&batch, adds ? RTM_NEWROUTE : RTM_DELROUTE,
+		       adds ? NLM_F_CREATE | NLM_F_EXCL : 0, &route);
+	r = rtnl_run_surely(handle, &batch,
+			    !adds ? -ESRCH :
+			    again ? -EEXIST :
+				    0,
+			    "link.route.behind");
+	/* the bridge has just gone */
+	if (r == 0 || (!adds && r == -ENODEV))
+		return 0;
+	return rtnl_failure(error, &batch, r, "%s the host's route to %s by endpoint %s",
+			    adds ? "add" : "remove", prefix_format(destination, text),
+			    endpoint->id);
+}
+
+/* ---- the MTU of what stands ---- */
+
+int link_endpoint_set_mtu(struct link_handle *handle, const struct link_end *end, uint32_t mtu,
+			  struct error *error)
+{
+	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
+	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
+	CLEANUP_VECTOR index_vector indexes = { 0 };
+	CLEANUP_BATCH struct rtnl_batch outer = { 0 }, inner = { 0 };
+	const struct endpoint *endpoint = end->endpoint;
+	int r = link_ends_find(handle, end, 1, &indexes, error);
+
+	if (r < 0 || !indexes.len)
+		return r < 0 ? r : 0;
+	rtnl_add_link(&outer, RTM_NEWLINK, 0, indexes.items[0]);
+	rtnl_put_u32(&outer, IFLA_MTU, mtu);
+	r = rtnl_run_surely(handle, &outer, -ENODEV, "link.endpoint.mtu");
+	if (r < 0)
+		return rtnl_failure(error, &outer, r, "set the MTU %u of interface %s", mtu,
+				    endpoint->host_interface);
+	r = sandbox_reopen(endpoint, &sandbox, error);
+	if (r == 0)
+		r = sandbox_link_open(&sandbox, handle->deadline, &inside, error);
+	if (r == -ENOENT) {
+		error_clear(error);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	rtnl_add_named(&inner, RTM_NEWLINK, 0, endpoint->interface);
+	rtnl_put_u32(&inner, IFLA_MTU, mtu);
+	r = rtnl_run_passing(&inside, &inner, -ENODEV);
+	if (r == 0)
+		return 0;
+	return rtnl_failure(error, &inner, r, "set the MTU %u of interface %s of endpoint %s", mtu,
+			    endpoint->interface, endpoint->id);
+}

@@ -8,6 +8,7 @@
 #include "model/ipam.h"
 #include "model/policy.h"
 #include "model/sysctl.h"
+#include "ops/behind.h"
 #include "ops/driver.h"
 #include "ops/flows.h"
 #include "ops/interface.h"
@@ -275,6 +276,8 @@ static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struc
 	r = restraint_check(ctx, &attach->network, endpoint);
 	if (r >= 0)
 		r = choose_mac(ctx, attach);
+	if (r >= 0)
+		r = behind_check(ctx, &attach->network, endpoint);
 	return r < 0 ? r : routing_choose_sources(ctx, attach);
 }
 
@@ -353,6 +356,8 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 
 	r = check_bridge(ctx, &rows, &bridge);
 	if (r >= 0)
+		r = behind_check_host(ctx, &attach->endpoint, NULL);
+	if (r >= 0)
 		r = ports_probe(ctx, &attach->endpoint, &attach->ports, attach->request->port_flags,
 				&attach->held);
 	if (r >= 0)
@@ -373,6 +378,8 @@ static int create_bridged(bn_ctx *ctx, struct attach *attach)
 		return r;
 	ctx->changed = true;
 	r = create_link(ctx, attach, bridge);
+	if (r >= 0)
+		r = behind_add(ctx, &attach->network, &attach->endpoint, NULL);
 	if (r >= 0)
 		r = FAULT("attach.flows");
 	return r < 0 ? r : flows_drop_past(ctx, &rows, &local);
@@ -402,13 +409,55 @@ static int check_network_update(bn_ctx *ctx, const struct network *before, struc
 	return restraint_check_network(ctx, after);
 }
 
+/* The default routes of a namespace are numbered as its endpoints come. */
+static int check_ways_out(bn_ctx *ctx, const struct endpoint *before, const struct endpoint *after)
+{
+	bool same = before->policy.default_route == after->policy.default_route &&
+		    before->policy.metric == after->policy.metric;
+
+	for_each_family(family)
+		same &= endpoint_priority(before, family) == endpoint_priority(after, family);
+	if (same)
+		return 0;
+	return error_set(
+		&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
+		"the default routes of endpoint %s of network %s (options default-route, "
+		"metric and gateway-priority-ipv4 and -ipv6) can't change while it stands; "
+		"detach it, and attach it anew",
+		after->id, after->network);
+}
+
 static int check_endpoint_update(bn_ctx *ctx, const struct operation *operation,
 				 const struct network *network, const struct endpoint *before,
 				 struct endpoint *after)
 {
+	int r = check_ways_out(ctx, before, after);
+
 	(void)operation;
-	(void)before;
-	return restraint_check(ctx, network, after);
+	if (after->policy.mtu != before->policy.mtu)
+		after->mtu = after->policy.mtu ? after->policy.mtu : network->mtu;
+	if (r >= 0)
+		r = interface_check_mtu(ctx, network, after);
+	if (r >= 0)
+		r = restraint_check(ctx, network, after);
+	if (r >= 0)
+		r = behind_check(ctx, network, after);
+	return r < 0 ? r : behind_check_host(ctx, after, before);
+}
+
+static int update_endpoint(bn_ctx *ctx, const struct network *network,
+			   const struct endpoint *before, const struct endpoint *after)
+{
+	const struct link_end end = { after, network->id };
+	int r = restraint_update(ctx, network, before, after);
+
+	if (r >= 0 && before->mtu != after->mtu) {
+		ctx->changed = true;
+		r = link_endpoint_set_mtu(ctx->link, &end, after->mtu, &ctx->error);
+	}
+	if (r >= 0)
+		r = behind_remove(ctx, network, before, after);
+	return r < 0 ? r : behind_add(ctx, network, after, before);
 }
 
 const struct driver_ops bridge_driver = {
@@ -423,5 +472,5 @@ const struct driver_ops bridge_driver = {
 	.endpoint_create = create_bridged,
 	.endpoint_announce = announce_bridged,
 	.endpoint_update_check = check_endpoint_update,
-	.endpoint_update = restraint_update,
+	.endpoint_update = update_endpoint,
 };

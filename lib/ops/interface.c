@@ -13,18 +13,18 @@
 
 /* ---- what is asked ---- */
 
-static int check_mtu(bn_ctx *ctx, const struct attach *attach)
+int interface_check_mtu(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint)
 {
-	uint32_t mtu = attach->endpoint.policy.mtu;
+	uint32_t mtu = endpoint->policy.mtu;
 
-	if (!mtu || mtu >= IPV6_MTU_MIN || !network_subnet(&attach->network, AF_INET6) ||
-	    sysctl_disables_ipv6(&attach->endpoint))
+	if (!mtu || mtu >= IPV6_MTU_MIN || !network_subnet(network, AF_INET6) ||
+	    sysctl_disables_ipv6(endpoint))
 		return 0;
 	return error_set(
 		&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
 		"option mtu of endpoint %s is %u, and network %s has IPv6, which needs %d; "
 		"give that or more, or turn IPv6 off for the endpoint",
-		attach->endpoint.id, mtu, attach->network.name, IPV6_MTU_MIN);
+		endpoint->id, mtu, network->name, IPV6_MTU_MIN);
 }
 
 static int check_without_ipv6(bn_ctx *ctx, const struct attach *attach)
@@ -70,7 +70,7 @@ int interface_check(bn_ctx *ctx, const struct attach *attach)
 	if (r >= 0)
 		r = check_without_ipv6(ctx, attach);
 	if (r >= 0)
-		r = check_mtu(ctx, attach);
+		r = interface_check_mtu(ctx, &attach->network, &attach->endpoint);
 	return r < 0 ? r : check_host_name(ctx, attach);
 }
 

@@ -7,6 +7,8 @@
 
 /* What is asked, of a network that is known. */
 int interface_check(bn_ctx *ctx, const struct attach *attach);
+int interface_check_mtu(bn_ctx *ctx, const struct network *network,
+			const struct endpoint *endpoint);
 /* Known the others of the sandbox, and in the transaction. */
 int interface_choose(bn_ctx *ctx, struct attach *attach);
 

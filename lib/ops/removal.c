@@ -3,6 +3,7 @@
 
 #include "base/fault.h"
 #include "ops/base.h"
+#include "ops/behind.h"
 #include "ops/driver.h"
 #include "ops/flows.h"
 #include "ops/routing.h"
@@ -81,6 +82,20 @@ static const char *network_id_of(const struct rows *rows, const struct endpoint 
 	return ""; /* of a state that is damaged; no link has that */
 }
 
+static int remove_behind(bn_ctx *ctx, const struct rows *rows)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < rows->endpoints.len && r >= 0; i++) {
+		const struct endpoint *endpoint = &rows->endpoints.items[i];
+
+		for (size_t j = 0; endpoint->policy.routes_for.len && j < rows->networks.len; j++)
+			if (r >= 0 && strcmp(rows->networks.items[j].name, endpoint->network) == 0)
+				r = behind_remove(ctx, &rows->networks.items[j], endpoint, NULL);
+	}
+	return r;
+}
+
 static int remove_links(bn_ctx *ctx, const struct removal *removal)
 {
 	const endpoint_vector *endpoints = &removal->rows.endpoints;
@@ -99,7 +114,9 @@ static int remove_links(bn_ctx *ctx, const struct removal *removal)
 	}
 	if (!len)
 		return 0;
-	r = FAULT("removal.links");
+	r = remove_behind(ctx, &removal->rows);
+	if (r >= 0)
+		r = FAULT("removal.links");
 	if (r < 0)
 		return r;
 	ctx->changed = true;

@@ -260,6 +260,10 @@ static int attach_several(bn_ctx *ctx, char text[static ANSWER_MAX])
 		bn_endpoint_spec_set_option(spec, "sysctl.net.ipv4.conf.IFNAME.log_martians", "1");
 		bn_endpoint_spec_add_typed_route(spec, "blackhole", "10.66.0.0/16", NULL,
 						 (uint32_t)i + 1);
+		if (i == 2)
+			bn_endpoint_spec_set_option(spec, "routes-for",
+						    setting.family == FAMILY_IPV6 ? "fd67::/64" :
+										    "10.67.0.0/16");
 		bn_endpoint_spec_list_add(specs, spec);
 		bn_endpoint_spec_free(spec);
 	}
