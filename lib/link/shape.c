@@ -120,6 +120,13 @@ int link_shape_check(const struct endpoint *endpoint, struct error *error)
 	return r < 0 ? r : check_burst(endpoint, "out", endpoint->policy.burst_out, error);
 }
 
+/* A packet that waits and has no room in it any more would wait for ever, and all behind it: what
+ * waits goes with the larger bucket. */
+static bool shrinks(struct bucket before, struct bucket after)
+{
+	return after.burst < before.burst;
+}
+
 /* Said to be Ethernet's, a rate needs no table that says how long each packet takes. */
 static struct tc_ratespec rate_of(const struct bucket *bucket)
 {
@@ -358,11 +365,12 @@ static int run_removal(const struct shaper *shaper, struct rtnl_batch *batch, co
 			    shaper->endpoint->id);
 }
 
-static int remove_discipline(const struct shaper *shaper, uint32_t parent, uint32_t handle)
+static int remove_discipline(const struct shaper *shaper, uint32_t index, uint32_t parent,
+			     uint32_t handle)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 
-	add_discipline(&batch, RTM_DELQDISC, 0, shaper->port, parent, handle, NULL);
+	add_discipline(&batch, RTM_DELQDISC, 0, index, parent, handle, NULL);
 	return run_removal(shaper, &batch, "link.shape.remove");
 }
 
@@ -431,11 +439,15 @@ static int run_out(const struct shaper *shaper, bool *ret_lost)
 				    "the parts ingress, u32 and mirred of traffic control");
 }
 
-static int run_detour(const struct shaper *shaper, const struct bucket *bucket)
+static int run_detour(const struct shaper *shaper, const struct bucket *bucket, bool anew)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-	int r;
+	int r = 0;
 
+	if (anew)
+		r = remove_discipline(shaper, shaper->ifb, TC_H_ROOT, ROOT);
+	if (r < 0)
+		return r;
 	add_bucket(&batch, NLM_F_CREATE | NLM_F_REPLACE, shaper->ifb, bucket);
 	r = rtnl_run_surely(shaper->handle, &batch, 0, "link.shape.detour");
 	return r == 0 ? 0 :
@@ -450,13 +462,14 @@ static int set_in(const struct shaper *shaper, const struct endpoint *before)
 	bool lost = false;
 	int r = 0;
 
-	if (before && shape == SHAPE_ALL && shape_in(before) == SHAPE_ALL) {
+	if (before && shape == SHAPE_ALL && shape_in(before) == SHAPE_ALL &&
+	    !shrinks(bucket_in(before), bucket_in(shaper->endpoint))) {
 		r = run_in(shaper, 0, &lost);
 		if (r != -ENOENT && !lost)
 			return r;
 	}
 	for (int i = 0; i < OUTCOME_LOOKS; i++) {
-		r = before || lost ? remove_discipline(shaper, TC_H_ROOT, ROOT) : 0;
+		r = before || lost ? remove_discipline(shaper, shaper->port, TC_H_ROOT, ROOT) : 0;
 		if (r == 0 && shape != SHAPE_NONE)
 			r = run_in(shaper, NLM_F_CREATE | NLM_F_EXCL, &lost);
 		if (r == 0 || !lost)
@@ -471,7 +484,7 @@ static int set_redirection(const struct shaper *shaper, bool remove)
 	int r = 0;
 
 	for (int i = 0; i < OUTCOME_LOOKS; i++) {
-		r = remove || lost ? remove_discipline(shaper, TC_H_INGRESS, 0) : 0;
+		r = remove || lost ? remove_discipline(shaper, shaper->port, TC_H_INGRESS, 0) : 0;
 		if (r == 0 && shape_out(shaper->endpoint) != SHAPE_NONE)
 			r = run_out(shaper, &lost);
 		if (r == 0 || !lost)
@@ -493,7 +506,8 @@ static int set_out(struct shaper *shaper, const struct endpoint *before)
 		r = detour_make(shaper->handle, shaper->network, endpoint, &shaper->ifb, &anew,
 				shaper->error);
 		if (r == 0)
-			r = run_detour(shaper, &bucket);
+			r = run_detour(shaper, &bucket,
+				       was != SHAPE_NONE && shrinks(bucket_out(before), bucket));
 		if (r < 0)
 			return r;
 	}
