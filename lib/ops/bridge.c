@@ -405,7 +405,11 @@ static void announce_bridged(bn_ctx *ctx, struct attach *attach)
 
 static int check_network_update(bn_ctx *ctx, const struct network *before, struct network *after)
 {
-	(void)before;
+	if (before->mtu != after->mtu)
+		return error_set(&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
+				 "the MTU of network %s is %u and can't become %u while its bridge "
+				 "and its endpoints' links stand; make the network anew",
+				 after->name, before->mtu, after->mtu);
 	return restraint_check_network(ctx, after);
 }
 
