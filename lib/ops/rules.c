@@ -329,10 +329,22 @@ static int move_rules(bn_ctx *ctx, rule_vector *from, rule_vector *to)
 	return 0;
 }
 
-/* Those that shut when they come (adds), or go, to the first step. Is anything opened by those that
- * stay behind? */
-static int split_off(bn_ctx *ctx, bool adds, rule_vector *rules, rule_vector *shut, bool *opens)
+/* Drops of one sort that come where others go cover parts of the same addresses, which nftables has
+ * one at a time. */
+static bool is_exchanged(const rule_vector *coming, const struct rule *rule)
 {
+	for (size_t i = 0; i < coming->len && is_early(rule); i++)
+		if (coming->items[i].kind == rule->kind)
+			return true;
+	return false;
+}
+
+/* Those that shut when they come, or go, to the first step; coming: those that do so there, NULL of
+ * those themselves. Is anything opened by those that stay behind? */
+static int split_off(bn_ctx *ctx, const rule_vector *coming, rule_vector *rules, rule_vector *shut,
+		     bool *opens)
+{
+	bool adds = !coming;
 	size_t kept = 0;
 
 	if (vector_reserve(shut, rules->len) < 0)
@@ -341,7 +353,9 @@ static int split_off(bn_ctx *ctx, bool adds, rule_vector *rules, rule_vector *sh
 		const struct rule *rule = &rules->items[i];
 		enum effect effect = effect_of(rule);
 
-		if (adds ? effect == EFFECT_SHUTS : effect == EFFECT_OPENS && is_early(rule)) {
+		if (adds ? effect == EFFECT_SHUTS :
+			   (effect == EFFECT_OPENS && is_early(rule)) ||
+				    is_exchanged(coming, rule)) {
 			shut->items[shut->len++] = *rule;
 			continue;
 		}
@@ -365,9 +379,9 @@ int rules_change_plan(bn_ctx *ctx, const rule_vector *before, const rule_vector 
 	if (r >= 0)
 		r = add_difference(ctx, after, &rest->add, &ret_change->kept);
 	if (r >= 0)
-		r = split_off(ctx, true, &rest->add, &shut->add, &opens);
+		r = split_off(ctx, NULL, &rest->add, &shut->add, &opens);
 	if (r >= 0)
-		r = split_off(ctx, false, &rest->remove, &shut->remove, &opens);
+		r = split_off(ctx, &shut->add, &rest->remove, &shut->remove, &opens);
 	if (r < 0 || opens)
 		return r;
 	r = move_rules(ctx, &rest->add, &shut->add);
