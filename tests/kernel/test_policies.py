@@ -248,6 +248,59 @@ class Matrix(PoliciesTest):
 
 
 @for_each_backend
+class Live(PoliciesTest):
+    """A policy that changes while it stands is in force for the next connection."""
+
+    networks = {"plain": ("8001:80", ()), "free": ("8005:80", ("isolate=no",))}
+
+    def reach(self, client, wanted):
+        """{what: whether the other reaches plain's endpoint so}, in both families."""
+        probes = {(family, protocol): Probe(client, "plain", family, protocol,
+                                            self.addresses["plain", family], port)
+                  for family, (protocol, port) in itertools.product(FAMILIES, WHAT)}
+        results = Round(self.machines, self.servers).ask(probes.values())
+        found = {protocol: [results[probes[family, protocol].name] != "silence"
+                            for family in FAMILIES] for protocol, _ in WHAT}
+        self.assertEqual({protocol: [protocol in wanted] * 2 for protocol, _ in WHAT}, found,
+                         results)
+
+    def update(self, *options):
+        self.bn("network", "update", "plain",
+                *itertools.chain.from_iterable(("--opt", one) for one in options))
+
+    def modes(self, mode):
+        self.update(f"gateway-mode-ipv4={mode}", f"gateway-mode-ipv6={mode}")
+
+    def test_isolate(self):
+        self.reach("free", ())
+        for value, wanted in (("yes", ("tcp", "udp", "icmp")), ("strict", ()),
+                              ("no", ("tcp", "udp", "icmp")), ("", ())):
+            with self.subTest(isolate=value):
+                self.update(f"isolate={value}")
+                self.reach("free", wanted)
+                self.reach("remote", ())
+
+    def test_gateway_mode(self):
+        for mode, wanted in (("nat-unprotected", ("tcp", "udp", "icmp")),
+                             ("routed", ("tcp", "icmp")), ("nat", ())):
+            with self.subTest(mode=mode):
+                self.modes(mode)
+                for client in ("free", "remote"):
+                    self.reach(client, wanted)
+                port, = oracle.ports(self.bn, "plain", "c1")
+                self.assertEqual("routed" if mode == "routed" else "nat", port["mode_ipv6"])
+
+    def test_routed_without_ports_of_the_host(self):
+        self.modes("routed")
+        self.bn("publish", "plain", "c1", "-p", "53/udp")
+        self.fails("network", "update", "plain", "--opt", "gateway-mode-ipv6=nat",
+                   mention="publishes port 53:53/udp")
+        self.bn("unpublish", "plain", "c1", "-p", "53/udp")
+        self.modes("nat")
+        self.reach("free", ())
+
+
+@for_each_backend
 class OneNetwork(KernelTest):
     """Neighbours on one bridge."""
 
@@ -284,13 +337,14 @@ class OneNetwork(KernelTest):
             self.assertEqual({"silence"}, set(results.values()), results)
             out = [Probe("a", "remote", family, protocol, self.net.address("remote", family), port)
                    for family, (protocol, port) in itertools.product(FAMILIES, WHAT)]
-            published = [Probe(client, server, family, "tcp", self.net.host_address(family), port)
-                         for family in FAMILIES for client in ("a", "b")
-                         for server, port in (("a", 8080), ("b", 8081))]
-            results = self.round(out + published + self.probes("host", "a"))
+            results = self.round(out + self.probes("host", "a"))
             self.assertNotIn("silence", results.values(), results)
-            for probe in published:
-                self.assertIn(f"{probe.server} saw", results[probe.name])
+        published = [Probe(client, server, family, "tcp", self.net.host_address(family), port)
+                     for family in FAMILIES for client in ("a", "b")
+                     for server, port in (("a", 8080), ("b", 8081))]
+        results = self.round(published)
+        for probe in published:
+            self.assertIn(f"{probe.server} saw", results[probe.name])
 
     def test_icc_no(self):
         self.neighbours("--opt", "icc=no")
