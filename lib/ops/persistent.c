@@ -134,24 +134,17 @@ int persistent_explain(bn_ctx *ctx, const char *network, int r)
 
 /* ---- its file ---- */
 
-int persistent_resolve(bn_ctx *ctx, const struct network_request *request, struct network *network)
+int persistent_resolve(bn_ctx *ctx, struct network *network)
 {
 	CLEANUP(network_clear) struct network found = { 0 };
 	const char *directory = directory_of(ctx);
 	int r;
 
-	if (!request->persistent)
-		return 0;
 	if (!directory[0])
 		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
 				 "network %s can't be persistent: with the state in %s there is no "
 				 "directory for that; name one (bn --option persistent-dir=DIR)",
 				 network->name, ctx->state_dir);
-	if (strcmp(network->name, DEFAULT_NETWORK) == 0)
-		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
-				 "network %s can't be persistent: it is there always, and made on "
-				 "first use; choose another name",
-				 network->name);
 	if (string_copy(network->persistent, sizeof(network->persistent), directory) < 0)
 		return error_set(&ctx->error, -ENAMETOOLONG, BN_REASON_INVALID,
 				 "persistent-dir %.64s... is longer than %d bytes", directory,

@@ -3,15 +3,15 @@
 #ifndef BN_OPS_PERSISTENT_H
 #define BN_OPS_PERSISTENT_H
 
-#include "ops/driver.h"
+#include "ops/context.h"
 
 /* Those that are defined become part of a state that has not had them yet; their bridges come with
  * the first endpoint. What is damaged is passed over, and said to the log. When a call begins: the
  * state is looked at again. */
 int persistent_load(bn_ctx *ctx, enum ctx_need need);
-/* Where the definition of one that is to be made will be: fills network->persistent if that is asked
- * for. -EINVAL, -EEXIST for a file of that name. */
-int persistent_resolve(bn_ctx *ctx, const struct network_request *request, struct network *network);
+/* Where the definition of one that is to be made will be: fills network->persistent. -EINVAL,
+ * -EEXIST for a file of that name. */
+int persistent_resolve(bn_ctx *ctx, struct network *network);
 /* It stands, and is about to be settled. */
 int persistent_write(bn_ctx *ctx, const struct network *network);
 /* It goes. What is gone already is no error. */

@@ -300,6 +300,18 @@ static int copy_reserved(const struct network_request *request, struct network *
 	return 0;
 }
 
+static int choose_life(bn_ctx *ctx, const struct network_request *request, struct network *network)
+{
+	if (!request->persistent)
+		return 0;
+	if (strcmp(network->name, DEFAULT_NETWORK) == 0)
+		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
+				 "network %s can't be persistent: it is there always, and made on "
+				 "first use; choose another name",
+				 network->name);
+	return persistent_resolve(ctx, network);
+}
+
 /* What is as it was asked. */
 static int copy_request(bn_ctx *ctx, const struct network_request *request, struct network *network)
 {
@@ -338,7 +350,7 @@ int network_resolve(bn_ctx *ctx, const struct network_request *request,
 	if (r >= 0)
 		r = choose_id(ctx, request->id, network);
 	if (r >= 0)
-		r = persistent_resolve(ctx, request, network);
+		r = choose_life(ctx, request, network);
 	if (r >= 0)
 		r = pick_subnets(ctx, request, view, network);
 	if (r >= 0)

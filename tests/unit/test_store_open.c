@@ -84,6 +84,7 @@ static void test_newer_format(void **state)
 /* What the sixth version added. */
 #define WITHOUT_VERSION_6                                              \
 	"DROP INDEX networks_updating; DROP INDEX endpoints_updating;" \
+	"ALTER TABLE networks DROP COLUMN persistent;"                 \
 	"ALTER TABLE networks DROP COLUMN updating;"                   \
 	"ALTER TABLE networks DROP COLUMN next_options;"               \
 	"ALTER TABLE networks DROP COLUMN next_mtu;"                   \
