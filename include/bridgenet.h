@@ -345,6 +345,9 @@ const bn_interface *bn_network_interface(const bn_network *network);
 #define BN_DETACH_QUICK 0x2u         /* cut off at once, the link dies with its namespace */
 #define BN_DETACH_DELETE_EMPTY 0x4u  /* and the network, if none is left in it. Since: 0.2 */
 #define BN_DETACH_ASYNC 0x8u         /* a thread sees the kernel end what is settled. Since: 0.2 */
+/* What it publishes goes on by another endpoint of its namespace, as bn_port_move() has it: the one
+ * whose default route comes first there. What none can have goes with it. Since: 0.2 */
+#define BN_DETACH_MOVE_PORTS 0x10u
 
 /* An endpoint that is to be attached; endpoint: an id of the caller's choice, unique in the
  * network, of the form of a network's name, at most 64. Since: 0.1 */
@@ -528,6 +531,14 @@ uint64_t bn_interface_tx_dropped(const bn_interface *interface_);
 int bn_port_spec_new(const char *mapping, bn_port_spec **ret_spec);
 void bn_port_spec_free(bn_port_spec *spec);
 
+/* The same by its parts. host_address: NULL or "" for every one, IPv6 with or without brackets;
+ * host_port: the first of count, 0 to have them picked; protocol: NULL for "tcp". Since: 0.2 */
+int bn_port_spec_new_parts(const char *host_address, uint32_t host_port, uint32_t container_port,
+			   uint32_t count, const char *protocol, bn_port_spec **ret_spec);
+/* What the mapping is to have beside: bridgenet-options(7) lists the keys. The call that takes the
+ * spec refuses what it does not know. Since: 0.2 */
+int bn_port_spec_set_option(bn_port_spec *spec, const char *key, const char *value);
+
 /* A list for the calls that publish many; it copies what is added. Since: 0.1 */
 int bn_port_spec_list_new(bn_port_spec_list **ret_list);
 int bn_port_spec_list_add(bn_port_spec_list *list, const bn_port_spec *spec);
@@ -548,6 +559,14 @@ int bn_port_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 		      const bn_port_spec *spec, uint32_t flags);
 int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 		       const bn_port_spec_list *specs, uint32_t flags);
+
+/* To another endpoint of the same namespace, in one step: the one that spec names as for
+ * bn_port_unpublish(), or all for NULL. Options stay, counters begin anew. TCP goes on where it went
+ * for as long as the old endpoint is there, UDP is led to the new one. flags: 0. ret_list may be
+ * NULL. Errors: -ENOENT, -EINVAL not one namespace, or no address of that family. Since: 0.2 */
+int bn_port_move(bn_ctx *ctx, const char *network, const char *endpoint, const char *to_network,
+		 const char *to_endpoint, const bn_port_spec *spec, uint32_t flags,
+		 bn_port_list **ret_list);
 
 /* A snapshot of the mappings of an endpoint, of a network, or of all, to be freed: either name may
  * be NULL. flags: 0. Errors: -ENOENT no such network. Since: 0.1 */
@@ -574,6 +593,11 @@ const char *bn_port_text(const bn_port *port); /* in the form bn_port_spec_new()
 /* How it is reached in that family, "ipv4" or "ipv6": "nat" by the host's port, "routed" at the
  * endpoint's own address and the container port, "" not at all. Since: 0.2 */
 const char *bn_port_mode(const bn_port *port, const char *family);
+
+/* The options that were given for it, sorted by key; "" past the end. Since: 0.2 */
+size_t bn_port_option_count(const bn_port *port);
+const char *bn_port_option_key_at(const bn_port *port, size_t i);
+const char *bn_port_option_value_at(const bn_port *port, size_t i);
 
 /* With BN_PUBLISH_HOLD_PORTS: descriptors bound to the host ports, closed with the snapshot; dup()
  * those that are to live longer. -1 past the end. Since: 0.1 */

@@ -7,7 +7,7 @@
 
 #include "bn.h"
 
-#define OPTIONS_MAX 24
+#define OPTIONS_MAX 40
 
 enum {
 	OPTION_STATE_DIR = 1000,

@@ -166,13 +166,16 @@ json_t *json_rule_at(const void *list, size_t i);
 /* ---- port.c ---- */
 
 /* Of the verbs that publish: -p, and what goes with it. */
-enum { OVER_LISTENER = 512, SKIP_FAMILY };
+enum { OVER_LISTENER = 512, SKIP_FAMILY, PORT_OPT };
 #define PUBLISH_OPTIONS                                                \
 	{ "publish", required_argument, NULL, 'p' },                   \
+		{ "port-opt", required_argument, NULL, PORT_OPT },     \
 		{ "over-listener", no_argument, NULL, OVER_LISTENER }, \
 	{                                                              \
 		"skip-family", no_argument, NULL, SKIP_FAMILY          \
 	}
+/* The mapping of the i-th argument, which is -p, with the options behind it. */
+int publish_spec(const struct arguments *arguments, size_t i, bn_port_spec **ret_spec);
 /* BN_PUBLISH_*, and BN_ATTACH_* that are the same. */
 uint32_t publish_flags(const struct arguments *arguments);
 
@@ -263,6 +266,7 @@ int attach_command(struct cli *cli, int argc, char **argv);
 int detach_command(struct cli *cli, int argc, char **argv);
 int publish_command(struct cli *cli, int argc, char **argv);
 int unpublish_command(struct cli *cli, int argc, char **argv);
+int move_command(struct cli *cli, int argc, char **argv);
 int collect_command(struct cli *cli, int argc, char **argv);
 int ps_command(struct cli *cli, int argc, char **argv);
 int rules_command(struct cli *cli, int argc, char **argv);

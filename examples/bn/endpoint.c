@@ -18,13 +18,14 @@ enum {
 	LABEL,
 	OPT,
 	SAME_NETWORK,
-	DELETE_EMPTY
+	DELETE_EMPTY,
+	MOVE_PORTS
 };
 
-static int apply_port(bn_endpoint_spec *spec, const char *mapping)
+static int apply_port(bn_endpoint_spec *spec, const struct arguments *arguments, size_t i)
 {
 	bn_port_spec *port;
-	int r = bn_port_spec_new(mapping, &port);
+	int r = publish_spec(arguments, i, &port);
 
 	if (r < 0)
 		return r;
@@ -76,11 +77,11 @@ static int apply_option(bn_endpoint_spec *spec, const char *prefix, const char *
 }
 
 static int apply_argument(const struct cli *cli, bn_endpoint_spec *spec,
-			  const struct argument *argument)
+			  const struct arguments *arguments, size_t i)
 {
-	const char *value = argument->value;
+	const char *value = arguments->items[i].value;
 
-	switch (argument->option) {
+	switch (arguments->items[i].option) {
 	case NETNS:
 		return bn_endpoint_spec_set_sandbox_path(spec, value);
 	case PID:
@@ -107,8 +108,10 @@ static int apply_argument(const struct cli *cli, bn_endpoint_spec *spec,
 	case OVER_LISTENER:
 	case SKIP_FAMILY:
 		return 0; /* of the call, not of the spec */
+	case PORT_OPT:
+		return 0; /* of the port before it */
 	default:
-		return apply_port(spec, value);
+		return apply_port(spec, arguments, i);
 	}
 }
 
@@ -173,7 +176,7 @@ int attach_command(struct cli *cli, int argc, char **argv)
 		return cli_fail(cli, r);
 	}
 	for (size_t i = 0; i < arguments.len && r >= 0; i++) {
-		r = apply_argument(cli, spec, &arguments.items[i]);
+		r = apply_argument(cli, spec, &arguments, i);
 		if (r < 0)
 			status = argument_fail(&arguments.items[i], r);
 	}
@@ -204,6 +207,7 @@ int detach_command(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "delete-empty", no_argument, NULL, DELETE_EMPTY },
+		{ "move-ports", no_argument, NULL, MOVE_PORTS },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct arguments arguments;
@@ -217,6 +221,8 @@ int detach_command(struct cli *cli, int argc, char **argv)
 	flags = BN_DETACH_ASYNC;
 	if (arguments_has(&arguments, DELETE_EMPTY))
 		flags |= BN_DETACH_DELETE_EMPTY;
+	if (arguments_has(&arguments, MOVE_PORTS))
+		flags |= BN_DETACH_MOVE_PORTS;
 	argv = arguments.words;
 	count = arguments.word_count - 1;
 	arguments_free(&arguments);

@@ -123,7 +123,7 @@ json_t *json_network_at(const void *list, size_t i)
 
 static json_t *json_port(const bn_port *port)
 {
-	json_t *object = json_object();
+	json_t *object = json_object(), *options = json_object();
 
 	json_set(object, "network", json_text(bn_port_network(port)));
 	json_set(object, "endpoint", json_text(bn_port_endpoint(port)));
@@ -135,6 +135,10 @@ static json_t *json_port(const bn_port *port)
 	json_set(object, "text", json_text(bn_port_text(port)));
 	json_set(object, "mode_ipv4", json_text(bn_port_mode(port, "ipv4")));
 	json_set(object, "mode_ipv6", json_text(bn_port_mode(port, "ipv6")));
+	for (size_t i = 0; i < bn_port_option_count(port); i++)
+		json_set_option(options, bn_port_option_key_at(port, i),
+				bn_port_option_value_at(port, i));
+	json_set(object, "options", options);
 	return object;
 }
 

@@ -30,13 +30,17 @@ static const struct command commands[] = {
 	{ NULL, "backend", "", "Show the backend in use and why it is used", backend_command },
 	{ NULL, "attach",
 	  "NETWORK ENDPOINT --netns PATH | --pid PID [--ifname eth0] [--ip IP]... [--mac MAC]"
-	  " [-p SPEC]... [--route DEST=VIA]... [--gateway-priority N] [--hostname NAME]"
+	  " [-p SPEC [--port-opt KEY=VALUE]...]... [--route DEST=VIA]... [--gateway-priority N] [--hostname NAME]"
 	  " [--label KEY=VALUE]... [--opt KEY=VALUE]... [--same-network]"
 	  " [--over-listener] [--skip-family]",
 	  "Join a network namespace to a network", attach_command, COLLECT_BEFORE },
-	{ NULL, "detach", "NETWORK ENDPOINT... [--delete-empty]", "Undo attach", detach_command,
-	  COLLECT_AFTER },
-	{ NULL, "publish", "NETWORK ENDPOINT -p SPEC... [--over-listener] [--skip-family]",
+	{ NULL, "detach", "NETWORK ENDPOINT... [--delete-empty] [--move-ports]", "Undo attach",
+	  detach_command, COLLECT_AFTER },
+	{ "port", "move", "NETWORK ENDPOINT TO-NETWORK TO-ENDPOINT [-p SPEC]",
+	  "Move ports to another endpoint of the same namespace", move_command, COLLECT_BEFORE },
+	{ NULL, "publish",
+	  "NETWORK ENDPOINT [-p SPEC [--port-opt KEY=VALUE]...]... [--over-listener]"
+	  " [--skip-family]",
 	  "Publish ports of an endpoint", publish_command, COLLECT_BEFORE },
 	{ NULL, "unpublish", "NETWORK ENDPOINT -p SPEC...", "Undo publish", unpublish_command,
 	  COLLECT_AFTER },

@@ -82,6 +82,30 @@ uint32_t publish_flags(const struct arguments *arguments)
 	       (arguments_has(arguments, SKIP_FAMILY) ? BN_PUBLISH_SKIP_FAMILY : 0);
 }
 
+int publish_spec(const struct arguments *arguments, size_t i, bn_port_spec **ret_spec)
+{
+	bn_port_spec *spec;
+	int r = bn_port_spec_new(arguments->items[i++].value, &spec);
+
+	if (r < 0)
+		return r;
+	for (; i < arguments->len && arguments->items[i].option != 'p' && r >= 0; i++) {
+		const char *value;
+		char *key;
+
+		if (arguments->items[i].option != PORT_OPT)
+			continue;
+		argument_split(arguments->items[i].value, &key, &value);
+		r = bn_port_spec_set_option(spec, key, value ? value : "");
+		free(key);
+	}
+	if (r < 0)
+		bn_port_spec_free(spec);
+	else
+		*ret_spec = spec;
+	return r;
+}
+
 static int collect_specs(const struct arguments *arguments, bn_port_spec_list **ret_specs)
 {
 	bn_port_spec_list *specs;
@@ -93,7 +117,7 @@ static int collect_specs(const struct arguments *arguments, bn_port_spec_list **
 	for (size_t i = 0; i < arguments->len && r >= 0; i++) {
 		if (arguments->items[i].option != 'p')
 			continue;
-		r = bn_port_spec_new(arguments->items[i].value, &spec);
+		r = publish_spec(arguments, i, &spec);
 		if (r < 0)
 			break;
 		r = bn_port_spec_list_add(specs, spec);
@@ -106,13 +130,8 @@ static int collect_specs(const struct arguments *arguments, bn_port_spec_list **
 	return r;
 }
 
-static int publish(struct cli *cli, char **words, const bn_port_spec_list *specs, uint32_t flags)
+static void print_ports(const struct cli *cli, const bn_port_list *ports)
 {
-	bn_port_list *ports;
-	int r = bn_ports_publish(cli->ctx, words[0], words[1], specs, flags, &ports);
-
-	if (r < 0)
-		return r;
 	if (cli->json)
 		json_print_list(ports, bn_port_list_len(ports), json_port_at);
 	for (size_t i = 0; !cli->json && i < bn_port_list_len(ports); i++) {
@@ -122,6 +141,16 @@ static int publish(struct cli *cli, char **words, const bn_port_spec_list *specs
 		print_line(text.chars);
 		free(text.chars);
 	}
+}
+
+static int publish(struct cli *cli, char **words, const bn_port_spec_list *specs, uint32_t flags)
+{
+	bn_port_list *ports;
+	int r = bn_ports_publish(cli->ctx, words[0], words[1], specs, flags, &ports);
+
+	if (r < 0)
+		return r;
+	print_ports(cli, ports);
 	bn_port_list_free(ports);
 	return 0;
 }
@@ -177,4 +206,45 @@ int unpublish_command(struct cli *cli, int argc, char **argv)
 	};
 
 	return ports_command(cli, argc, argv, options, unpublish);
+}
+
+static int move(struct cli *cli, char **words, const bn_port_spec *spec)
+{
+	bn_port_list *ports;
+	int r = bn_port_move(cli->ctx, words[0], words[1], words[2], words[3], spec, 0, &ports);
+
+	if (r < 0)
+		return r;
+	print_ports(cli, ports);
+	bn_port_list_free(ports);
+	return 0;
+}
+
+int move_command(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "publish", required_argument, NULL, 'p' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct arguments arguments;
+	bn_port_spec *spec = NULL;
+	int r = 0;
+
+	arguments_parse(cli, argc, argv, 0, options, &arguments);
+	arguments_words(cli, &arguments, 4, 4);
+	if (arguments.len > 1)
+		cli_usage(cli, "one port at most: without -p all are moved");
+	argv = arguments.words;
+	if (arguments.len)
+		r = publish_spec(&arguments, 0, &spec);
+	arguments_free(&arguments);
+	if (r < 0)
+		return cli_fail(cli, r);
+	r = cli_open(cli);
+	if (r == 0) {
+		r = move(cli, argv, spec);
+		r = r < 0 ? cli_fail(cli, r) : EXIT_SUCCESS;
+	}
+	bn_port_spec_free(spec);
+	return r;
 }

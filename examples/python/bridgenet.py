@@ -159,12 +159,17 @@ BN_DELETE_MISSING_OK = 0x1
 BN_DELETE_ENDPOINTS = 0x2
 BN_GET_INTERFACE = 0x1
 BN_ATTACH_HOLD_PORTS = 0x1
+BN_ATTACH_OVER_LISTENER = 0x2
+BN_ATTACH_SKIP_FAMILY = 0x4
 BN_ATTACH_SAME_NETWORK = 0x8
 BN_DETACH_MISSING_OK = 0x1
 BN_DETACH_QUICK = 0x2
 BN_DETACH_DELETE_EMPTY = 0x4
 BN_DETACH_ASYNC = 0x8
+BN_DETACH_MOVE_PORTS = 0x10
 BN_PUBLISH_HOLD_PORTS = 0x1
+BN_PUBLISH_OVER_LISTENER = 0x2
+BN_PUBLISH_SKIP_FAMILY = 0x4
 BN_UNPUBLISH_MISSING_OK = 0x1
 BN_RULES_VERBOSE = 0x1
 
@@ -329,6 +334,9 @@ PROTOTYPES = {
     "bn_interface_tx_dropped": (c_uint64, [Interface]),
     "bn_port_spec_new": (c_int, [Text, POINTER(PortSpec)]),
     "bn_port_spec_free": (None, [PortSpec]),
+    "bn_port_spec_new_parts": (c_int, [Text, c_uint32, c_uint32, c_uint32, Text,
+                                       POINTER(PortSpec)]),
+    "bn_port_spec_set_option": (c_int, [PortSpec, Text, Text]),
     "bn_port_spec_list_new": (c_int, [POINTER(PortSpecList)]),
     "bn_port_spec_list_add": (c_int, [PortSpecList, PortSpec]),
     "bn_port_spec_list_free": (None, [PortSpecList]),
@@ -336,6 +344,7 @@ PROTOTYPES = {
     "bn_ports_publish": (c_int, [Ctx, Text, Text, PortSpecList, c_uint32, POINTER(PortList)]),
     "bn_port_unpublish": (c_int, [Ctx, Text, Text, PortSpec, c_uint32]),
     "bn_ports_unpublish": (c_int, [Ctx, Text, Text, PortSpecList, c_uint32]),
+    "bn_port_move": (c_int, [Ctx, Text, Text, Text, Text, PortSpec, c_uint32, POINTER(PortList)]),
     "bn_ports_list": (c_int, [Ctx, Text, Text, c_uint32, POINTER(PortList)]),
     "bn_port_list_len": (c_size_t, [PortList]),
     "bn_port_list_at": (Port, [PortList, c_size_t]),
@@ -350,6 +359,9 @@ PROTOTYPES = {
     "bn_port_count": (c_uint32, [Port]),
     "bn_port_text": (Text, [Port]),
     "bn_port_mode": (Text, [Port, Text]),
+    "bn_port_option_count": (c_size_t, [Port]),
+    "bn_port_option_key_at": (Text, [Port, c_size_t]),
+    "bn_port_option_value_at": (Text, [Port, c_size_t]),
     "bn_port_fd_count": (c_size_t, [Port]),
     "bn_port_fd_at": (c_int, [Port, c_size_t]),
     "bn_rules_list": (c_int, [Ctx, Text, c_uint32, POINTER(RuleList)]),

@@ -10,6 +10,7 @@
 #include "ops/endpoint.h"
 #include "ops/life.h"
 #include "ops/list.h"
+#include "ops/move.h"
 #include "ops/network.h"
 #include "ops/publish.h"
 #include "ops/recover.h"
@@ -83,6 +84,8 @@ int network_spec_parse(const struct bn_network_spec *spec, const struct deadline
 
 struct bn_port_spec {
 	char *mapping;
+	struct options options;
+	struct spec_failure failure;
 };
 struct bn_port_spec_list {
 	VECTOR(struct bn_port_spec) specs;
@@ -94,8 +97,10 @@ _Static_assert(PORT_FLAGS ==
 		       (BN_ATTACH_HOLD_PORTS | BN_ATTACH_OVER_LISTENER | BN_ATTACH_SKIP_FAMILY),
 	       "the flags must agree");
 int port_flags_check(uint32_t flags, bool has_result, struct error *error);
+/* *requests: as many, to be freed on failure as well. */
 int port_specs_parse(const struct bn_port_spec *specs, size_t len, const struct deadline *deadline,
 		     struct port_request **requests, struct error *error);
+void port_requests_free(struct port_request *requests, size_t len);
 
 struct route_text {
 	char *type, *destination, *gateway; /* gateway "": none */
@@ -120,7 +125,7 @@ struct bn_endpoint_spec_list {
 	VECTOR(struct bn_endpoint_spec *) specs;
 	struct spec_failure failure;
 };
-/* The caller clears request->endpoint and frees *ports. */
+/* The caller clears request->endpoint and frees *ports, request->ports_len of them. */
 int endpoint_spec_parse(const struct bn_endpoint_spec *spec, const struct deadline *deadline,
 			struct endpoint_request *request, struct port_request **ports,
 			struct error *error);

@@ -214,7 +214,7 @@ static void attachment_clear(struct attachment *attachment)
 {
 	for (size_t i = 0; i < attachment->len; i++) {
 		endpoint_clear(&attachment->requests[i].endpoint);
-		free(attachment->ports[i]);
+		port_requests_free(attachment->ports[i], attachment->requests[i].ports_len);
 		endpoint_clear(&attachment->attached[i].endpoint);
 		held_clear(&attachment->attached[i].held);
 	}
@@ -321,7 +321,7 @@ int bn_endpoints_attach(bn_ctx *ctx, const bn_endpoint_spec_list *specs, uint32_
 static const struct api_call endpoint_detach = {
 	.names = "bn_endpoint_detach, bn_endpoints_detach",
 	.flags = BN_DETACH_MISSING_OK | BN_DETACH_QUICK | BN_DETACH_DELETE_EMPTY |
-		 BN_DETACH_ASYNC,
+		 BN_DETACH_ASYNC | BN_DETACH_MOVE_PORTS,
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network or endpoint."),

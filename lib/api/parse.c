@@ -351,6 +351,13 @@ int network_spec_parse(const struct bn_network_spec *spec, const struct deadline
 	return r < 0 ? r : parse_reserved(&spec->reserved, deadline, request, reserved, error);
 }
 
+void port_requests_free(struct port_request *requests, size_t len)
+{
+	for (size_t i = 0; requests && i < len; i++)
+		port_clear(&requests[i].port);
+	free(requests);
+}
+
 int port_specs_parse(const struct bn_port_spec *specs, size_t len, const struct deadline *deadline,
 		     struct port_request **requests, struct error *error)
 {
@@ -362,7 +369,12 @@ int port_specs_parse(const struct bn_port_spec *specs, size_t len, const struct 
 	for (size_t i = 0; i < len && r >= 0; i++) {
 		r = parse_check(deadline, i, error);
 		if (r >= 0)
+			r = spec_failure_error(&specs[i].failure, error);
+		if (r >= 0)
 			r = port_parse(specs[i].mapping, &(*requests)[i], error);
+		if (r >= 0)
+			r = port_options_new(&specs[i].options, &(*requests)[i].port.options,
+					     error);
 	}
 	return r;
 }

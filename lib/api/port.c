@@ -9,6 +9,7 @@ static void port_snapshot_clear(struct bn_port *port)
 	for (size_t i = 0; i < port->fds.len; i++)
 		cleanup_close(&port->fds.items[i]);
 	free(port->fds.items);
+	port_clear(&port->record);
 }
 
 /* *at: where the last one was found, which mostly is this one's too. */
@@ -53,7 +54,7 @@ int port_list_fill(struct bn_port_list *list, const struct rows *rows, struct er
 		return error_oom(error);
 	for (size_t i = 0; i < rows->ports.len; i++) {
 		port = vector_push(&list->ports);
-		port->record = rows->ports.items[i];
+		port_copy(&port->record, &rows->ports.items[i]);
 		if (addr_is_set(&port->record.host_addr))
 			addr_format(&port->record.host_addr, port->host_addr);
 		port_format(&port->record, port->text);
@@ -131,7 +132,7 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		   const struct bn_port_spec_list *specs, uint32_t flags, bn_port_list **ret_list)
 {
 	CLEANUP(held_clear) held_vector held = { 0 };
-	CLEANUP_FREE struct port_request *requests = NULL;
+	struct port_request *requests = NULL;
 	struct result result = { 0 };
 	bn_port_list *list = NULL;
 	int r;
@@ -159,6 +160,7 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		*ret_list = TAKE_POINTER(list);
 	}
 	bn_port_list_free(list);
+	port_requests_free(requests, specs->specs.len);
 	return api_leave(ctx, &port_publish, r);
 }
 
@@ -214,7 +216,7 @@ static const struct api_call port_unpublish = {
 static int unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 		     const struct bn_port_spec_list *specs, uint32_t flags)
 {
-	CLEANUP_FREE struct port_request *requests = NULL;
+	struct port_request *requests = NULL;
 	int r;
 
 	if (!network || !endpoint)
@@ -227,6 +229,7 @@ static int unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 				     &requests, &ctx->error);
 	if (r >= 0)
 		r = ops_unpublish(ctx, network, endpoint, requests, specs->specs.len, flags);
+	port_requests_free(requests, specs->specs.len);
 	return api_leave(ctx, &port_unpublish, r);
 }
 
@@ -247,6 +250,60 @@ int bn_ports_unpublish(bn_ctx *ctx, const char *network, const char *endpoint,
 	if (!specs)
 		return api_missing(ctx, "the list of port specs");
 	return unpublish(ctx, network, endpoint, specs, flags);
+}
+
+static const struct api_call port_move = {
+	.names = "bn_port_move",
+	.need = CTX_CHANGE,
+	.errnos = {
+		API_ERRNO(ENOENT, "No such network, endpoint or mapping."),
+		API_ERRNO(EBUSY, "Another call is at one of the endpoints or ports."),
+		API_ERRNO(EINVAL, "The endpoints are one, or in different namespaces, the other has "
+				  "no address of a mapping's family, or the spec is malformed or "
+				  "leaves open which of several is meant."),
+		API_ERRNO(EOPNOTSUPP, "The other endpoint is on network host or none."),
+		API_ERRNO(ENODEV, "Somebody has deleted or renamed the network's bridge."),
+		API_ERRNO(ENETDOWN, "The network's bridge is down, has lost its address or does "
+				    "not forward."),
+	},
+};
+
+static int move_port(bn_ctx *ctx, const char *network, const char *endpoint, const char *to_network,
+		     const char *to_endpoint, const bn_port_spec *spec, bn_port_list *list)
+{
+	struct result result = { list ? prepare_published : NULL, list };
+	struct port_request *requests = NULL;
+	int r = 0;
+
+	if (spec)
+		r = port_specs_parse(spec, 1, &ctx->deadline, &requests, &ctx->error);
+	if (r >= 0)
+		r = ops_move(ctx, network, endpoint, to_network, to_endpoint, requests,
+			     spec != NULL, &result);
+	port_requests_free(requests, spec != NULL);
+	return r;
+}
+
+int bn_port_move(bn_ctx *ctx, const char *network, const char *endpoint, const char *to_network,
+		 const char *to_endpoint, const bn_port_spec *spec, uint32_t flags,
+		 bn_port_list **ret_list)
+{
+	bn_port_list *list = NULL;
+	int r;
+
+	if (!network || !endpoint || !to_network || !to_endpoint)
+		return api_missing(ctx, "a network or an endpoint");
+	r = api_enter(ctx, &port_move, flags);
+	if (r >= 0 && ret_list) {
+		list = calloc(1, sizeof(*list));
+		r = list ? 0 : error_oom(&ctx->error);
+	}
+	if (r >= 0)
+		r = move_port(ctx, network, endpoint, to_network, to_endpoint, spec, list);
+	if (r >= 0 && list)
+		*ret_list = TAKE_POINTER(list);
+	bn_port_list_free(list);
+	return api_leave(ctx, &port_move, r);
 }
 
 static const struct api_call ports_list = {
@@ -317,5 +374,11 @@ const char *bn_port_mode(const bn_port *port, const char *family)
 	return strcmp(family, "ipv6") == 0 ? port->mode_ipv6 : "";
 }
 
+GETTER(size_t, bn_port_option_count, bn_port,
+       self->record.options ? self->record.options->options.len : 0, 0)
+GETTER_AT(const char *, bn_port_option_key_at, bn_port, bn_port_option_count,
+	  self->record.options->options.items[i].key, "")
+GETTER_AT(const char *, bn_port_option_value_at, bn_port, bn_port_option_count,
+	  self->record.options->options.items[i].value, "")
 GETTER(size_t, bn_port_fd_count, bn_port, self->fds.len, 0)
 GETTER_AT(int, bn_port_fd_at, bn_port, bn_port_fd_count, self->fds.items[i], -1)

@@ -2,6 +2,7 @@
 /* The builders: they keep text, and judge nothing but NULL. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "api/api.h"
@@ -229,33 +230,78 @@ int bn_network_spec_set_option(bn_network_spec *spec, const char *key, const cha
 
 /* ---- ports ---- */
 
-int bn_port_spec_new(const char *mapping, bn_port_spec **ret_spec)
+static void port_spec_clear(struct bn_port_spec *spec)
 {
-	bn_port_spec *spec;
+	free(spec->mapping);
+	options_clear(&spec->options);
+}
 
-	if (!mapping || !ret_spec)
-		return -EINVAL;
-	spec = calloc(1, sizeof(*spec));
-	if (!spec || set_string(&spec->mapping, mapping) < 0) {
-		free(spec);
+static int port_spec_new(char *mapping, bn_port_spec **ret_spec)
+{
+	bn_port_spec *spec = mapping ? calloc(1, sizeof(*spec)) : NULL;
+
+	if (!spec) {
+		free(mapping);
 		return -ENOMEM;
 	}
+	spec->mapping = mapping;
 	*ret_spec = spec;
 	return 0;
+}
+
+int bn_port_spec_new(const char *mapping, bn_port_spec **ret_spec)
+{
+	return mapping && ret_spec ? port_spec_new(strdup(mapping), ret_spec) : -EINVAL;
+}
+
+/* "80" or "80-89" */
+static void format_span(uint32_t first, uint32_t count, char *text, size_t size)
+{
+	if (count == 1)
+		snprintf(text, size, "%" PRIu32, first);
+	else
+		snprintf(text, size, "%" PRIu32 "-%" PRIu64, first, (uint64_t)first + count - 1);
+}
+
+int bn_port_spec_new_parts(const char *host_address, uint32_t host_port, uint32_t container_port,
+			   uint32_t count, const char *protocol, bn_port_spec **ret_spec)
+{
+	bool has_address = host_address && *host_address;
+	bool brackets = has_address && strchr(host_address, ':') && *host_address != '[';
+	char host[40] = "", container[40], *mapping = NULL;
+
+	if (!count || !ret_spec)
+		return -EINVAL;
+	if (host_port)
+		format_span(host_port, count, host, sizeof(host));
+	format_span(container_port, count, container, sizeof(container));
+	if (asprintf(&mapping, "%s%s%s%s%s%s%s/%s", brackets ? "[" : "",
+		     has_address ? host_address : "", brackets ? "]" : "", has_address ? ":" : "",
+		     host, host_port || has_address ? ":" : "", container,
+		     protocol ? protocol : "tcp") < 0)
+		return -ENOMEM;
+	return port_spec_new(mapping, ret_spec);
+}
+
+int bn_port_spec_set_option(bn_port_spec *spec, const char *key, const char *value)
+{
+	return spec ? keep_failure(&spec->failure, __func__, key,
+				   set_option(&spec->options, key, value)) :
+		      -EINVAL;
 }
 
 void bn_port_spec_free(bn_port_spec *spec)
 {
 	if (!spec)
 		return;
-	free(spec->mapping);
+	port_spec_clear(spec);
 	free(spec);
 }
 
 static void port_specs_clear(struct bn_port_spec_list *list)
 {
 	for (size_t i = 0; i < list->specs.len; i++)
-		free(list->specs.items[i].mapping);
+		port_spec_clear(&list->specs.items[i]);
 	free(list->specs.items);
 }
 
@@ -274,16 +320,17 @@ int bn_port_spec_list_new(bn_port_spec_list **ret_list)
 
 static int ports_add(struct bn_port_spec_list *list, const struct bn_port_spec *spec)
 {
-	char *copy;
+	struct bn_port_spec copy = { 0 };
 
 	if (!spec)
 		return -EINVAL;
-	copy = strdup(spec->mapping);
-	if (!copy || vector_reserve(&list->specs, 1) < 0) {
-		free(copy);
+	copy.failure = spec->failure;
+	copy.mapping = strdup(spec->mapping);
+	if (!copy.mapping || options_copy(&copy.options, &spec->options) < 0 ||
+	    vector_append(&list->specs, copy) < 0) {
+		port_spec_clear(&copy);
 		return -ENOMEM;
 	}
-	list->specs.items[list->specs.len++].mapping = copy;
 	return 0;
 }
 

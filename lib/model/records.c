@@ -87,8 +87,75 @@ void endpoints_clear(endpoint_vector *endpoints)
 	*endpoints = (endpoint_vector){ 0 };
 }
 
+int port_options_new(const struct options *options, struct port_options **ret_options,
+		     struct error *error)
+{
+	struct port_options *made;
+	int r;
+
+	*ret_options = NULL;
+	if (!options->len)
+		return 0;
+	made = calloc(1, sizeof(*made));
+	if (!made)
+		return error_oom(error);
+	made->holders = 1;
+	r = options_check(options, OPTION_PORT, &made->policy, error);
+	if (r >= 0 && options_copy(&made->options, options) < 0)
+		r = error_oom(error);
+	if (r < 0) {
+		struct port port = { .options = made };
+
+		port_clear(&port);
+		return r;
+	}
+	*ret_options = made;
+	return 0;
+}
+
+void port_clear(struct port *port)
+{
+	struct port_options *options = port->options;
+
+	if (options && --options->holders == 0) {
+		options_clear(&options->options);
+		policy_clear(OPTION_PORT, &options->policy);
+		free(options);
+	}
+	*port = (struct port){ 0 };
+}
+
+void port_copy(struct port *dst, const struct port *src)
+{
+	*dst = *src;
+	if (dst->options)
+		dst->options->holders++;
+}
+
+bool port_options_equal(const struct port_options *a, const struct port_options *b)
+{
+	if (!a || !b)
+		return a == b;
+	if (a->options.len != b->options.len)
+		return false;
+	for (size_t i = 0; i < a->options.len; i++) {
+		if (strcmp(a->options.items[i].key, b->options.items[i].key) != 0 ||
+		    strcmp(a->options.items[i].value, b->options.items[i].value) != 0)
+			return false;
+	}
+	return true;
+}
+
+void ports_empty(port_vector *ports)
+{
+	for (size_t i = 0; i < ports->len; i++)
+		port_clear(&ports->items[i]);
+	ports->len = 0;
+}
+
 void ports_clear(port_vector *ports)
 {
+	ports_empty(ports);
 	free(ports->items);
 	*ports = (port_vector){ 0 };
 }

@@ -74,6 +74,14 @@ struct endpoint {
 	struct endpoint_policy policy; /* what the options decide */
 };
 
+/* What was given for a mapping beside its text. Few mappings have any: those that have share one
+ * that nobody changes. */
+struct port_options {
+	unsigned int holders;
+	struct options options;
+	struct port_policy policy; /* what the options decide */
+};
+
 /* A mapping of `count` consecutive ports. */
 struct port {
 	char network[NETWORK_NAME_MAX + 1];
@@ -84,6 +92,7 @@ struct port {
 	uint16_t container_port; /* first */
 	uint16_t count;
 	uint8_t routed; /* PORT_ROUTED_*: the families in which it holds no port of the host */
+	struct port_options *options; /* NULL: none; each copy of the mapping holds them */
 };
 #define PORT_ROUTED_IPV4 0x1u
 #define PORT_ROUTED_IPV6 0x2u
@@ -120,7 +129,14 @@ int endpoint_copy(struct endpoint *dst, const struct endpoint *src); /* 0, -ENOM
 void endpoint_clear(struct endpoint *endpoint);
 void networks_clear(network_vector *networks);
 void endpoints_clear(endpoint_vector *endpoints);
+/* *ret_options: NULL for no options. What options_check() says; -ENOMEM */
+int port_options_new(const struct options *options, struct port_options **ret_options,
+		     struct error *error);
+void port_clear(struct port *port);
+void port_copy(struct port *dst, const struct port *src); /* dst: as port_clear() leaves it */
+bool port_options_equal(const struct port_options *a, const struct port_options *b);
 void ports_clear(port_vector *ports);
+void ports_empty(port_vector *ports); /* the same, and it keeps its room */
 void rows_clear(struct rows *rows);
 void guard_clear(struct guard *guard);
 /* To be read and not cleared: they stay the caller's. endpoint, ports: may be NULL. */

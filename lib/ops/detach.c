@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
+#include "ops/move.h"
 #include "ops/network.h"
 #include "ops/recover.h"
 #include "ops/rows.h"
@@ -84,6 +85,8 @@ static int reserve_detachment(bn_ctx *ctx, const struct operation *operation, vo
 			r = 0;
 		}
 	}
+	if (r >= 0 && (detachment->flags & BN_DETACH_MOVE_PORTS))
+		r = move_ports_on(ctx, operation, removal);
 	if (r >= 0 && (detachment->flags & BN_DETACH_DELETE_EMPTY))
 		r = mark_empty(ctx, operation, removal);
 	return r < 0 ? r : FAULT("detach.reserve");
@@ -101,7 +104,9 @@ int ops_detach(bn_ctx *ctx, const char *network, const char *const *ids, size_t 
 	struct operation operation;
 	int r;
 
-	r = operation_reserve(ctx, OPERATION_DETACH, reserve_detachment, &detachment, &operation);
+	r = operation_reserve(
+		ctx, flags & BN_DETACH_MOVE_PORTS ? OPERATION_DETACH_MOVE : OPERATION_DETACH,
+		reserve_detachment, &detachment, &operation);
 	if (r == -ENOENT && (flags & BN_DETACH_MISSING_OK)) {
 		error_clear(&ctx->error);
 		return 0;

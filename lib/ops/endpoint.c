@@ -251,7 +251,7 @@ static int reserve_rows(bn_ctx *ctx, const struct group *group, const struct ope
 	     attach->endpoint.ipv6.addr.family != attach->picked_ipv6))
 		return -ESTALE;
 	if (r >= 0 && !picks) {
-		attach->ports.len = 0;
+		ports_empty(&attach->ports);
 		r = ports_choose(ctx, &attach->network, &attach->endpoint, request->ports,
 				 request->ports_len, request->port_flags, &attach->ports);
 	}
@@ -271,7 +271,7 @@ static int pick_ports(bn_ctx *ctx, struct attach *attach)
 	int r;
 
 	attach->picked_ipv4 = attach->picked_ipv6 = AF_UNSPEC;
-	attach->ports.len = 0;
+	ports_empty(&attach->ports);
 	r = store_network_get(ctx->store, request->network, &network, &ctx->error);
 	if (r == -ENOENT) /* it may be in a moment */
 		return 0;

@@ -138,16 +138,23 @@ static bool ports_have_none(bn_ctx *ctx, bool unmet)
 	return unmet && conntrack_is_of_packets(&ctx->conntrack, &ctx->deadline);
 }
 
-int flows_drop_ports(bn_ctx *ctx, const struct rows *rows, bool unmet)
+static int drop_of_mappings(bn_ctx *ctx, const struct rows *rows, uint8_t protocol)
 {
 	CLEANUP_VECTOR filter_vector filters = { 0 };
 	const prefix_vector none = { 0 };
-	int r;
+	int r = add_ports(rows, FLOWS_OF_MAPPING, protocol, &filters);
 
-	if (ports_have_none(ctx, unmet))
-		return 0;
-	r = add_ports(rows, FLOWS_OF_MAPPING, 0, &filters);
 	return drop_filtered(ctx, &filters, &none, r);
+}
+
+int flows_drop_ports(bn_ctx *ctx, const struct rows *rows, bool unmet)
+{
+	return ports_have_none(ctx, unmet) ? 0 : drop_of_mappings(ctx, rows, 0);
+}
+
+int flows_drop_moved(bn_ctx *ctx, const struct rows *rows)
+{
+	return drop_of_mappings(ctx, rows, IPPROTO_UDP);
 }
 
 int flows_drop_endpoints(bn_ctx *ctx, const struct rows *rows)

@@ -13,6 +13,8 @@ int flows_drop_past(bn_ctx *ctx, const struct rows *rows, const prefix_vector *l
 
 /* Of ports whose rules are gone. unmet: those were mappings that no packet has ever met. */
 int flows_drop_ports(bn_ctx *ctx, const struct rows *rows, bool unmet);
+/* Of ports that have gone elsewhere, those of UDP. */
+int flows_drop_moved(bn_ctx *ctx, const struct rows *rows);
 /* Of all that the endpoints did, as soon as no packet of theirs comes any more. */
 int flows_drop_endpoints(bn_ctx *ctx, const struct rows *rows);
 /* Both of these, less what is also of rows that stand. */

@@ -237,3 +237,16 @@ int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
 		operation_leave(ctx, operation);
 	return operation_result(ctx, r);
 }
+
+int operation_abandon(bn_ctx *ctx, const struct operation *operation, int r)
+{
+	struct aside aside;
+	int abandoned;
+
+	ctx_aside_begin(ctx, undo_ms(ctx, r), &aside);
+	abandoned = transact(ctx, operation, store_operation_abandon, "abandon");
+	ctx_aside_end(ctx, &aside);
+	if (abandoned < 0 && abandoned != OPERATION_GONE)
+		operation_leave(ctx, operation);
+	return operation_result(ctx, r);
+}

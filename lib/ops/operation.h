@@ -35,6 +35,9 @@ int operation_fail(bn_ctx *ctx, const struct operation *operation, const struct 
 int operation_carry_out(bn_ctx *ctx, const struct operation *operation,
 			const struct removal *removal);
 
+/* The same of one that fails before it has changed anything, with r: all stands as before. */
+int operation_abandon(bn_ctx *ctx, const struct operation *operation, int r);
+
 /* For verbs that have an end of their own: how long undoing may take after that failure; leave it
  * to the next call, which the error says from then on; and what the verb is to return. */
 uint32_t undo_ms(const bn_ctx *ctx, int r);

@@ -69,7 +69,7 @@ static int check_port(bn_ctx *ctx, const struct network *network, const struct e
 	return 0;
 }
 
-static bool is_pick(const struct port_request *request)
+bool port_is_pick(const struct port_request *request)
 {
 	return !request->port.host_port || request->host_range_last;
 }
@@ -129,16 +129,30 @@ static bool route_port(const struct network *network, const struct endpoint *end
 bool ports_have_picks(const struct port_request *requests, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
-		if (is_pick(&requests[i]))
+		if (port_is_pick(&requests[i]))
 			return true;
 	return false;
 }
 
-/* The mapping is the endpoint's. */
-static void port_set_owner(struct port *port, const struct endpoint *endpoint)
+void port_set_owner(struct port *port, const struct endpoint *endpoint)
 {
 	string_copy(port->network, sizeof(port->network), endpoint->network);
 	string_copy(port->endpoint, sizeof(port->endpoint), endpoint->id);
+}
+
+int ports_take_over(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+		    struct port *port)
+{
+	const struct port_request request = { .port = *port };
+	int r;
+
+	port_set_owner(port, endpoint);
+	r = check_port(ctx, network, endpoint, port);
+	if (r >= 0)
+		r = check_routed(ctx, network, endpoint, &request);
+	if (r >= 0)
+		route_port(network, endpoint, port);
+	return r;
 }
 
 /* ---- choosing ---- */
@@ -375,16 +389,16 @@ static int name_ports(bn_ctx *ctx, const struct choice *choice, const struct por
 		if (flags & BN_PUBLISH_SKIP_FAMILY && !has_none &&
 		    is_for_another(endpoint, &requests[i].port))
 			continue;
-		picks[ports->len] = is_pick(&requests[i]) ? &requests[i] : NULL;
+		picks[ports->len] = port_is_pick(&requests[i]) ? &requests[i] : NULL;
 		port = vector_push(ports);
-		*port = requests[i].port;
+		port_copy(port, &requests[i].port);
 		port_set_owner(port, endpoint);
 		r = check_port(ctx, choice->network, endpoint, port);
 		if (r >= 0)
 			r = check_routed(ctx, choice->network, endpoint, &requests[i]);
 		if (route_port(choice->network, endpoint, port))
 			picks[ports->len - 1] = NULL;
-		else if (is_pick(&requests[i]))
+		else if (port_is_pick(&requests[i]))
 			port->host_port = 0;
 	}
 	return r;
@@ -513,56 +527,4 @@ int ports_probe(bn_ctx *ctx, const struct endpoint *endpoint, const port_vector 
 			r = hostport_hold(&side, &ctx->deadline, fds, &ctx->error);
 	}
 	return r;
-}
-
-/* ---- which one is meant ---- */
-
-#define NAMED_MAX 4 /* mappings that a sentence names */
-
-static int several_error(bn_ctx *ctx, const struct endpoint *endpoint,
-			 const struct port_request *request, const port_vector *existing,
-			 size_t first)
-{
-	char asked[PORT_TEXT_MAX], names[NAMED_MAX * (PORT_TEXT_MAX + 2) + 1] = "";
-	char text[PORT_TEXT_MAX], *end = names;
-	size_t found = 0;
-
-	for (size_t i = first; i < existing->len;
-	     i = port_request_find(request, existing->items, existing->len, i + 1)) {
-		if (found++ >= NAMED_MAX)
-			continue;
-		if (found > 1)
-			end = stpcpy(end, ", ");
-		end = stpcpy(end, port_format(&existing->items[i], text));
-	}
-	snprintf(text, sizeof(text), " and %zu more", found > NAMED_MAX ? found - NAMED_MAX : 0);
-	return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
-			 "port %s can be any of %zu that endpoint %s of network %s publishes: "
-			 "%s%s; name the host port",
-			 port_format(&request->port, asked), found, endpoint->id, endpoint->network,
-			 names, found > NAMED_MAX ? text : "");
-}
-
-int ports_find(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *request,
-	       const port_vector *existing, struct port *ret_port)
-{
-	size_t first, len = existing->len;
-
-	/* there is one such mapping at most, and whether it is there the state says */
-	if (!is_pick(request)) {
-		*ret_port = request->port;
-		port_set_owner(ret_port, endpoint);
-		return 0;
-	}
-	first = port_request_find(request, existing->items, len, 0);
-	if (first == len)
-		return error_set(&ctx->error, -ENOENT, BN_REASON_PORT_UNKNOWN,
-				 "endpoint %s of network %s publishes no port to %u/%s that way; "
-				 "list its ports",
-				 endpoint->id, endpoint->network, request->port.container_port,
-				 protocol_name(request->port.protocol));
-	if (port_request_find(request, existing->items, len, first + 1) < len)
-		return several_error(ctx, endpoint, request, existing, first);
-	*ret_port = existing->items[first];
-	return 0;
 }

@@ -49,23 +49,13 @@ static int pick_ports(bn_ctx *ctx, struct publish *publish)
 			    publish->len, publish->flags, &rows->ports);
 }
 
-static int use_endpoint(bn_ctx *ctx, const char *network, const char *id, struct rows *rows)
-{
-	int r;
-
-	networks_clear(&rows->networks);
-	endpoints_clear(&rows->endpoints);
-	r = rows_use_network(ctx, network, rows);
-	return r < 0 ? r : rows_use_endpoint(ctx, id, rows);
-}
-
 static int reserve_ports(bn_ctx *ctx, const struct operation *operation, void *verb)
 {
 	struct publish *publish = verb;
 	struct rows *rows = &publish->rows;
 	int r;
 
-	r = use_endpoint(ctx, publish->network, publish->id, rows);
+	r = rows_use(ctx, publish->network, publish->id, rows);
 	if (r < 0)
 		return r;
 	if (publish->picks && rows->endpoints.items->sequence != publish->picked_for)
@@ -74,7 +64,7 @@ static int reserve_ports(bn_ctx *ctx, const struct operation *operation, void *v
 				 "try again",
 				 publish->id, publish->network);
 	if (!publish->picks) {
-		rows->ports.len = 0;
+		ports_empty(&rows->ports);
 		r = ports_choose(ctx, rows->networks.items, rows->endpoints.items,
 				 publish->requests, publish->len, publish->flags, &rows->ports);
 	}
@@ -169,43 +159,6 @@ int ops_publish(bn_ctx *ctx, const char *network, const char *id,
 
 /* ---- unpublish ---- */
 
-static int compare_host_side(const void *left, const void *right)
-{
-	const struct port *a = left, *b = right;
-	int order = (int)a->protocol - (int)b->protocol;
-
-	if (!order)
-		order = addr_compare(&a->host_addr, &b->host_addr);
-	if (!order)
-		order = (int)a->host_port - (int)b->host_port;
-	if (!order)
-		order = (int)a->container_port - (int)b->container_port;
-	return order ? order : (int)a->count - (int)b->count;
-}
-
-static bool is_in_order(const port_vector *ports)
-{
-	for (size_t i = 1; i < ports->len; i++)
-		if (compare_host_side(&ports->items[i - 1], &ports->items[i]) >= 0)
-			return false;
-	return true;
-}
-
-/* What is named twice is meant once. */
-static void drop_repeats(port_vector *ports)
-{
-	size_t kept = 0;
-
-	if (is_in_order(ports))
-		return;
-	if (ports->len)
-		qsort(ports->items, ports->len, sizeof(*ports->items), compare_host_side);
-	for (size_t i = 0; i < ports->len; i++)
-		if (!kept || compare_host_side(&ports->items[kept - 1], &ports->items[i]) != 0)
-			ports->items[kept++] = ports->items[i];
-	ports->len = kept;
-}
-
 /* One unpublish on its way. */
 struct retraction {
 	const char *network, *id;
@@ -220,40 +173,17 @@ static void retraction_clear(struct retraction *retraction)
 	removal_clear(&retraction->removal);
 }
 
-static int name_ports(bn_ctx *ctx, const struct retraction *retraction, struct rows *rows)
-{
-	const struct endpoint *endpoint = rows->endpoints.items;
-	CLEANUP(ports_clear) port_vector existing = { 0 };
-	int r = 0;
-
-	if (vector_reserve(&rows->ports, retraction->len) < 0)
-		return error_oom(&ctx->error);
-	if (ports_have_picks(retraction->requests, retraction->len))
-		r = store_ports(ctx->store, endpoint->network, endpoint->id, 0, &existing,
-				&ctx->error);
-	for (size_t i = 0; i < retraction->len && r >= 0; i++) {
-		r = ports_find(ctx, endpoint, &retraction->requests[i], &existing,
-			       vector_push(&rows->ports));
-		if (r == -ENOENT && retraction->missing_ok) {
-			error_clear(&ctx->error);
-			rows->ports.len--;
-			r = 0;
-		}
-	}
-	drop_repeats(&rows->ports);
-	return r;
-}
-
 static int reserve_retraction(bn_ctx *ctx, const struct operation *operation, void *verb)
 {
 	struct retraction *retraction = verb;
 	struct rows *rows = &retraction->removal.rows;
 	int r;
 
-	rows->ports.len = 0;
-	r = use_endpoint(ctx, retraction->network, retraction->id, rows);
+	ports_empty(&rows->ports);
+	r = rows_use(ctx, retraction->network, retraction->id, rows);
 	if (r >= 0)
-		r = name_ports(ctx, retraction, rows);
+		r = ports_name(ctx, rows->endpoints.items, retraction->requests, retraction->len,
+			       retraction->missing_ok, &rows->ports);
 	if (r >= 0)
 		r = store_ports_mark(ctx->store, operation, retraction->missing_ok, &rows->ports,
 				     &ctx->error);

@@ -91,6 +91,8 @@ static enum batch batch_of(const struct operation *operation, bool has_network)
 	case OPERATION_NETWORK_DELETE:
 	case OPERATION_BACKEND_SWITCH:
 	case OPERATION_UPDATE:
+	case OPERATION_PORT_CHANGE:
+	case OPERATION_DETACH_MOVE:
 		break;
 	}
 	return BATCH_SINGLE;

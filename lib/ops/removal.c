@@ -16,6 +16,7 @@
 void removal_clear(struct removal *removal)
 {
 	rows_clear(&removal->rows);
+	rows_clear(&removal->replacing);
 	*removal = (struct removal){ 0 };
 }
 
@@ -29,8 +30,10 @@ int removal_load(bn_ctx *ctx, const struct operation *operation, struct removal 
 		return r;
 	removal->networks = removal->rows.networks.len > networks;
 	removal->endpoints = operation->kind != OPERATION_PUBLISH &&
-			     operation->kind != OPERATION_UNPUBLISH;
-	return 0;
+			     operation->kind != OPERATION_UNPUBLISH &&
+			     operation->kind != OPERATION_PORT_CHANGE;
+	r = store_ports_replacing(ctx->store, operation, &removal->replacing.ports, &ctx->error);
+	return r < 0 ? r : rows_complete(ctx, &removal->replacing);
 }
 
 int removal_load_whole(bn_ctx *ctx, const struct operation *operation, struct removal *removal)
@@ -58,11 +61,43 @@ static int remove_rules(bn_ctx *ctx, uint32_t scopes, const struct removal *remo
 				    removal->networks ? NULL : &removal->rows);
 }
 
+/* They are of the same endpoint, and only their options differ. */
+static bool is_update(const struct removal *removal)
+{
+	const struct port *old = removal->rows.ports.items;
+	const struct port *new = removal->replacing.ports.items;
+
+	return removal->rows.ports.len && strcmp(old->endpoint, new->endpoint) == 0 &&
+	       strcmp(old->network, new->network) == 0;
+}
+
+/* Connections of TCP go on to where they went for as long as that is there; who sends by UDP does not
+ * know of any, and is led to the new place. */
+static int exchange_ports(bn_ctx *ctx, const struct removal *removal)
+{
+	CLEANUP(rules_clear) rule_vector add = { 0 };
+	CLEANUP(rules_clear) rule_vector remove = { 0 };
+	int r = FAULT("removal.exchange");
+
+	if (r >= 0)
+		r = rules_plan(ctx, PLAN_PORTS, &removal->replacing, &add);
+	if (r >= 0)
+		r = rules_plan(ctx, PLAN_PORTS, &removal->rows, &remove);
+	if (r >= 0)
+		r = rules_exchange(ctx, &add, &remove, removal->settled, &removal->replacing,
+				   PLAN_NETWORKS | PLAN_ENDPOINTS);
+	if (r >= 0)
+		r = FAULT("removal.flows");
+	return r < 0 || is_update(removal) ? r : flows_drop_moved(ctx, &removal->rows);
+}
+
 static int remove_ports(bn_ctx *ctx, const struct removal *removal)
 {
 	bool unmet;
 	int r;
 
+	if (removal->replacing.ports.len)
+		return exchange_ports(ctx, removal);
 	if (!removal->rows.ports.len)
 		return 0;
 	r = remove_rules(ctx, PLAN_PORTS | PLAN_LETTING_IN, removal);
@@ -167,9 +202,13 @@ static int remove_networks(bn_ctx *ctx, const struct operation *operation,
 /* Nothing is left that the drops keep anything out of. */
 static int remove_protection(bn_ctx *ctx, const struct removal *removal)
 {
-	uint32_t scopes = PLAN_PORTS | PLAN_OTHERS;
+	uint32_t scopes = PLAN_OTHERS;
 	struct removal networks = { .networks = true, .settled = removal->settled };
 	int r = FAULT("removal.protection");
+
+	/* what was replaced has gone in the same step */
+	if (!removal->replacing.ports.len)
+		scopes |= PLAN_PORTS;
 
 	if (removal->endpoints)
 		scopes |= PLAN_ENDPOINTS;

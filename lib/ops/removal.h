@@ -9,6 +9,9 @@
  * ports are. */
 struct removal {
 	struct rows rows;
+	/* Ports in the place of those, with what they belong to; all of them come in one step, and
+	 * what they replace goes with it. None: it is a removal and no more. */
+	struct rows replacing;
 	bool endpoints, networks;
 	size_t staying; /* but for the last networks, which are there to say whose endpoints are */
 	bool settled;   /* they were, until the verb that removes them: their rules are there */

@@ -62,6 +62,16 @@ int rows_use_endpoint(bn_ctx *ctx, const char *id, struct rows *rows)
 	return add_endpoint(ctx, store_endpoint_use, last_network(rows), id, rows);
 }
 
+int rows_use(bn_ctx *ctx, const char *network, const char *id, struct rows *rows)
+{
+	int r;
+
+	networks_clear(&rows->networks);
+	endpoints_clear(&rows->endpoints);
+	r = rows_use_network(ctx, network, rows);
+	return r < 0 ? r : rows_use_endpoint(ctx, id, rows);
+}
+
 int rows_load(bn_ctx *ctx, const char *network, const char *endpoint, struct rows *rows)
 {
 	int r;

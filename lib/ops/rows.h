@@ -16,6 +16,8 @@ int rows_load_endpoint(bn_ctx *ctx, const char *id, struct rows *rows);
  * Inside a transaction. */
 int rows_use_network(bn_ctx *ctx, const char *network, struct rows *rows);
 int rows_use_endpoint(bn_ctx *ctx, const char *id, struct rows *rows);
+/* Those two, in the place of what is there of networks and endpoints. */
+int rows_use(bn_ctx *ctx, const char *network, const char *id, struct rows *rows);
 /* Settled networks with their endpoints and ports; of one network, or of one endpoint in it, unless
  * NULL. */
 int rows_load(bn_ctx *ctx, const char *network, const char *endpoint, struct rows *rows);

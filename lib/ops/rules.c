@@ -420,6 +420,32 @@ int rules_change_lost(bn_ctx *ctx, rule_vector *gone)
 
 /* ---- what is gone ---- */
 
+int rules_exchange(bn_ctx *ctx, rule_vector *add, rule_vector *remove, bool settled,
+		   const struct rows *rows, uint32_t scopes)
+{
+	CLEANUP(rules_clear) rule_vector stand = { 0 };
+	struct change change = {
+		.firewall = ctx->firewall, .add = add, .remove = remove, .stand = &stand
+	};
+	int r;
+
+	/* what is in both is to be there, so it is added, and stays if it is */
+	subtract(remove, add);
+	if (!add->len && !remove->len)
+		return 0;
+	if (!settled)
+		change.flags = FIREWALL_MISSING_OK;
+	r = plan_beside(ctx, rows, scopes, &stand);
+	if (r >= 0)
+		r = apply_rules(ctx, &change);
+	if (r == -ENOENT) {
+		error_clear(&ctx->error);
+		change.flags = FIREWALL_MISSING_OK;
+		r = apply_rules(ctx, &change);
+	}
+	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, remove) : r;
+}
+
 /* Inside a transaction, where nothing is made again. */
 static int remove_standing(bn_ctx *ctx, const rule_vector *rules)
 {

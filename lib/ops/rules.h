@@ -48,6 +48,10 @@ int rules_change_step(bn_ctx *ctx, const struct rules_change *change, const stru
 		      bool settled);
 /* All of the state again, inside a transaction, without those that it has no more. */
 int rules_change_lost(bn_ctx *ctx, rule_vector *gone);
+/* The one in the place of the others, in one commit; what is in both stays as it is. Rows and scopes
+ * are those of what is added, as for rules_add(); settled: as for rules_remove(). */
+int rules_exchange(bn_ctx *ctx, rule_vector *add, rule_vector *remove, bool settled,
+		   const struct rows *rows, uint32_t scopes);
 
 /* What rows had rules for that the state has no more, inside a transaction. part: PLAN_LETTING_IN
  * or PLAN_OTHERS. */

@@ -18,10 +18,15 @@
 /* STATEMENT_OPERATION_LIST */
 enum { ID, KIND, LOCK, LOCK_INODE, PID, STARTED, PID_NAMESPACE, REBUILT };
 
+bool operation_replaces(enum operation_kind kind)
+{
+	return kind == OPERATION_PORT_CHANGE || kind == OPERATION_DETACH_MOVE;
+}
+
 bool operation_removes(enum operation_kind kind)
 {
 	return kind == OPERATION_NETWORK_DELETE || kind == OPERATION_DETACH ||
-	       kind == OPERATION_UNPUBLISH;
+	       kind == OPERATION_UNPUBLISH || operation_replaces(kind);
 }
 
 int operation_check(struct store *store, const struct operation *operation, bool removes,
@@ -31,7 +36,8 @@ int operation_check(struct store *store, const struct operation *operation, bool
 
 	if (r < 0)
 		return r;
-	if (operation_removes(operation->kind) == removes)
+	if (operation_removes(operation->kind) == removes ||
+	    (!removes && operation_replaces(operation->kind)))
 		return 0;
 	return error_set(error, -EINVAL, BN_REASON_STATE,
 			 "operation %lld in %s can't both make and remove",
@@ -149,7 +155,8 @@ static int settle_operation(struct store *store, const struct operation *operati
 
 static bool has_ports_alone(const struct operation *operation)
 {
-	return operation->kind == OPERATION_PUBLISH || operation->kind == OPERATION_UNPUBLISH;
+	return operation->kind == OPERATION_PUBLISH || operation->kind == OPERATION_UNPUBLISH ||
+	       operation->kind == OPERATION_PORT_CHANGE;
 }
 
 static int delete_rows(struct store *store, const struct operation *operation, struct error *error)
@@ -183,8 +190,12 @@ void store_operation_leave(struct store *store, const struct operation *operatio
 
 static int unmark_rows(struct store *store, const struct operation *operation, struct error *error)
 {
-	int r;
+	int r = 0;
 
+	if (operation_replaces(operation->kind))
+		r = ports_delete_replacing(store, operation, error);
+	if (r < 0)
+		return r;
 	if (has_ports_alone(operation))
 		return ports_unmark(store, operation, error);
 	r = statement_run(store, STATEMENT_ENDPOINT_UNMARK, VALUES(INT(operation->id)), error);
@@ -347,7 +358,9 @@ static int take_over(struct store *store, struct operation *operation, struct er
 	r = next_number(store, &operation->lock, error);
 	if (r == 0)
 		r = statement_run(store, STATEMENT_OPERATION_TAKE,
-				  VALUES(INT(found.id), INT(operation->lock), OWNER(store)), error);
+				  VALUES(INT(found.id), INT(operation->lock), OWNER(store),
+					 INT(!operation_removes(found.kind))),
+				  error);
 	return r < 0 ? r : 1;
 }
 

@@ -25,7 +25,15 @@
 #define CLASSES_KNOWN (UINT32_C(1) << 31)
 
 /* STATEMENT_PORT_LIST and its like */
-enum { LIST_NETWORK, LIST_ENDPOINT, LIST_KEY, LIST_HOST_ADDR, LIST_CONTAINER_PORT, LIST_COUNT };
+enum {
+	LIST_NETWORK,
+	LIST_ENDPOINT,
+	LIST_KEY,
+	LIST_HOST_ADDR,
+	LIST_CONTAINER_PORT,
+	LIST_COUNT,
+	LIST_OPTIONS
+};
 
 unsigned int port_class(uint16_t count)
 {
@@ -53,6 +61,23 @@ int port_read_columns(struct store *store, sqlite3_stmt *row, int key_column, st
 	if (column_addr(row, key_column + 1, &port->host_addr) < 0)
 		return store_damaged_error(store, "a port", error);
 	return 0;
+}
+
+int port_read_options(struct store *store, sqlite3_stmt *row, int column, struct port *port,
+		      struct error *error)
+{
+	struct options options = { 0 };
+	int r;
+
+	if (sqlite3_column_type(row, column) == SQLITE_NULL)
+		return 0;
+	r = options_parse(column_text(row, column), &options);
+	if (r == -ENOMEM)
+		return error_oom(error);
+	if (r == 0)
+		r = port_options_new(&options, &port->options, error);
+	options_clear(&options);
+	return r == 0 || r == -ENOMEM ? r : store_damaged_error(store, "a port", error);
 }
 
 /* Which classes the protocol has ports of, by leaping from one to the next. */
@@ -103,17 +128,50 @@ int port_window(struct store *store, uint8_t protocol, unsigned int size_class, 
 /* A port that is in the way. */
 struct holder {
 	struct port port;
-	int64_t endpoint;  /* the sequence of its endpoint */
-	int64_t operation; /* that makes or removes it, 0 for none */
+	int64_t endpoint;        /* the sequence of its endpoint */
+	int64_t making, removal; /* the operation that does that; 0: none does */
 };
 
 /* The search for one. */
 struct search {
 	const struct port *port;
+	int64_t making; /* the operation: what it removes makes room */
 	struct holder holder;
 	unsigned int slot; /* the first that is free for a port that begins where this one does */
 	bool met;          /* some ports reach into its range, on other addresses at least */
 };
+
+/* Ports go with their endpoint without a mark of their own. */
+static int find_removal(struct store *store, struct holder *holder, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *names = NULL;
+	int r = statement_look_up(store, STATEMENT_ENDPOINT_NAMES, VALUES(INT(holder->endpoint)),
+				  &names, error);
+
+	if (r > 0)
+		holder->removal = sqlite3_column_int64(names, 2);
+	return r < 0 ? r : 0;
+}
+
+/* Who has a port that collides, and what becomes of it. 1: it is in the way, 0: it is about to make
+ * room. */
+static int find_holder(struct store *store, sqlite3_stmt *row, const struct port *found,
+		       struct search *search, struct error *error)
+{
+	struct holder *holder = &search->holder;
+	int r = 0;
+
+	*holder = (struct holder){
+		.port = *found,
+		.endpoint = sqlite3_column_int64(row, ENDPOINT),
+		.removal = sqlite3_column_int64(row, REMOVAL),
+	};
+	if (sqlite3_column_int(row, PENDING))
+		holder->making = sqlite3_column_int64(row, OPERATION);
+	if (!holder->removal && !holder->making)
+		r = find_removal(store, holder, error);
+	return r < 0 ? r : !holder->removal || holder->removal != search->making;
+}
 
 /* 1 and the holder if a port of the class collides, else 0. */
 static int find_in_class(struct store *store, struct search *search, unsigned int size_class,
@@ -134,14 +192,9 @@ static int find_in_class(struct store *store, struct search *search, unsigned in
 		if (r < 0)
 			return r;
 		if (port_collides(port, &found)) {
-			search->holder = (struct holder){
-				.port = found,
-				.endpoint = sqlite3_column_int64(row, ENDPOINT),
-				.operation = sqlite3_column_int64(row, REMOVAL),
-			};
-			if (sqlite3_column_int(row, PENDING))
-				search->holder.operation = sqlite3_column_int64(row, OPERATION);
-			return 1;
+			r = find_holder(store, row, &found, search, error);
+			if (r)
+				return r;
 		}
 		if (sqlite3_column_int64(row, KEY) == port_key(port->protocol,
 							       port_class(port->count),
@@ -206,18 +259,6 @@ static int find_collision(struct store *store, struct search *search, struct err
 	return r;
 }
 
-/* Ports go with their endpoint without a mark of their own. */
-static int find_removal(struct store *store, struct holder *holder, struct error *error)
-{
-	CLEANUP_STATEMENT sqlite3_stmt *names = NULL;
-	int r = statement_look_up(store, STATEMENT_ENDPOINT_NAMES, VALUES(INT(holder->endpoint)),
-				  &names, error);
-
-	if (r > 0)
-		holder->operation = sqlite3_column_int64(names, 2);
-	return r < 0 ? r : 1;
-}
-
 /* "8080", or "8080-8089" */
 static void format_range(unsigned int first, unsigned int count, char *text, size_t size)
 {
@@ -250,7 +291,7 @@ static int port_in_use_error(struct store *store, const struct port *port,
 		right = "]";
 	}
 	first = port->host_port > holder->host_port ? port->host_port : holder->host_port;
-	if (in_the_way->operation)
+	if (in_the_way->making)
 		return error_set(
 			error, -EADDRINUSE, BN_REASON_PORT_IN_USE,
 			"host port %u/%s is asked for twice in one call: %s%s%s:%s->%s has "
@@ -303,12 +344,26 @@ int port_find_endpoint(struct store *store, int64_t operation, const struct port
 	return 0;
 }
 
+static int insert_row(struct store *store, int64_t operation, int64_t key, const struct port *port,
+		      struct error *error)
+{
+	CLEANUP_FREE char *options = NULL;
+
+	if (port->options && options_serialize(&port->options->options, &options) < 0)
+		return error_oom(error);
+	return statement_run(store, STATEMENT_PORT_INSERT,
+			     VALUES(INT(key), ADDR(&port->host_addr), INT(port->container_port),
+				    INT(port->count), INT(store->endpoint.sequence), INT(operation),
+				    TEXT(options)),
+			     error);
+}
+
 /* The row of a port, and where it belongs. */
 static int insert_port(struct store *store, int64_t operation, const struct port *port,
 		       struct error *error)
 {
 	unsigned int size_class = port_class(port->count);
-	struct search search = { .port = port, .slot = port->routed * SLOTS };
+	struct search search = { .port = port, .making = operation, .slot = port->routed * SLOTS };
 	struct holder *holder = &search.holder;
 	int64_t key;
 	int r = port_check_numbers(port, error);
@@ -317,11 +372,9 @@ static int insert_port(struct store *store, int64_t operation, const struct port
 		r = port_find_endpoint(store, operation, port, error);
 	if (r == 0)
 		r = find_collision(store, &search, error);
-	if (r > 0 && !holder->operation)
-		r = find_removal(store, holder, error);
 	if (r < 0)
 		return r;
-	if (r > 0 && holder->operation && holder->operation != operation)
+	if (r > 0 && (holder->removal || (holder->making && holder->making != operation)))
 		return error_set(error, -EBUSY, BN_REASON_BUSY,
 				 "host port %u/%s is just being published or given up by another "
 				 "process; try again",
@@ -336,11 +389,7 @@ static int insert_port(struct store *store, int64_t operation, const struct port
 	store->classes |= UINT32_C(1) << size_class;
 	key = port_key(port->protocol, size_class, port->host_port, search.slot);
 	port_note_range(store, operation, key, key);
-	return statement_run(store, STATEMENT_PORT_INSERT,
-			     VALUES(INT(key), ADDR(&port->host_addr), INT(port->container_port),
-				    INT(port->count), INT(store->endpoint.sequence),
-				    INT(operation)),
-			     error);
+	return insert_row(store, operation, key, port, error);
 }
 
 /* Those of the run that begin where no port is, behind one of the same endpoint: how many. */
@@ -456,6 +505,9 @@ int ports_append(struct store *store, sqlite3_stmt *row, port_vector *ports, str
 		if (column_copy(row, LIST_NETWORK, port->network, sizeof(port->network)) < 0 ||
 		    column_copy(row, LIST_ENDPOINT, port->endpoint, sizeof(port->endpoint)) < 0)
 			return store_damaged_error(store, "a port", error);
+		r = port_read_options(store, row, LIST_OPTIONS, port, error);
+		if (r < 0)
+			return r;
 	}
 	if (r == 0 && ports->len > first)
 		sort_each_endpoint(&ports->items[first], ports->len - first);

@@ -64,10 +64,16 @@ int ports_delete(struct store *store, const struct operation *operation, struct 
 {
 	if (operation->kind == OPERATION_PUBLISH)
 		return run_on_ranges(store, STATEMENT_PORT_DELETE_INSERTED, operation->id, error);
-	if (operation->kind == OPERATION_UNPUBLISH)
+	if (operation->kind == OPERATION_UNPUBLISH || operation->kind == OPERATION_PORT_CHANGE)
 		return run_on_ranges(store, STATEMENT_PORT_DELETE_MARKED, operation->id, error);
 	return statement_run(store, STATEMENT_PORT_DELETE_ENDPOINTS,
 			     ENDPOINTS_OF(store, operation->id), error);
+}
+
+int ports_delete_replacing(struct store *store, const struct operation *operation,
+			   struct error *error)
+{
+	return run_on_ranges(store, STATEMENT_PORT_DELETE_INSERTED, operation->id, error);
 }
 
 int ports_unmark(struct store *store, const struct operation *operation, struct error *error)
@@ -88,9 +94,9 @@ size_t port_run_length(const struct port *ports, size_t len)
 	unsigned int stride = port_run_stride(ports, len);
 	size_t i = 1;
 
-	while (i < len && first->count == 1 && ports[i].count == 1 &&
-	       ports[i].protocol == first->protocol && ports[i].routed == first->routed &&
-	       ports[i].host_port == first->host_port + i &&
+	while (i < len && first->count == 1 && ports[i].count == 1 && !first->options &&
+	       !ports[i].options && ports[i].routed == first->routed &&
+	       ports[i].protocol == first->protocol && ports[i].host_port == first->host_port + i &&
 	       ports[i].container_port == first->container_port + stride * i &&
 	       addr_compare(&ports[i].host_addr, &first->host_addr) == 0 &&
 	       strcmp(ports[i].endpoint, first->endpoint) == 0 &&
@@ -117,8 +123,31 @@ static bool is_same(const struct port *found, const struct port *port)
 	       addr_compare(&found->host_addr, &port->host_addr) == 0;
 }
 
-/* Why the port was not marked: another operation is at it, or it is not there. */
-static int not_marked_error(struct store *store, const struct port *port, struct error *error)
+/* One with options is marked by its key, and has them then: 1. */
+static int mark_row(struct store *store, int64_t operation, sqlite3_stmt *row, struct port *port,
+		    struct error *error)
+{
+	int64_t key = sqlite3_column_int64(row, KEY);
+	bool busy = sqlite3_column_int(row, PENDING) ||
+		    (sqlite3_column_type(row, REMOVAL) != SQLITE_NULL &&
+		     sqlite3_column_int64(row, REMOVAL) != operation);
+	int r;
+
+	if (busy || sqlite3_column_type(row, OPTIONS) == SQLITE_NULL)
+		return port_busy_error(port, error);
+	r = port_read_options(store, row, OPTIONS, port, error);
+	if (r == 0)
+		r = statement_run(store, STATEMENT_PORT_MARK_KEY, VALUES(INT(operation), INT(key)),
+				  error);
+	if (r < 0)
+		return r;
+	port_note_range(store, operation, key, key);
+	return 1;
+}
+
+/* It has options, or else: another operation is at it, or it is not there. */
+static int mark_with_options(struct store *store, int64_t operation, struct port *port,
+			     struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	struct port found = { 0 };
@@ -133,7 +162,7 @@ static int not_marked_error(struct store *store, const struct port *port, struct
 			return r;
 		if (sqlite3_column_int64(row, ENDPOINT) == store->endpoint.sequence &&
 		    is_same(&found, port))
-			return port_busy_error(port, error);
+			return mark_row(store, operation, row, port, error);
 	}
 	return r < 0 ? r : port_unknown_error(port, error);
 }
@@ -167,14 +196,18 @@ static int mark_each(struct store *store, int64_t operation, bool missing_ok, po
 	int r = 0;
 
 	for (size_t i = first; i < first + len && r >= 0; i++) {
-		const struct port *port = &ports->items[i];
+		struct port port = ports->items[i];
 
-		r = mark_run(store, operation, port, 1, error);
+		ports->items[i] = (struct port){ 0 };
+		r = mark_run(store, operation, &port, 1, error);
 		if (r == 0)
-			r = not_marked_error(store, port, error);
+			r = mark_with_options(store, operation, &port, error);
 		if (r > 0) {
-			ports->items[(*kept)++] = *port;
-		} else if (r == -ENOENT && missing_ok) {
+			ports->items[(*kept)++] = port;
+			continue;
+		}
+		port_clear(&port);
+		if (r == -ENOENT && missing_ok) {
 			error_clear(error);
 			r = 0;
 		}
@@ -232,10 +265,24 @@ int ports_of_operation(struct store *store, const struct operation *operation, p
 
 	if (operation->kind == OPERATION_PUBLISH)
 		r = statement_get(store, STATEMENT_PORT_INSERTED, values, &row, error);
-	else if (operation->kind == OPERATION_UNPUBLISH)
+	else if (operation->kind == OPERATION_UNPUBLISH || operation->kind == OPERATION_PORT_CHANGE)
 		r = statement_get(store, STATEMENT_PORT_MARKED, values, &row, error);
 	else
 		r = statement_get(store, STATEMENT_PORT_OF_ENDPOINTS,
 				  ENDPOINTS_OF(store, operation->id), &row, error);
+	return r < 0 ? r : ports_append(store, row, ports, error);
+}
+
+int store_ports_replacing(struct store *store, const struct operation *operation,
+			  port_vector *ports, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	const struct key_range span = span_of(store, operation->id);
+	int r;
+
+	if (!operation_replaces(operation->kind))
+		return 0;
+	r = statement_get(store, STATEMENT_PORT_INSERTED,
+			  VALUES(INT(operation->id), INT(span.first), INT(span.last)), &row, error);
 	return r < 0 ? r : ports_append(store, row, ports, error);
 }

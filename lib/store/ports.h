@@ -8,7 +8,7 @@
 #define SLOT_MAX 0xffff
 
 /* STATEMENT_PORT_WINDOW */
-enum { KEY, HOST_ADDR, CONTAINER_PORT, COUNT, ENDPOINT, PENDING, REMOVAL, OPERATION };
+enum { KEY, HOST_ADDR, CONTAINER_PORT, COUNT, ENDPOINT, PENDING, REMOVAL, OPERATION, OPTIONS };
 
 unsigned int port_class(uint16_t count);
 int64_t port_key(uint8_t protocol, unsigned int size_class, unsigned int host_port,
@@ -18,6 +18,9 @@ int port_window(struct store *store, uint8_t protocol, unsigned int size_class, 
 		unsigned int last, sqlite3_stmt **ret_statement, struct error *error);
 /* All of a port but its owner. */
 int port_read_columns(struct store *store, sqlite3_stmt *row, int key_column, struct port *port,
+		      struct error *error);
+/* What stands in that column. */
+int port_read_options(struct store *store, sqlite3_stmt *row, int column, struct port *port,
 		      struct error *error);
 int ports_append(struct store *store, sqlite3_stmt *row, port_vector *ports, struct error *error);
 int port_check_numbers(const struct port *port, struct error *error);

@@ -92,6 +92,7 @@ enum statement {
 	STATEMENT_PORT_INSERT,
 	STATEMENT_PORT_INSERT_RUN,
 	STATEMENT_PORT_MARK,
+	STATEMENT_PORT_MARK_KEY,
 	STATEMENT_PORT_BUSY,
 	STATEMENT_PORT_UNMARK,
 	STATEMENT_PORT_DELETE_MARKED,
@@ -270,6 +271,8 @@ int endpoints_delete(struct store *store, int64_t operation, struct error *error
 int updates_close(struct store *store, int64_t operation, struct error *error);
 int updates_abandon(struct store *store, int64_t operation, struct error *error);
 /* Of an OPERATION_UNPUBLISH: its ports stay. */
+int ports_delete_replacing(struct store *store, const struct operation *operation,
+			   struct error *error);
 int ports_unmark(struct store *store, const struct operation *operation, struct error *error);
 /* It is the one of which is noted where its rows are; 0: that of none is. */
 void note_operation(struct store *store, int64_t operation);

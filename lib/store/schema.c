@@ -134,6 +134,9 @@ static const char version_5[] =
  *
  * What an update is about to change has the operation's number in `updating`, and what it is to be in
  * the columns next_* (update.c).
+ *
+ * ports.options is what was given for a mapping, NULL for nothing, which is how nearly all are: a
+ * row takes a byte more, and nothing more is asked of it.
  */
 static const char version_6[] =
 	"ALTER TABLE endpoints ADD COLUMN metric_ipv6 INTEGER NOT NULL DEFAULT 0;"
@@ -150,7 +153,8 @@ static const char version_6[] =
 	"ALTER TABLE endpoints ADD COLUMN next_mtu INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE endpoints ADD COLUMN next_metric INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE endpoints ADD COLUMN next_metric_ipv6 INTEGER NOT NULL DEFAULT 0;"
-	"CREATE INDEX endpoints_updating ON endpoints (updating) WHERE updating IS NOT NULL;";
+	"CREATE INDEX endpoints_updating ON endpoints (updating) WHERE updating IS NOT NULL;"
+	"ALTER TABLE ports ADD COLUMN options TEXT;";
 
 /* From each version to the next. */
 static const char *const migrations[] = {

@@ -60,7 +60,7 @@
 #define ENDPOINT_OF_OPERATION "(removal = ?1 OR (sequence BETWEEN ?2 AND ?3 AND operation = ?1))"
 
 /* Endpoints outside, ports inside: both indexes then give the order of the listing. */
-#define PORT_COLUMNS "e.network, e.id, p.key, p.host_addr, p.container_port, p.count"
+#define PORT_COLUMNS "e.network, e.id, p.key, p.host_addr, p.container_port, p.count, p.options"
 #define PORT_LIST                                                                \
 	"SELECT " PORT_COLUMNS                                                   \
 	" FROM endpoints AS e CROSS JOIN ports AS p ON p.endpoint = e.sequence " \
@@ -95,7 +95,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"SELECT id, kind, lock, lock_inode, pid, started, pid_namespace, rebuilt "
 		"FROM operations WHERE id > ?1 ORDER BY id",
 	[STATEMENT_OPERATION_TAKE] = "UPDATE operations SET lock = ?2, lock_inode = ?3, pid = ?4, "
-				     "started = ?5, pid_namespace = ?6, undoing = 1 WHERE id = ?1",
+				     "started = ?5, pid_namespace = ?6, undoing = ?7 WHERE id = ?1",
 	[STATEMENT_OPERATION_TURN_BACK] =
 		"UPDATE operations SET undoing = 1 WHERE id = ?1 AND lock = ?2",
 	[STATEMENT_OPERATION_SET_REBUILT] = "UPDATE operations SET rebuilt = 1 WHERE id > 0",
@@ -288,7 +288,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"WHERE name = ?1 AND builtin = 0",
 
 	[STATEMENT_PORT_WINDOW] = "SELECT key, host_addr, container_port, count, endpoint, " PENDING
-				  ", removal, operation "
+				  ", removal, operation, options "
 				  "FROM ports WHERE key BETWEEN ?1 AND ?2",
 	[STATEMENT_PORT_NEXT] =
 		"SELECT key FROM ports WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT 1",
@@ -298,16 +298,17 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"SELECT ?1 + (column1 << 16), ?2, ?3 + ?7 * column1, ?4, ?5, ?6 "
 		"FROM (VALUES " NUMBERS ") WHERE column1 <= ?8",
 	[STATEMENT_PORT_INSERT] =
-		"INSERT INTO ports (key, host_addr, container_port, count, endpoint, operation) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+		"INSERT INTO ports (key, host_addr, container_port, count, endpoint, operation, "
+		"options) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	/* By the key, which a run has in one piece, and not by the index of endpoints. An operation
 	 * older than every open one is not pending. */
 	[STATEMENT_PORT_MARK] = "UPDATE ports SET removal = ?1 WHERE key BETWEEN ?2 AND ?3 "
 				"AND +endpoint = ?4 AND host_addr = ?5 AND count = ?6 "
 				"AND container_port = ?7 + ?8 * ((key - ?2) >> 16) "
-				"AND coalesce(removal, ?1) = ?1 "
+				"AND options IS NULL AND coalesce(removal, ?1) = ?1 "
 				"AND (operation < (SELECT min(id) FROM operations WHERE id > 0) "
 				"OR NOT " PENDING ")",
+	[STATEMENT_PORT_MARK_KEY] = "UPDATE ports SET removal = ?1 WHERE key = ?2",
 	[STATEMENT_PORT_BUSY] = "SELECT 1 FROM ports WHERE endpoint = ?1 AND "
 				"((removal IS NOT NULL AND removal <> ?2) OR " PENDING ") LIMIT 1",
 	[STATEMENT_PORT_UNMARK] =
@@ -344,8 +345,11 @@ static int bind_value(sqlite3_stmt *statement, int index, const struct value *va
 	case VALUE_INT:
 		return sqlite3_bind_int64(statement, index, value->number);
 	case VALUE_TEXT:
+		/* one that the statement does not ask for may be missing */
 		if (!value->text)
-			return SQLITE_OK;
+			return index > sqlite3_bind_parameter_count(statement) ?
+				       SQLITE_OK :
+				       sqlite3_bind_null(statement, index);
 		return sqlite3_bind_text(statement, index, value->text, -1, SQLITE_STATIC);
 	case VALUE_ADDR:
 		addr_format(value->addr, text);

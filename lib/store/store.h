@@ -72,9 +72,13 @@ enum operation_kind {
 	OPERATION_UNPUBLISH,          /* finished */
 	OPERATION_BACKEND_SWITCH,     /* has no rows; the other backends are emptied */
 	OPERATION_UPDATE,             /* undone */
+	OPERATION_PORT_CHANGE,        /* ports in the place of others: finished */
+	OPERATION_DETACH_MOVE,        /* a detach with such ports: finished */
 };
 /* Do rows go (true) or come (false) when such an operation is closed? */
 bool operation_removes(enum operation_kind kind);
+/* Does it insert ports in the place of those that it marks? Then it removes. */
+bool operation_replaces(enum operation_kind kind);
 
 struct operation {
 	int64_t id;
@@ -86,7 +90,8 @@ struct operation {
 #define OPERATION_GONE (-EOWNERDEAD)
 
 /* Inside a transaction. Rows inserted or marked with this id belong to it until it is closed. A
- * kind that is undone when found dead inserts rows, one that is finished marks them. */
+ * kind that is undone when found dead inserts rows, one that is finished marks them; and of ports
+ * it may insert those that take the place of what it marks. */
 int store_operation_open(struct store *store, enum operation_kind kind,
 			 struct operation *ret_operation, struct error *error);
 /* Settle, inside a transaction: close keeps the rows it inserted and drops those it marked for
@@ -286,6 +291,9 @@ int store_ports_insert(struct store *store, const struct operation *operation,
 /* By protocol, host address, host port, container port and count of the endpoint's, each once.
  * -ENOENT BN_REASON_PORT_UNKNOWN, but with missing_ok it leaves the list; -EBUSY when another
  * operation is at it. */
+/* What an operation that removes has inserted, in the place of what it marked. Appends. */
+int store_ports_replacing(struct store *store, const struct operation *operation,
+			  port_vector *ports, struct error *error);
 int store_ports_mark(struct store *store, const struct operation *operation, bool missing_ok,
 		     port_vector *ports, struct error *error);
 /* network and endpoint may be NULL. Sorted by network, endpoint, protocol, host address, port. */

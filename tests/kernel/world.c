@@ -296,7 +296,10 @@ static int put_back_joined(bn_ctx *ctx, const char *seen, const char *prepared)
 	static const char *const second[] = { "attach-second", NULL };
 	int r = 0;
 
-	if (!same_part(seen, prepared, "row network|spare|"))
+	/* it may have the ports of the other */
+	if (!same_part(seen, prepared, "row port|twin|"))
+		r = bn_endpoint_detach(ctx, "spare", "twin", BN_DETACH_MISSING_OK);
+	if (r == 0 && !same_part(seen, prepared, "row network|spare|"))
 		r = do_verbs(spare);
 	if (r == 0)
 		r = put_back_endpoint(ctx, "front", "web", first, seen, prepared);

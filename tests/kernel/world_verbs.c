@@ -526,6 +526,23 @@ static int unpublish(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return r;
 }
 
+static int move_ports(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_port_list *list = NULL;
+	int r = bn_port_move(ctx, "front", "web", "spare", "twin", NULL, 0, &list);
+
+	for (size_t i = 0; r == 0 && i < bn_port_list_len(list); i++)
+		describe_port(bn_port_list_at(list, i), text);
+	bn_port_list_free(list);
+	return r;
+}
+
+static int detach_moving(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	(void)text;
+	return bn_endpoint_detach(ctx, "front", "web", BN_DETACH_MOVE_PORTS);
+}
+
 /* ---- the others ---- */
 
 static int move(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -627,6 +644,8 @@ const struct verb verbs[] = {
 	{ "publish-pick", { publish_pick }, FULL, FULL },
 	{ "publish-range", { publish_range }, 0, 0 },
 	{ "unpublish", { unpublish }, FULL | FLUSHED, FULL | FLUSHED },
+	{ "port-move", { move_ports }, JOINED, JOINED },
+	{ "detach-moving", { detach_moving }, JOINED, JOINED },
 	{ "delete", { delete_front }, BARE, BARE },
 	{ "delete-missing-ok", { delete_missing_ok }, BARE, 0 },
 	{ "delete-spare", { delete_spare }, FULL | FLUSHED, FULL },
@@ -648,6 +667,8 @@ const struct verb verbs[] = {
 	{ "detach-retried", { detach }, FULL, 0, "finish", 0 },
 	{ "detach-second-retried", { detach_second }, JOINED, 0, "finish", 0 },
 	{ "unpublish-retried", { unpublish }, FULL, 0, "finish", 0 },
+	{ "port-move-retried", { move_ports }, JOINED, 0, "finish", 0 },
+	{ "detach-moving-retried", { detach_moving }, JOINED, 0, "finish", 0 },
 	{ "collect-retried", { collect }, LOST, 0, "finish", 0 },
 	{ "delete-retried", { delete_all }, BARE | FULL, 0, "finish", 0 },
 	/* those that only look */
