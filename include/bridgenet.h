@@ -523,6 +523,9 @@ uint64_t bn_interface_tx_dropped(const bn_interface *interface_);
 /* A mapping on an address of a family that the endpoint lacks is passed over, not refused; it has
  * no place in the result, which is NULL if it was the only one. Since: 0.2 */
 #define BN_PUBLISH_SKIP_FAMILY 0x4u
+/* The mapping is there already, and is to have the options of the spec in the place of those that it
+ * has: in one commit, and connections that are established stay. No other flag. Since: 0.2 */
+#define BN_PUBLISH_UPDATE 0x8u
 #define BN_UNPUBLISH_MISSING_OK 0x1u /* a port that is not published is no error */
 
 /* "[hostIP:][hostPort[-last]:]containerPort[-last][/tcp|udp|sctp]", as docker run -p takes it;

@@ -166,7 +166,7 @@ json_t *json_rule_at(const void *list, size_t i);
 /* ---- port.c ---- */
 
 /* Of the verbs that publish: -p, and what goes with it. */
-enum { OVER_LISTENER = 512, SKIP_FAMILY, PORT_OPT };
+enum { OVER_LISTENER = 512, SKIP_FAMILY, PORT_OPT, UPDATE };
 #define PUBLISH_OPTIONS                                                \
 	{ "publish", required_argument, NULL, 'p' },                   \
 		{ "port-opt", required_argument, NULL, PORT_OPT },     \

@@ -40,7 +40,7 @@ static const struct command commands[] = {
 	  "Move ports to another endpoint of the same namespace", move_command, COLLECT_BEFORE },
 	{ NULL, "publish",
 	  "NETWORK ENDPOINT [-p SPEC [--port-opt KEY=VALUE]...]... [--over-listener]"
-	  " [--skip-family]",
+	  " [--skip-family] [--update]",
 	  "Publish ports of an endpoint", publish_command, COLLECT_BEFORE },
 	{ NULL, "unpublish", "NETWORK ENDPOINT -p SPEC...", "Undo publish", unpublish_command,
 	  COLLECT_AFTER },

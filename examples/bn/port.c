@@ -79,7 +79,8 @@ void text_add_ports(struct text *text, const bn_endpoint *endpoint)
 uint32_t publish_flags(const struct arguments *arguments)
 {
 	return (arguments_has(arguments, OVER_LISTENER) ? BN_PUBLISH_OVER_LISTENER : 0) |
-	       (arguments_has(arguments, SKIP_FAMILY) ? BN_PUBLISH_SKIP_FAMILY : 0);
+	       (arguments_has(arguments, SKIP_FAMILY) ? BN_PUBLISH_SKIP_FAMILY : 0) |
+	       (arguments_has(arguments, UPDATE) ? BN_PUBLISH_UPDATE : 0);
 }
 
 int publish_spec(const struct arguments *arguments, size_t i, bn_port_spec **ret_spec)
@@ -192,6 +193,7 @@ int publish_command(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
 		PUBLISH_OPTIONS,
+		{ "update", no_argument, NULL, UPDATE },
 		{ NULL, 0, NULL, 0 },
 	};
 

@@ -88,7 +88,7 @@ static struct bn_port_spec_list list_of_one(const bn_port_spec *spec)
 
 static const struct api_call port_publish = {
 	.names = "bn_port_publish, bn_ports_publish",
-	.flags = PORT_FLAGS,
+	.flags = PORT_FLAGS | BN_PUBLISH_UPDATE,
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network or endpoint."),
@@ -111,6 +111,10 @@ static const struct api_call port_publish = {
 
 int port_flags_check(uint32_t flags, bool has_result, struct error *error)
 {
+	if (flags & BN_PUBLISH_UPDATE && flags & PORT_FLAGS)
+		return error_set(error, -EINVAL, BN_REASON_INVALID,
+				 "what is published already is neither held nor looked for: with "
+				 "UPDATE give no other flag");
 	if (!(flags & BN_PUBLISH_HOLD_PORTS))
 		return 0;
 	if (flags & BN_PUBLISH_OVER_LISTENER)
@@ -152,7 +156,9 @@ static int publish(bn_ctx *ctx, const char *network, const char *endpoint,
 		result = (struct result){ prepare_published, list };
 		r = list ? 0 : error_oom(&ctx->error);
 	}
-	if (r >= 0)
+	if (r >= 0 && flags & BN_PUBLISH_UPDATE)
+		r = ops_update_ports(ctx, network, endpoint, requests, specs->specs.len, &result);
+	else if (r >= 0)
 		r = ops_publish(ctx, network, endpoint, requests, specs->specs.len, flags, &result,
 				&held);
 	if (r >= 0 && list) {

@@ -29,6 +29,18 @@ static void append_target(const struct rule *rule, char text[static RULE_EXTRA_M
 		    ipv6 ? "]" : "", rule->to_port, last);
 }
 
+static void append_ports(const struct rule *rule, char text[static RULE_EXTRA_MAX])
+{
+	const char *original = rule->match & RULE_ORIGINAL ? "orig-" : "";
+
+	if (rule->count > 1)
+		append_word(text, "%s %sdpts:%u:%u", protocol_name(rule->protocol), original,
+			    rule->host_port, rule->host_port + rule->count - 1u);
+	else
+		append_word(text, "%s %sdpt:%u", protocol_name(rule->protocol), original,
+			    rule->host_port);
+}
+
 void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX])
 {
 	text[0] = '\0';
@@ -46,11 +58,8 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 		append_word(text, "not published");
 	if (rule->match & RULE_STATUS_DNAT)
 		append_word(text, "ctstate DNAT");
-	if (rule->host_port && rule->count > 1)
-		append_word(text, "%s dpts:%u:%u", protocol_name(rule->protocol), rule->host_port,
-			    rule->host_port + rule->count - 1u);
-	else if (rule->host_port)
-		append_word(text, "%s dpt:%u", protocol_name(rule->protocol), rule->host_port);
+	if (rule->host_port)
+		append_ports(rule, text);
 	if (rule->match & RULE_ECHO_REQUEST)
 		append_word(text, rule->family == AF_INET ? "icmptype 8" : "ipv6-icmptype 128");
 	if (rule->match & RULE_ICMPV6_OTHER)

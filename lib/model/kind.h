@@ -20,12 +20,13 @@ enum rule_chain {
 	CHAIN_FILTER_INVALID, /* what is for the host, and of no connection */
 	CHAIN_FILTER_HOST,    /* what is for the host, and comes from a network */
 	CHAIN_FILTER_FORWARD,
-	CHAIN_FILTER_USER,  /* the user's hook */
-	CHAIN_FILTER_TO,    /* what goes to a network */
-	CHAIN_FILTER_PEERS, /* which other networks reach one that most reach */
-	CHAIN_FILTER_OPEN,  /* and one that only those reach which all reach */
-	CHAIN_FILTER_FROM,  /* what comes from one */
-	CHAIN_FILTER_GUARD, /* what does neither */
+	CHAIN_FILTER_USER,    /* the user's hook */
+	CHAIN_FILTER_TO,      /* what goes to a network */
+	CHAIN_FILTER_SOURCES, /* from whom a published port with lists is reached */
+	CHAIN_FILTER_PEERS,   /* which other networks reach one that most reach */
+	CHAIN_FILTER_OPEN,    /* and one that only those reach which all reach */
+	CHAIN_FILTER_FROM,    /* what comes from one */
+	CHAIN_FILTER_GUARD,   /* what does neither */
 	CHAIN_NAT_POSTROUTING,
 	CHAIN_COUNT
 };
@@ -85,6 +86,7 @@ enum rule_kind {
 	/* filter to */
 	RULE_ESTABLISHED_ACCEPT,
 	RULE_INTERNAL_TO_DROP,
+	RULE_LISTED_JUMP,
 	RULE_DNAT_ACCEPT,
 	RULE_BRIDGED_ACCEPT,
 	RULE_NEIGHBOUR_DROP,
@@ -94,6 +96,10 @@ enum rule_kind {
 	RULE_ROUTED_PORT_ACCEPT,
 	RULE_ROUTED_ECHO_ACCEPT,
 	RULE_UNPUBLISHED_DROP,
+	/* filter sources */
+	RULE_DENIED_DROP,
+	RULE_ALLOWED_RETURN,
+	RULE_OTHERS_DROP,
 	/* filter peers */
 	RULE_PEER_ACCEPT,
 	/* filter open */
@@ -144,6 +150,7 @@ enum rule_target {
 #define RULE_FROM_BRIDGE 0x20u      /* the input device is a bridge, whoever's */
 #define RULE_TO_BRIDGE 0x40u        /* the output device is */
 #define RULE_UNPUBLISHED 0x80u      /* nothing is published under that address and port */
+#define RULE_ORIGINAL 0x4000u       /* address and ports are those before translation */
 #define RULE_ECHO_REQUEST 0x1000u   /* of ICMP or ICMPv6 */
 #define RULE_ICMPV6_OTHER 0x100u    /* any other message of ICMPv6 */
 #define RULE_ASKED_DNS 0x200u       /* the connection was begun to port 53, of its protocol */
@@ -203,6 +210,8 @@ enum kind_address {
 	ADDRESS_SUBNET_IF_ADOPTED, /* on somebody else's bridge; else any */
 	ADDRESS_SUBNET_FOR_DEVICE, /* the same, and where the input device is not known */
 	ADDRESS_ENDPOINT,
+	ADDRESS_ALLOWED, /* each source that the port allows, or denies */
+	ADDRESS_DENIED,
 	ADDRESS_HOST /* that the port is published on; any for every address */
 };
 

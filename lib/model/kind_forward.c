@@ -11,6 +11,18 @@ static bool translates(const struct rule_subject *subject)
 	return network_translates(subject->network, subject->family);
 }
 
+static bool allows_some(const struct rule_subject *subject)
+{
+	return translates(subject) && subject->port->options &&
+	       subject->port->options->policy.allow_from.len;
+}
+
+static bool has_lists(const struct rule_subject *subject)
+{
+	return allows_some(subject) || (translates(subject) && subject->port->options &&
+					subject->port->options->policy.deny_from.len);
+}
+
 static bool is_internal(const struct rule_subject *subject)
 {
 	return network_is_internal(subject->network);
@@ -152,6 +164,16 @@ const struct kind forward_kinds[] = {
 		.purpose = "Network {network} is internal: nothing that comes from its bridge {in} "
 			   "gets to another network, by a published port neither.",
 	},
+	/* Before translation: of two ports that lead to the same place one may have lists. */
+	{
+		.kind = RULE_LISTED_JUMP, .scope = PLAN_PORTS, .applies = has_lists,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_JUMP, .jump = CHAIN_FILTER_SOURCES,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_HOST }, .host_ports = true,
+		.match = RULE_STATUS_DNAT | RULE_ORIGINAL,
+		.purpose = "Not everybody reaches {host_ports} of {host}, which endpoint "
+			   "{endpoint} on network {network} ({out}) publishes: who connects is "
+			   "looked up in its lists.",
+	},
 	{
 		.kind = RULE_DNAT_ACCEPT, .scope = PLAN_NETWORKS, .applies = translates,
 		.chain = CHAIN_FILTER_TO, .target = TARGET_ACCEPT,
@@ -222,6 +244,31 @@ const struct kind forward_kinds[] = {
 		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "What goes to network {network} by its bridge {out} and no earlier rule "
 			   "let pass is dropped: from outside, only published ports are reached.",
+	},
+	/* ---- filter sources ---- */
+	{
+		.kind = RULE_DENIED_DROP, .scope = PLAN_PORTS, .applies = has_lists,
+		.chain = CHAIN_FILTER_SOURCES, .target = TARGET_DROP,
+		.out = { DEVICE_BRIDGE }, .source = { ADDRESS_DENIED },
+		.destination = { ADDRESS_HOST }, .host_ports = true, .match = RULE_ORIGINAL,
+		.purpose = "{source} is denied {host_ports} of {host}, which endpoint {endpoint} "
+			   "on network {network} ({out}) publishes.",
+	},
+	{
+		.kind = RULE_ALLOWED_RETURN, .scope = PLAN_PORTS, .applies = has_lists,
+		.chain = CHAIN_FILTER_SOURCES, .target = TARGET_RETURN,
+		.out = { DEVICE_BRIDGE }, .source = { ADDRESS_ALLOWED },
+		.destination = { ADDRESS_HOST }, .host_ports = true, .match = RULE_ORIGINAL,
+		.purpose = "{source} is allowed {host_ports} of {host}, which endpoint {endpoint} "
+			   "on network {network} ({out}) publishes.",
+	},
+	{
+		.kind = RULE_OTHERS_DROP, .scope = PLAN_PORTS, .applies = allows_some,
+		.chain = CHAIN_FILTER_SOURCES, .target = TARGET_DROP,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_HOST }, .host_ports = true,
+		.match = RULE_ORIGINAL,
+		.purpose = "Nobody else reaches {host_ports} of {host}, which endpoint {endpoint} "
+			   "on network {network} ({out}) publishes.",
 	},
 	/* ---- filter peers ---- */
 	{

@@ -97,21 +97,41 @@ static void find_owner_network(struct rule *rule, const network_vector *networks
 	}
 }
 
-/* The drop of a port on a loopback address stands beside the DNAT of the same port. */
-static int loopback_holders(const rule_vector *rules, holder_vector *holders)
+/* The host's side of a port, as the rules of a family have it. */
+static struct holder host_side(const struct rule *rule)
 {
+	struct holder holder = { .addr = rule->destination.addr,
+				 .port = rule->host_port,
+				 .protocol = rule->protocol,
+				 .network = rule->network,
+				 .endpoint = rule->endpoint };
+
+	if (!addr_is_set(&holder.addr))
+		holder.addr.family = rule->family;
+	return holder;
+}
+
+static bool has_lists(const rule_vector *rules)
+{
+	for (size_t i = 0; i < rules->len; i++)
+		if (rules->items[i].match & RULE_ORIGINAL)
+			return true;
+	return false;
+}
+
+/* The drop of a port on a loopback address stands beside the DNAT of the same port, and so do the
+ * rules about who reaches one. */
+static int port_holders(const rule_vector *rules, holder_vector *holders)
+{
+	bool all = has_lists(rules);
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < rules->len; i++) {
 		const struct rule *rule = &rules->items[i];
-		const struct holder holder = { .addr = rule->destination.addr,
-					       .port = rule->host_port,
-					       .protocol = rule->protocol,
-					       .network = rule->network,
-					       .endpoint = rule->endpoint };
+		const struct holder holder = host_side(rule);
 
 		if (rule->target == TARGET_DNAT && rule->kind != RULE_FOREIGN &&
-		    addr_is_loopback(&rule->destination.addr))
+		    (all || addr_is_loopback(&rule->destination.addr)))
 			r = holder_add(holders, &holder);
 	}
 	if (holders->len)
@@ -119,16 +139,14 @@ static int loopback_holders(const rule_vector *rules, holder_vector *holders)
 	return r;
 }
 
-static int find_loopback_owners(rule_vector *rules)
+static int find_port_owners(rule_vector *rules)
 {
 	holder_vector holders = { 0 };
-	int r = loopback_holders(rules, &holders);
+	int r = port_holders(rules, &holders);
 
 	for (size_t i = 0; r == 0 && i < rules->len; i++) {
 		struct rule *rule = &rules->items[i];
-		const struct holder wanted = { .addr = rule->destination.addr,
-					       .port = rule->host_port,
-					       .protocol = rule->protocol };
+		const struct holder wanted = host_side(rule);
 
 		if (kind_of(rule->kind)->scope == PLAN_PORTS && rule->target != TARGET_DNAT)
 			give(rule, &holders, &wanted);
@@ -170,5 +188,5 @@ int owners_find(rule_vector *rules, const network_vector *networks,
 			find_owner_network(rule, networks);
 	}
 	free(holders.items);
-	return r < 0 ? r : find_loopback_owners(rules);
+	return r < 0 ? r : find_port_owners(rules);
 }

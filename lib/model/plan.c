@@ -87,6 +87,8 @@ static void fill_address(enum kind_address is, uint32_t traits, const struct rul
 	switch (is) {
 	case ADDRESS_ANY:
 	case ADDRESS_FIXED:
+	case ADDRESS_ALLOWED:
+	case ADDRESS_DENIED:
 		break;
 	case ADDRESS_SUBNET_FOR_DEVICE:
 		if (traits & PLAN_POSTROUTING_IN && !subject->network->bridge_adopted)
@@ -142,13 +144,15 @@ static struct rule *add_rule(const struct planner *planner, const struct rule_su
 
 /* One rule for `count` ports from the `offset`-th of the mapping on. */
 static int add_port_rule(const struct planner *planner, const struct rule_subject *subject,
-			 unsigned int offset, uint16_t count)
+			 const struct prefix *source, unsigned int offset, uint16_t count)
 {
 	const struct port *port = subject->port;
 	struct rule *rule = add_rule(planner, subject);
 
 	if (!rule)
 		return -ENOMEM;
+	if (source)
+		rule->source = *source;
 	rule->protocol = port->protocol;
 	rule->host_port =
 		(uint16_t)(offset + (planner->kind->container_ports ? port->container_port :
@@ -161,14 +165,30 @@ static int add_port_rule(const struct planner *planner, const struct rule_subjec
 	return 0;
 }
 
-static int add_port_rules(const struct planner *planner, const struct rule_subject *subject)
+/* source: NULL for what the kind says. */
+static int add_port_rules(const struct planner *planner, const struct rule_subject *subject,
+			  const struct prefix *source)
 {
 	uint16_t all = subject->port->count;
 	uint16_t step = planner->traits & PLAN_PORT_RANGES ? all : 1;
 	int r = 0;
 
 	for (unsigned int offset = 0; offset < all && r == 0; offset += step)
-		r = add_port_rule(planner, subject, offset, step);
+		r = add_port_rule(planner, subject, source, offset, step);
+	return r;
+}
+
+static int add_list_rules(const struct planner *planner, const struct rule_subject *subject)
+{
+	const struct port_policy *policy = &subject->port->options->policy;
+	const prefix_vector *list = planner->kind->source.is == ADDRESS_DENIED ?
+					    &policy->deny_from :
+					    &policy->allow_from;
+	int r = 0;
+
+	for (size_t i = 0; i < list->len && r == 0; i++)
+		if (list->items[i].addr.family == subject->family)
+			r = add_port_rules(planner, subject, &list->items[i]);
 	return r;
 }
 
@@ -210,8 +230,10 @@ static int add_rules(const struct planner *planner, const struct rule_subject *s
 {
 	const struct kind *kind = planner->kind;
 
+	if (kind->source.is == ADDRESS_ALLOWED || kind->source.is == ADDRESS_DENIED)
+		return add_list_rules(planner, subject);
 	if (kind->host_ports || kind->container_ports)
-		return add_port_rules(planner, subject);
+		return add_port_rules(planner, subject, NULL);
 	if (kind->destination.is == ADDRESS_SUBNET_OR_HOST &&
 	    network_is_entered(subject->network, subject->family))
 		return add_host_rules(planner, subject);
@@ -351,9 +373,11 @@ int plan_kind(const struct kind *kind, uint32_t traits, const struct rows *rows,
 
 static bool is_wanted(const struct kind *kind, uint32_t scopes)
 {
-	/* what is dropped for the sake of connections is in nobody's way before there are any */
+	/* What is dropped for the sake of connections is in nobody's way before there are any; and
+	 * what is looked up on the way in stands together with the jump there. */
 	bool lets_in = kind->scope == PLAN_PORTS &&
-		       (kind->target != TARGET_DROP || kind->chain == CHAIN_FILTER_INVALID);
+		       (kind->target != TARGET_DROP || kind->chain == CHAIN_FILTER_INVALID ||
+			kind->chain == CHAIN_FILTER_SOURCES);
 
 	return kind->scope & scopes && !(scopes & (lets_in ? PLAN_OTHERS : PLAN_LETTING_IN));
 }

@@ -87,6 +87,46 @@ void endpoints_clear(endpoint_vector *endpoints)
 	*endpoints = (endpoint_vector){ 0 };
 }
 
+/* What lies in another of them says nothing more; and no set of ranges takes both. */
+static void drop_contained(prefix_vector *list)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < list->len; i++) {
+		const struct prefix *prefix = &list->items[i];
+		bool contained = false;
+
+		for (size_t j = 0; j < list->len && !contained; j++)
+			contained = list->items[j].len < prefix->len &&
+				    prefix_contains(&list->items[j], &prefix->addr);
+		if (!contained)
+			list->items[kept++] = *prefix;
+	}
+	list->len = kept;
+}
+
+/* A prefix of no bits is none in a rule of iptables: everywhere is two halves. */
+static int split_everywhere(prefix_vector *list)
+{
+	for (size_t i = 0; i < list->len; i++) {
+		struct prefix half = list->items[i];
+
+		if (half.len)
+			continue;
+		list->items[i].len = half.len = 1;
+		half.addr.bytes[0] = 0x80;
+		if (vector_append(list, half) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int make_list(prefix_vector *list)
+{
+	drop_contained(list);
+	return split_everywhere(list);
+}
+
 int port_options_new(const struct options *options, struct port_options **ret_options,
 		     struct error *error)
 {
@@ -101,7 +141,9 @@ int port_options_new(const struct options *options, struct port_options **ret_op
 		return error_oom(error);
 	made->holders = 1;
 	r = options_check(options, OPTION_PORT, &made->policy, error);
-	if (r >= 0 && options_copy(&made->options, options) < 0)
+	if (r >= 0 &&
+	    (options_copy(&made->options, options) < 0 || make_list(&made->policy.allow_from) < 0 ||
+	     make_list(&made->policy.deny_from) < 0))
 		r = error_oom(error);
 	if (r < 0) {
 		struct port port = { .options = made };

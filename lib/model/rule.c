@@ -80,6 +80,8 @@ static bool address_fits(const struct kind_address_match *match, int family, uin
 	case ADDRESS_SUBNET:
 	case ADDRESS_SUBNET_OR_HOST:
 	case ADDRESS_ENDPOINT:
+	case ADDRESS_ALLOWED:
+	case ADDRESS_DENIED:
 		return set;
 	case ADDRESS_SUBNET_FOR_DEVICE:
 		return set || traits & PLAN_POSTROUTING_IN;
@@ -421,6 +423,7 @@ const char *rule_table_name(enum rule_chain chain)
 	case CHAIN_FILTER_FORWARD:
 	case CHAIN_FILTER_USER:
 	case CHAIN_FILTER_TO:
+	case CHAIN_FILTER_SOURCES:
 	case CHAIN_FILTER_PEERS:
 	case CHAIN_FILTER_OPEN:
 	case CHAIN_FILTER_FROM:

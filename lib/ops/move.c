@@ -26,8 +26,7 @@ static int add_replacing(bn_ctx *ctx, const struct port *port, const struct netw
 	return r;
 }
 
-/* ---- from one endpoint to another ---- */
-
+/* What a verb is about: ports of an endpoint, and the endpoint that they are of then. */
 struct move {
 	const char *network, *id, *to_network, *to_id;
 	const struct port_request *requests;
@@ -39,6 +38,31 @@ static void move_clear(struct move *move)
 {
 	removal_clear(&move->removal);
 }
+
+static int replace_ports(bn_ctx *ctx, const struct operation *operation, struct move *move)
+{
+	const port_vector *ports = &move->removal.replacing.ports;
+
+	return store_ports_insert(ctx->store, operation, ports->items, ports->len, &ctx->error);
+}
+
+static int run(bn_ctx *ctx, reserve_fn reserve, struct move *move, const struct result *result)
+{
+	const struct rows *replacing = &move->removal.replacing;
+	struct operation operation;
+	int r;
+
+	r = operation_reserve(ctx, OPERATION_PORT_CHANGE, reserve, move, &operation);
+	if (r < 0)
+		return r;
+	r = result_prepare(ctx, result, replacing);
+	if (r >= 0 && replacing->ports.len)
+		r = driver_of(replacing->networks.items)->network_check(ctx, replacing, NULL);
+	return r < 0 ? operation_abandon(ctx, &operation, r) :
+		       operation_carry_out(ctx, &operation, &move->removal);
+}
+
+/* ---- from one endpoint to another ---- */
 
 static int check_sandboxes(bn_ctx *ctx, const struct endpoint *from, const struct endpoint *to)
 {
@@ -84,21 +108,8 @@ static int reserve_move(bn_ctx *ctx, const struct operation *operation, void *ve
 		r = add_replacing(ctx, &rows->ports.items[i], replacing->networks.items, to,
 				  &replacing->ports);
 	if (r >= 0)
-		r = store_ports_insert(ctx->store, operation, replacing->ports.items,
-				       replacing->ports.len, &ctx->error);
+		r = replace_ports(ctx, operation, move);
 	return r < 0 ? r : FAULT("move.reserve");
-}
-
-static int carry_out_move(bn_ctx *ctx, const struct operation *operation, const struct move *move,
-			  const struct result *result)
-{
-	const struct rows *replacing = &move->removal.replacing;
-	int r = result_prepare(ctx, result, replacing);
-
-	if (r >= 0 && replacing->ports.len)
-		r = driver_of(replacing->networks.items)->network_check(ctx, replacing, NULL);
-	return r < 0 ? operation_abandon(ctx, operation, r) :
-		       operation_carry_out(ctx, operation, &move->removal);
 }
 
 int ops_move(bn_ctx *ctx, const char *network, const char *id, const char *to_network,
@@ -114,11 +125,56 @@ int ops_move(bn_ctx *ctx, const char *network, const char *id, const char *to_ne
 		.requests = requests,
 		.len = len,
 	};
-	struct operation operation;
+	return run(ctx, reserve_move, &move, result);
+}
+
+/* ---- other options ---- */
+
+/* The request that the mapping came of. */
+static const struct port_request *request_of(const struct move *move, const struct port *port)
+{
+	for (size_t i = 0; i < move->len; i++)
+		if (port_request_find(&move->requests[i], port, 1, 0) == 0)
+			return &move->requests[i];
+	return NULL;
+}
+
+static int reserve_update(bn_ctx *ctx, const struct operation *operation, void *verb)
+{
+	struct move *move = verb;
+	struct rows *rows = &move->removal.rows, *replacing = &move->removal.replacing;
 	int r;
 
-	r = operation_reserve(ctx, OPERATION_PORT_CHANGE, reserve_move, &move, &operation);
-	return r < 0 ? r : carry_out_move(ctx, &operation, &move, result);
+	removal_clear(&move->removal);
+	move->removal.settled = true;
+	r = rows_use(ctx, move->network, move->id, rows);
+	if (r >= 0)
+		r = rows_use(ctx, move->network, move->id, replacing);
+	if (r >= 0)
+		r = ports_name(ctx, rows->endpoints.items, move->requests, move->len, false,
+			       &rows->ports);
+	if (r >= 0)
+		r = store_ports_mark(ctx->store, operation, false, &rows->ports, &ctx->error);
+	for (size_t i = 0; i < rows->ports.len && r >= 0; i++) {
+		struct port with = rows->ports.items[i];
+		const struct port_request *request = request_of(move, &with);
+
+		with.options = request ? request->port.options : NULL;
+		r = add_replacing(ctx, &with, rows->networks.items, rows->endpoints.items,
+				  &replacing->ports);
+	}
+	if (r >= 0)
+		r = replace_ports(ctx, operation, move);
+	return r < 0 ? r : FAULT("update.reserve");
+}
+
+int ops_update_ports(bn_ctx *ctx, const char *network, const char *id,
+		     const struct port_request *requests, size_t len, const struct result *result)
+{
+	CLEANUP(move_clear)
+	struct move move = { .network = network, .id = id, .requests = requests, .len = len };
+
+	return run(ctx, reserve_update, &move, result);
 }
 
 /* ---- when endpoints go ---- */

@@ -11,6 +11,10 @@ int ops_move(bn_ctx *ctx, const char *network, const char *id, const char *to_ne
 	     const char *to_id, const struct port_request *requests, size_t len,
 	     const struct result *result);
 
+/* Those that the requests mean, with the options of the requests from now on. */
+int ops_update_ports(bn_ctx *ctx, const char *network, const char *id,
+		     const struct port_request *requests, size_t len, const struct result *result);
+
 /*
  * Inside the transaction of an OPERATION_DETACH_MOVE: what its endpoints publish goes to others of
  * their sandboxes that stay, each to the one whose default route comes first there; what none can

@@ -36,6 +36,28 @@ static int internal_error(bn_ctx *ctx, const struct network *network, const char
 			 text, network->name);
 }
 
+/* Where nothing is translated it is not known by which port somebody came. */
+static int check_lists(bn_ctx *ctx, const struct network *network, const struct port *port)
+{
+	char text[PORT_TEXT_MAX];
+
+	if (!port->options)
+		return 0;
+	for_each_family(family) {
+		if (!network_subnet(network, family) || !port_has_family(port, family) ||
+		    network_translates(network, family))
+			continue;
+		return error_set(
+			&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+			"port %s can't have lists on network %s, which has %s routed: there "
+			"it is the endpoint that is reached, at its own address; give no "
+			"list, or have the network translate (gateway-mode-%s=nat)",
+			port_format(port, text), network->name, family_name(family),
+			family == AF_INET ? "ipv4" : "ipv6");
+	}
+	return 0;
+}
+
 static int check_port(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
 		      const struct port *port)
 {
@@ -66,7 +88,7 @@ static int check_port(bn_ctx *ctx, const struct network *network, const struct e
 				 "port %s can't be published on a link-local address, which the "
 				 "kernel does not forward; use another IPv6 address of the host",
 				 text);
-	return 0;
+	return check_lists(ctx, network, port);
 }
 
 bool port_is_pick(const struct port_request *request)

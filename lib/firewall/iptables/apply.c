@@ -299,7 +299,10 @@ static int change_both(struct change *change)
 	int r;
 
 	for (size_t i = 0; i < len; i++) {
-		rule_vector *to = rule_table(&remove[i]) == TABLE_NAT ? &first : &rest;
+		/* what a port's lists were is not to be mixed with what they are from now on */
+		bool at_once = rule_table(&remove[i]) == TABLE_NAT ||
+			       remove[i].match & RULE_ORIGINAL;
+		rule_vector *to = at_once ? &first : &rest;
 
 		if (vector_append(to, remove[i]) < 0)
 			return error_oom(change->error);

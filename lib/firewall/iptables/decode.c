@@ -171,12 +171,46 @@ static bool read_ports(const struct extension *match, uint16_t *ret_first, uint1
 	return ports[0] <= ports[1];
 }
 
+/* Where the connection was made to, before translation. */
+static bool read_original(const struct xt_conntrack_mtinfo3 *info, struct rule *rule)
+{
+	size_t size = addr_size(rule->family);
+	struct addr addr = { .family = rule->family };
+	uint8_t all[16];
+
+	memset(all, 0xff, sizeof(all));
+	if (rule->count || addr_is_set(&rule->destination.addr) ||
+	    info->origdst_port_high < info->origdst_port)
+		return false;
+	if (info->match_flags & XT_CONNTRACK_ORIGDST) {
+		if (memcmp(&info->origdst_mask, all, size) != 0)
+			return false;
+		memcpy(addr.bytes, &info->origdst_addr, size);
+		rule->destination = (struct prefix){ addr, (uint8_t)(size * 8) };
+	}
+	rule->match |= RULE_ORIGINAL;
+	rule->host_port = info->origdst_port;
+	rule->count = (uint16_t)(info->origdst_port_high - info->origdst_port + 1u);
+	return true;
+}
+
 static bool read_state(const struct extension *match, struct rule *rule)
 {
 	const struct xt_conntrack_mtinfo3 *info = (const void *)match->data;
 
-	if (!is_extension(match, "conntrack", 3, sizeof(*info)) || info->invert_flags ||
-	    info->match_flags != XT_CONNTRACK_STATE)
+	uint16_t flags;
+
+	if (!is_extension(match, "conntrack", 3, sizeof(*info)) || info->invert_flags)
+		return false;
+	flags = info->match_flags;
+	if (flags & XT_CONNTRACK_ORIGDST_PORT) {
+		if (!read_original(info, rule))
+			return false;
+		flags &= (uint16_t) ~(XT_CONNTRACK_ORIGDST_PORT | XT_CONNTRACK_ORIGDST);
+		if (!flags)
+			return true;
+	}
+	if (flags != XT_CONNTRACK_STATE)
 		return false;
 	if (info->state_mask == STATE_ESTABLISHED)
 		rule->match |= RULE_STATE_ESTABLISHED;
@@ -449,6 +483,26 @@ static void say_interface(struct text *text, const char *flag, bool inverted, co
 		    len < IFNAMSIZ && mask[len] ? "" : "+");
 }
 
+static void say_conntrack(struct text *text, const struct rule *rule)
+{
+	const char *state = rule->match & RULE_STATUS_DNAT       ? "DNAT" :
+			    rule->match & RULE_STATE_INVALID     ? "INVALID" :
+			    rule->match & RULE_STATE_ESTABLISHED ? "RELATED,ESTABLISHED" :
+								   NULL;
+	char addr[ADDR_TEXT_MAX];
+
+	say(text, "-m conntrack");
+	if (state)
+		say(text, "--ctstate %s", state);
+	if (addr_is_set(&rule->destination.addr))
+		say(text, "--ctorigdst %s", addr_format(&rule->destination.addr, addr));
+	if (rule->match & RULE_ORIGINAL && rule->count > 1)
+		say(text, "--ctorigdstport %u:%u", rule->host_port,
+		    rule->host_port + rule->count - 1u);
+	else if (rule->match & RULE_ORIGINAL)
+		say(text, "--ctorigdstport %u", rule->host_port);
+}
+
 static void say_match(struct text *text, int family, const struct extension *match)
 {
 	const struct xt_comment_info *comment = (const void *)match->data;
@@ -471,10 +525,7 @@ static void say_match(struct text *text, int family, const struct extension *mat
 	else if (is_stray_source(match))
 		say(text, "-m rpfilter --invert");
 	else if (read_state(match, &rule))
-		say(text, "-m conntrack --ctstate %s",
-		    rule.match & RULE_STATUS_DNAT   ? "DNAT" :
-		    rule.match & RULE_STATE_INVALID ? "INVALID" :
-						      "RELATED,ESTABLISHED");
+		say_conntrack(text, &rule);
 	else
 		say(text, "[match %s]", match->name);
 }

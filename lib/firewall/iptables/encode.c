@@ -79,7 +79,8 @@ static void put_head(struct entry *entry, const struct rule *rule, uint32_t flag
 	entry_head(rule->family, entry->data, &head);
 	put(entry, head.len);
 	put_prefix(&rule->source, head.source, head.source_mask);
-	put_prefix(&rule->destination, head.destination, head.destination_mask);
+	if (!(rule->match & RULE_ORIGINAL))
+		put_prefix(&rule->destination, head.destination, head.destination_mask);
 	put_interface(rule->in, flags, head.in, head.in_mask);
 	put_interface(rule->out, flags, head.out, head.out_mask);
 	*head.inverted = (uint8_t)((rule->in_not ? IPT_INV_VIA_IN : 0) |
@@ -134,6 +135,25 @@ static void put_state(struct entry *entry, uint16_t state)
 	info->state_mask = state;
 }
 
+static void put_original(struct entry *entry, const struct rule *rule)
+{
+	struct xt_conntrack_mtinfo3 *info = put_extension(entry, "conntrack", 3, sizeof(*info));
+	const struct addr *addr = &rule->destination.addr;
+
+	info->match_flags = XT_CONNTRACK_ORIGDST_PORT;
+	info->origdst_port = rule->host_port;
+	info->origdst_port_high = (uint16_t)(rule->host_port + rule->count - 1u);
+	if (rule->match & RULE_STATUS_DNAT) {
+		info->match_flags |= XT_CONNTRACK_STATE;
+		info->state_mask = XT_CONNTRACK_STATE_DNAT;
+	}
+	if (!addr_is_set(addr))
+		return;
+	info->match_flags |= XT_CONNTRACK_ORIGDST;
+	memcpy(&info->origdst_addr, addr->bytes, addr_size(addr->family));
+	memset(&info->origdst_mask, 0xff, addr_size(addr->family));
+}
+
 static void put_matches(struct entry *entry, const struct rule *rule, uint32_t flags)
 {
 	struct xt_addrtype_info_v1 *type;
@@ -141,7 +161,9 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 	struct xt_conntrack_mtinfo3 *asked;
 	struct ipt_icmp *icmp;
 
-	if (rule->count)
+	if (rule->match & RULE_ORIGINAL)
+		put_original(entry, rule);
+	else if (rule->count)
 		put_ports(entry, rule);
 	if (rule->match & (RULE_ECHO_REQUEST | RULE_ICMPV6_OTHER)) {
 		icmp = put_extension(entry, ICMP_MATCH(rule->family), 0, sizeof(*icmp));
@@ -157,7 +179,7 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 		put_state(entry, STATE_ESTABLISHED);
 	if (rule->match & RULE_STATE_INVALID)
 		put_state(entry, XT_CONNTRACK_STATE_INVALID);
-	if (rule->match & RULE_STATUS_DNAT)
+	if (rule->match & RULE_STATUS_DNAT && !(rule->match & RULE_ORIGINAL))
 		put_state(entry, XT_CONNTRACK_STATE_DNAT);
 	if (rule->match & RULE_ASKED_DNS) {
 		asked = put_extension(entry, "conntrack", 3, sizeof(*asked));

@@ -203,11 +203,22 @@ static uint32_t word_register(size_t offset)
 	return word % 4 ? NFT_REG32_00 + word : NFT_REG_1 + word / 4;
 }
 
+static void load_original(struct builder *builder, uint32_t key, uint32_t reg)
+{
+	static const uint8_t original = IP_CT_DIR_ORIGINAL;
+	struct nftnl_expr *expression = add(
+		builder, "ct", NUMBERS({ NFTNL_EXPR_CT_KEY, key }, { NFTNL_EXPR_CT_DREG, reg }));
+
+	put(builder, expression, NFTNL_EXPR_CT_DIR, &original, sizeof(original));
+}
+
 static void load_field(struct builder *builder, enum nft_field field, uint32_t reg)
 {
 	const struct nft_field_type *type = &nft_fields[field];
 
-	if (type->header)
+	if (type->header == HEADER_CONNTRACK)
+		load_original(builder, type->place, reg);
+	else if (type->header)
 		load_payload(builder, type->header, type->place, type->size, reg);
 	else
 		load_meta(builder, type->place, reg);

@@ -9,6 +9,7 @@
 #define NETWORK(offset) NFT_PAYLOAD_NETWORK_HEADER, (offset)
 #define TRANSPORT(offset) NFT_PAYLOAD_TRANSPORT_HEADER, (offset)
 #define META(key) 0, NFT_META_##key
+#define CONNTRACK(key) HEADER_CONNTRACK, NFT_CT_##key
 #define VALUE 0, 0 /* looked up, not with */
 #define RULE(form, member) FORM_##form, offsetof(struct rule, member)
 /* clang-format on */
@@ -26,6 +27,11 @@ const struct nft_field_type nft_fields[FIELD_COUNT] = {
 	[FIELD_PROTOCOL] = { 1, 12, false, AF_UNSPEC, META(L4PROTO), RULE(BYTE, protocol) },
 	[FIELD_SOURCE_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(0), FORM_NONE, 0 },
 	[FIELD_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(2), RULE(PORT, host_port) },
+	[FIELD_ORIGINAL4] = { 4, 7, false, AF_INET, CONNTRACK(DST_IP), RULE(PREFIX, destination) },
+	[FIELD_ORIGINAL6] = { 16, 8, false, AF_INET6, CONNTRACK(DST_IP6),
+			      RULE(PREFIX, destination) },
+	[FIELD_ORIGINAL_PORT] = { 2, 13, false, AF_UNSPEC, CONNTRACK(PROTO_DST),
+				  RULE(PORT, host_port) },
 	[FIELD_FAMILY] = { 1, 2, true, AF_UNSPEC, META(NFPROTO), RULE(FAMILY, family) },
 	[FIELD_IN] = { IFNAMSIZ, 41, true, AF_UNSPEC, META(IIFNAME), RULE(NAME, in) },
 	[FIELD_OUT] = { IFNAMSIZ, 41, true, AF_UNSPEC, META(OIFNAME), RULE(NAME, out) },
@@ -42,6 +48,19 @@ const struct nft_field_type nft_fields[FIELD_COUNT] = {
 	{ .set = (name), .key = key_fields, .value = value_fields, .comment = (text) }
 #define BRIDGES(name, key_fields, text) \
 	{ .set = (name), .key = key_fields, .comment = (text), .bridges = true }
+#define SOURCES(name, text)                                                                       \
+	SET(name "4",                                                                             \
+	    FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL_PORT, FIELD_SOURCE4_NET), text),     \
+	SET(name "4-address",                                                                     \
+	    FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL4, FIELD_ORIGINAL_PORT,               \
+		   FIELD_SOURCE4_NET),                                                            \
+	    text),                                                                                \
+	SET(name "6",                                                                             \
+	    FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL_PORT, FIELD_SOURCE6_NET), text),     \
+	SET(name "6-address",                                                                     \
+	    FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL6, FIELD_ORIGINAL_PORT,               \
+		   FIELD_SOURCE6_NET),                                                            \
+	    text)
 #define PART(type, name, key_fields) \
 	{ .set = (name), .key = key_fields, .part = NFT_PART_##type }
 /* clang-format on */
@@ -233,6 +252,15 @@ static const struct nft_kind {
 		"from an internal network to none, even by a published port"),
 	    SET("internal6-to-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
 		"from an internal network to none, even by a published port") } },
+	{ RULE_LISTED_JUMP,
+	  { SET("listed", FIELDS(FIELD_FAMILY, FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL_PORT),
+		"published ports that not everybody reaches"),
+	    SET("listed4-address",
+		FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL4, FIELD_ORIGINAL_PORT),
+		"published ports that not everybody reaches"),
+	    SET("listed6-address",
+		FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL6, FIELD_ORIGINAL_PORT),
+		"published ports that not everybody reaches") } },
 	{ RULE_DNAT_ACCEPT,
 	  { SET("published", FIELDS(FIELD_FAMILY, FIELD_OUT), "connections to published ports"),
 	    SET("published4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
@@ -297,6 +325,17 @@ static const struct nft_kind {
 	    SET("unpublished6-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET),
 		"into a network only by a published port") } },
 
+	{ RULE_DENIED_DROP, { SOURCES("denied", "sources that are denied a port") } },
+	{ RULE_ALLOWED_RETURN, { SOURCES("allowed", "sources that are allowed a port") } },
+	{ RULE_OTHERS_DROP,
+	  { SET("only-allowed", FIELDS(FIELD_FAMILY, FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL_PORT),
+		"of a port that is for some nobody else"),
+	    SET("only-allowed4-address",
+		FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL4, FIELD_ORIGINAL_PORT),
+		"of a port that is for some nobody else"),
+	    SET("only-allowed6-address",
+		FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL6, FIELD_ORIGINAL_PORT),
+		"of a port that is for some nobody else") } },
 	{ RULE_PEER_ACCEPT,
 	  { SET("peers", FIELDS(FIELD_FAMILY, FIELD_IN), "from networks that reach them"),
 	    SET("peers4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),

@@ -110,6 +110,9 @@ enum nft_field {
 	FIELD_PROTOCOL,
 	FIELD_SOURCE_PORT,
 	FIELD_PORT,
+	FIELD_ORIGINAL4, /* where the connection was made to, before translation */
+	FIELD_ORIGINAL6,
+	FIELD_ORIGINAL_PORT,
 	FIELD_FAMILY,
 	FIELD_IN,
 	FIELD_OUT,
@@ -118,7 +121,8 @@ enum nft_field {
 	FIELD_TO_PORT,
 	FIELD_COUNT
 };
-#define FIELDS_MAX 4
+#define FIELDS_MAX 5          /* as many as nft(8) can say in a type */
+#define HEADER_CONNTRACK 0xff /* no header, but the connection's original tuple */
 
 /*
  * A rule of the plan is an element of more than one set where one look-up can't say all of it. The
@@ -179,14 +183,15 @@ struct nft_field_type {
 	uint8_t type; /* nft's number for it */
 	bool host_order;
 	uint8_t family;        /* of the rules that have it; AF_UNSPEC: both */
-	uint8_t header, place; /* NFT_PAYLOAD_* and the offset in it; 0 and NFT_META_* */
+	uint8_t header, place; /* NFT_PAYLOAD_* and the offset in it; 0 and NFT_META_*;
+				* HEADER_CONNTRACK and NFT_CT_* */
 	uint8_t form;
 	size_t member; /* of struct rule */
 };
 extern const struct nft_field_type nft_fields[FIELD_COUNT];
 
 #define FIELD_SPACE(field) NFT_ALIGN(nft_fields[field].size)
-#define KEY_MAX 48
+#define KEY_MAX 64
 #define VALUE_MAX 20
 size_t nft_fields_size(const uint8_t fields[static FIELDS_MAX]);
 /* nft's number for the concatenation. */

@@ -31,6 +31,7 @@ const struct nft_chain nft_chains[CHAIN_COUNT] = {
 	[CHAIN_FILTER_FORWARD] = { "filter-forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER },
 	[CHAIN_FILTER_USER] = { "BRIDGENET-USER", NULL, 0, 0 },
 	[CHAIN_FILTER_TO] = { "to-networks", NULL, 0, 0 },
+	[CHAIN_FILTER_SOURCES] = { "sources-of-ports", NULL, 0, 0 },
 	[CHAIN_FILTER_PEERS] = { "peers", NULL, 0, 0 },
 	[CHAIN_FILTER_OPEN] = { "open-peers", NULL, 0, 0 },
 	[CHAIN_FILTER_FROM] = { "from-networks", NULL, 0, 0 },
