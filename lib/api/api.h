@@ -157,7 +157,7 @@ struct bn_network_list {
 
 struct bn_port {
 	struct port record;
-	char host_addr[ADDR_TEXT_MAX];
+	char host_addr[PORT_HOST_MAX];
 	char text[PORT_TEXT_MAX];
 	const char *mode_ipv4, *mode_ipv6;
 	fd_vector fds;

@@ -55,8 +55,7 @@ int port_list_fill(struct bn_port_list *list, const struct rows *rows, struct er
 	for (size_t i = 0; i < rows->ports.len; i++) {
 		port = vector_push(&list->ports);
 		port_copy(&port->record, &rows->ports.items[i]);
-		if (addr_is_set(&port->record.host_addr))
-			addr_format(&port->record.host_addr, port->host_addr);
+		port_host_format(&port->record, port->host_addr);
 		port_format(&port->record, port->text);
 		set_modes(port, find_endpoint(rows, &port->record, &endpoint_at),
 			  find_network(rows, &port->record, &network_at));

@@ -50,6 +50,8 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 	}
 	if (rule->match & RULE_LOCAL_DESTINATION)
 		append_word(text, "ADDRTYPE match dst-type LOCAL");
+	if (rule->match & RULE_INTERFACE_DESTINATION)
+		append_word(text, "ADDRTYPE match dst-type LOCAL limit-in");
 	if (rule->match & RULE_STATE_ESTABLISHED)
 		append_word(text, "ctstate RELATED,ESTABLISHED");
 	if (rule->match & RULE_STATE_INVALID)

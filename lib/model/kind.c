@@ -20,6 +20,16 @@ static bool reaches_no_ports(const struct rule_subject *subject)
 	return network_host_access(subject->network, subject->family) == HOST_ACCESS_NONE;
 }
 
+static bool is_by_interface(const struct rule_subject *subject)
+{
+	return translates(subject) && subject->port->interface[0];
+}
+
+static bool is_by_address(const struct rule_subject *subject)
+{
+	return translates(subject) && !subject->port->interface[0];
+}
+
 static bool keeps_source_ports(const struct rule_subject *subject)
 {
 	return translates(subject) && subject->network->policy.source_ports == SOURCE_PORTS_KEEP;
@@ -190,6 +200,28 @@ static const struct kind arriving_kinds[] = {
 			   "this host does not reach by {in} is dropped: its source is forged.",
 	},
 	/* ---- nat prerouting, output ---- */
+	/* The kernel can tell whose address it is only where it knows by what it came: so these stand
+	 * apart from what the host's own connections meet as well. */
+	{
+		.kind = RULE_INTERFACE_JUMP, .scope = PLAN_PORTS, .applies = is_by_interface,
+		.needs = PLAN_OWN_CHAINS, .chain = CHAIN_NAT_PREROUTING, .target = TARGET_JUMP,
+		.jump = CHAIN_NAT_PREROUTING,
+		.in = { DEVICE_PORT },
+		.destination = { ADDRESS_FIXED, NEGATED, LINK_LOCAL_IPV6 }, .host_ports = true,
+		.match = RULE_INTERFACE_DESTINATION,
+		.purpose = "Connections to {host_ports} that arrive by {in}, for an address that "
+			   "it has, are looked up among the ports of network {network} there.",
+	},
+	{
+		.kind = RULE_INTERFACE_DNAT, .scope = PLAN_PORTS, .applies = is_by_interface,
+		.chain = CHAIN_NAT_PREROUTING, .target = TARGET_DNAT,
+		.in = { DEVICE_PORT },
+		.destination = { ADDRESS_FIXED, NEGATED, LINK_LOCAL_IPV6 }, .host_ports = true,
+		.match = RULE_INTERFACE_DESTINATION,
+		.purpose = "Connections to {host_ports} that arrive by {in}, for an address that "
+			   "it has, go to {to_ports} of endpoint {endpoint} on network {network} "
+			   "({to}).",
+	},
 	{
 		.kind = RULE_PORTS_JUMP_PREROUTING, .scope = PLAN_BASE,
 		.chain = CHAIN_NAT_PREROUTING, .target = TARGET_JUMP, .jump = CHAIN_NAT_PORTS,
@@ -236,7 +268,7 @@ static const struct kind arriving_kinds[] = {
 		.purpose = "The published ports of network {network}.",
 	},
 	{
-		.kind = RULE_PORT_DNAT, .scope = PLAN_PORTS, .applies = translates,
+		.kind = RULE_PORT_DNAT, .scope = PLAN_PORTS, .applies = is_by_address,
 		.chain = CHAIN_NAT_PORTS, .target = TARGET_DNAT,
 		.destination = { ADDRESS_HOST }, .host_ports = true,
 		.purpose = "Connections to {host_ports} of {host} go to {to_ports} of endpoint "

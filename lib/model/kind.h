@@ -52,6 +52,8 @@ enum rule_kind {
 	/* raw sources */
 	RULE_SOURCE_DROP,
 	/* nat prerouting, output */
+	RULE_INTERFACE_JUMP,
+	RULE_INTERFACE_DNAT,
 	RULE_PORTS_JUMP_PREROUTING,
 	RULE_PORTS_JUMP_OUTPUT,
 	/* nat ports */
@@ -142,18 +144,19 @@ enum rule_target {
 };
 
 /* Match bits beyond addresses and interfaces. */
-#define RULE_LOCAL_DESTINATION 0x1u /* the destination is an address of this host */
-#define RULE_STATE_ESTABLISHED 0x2u /* connection established or related */
-#define RULE_STATUS_DNAT 0x4u       /* connection with a translated destination */
-#define RULE_STATE_INVALID 0x8u     /* of no connection that there could be */
-#define RULE_SOURCE_ASTRAY 0x10u    /* the host would not answer to it by that interface */
-#define RULE_FROM_BRIDGE 0x20u      /* the input device is a bridge, whoever's */
-#define RULE_TO_BRIDGE 0x40u        /* the output device is */
-#define RULE_UNPUBLISHED 0x80u      /* nothing is published under that address and port */
-#define RULE_ORIGINAL 0x4000u       /* address and ports are those before translation */
-#define RULE_ECHO_REQUEST 0x1000u   /* of ICMP or ICMPv6 */
-#define RULE_ICMPV6_OTHER 0x100u    /* any other message of ICMPv6 */
-#define RULE_ASKED_DNS 0x200u       /* the connection was begun to port 53, of its protocol */
+#define RULE_LOCAL_DESTINATION 0x1u        /* the destination is an address of this host */
+#define RULE_STATE_ESTABLISHED 0x2u        /* connection established or related */
+#define RULE_STATUS_DNAT 0x4u              /* connection with a translated destination */
+#define RULE_STATE_INVALID 0x8u            /* of no connection that there could be */
+#define RULE_SOURCE_ASTRAY 0x10u           /* the host would not answer to it by that interface */
+#define RULE_FROM_BRIDGE 0x20u             /* the input device is a bridge, whoever's */
+#define RULE_TO_BRIDGE 0x40u               /* the output device is */
+#define RULE_UNPUBLISHED 0x80u             /* nothing is published under that address and port */
+#define RULE_ORIGINAL 0x4000u              /* address and ports are those before translation */
+#define RULE_INTERFACE_DESTINATION 0x8000u /* an address of the interface that it came by */
+#define RULE_ECHO_REQUEST 0x1000u          /* of ICMP or ICMPv6 */
+#define RULE_ICMPV6_OTHER 0x100u           /* any other message of ICMPv6 */
+#define RULE_ASKED_DNS 0x200u /* the connection was begun to port 53, of its protocol */
 
 /* What a backend can say in a rule, where backends differ. */
 #define PLAN_BOTH_FAMILIES 0x1u  /* one base rule serves IPv4 and IPv6 */
@@ -199,6 +202,7 @@ enum kind_device {
 	DEVICE_LOOPBACK,
 	DEVICE_BRIDGE,         /* of the network */
 	DEVICE_OTHER_BRIDGE,   /* each that the guard lets pass */
+	DEVICE_PORT,           /* that the port is published on */
 	DEVICE_BRIDGE_IF_KNOWN /* with PLAN_POSTROUTING_IN; else any */
 };
 

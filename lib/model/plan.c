@@ -127,6 +127,8 @@ static struct rule *add_rule(const struct planner *planner, const struct rule_su
 		string_copy(rule->in, sizeof(rule->in), subject->bridge);
 	if (kind->out.is == DEVICE_OTHER_BRIDGE)
 		string_copy(rule->out, sizeof(rule->out), subject->bridge);
+	if (kind->in.is == DEVICE_PORT)
+		COPY_TEXT(rule->in, subject->port->interface);
 	if (!subject->network)
 		return rule;
 	COPY_TEXT(rule->network, subject->network->name);

@@ -148,11 +148,30 @@ static int protocol_parse(const struct port_text *pieces, uint8_t *ret_protocol,
 			 pieces->whole);
 }
 
-static int host_addr_parse(const struct port_text *pieces, struct addr *ret_addr,
-			   struct error *error)
+/* "%eth0" */
+static int interface_parse(const struct port_text *pieces, struct port *port, struct error *error)
+{
+	const char *name = pieces->host_addr + 1;
+	int r = interface_name_check(name, error);
+
+	if (r < 0)
+		return r;
+	if (strcmp(name, "lo") == 0)
+		return error_set(
+			error, -EINVAL, BN_REASON_INVALID,
+			"nothing arrives by lo but what this host sends itself, so '%.96s' "
+			"would never be reached; give 127.0.0.1",
+			pieces->whole);
+	string_copy(port->interface, sizeof(port->interface), name);
+	return 0;
+}
+
+static int host_addr_parse(const struct port_text *pieces, struct port *port, struct error *error)
 {
 	struct addr addr = { 0 };
 
+	if (pieces->host_addr && pieces->host_addr[0] == '%')
+		return interface_parse(pieces, port, error);
 	if (pieces->host_addr &&
 	    (addr_parse(pieces->host_addr, &addr) < 0 || addr_is_multicast(&addr)))
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
@@ -160,7 +179,7 @@ static int host_addr_parse(const struct port_text *pieces, struct addr *ret_addr
 				 "192.0.2.1 or [2001:db8::1]",
 				 pieces->host_addr, pieces->whole);
 	addr_unmap(&addr);
-	*ret_addr = addr;
+	port->host_addr = addr;
 	return 0;
 }
 
@@ -210,7 +229,7 @@ int port_parse(const char *text, struct port_request *ret_request, struct error 
 	request.port.count = (uint16_t)(container.last - container.first + 1);
 	r = protocol_parse(&pieces, &request.port.protocol, error);
 	if (r == 0)
-		r = host_addr_parse(&pieces, &request.port.host_addr, error);
+		r = host_addr_parse(&pieces, &request.port, error);
 	if (r == 0)
 		r = host_span_apply(&pieces, &container, &request, error);
 	if (r == 0)
@@ -225,15 +244,32 @@ static char *span_format(uint16_t first, uint16_t count, char *end)
 	return count > 1 ? number_format(first + count - 1u, stpcpy(end, "-")) : end;
 }
 
+const char *port_host_format(const struct port *port, char text[static PORT_HOST_MAX])
+{
+	text[0] = '\0';
+	if (port->interface[0])
+		stpcpy(stpcpy(text, "%"), port->interface);
+	else if (addr_is_set(&port->host_addr))
+		addr_format(&port->host_addr, text);
+	return text;
+}
+
+int port_host_compare(const struct port *a, const struct port *b)
+{
+	int order = addr_compare(&a->host_addr, &b->host_addr);
+
+	return order ? order : strcmp(a->interface, b->interface);
+}
+
 const char *port_format(const struct port *port, char text[static PORT_TEXT_MAX])
 {
-	bool has_address = addr_is_set(&port->host_addr);
 	bool brackets = port->host_addr.family == AF_INET6;
-	char addr[ADDR_TEXT_MAX], *end = text;
+	char host[PORT_HOST_MAX], *end = text;
+	bool has_address = *port_host_format(port, host);
 
 	if (has_address) {
 		end = stpcpy(end, brackets ? "[" : "");
-		end = stpcpy(end, addr_format(&port->host_addr, addr));
+		end = stpcpy(end, host);
 		end = stpcpy(end, brackets ? "]:" : ":");
 	}
 	if (port->host_port)
@@ -285,7 +321,7 @@ static bool may_come_of(const struct port *port, const struct port_request *requ
 	unsigned int last = request->host_range_last ? request->host_range_last : asked->host_port;
 
 	if (port->protocol != asked->protocol || port->container_port != asked->container_port ||
-	    port->count != asked->count || addr_compare(&port->host_addr, &asked->host_addr) != 0)
+	    port->count != asked->count || port_host_compare(port, asked) != 0)
 		return false;
 	return !asked->host_port ||
 	       (port->host_port >= asked->host_port && port->host_port <= last);

@@ -24,10 +24,14 @@ int port_parse(const char *text, struct port_request *ret_request, struct error 
 size_t port_request_find(const struct port_request *request, const struct port *ports, size_t len,
 			 size_t from);
 const char *port_format(const struct port *port, char text[static PORT_TEXT_MAX]);
+/* Of the host's side the address, or "%eth0"; "" for every address. */
+#define PORT_HOST_MAX (ADDR_TEXT_MAX > IFNAMSIZ + 1 ? ADDR_TEXT_MAX : IFNAMSIZ + 1)
+const char *port_host_format(const struct port *port, char text[static PORT_HOST_MAX]);
+int port_host_compare(const struct port *a, const struct port *b);
 const char *protocol_name(uint8_t protocol); /* "tcp", "udp", "sctp", "all" for 0 */
 
 /* True if both would take the same host port: same protocol, ranges that meet, and addresses that
- * are equal or one of which stands for every address of the family. */
+ * are equal or one of which stands for every address of the family, which an interface does. */
 bool port_collides(const struct port *a, const struct port *b);
 
 /* A bit for each port. */

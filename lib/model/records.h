@@ -86,8 +86,10 @@ struct port_options {
 struct port {
 	char network[NETWORK_NAME_MAX + 1];
 	char endpoint[ENDPOINT_ID_MAX + 1];
-	uint8_t protocol;        /* IPPROTO_TCP, _UDP, _SCTP */
-	struct addr host_addr;   /* family 0: every address of both families */
+	uint8_t protocol;      /* IPPROTO_TCP, _UDP, _SCTP */
+	struct addr host_addr; /* family 0: every address of both families */
+	/* or, with such a host_addr: of this interface, for what arrives by it; "": of any */
+	char interface[IFNAMSIZ];
 	uint16_t host_port;      /* first; 0 in a request: pick one */
 	uint16_t container_port; /* first */
 	uint16_t count;

@@ -55,6 +55,7 @@ static bool device_fits(enum kind_device is, uint32_t traits, const char *name)
 		return strcmp(name, LOOPBACK_DEVICE) == 0;
 	case DEVICE_BRIDGE:
 	case DEVICE_OTHER_BRIDGE:
+	case DEVICE_PORT:
 		return name[0];
 	case DEVICE_BRIDGE_IF_KNOWN:
 		return !name[0] == !(traits & PLAN_POSTROUTING_IN);

@@ -63,7 +63,7 @@ static int compare_host_side(const void *left, const void *right)
 	int order = (int)a->protocol - (int)b->protocol;
 
 	if (!order)
-		order = addr_compare(&a->host_addr, &b->host_addr);
+		order = port_host_compare(a, b);
 	if (!order)
 		order = (int)a->host_port - (int)b->host_port;
 	if (!order)

@@ -214,7 +214,8 @@ static const struct rule *mapping_of(const struct search *search, const struct r
 	for (size_t i = 0; i < search->kernel.len; i++) {
 		const struct rule *other = &search->kernel.items[i];
 
-		if (other->kind == RULE_PORT_DNAT && is_of_one_mapping(rule, other))
+		if (other->target == TARGET_DNAT && other->kind != RULE_FOREIGN &&
+		    is_of_one_mapping(rule, other))
 			return other;
 	}
 	return NULL;
@@ -224,9 +225,9 @@ static const struct rule *mapping_of(const struct search *search, const struct r
  * had it has it no more. */
 static bool is_left_over(const struct search *search, const struct rule *rule)
 {
-	const struct rule *mapping = rule->kind == RULE_PORT_DNAT ? rule :
-				     rule->host_port              ? mapping_of(search, rule) :
-								    NULL;
+	const struct rule *mapping = rule->target == TARGET_DNAT ? rule :
+				     rule->host_port             ? mapping_of(search, rule) :
+								   NULL;
 	const struct prefix *address = addr_is_set(&rule->source.addr) ? &rule->source :
 									 &rule->destination;
 

@@ -52,13 +52,18 @@ int port_read_columns(struct store *store, sqlite3_stmt *row, int key_column, st
 {
 	/* key, host_addr, container_port, count stand together in every statement */
 	int64_t key = sqlite3_column_int64(row, key_column);
+	const char *host;
 
 	port->protocol = (uint8_t)(key >> PROTOCOL_SHIFT);
 	port->host_port = (uint16_t)(key >> SLOT_BITS);
 	port->routed = (uint8_t)((key & SLOT_MAX) >> ROUTED_SHIFT);
 	port->container_port = (uint16_t)sqlite3_column_int(row, key_column + 2);
 	port->count = (uint16_t)sqlite3_column_int(row, key_column + 3);
-	if (column_addr(row, key_column + 1, &port->host_addr) < 0)
+	host = column_text(row, key_column + 1);
+	port->host_addr = (struct addr){ 0 };
+	port->interface[0] = '\0';
+	if (host[0] == '%' ? string_copy(port->interface, sizeof(port->interface), host + 1) < 0 :
+			     column_addr(row, key_column + 1, &port->host_addr) < 0)
 		return store_damaged_error(store, "a port", error);
 	return 0;
 }
@@ -284,8 +289,8 @@ static int port_in_use_error(struct store *store, const struct port *port,
 		return r;
 	format_range(holder->host_port, holder->count, host, sizeof(host));
 	format_range(holder->container_port, holder->count, container, sizeof(container));
-	if (addr_is_set(&holder->host_addr))
-		addr_format(&holder->host_addr, addr);
+	if (addr_is_set(&holder->host_addr) || holder->interface[0])
+		port_host_format(holder, addr);
 	if (holder->host_addr.family == AF_INET6) {
 		left = "[";
 		right = "]";
@@ -348,13 +353,14 @@ static int insert_row(struct store *store, int64_t operation, int64_t key, const
 		      struct error *error)
 {
 	CLEANUP_FREE char *options = NULL;
+	char host[PORT_HOST_MAX];
 
 	if (port->options && options_serialize(&port->options->options, &options) < 0)
 		return error_oom(error);
 	return statement_run(store, STATEMENT_PORT_INSERT,
-			     VALUES(INT(key), ADDR(&port->host_addr), INT(port->container_port),
-				    INT(port->count), INT(store->endpoint.sequence), INT(operation),
-				    TEXT(options)),
+			     VALUES(INT(key), TEXT(port_host_format(port, host)),
+				    INT(port->container_port), INT(port->count),
+				    INT(store->endpoint.sequence), INT(operation), TEXT(options)),
 			     error);
 }
 
@@ -396,6 +402,7 @@ static int insert_port(struct store *store, int64_t operation, const struct port
 static int insert_run(struct store *store, int64_t operation, const struct port *ports, size_t len,
 		      struct error *error)
 {
+	char host[PORT_HOST_MAX];
 	unsigned int first = ports->host_port, last = first + (unsigned int)len - 1;
 	int64_t key = port_key(ports->protocol, 0, first, ports->routed * SLOTS);
 	int r;
@@ -406,8 +413,9 @@ static int insert_run(struct store *store, int64_t operation, const struct port 
 	if (r < 0)
 		return r;
 	r = statement_run(store, STATEMENT_PORT_INSERT_RUN,
-			  VALUES(INT(key), ADDR(&ports->host_addr), INT(ports->container_port),
-				 INT(ports->count), INT(store->endpoint.sequence), INT(operation),
+			  VALUES(INT(key), TEXT(port_host_format(ports, host)),
+				 INT(ports->container_port), INT(ports->count),
+				 INT(store->endpoint.sequence), INT(operation),
 				 INT(port_run_stride(ports, len)), INT(last - first)),
 			  error);
 	if (r < 0)
@@ -471,7 +479,7 @@ static int listing_order(const void *left, const void *right)
 
 	if (a->protocol != b->protocol)
 		return a->protocol < b->protocol ? -1 : 1;
-	order = addr_compare(&a->host_addr, &b->host_addr);
+	order = port_host_compare(a, b);
 	if (order)
 		return order;
 	return (a->host_port > b->host_port) - (a->host_port < b->host_port);

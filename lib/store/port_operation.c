@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "model/port.h"
 #include "store/ports.h"
 
 /* ---- where the rows of an operation are ---- */
@@ -98,7 +99,7 @@ size_t port_run_length(const struct port *ports, size_t len)
 	       !ports[i].options && ports[i].routed == first->routed &&
 	       ports[i].protocol == first->protocol && ports[i].host_port == first->host_port + i &&
 	       ports[i].container_port == first->container_port + stride * i &&
-	       addr_compare(&ports[i].host_addr, &first->host_addr) == 0 &&
+	       port_host_compare(&ports[i], first) == 0 &&
 	       strcmp(ports[i].endpoint, first->endpoint) == 0 &&
 	       strcmp(ports[i].network, first->network) == 0)
 		i++;
@@ -120,7 +121,7 @@ static int port_unknown_error(const struct port *port, struct error *error)
 static bool is_same(const struct port *found, const struct port *port)
 {
 	return found->count == port->count && found->container_port == port->container_port &&
-	       addr_compare(&found->host_addr, &port->host_addr) == 0;
+	       port_host_compare(found, port) == 0;
 }
 
 /* One with options is marked by its key, and has them then: 1. */
@@ -171,6 +172,7 @@ static int mark_with_options(struct store *store, int64_t operation, struct port
 static int mark_run(struct store *store, int64_t operation, const struct port *ports, size_t len,
 		    struct error *error)
 {
+	char host[PORT_HOST_MAX];
 	unsigned int size_class = port_class(ports->count), last = ports[len - 1].host_port;
 	int64_t from = port_key(ports->protocol, size_class, ports->host_port, 0);
 	int64_t to = port_key(ports->protocol, size_class, last, SLOT_MAX);
@@ -183,7 +185,7 @@ static int mark_run(struct store *store, int64_t operation, const struct port *p
 	port_note_range(store, operation, from, to);
 	r = statement_run(store, STATEMENT_PORT_MARK,
 			  VALUES(INT(operation), INT(from), INT(to), INT(store->endpoint.sequence),
-				 ADDR(&ports->host_addr), INT(ports->count),
+				 TEXT(port_host_format(ports, host)), INT(ports->count),
 				 INT(ports->container_port), INT(port_run_stride(ports, len))),
 			  error);
 	return r < 0 ? r : sqlite3_changes(store->database);

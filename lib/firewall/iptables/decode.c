@@ -262,9 +262,10 @@ static bool read_match(const struct extension *match, struct rule *rule)
 	if (strcmp(match->name, "comment") == 0)
 		return true;
 	if (is_extension(match, "addrtype", 1, sizeof(*type))) {
-		if (type->source || type->flags || type->dest != XT_ADDRTYPE_LOCAL)
+		if (type->source || type->flags & ~(uint32_t)XT_ADDRTYPE_LIMIT_IFACE_IN ||
+		    type->dest != XT_ADDRTYPE_LOCAL)
 			return false;
-		rule->match |= RULE_LOCAL_DESTINATION;
+		rule->match |= type->flags ? RULE_INTERFACE_DESTINATION : RULE_LOCAL_DESTINATION;
 		return true;
 	}
 	if (is_stray_source(match)) {

@@ -171,9 +171,11 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 					   { 0, 0xff },
 					   rule->match & RULE_ICMPV6_OTHER ? IPT_ICMP_INV : 0 };
 	}
-	if (rule->match & RULE_LOCAL_DESTINATION) {
+	if (rule->match & (RULE_LOCAL_DESTINATION | RULE_INTERFACE_DESTINATION)) {
 		type = put_extension(entry, "addrtype", 1, sizeof(*type));
 		type->dest = XT_ADDRTYPE_LOCAL;
+		if (rule->match & RULE_INTERFACE_DESTINATION)
+			type->flags = XT_ADDRTYPE_LIMIT_IFACE_IN;
 	}
 	if (rule->match & RULE_STATE_ESTABLISHED)
 		put_state(entry, STATE_ESTABLISHED);

@@ -135,12 +135,13 @@ static void match_protocol(struct builder *builder, uint8_t protocol)
 	compare(builder, NFT_CMP_EQ, &protocol, sizeof(protocol));
 }
 
-static void match_local_destination(struct builder *builder)
+/* by: of any interface, or of the one that it came by */
+static void match_local_destination(struct builder *builder, uint32_t by)
 {
 	static const uint32_t local = RTN_LOCAL;
 
 	add(builder, "fib",
-	    NUMBERS({ NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR },
+	    NUMBERS({ NFTNL_EXPR_FIB_FLAGS, by },
 		    { NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE },
 		    { NFTNL_EXPR_FIB_DREG, NFT_REG_1 }));
 	compare(builder, NFT_CMP_EQ, &local, sizeof(local));
@@ -321,7 +322,7 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 	if (destination)
 		match_prefix(builder, destination, false, kind->destination.negated);
 	if (kind->match & RULE_LOCAL_DESTINATION)
-		match_local_destination(builder);
+		match_local_destination(builder, NFTA_FIB_F_DADDR);
 	if (kind->match & RULE_SOURCE_ASTRAY)
 		match_source_astray(builder);
 	if (kind->match & RULE_UNPUBLISHED)
@@ -395,6 +396,9 @@ static void add_expressions(struct builder *builder, size_t id)
 	if (fixed->within)
 		match_prefix(builder, fixed->within, false, false);
 	add_parts(builder, id);
+	/* dearer than a look whether it is about such a packet at all */
+	if (kind->match & RULE_INTERFACE_DESTINATION)
+		match_local_destination(builder, NFTA_FIB_F_DADDR | NFTA_FIB_F_IIF);
 	/* the last, for it counts what it finds */
 	if (fixed->set)
 		lookup(builder, fixed, 0);
