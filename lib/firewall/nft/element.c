@@ -369,7 +369,7 @@ bool nft_element_matches(const struct nft_element *element, const struct nft_ele
 	struct nft_comment comment;
 
 	nft_comment_owner(element->rule, &comment);
-	return view->key_len == nft_fields_size(fixed->key) &&
+	return !element->unlike && view->key_len == nft_fields_size(fixed->key) &&
 	       memcmp(view->key, element->key, view->key_len) == 0 &&
 	       key_end_matches(element, view) && view->value_len == value_len &&
 	       (!value_len || memcmp(view->value, element->value, value_len) == 0) &&

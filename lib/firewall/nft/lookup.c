@@ -156,12 +156,61 @@ static void ends_follow(nft_element_vector *elements)
 	}
 }
 
+/* Whether the range that has a key begins where that of the element does. */
+struct range_probe {
+	const struct nft_element *of;
+	struct nft_element last, behind; /* its last key, and the next */
+	bool has_last, has_behind;
+};
+
+static void found_range(struct nft_element *element, const struct nft_element_view *view,
+			void *data)
+{
+	struct range_probe *probe = data;
+	bool same = view && memcmp(view->key, probe->of->key, view->key_len) == 0;
+
+	*(element == &probe->last ? &probe->has_last : &probe->has_behind) = same;
+}
+
+/* The kernel tells of a range its first key alone. */
+static int look_at_range(struct nft *nft, nft_element_vector *elements, size_t i,
+			 struct nft_reply *reply)
+{
+	struct nft_element *element = &elements->items[i];
+	struct range_probe probe = { .of = element, .last = *element, .behind = *element };
+	struct lookup lookup = { .elements = { &probe.last, &probe.behind },
+				 .len = 2,
+				 .found = found_range,
+				 .data = &probe };
+	size_t end = i + 1;
+	int r;
+
+	while (end < elements->len &&
+	       (!elements->items[end].end || elements->items[end].rule != element->rule))
+		end++;
+	if (end == elements->len)
+		return 0;
+	nft_element_key_end(element, probe.last.key);
+	memcpy(probe.behind.key, elements->items[end].key, sizeof(probe.behind.key));
+	r = lookup_some(nft, &lookup, reply);
+	element->unlike = !probe.has_last || probe.has_behind;
+	return r;
+}
+
+static bool is_range(const struct nft_element *element)
+{
+	return !element->end && nft_fixed_ranges(nft_fixed_at(element->set)) == RANGES_SINGLE;
+}
+
 int nft_elements_look_up(struct nft *nft, nft_element_vector *elements, nft_found_fn found,
 			 void *data, struct nft_reply *reply)
 {
 	struct lookup lookup = { .found = found, .data = data };
 	int r = 0;
 
+	for (size_t i = 0; r == 0 && i < elements->len; i++)
+		if (is_range(&elements->items[i]))
+			r = look_at_range(nft, elements, i, reply);
 	for (size_t i = 0; r == 0 && i < elements->len; i++) {
 		if (!elements->items[i].end)
 			lookup.elements[lookup.len++] = &elements->items[i];

@@ -204,6 +204,7 @@ struct nft_element {
 	uint16_t set; /* number of the fixed rule that looks there */
 	bool end;     /* of a range, see nft_fixed_ranges() */
 	bool skip;    /* nothing to do about it */
+	bool unlike;  /* what the kernel has of its first key is another range */
 	uint8_t key[KEY_MAX];
 	uint8_t value[VALUE_MAX];
 };
