@@ -71,8 +71,8 @@ static bool is_update(const struct removal *removal)
 	       strcmp(old->network, new->network) == 0;
 }
 
-/* Connections of TCP go on to where they went for as long as that is there; who sends by UDP does not
- * know of any, and is led to the new place. */
+/* Connections of TCP go on to where they went for as long as that is there; who sends by UDP does
+ * not know of any, and is led to the new place. */
 static int exchange_ports(bn_ctx *ctx, const struct removal *removal)
 {
 	CLEANUP(rules_clear) rule_vector add = { 0 };

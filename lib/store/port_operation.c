@@ -200,7 +200,6 @@ static int mark_each(struct store *store, int64_t operation, bool missing_ok, po
 	for (size_t i = first; i < first + len && r >= 0; i++) {
 		struct port port = ports->items[i];
 
-		ports->items[i] = (struct port){ 0 };
 		r = mark_run(store, operation, &port, 1, error);
 		if (r == 0)
 			r = mark_with_options(store, operation, &port, error);

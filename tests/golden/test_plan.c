@@ -15,6 +15,7 @@ static const struct scenario {
 	bool adopted, keeps_ports;
 	const char *guard;
 	struct network_policy policy;
+	const char *allow, *deny; /* of the port */
 } scenarios[] = {
 	{ "bridge-ipv4", "172.17.0.0/16", NULL, NULL, NULL, NULL },
 	{ "bridge-ipv6", NULL, "fd00:30::/64", NULL, NULL, NULL },
@@ -44,6 +45,12 @@ static const struct scenario {
 	{ "port-udp", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
 	  "53:5353/udp" },
 	{ "port-sctp", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "3868:3868/sctp" },
+	{ "port-interface", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "%eth0:8000-8001:9000-9001" },
+	{ "port-lists", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337", .allow = "192.0.2.0/24,192.0.2.7,2001:db8::/32", .deny = "192.0.2.9" },
+	{ "port-lists-bound", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL,
+	  "192.0.2.1:8000-8001:9000-9001", .deny = "0.0.0.0/0,2001:db8::/32" },
 	{ "internal", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
 	  .policy.internal = INTERNAL_YES },
 	{ "internal-adopted", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
@@ -160,9 +167,17 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 			plan_parts(traits, PLAN_ENDPOINTS, &network, &endpoint, NULL, &rules), 0);
 	if (scenario->port) {
 		struct port port = port_of(scenario->port);
+		struct options options = { 0 };
 
+		if (scenario->allow)
+			assert_int_equal(options_set(&options, "allow-from", scenario->allow), 0);
+		if (scenario->deny)
+			assert_int_equal(options_set(&options, "deny-from", scenario->deny), 0);
+		assert_int_equal(port_options_new(&options, &port.options, NULL), 0);
 		assert_int_equal(plan_parts(traits, PLAN_PORTS, &network, &endpoint, &port, &rules),
 				 0);
+		options_clear(&options);
+		port_clear(&port);
 	}
 	rules_sort(&rules);
 	for (size_t i = 0; i < rules.len; i++)

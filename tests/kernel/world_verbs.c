@@ -537,6 +537,25 @@ static int move_ports(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return r;
 }
 
+/* The ports have lists from then on. */
+static int update_port(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_port *port = NULL;
+	bn_port_spec *spec;
+	int r;
+
+	if (bn_port_spec_new("8799:1337", &spec) < 0)
+		abort();
+	bn_port_spec_set_option(spec, "allow-from", "192.0.2.0/24,2001:db8::/32");
+	bn_port_spec_set_option(spec, "deny-from", "192.0.2.7,2001:db8::7");
+	r = bn_port_publish(ctx, "front", "web", spec, BN_PUBLISH_UPDATE, &port);
+	if (r == 0)
+		describe_port(port, text);
+	bn_port_free(port);
+	bn_port_spec_free(spec);
+	return r;
+}
+
 static int detach_moving(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
 	(void)text;
@@ -644,6 +663,7 @@ const struct verb verbs[] = {
 	{ "publish-pick", { publish_pick }, FULL, FULL },
 	{ "publish-range", { publish_range }, 0, 0 },
 	{ "unpublish", { unpublish }, FULL | FLUSHED, FULL | FLUSHED },
+	{ "port-update", { update_port }, FULL | JOINED, FULL },
 	{ "port-move", { move_ports }, JOINED, JOINED },
 	{ "detach-moving", { detach_moving }, JOINED, JOINED },
 	{ "delete", { delete_front }, BARE, BARE },

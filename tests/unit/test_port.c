@@ -29,12 +29,16 @@ static const struct good_port {
 	{ "80:80/SCTP", "80:80/sctp", "", 80, 80, 1, 0, IPPROTO_SCTP },
 	{ "00080:080/Tcp", "80:80/tcp", "", 80, 80, 1, 0, IPPROTO_TCP },
 	{ "0:80", "80/tcp", "", 0, 80, 1, 0, IPPROTO_TCP },
+	{ "%eth0:8080:80", "%eth0:8080:80/tcp", "%eth0", 8080, 80, 1, 0, IPPROTO_TCP },
+	{ "%br-1.2::80-81", "%br-1.2::80-81/tcp", "%br-1.2", 0, 80, 2, 0, IPPROTO_TCP },
+	{ "[::ffff:192.0.2.1]:8080:80", "192.0.2.1:8080:80/tcp", "192.0.2.1", 8080, 80, 1, 0,
+	  IPPROTO_TCP },
 	{ "127.0.0.1:00:80-81", "127.0.0.1::80-81/tcp", "127.0.0.1", 0, 80, 2, 0, IPPROTO_TCP },
 };
 
 static void test_port_parse(void **state)
 {
-	char text[ADDR_TEXT_MAX];
+	char text[PORT_HOST_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good_ports); i++) {
@@ -44,7 +48,7 @@ static void test_port_parse(void **state)
 
 		if (port_parse(good->text, &request, &error) < 0)
 			fail_msg("%s: %s", good->text, error.message);
-		assert_string_equal(addr_format(&request.port.host_addr, text), good->host_addr);
+		assert_string_equal(port_host_format(&request.port, text), good->host_addr);
 		assert_int_equal(request.port.host_port, good->host_port);
 		assert_int_equal(request.port.container_port, good->container_port);
 		assert_int_equal(request.port.count, good->count);
