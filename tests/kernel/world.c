@@ -254,7 +254,7 @@ static bool same_part(const char *a, const char *b, const char *prefix)
 
 static int remove_added(bn_ctx *ctx, const char *seen)
 {
-	static const char *const networks[] = { "back", "bridge", "adopted" };
+	static const char *const networks[] = { "back", "bridge", "adopted", "kept" };
 	static const char *const endpoints[][2] = {
 		{ "front", "new" },  { "front", "served" }, { "front", "found" },
 		{ "side", "extra" }, { "side", "better" },  { "front", "limited" },
@@ -361,7 +361,8 @@ int world_restore(enum world world, const char *seen, const char *prepared)
 
 int world_clear(char *what, size_t size)
 {
-	static const char *const names[] = { "front", "back", "spare", "side", "bridge", "adopted" };
+	static const char *const names[] = { "front",  "back",    "spare", "side",
+					     "bridge", "adopted", "kept" };
 	static char seen[SEEN_MAX];
 	bn_ctx *ctx = context_new(PATIENCE_MS, true);
 	int r = 0;
