@@ -250,10 +250,6 @@ static const struct known_option options[] = {
 	    .default_ = "",
 	    SAYS("0.2", "What lies behind the endpoint, as the clients of a VPN do: the host has "
 			"routes there by it, and packets from there may come by it.")),
-	ROW(ENDPOINT, "connections", number, NUMBER(0, 1000000, 0), FIELD(endpoint, connections),
-	    .live = LIVE_YES,
-	    SAYS("0.2", "How many connections the endpoint may have begun at once; 0 is any "
-			"number.")),
 	ROW(ENDPOINT, "rate-in", rate, FIELD(endpoint, rate_in), .live = LIVE_YES, .default_ = "",
 	    SAYS("0.2", "How much may go to the endpoint, from wherever; without it, there is no "
 			"limit. It waits at the host end of the pair, 50 ms at most.")),

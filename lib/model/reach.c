@@ -7,7 +7,6 @@ static const struct endpoint_policy policies[] = {
 	{ .anti_spoof = ENDPOINT_ANTI_SPOOF_NO },
 	{ .anti_spoof = ENDPOINT_ANTI_SPOOF_MAC },
 	{ .anti_spoof = ENDPOINT_ANTI_SPOOF_FULL },
-	{ .connections = 1 },
 };
 
 static const struct addr host_addresses[] = {
