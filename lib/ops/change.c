@@ -50,7 +50,7 @@ static int load_sides(bn_ctx *ctx, struct sides *sides)
 }
 
 static int plan_change(bn_ctx *ctx, const struct rows *before, const struct rows *after,
-		       struct rules_change *ret_change)
+		       struct rules_difference *ret_difference)
 {
 	CLEANUP(sides_clear)
 	struct sides sides = {
@@ -68,7 +68,9 @@ static int plan_change(bn_ctx *ctx, const struct rows *before, const struct rows
 		r = rules_plan(ctx, sides.scopes, &sides.before, &old);
 	if (r >= 0)
 		r = rules_plan(ctx, sides.scopes, &sides.after, &new);
-	return r < 0 ? r : rules_change_plan(ctx, &old, &new, ret_change);
+	if (r >= 0 && rules_difference(&old, &new, ret_difference) < 0)
+		r = error_oom(&ctx->error);
+	return r;
 }
 
 /* ---- the kernel ---- */
@@ -99,22 +101,22 @@ static bool has_rules(const struct rules_step *step)
 int change_make(bn_ctx *ctx, const struct rows *before, const struct rows *after,
 		bool before_stands)
 {
-	CLEANUP(rules_change_clear) struct rules_change change = { 0 };
+	CLEANUP(rules_difference_clear) struct rules_difference difference = { 0 };
 	int r;
 
-	r = plan_change(ctx, before, after, &change);
+	r = plan_change(ctx, before, after, &difference);
 	if (r >= 0)
 		r = FAULT("update.rules");
 	if (r >= 0)
-		r = rules_change_step(ctx, &change, &change.shut, before_stands);
-	if (r >= 0 && has_rules(&change.shut) && has_rules(&change.rest))
+		r = rules_change_step(ctx, &difference, &difference.shut, before_stands);
+	if (r >= 0 && has_rules(&difference.shut) && has_rules(&difference.rest))
 		process_await_packets();
 	if (r >= 0)
 		r = change_links(ctx, before, after);
 	if (r >= 0)
 		r = FAULT("update.rest");
 	if (r >= 0)
-		r = rules_change_step(ctx, &change, &change.rest, before_stands);
+		r = rules_change_step(ctx, &difference, &difference.rest, before_stands);
 	return r < 0 || after->endpoints.len ? r : persistent_write(ctx, after->networks.items);
 }
 

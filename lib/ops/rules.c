@@ -260,143 +260,15 @@ int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled, const stru
 
 /* ---- from one plan to another ---- */
 
-static void step_clear(struct rules_step *step)
-{
-	rules_clear(&step->add);
-	rules_clear(&step->remove);
-}
-
-void rules_change_clear(struct rules_change *change)
-{
-	step_clear(&change->shut);
-	step_clear(&change->rest);
-	rules_clear(&change->kept);
-}
-
-/* What a rule does for what it matches. A jump opens and shuts nothing by itself: it comes before
- * what it leads to counts, and goes after that. */
-enum effect { EFFECT_SHUTS, EFFECT_OPENS, EFFECT_NONE };
-
-static enum effect effect_of(const struct rule *rule)
-{
-	switch (rule->target) {
-	case TARGET_DROP:
-	case TARGET_JUMP:
-		return EFFECT_SHUTS;
-	case TARGET_ACCEPT:
-	case TARGET_DNAT:
-	case TARGET_RETURN: /* past the drops behind it */
-	case TARGET_GOTO:
-		return EFFECT_OPENS;
-	case TARGET_MASQUERADE:
-	case TARGET_OTHER:
-		break;
-	}
-	return EFFECT_NONE;
-}
-
-/* Is it met before the hooks where the others are? There, one that goes and one that comes are best
- * exchanged in one go. */
-static bool is_early(const struct rule *rule)
-{
-	const char *table = rule_table_name(rule->chain);
-
-	return strcmp(table, "raw") == 0 || strcmp(table, "mangle") == 0;
-}
-
-/* `all` without those of `others`: in its order, for in that they are added. */
-static int add_difference(bn_ctx *ctx, const rule_vector *all, const rule_vector *others,
-			  rule_vector *ret_rules)
-{
-	CLEANUP_VECTOR rule_vector sorted = { 0 };
-	int r;
-
-	r = copy_rules(ctx, others, &sorted);
-	if (r >= 0)
-		r = copy_rules(ctx, all, ret_rules);
-	if (r >= 0)
-		subtract(ret_rules, &sorted);
-	return r;
-}
-
-static int move_rules(bn_ctx *ctx, rule_vector *from, rule_vector *to)
-{
-	if (vector_reserve(to, from->len) < 0)
-		return error_oom(&ctx->error);
-	for (size_t i = 0; i < from->len; i++)
-		to->items[to->len++] = from->items[i];
-	from->len = 0;
-	return 0;
-}
-
-/* Drops of one sort that come where others go cover parts of the same addresses, which nftables has
- * one at a time. */
-static bool is_exchanged(const rule_vector *coming, const struct rule *rule)
-{
-	for (size_t i = 0; i < coming->len && is_early(rule); i++)
-		if (coming->items[i].kind == rule->kind)
-			return true;
-	return false;
-}
-
-/* Those that shut when they come, or go, to the first step; coming: those that do so there, NULL of
- * those themselves. Is anything opened by those that stay behind? */
-static int split_off(bn_ctx *ctx, const rule_vector *coming, rule_vector *rules, rule_vector *shut,
-		     bool *opens)
-{
-	bool adds = !coming;
-	size_t kept = 0;
-
-	if (vector_reserve(shut, rules->len) < 0)
-		return error_oom(&ctx->error);
-	for (size_t i = 0; i < rules->len; i++) {
-		const struct rule *rule = &rules->items[i];
-		enum effect effect = effect_of(rule);
-
-		if (adds ? effect == EFFECT_SHUTS :
-			   (effect == EFFECT_OPENS && is_early(rule)) ||
-				    is_exchanged(coming, rule)) {
-			shut->items[shut->len++] = *rule;
-			continue;
-		}
-		*opens |= effect == (adds ? EFFECT_OPENS : EFFECT_SHUTS);
-		rules->items[kept++] = *rule;
-	}
-	rules->len = kept;
-	return 0;
-}
-
-int rules_change_plan(bn_ctx *ctx, const rule_vector *before, const rule_vector *after,
-		      struct rules_change *ret_change)
-{
-	struct rules_step *shut = &ret_change->shut, *rest = &ret_change->rest;
-	bool opens = false;
-	int r;
-
-	r = add_difference(ctx, after, before, &rest->add);
-	if (r >= 0)
-		r = add_difference(ctx, before, after, &rest->remove);
-	if (r >= 0)
-		r = add_difference(ctx, after, &rest->add, &ret_change->kept);
-	if (r >= 0)
-		r = split_off(ctx, NULL, &rest->add, &shut->add, &opens);
-	if (r >= 0)
-		r = split_off(ctx, &shut->add, &rest->remove, &shut->remove, &opens);
-	if (r < 0 || opens)
-		return r;
-	r = move_rules(ctx, &rest->add, &shut->add);
-	return r < 0 ? r : move_rules(ctx, &rest->remove, &shut->remove);
-}
-
-int rules_change_step(bn_ctx *ctx, const struct rules_change *change, const struct rules_step *step,
-		      bool settled)
+int rules_change_step(bn_ctx *ctx, const struct rules_difference *difference,
+		      const struct rules_step *step, bool settled)
 {
 	bool looks_up = ctx->firewall->backend->traits() & PLAN_OWNERS;
 	struct change asked = {
 		.firewall = ctx->firewall,
 		.add = &step->add,
 		.remove = &step->remove,
-		.stand = looks_up ? NULL : &change->kept,
+		.stand = looks_up ? NULL : &difference->kept,
 		.flags = settled ? 0 : FIREWALL_MISSING_OK,
 	};
 	int r;
@@ -417,8 +289,6 @@ int rules_change_lost(bn_ctx *ctx, rule_vector *gone)
 {
 	return apply_all(ctx, gone);
 }
-
-/* ---- what is gone ---- */
 
 int rules_exchange(bn_ctx *ctx, rule_vector *add, rule_vector *remove, bool settled,
 		   const struct rows *rows, uint32_t scopes)
@@ -445,6 +315,8 @@ int rules_exchange(bn_ctx *ctx, rule_vector *add, rule_vector *remove, bool sett
 	}
 	return r == FIREWALL_BASE_MISSING ? rebuild(ctx, remove) : r;
 }
+
+/* ---- what is gone ---- */
 
 /* Inside a transaction, where nothing is made again. */
 static int remove_standing(bn_ctx *ctx, const rule_vector *rules)

@@ -3,6 +3,7 @@
 #ifndef BN_OPS_RULES_H
 #define BN_OPS_RULES_H
 
+#include "model/difference.h"
 #include "ops/plan.h"
 
 /* What has never stood before, in one commit. When the base is gone (a first network, or somebody
@@ -25,27 +26,11 @@ int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules)
  * there, and nobody has begun to take them out; rows: as for rules_add(). */
 int rules_remove(bn_ctx *ctx, const rule_vector *rules, bool settled, const struct rows *rows);
 
-/*
- * From one plan to another, in two steps. First what shuts, which lets nothing in that was not let
- * in before; then the rest, which has what lets in. Whoever is on his way meanwhile meets the old
- * rules in one hook and the new ones in the next, so that neither of the two alone would let him
- * in. Where nothing is opened, all is in the first step: each table is committed once. What is in
- * both plans is in neither step, and stays with its counters.
- */
-struct rules_step {
-	rule_vector add, remove;
-};
-struct rules_change {
-	struct rules_step shut, rest;
-	rule_vector kept;
-};
-void rules_change_clear(struct rules_change *change);
-int rules_change_plan(bn_ctx *ctx, const rule_vector *before, const rule_vector *after,
-		      struct rules_change *ret_change);
-/* One step in one commit for each table. settled: the rules to remove are there, as for
+/* A step of a change from one plan to another, in one commit for each table. What is in both stays,
+ * with its counters. settled: the rules to remove are there, as for
  * rules_remove(). */
-int rules_change_step(bn_ctx *ctx, const struct rules_change *change, const struct rules_step *step,
-		      bool settled);
+int rules_change_step(bn_ctx *ctx, const struct rules_difference *difference,
+		      const struct rules_step *step, bool settled);
 /* All of the state again, inside a transaction, without those that it has no more. */
 int rules_change_lost(bn_ctx *ctx, rule_vector *gone);
 /* The one in the place of the others, in one commit; what is in both stays as it is. Rows and scopes

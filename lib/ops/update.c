@@ -210,7 +210,35 @@ static int check_routed(bn_ctx *ctx, const struct network *before, const struct 
 	return r;
 }
 
-static int check_network(bn_ctx *ctx, const struct network *before, struct network *after)
+/* Links would keep it. */
+static int check_mtu(bn_ctx *ctx, const struct network *before, const struct network *after)
+{
+	char is[16], asked[16];
+
+	if (before->mtu == after->mtu)
+		return 0;
+	snprintf(is, sizeof(is), "%u", before->mtu);
+	snprintf(asked, sizeof(asked), "%u", after->mtu);
+	return not_live_error(ctx, after->name, "the MTU", is, asked);
+}
+
+/* What is attached would keep its default routes, or lack them. */
+static int check_way_out(bn_ctx *ctx, const struct network *before, const struct network *after)
+{
+	char whose[NETWORK_NAME_MAX + sizeof(", which has endpoints")];
+
+	snprintf(whose, sizeof(whose), "%s, which has endpoints", after->name);
+	for_each_family(family)
+		if (network_leads_out(before, family) != network_leads_out(after, family))
+			return not_live_error(
+				ctx, whose, "option internal",
+				before->policy.internal == INTERNAL_YES ? "yes" : "no",
+				after->policy.internal == INTERNAL_YES ? "yes" : "no");
+	return 0;
+}
+
+static int check_network(bn_ctx *ctx, const struct network *before, struct network *after,
+			 size_t endpoint_count)
 {
 	const struct driver_ops *driver = driver_of(after);
 	bool shuts = after->policy.internal == INTERNAL_YES &&
@@ -222,6 +250,10 @@ static int check_network(bn_ctx *ctx, const struct network *before, struct netwo
 		r = check_published(ctx, after);
 	if (r >= 0)
 		r = check_routed(ctx, before, after);
+	if (r >= 0)
+		r = check_mtu(ctx, before, after);
+	if (r >= 0 && endpoint_count)
+		r = check_way_out(ctx, before, after);
 	if (r >= 0 && driver->network_update_check)
 		r = driver->network_update_check(ctx, before, after);
 	return r;
@@ -265,7 +297,7 @@ static int reserve_network(bn_ctx *ctx, const struct operation *operation, void 
 	if (r >= 0)
 		r = network_take_mtu(ctx, after, request->mtu);
 	if (r >= 0)
-		r = check_network(ctx, before, after);
+		r = check_network(ctx, before, after, update->endpoint_count);
 	if (r >= 0)
 		r = store_network_update(ctx->store, operation, after, &ctx->error);
 	return r < 0 ? r : FAULT("update.reserve");
