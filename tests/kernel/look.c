@@ -356,10 +356,12 @@ static void add_state(struct lines *lines)
 {
 	static const char *const queries[] = {
 		"SELECT 'network', name, builtin, bridge, bridge_adopted, mtu, ipv4_subnet,"
-		" ipv6_subnet, ipv4_gateway, ipv6_gateway, reserved, options, removal, persistent"
-		" FROM networks",
+		" ipv6_subnet, ipv4_gateway, ipv6_gateway, reserved,"
+		" replace(options, char(10), ' '), removal, updating, next_options,"
+		" persistent FROM networks",
 		"SELECT 'endpoint', network, id, interface, ipv4, ipv6, mac, metric, metric_ipv6,"
-		" removal FROM endpoints",
+		" mtu, replace(options, char(10), ' '), removal, updating, next_options"
+		" FROM endpoints",
 		"SELECT 'port', endpoints.id, key >> 16 & 65535, host_addr, container_port, count,"
 		" ports.removal FROM ports LEFT JOIN endpoints ON sequence = endpoint",
 		"SELECT 'operation', kind FROM operations WHERE id > 0",

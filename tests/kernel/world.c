@@ -332,19 +332,22 @@ static int put_back(bn_ctx *ctx, enum world world, const char *seen, const char 
 
 int world_restore(enum world world, const char *seen, const char *prepared)
 {
+	static const char *const back[] = { "update-back", NULL };
 	static char now[SEEN_MAX];
 	bn_ctx *ctx;
 	int r;
 
 	if (strcmp(seen, prepared) == 0)
 		return 0;
-	if (world == WORLD_EMPTY || links_stay || !same_part(seen, prepared, "row network|front|"))
+	if (world == WORLD_EMPTY || links_stay || !strstr(seen, "row network|front|0|"))
 		return -1;
 	ctx = context_new(PATIENCE_MS, true);
 	r = bn_network_delete(ctx, "no-such-network", BN_DELETE_MISSING_OK);
 	/* and a move is not undone by another */
 	if (r == 0 && strcmp(bn_ctx_backend(ctx), setting.backend) != 0)
 		r = -1;
+	if (r == 0 && !same_part(seen, prepared, "row network|front|"))
+		r = do_verbs(back);
 	if (r == 0)
 		r = remove_added(ctx, seen);
 	if (r == 0 && world == WORLD_JOINED)

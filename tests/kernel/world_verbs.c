@@ -147,6 +147,39 @@ static int delete_spare_all(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return bn_network_delete(ctx, "spare", BN_DELETE_ENDPOINTS);
 }
 
+/* Who is outside gets to all ports, and neighbours to each other no more; or all as it was. */
+static int update_network(bn_ctx *ctx, char text[static ANSWER_MAX], const char *mode,
+			  const char *icc)
+{
+	bn_network *network = NULL;
+	bn_network_spec *spec;
+	int r;
+
+	if (bn_network_spec_new("front", &spec) < 0)
+		abort();
+	if (setting.family != FAMILY_IPV6)
+		bn_network_spec_set_option(spec, "gateway-mode-ipv4", mode);
+	if (setting.family != FAMILY_IPV4)
+		bn_network_spec_set_option(spec, "gateway-mode-ipv6", mode);
+	bn_network_spec_set_option(spec, "icc", icc);
+	r = bn_network_update(ctx, spec, 0, &network);
+	if (r == 0)
+		describe_network(network, text);
+	bn_network_free(network);
+	bn_network_spec_free(spec);
+	return r;
+}
+
+static int update(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return update_network(ctx, text, "nat-unprotected", "no");
+}
+
+static int update_back(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return update_network(ctx, text, "", "");
+}
+
 /* ---- endpoints ---- */
 
 struct wanted {
@@ -308,6 +341,24 @@ static int attach_moved(bn_ctx *ctx, char text[static ANSWER_MAX])
 	};
 
 	return attach_endpoint(ctx, text, &wanted);
+}
+
+static int update_web(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_endpoint *endpoint = NULL;
+	bn_endpoint_spec *spec;
+	int r;
+
+	if (bn_endpoint_spec_new("front", "web", &spec) < 0)
+		abort();
+	bn_endpoint_spec_set_option(spec, "label.tier", "front");
+	bn_endpoint_spec_set_option(spec, "hostname", "web");
+	r = bn_endpoint_update(ctx, spec, 0, &endpoint);
+	if (r == 0)
+		describe_endpoint(endpoint, text);
+	bn_endpoint_free(endpoint);
+	bn_endpoint_spec_free(spec);
+	return r;
 }
 
 static int attach_db(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -634,6 +685,10 @@ const struct verb verbs[] = {
 	{ "create-existing-ok", { create_existing_ok }, EMPTY | BARE | FULL, 0 },
 	{ "create-adopting", { create_adopting }, EMPTY | BARE, EMPTY },
 	{ "get-network", { get_network }, EMPTY | BARE | FULL, 0 },
+	{ "update", { update }, BARE | FULL | FLUSHED | LOST, FULL | FLUSHED },
+	{ "update-back", { update_back }, 0, 0 },
+	{ "update-and-back", { update, update_back }, FULL, 0 },
+	{ "update-endpoint", { update_web }, FULL | JOINED, FULL },
 	{ "attach", { attach }, BARE | FULL, FULL },
 	{ "attach-ports", { attach_ports }, FULL | FLUSHED | LOST, FULL | FLUSHED },
 	{ "attach-several", { attach_several }, FULL, FULL },
@@ -678,6 +733,8 @@ const struct verb verbs[] = {
 	{ "create-back-fails", { create_back }, EMPTY | BARE | FULL, 0, "settle", -EIO },
 	{ "create-kept-fails", { create_kept }, EMPTY | BARE, 0, "settle", -EIO },
 	{ "create-adopting-fails", { create_adopting }, EMPTY | BARE, 0, "settle", -EIO },
+	{ "update-fails", { update }, BARE | FULL | FLUSHED, 0, "settle", -EIO },
+	{ "update-endpoint-fails", { update_web }, FULL, 0, "settle", -EIO },
 	{ "attach-ports-fails", { attach_ports }, FULL | FLUSHED, 0, "settle", -EIO },
 	{ "attach-several-fails", { attach_several }, FULL, 0, "settle", -EIO },
 	{ "attach-limited-fails", { attach_limited }, FULL, 0, "settle", -EIO },
