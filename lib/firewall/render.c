@@ -54,6 +54,8 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 		append_word(text, "ADDRTYPE match dst-type LOCAL limit-in");
 	if (rule->match & RULE_STATE_ESTABLISHED)
 		append_word(text, "ctstate RELATED,ESTABLISHED");
+	if (rule->match & RULE_STATE_NEW)
+		append_word(text, "! ctstate RELATED,ESTABLISHED");
 	if (rule->match & RULE_STATE_INVALID)
 		append_word(text, "ctstate INVALID");
 	if (rule->match & RULE_UNPUBLISHED)

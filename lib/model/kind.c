@@ -30,14 +30,22 @@ static bool is_by_address(const struct rule_subject *subject)
 	return translates(subject) && !subject->port->interface[0];
 }
 
-static bool keeps_source_ports(const struct rule_subject *subject)
+static bool masquerades(const struct rule_subject *subject, enum source_ports ports)
 {
-	return translates(subject) && subject->network->policy.source_ports == SOURCE_PORTS_KEEP;
+	const struct network_policy *policy = &subject->network->policy;
+
+	return translates(subject) && policy->masquerade == MASQUERADE_YES &&
+	       policy->source_ports == ports;
 }
 
-static bool takes_random_ports(const struct rule_subject *subject)
+static bool masquerades_at_random(const struct rule_subject *subject)
 {
-	return translates(subject) && subject->network->policy.source_ports == SOURCE_PORTS_RANDOM;
+	return masquerades(subject, SOURCE_PORTS_RANDOM);
+}
+
+static bool masquerades_port_by_port(const struct rule_subject *subject)
+{
+	return masquerades(subject, SOURCE_PORTS_KEEP);
 }
 
 /* Where it has no address of its own it knows the way to no source; but what nobody is to send is
@@ -48,9 +56,15 @@ static bool judges_sources(const struct rule_subject *subject)
 	       network_host_addr(subject->network, subject->family);
 }
 
-static bool is_not_entered(const struct rule_subject *subject)
+static bool is_closed(const struct rule_subject *subject)
 {
-	return !network_is_entered(subject->network, subject->family);
+	return network_is_closed(subject->network, subject->family);
+}
+
+static bool is_open_to_answers(const struct rule_subject *subject)
+{
+	return network_awaits_answers(subject->network, subject->family) &&
+	       !network_is_entered(subject->network, subject->family);
 }
 
 /* clang-format off */
@@ -88,6 +102,7 @@ static const struct kind arriving_kinds[] = {
 	},
 	{
 		.kind = RULE_NETWORK_RAW_JUMP, .scope = PLAN_NETWORKS, .needs = PLAN_OWN_CHAINS,
+		.applies = is_closed,
 		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_JUMP, .jump = CHAIN_RAW_PREROUTING,
 		.in = { DEVICE_BRIDGE, NEGATED }, .destination = { ADDRESS_SUBNET },
 		.purpose = "Packets for network {network} that arrive by any interface but its "
@@ -132,7 +147,7 @@ static const struct kind arriving_kinds[] = {
 			   "127.0.0.0/8 are dropped: only the host itself has such addresses.",
 	},
 	{
-		.kind = RULE_DIRECT_DROP, .scope = PLAN_ENDPOINTS, .applies = is_not_entered,
+		.kind = RULE_DIRECT_DROP, .scope = PLAN_ENDPOINTS, .applies = is_closed,
 		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
 		.in = { DEVICE_BRIDGE, NEGATED }, .destination = { ADDRESS_ENDPOINT },
 		.purpose = "Packets sent straight to endpoint {endpoint} on network {network} "
@@ -198,6 +213,25 @@ static const struct kind arriving_kinds[] = {
 		.match = RULE_SOURCE_ASTRAY,
 		.purpose = "What arrives by bridge {in} of network {network} from an address that "
 			   "this host does not reach by {in} is dropped: its source is forged.",
+	},
+	/* ---- mangle prerouting ---- */
+	{
+		.kind = RULE_DIRECT_JUMP, .scope = PLAN_NETWORKS, .applies = is_open_to_answers,
+		.chain = CHAIN_MANGLE_PREROUTING, .target = TARGET_JUMP,
+		.jump = CHAIN_MANGLE_DIRECT,
+		.destination = { ADDRESS_SUBNET }, .match = RULE_STATE_NEW,
+		.purpose = "What arrives for network {network} ({destination}) and belongs to no "
+			   "connection that was let through before meets the rules about who may "
+			   "send straight to its endpoints.",
+	},
+	/* ---- mangle direct ---- */
+	{
+		.kind = RULE_DIRECT_NEW_DROP, .scope = PLAN_ENDPOINTS,
+		.applies = is_open_to_answers, .chain = CHAIN_MANGLE_DIRECT, .target = TARGET_DROP,
+		.in = { DEVICE_BRIDGE, NEGATED }, .destination = { ADDRESS_ENDPOINT },
+		.purpose = "Packets sent straight to endpoint {endpoint} on network {network} "
+			   "({destination}) by any interface but {in} are dropped, unless they "
+			   "answer: from outside, it is reached by its published ports.",
 	},
 	/* ---- nat prerouting, output ---- */
 	/* The kernel can tell whose address it is only where it knows by what it came: so these stand
@@ -344,7 +378,7 @@ static const struct kind onward_kinds[] = {
 			   "answer to a loopback address.",
 	},
 	{
-		.kind = RULE_MASQUERADE, .scope = PLAN_NETWORKS, .applies = takes_random_ports,
+		.kind = RULE_MASQUERADE, .scope = PLAN_NETWORKS, .applies = masquerades_at_random,
 		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,
 		.in = { DEVICE_BRIDGE_IF_KNOWN }, .out = { DEVICE_BRIDGE, NEGATED },
 		.source = { ADDRESS_SUBNET_FOR_DEVICE }, .random_ports = true,
@@ -353,8 +387,9 @@ static const struct kind onward_kinds[] = {
 			   "traffic that stays on the bridge is left alone.",
 	},
 	{
-		.kind = RULE_MASQUERADE_KEEP, .scope = PLAN_NETWORKS, .applies = keeps_source_ports,
-		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_MASQUERADE,
+		.kind = RULE_MASQUERADE_KEEP, .scope = PLAN_NETWORKS,
+		.applies = masquerades_port_by_port, .chain = CHAIN_NAT_POSTROUTING,
+		.target = TARGET_MASQUERADE,
 		.in = { DEVICE_BRIDGE_IF_KNOWN }, .out = { DEVICE_BRIDGE, NEGATED },
 		.source = { ADDRESS_SUBNET_FOR_DEVICE },
 		.purpose = "Packets from network {network} that leave by another interface than "

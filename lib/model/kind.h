@@ -13,6 +13,8 @@
 enum rule_chain {
 	CHAIN_RAW_PREROUTING,
 	CHAIN_RAW_SOURCES, /* what comes in by a bridge of our own */
+	CHAIN_MANGLE_PREROUTING,
+	CHAIN_MANGLE_DIRECT, /* what begins a connection straight to an endpoint */
 	CHAIN_NAT_PREROUTING,
 	CHAIN_NAT_OUTPUT,
 	CHAIN_NAT_PORTS, /* the DNAT rules, from both of the above */
@@ -51,6 +53,10 @@ enum rule_kind {
 	RULE_SUBNET_DROP,
 	/* raw sources */
 	RULE_SOURCE_DROP,
+	/* mangle prerouting */
+	RULE_DIRECT_JUMP,
+	/* mangle direct */
+	RULE_DIRECT_NEW_DROP,
 	/* nat prerouting, output */
 	RULE_INTERFACE_JUMP,
 	RULE_INTERFACE_DNAT,
@@ -154,6 +160,7 @@ enum rule_target {
 #define RULE_UNPUBLISHED 0x80u             /* nothing is published under that address and port */
 #define RULE_ORIGINAL 0x4000u              /* address and ports are those before translation */
 #define RULE_INTERFACE_DESTINATION 0x8000u /* an address of the interface that it came by */
+#define RULE_STATE_NEW 0x10000u            /* of no connection that was let through before */
 #define RULE_ECHO_REQUEST 0x1000u          /* of ICMP or ICMPv6 */
 #define RULE_ICMPV6_OTHER 0x100u           /* any other message of ICMPv6 */
 #define RULE_ASKED_DNS 0x200u /* the connection was begun to port 53, of its protocol */

@@ -237,7 +237,7 @@ static int add_rules(const struct planner *planner, const struct rule_subject *s
 	if (kind->host_ports || kind->container_ports)
 		return add_port_rules(planner, subject, NULL);
 	if (kind->destination.is == ADDRESS_SUBNET_OR_HOST &&
-	    network_is_entered(subject->network, subject->family))
+	    !network_is_closed(subject->network, subject->family))
 		return add_host_rules(planner, subject);
 	return add_rule(planner, subject) ? 0 : -ENOMEM;
 }

@@ -75,6 +75,16 @@ bool network_keeps_gateway(const struct network *network, int family)
 	       (wants_bridge_address(network, family) || !network_is_internal(network));
 }
 
+bool network_awaits_answers(const struct network *network, int family)
+{
+	return network_translates(network, family) && network->policy.masquerade == MASQUERADE_NO;
+}
+
+bool network_is_closed(const struct network *network, int family)
+{
+	return !network_is_entered(network, family) && !network_awaits_answers(network, family);
+}
+
 const struct addr *network_host_addr(const struct network *network, int family)
 {
 	const struct subnet *subnet = network_subnet(network, family);

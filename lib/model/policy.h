@@ -26,6 +26,11 @@ bool network_is_unprotected(const struct network *network, int family);
 bool network_is_entered(const struct network *network, int family);
 /* Is there an address in its subnet that is the bridge's, or that of who stands in for it? */
 bool network_keeps_gateway(const struct network *network, int family);
+/* Do answers from beyond the bridge come straight to an endpoint's address? Nothing gave the host's
+ * to what they answer. */
+bool network_awaits_answers(const struct network *network, int family);
+/* Is all that arrives from beyond the bridge for an address of the network astray? */
+bool network_is_closed(const struct network *network, int family);
 /* The host's own address on the bridge; NULL: it has none of that family. */
 const struct addr *network_host_addr(const struct network *network, int family);
 /* What it reaches of the host: nothing where that is not on it. */

@@ -418,6 +418,9 @@ const char *rule_table_name(enum rule_chain chain)
 	case CHAIN_RAW_PREROUTING:
 	case CHAIN_RAW_SOURCES:
 		return "raw";
+	case CHAIN_MANGLE_PREROUTING:
+	case CHAIN_MANGLE_DIRECT:
+		return "mangle";
 	case CHAIN_FILTER_INPUT:
 	case CHAIN_FILTER_INVALID:
 	case CHAIN_FILTER_HOST:

@@ -97,6 +97,12 @@ static const struct scenario {
 	  .policy.isolate = ISOLATE_NO },
 	{ "isolate-yes", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
 	  .policy.isolate = ISOLATE_YES },
+	{ "masquerade-off", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337", .policy.masquerade = MASQUERADE_NO },
+	{ "masquerade-off-adopted", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
+	  .adopted = true, .policy.masquerade = MASQUERADE_NO },
+	{ "masquerade-off-isolate-yes", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
+	  .policy = { .masquerade = MASQUERADE_NO, .isolate = ISOLATE_YES } },
 	{ "isolate-no-adopted", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL, .adopted = true,
 	  .policy.isolate = ISOLATE_NO },
 };

@@ -6,7 +6,7 @@ import shlex
 
 SAVE = {4: "iptables-legacy-save", 6: "ip6tables-legacy-save"}
 COMMAND = {4: "iptables-legacy", 6: "ip6tables-legacy"}
-TABLES = ("filter", "nat", "raw")
+TABLES = ("filter", "mangle", "nat", "raw")
 
 
 class Table:

@@ -150,6 +150,10 @@ static bool is_concerned(const struct change *change, int family, enum table_id 
 	if (has_rules(change->what.add, change->what.add_len, family, id, false) ||
 	    has_rules(change->what.remove, change->what.remove_len, family, id, false))
 		return true;
+	/* the base has nothing in it */
+	if (!has_rules(change->iptables->rules.items, change->iptables->rules.len, family, id,
+		       false))
+		return has_rules(change->what.stand, change->what.stand_len, family, id, false);
 	/* a network or an endpoint comes, which relies on all of the base */
 	if (change->what.flags & FIREWALL_BASE || change->adds_more_than_ports)
 		return true;

@@ -200,9 +200,14 @@ static bool read_state(const struct extension *match, struct rule *rule)
 
 	uint16_t flags;
 
-	if (!is_extension(match, "conntrack", 3, sizeof(*info)) || info->invert_flags)
+	if (!is_extension(match, "conntrack", 3, sizeof(*info)))
 		return false;
 	flags = info->match_flags;
+	if (info->invert_flags) {
+		rule->match |= RULE_STATE_NEW;
+		return info->invert_flags == XT_CONNTRACK_STATE && flags == XT_CONNTRACK_STATE &&
+		       info->state_mask == STATE_ESTABLISHED;
+	}
 	if (flags & XT_CONNTRACK_ORIGDST_PORT) {
 		if (!read_original(info, rule))
 			return false;
@@ -493,6 +498,8 @@ static void say_conntrack(struct text *text, const struct rule *rule)
 	char addr[ADDR_TEXT_MAX];
 
 	say(text, "-m conntrack");
+	if (rule->match & RULE_STATE_NEW)
+		say(text, "! --ctstate RELATED,ESTABLISHED");
 	if (state)
 		say(text, "--ctstate %s", state);
 	if (addr_is_set(&rule->destination.addr))

@@ -127,11 +127,12 @@ static void put_comment(struct entry *entry, const struct rule *rule)
 		 rule->endpoint);
 }
 
-static void put_state(struct entry *entry, uint16_t state)
+static void put_state(struct entry *entry, uint16_t state, bool inverted)
 {
 	struct xt_conntrack_mtinfo3 *info = put_extension(entry, "conntrack", 3, sizeof(*info));
 
 	info->match_flags = XT_CONNTRACK_STATE;
+	info->invert_flags = inverted ? XT_CONNTRACK_STATE : 0;
 	info->state_mask = state;
 }
 
@@ -178,11 +179,13 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 			type->flags = XT_ADDRTYPE_LIMIT_IFACE_IN;
 	}
 	if (rule->match & RULE_STATE_ESTABLISHED)
-		put_state(entry, STATE_ESTABLISHED);
+		put_state(entry, STATE_ESTABLISHED, false);
+	if (rule->match & RULE_STATE_NEW)
+		put_state(entry, STATE_ESTABLISHED, true);
 	if (rule->match & RULE_STATE_INVALID)
-		put_state(entry, XT_CONNTRACK_STATE_INVALID);
+		put_state(entry, XT_CONNTRACK_STATE_INVALID, false);
 	if (rule->match & RULE_STATUS_DNAT && !(rule->match & RULE_ORIGINAL))
-		put_state(entry, XT_CONNTRACK_STATE_DNAT);
+		put_state(entry, XT_CONNTRACK_STATE_DNAT, false);
 	if (rule->match & RULE_ASKED_DNS) {
 		asked = put_extension(entry, "conntrack", 3, sizeof(*asked));
 		asked->match_flags = XT_CONNTRACK_ORIGDST_PORT;

@@ -12,8 +12,9 @@
 
 extern const struct firewall_backend iptables_backend;
 
-/* In the order in which what is added becomes effective: drops first. */
-enum table_id { TABLE_RAW, TABLE_FILTER, TABLE_NAT, TABLE_COUNT };
+/* In the order in which what is added becomes effective: drops first. In mangle there is no rule of
+ * the base: it is left alone unless a network has one there. */
+enum table_id { TABLE_RAW, TABLE_MANGLE, TABLE_FILTER, TABLE_NAT, TABLE_COUNT };
 enum { FAMILY_IPV4, FAMILY_IPV6, FAMILY_COUNT };
 #define FAMILY_OF(index) ((index) == FAMILY_IPV4 ? AF_INET : AF_INET6)
 #define FAMILY_INDEX(family) ((family) == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6)
@@ -84,6 +85,8 @@ enum place {
 	PLACE_OUTSIDE,
 	PLACE_NETWORK_RAW,
 	PLACE_SOURCES,
+	PLACE_MANGLE_PREROUTING,
+	PLACE_NETWORK_DIRECT,
 	PLACE_INPUT,
 	PLACE_HOST,
 	PLACE_FORWARD,

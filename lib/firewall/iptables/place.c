@@ -10,6 +10,9 @@ const struct place_info places[PLACE_COUNT] = {
 	[PLACE_OUTSIDE] = { PLACE_BASE, TABLE_RAW, CHAIN_RAW_PREROUTING, "BRIDGENET-OUTSIDE" },
 	[PLACE_NETWORK_RAW] = { PLACE_NETWORK, TABLE_RAW, CHAIN_RAW_PREROUTING, "BN-", "" },
 	[PLACE_SOURCES] = { PLACE_NETWORK, TABLE_RAW, CHAIN_RAW_SOURCES, "BN-", ":from" },
+	[PLACE_MANGLE_PREROUTING] = { PLACE_BUILTIN, TABLE_MANGLE, CHAIN_MANGLE_PREROUTING,
+				      "PREROUTING" },
+	[PLACE_NETWORK_DIRECT] = { PLACE_NETWORK, TABLE_MANGLE, CHAIN_MANGLE_DIRECT, "BN-", "" },
 	[PLACE_INPUT] = { PLACE_BUILTIN, TABLE_FILTER, CHAIN_FILTER_INPUT, "INPUT" },
 	[PLACE_HOST] = { PLACE_NETWORK, TABLE_FILTER, CHAIN_FILTER_HOST, "BN-", ":in" },
 	[PLACE_FORWARD] = { PLACE_BUILTIN, TABLE_FILTER, CHAIN_FILTER_FORWARD, "FORWARD" },
@@ -59,6 +62,8 @@ static const struct {
 	[RULE_SUBNET_SOURCE_DROP] = { PLACE_OUTSIDE, 0 },
 	[RULE_SUBNET_DROP] = { PLACE_OUTSIDE, 0 },
 	[RULE_SOURCE_DROP] = { PLACE_SOURCES, 0 },
+	[RULE_DIRECT_JUMP] = { PLACE_MANGLE_PREROUTING, PLACE_NETWORK_DIRECT },
+	[RULE_DIRECT_NEW_DROP] = { PLACE_NETWORK_DIRECT, 0 },
 	[RULE_INTERFACE_JUMP] = { PLACE_NAT_PREROUTING, PLACE_INTERFACES },
 	[RULE_INTERFACE_DNAT] = { PLACE_INTERFACES, 0 },
 	[RULE_PORTS_JUMP_PREROUTING] = { PLACE_NAT_PREROUTING, PLACE_PORTS },
@@ -136,8 +141,9 @@ enum place rule_place(const struct rule *rule)
 
 bool rule_in_any_order(const struct rule *rule)
 {
-	/* their chains only drop, and no rule behind one accepts */
-	return rule->chain == CHAIN_RAW_PREROUTING && rule->target == TARGET_DROP;
+	/* their chains only drop, and no rule behind one lets anything pass */
+	return rule->target == TARGET_DROP &&
+	       (rule->chain == CHAIN_RAW_PREROUTING || rule->chain == CHAIN_MANGLE_DIRECT);
 }
 
 enum table_id rule_table(const struct rule *rule)

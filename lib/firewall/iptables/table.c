@@ -9,7 +9,7 @@ const char table_hooks[HOOK_COUNT][CHAIN_NAME_MAX] = { "PREROUTING", "INPUT", "F
 
 const char *table_name(enum table_id id)
 {
-	static const char *const names[] = { "raw", "filter", "nat" };
+	static const char *const names[] = { "raw", "mangle", "filter", "nat" };
 
 	return names[id];
 }

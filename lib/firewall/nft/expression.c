@@ -313,6 +313,10 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 		match_conntrack(builder, NFT_CT_STATE,
 				NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
 					NF_CT_STATE_BIT(IP_CT_RELATED));
+	if (kind->match & RULE_STATE_NEW)
+		match_conntrack(builder, NFT_CT_STATE,
+				NF_CT_STATE_INVALID_BIT | NF_CT_STATE_UNTRACKED_BIT |
+					NF_CT_STATE_BIT(IP_CT_NEW));
 	if (kind->match & RULE_STATE_INVALID)
 		match_conntrack(builder, NFT_CT_STATE, NF_CT_STATE_INVALID_BIT);
 	if (kind->match & RULE_STATUS_DNAT)

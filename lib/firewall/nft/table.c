@@ -20,6 +20,9 @@
 const struct nft_chain nft_chains[CHAIN_COUNT] = {
 	[CHAIN_RAW_PREROUTING] = { "raw-prerouting", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW },
 	[CHAIN_RAW_SOURCES] = { "sources", NULL, 0, 0 },
+	[CHAIN_MANGLE_PREROUTING] = { "mangle-prerouting", "filter", NF_INET_PRE_ROUTING,
+				      NF_IP_PRI_MANGLE },
+	[CHAIN_MANGLE_DIRECT] = { "direct", NULL, 0, 0 },
 	[CHAIN_NAT_PREROUTING] = { "nat-prerouting", "nat", NF_INET_PRE_ROUTING,
 				   NF_IP_PRI_NAT_DST + AFTER_OTHERS },
 	[CHAIN_NAT_OUTPUT] = { "nat-output", "nat", NF_INET_LOCAL_OUT,
