@@ -43,6 +43,8 @@ static void append_ports(const struct rule *rule, char text[static RULE_EXTRA_MA
 
 void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX])
 {
+	char addr[ADDR_TEXT_MAX];
+
 	text[0] = '\0';
 	if (rule->kind == RULE_FOREIGN) {
 		append_word(text, "%s", rule->foreign ? rule->foreign : "");
@@ -78,6 +80,8 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 		append_word(text, "rpfilter invert");
 	if (rule->target == TARGET_GOTO)
 		append_word(text, "[goto]");
+	if (rule->target == TARGET_SNAT)
+		append_word(text, "to:%s", addr_format(&rule->to, addr));
 	if (rule->random_ports)
 		append_word(text, "random-fully");
 	if (rule->target == TARGET_DNAT)

@@ -71,6 +71,7 @@ static enum effect effect_of(const struct rule *rule)
 	case TARGET_RETURN: /* past the drops behind it */
 	case TARGET_GOTO:
 		return EFFECT_OPENS;
+	case TARGET_SNAT:
 	case TARGET_MASQUERADE:
 	case TARGET_OTHER:
 		break;

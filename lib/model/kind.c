@@ -30,22 +30,37 @@ static bool is_by_address(const struct rule_subject *subject)
 	return translates(subject) && !subject->port->interface[0];
 }
 
-static bool masquerades(const struct rule_subject *subject, enum source_ports ports)
+static bool gives_host_addresses(const struct rule_subject *subject)
 {
-	const struct network_policy *policy = &subject->network->policy;
+	return translates(subject) && subject->network->policy.masquerade == MASQUERADE_YES;
+}
 
-	return translates(subject) && policy->masquerade == MASQUERADE_YES &&
-	       policy->source_ports == ports;
+/* An address of the caller's, or of the host's own choice; and which ports of it. */
+static bool gives(const struct rule_subject *subject, bool named, enum source_ports ports)
+{
+	return gives_host_addresses(subject) &&
+	       named == (network_snat_addr(subject->network, subject->family) != NULL) &&
+	       subject->network->policy.source_ports == ports;
+}
+
+static bool snats_at_random(const struct rule_subject *subject)
+{
+	return gives(subject, true, SOURCE_PORTS_RANDOM);
+}
+
+static bool snats_port_by_port(const struct rule_subject *subject)
+{
+	return gives(subject, true, SOURCE_PORTS_KEEP);
 }
 
 static bool masquerades_at_random(const struct rule_subject *subject)
 {
-	return masquerades(subject, SOURCE_PORTS_RANDOM);
+	return gives(subject, false, SOURCE_PORTS_RANDOM);
 }
 
 static bool masquerades_port_by_port(const struct rule_subject *subject)
 {
-	return masquerades(subject, SOURCE_PORTS_KEEP);
+	return gives(subject, false, SOURCE_PORTS_KEEP);
 }
 
 /* Where it has no address of its own it knows the way to no source; but what nobody is to send is
@@ -65,6 +80,16 @@ static bool is_open_to_answers(const struct rule_subject *subject)
 {
 	return network_awaits_answers(subject->network, subject->family) &&
 	       !network_is_entered(subject->network, subject->family);
+}
+
+static bool trusts_sources(const struct rule_subject *subject)
+{
+	return network_trusts_sources(subject->network, subject->family);
+}
+
+static bool looks_at_first_packets(const struct rule_subject *subject)
+{
+	return is_open_to_answers(subject) || trusts_sources(subject);
 }
 
 /* clang-format off */
@@ -216,7 +241,8 @@ static const struct kind arriving_kinds[] = {
 	},
 	/* ---- mangle prerouting ---- */
 	{
-		.kind = RULE_DIRECT_JUMP, .scope = PLAN_NETWORKS, .applies = is_open_to_answers,
+		.kind = RULE_DIRECT_JUMP, .scope = PLAN_NETWORKS,
+		.applies = looks_at_first_packets,
 		.chain = CHAIN_MANGLE_PREROUTING, .target = TARGET_JUMP,
 		.jump = CHAIN_MANGLE_DIRECT,
 		.destination = { ADDRESS_SUBNET }, .match = RULE_STATE_NEW,
@@ -225,6 +251,17 @@ static const struct kind arriving_kinds[] = {
 			   "send straight to its endpoints.",
 	},
 	/* ---- mangle direct ---- */
+	/* Further on a backend may not be able to ask. */
+	{
+		.kind = RULE_TRUSTED_FORGED_DROP, .scope = PLAN_NETWORKS,
+		.applies = trusts_sources, .each = EACH_TRUSTED_SOURCE,
+		.chain = CHAIN_MANGLE_DIRECT, .target = TARGET_DROP,
+		.source = { ADDRESS_EACH }, .destination = { ADDRESS_SUBNET },
+		.match = RULE_SOURCE_ASTRAY,
+		.purpose = "Network {network} trusts {source}: what claims to come from there but "
+			   "arrives by another interface than the one by which this host would "
+			   "answer is dropped.",
+	},
 	{
 		.kind = RULE_DIRECT_NEW_DROP, .scope = PLAN_ENDPOINTS,
 		.applies = is_open_to_answers, .chain = CHAIN_MANGLE_DIRECT, .target = TARGET_DROP,
@@ -376,6 +413,32 @@ static const struct kind onward_kinds[] = {
 		.purpose = "Connections of this host from 127.0.0.0/8 to a published port of "
 			   "network {network} take the address of {out}, since endpoints can't "
 			   "answer to a loopback address.",
+	},
+	{
+		.kind = RULE_UNTRANSLATED_RETURN, .scope = PLAN_NETWORKS,
+		.applies = gives_host_addresses, .each = EACH_UNTRANSLATED,
+		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_RETURN,
+		.in = { DEVICE_BRIDGE_IF_KNOWN }, .source = { ADDRESS_SUBNET_FOR_DEVICE },
+		.destination = { ADDRESS_EACH },
+		.purpose = "Packets from network {network} to {destination} keep their address.",
+	},
+	{
+		.kind = RULE_SNAT, .scope = PLAN_NETWORKS, .applies = snats_at_random,
+		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_SNAT,
+		.in = { DEVICE_BRIDGE_IF_KNOWN }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_FOR_DEVICE }, .random_ports = true,
+		.purpose = "Packets from network {network} that leave by another interface than "
+			   "{out} take the address {to}, and any port of it that is free; traffic "
+			   "that stays on the bridge is left alone.",
+	},
+	{
+		.kind = RULE_SNAT_KEEP, .scope = PLAN_NETWORKS, .applies = snats_port_by_port,
+		.chain = CHAIN_NAT_POSTROUTING, .target = TARGET_SNAT,
+		.in = { DEVICE_BRIDGE_IF_KNOWN }, .out = { DEVICE_BRIDGE, NEGATED },
+		.source = { ADDRESS_SUBNET_FOR_DEVICE },
+		.purpose = "Packets from network {network} that leave by another interface than "
+			   "{out} take the address {to}, and keep their port where it is free; "
+			   "traffic that stays on the bridge is left alone.",
 	},
 	{
 		.kind = RULE_MASQUERADE, .scope = PLAN_NETWORKS, .applies = masquerades_at_random,

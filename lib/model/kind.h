@@ -27,6 +27,7 @@ enum rule_chain {
 	CHAIN_FILTER_SOURCES, /* from whom a published port with lists is reached */
 	CHAIN_FILTER_PEERS,   /* which other networks reach one that most reach */
 	CHAIN_FILTER_OPEN,    /* and one that only those reach which all reach */
+	CHAIN_FILTER_TRUSTED, /* what comes from where a network trusts */
 	CHAIN_FILTER_FROM,    /* what comes from one */
 	CHAIN_FILTER_GUARD,   /* what does neither */
 	CHAIN_NAT_POSTROUTING,
@@ -56,6 +57,7 @@ enum rule_kind {
 	/* mangle prerouting */
 	RULE_DIRECT_JUMP,
 	/* mangle direct */
+	RULE_TRUSTED_FORGED_DROP,
 	RULE_DIRECT_NEW_DROP,
 	/* nat prerouting, output */
 	RULE_INTERFACE_JUMP,
@@ -103,6 +105,8 @@ enum rule_kind {
 	RULE_UNPROTECTED_ACCEPT,
 	RULE_ROUTED_PORT_ACCEPT,
 	RULE_ROUTED_ECHO_ACCEPT,
+	RULE_TRUSTED_INTERFACE_JUMP,
+	RULE_TRUSTED_SOURCE_JUMP,
 	RULE_UNPUBLISHED_DROP,
 	/* filter sources */
 	RULE_DENIED_DROP,
@@ -112,6 +116,8 @@ enum rule_kind {
 	RULE_PEER_ACCEPT,
 	/* filter open */
 	RULE_OPEN_ACCEPT,
+	/* filter trusted */
+	RULE_TRUSTED_PORT_ACCEPT,
 	/* filter from */
 	RULE_INVALID_DROP,
 	RULE_OUTGOING_ACCEPT,
@@ -126,6 +132,9 @@ enum rule_kind {
 	RULE_NETWORK_POSTROUTING_JUMP,
 	RULE_HAIRPIN_MASQUERADE,
 	RULE_LOOPBACK_MASQUERADE,
+	RULE_UNTRANSLATED_RETURN,
+	RULE_SNAT,
+	RULE_SNAT_KEEP,
 	RULE_MASQUERADE,
 	RULE_MASQUERADE_KEEP,
 	/* not ours; the last */
@@ -142,6 +151,7 @@ enum rule_target {
 	TARGET_ACCEPT,
 	TARGET_DROP,
 	TARGET_DNAT,
+	TARGET_SNAT,
 	TARGET_MASQUERADE,
 	TARGET_RETURN,
 	TARGET_JUMP,
@@ -208,6 +218,7 @@ enum kind_device {
 	DEVICE_ANY,
 	DEVICE_LOOPBACK,
 	DEVICE_BRIDGE,         /* of the network */
+	DEVICE_EACH,           /* see enum kind_each */
 	DEVICE_OTHER_BRIDGE,   /* each that the guard lets pass */
 	DEVICE_PORT,           /* that the port is published on */
 	DEVICE_BRIDGE_IF_KNOWN /* with PLAN_POSTROUTING_IN; else any */
@@ -221,9 +232,18 @@ enum kind_address {
 	ADDRESS_SUBNET_IF_ADOPTED, /* on somebody else's bridge; else any */
 	ADDRESS_SUBNET_FOR_DEVICE, /* the same, and where the input device is not known */
 	ADDRESS_ENDPOINT,
+	ADDRESS_EACH,    /* see enum kind_each */
 	ADDRESS_ALLOWED, /* each source that the port allows, or denies */
 	ADDRESS_DENIED,
 	ADDRESS_HOST /* that the port is published on; any for every address */
+};
+
+/* Of what that its network names there is a rule each. */
+enum kind_each {
+	EACH_NONE,         /* there is one */
+	EACH_UNTRANSLATED, /* to where addresses are kept */
+	EACH_TRUSTED_INTERFACE,
+	EACH_TRUSTED_SOURCE,
 };
 
 /* What a rule is planned about. What the kind's scope does not reach is NULL. */
@@ -232,8 +252,10 @@ struct rule_subject {
 	const struct endpoint *endpoint;
 	const struct port *port;
 	const struct guard *guard;
-	const char *bridge; /* somebody else's */
-	int family;         /* of the rule; AF_UNSPEC: of one of the base for both */
+	const char *bridge;     /* somebody else's */
+	int family;             /* of the rule; AF_UNSPEC: of one of the base for both */
+	struct prefix each;     /* what ADDRESS_EACH is */
+	const char *interface_; /* what DEVICE_EACH is */
 };
 
 struct kind_address_match {
@@ -250,9 +272,11 @@ struct kind {
 	enum kind_families families;
 	enum kind_bridges bridges;
 	bool (*applies)(const struct rule_subject *subject); /* NULL: always */
+	enum kind_each each;
 	/* where it stands and what it does */
 	enum rule_chain chain;
-	enum rule_target target; /* TARGET_DNAT: to the endpoint's address and port */
+	/* TARGET_DNAT: to the endpoint's address and port; TARGET_SNAT: to the network's */
+	enum rule_target target;
 	enum rule_chain jump;
 	/* what it matches; all that is said must be true */
 	struct {
@@ -262,9 +286,10 @@ struct kind {
 	struct kind_address_match source, destination;
 	/* protocol and ports of the port mapping: those of the host, or those of the endpoint */
 	bool host_ports, container_ports;
-	uint8_t protocol;  /* where it is the same for all of them; 0: any */
-	uint32_t match;    /* RULE_* bits */
-	bool random_ports; /* TARGET_MASQUERADE: takes any port, and not the sender's if it can */
+	uint8_t protocol; /* where it is the same for all of them; 0: any */
+	uint32_t match;   /* RULE_* bits */
+	/* TARGET_MASQUERADE, TARGET_SNAT: takes any port, and not the sender's if it can */
+	bool random_ports;
 	/* What it is for, in a sentence with blanks: see purpose.c. */
 	const char *purpose;
 };

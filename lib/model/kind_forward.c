@@ -83,6 +83,22 @@ static bool opens_port(const struct rule_subject *subject)
 	return port_opens(subject->port, subject->network, subject->family);
 }
 
+static bool trusts(const struct rule_subject *subject)
+{
+	return network_trusts(subject->network, subject->family);
+}
+
+static bool trusts_sources(const struct rule_subject *subject)
+{
+	return network_trusts_sources(subject->network, subject->family);
+}
+
+/* What is there for the host alone is so for those whom the network trusts, too. */
+static bool is_published_to_trusted(const struct rule_subject *subject)
+{
+	return trusts(subject) && !addr_is_loopback(&subject->port->host_addr);
+}
+
 /* clang-format off */
 const struct kind forward_kinds[] = {
 	/* ---- filter forward ---- */
@@ -238,6 +254,24 @@ const struct kind forward_kinds[] = {
 			   "at their own addresses, can be pinged.",
 	},
 	{
+		.kind = RULE_TRUSTED_INTERFACE_JUMP, .scope = PLAN_NETWORKS, .applies = trusts,
+		.each = EACH_TRUSTED_INTERFACE, .chain = CHAIN_FILTER_TO, .target = TARGET_JUMP,
+		.jump = CHAIN_FILTER_TRUSTED,
+		.in = { DEVICE_EACH }, .out = { DEVICE_BRIDGE },
+		.destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} ({out}) trusts what arrives by {in}: from there its "
+			   "published ports are reached at the endpoints' own addresses, too.",
+	},
+	{
+		.kind = RULE_TRUSTED_SOURCE_JUMP, .scope = PLAN_NETWORKS,
+		.applies = trusts_sources, .each = EACH_TRUSTED_SOURCE,
+		.chain = CHAIN_FILTER_TO, .target = TARGET_JUMP, .jump = CHAIN_FILTER_TRUSTED,
+		.out = { DEVICE_BRIDGE }, .source = { ADDRESS_EACH },
+		.destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.purpose = "Network {network} ({out}) trusts {source}: from there its published "
+			   "ports are reached at the endpoints' own addresses, too.",
+	},
+	{
 		.kind = RULE_UNPUBLISHED_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.applies = is_protected,
 		.chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
@@ -285,6 +319,16 @@ const struct kind forward_kinds[] = {
 		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Endpoints of network {network} ({in}), which does not isolate itself, "
 			   "reach those of networks that don't do so strictly.",
+	},
+	/* ---- filter trusted ---- */
+	{
+		.kind = RULE_TRUSTED_PORT_ACCEPT, .scope = PLAN_PORTS,
+		.applies = is_published_to_trusted,
+		.chain = CHAIN_FILTER_TRUSTED, .target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_ENDPOINT },
+		.container_ports = true,
+		.purpose = "Endpoint {endpoint} on network {network} publishes {host_ports} at its "
+			   "own address {destination} by {out} to those whom the network trusts.",
 	},
 	/* ---- filter from ---- */
 	/* What belongs to no connection is not translated, and would show the outside the address

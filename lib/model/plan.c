@@ -106,6 +106,9 @@ static void fill_address(enum kind_address is, uint32_t traits, const struct rul
 	case ADDRESS_ENDPOINT:
 		*ret_prefix = host_prefix(&endpoint_prefix(subject->endpoint, family)->addr);
 		break;
+	case ADDRESS_EACH:
+		*ret_prefix = subject->each;
+		break;
 	case ADDRESS_HOST:
 		host = &subject->port->host_addr;
 		if (addr_is_set(host) && !addr_is_unspecified(host))
@@ -123,6 +126,8 @@ static struct rule *add_rule(const struct planner *planner, const struct rule_su
 	if (!rule)
 		return NULL;
 	rule_init(rule, kind, subject->family);
+	if (kind->in.is == DEVICE_EACH)
+		string_copy(rule->in, sizeof(rule->in), subject->interface_);
 	if (kind->in.is == DEVICE_OTHER_BRIDGE)
 		string_copy(rule->in, sizeof(rule->in), subject->bridge);
 	if (kind->out.is == DEVICE_OTHER_BRIDGE)
@@ -139,6 +144,8 @@ static struct rule *add_rule(const struct planner *planner, const struct rule_su
 		COPY_TEXT(rule->in, subject->network->bridge);
 	if (takes_bridge(kind->out.is, planner->traits))
 		COPY_TEXT(rule->out, subject->network->bridge);
+	if (kind->target == TARGET_SNAT)
+		rule->to = *network_snat_addr(subject->network, subject->family);
 	fill_address(kind->source.is, planner->traits, subject, &rule->source);
 	fill_address(kind->destination.is, planner->traits, subject, &rule->destination);
 	return rule;
@@ -228,12 +235,77 @@ static int add_host_rules(const struct planner *planner, const struct rule_subje
 	return 0;
 }
 
+/* As no backend has a rule of everything there is: of two halves. */
+static int add_prefix_rules(const struct planner *planner, const struct prefix *prefix,
+			    struct rule_subject *subject)
+{
+	subject->each = *prefix;
+	if (prefix->len)
+		return add_rule(planner, subject) ? 0 : -ENOMEM;
+	subject->each.len = 1;
+	if (!add_rule(planner, subject))
+		return -ENOMEM;
+	subject->each.addr.bytes[0] = 0x80;
+	return add_rule(planner, subject) ? 0 : -ENOMEM;
+}
+
+/* They are sorted: what lies in another follows it. */
+static int add_each_prefix(const struct planner *planner, const struct rule_subject *whole,
+			   const prefix_vector *prefixes)
+{
+	struct rule_subject subject = *whole;
+	const struct prefix *last = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < prefixes->len && r == 0; i++) {
+		const struct prefix *prefix = &prefixes->items[i];
+
+		if (prefix->addr.family != subject.family || (last && prefix_covers(last, prefix)))
+			continue;
+		last = prefix;
+		r = add_prefix_rules(planner, prefix, &subject);
+	}
+	return r;
+}
+
+static int add_each_interface(const struct planner *planner, const struct rule_subject *whole,
+			      const interface_vector *interfaces)
+{
+	struct rule_subject subject = *whole;
+
+	for (size_t i = 0; i < interfaces->len; i++) {
+		subject.interface_ = interfaces->items[i].text;
+		if (!add_rule(planner, &subject))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_each(const struct planner *planner, const struct rule_subject *subject)
+{
+	const struct network_policy *policy = &subject->network->policy;
+
+	switch (planner->kind->each) {
+	case EACH_NONE:
+		break;
+	case EACH_UNTRANSLATED:
+		return add_each_prefix(planner, subject, &policy->nat_exclude);
+	case EACH_TRUSTED_INTERFACE:
+		return add_each_interface(planner, subject, &policy->trusted_interfaces);
+	case EACH_TRUSTED_SOURCE:
+		return add_each_prefix(planner, subject, &policy->trusted);
+	}
+	return 0;
+}
+
 static int add_rules(const struct planner *planner, const struct rule_subject *subject)
 {
 	const struct kind *kind = planner->kind;
 
 	if (kind->source.is == ADDRESS_ALLOWED || kind->source.is == ADDRESS_DENIED)
 		return add_list_rules(planner, subject);
+	if (kind->each)
+		return add_each(planner, subject);
 	if (kind->host_ports || kind->container_ports)
 		return add_port_rules(planner, subject, NULL);
 	if (kind->destination.is == ADDRESS_SUBNET_OR_HOST &&

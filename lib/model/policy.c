@@ -46,7 +46,8 @@ bool network_routes(const struct network *network, int family)
 /* A mapping of one address of the host was never to be open to everybody. */
 bool port_opens(const struct port *port, const struct network *network, int family)
 {
-	return network_routes(network, family) && port_has_family(port, family) &&
+	return (network_routes(network, family) || network_is_direct(network, family)) &&
+	       port_has_family(port, family) &&
 	       (!addr_is_set(&port->host_addr) || addr_is_unspecified(&port->host_addr));
 }
 
@@ -55,9 +56,35 @@ bool network_is_unprotected(const struct network *network, int family)
 	return has_mode(network, family, GATEWAY_MODE_NAT_UNPROTECTED);
 }
 
+static bool has_family(const prefix_vector *prefixes, int family)
+{
+	for (size_t i = 0; i < prefixes->len; i++)
+		if (prefixes->items[i].addr.family == family)
+			return true;
+	return false;
+}
+
+bool network_is_direct(const struct network *network, int family)
+{
+	return network_translates(network, family) &&
+	       network->policy.direct_routing == DIRECT_ROUTING_YES;
+}
+
+bool network_trusts_sources(const struct network *network, int family)
+{
+	return network_translates(network, family) && has_family(&network->policy.trusted, family);
+}
+
+bool network_trusts(const struct network *network, int family)
+{
+	return network_trusts_sources(network, family) ||
+	       (network_translates(network, family) && network->policy.trusted_interfaces.len);
+}
+
 bool network_is_entered(const struct network *network, int family)
 {
-	return network_routes(network, family) || network_is_unprotected(network, family) ||
+	return network_is_direct(network, family) || network_trusts(network, family) ||
+	       network_routes(network, family) || network_is_unprotected(network, family) ||
 	       (!network_is_internal(network) && network->policy.isolate != ISOLATE_STRICT);
 }
 
@@ -75,9 +102,19 @@ bool network_keeps_gateway(const struct network *network, int family)
 	       (wants_bridge_address(network, family) || !network_is_internal(network));
 }
 
+const struct addr *network_snat_addr(const struct network *network, int family)
+{
+	const struct addr *addr = family == AF_INET6 ? &network->policy.snat_ipv6 :
+						       &network->policy.snat_ipv4;
+
+	return addr_is_set(addr) ? addr : NULL;
+}
+
 bool network_awaits_answers(const struct network *network, int family)
 {
-	return network_translates(network, family) && network->policy.masquerade == MASQUERADE_NO;
+	return network_translates(network, family) &&
+	       (network->policy.masquerade == MASQUERADE_NO ||
+		has_family(&network->policy.nat_exclude, family));
 }
 
 bool network_is_closed(const struct network *network, int family)

@@ -21,11 +21,18 @@ bool network_routes(const struct network *network, int family);
 bool port_opens(const struct port *port, const struct network *network, int family);
 /* They are reached there at any port. */
 bool network_is_unprotected(const struct network *network, int family);
+/* Are its endpoints reached by everybody at their own addresses, where a port is published? */
+bool network_is_direct(const struct network *network, int family);
+/* Are they by some? Of those that are named by address; and of any. */
+bool network_trusts_sources(const struct network *network, int family);
+bool network_trusts(const struct network *network, int family);
 /* Is there anybody beyond the bridge who may send straight to an endpoint's address? Who that is
  * the rules about what gets to the network say. */
 bool network_is_entered(const struct network *network, int family);
 /* Is there an address in its subnet that is the bridge's, or that of who stands in for it? */
 bool network_keeps_gateway(const struct network *network, int family);
+/* What leaves takes that address of the host; NULL: whichever the host takes. */
+const struct addr *network_snat_addr(const struct network *network, int family);
 /* Do answers from beyond the bridge come straight to an endpoint's address? Nothing gave the host's
  * to what they answer. */
 bool network_awaits_answers(const struct network *network, int family);

@@ -54,6 +54,7 @@ static bool device_fits(enum kind_device is, uint32_t traits, const char *name)
 	case DEVICE_LOOPBACK:
 		return strcmp(name, LOOPBACK_DEVICE) == 0;
 	case DEVICE_BRIDGE:
+	case DEVICE_EACH:
 	case DEVICE_OTHER_BRIDGE:
 	case DEVICE_PORT:
 		return name[0];
@@ -83,6 +84,7 @@ static bool address_fits(const struct kind_address_match *match, int family, uin
 	case ADDRESS_ENDPOINT:
 	case ADDRESS_ALLOWED:
 	case ADDRESS_DENIED:
+	case ADDRESS_EACH:
 		return set;
 	case ADDRESS_SUBNET_FOR_DEVICE:
 		return set || traits & PLAN_POSTROUTING_IN;
@@ -400,6 +402,8 @@ const char *rule_target_name(const struct rule *rule)
 		return "DROP";
 	case TARGET_DNAT:
 		return "DNAT";
+	case TARGET_SNAT:
+		return "SNAT";
 	case TARGET_MASQUERADE:
 		return "MASQUERADE";
 	case TARGET_RETURN:
@@ -430,6 +434,7 @@ const char *rule_table_name(enum rule_chain chain)
 	case CHAIN_FILTER_SOURCES:
 	case CHAIN_FILTER_PEERS:
 	case CHAIN_FILTER_OPEN:
+	case CHAIN_FILTER_TRUSTED:
 	case CHAIN_FILTER_FROM:
 	case CHAIN_FILTER_GUARD:
 		return "filter";

@@ -22,9 +22,9 @@ struct rule {
 	uint32_t match;                    /* RULE_* bits */
 	uint16_t host_port;                /* first of count; 0: any */
 	uint16_t count;                    /* of consecutive ports, 1 or more with host_port */
-	struct addr to;                    /* DNAT: where to */
+	struct addr to;                    /* DNAT: where to; SNAT: from then on from where */
 	uint16_t to_port;                  /* DNAT: first */
-	bool random_ports;                 /* TARGET_MASQUERADE */
+	bool random_ports;                 /* TARGET_MASQUERADE, TARGET_SNAT */
 	enum rule_chain jump;              /* TARGET_JUMP, TARGET_GOTO */
 	/* what only the kernel knows */
 	uint64_t packets, bytes, handle;

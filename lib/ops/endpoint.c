@@ -256,8 +256,8 @@ static int reserve_rows(bn_ctx *ctx, const struct group *group, const struct ope
 				 request->ports_len, request->port_flags, &attach->ports);
 	}
 	if (r >= 0)
-		r = ports_reserve(ctx, operation, request->ports, request->ports_len,
-				  &attach->ports);
+		r = ports_reserve(ctx, operation, &attach->network, request->ports,
+				  request->ports_len, &attach->ports);
 	return r < 0 ? r : FAULT("attach.reserve");
 }
 

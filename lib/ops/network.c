@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "base/fault.h"
+#include "model/policy.h"
 #include "ops/persistent.h"
 #include "ops/recover.h"
 #include "ops/resolve.h"
@@ -120,6 +121,33 @@ static int create_network(bn_ctx *ctx, const struct creation *creation,
 	return r < 0 ? operation_fail(ctx, operation, &rows, r) : 0;
 }
 
+static bool is_local(const prefix_vector *local, const struct addr *addr)
+{
+	for (size_t i = 0; i < local->len; i++)
+		if (prefix_contains(&local->items[i], addr))
+			return true;
+	return false;
+}
+
+void network_say_addresses(bn_ctx *ctx, const struct network *network)
+{
+	CLEANUP_VECTOR prefix_vector local = { 0 };
+	struct error ignored = { 0 };
+	char text[ADDR_TEXT_MAX];
+
+	for_each_family(family) {
+		const struct addr *addr = network_snat_addr(network, family);
+
+		if (!addr || (!local.len && link_local_prefixes(ctx->link, &local, &ignored) < 0))
+			continue;
+		if (!is_local(&local, addr))
+			ctx_log(ctx, LOG_WARNING,
+				"what leaves network %s has the address %s, which is none of this "
+				"host's: answers get here only if they are routed to it",
+				network->name, addr_format(addr, text));
+	}
+}
+
 int ops_network_create(bn_ctx *ctx, const struct network_request *request,
 		       const struct result *result, struct network *ret_network)
 {
@@ -142,6 +170,7 @@ int ops_network_create(bn_ctx *ctx, const struct network_request *request,
 		return r;
 	ctx_log(ctx, LOG_INFO, "network %s is on bridge %s", creation.network.name,
 		creation.network.bridge);
+	network_say_addresses(ctx, &creation.network);
 	*ret_network = creation.network;
 	creation.network = (struct network){ 0 };
 	return 0;

@@ -39,7 +39,7 @@ int ports_take_over(bn_ctx *ctx, const struct network *network, const struct end
 
 /* Inside a transaction: what ports_choose() made of the requests. The next search for a free port
  * begins after the last that was picked. */
-int ports_reserve(bn_ctx *ctx, const struct operation *operation,
+int ports_reserve(bn_ctx *ctx, const struct operation *operation, const struct network *network,
 		  const struct port_request *requests, size_t len, const port_vector *ports);
 
 /* No process of the host uses them, unless it may; with BN_PUBLISH_HOLD_PORTS, descriptors that

@@ -69,7 +69,8 @@ static int reserve_ports(bn_ctx *ctx, const struct operation *operation, void *v
 				 publish->requests, publish->len, publish->flags, &rows->ports);
 	}
 	if (r >= 0)
-		r = ports_reserve(ctx, operation, publish->requests, publish->len, &rows->ports);
+		r = ports_reserve(ctx, operation, rows->networks.items, publish->requests,
+				  publish->len, &rows->ports);
 	return r < 0 ? r : FAULT("publish.reserve");
 }
 

@@ -8,6 +8,7 @@
 #include "model/option_table.h"
 #include "model/policy.h"
 #include "ops/change.h"
+#include "ops/network.h"
 #include "ops/recover.h"
 #include "ops/resolve.h"
 #include "ops/rows.h"
@@ -334,6 +335,7 @@ int ops_network_update(bn_ctx *ctx, const struct network_request *request,
 	r = make_update(ctx, &operation, result, &before, &after);
 	if (r < 0)
 		return r;
+	network_say_addresses(ctx, &update.after);
 	*ret_network = update.after;
 	*ret_endpoint_count = update.endpoint_count;
 	update.after = (struct network){ 0 };

@@ -16,6 +16,7 @@ static const struct scenario {
 	const char *guard;
 	struct network_policy policy;
 	const char *allow, *deny; /* of the port */
+	const char *options;      /* the same as text, "KEY=VALUE\n" each */
 } scenarios[] = {
 	{ "bridge-ipv4", "172.17.0.0/16", NULL, NULL, NULL, NULL },
 	{ "bridge-ipv6", NULL, "fd00:30::/64", NULL, NULL, NULL },
@@ -103,6 +104,22 @@ static const struct scenario {
 	  .adopted = true, .policy.masquerade = MASQUERADE_NO },
 	{ "masquerade-off-isolate-yes", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
 	  .policy = { .masquerade = MASQUERADE_NO, .isolate = ISOLATE_YES } },
+	{ "snat", "172.17.0.0/16", "fd00:30::/64", NULL, NULL, NULL,
+	  .options = "snat-ipv4=203.0.113.5\nsnat-ipv6=2001:db8::5\n" },
+	{ "snat-ipv4-keep-adopted", "172.17.0.0/16", "fd00:30::/64", NULL, NULL, NULL,
+	  .adopted = true, .options = "snat-ipv4=203.0.113.5\nsource-ports=keep\n" },
+	{ "nat-exclude", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL,
+	  .options = "nat-exclude=10.1.0.0/16,10.0.0.0/8,192.0.2.0/24\n" },
+	{ "nat-exclude-all-adopted", "172.17.0.0/16", "fd00:30::/64", NULL, NULL, NULL,
+	  .adopted = true, .options = "nat-exclude=0.0.0.0/0,::/0\nsnat-ipv4=203.0.113.5\n" },
+	{ "trusted", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", "8799:1337",
+	  .options = "trusted=eth1,10.8.0.0/24\n" },
+	{ "trusted-adopted", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8000-8002:9000-9002/udp", .adopted = true, .options = "trusted=fd08::/16,wg0\n" },
+	{ "trusted-loopback", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, "127.0.0.1:8799:1337",
+	  .options = "trusted=0.0.0.0/0\nmasquerade=no\n" },
+	{ "direct-routing", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337", .options = "direct-routing=yes\n" },
 	{ "isolate-no-adopted", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL, .adopted = true,
 	  .policy.isolate = ISOLATE_NO },
 };
@@ -147,6 +164,17 @@ static uint32_t traits_of(const struct firewall_backend *backend)
 	return traits;
 }
 
+static void decide(const char *text, struct network_policy *policy)
+{
+	struct options options = { 0 };
+	struct error error = { 0 };
+
+	assert_int_equal(options_parse(text, &options), 0);
+	if (options_check(&options, OPTION_NETWORK, policy, &error) < 0)
+		fail_msg("the test's own options: %s", error.message);
+	options_clear(&options);
+}
+
 /* The plan of the scenario as text; free it. */
 static char *render(const struct scenario *scenario, const struct firewall_backend *backend)
 {
@@ -160,6 +188,8 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	FILE *out = open_memstream(&text, &size);
 
 	network.policy = scenario->policy;
+	if (scenario->options)
+		decide(scenario->options, &network.policy);
 	network.bridge_adopted = scenario->adopted;
 	if (scenario->keeps_ports)
 		network.policy.source_ports = SOURCE_PORTS_KEEP;
@@ -189,6 +219,7 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	for (size_t i = 0; i < rules.len; i++)
 		print_rule(out, backend, &rules.items[i]);
 	rules_clear(&rules);
+	policy_clear(OPTION_NETWORK, &network.policy);
 	assert_int_equal(fclose(out), 0);
 	return text;
 }

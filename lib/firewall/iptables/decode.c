@@ -316,6 +316,28 @@ static bool read_dnat(const struct extension *target, struct rule *rule)
 	       (rule->count == 1 || ntohs(range->base_proto.all) == rule->host_port);
 }
 
+static bool read_snat(const struct extension *target, struct rule *rule)
+{
+	const struct nf_nat_ipv4_multi_range_compat *ipv4 = (const void *)target->data;
+	const struct nf_nat_range *ipv6 = (const void *)target->data;
+	bool is_ipv4 = rule->family == AF_INET;
+	const void *first, *last;
+	unsigned int flags;
+
+	rule->target = TARGET_SNAT;
+	if (is_ipv4 ? !is_extension(target, "SNAT", 0, sizeof(*ipv4)) || ipv4->rangesize != 1 :
+		      !is_extension(target, "SNAT", 1, sizeof(*ipv6)))
+		return false;
+	flags = is_ipv4 ? ipv4->range[0].flags : ipv6->flags;
+	first = is_ipv4 ? (const void *)&ipv4->range[0].min_ip : &ipv6->min_addr;
+	last = is_ipv4 ? (const void *)&ipv4->range[0].max_ip : &ipv6->max_addr;
+	rule->to.family = rule->family;
+	memcpy(rule->to.bytes, first, addr_size(rule->family));
+	rule->random_ports = flags & NF_NAT_RANGE_PROTO_RANDOM_FULLY;
+	return (flags & ~(unsigned int)NF_NAT_RANGE_PROTO_RANDOM_FULLY) == NF_NAT_RANGE_MAP_IPS &&
+	       memcmp(first, last, addr_size(rule->family)) == 0;
+}
+
 static bool read_masquerade(const struct extension *target, struct rule *rule)
 {
 	const struct nf_nat_ipv4_multi_range_compat *ipv4 = (const void *)target->data;
@@ -347,6 +369,8 @@ static bool read_target(const struct extension *target, const char *name, struct
 		rule->target = TARGET_DROP;
 	} else if (strcmp(name, "DNAT") == 0) {
 		return read_dnat(target, rule);
+	} else if (strcmp(name, "SNAT") == 0) {
+		return read_snat(target, rule);
 	} else if (strcmp(name, "MASQUERADE") == 0) {
 		return read_masquerade(target, rule);
 	} else if (target->name[0] && strcmp(target->name, name) == 0 && !is_own_chain(name)) {

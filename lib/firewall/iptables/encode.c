@@ -217,6 +217,26 @@ static void put_dnat(struct entry *entry, const struct rule *rule)
 	}
 }
 
+static void put_snat(struct entry *entry, const struct rule *rule)
+{
+	unsigned int ports = rule->random_ports ? NF_NAT_RANGE_PROTO_RANDOM_FULLY : 0;
+	struct nf_nat_ipv4_multi_range_compat *ranges;
+	struct nf_nat_range *range;
+
+	if (rule->family == AF_INET6) {
+		range = put_extension(entry, "SNAT", 1, sizeof(*range));
+		range->flags = NF_NAT_RANGE_MAP_IPS | ports;
+		memcpy(&range->min_addr, rule->to.bytes, addr_size(AF_INET6));
+		range->max_addr = range->min_addr;
+		return;
+	}
+	ranges = put_extension(entry, "SNAT", 0, sizeof(*ranges));
+	ranges->rangesize = 1;
+	ranges->range[0].flags = NF_NAT_RANGE_MAP_IPS | ports;
+	memcpy(&ranges->range[0].min_ip, rule->to.bytes, addr_size(AF_INET));
+	ranges->range[0].max_ip = ranges->range[0].min_ip;
+}
+
 static void put_masquerade(struct entry *entry, const struct rule *rule)
 {
 	unsigned int flags = rule->random_ports ? NF_NAT_RANGE_PROTO_RANDOM_FULLY : 0;
@@ -238,6 +258,9 @@ static void put_action(struct entry *entry, const struct rule *rule, const char 
 	switch (rule->target) {
 	case TARGET_DNAT:
 		put_dnat(entry, rule);
+		break;
+	case TARGET_SNAT:
+		put_snat(entry, rule);
 		break;
 	case TARGET_MASQUERADE:
 		put_masquerade(entry, rule);

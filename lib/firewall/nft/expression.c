@@ -279,6 +279,17 @@ static void dnat(struct builder *builder, uint32_t family)
 		    { NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED }));
 }
 
+static void snat(struct builder *builder, uint32_t family, bool random_ports)
+{
+	uint32_t ports = random_ports ? NF_NAT_RANGE_PROTO_RANDOM_FULLY : 0;
+
+	add(builder, "nat",
+	    NUMBERS({ NFTNL_EXPR_NAT_TYPE, NFT_NAT_SNAT }, { NFTNL_EXPR_NAT_FAMILY, family },
+		    { NFTNL_EXPR_NAT_REG_ADDR_MIN, NFT_REG_1 },
+		    { NFTNL_EXPR_NAT_REG_ADDR_MAX, NFT_REG_1 },
+		    { NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS | ports }));
+}
+
 /* ---- rules ---- */
 
 /* No map of ports has it. What is found there is not counted, as it comes by no mapping. */
@@ -335,6 +346,8 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 
 static void add_action(struct builder *builder, const struct kind *kind, int family)
 {
+	uint32_t nf_family = family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6;
+
 	switch (kind->target) {
 	case TARGET_ACCEPT:
 		verdict(builder, NF_ACCEPT, NULL);
@@ -343,7 +356,10 @@ static void add_action(struct builder *builder, const struct kind *kind, int fam
 		verdict(builder, NF_DROP, NULL);
 		break;
 	case TARGET_DNAT:
-		dnat(builder, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6);
+		dnat(builder, nf_family);
+		break;
+	case TARGET_SNAT:
+		snat(builder, nf_family, kind->random_ports);
 		break;
 	case TARGET_MASQUERADE:
 		add(builder, "masq",

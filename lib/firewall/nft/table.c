@@ -36,6 +36,7 @@ const struct nft_chain nft_chains[CHAIN_COUNT] = {
 	[CHAIN_FILTER_TO] = { "to-networks", NULL, 0, 0 },
 	[CHAIN_FILTER_SOURCES] = { "sources-of-ports", NULL, 0, 0 },
 	[CHAIN_FILTER_PEERS] = { "peers", NULL, 0, 0 },
+	[CHAIN_FILTER_TRUSTED] = { "trusted", NULL, 0, 0 },
 	[CHAIN_FILTER_OPEN] = { "open-peers", NULL, 0, 0 },
 	[CHAIN_FILTER_FROM] = { "from-networks", NULL, 0, 0 },
 	[CHAIN_FILTER_GUARD] = { "guard", NULL, 0, 0 },
@@ -121,15 +122,17 @@ static int set_fill_ranges(struct nftnl_set *set, const struct nft_fixed *fixed)
 
 uint32_t nft_set_flags(const struct nft_fixed *fixed)
 {
+	uint32_t flags = fixed->value[0] ? NFT_SET_MAP : 0;
+
 	switch (nft_fixed_ranges(fixed)) {
 	case RANGES_SINGLE:
-		return NFT_SET_INTERVAL;
+		return flags | NFT_SET_INTERVAL;
 	case RANGES_CONCATENATED:
-		return NFT_SET_INTERVAL | NFT_SET_CONCAT;
+		return flags | NFT_SET_INTERVAL | NFT_SET_CONCAT;
 	case RANGES_NONE:
 		break;
 	}
-	return fixed->value[0] ? NFT_SET_MAP : 0;
+	return flags;
 }
 
 static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_fixed *fixed)
