@@ -505,3 +505,28 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 		return 0;
 	return rtnl_failure(error, &batch, r, "delete bridge %s", config->name);
 }
+
+int bridge_set_mtu(struct link_handle *handle, const struct bridge_config *config,
+		   struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	struct link_info info;
+	int r;
+
+	if (config->adopt)
+		return 0;
+	r = find_bridge(handle, config, &info, error);
+	if (r == -ENODEV) {
+		error_clear(error);
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	rtnl_add_link(&batch, RTM_NEWLINK, 0, info.interface.index);
+	rtnl_put_u32(&batch, IFLA_MTU, config->mtu);
+	r = rtnl_run_surely(handle, &batch, -ENODEV, "link.bridge.mtu");
+	if (r == 0)
+		return 0;
+	return rtnl_failure(error, &batch, r, "set the MTU %u of bridge %s", config->mtu,
+			    config->name);
+}

@@ -109,6 +109,9 @@ void bridge_mac(struct link_handle *handle, const struct bridge_config *config,
  * changed, also on failure. */
 int bridge_delete(struct link_handle *handle, const struct bridge_config *config, bool *ret_changed,
 		  struct error *error);
+/* That of the configuration. One that is adopted keeps its own, and one that is gone is no error. */
+int bridge_set_mtu(struct link_handle *handle, const struct bridge_config *config,
+		   struct error *error);
 
 /* ---- ready.c ---- */
 
@@ -218,9 +221,10 @@ struct link_end {
 	const struct endpoint *endpoint;
 	const char *network_id;
 };
-/* Of both ends of an endpoint; those that are gone are passed over. */
-int link_endpoint_set_mtu(struct link_handle *handle, const struct link_end *end, uint32_t mtu,
-			  struct error *error);
+/* mtu.c: of both ends of each, which takes what the other sends at all times; those that are gone
+ * are passed over. */
+int link_endpoints_set_mtu(struct link_handle *handle, const struct link_end *ends, size_t len,
+			   uint32_t mtu, bool grows, struct error *error);
 /*
  * Many in one request by group. Those that are gone are passed over, as is what another has made
  * under the name of one. When it returns they are out of sight: no packet, list or bridge has them

@@ -11,7 +11,6 @@
  * that what a process leaves that dies in between is told from a stranger's link. "bnet". */
 #define LINK_GROUP_NEWBORN 0x626e6574u
 
-#define IPV6_MTU_MIN 1280 /* below it the kernel has no IPv6 on a device */
 
 /* ---- dump.c ---- */
 

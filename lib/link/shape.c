@@ -518,16 +518,23 @@ static int set_out(struct shaper *shaper, const struct endpoint *before)
 	return r;
 }
 
-static bool same_in(const struct endpoint_policy *a, const struct endpoint_policy *b)
+/* The burst that a rate has by default is no less than a packet. */
+static bool same_in(const struct endpoint *before, const struct endpoint *after)
 {
+	const struct endpoint_policy *a = &before->policy, *b = &after->policy;
+
 	return a->rate_in == b->rate_in && a->burst_in == b->burst_in &&
-	       (!a->rate_in || a->rate_local == b->rate_local);
+	       (!a->rate_in || (a->rate_local == b->rate_local &&
+				bucket_in(before).burst == bucket_in(after).burst));
 }
 
-static bool same_out(const struct endpoint_policy *a, const struct endpoint_policy *b)
+static bool same_out(const struct endpoint *before, const struct endpoint *after)
 {
+	const struct endpoint_policy *a = &before->policy, *b = &after->policy;
+
 	return a->rate_out == b->rate_out && a->burst_out == b->burst_out &&
-	       (!a->rate_out || a->rate_local == b->rate_local);
+	       (!a->rate_out || (a->rate_local == b->rate_local &&
+				 bucket_out(before).burst == bucket_out(after).burst));
 }
 
 static int find_port(struct shaper *shaper)
@@ -553,10 +560,8 @@ int link_shape(struct link_handle *handle, const struct network *network,
 		.endpoint = endpoint,
 		.error = error,
 	};
-	bool in = before ? !same_in(&before->policy, &endpoint->policy) :
-			   shape_in(endpoint) != SHAPE_NONE;
-	bool out = before ? !same_out(&before->policy, &endpoint->policy) :
-			    shape_out(endpoint) != SHAPE_NONE;
+	bool in = before ? !same_in(before, endpoint) : shape_in(endpoint) != SHAPE_NONE;
+	bool out = before ? !same_out(before, endpoint) : shape_out(endpoint) != SHAPE_NONE;
 	int r = 0;
 
 	if (in || out)

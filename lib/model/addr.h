@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "base/vector.h"
 
+#define IPV6_MTU_MIN 1280 /* below it the kernel has no IPv6 on a device */
+
 #define ADDR_TEXT_MAX 46 /* INET6_ADDRSTRLEN */
 #define PREFIX_TEXT_MAX (ADDR_TEXT_MAX + 4)
 #define RANGE_TEXT_MAX (2 * ADDR_TEXT_MAX)

@@ -76,7 +76,10 @@ static const struct known_option options[] = {
 	ROW(NETWORK, "mtu", number, NUMBER(0, 65535, 0), .setter = true, .live = LIVE_YES,
 	    .default_ = "that of the host's way out", .alias = "com.docker.network.driver.mtu",
 	    SAYS("0.2", "The MTU in bytes, from 68 on, as bn_network_spec_set_mtu(3) says; 0 is "
-			"that of the interface of the host's default route.")),
+			"that of the interface of the host's default route. When it changes, the bridge "
+			"follows, if it is not somebody else's, and both ends of each endpoint's link "
+			"whose option mtu is not set; but not across 1280, below which there is no "
+			"IPv6.")),
 	ROW(NETWORK, "mtu-from", interface, FIELD(network, mtu_from), .live = LIVE_YES,
 	    .default_ = "",
 	    SAYS("0.2", "The MTU is that of this interface of the host, as it is when the network "

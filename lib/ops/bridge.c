@@ -12,6 +12,7 @@
 #include "ops/driver.h"
 #include "ops/flows.h"
 #include "ops/interface.h"
+#include "ops/mtu.h"
 #include "ops/routing.h"
 #include "ops/restraint.h"
 #include "ops/rules.h"
@@ -405,12 +406,18 @@ static void announce_bridged(bn_ctx *ctx, struct attach *attach)
 
 static int check_network_update(bn_ctx *ctx, const struct network *before, struct network *after)
 {
-	if (before->mtu != after->mtu)
-		return error_set(&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
-				 "the MTU of network %s is %u and can't become %u while its bridge "
-				 "and its endpoints' links stand; make the network anew",
-				 after->name, before->mtu, after->mtu);
-	return restraint_check_network(ctx, after);
+	int r = mtu_check_network(ctx, before, after);
+
+	return r < 0 ? r : restraint_check_network(ctx, after);
+}
+
+static int update_network(bn_ctx *ctx, const struct network *before, const struct network *after)
+{
+	char alias[ALIAS_MAX];
+	const struct bridge_config config = bridge_config_of(after, alias);
+	int r = restraint_update_network(ctx, before, after);
+
+	return r < 0 ? r : mtu_update_network(ctx, &config, before, after);
 }
 
 /* The default routes of a namespace are numbered as its endpoints come. */
@@ -443,6 +450,8 @@ static int check_endpoint_update(bn_ctx *ctx, const struct operation *operation,
 	if (r >= 0)
 		r = interface_check_mtu(ctx, network, after);
 	if (r >= 0)
+		r = mtu_check_endpoint(ctx, before, after);
+	if (r >= 0)
 		r = restraint_check(ctx, network, after);
 	if (r >= 0)
 		r = behind_check(ctx, network, after);
@@ -452,13 +461,10 @@ static int check_endpoint_update(bn_ctx *ctx, const struct operation *operation,
 static int update_endpoint(bn_ctx *ctx, const struct network *network,
 			   const struct endpoint *before, const struct endpoint *after)
 {
-	const struct link_end end = { after, network->id };
 	int r = restraint_update(ctx, network, before, after);
 
-	if (r >= 0 && before->mtu != after->mtu) {
-		ctx->changed = true;
-		r = link_endpoint_set_mtu(ctx->link, &end, after->mtu, &ctx->error);
-	}
+	if (r >= 0)
+		r = mtu_update_endpoint(ctx, network, before, after);
 	if (r >= 0)
 		r = behind_remove(ctx, network, before, after);
 	return r < 0 ? r : behind_add(ctx, network, after, before);
@@ -470,7 +476,7 @@ const struct driver_ops bridge_driver = {
 	.network_remove = remove_bridge,
 	.network_check = check_bridge,
 	.network_update_check = check_network_update,
-	.network_update = restraint_update_network,
+	.network_update = update_network,
 	.endpoint_check = check_bridged,
 	.endpoint_reserve = reserve_bridged,
 	.endpoint_create = create_bridged,

@@ -8,7 +8,6 @@
 
 #include "model/sysctl.h"
 
-#define IPV6_MTU_MIN 1280
 #define DEFAULT_PREFIX "eth"
 
 /* ---- what is asked ---- */

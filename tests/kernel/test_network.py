@@ -276,13 +276,6 @@ class Create(KernelTest):
                               (("--opt", "mtu-from=eth0", "--mtu", "1400"), "one of the two")):
             self.fails("network", "create", "red", *argv, mention=("mtu-from", mention))
 
-    def test_mtu_of_what_stands_stays(self):
-        self.create("blue", "--mtu", "1400")
-        for argv in (("--mtu", "1300"), ("--opt", "mtu-from=eth0")):
-            self.fails("network", "update", "blue", *argv, mention=("MTU", "1400"))
-        self.bn("network", "update", "blue", "--mtu", "1400")
-        self.assertEqual(1400, oracle.network(self.bn, "blue")["mtu"])
-
     def test_mtu_explicit(self):
         self.create("blue", "--mtu", "9000")
         namespace = self.attach("blue", "c1")

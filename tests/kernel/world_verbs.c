@@ -180,6 +180,24 @@ static int update_back(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return update_network(ctx, text, "", "");
 }
 
+/* The bridge and both ends of all links. */
+static int update_mtu(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_network *network = NULL;
+	bn_network_spec *spec;
+	int r;
+
+	if (bn_network_spec_new("front", &spec) < 0)
+		abort();
+	bn_network_spec_set_mtu(spec, 1400);
+	r = bn_network_update(ctx, spec, 0, &network);
+	if (r == 0)
+		describe_network(network, text);
+	bn_network_spec_free(spec);
+	bn_network_free(network);
+	return r;
+}
+
 /* ---- endpoints ---- */
 
 struct wanted {
@@ -689,6 +707,7 @@ const struct verb verbs[] = {
 	{ "update-back", { update_back }, 0, 0 },
 	{ "update-and-back", { update, update_back }, FULL, 0 },
 	{ "update-endpoint", { update_web }, FULL | JOINED, FULL },
+	{ "update-mtu", { update_mtu }, BARE | FULL | LOST, FULL },
 	{ "attach", { attach }, BARE | FULL, FULL },
 	{ "attach-ports", { attach_ports }, FULL | FLUSHED | LOST, FULL | FLUSHED },
 	{ "attach-several", { attach_several }, FULL, FULL },
@@ -735,6 +754,7 @@ const struct verb verbs[] = {
 	{ "create-adopting-fails", { create_adopting }, EMPTY | BARE, 0, "settle", -EIO },
 	{ "update-fails", { update }, BARE | FULL | FLUSHED, 0, "settle", -EIO },
 	{ "update-endpoint-fails", { update_web }, FULL, 0, "settle", -EIO },
+	{ "update-mtu-fails", { update_mtu }, FULL, 0, "settle", -EIO },
 	{ "attach-ports-fails", { attach_ports }, FULL | FLUSHED, 0, "settle", -EIO },
 	{ "attach-several-fails", { attach_several }, FULL, 0, "settle", -EIO },
 	{ "attach-limited-fails", { attach_limited }, FULL, 0, "settle", -EIO },
