@@ -283,6 +283,28 @@ static bool is_defined(const struct rows *rows, const struct network *network)
 	return false;
 }
 
+/* But those of prefixes that an endpoint by now has again. */
+static int remove_lost_behind(bn_ctx *ctx, const struct rows *lost, const struct endpoint *endpoint,
+			      const struct rows *standing)
+{
+	struct endpoint has = { 0 };
+	prefix_vector *list = &has.policy.routes_for;
+	int r = 0;
+
+	for (size_t i = 0; i < standing->endpoints.len && r >= 0; i++) {
+		const prefix_vector *its = &standing->endpoints.items[i].policy.routes_for;
+
+		for (size_t j = 0; j < its->len && r >= 0; j++)
+			if (vector_append(list, its->items[j]) < 0)
+				r = error_oom(&ctx->error);
+	}
+	for (size_t i = 0; i < lost->networks.len && r >= 0; i++)
+		if (strcmp(lost->networks.items[i].name, endpoint->network) == 0)
+			r = behind_remove(ctx, &lost->networks.items[i], endpoint, &has);
+	free(list->items);
+	return r;
+}
+
 static int remove_lost_links(bn_ctx *ctx, const struct rows *lost, const struct rows *standing)
 {
 	char alias[ALIAS_MAX], detour[IFNAMSIZ];
@@ -291,7 +313,9 @@ static int remove_lost_links(bn_ctx *ctx, const struct rows *lost, const struct 
 	for (size_t i = 0; i < lost->endpoints.len && r >= 0; i++) {
 		const struct endpoint *endpoint = &lost->endpoints.items[i];
 
-		if (!endpoint->host_interface[0] ||
+		if (endpoint->policy.routes_for.len)
+			r = remove_lost_behind(ctx, lost, endpoint, standing);
+		if (r < 0 || !endpoint->host_interface[0] ||
 		    has_interface(standing, endpoint->host_interface))
 			continue;
 		link_alias(network_id_of(lost, endpoint), endpoint->id, alias);

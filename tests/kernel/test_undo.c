@@ -672,6 +672,39 @@ static void test_operation_gone(void **state)
 	run(delete);
 }
 
+static int attach_router(bn_ctx *ctx)
+{
+	bn_endpoint_spec *spec;
+	int r;
+
+	assert_int_equal(bn_endpoint_spec_new("front", "router", &spec), 0);
+	bn_endpoint_spec_set_sandbox_pid(spec, stage_sandbox());
+	bn_endpoint_spec_set_option(spec, "routes-for", "10.68.0.0/16,10.69.0.0/16");
+	r = bn_endpoint_attach(ctx, spec, 0, NULL);
+	bn_endpoint_spec_free(spec);
+	return r;
+}
+
+/* The host's routes to what lies behind it go, too. */
+static void test_router_gone(void **state)
+{
+	bn_ctx *ctx = new_context();
+
+	(void)state;
+	run(create);
+	fail_at("attach.flows", 0);
+	at_fault = undo_behind_its_back;
+	assert_int_equal(attach_router(ctx), -EIO);
+	step_name = NULL;
+	shell("test -z \"$(ip route show 10.68.0.0/15; ip route | grep -E '10.6[89]')\"");
+	/* those who have them by now keep theirs */
+	assert_int_equal(attach_router(ctx), 0);
+	shell("test $(ip route | grep -cE '^10.6[89]') = 2");
+	assert_int_equal(bn_endpoint_detach(ctx, "front", "router", 0), 0);
+	bn_ctx_free(ctx);
+	run(delete);
+}
+
 /* ---- one that is there already ---- */
 
 static void test_existing(void **state)
@@ -722,6 +755,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_many_dead, calm),
 		cmocka_unit_test_teardown(test_one_that_stays, calm),
 		cmocka_unit_test_teardown(test_operation_gone, calm),
+		cmocka_unit_test_teardown(test_router_gone, calm),
 		cmocka_unit_test_teardown(test_existing, calm),
 	};
 
