@@ -4,7 +4,7 @@
 
 #include "bn.h"
 
-enum { MTU = 256, LABEL, OPT };
+enum { MTU = 256, LABEL, OPT, GATEWAY_PRIORITY };
 
 /* KEY=VALUE, with what goes before all keys of its kind. KEY alone: the default again. */
 static void split_option(const char *prefix, const char *text, char **ret_key,
@@ -87,12 +87,16 @@ int network_update_command(struct cli *cli, int argc, char **argv)
 
 /* ---- endpoints ---- */
 
-static int apply_to_endpoint(bn_endpoint_spec *spec, const struct argument *argument)
+static int apply_to_endpoint(const struct cli *cli, bn_endpoint_spec *spec,
+			     const struct argument *argument)
 {
 	const char *value;
 	char *key;
 	int r;
 
+	if (argument->option == GATEWAY_PRIORITY)
+		return bn_endpoint_spec_set_gateway_priority(
+			spec, argument_number(cli, argument->value, INT32_MIN, INT32_MAX));
 	split_option(argument->option == LABEL ? "label." : "", argument->value, &key, &value);
 	r = bn_endpoint_spec_set_option(spec, key, value);
 	free(key);
@@ -118,6 +122,7 @@ static int update_endpoint(struct cli *cli, const bn_endpoint_spec *spec)
 int endpoint_update_command(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "gateway-priority", required_argument, NULL, GATEWAY_PRIORITY },
 		{ "label", required_argument, NULL, LABEL },
 		{ "opt", required_argument, NULL, OPT },
 		{ NULL, 0, NULL, 0 },
@@ -134,7 +139,7 @@ int endpoint_update_command(struct cli *cli, int argc, char **argv)
 		return cli_fail(cli, r);
 	}
 	for (size_t i = 0; i < arguments.len && r >= 0; i++) {
-		r = apply_to_endpoint(spec, &arguments.items[i]);
+		r = apply_to_endpoint(cli, spec, &arguments.items[i]);
 		if (r < 0)
 			status = argument_fail(&arguments.items[i], r);
 	}

@@ -206,6 +206,28 @@ int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandb
 /* After another endpoint of the sandbox has gone. */
 int link_sources_sync(struct link_handle *handle, const struct sandbox *sandbox,
 		      const source_vector *sources, struct error *error);
+/* The default routes of an endpoint that stands: how they change, and meanwhile. */
+struct link_ways {
+	const struct endpoint *before, *after;
+	struct addr gateway_ipv4, gateway_ipv6; /* family 0: it has no default route */
+	/* of all endpoints of the sandbox, none where it is alone; until the new route stands and
+	 * the old one is gone, and then */
+	const source_vector *between, *sources;
+};
+/* The new ones come before the old ones go. What is so already stays so; where the interface is
+ * gone, or down, it has none. */
+int link_ways_change(struct link_handle *handle, const struct sandbox *sandbox,
+		     const struct link_ways *ways, struct error *error);
+struct link_default {
+	int family;
+	uint32_t metric;
+};
+typedef VECTOR(struct link_default) default_vector;
+/* The default routes of a sandbox, but those that the endpoint has by its metrics. -ENODEV: its
+ * interface is not there, or down. */
+int link_ways_of_others(struct link_handle *handle, const struct sandbox *sandbox,
+			const struct endpoint *endpoint, default_vector *others,
+			struct error *error);
 /* static.c: does the endpoint have routes in its sandbox that don't go with its interface? And they
  * go; what is gone is passed over. */
 bool link_routes_stay(const struct endpoint *endpoint);

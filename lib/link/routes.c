@@ -384,3 +384,176 @@ int link_sources_sync(struct link_handle *handle, const struct sandbox *sandbox,
 	}
 	return r;
 }
+
+/* ---- of an endpoint that stands ---- */
+
+/* Of one side of a change, those that the other does not have. */
+static size_t ways_of(const struct link_ways *ways, bool new, uint32_t index,
+		      struct rtnl_route routes[static 2])
+{
+	const struct addr *gateways[] = { &ways->gateway_ipv4, &ways->gateway_ipv6 };
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(gateways); i++) {
+		uint32_t before = endpoint_metric(ways->before, gateways[i]->family);
+		uint32_t after = endpoint_metric(ways->after, gateways[i]->family);
+		uint32_t metric = new ? after : before;
+
+		if (gateways[i]->family && metric && before != after)
+			routes[len++] = (struct rtnl_route){
+				.gateway = gateways[i],
+				.index = index,
+				.metric = metric,
+			};
+	}
+	return len;
+}
+
+struct defaults_query {
+	uint32_t index; /* of an interface, and what is asked about it: the metrics of a family */
+	const struct endpoint *endpoint;
+	default_vector *others;
+	bool has; /* it has such a route by that interface */
+};
+
+static int take_default(void *userdata, const struct nlmsghdr *reply)
+{
+	struct defaults_query *query = userdata;
+	struct link_default found = { 0 };
+	struct nlattr *attrs[RTA_MAX + 1];
+	const struct rtmsg *route;
+
+	if (!reply) {
+		query->others->len = 0;
+		return 0;
+	}
+	route = nlmsg_data(reply);
+	/* A kernel without strict checking shows other tables too. */
+	if (reply->nlmsg_type != RTM_NEWROUTE || route->rtm_table != RT_TABLE_MAIN ||
+	    route->rtm_dst_len || (route->rtm_flags & RTM_F_CLONED) ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*route), attrs, RTA_MAX, NULL) < 0)
+		return 0;
+	found.family = route->rtm_family;
+	if (attrs[RTA_PRIORITY])
+		found.metric = nla_get_u32(attrs[RTA_PRIORITY]);
+	if (attrs[RTA_OIF] && nla_get_u32(attrs[RTA_OIF]) == query->index &&
+	    found.metric == endpoint_metric(query->endpoint, found.family)) {
+		query->has = true;
+		return 0;
+	}
+	return vector_append(query->others, found);
+}
+
+static int read_defaults(struct link_handle *inside, int family, struct defaults_query *query)
+{
+	const struct rtmsg route = { .rtm_family = (uint8_t)family, .rtm_table = RT_TABLE_MAIN };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_default, .userdata = query };
+	int r;
+
+	rtnl_add(&batch, RTM_GETROUTE, 0, &route, sizeof(route));
+	r = rtnl_dump(inside, &batch);
+	/* a table that has had no route yet does not exist */
+	return r == -ENOENT ? 0 : r;
+}
+
+/* What is there of that metric may be ours, of an earlier try. */
+static int find_own(struct link_handle *inside, const struct link_ways *ways,
+		    const struct rtnl_route *route)
+{
+	CLEANUP_VECTOR default_vector others = { 0 };
+	struct defaults_query query = {
+		.index = route->index,
+		.endpoint = ways->after,
+		.others = &others,
+	};
+	int r = read_defaults(inside, route->gateway->family, &query);
+
+	return r < 0 ? r : query.has ? 0 : -EEXIST;
+}
+
+static int add_way(struct link_handle *inside, const struct link_ways *ways,
+		   const struct rtnl_route *route, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	char gateway[ADDR_TEXT_MAX];
+	int r;
+
+	rtnl_add_route(&batch, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, route);
+	r = rtnl_run_step(inside, &batch, "link.route.default");
+	if (r == -EEXIST)
+		r = find_own(inside, ways, route);
+	if (r == 0 || is_about_the_link(r))
+		return 0;
+	if (r == -EEXIST)
+		return error_set(error, -EEXIST, BN_REASON_METRIC_NONE_FREE,
+				 "somebody has just given the namespace of endpoint %s a default "
+				 "route of metric %u; remove it, or give the endpoint another "
+				 "metric",
+				 ways->after->id, route->metric);
+	return rtnl_failure(error, &batch, r, "set the default route via %s over %s of endpoint %s",
+			    addr_format(route->gateway, gateway), ways->after->interface,
+			    ways->after->id);
+}
+
+static int change_ways(struct link_handle *inside, const struct link_ways *ways,
+		       struct error *error)
+{
+	uint32_t index = rtnl_link_index(inside, ways->after->interface);
+	struct rtnl_route routes[2];
+	int r = 0;
+
+	if (!index)
+		return 0;
+	if (ways->between->len)
+		r = routes_sync_sources(inside, ways->between, error);
+	for (size_t i = 0, len = ways_of(ways, true, index, routes); i < len && r == 0; i++)
+		r = add_way(inside, ways, &routes[i], error);
+	if (r < 0)
+		return r;
+	r = FAULT("link.route.change");
+	if (r == 0)
+		r = remove_routes(inside, routes, ways_of(ways, false, index, routes));
+	if (r < 0)
+		return rtnl_failure(error, NULL, r, "remove the default routes of endpoint %s",
+				    ways->before->id);
+	return ways->sources->len ? routes_sync_sources(inside, ways->sources, error) : 0;
+}
+
+int link_ways_change(struct link_handle *handle, const struct sandbox *sandbox,
+		     const struct link_ways *ways, struct error *error)
+{
+	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
+	int r = -ENOBUFS;
+
+	/* As for link_sources_sync(). */
+	for (int i = 0; i < OUTCOME_LOOKS && r < 0 && inside.fd < 0; i++) {
+		error_clear(error);
+		r = sandbox_link_open(sandbox, handle->deadline, &inside, error);
+		if (r < 0)
+			return r;
+		r = change_ways(&inside, ways, error);
+	}
+	return r;
+}
+
+int link_ways_of_others(struct link_handle *handle, const struct sandbox *sandbox,
+			const struct endpoint *endpoint, default_vector *others,
+			struct error *error)
+{
+	CLEANUP_RTNL struct link_handle inside = { .fd = -1 };
+	struct defaults_query query = { .endpoint = endpoint, .others = others };
+	int r = sandbox_link_open(sandbox, handle->deadline, &inside, error);
+
+	if (r < 0)
+		return r;
+	query.index = rtnl_link_index(&inside, endpoint->interface);
+	if (!query.index || !is_live(&inside, query.index))
+		return error_set(error, -ENODEV, BN_REASON_KERNEL,
+				 "interface %s of endpoint %s is not there, or down, so it can "
+				 "have no default route; set it up, or attach the endpoint anew",
+				 endpoint->interface, endpoint->id);
+	r = read_defaults(&inside, AF_UNSPEC, &query);
+	return r < 0 ? rtnl_failure(error, NULL, r, "list the default routes of endpoint %s",
+				    endpoint->id) :
+		       0;
+}

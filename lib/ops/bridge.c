@@ -420,42 +420,24 @@ static int update_network(bn_ctx *ctx, const struct network *before, const struc
 	return r < 0 ? r : mtu_update_network(ctx, &config, before, after);
 }
 
-/* The default routes of a namespace are numbered as its endpoints come. */
-static int check_ways_out(bn_ctx *ctx, const struct endpoint *before, const struct endpoint *after)
-{
-	bool same = before->policy.default_route == after->policy.default_route &&
-		    before->policy.metric == after->policy.metric;
-
-	for_each_family(family)
-		same &= endpoint_priority(before, family) == endpoint_priority(after, family);
-	if (same)
-		return 0;
-	return error_set(
-		&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
-		"the default routes of endpoint %s of network %s (options default-route, "
-		"metric and gateway-priority-ipv4 and -ipv6) can't change while it stands; "
-		"detach it, and attach it anew",
-		after->id, after->network);
-}
-
 static int check_endpoint_update(bn_ctx *ctx, const struct operation *operation,
 				 const struct network *network, const struct endpoint *before,
 				 struct endpoint *after)
 {
-	int r = check_ways_out(ctx, before, after);
+	int r;
 
-	(void)operation;
 	if (after->policy.mtu != before->policy.mtu)
 		after->mtu = after->policy.mtu ? after->policy.mtu : network->mtu;
-	if (r >= 0)
-		r = interface_check_mtu(ctx, network, after);
+	r = interface_check_mtu(ctx, network, after);
 	if (r >= 0)
 		r = mtu_check_endpoint(ctx, before, after);
 	if (r >= 0)
 		r = restraint_check(ctx, network, after);
 	if (r >= 0)
 		r = behind_check(ctx, network, after);
-	return r < 0 ? r : behind_check_host(ctx, after, before);
+	if (r >= 0)
+		r = behind_check_host(ctx, after, before);
+	return r < 0 ? r : routing_choose_again(ctx, operation, network, before, after);
 }
 
 static int update_endpoint(bn_ctx *ctx, const struct network *network,
@@ -467,7 +449,9 @@ static int update_endpoint(bn_ctx *ctx, const struct network *network,
 		r = mtu_update_endpoint(ctx, network, before, after);
 	if (r >= 0)
 		r = behind_remove(ctx, network, before, after);
-	return r < 0 ? r : behind_add(ctx, network, after, before);
+	if (r >= 0)
+		r = behind_add(ctx, network, after, before);
+	return r < 0 ? r : routing_update(ctx, network, before, after);
 }
 
 const struct driver_ops bridge_driver = {

@@ -146,6 +146,136 @@ int routing_choose_sources(bn_ctx *ctx, struct attach *attach)
 	return r;
 }
 
+/* ---- of an endpoint that stands ---- */
+
+static bool way_differs(const struct endpoint *before, const struct endpoint *after, int family)
+{
+	return before->policy.default_route != after->policy.default_route ||
+	       before->policy.metric != after->policy.metric ||
+	       endpoint_priority(before, family) != endpoint_priority(after, family);
+}
+
+static bool is_of_others(const default_vector *others, int family, uint64_t metric)
+{
+	for (size_t i = 0; i < others->len; i++)
+		if (others->items[i].family == family && others->items[i].metric == metric)
+			return true;
+	return false;
+}
+
+static int choose_again(bn_ctx *ctx, const endpoint_vector *siblings, const default_vector *others,
+			struct endpoint *endpoint, int family)
+{
+	uint32_t first;
+	uint64_t metric, end;
+	int r = metric_choose(siblings, endpoint, family, &first, &end, &ctx->error);
+
+	if (r < 0)
+		return r;
+	for (metric = first; metric < end && is_of_others(others, family, metric);)
+		metric++;
+	if (metric == end)
+		return error_set(&ctx->error, -ENOSPC, BN_REASON_METRIC_NONE_FREE,
+				 "the namespace of endpoint %s has default routes of others of "
+				 "every metric from %u up to that of the next endpoint; give it "
+				 "another metric",
+				 endpoint->id, first);
+	endpoint_set_metric(endpoint, family, (uint32_t)metric);
+	return 0;
+}
+
+int routing_choose_again(bn_ctx *ctx, const struct operation *operation,
+			 const struct network *network, const struct endpoint *before,
+			 struct endpoint *after)
+{
+	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
+	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
+	CLEANUP_VECTOR default_vector others = { 0 };
+	int r;
+
+	if (!way_differs(before, after, AF_INET) && !way_differs(before, after, AF_INET6))
+		return 0;
+	/* none of which is to be on its way, in or out */
+	r = store_siblings(ctx->store, operation, before, &siblings, &ctx->error);
+	if (r >= 0)
+		r = sandbox_reopen(before, &sandbox, &ctx->error);
+	if (r >= 0)
+		r = link_ways_of_others(ctx->link, &sandbox, before, &others, &ctx->error);
+	for_each_family(family) {
+		if (r < 0 || !network_leads_out(network, family) ||
+		    !way_differs(before, after, family))
+			continue;
+		if (after->policy.default_route == DEFAULT_ROUTE_NO)
+			endpoint_set_metric(after, family, 0);
+		else
+			r = choose_again(ctx, &siblings, &others, after, family);
+	}
+	return r;
+}
+
+/* As one of those of its sandbox. */
+static int sources_with(bn_ctx *ctx, endpoint_vector *siblings, const struct network *network,
+			const struct endpoint *endpoint, source_vector *ret_sources)
+{
+	int r;
+
+	if (vector_append(siblings, *endpoint) < 0)
+		return error_oom(&ctx->error);
+	r = sources_choose(ctx, siblings, network, ret_sources);
+	siblings->len--;
+	return r;
+}
+
+/* The old way and the new: until it is settled which the best is, what is by a rule in either is by
+ * a rule. */
+static int change_ways(bn_ctx *ctx, endpoint_vector *siblings, const struct network *network,
+		       const struct sandbox *sandbox, struct link_ways *ways)
+{
+	CLEANUP_VECTOR source_vector between = { 0 };
+	CLEANUP_VECTOR source_vector sources = { 0 };
+	int r = 0;
+
+	if (siblings->len)
+		r = sources_with(ctx, siblings, network, ways->before, &between);
+	if (r >= 0 && siblings->len)
+		r = sources_with(ctx, siblings, network, ways->after, &sources);
+	/* of the same endpoints, in the same order */
+	for (size_t i = 0; i < between.len && r >= 0; i++)
+		if (sources.items[i].way == SOURCE_BY_RULE)
+			between.items[i].way = SOURCE_BY_RULE;
+	if (r < 0)
+		return r;
+	ways->between = &between;
+	ways->sources = &sources;
+	ctx->changed = true;
+	return link_ways_change(ctx->link, sandbox, ways, &ctx->error);
+}
+
+int routing_update(bn_ctx *ctx, const struct network *network, const struct endpoint *before,
+		   const struct endpoint *after)
+{
+	CLEANUP(endpoints_clear) endpoint_vector siblings = { 0 };
+	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
+	struct link_ways ways = { .before = before, .after = after };
+	int r;
+
+	if (before->metric_ipv4 == after->metric_ipv4 && before->metric_ipv6 == after->metric_ipv6)
+		return 0;
+	if (endpoint_prefix(after, AF_INET))
+		ways.gateway_ipv4 = *endpoint_gateway(after, network, AF_INET);
+	if (endpoint_prefix(after, AF_INET6))
+		ways.gateway_ipv6 = *endpoint_gateway(after, network, AF_INET6);
+	r = store_siblings(ctx->store, NULL, after, &siblings, &ctx->error);
+	if (r >= 0)
+		r = sandbox_reopen(after, &sandbox, &ctx->error);
+	if (r >= 0)
+		r = change_ways(ctx, &siblings, network, &sandbox, &ways);
+	if (r >= 0 || ctx->error.reason != BN_REASON_SANDBOX_GONE)
+		return r;
+	error_clear(&ctx->error);
+	return 0;
+}
+
 /* ---- what stays ---- */
 
 static void remove_of(bn_ctx *ctx, const struct endpoint *endpoint)

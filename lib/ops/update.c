@@ -484,15 +484,8 @@ static int check_attached(bn_ctx *ctx, const char *whose, const struct endpoint_
 {
 	const struct endpoint_request *request = update->request;
 	const struct endpoint *is = &update->before, *asked = &request->endpoint;
-	char text[16], asked_text[16];
-	int r;
+	int r = check_sandbox(ctx, whose, request, is);
 
-	if (request->gateway_priority_given && asked->gateway_priority != is->gateway_priority) {
-		snprintf(text, sizeof(text), "%d", is->gateway_priority);
-		snprintf(asked_text, sizeof(asked_text), "%d", asked->gateway_priority);
-		return not_live_error(ctx, whose, "the gateway priority", text, asked_text);
-	}
-	r = check_sandbox(ctx, whose, request, is);
 	if (r >= 0)
 		r = check_names(ctx, whose, request, is);
 	if (r >= 0)
@@ -519,6 +512,8 @@ static int reserve_endpoint(bn_ctx *ctx, const struct operation *operation, void
 			   &before->options, &after->options, &after->policy);
 	if (r >= 0)
 		r = check_attached(ctx, whose, update);
+	if (update->request->gateway_priority_given)
+		after->gateway_priority = update->request->endpoint.gateway_priority;
 	if (r >= 0 && driver->endpoint_update_check)
 		r = driver->endpoint_update_check(ctx, operation, &update->network, before, after);
 	if (r >= 0)

@@ -153,6 +153,7 @@ static const char version_6[] =
 	"ALTER TABLE endpoints ADD COLUMN next_mtu INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE endpoints ADD COLUMN next_metric INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE endpoints ADD COLUMN next_metric_ipv6 INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE endpoints ADD COLUMN next_gateway_priority INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX endpoints_updating ON endpoints (updating) WHERE updating IS NOT NULL;"
 	"ALTER TABLE ports ADD COLUMN options TEXT;";
 

@@ -50,7 +50,8 @@
 /* clang-format off */
 #define ENDPOINT_VALUES(as)                                                                     \
 	"network, id, sandbox, sandbox_device, sandbox_inode, interface, host_interface, mac, " \
-	as("mtu") ", ipv4, ipv6, gateway_priority, routes, " as("options") ", sandbox_cookie, " \
+	as("mtu") ", ipv4, ipv6, " as("gateway_priority") ", routes, " as("options") ", "         \
+	"sandbox_cookie, " \
 	as("metric") ", " as("metric_ipv6") ", gateway_ipv4, gateway_ipv6"
 /* clang-format on */
 #define ENDPOINT_COLUMNS_AS(as) \
@@ -206,10 +207,12 @@ static const char *const texts[STATEMENT_COUNT] = {
 		AS_NEXT) " FROM endpoints WHERE updating = ?1 ORDER BY network, id",
 	[STATEMENT_ENDPOINT_UPDATE] =
 		"UPDATE endpoints SET updating = ?1, next_options = ?3, next_mtu = ?4, "
-		"next_metric = ?5, next_metric_ipv6 = ?6 WHERE sequence = ?2 AND coalesce(updating, ?1) = ?1",
+		"next_metric = ?5, next_metric_ipv6 = ?6, next_gateway_priority = ?7 "
+		"WHERE sequence = ?2 AND coalesce(updating, ?1) = ?1",
 	[STATEMENT_ENDPOINT_UPDATE_CLOSE] =
 		"UPDATE endpoints SET options = next_options, mtu = next_mtu, "
 		"metric = next_metric, metric_ipv6 = next_metric_ipv6, "
+		"gateway_priority = next_gateway_priority, "
 		"updating = NULL, next_options = '' WHERE updating = ?1",
 	[STATEMENT_ENDPOINT_UPDATE_ABANDON] =
 		"UPDATE endpoints SET updating = NULL, next_options = '' WHERE updating = ?1",

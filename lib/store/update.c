@@ -85,7 +85,8 @@ int store_endpoint_update(struct store *store, const struct operation *operation
 		r = statement_run(store, STATEMENT_ENDPOINT_UPDATE,
 				  VALUES(INT(operation->id), INT(row.sequence), TEXT(options),
 					 INT(endpoint->mtu), INT(endpoint->metric_ipv4),
-					 INT(endpoint->metric_ipv6)),
+					 INT(endpoint->metric_ipv6),
+					 INT(endpoint->gateway_priority)),
 				  error);
 	return r < 0 ? r : check_marked(store, "endpoint", endpoint->id, error);
 }

@@ -118,11 +118,3 @@ class Live(KernelTest):
             self.assertEqual(mtu, oracle.endpoint(self.bn, "net", "c1")["mtu"])
         self.fails("endpoint", "update", "net", "c1", "--opt", "mtu=1000", mention="1280")
         self.assertEqual(9000, namespace.link("eth0")["mtu"])
-
-    def test_ways_out_are_not(self):
-        self.create(dual=True)
-        namespace = self.attach("net", "c1")
-        before = namespace.default_routes(4)
-        for option in ("metric=7", "default-route=no", "gateway-priority-ipv6=4"):
-            self.fails("endpoint", "update", "net", "c1", "--opt", option, mention="anew")
-        self.assertEqual(before, namespace.default_routes(4))

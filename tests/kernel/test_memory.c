@@ -228,6 +228,47 @@ static int delete_all(bn_ctx *ctx)
 	return bn_network_delete(ctx, "front", BN_DELETE_ENDPOINTS);
 }
 
+static int update_with(bn_ctx *ctx, const char *const (*options)[2])
+{
+	bn_endpoint *endpoint = NULL;
+	bn_endpoint_spec *spec;
+	int r;
+
+	assert_int_equal(bn_endpoint_spec_new("front", "web", &spec), 0);
+	for (; (*options)[0]; options++)
+		bn_endpoint_spec_set_option(spec, (*options)[0], (*options)[1]);
+	BEGIN_VERB();
+	r = bn_endpoint_update(ctx, spec, 0, &endpoint);
+	assert_int_equal(r < 0, endpoint == NULL);
+	bn_endpoint_free(endpoint);
+	bn_endpoint_spec_free(spec);
+	return r;
+}
+
+static int update(bn_ctx *ctx)
+{
+	static const char *const options[][2] = {
+		{ "metric", "7" },
+		{ "mtu", "1400" },
+		{ "routes-for", "10.68.0.0/16" },
+		{ NULL },
+	};
+
+	return update_with(ctx, options);
+}
+
+static int update_back(bn_ctx *ctx)
+{
+	static const char *const options[][2] = {
+		{ "metric", "" },
+		{ "mtu", "" },
+		{ "routes-for", "" },
+		{ NULL },
+	};
+
+	return update_with(ctx, options);
+}
+
 static void assert_failed(bn_ctx *ctx, int r, int n)
 {
 	if (r != -ENOMEM || !bn_error_message(ctx)[0])
@@ -357,6 +398,15 @@ static void test_detach(void **state)
 	starve_change(detach, attach, true);
 }
 
+static void test_update(void **state)
+{
+	(void)state;
+	run(create);
+	run(attach);
+	starve_change(update, update_back, false);
+	run(detach);
+}
+
 static void test_collect(void **state)
 {
 	(void)state;
@@ -442,6 +492,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_delete, feed),
 		cmocka_unit_test_teardown(test_attach, feed),
 		cmocka_unit_test_teardown(test_detach, feed),
+		cmocka_unit_test_teardown(test_update, feed),
 		cmocka_unit_test_teardown(test_collect, feed),
 		cmocka_unit_test_teardown(test_publish, feed),
 		cmocka_unit_test_teardown(test_unpublish, feed),

@@ -341,6 +341,60 @@ static int detach_limited(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return bn_endpoint_detach(ctx, "front", "limited", 0);
 }
 
+static int update_endpoint(bn_ctx *ctx, char text[static ANSWER_MAX], const char *network,
+			   const char *id, const char *const (*options)[2])
+{
+	bn_endpoint *endpoint = NULL;
+	bn_endpoint_spec *spec;
+	int r;
+
+	if (bn_endpoint_spec_new(network, id, &spec) < 0)
+		abort();
+	for (; (*options)[0]; options++)
+		bn_endpoint_spec_set_option(spec, (*options)[0], (*options)[1]);
+	r = bn_endpoint_update(ctx, spec, 0, &endpoint);
+	if (r == 0)
+		describe_endpoint(endpoint, text);
+	bn_endpoint_free(endpoint);
+	bn_endpoint_spec_free(spec);
+	return r;
+}
+
+/* Of all that an update changes, but what siblings are about. */
+static int update(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	const char *const options[][2] = {
+		{ "mtu", "1400" },
+		{ "rate-in", "20M" },
+		{ "anti-spoof", "mac" },
+		{ "metric", "7" },
+		{ "label.tier", "front" },
+		{ "routes-for", setting.family == FAMILY_IPV6 ? "fd68::/64" : "10.68.0.0/16" },
+		{ NULL },
+	};
+
+	return update_endpoint(ctx, text, "front", "web", options);
+}
+
+/* What leaves goes by another, by IPv4 at least. */
+static int update_ways(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const char *const options[][2] = {
+		{ "gateway-priority-ipv4", "9" },
+		{ "gateway-priority-ipv6", "3" },
+		{ NULL },
+	};
+
+	return update_endpoint(ctx, text, "spare", "twin", options);
+}
+
+static int update_no_way(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	static const char *const options[][2] = { { "default-route", "no" }, { NULL } };
+
+	return update_endpoint(ctx, text, "front", "web", options);
+}
+
 static int attach_web(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
 	static const struct wanted wanted = {
@@ -723,6 +777,9 @@ const struct verb verbs[] = {
 	{ "visit", { attach_extra, detach_extra }, 0, 0 },
 	{ "detach", { detach }, FULL | FLUSHED | JOINED, FULL | FLUSHED | JOINED },
 	{ "detach-second", { detach_second }, JOINED, JOINED },
+	{ "update", { update }, FULL | FLUSHED, FULL },
+	{ "update-ways", { update_ways }, JOINED, JOINED },
+	{ "update-no-way", { update_no_way }, JOINED, JOINED },
 	{ "detach-db", { detach_db }, FLUSHED, 0 },
 	{ "attach-lost", { attach_lost }, 0, 0 },
 	{ "attach-instead", { attach_instead }, LOST, 0 },
@@ -759,6 +816,8 @@ const struct verb verbs[] = {
 	{ "attach-several-fails", { attach_several }, FULL, 0, "settle", -EIO },
 	{ "attach-limited-fails", { attach_limited }, FULL, 0, "settle", -EIO },
 	{ "attach-better-fails", { attach_better }, JOINED, 0, "settle", -EIO },
+	{ "update-fails", { update }, FULL, 0, "settle", -EIO },
+	{ "update-ways-fails", { update_ways }, JOINED, 0, "settle", -EIO },
 	{ "attach-bridge-fails", { attach_bridge }, EMPTY | FULL, 0, "settle", -EIO },
 	{ "publish-fails", { publish }, FULL | FLUSHED, 0, "settle", -EIO },
 	{ "detach-retried", { detach }, FULL, 0, "finish", 0 },
