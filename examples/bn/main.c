@@ -14,7 +14,8 @@ static int help_command(struct cli *cli, int argc, char **argv);
 static const struct command commands[] = {
 	{ "network", "create",
 	  "NAME [--subnet CIDR]... [--gateway IP]... [--ip-range RANGE]... [--reserve [NAME=]IP]..."
-	  " [--pool CIDR:LENGTH]... [--id ID] [--persistent] [--ipv6] [--mtu N] [--bridge IFNAME] [--opt KEY=VALUE]... [--existing-ok]"
+	  " [--pool CIDR:LENGTH]... [--id ID] [--persistent] [--ipv6] [--mtu N] [--bridge IFNAME] "
+	  "[--opt KEY=VALUE]... [--existing-ok]"
 	  " [--host-subnet-ok]",
 	  "Make a network and print its id", network_create_command, COLLECT_BEFORE },
 	{ "network", "update", "NAME [--mtu N] [--label KEY=VALUE]... [--opt KEY=VALUE]...",
@@ -31,7 +32,8 @@ static const struct command commands[] = {
 	{ NULL, "backend", "", "Show the backend in use and why it is used", backend_command },
 	{ NULL, "attach",
 	  "NETWORK ENDPOINT --netns PATH | --pid PID [--ifname eth0] [--ip IP]... [--mac MAC]"
-	  " [-p SPEC [--port-opt KEY=VALUE]...]... [--route DEST=VIA]... [--gateway-priority N] [--hostname NAME]"
+	  " [-p SPEC [--port-opt KEY=VALUE]...]... [--route DEST=VIA]... [--gateway-priority N] "
+	  "[--hostname NAME]"
 	  " [--label KEY=VALUE]... [--opt KEY=VALUE]... [--same-network]"
 	  " [--over-listener] [--skip-family]",
 	  "Join a network namespace to a network", attach_command, COLLECT_BEFORE },

@@ -51,6 +51,9 @@ struct spec_failure {
 	const char *setter;
 	char value[64]; /* the beginning of what it was given, "" for NULL */
 };
+/* The first failure of a spec's is kept. Returns r. */
+int spec_keep_failure(struct spec_failure *failure, const char *setter, const char *value, int r);
+int spec_set_option(struct options *options, const char *key, const char *value);
 /* 0, or that code with its sentence. */
 int spec_failure_error(const struct spec_failure *failure, struct error *error);
 
@@ -98,6 +101,8 @@ _Static_assert(PORT_FLAGS ==
 	       "the flags must agree");
 int port_flags_check(uint32_t flags, bool has_result, struct error *error);
 /* *requests: as many, to be freed on failure as well. */
+void port_specs_clear(struct bn_port_spec_list *list);
+int port_specs_add(struct bn_port_spec_list *list, const struct bn_port_spec *spec); /* a copy */
 int port_specs_parse(const struct bn_port_spec *specs, size_t len, const struct deadline *deadline,
 		     struct port_request **requests, struct error *error);
 void port_requests_free(struct port_request *requests, size_t len);

@@ -88,12 +88,14 @@ static const struct api_call network_create = {
 		API_ERRNO(ENOSPC, "No subnet of the pools is free, or every address of the "
 				  "subnet is reserved."),
 		API_ERRNO(EINVAL, "A name, id, subnet, gateway, range, pool, MTU, interface name "
-				  "or option value is malformed, a subnet has host bits set, or the device "
+				  "or option value is malformed, a subnet has host bits set, or "
+				  "the device "
 				  "is no bridge."),
 		API_ERRNO(ENAMETOOLONG, "A name is longer than a network's or an interface's can "
 					"be."),
 		API_ERRNO(ERANGE, "A gateway, range or reserved address is outside the subnet."),
-		API_ERRNO(EOPNOTSUPP, "An option or the driver is not known, the bridge to adopt has IPv6 turned "
+		API_ERRNO(EOPNOTSUPP, "An option or the driver is not known, the bridge to adopt "
+				      "has IPv6 turned "
 				      "off, the kernel has no packet filter for the backend, or "
 				      "forwarding is off and the context says to require it."),
 		API_ERRNO(EAFNOSUPPORT, "The kernel lacks IPv6, or an MTU below 1280 rules it out, "

@@ -263,7 +263,8 @@ static const struct api_call port_move = {
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network, endpoint or mapping."),
 		API_ERRNO(EBUSY, "Another call is at one of the endpoints or ports."),
-		API_ERRNO(EINVAL, "The endpoints are one, or in different namespaces, the other has "
+		API_ERRNO(EINVAL, "The endpoints are one, or in different namespaces, the other "
+				  "has "
 				  "no address of a mapping's family, or the spec is malformed or "
 				  "leaves open which of several is meant."),
 		API_ERRNO(EOPNOTSUPP, "The other endpoint is on network host or none."),

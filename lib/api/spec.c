@@ -2,7 +2,6 @@
 /* The builders: they keep text, and judge nothing but NULL. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "api/api.h"
@@ -21,15 +20,14 @@ static int set_string(char **slot, const char *value)
 	return 0;
 }
 
-static int set_option(struct options *options, const char *key, const char *value)
+int spec_set_option(struct options *options, const char *key, const char *value)
 {
 	return key && value ? options_set(options, key, value) : -EINVAL;
 }
 
 /* ---- what a setter failed with ---- */
 
-/* Returns r. */
-static int keep_failure(struct spec_failure *failure, const char *setter, const char *value, int r)
+int spec_keep_failure(struct spec_failure *failure, const char *setter, const char *value, int r)
 {
 	if (r >= 0 || failure->code)
 		return r;
@@ -45,7 +43,7 @@ static int keep_number_failure(struct spec_failure *failure, const char *setter,
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", value);
-	return keep_failure(failure, setter, text, r);
+	return spec_keep_failure(failure, setter, text, r);
 }
 
 int spec_failure_error(const struct spec_failure *failure, struct error *error)
@@ -61,10 +59,10 @@ int spec_failure_error(const struct spec_failure *failure, struct error *error)
 
 /* Setters: what is done with `spec`, which fails for a value that is NULL, or what its member
  * becomes. Each is declared, and described, in bridgenet.h. */
-#define SETTER(name, object, parameter, value, set)                                          \
-	int name(object *spec, parameter)                                                    \
-	{                                                                                    \
-		return spec ? keep_failure(&spec->failure, #name, (value), (set)) : -EINVAL; \
+#define SETTER(name, object, parameter, value, set)                                               \
+	int name(object *spec, parameter)                                                         \
+	{                                                                                         \
+		return spec ? spec_keep_failure(&spec->failure, #name, (value), (set)) : -EINVAL; \
 	}
 #define NUMBER_SETTER(name, object, parameter, member, value) \
 	int name(object *spec, parameter)                     \
@@ -114,7 +112,8 @@ static int names_add(struct bn_name_list *list, const char *name)
 
 int bn_name_list_add(bn_name_list *list, const char *name)
 {
-	return list ? keep_failure(&list->failure, __func__, name, names_add(list, name)) : -EINVAL;
+	return list ? spec_keep_failure(&list->failure, __func__, name, names_add(list, name)) :
+		      -EINVAL;
 }
 
 void bn_name_list_free(bn_name_list *list)
@@ -186,7 +185,7 @@ int bn_network_spec_add_pool(bn_network_spec *spec, const char *base, uint32_t p
 		snprintf(text, sizeof(text), "%.100s:%u", base, prefix_len);
 		r = names_add(&spec->pools, text);
 	}
-	return keep_failure(&spec->failure, __func__, base, r);
+	return spec_keep_failure(&spec->failure, __func__, base, r);
 }
 
 /* A named one may be the default gateway as well: Docker says that so. */
@@ -223,130 +222,9 @@ SETTER(bn_network_spec_set_bridge, bn_network_spec, const char *interface_name, 
 
 int bn_network_spec_set_option(bn_network_spec *spec, const char *key, const char *value)
 {
-	return spec ? keep_failure(&spec->failure, __func__, key,
-				   set_option(&spec->options, key, value)) :
+	return spec ? spec_keep_failure(&spec->failure, __func__, key,
+					spec_set_option(&spec->options, key, value)) :
 		      -EINVAL;
-}
-
-/* ---- ports ---- */
-
-static void port_spec_clear(struct bn_port_spec *spec)
-{
-	free(spec->mapping);
-	options_clear(&spec->options);
-}
-
-static int port_spec_new(char *mapping, bn_port_spec **ret_spec)
-{
-	bn_port_spec *spec = mapping ? calloc(1, sizeof(*spec)) : NULL;
-
-	if (!spec) {
-		free(mapping);
-		return -ENOMEM;
-	}
-	spec->mapping = mapping;
-	*ret_spec = spec;
-	return 0;
-}
-
-int bn_port_spec_new(const char *mapping, bn_port_spec **ret_spec)
-{
-	return mapping && ret_spec ? port_spec_new(strdup(mapping), ret_spec) : -EINVAL;
-}
-
-/* "80" or "80-89" */
-static void format_span(uint32_t first, uint32_t count, char *text, size_t size)
-{
-	if (count == 1)
-		snprintf(text, size, "%" PRIu32, first);
-	else
-		snprintf(text, size, "%" PRIu32 "-%" PRIu64, first, (uint64_t)first + count - 1);
-}
-
-int bn_port_spec_new_parts(const char *host_address, uint32_t host_port, uint32_t container_port,
-			   uint32_t count, const char *protocol, bn_port_spec **ret_spec)
-{
-	bool has_address = host_address && *host_address;
-	bool brackets = has_address && strchr(host_address, ':') && *host_address != '[';
-	char host[40] = "", container[40], *mapping = NULL;
-
-	if (!count || !ret_spec)
-		return -EINVAL;
-	if (host_port)
-		format_span(host_port, count, host, sizeof(host));
-	format_span(container_port, count, container, sizeof(container));
-	if (asprintf(&mapping, "%s%s%s%s%s%s%s/%s", brackets ? "[" : "",
-		     has_address ? host_address : "", brackets ? "]" : "", has_address ? ":" : "",
-		     host, host_port || has_address ? ":" : "", container,
-		     protocol ? protocol : "tcp") < 0)
-		return -ENOMEM;
-	return port_spec_new(mapping, ret_spec);
-}
-
-int bn_port_spec_set_option(bn_port_spec *spec, const char *key, const char *value)
-{
-	return spec ? keep_failure(&spec->failure, __func__, key,
-				   set_option(&spec->options, key, value)) :
-		      -EINVAL;
-}
-
-void bn_port_spec_free(bn_port_spec *spec)
-{
-	if (!spec)
-		return;
-	port_spec_clear(spec);
-	free(spec);
-}
-
-static void port_specs_clear(struct bn_port_spec_list *list)
-{
-	for (size_t i = 0; i < list->specs.len; i++)
-		port_spec_clear(&list->specs.items[i]);
-	free(list->specs.items);
-}
-
-int bn_port_spec_list_new(bn_port_spec_list **ret_list)
-{
-	bn_port_spec_list *list;
-
-	if (!ret_list)
-		return -EINVAL;
-	list = calloc(1, sizeof(*list));
-	if (!list)
-		return -ENOMEM;
-	*ret_list = list;
-	return 0;
-}
-
-static int ports_add(struct bn_port_spec_list *list, const struct bn_port_spec *spec)
-{
-	struct bn_port_spec copy = { 0 };
-
-	if (!spec)
-		return -EINVAL;
-	copy.failure = spec->failure;
-	copy.mapping = strdup(spec->mapping);
-	if (!copy.mapping || options_copy(&copy.options, &spec->options) < 0 ||
-	    vector_append(&list->specs, copy) < 0) {
-		port_spec_clear(&copy);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-int bn_port_spec_list_add(bn_port_spec_list *list, const bn_port_spec *spec)
-{
-	return list ? keep_failure(&list->failure, __func__, spec ? spec->mapping : NULL,
-				   ports_add(list, spec)) :
-		      -EINVAL;
-}
-
-void bn_port_spec_list_free(bn_port_spec_list *list)
-{
-	if (!list)
-		return;
-	port_specs_clear(list);
-	free(list);
 }
 
 /* ---- endpoints ---- */
@@ -479,16 +357,16 @@ int bn_endpoint_spec_add_route(bn_endpoint_spec *spec, const char *destination, 
 {
 	if (!spec)
 		return -EINVAL;
-	return keep_failure(&spec->failure, __func__, destination,
-			    gateway ? add_route(spec, "unicast", destination, gateway, 0) :
-				      -EINVAL);
+	return spec_keep_failure(&spec->failure, __func__, destination,
+				 gateway ? add_route(spec, "unicast", destination, gateway, 0) :
+					   -EINVAL);
 }
 
 int bn_endpoint_spec_add_typed_route(bn_endpoint_spec *spec, const char *type,
 				     const char *destination, const char *gateway, uint32_t metric)
 {
-	return spec ? keep_failure(&spec->failure, __func__, destination,
-				   add_route(spec, type, destination, gateway, metric)) :
+	return spec ? spec_keep_failure(&spec->failure, __func__, destination,
+					add_route(spec, type, destination, gateway, metric)) :
 		      -EINVAL;
 }
 
@@ -503,13 +381,13 @@ int bn_endpoint_spec_set_gateway_priority(bn_endpoint_spec *spec, int priority)
 
 int bn_endpoint_spec_set_option(bn_endpoint_spec *spec, const char *key, const char *value)
 {
-	return spec ? keep_failure(&spec->failure, __func__, key,
-				   set_option(&spec->options, key, value)) :
+	return spec ? spec_keep_failure(&spec->failure, __func__, key,
+					spec_set_option(&spec->options, key, value)) :
 		      -EINVAL;
 }
 
 SETTER(bn_endpoint_spec_add_port, bn_endpoint_spec, const bn_port_spec *port,
-       port ? port->mapping : NULL, ports_add(&spec->ports, port))
+       port ? port->mapping : NULL, port_specs_add(&spec->ports, port))
 
 /* ---- lists of them ---- */
 
@@ -531,7 +409,7 @@ static int copy_words(const bn_endpoint_spec *spec, bn_endpoint_spec *copy)
 		r = add_route(copy, route->type, route->destination, route->gateway, route->metric);
 	}
 	for (size_t i = 0; i < spec->ports.specs.len && r == 0; i++)
-		r = ports_add(&copy->ports, &spec->ports.specs.items[i]);
+		r = port_specs_add(&copy->ports, &spec->ports.specs.items[i]);
 	return r == 0 ? options_copy(&copy->options, &spec->options) : r;
 }
 
@@ -586,8 +464,8 @@ static int specs_add(bn_endpoint_spec_list *list, const bn_endpoint_spec *spec)
 
 int bn_endpoint_spec_list_add(bn_endpoint_spec_list *list, const bn_endpoint_spec *spec)
 {
-	return list ? keep_failure(&list->failure, __func__, spec ? spec->endpoint : NULL,
-				   specs_add(list, spec)) :
+	return list ? spec_keep_failure(&list->failure, __func__, spec ? spec->endpoint : NULL,
+					specs_add(list, spec)) :
 		      -EINVAL;
 }
 

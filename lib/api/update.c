@@ -13,10 +13,13 @@ static const struct api_call network_update = {
 		API_ERRNO(ENOENT, "No such network; or it is network bridge, which nobody has used "
 				  "yet."),
 		API_ERRNO(EPERM, "No privilege; or the network is built in and can't be changed."),
-		API_ERRNO(EBUSY, "With BN_REASON_NOT_LIVE: it differs in something that can't change "
-				 "while the network stands; else another process is at work on it, or "
+		API_ERRNO(EBUSY, "With BN_REASON_NOT_LIVE: it differs in something that can't "
+				 "change "
+				 "while the network stands; else another process is at work on it, "
+				 "or "
 				 "on what is attached to it."),
-		API_ERRNO(EINVAL, "A name, MTU or option value is malformed, or options exclude each "
+		API_ERRNO(EINVAL, "A name, MTU or option value is malformed, or options exclude "
+				  "each "
 				  "other."),
 		API_ERRNO(ENAMETOOLONG, "A name is longer than a network's or an interface's can "
 					"be."),
@@ -82,8 +85,10 @@ static const struct api_call endpoint_update = {
 	.need = CTX_CHANGE,
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network, endpoint or namespace."),
-		API_ERRNO(EBUSY, "With BN_REASON_NOT_LIVE: it differs in something that can't change "
-				 "while the endpoint is attached; else another call is at it, or at "
+		API_ERRNO(EBUSY, "With BN_REASON_NOT_LIVE: it differs in something that can't "
+				 "change "
+				 "while the endpoint is attached; else another call is at it, or "
+				 "at "
 				 "its network."),
 		API_ERRNO(ENOSPC, "No metric is free for its default route."),
 		API_ERRNO(EINVAL, "A name, address, MAC, route, port or option value is malformed, "

@@ -109,7 +109,8 @@ void bridge_mac(struct link_handle *handle, const struct bridge_config *config,
  * changed, also on failure. */
 int bridge_delete(struct link_handle *handle, const struct bridge_config *config, bool *ret_changed,
 		  struct error *error);
-/* That of the configuration. One that is adopted keeps its own, and one that is gone is no error. */
+/* That of the configuration. One that is adopted keeps its own, and one that is gone is no
+ * error. */
 int bridge_set_mtu(struct link_handle *handle, const struct bridge_config *config,
 		   struct error *error);
 

@@ -6,8 +6,8 @@
 #include "model/pool.h"
 #include "model/records.h"
 
-/* May that address space be a network's: masked (else the sentence says the right one), unicast, not
- * loopback? `what` it is, "subnet". -EINVAL */
+/* May that address space be a network's: masked (else the sentence says the right one), unicast,
+ * not loopback? `what` it is, "subnet". -EINVAL */
 int ipam_check_prefix(const char *what, const struct prefix *prefix, struct error *error);
 
 /* Does a route of the host stand in the way of an automatic subnet? Default routes and the halves
@@ -31,8 +31,9 @@ int ipam_complete_subnet(const struct network *network, struct subnet *subnet, s
 void ipam_sort_reserved(struct network *network);
 bool ipam_is_reserved(const struct network *network, const struct addr *addr);
 
-/* May this address be given to an endpoint that asks for it? Not outside, not the network's own address, nor (IPv4,
- * below /31) broadcast, nor gateway, nor reserved. 0 or negative with a sentence. */
+/* May this address be given to an endpoint that asks for it? Not outside, not the network's own
+ * address, nor (IPv4, below /31) broadcast, nor gateway, nor reserved. 0 or negative with a
+ * sentence. */
 int ipam_check_address(const struct network *network, const struct addr *addr, struct error *error);
 
 /* The addresses that options name as default gateways: of a family that the network has, and in its
@@ -42,7 +43,8 @@ int ipam_check_default_gateways(const struct network *network, struct error *err
 /*
  * The first usable address at or after *from (family 0: the first of all) in the range of dynamic
  * addresses; false at its end. Skips what ipam_check_address() refuses, in one walk along the
- * reserved ones, and the default gateway, which one endpoint may be. The caller asks again with the successor while the address is in use.
+ * reserved ones, and the default gateway, which one endpoint may be. The caller asks again with the
+ * successor while the address is in use.
  */
 bool ipam_next_address(const struct network *network, int family, const struct addr *from,
 		       struct addr *ret_addr);

@@ -271,8 +271,8 @@ static const struct kind arriving_kinds[] = {
 			   "answer: from outside, it is reached by its published ports.",
 	},
 	/* ---- nat prerouting, output ---- */
-	/* The kernel can tell whose address it is only where it knows by what it came: so these stand
-	 * apart from what the host's own connections meet as well. */
+	/* The kernel can tell whose address it is only where it knows by what it came: so these
+	 * stand apart from what the host's own connections meet as well. */
 	{
 		.kind = RULE_INTERFACE_JUMP, .scope = PLAN_PORTS, .applies = is_by_interface,
 		.needs = PLAN_OWN_CHAINS, .chain = CHAIN_NAT_PREROUTING, .target = TARGET_JUMP,

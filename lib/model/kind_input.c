@@ -103,7 +103,8 @@ const struct kind input_kinds[] = {
 		.match = RULE_ECHO_REQUEST,
 		.purpose = "Endpoints of network {network} ({in}) may ping this host.",
 	},
-	/* What the host redirects to where its resolver listens was asked of port 53 all the same. */
+	/* What the host redirects to where its resolver listens was asked of port 53 all the
+	 * same. */
 	{
 		.kind = RULE_HOST_DNS_RETURN, .scope = PLAN_NETWORKS, .applies = asks_names,
 		.chain = CHAIN_FILTER_HOST, .target = TARGET_RETURN,

@@ -63,7 +63,6 @@ static const struct conflict {
 	{ OPTION_NETWORK, "managed", "no", "direct-routing", NULL, false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "isolate", NULL, false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "host-access", NULL, false, "it has no rules" },
-	{ OPTION_NETWORK, "managed", "no", "log-drops", NULL, false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "mss-clamp", NULL, false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "bind", NULL, false, "it has no ports" },
 	{ OPTION_ENDPOINT, "burst-in", NULL, "rate-in", NULL, true, "it is a part of that rate" },

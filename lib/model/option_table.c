@@ -76,8 +76,10 @@ static const struct known_option options[] = {
 	ROW(NETWORK, "mtu", number, NUMBER(0, 65535, 0), .setter = true, .live = LIVE_YES,
 	    .default_ = "that of the host's way out", .alias = "com.docker.network.driver.mtu",
 	    SAYS("0.2", "The MTU in bytes, from 68 on, as bn_network_spec_set_mtu(3) says; 0 is "
-			"that of the interface of the host's default route. When it changes, the bridge "
-			"follows, if it is not somebody else's, and both ends of each endpoint's link "
+			"that of the interface of the host's default route. When it changes, the "
+			"bridge "
+			"follows, if it is not somebody else's, and both ends of each endpoint's "
+			"link "
 			"whose option mtu is not set; but not across 1280, below which there is no "
 			"IPv6.")),
 	ROW(NETWORK, "mtu-from", interface, FIELD(network, mtu_from), .live = LIVE_YES,
@@ -174,9 +176,6 @@ static const struct known_option options[] = {
 	    SAYS("0.2", "With mac, an endpoint sends with its own MAC alone, and nobody takes it: "
 			"the bridge knows where it is. Full, which would hold it to its own "
 			"addresses, too, is not to be had yet.")),
-	ROW(NETWORK, "log-drops", word, NO_YES, FIELD(network, log_drops), .live = LIVE_YES,
-	    SAYS("0.2", "With yes, what is dropped on its way to the network is told to the "
-			"kernel's log, a few packets a second of it.")),
 	ROW(NETWORK, "interface-prefix", interface, FIELD(network, interface_prefix),
 	    .live = LIVE_NEW, .default_ = "eth", NETWORK_ALIAS("container_iface_prefix"),
 	    SAYS("0.2", "What the names of interfaces in namespaces begin with; a number "

@@ -27,8 +27,8 @@ struct network {
 	enum driver driver;
 	char bridge[IFNAMSIZ]; /* "" for host and none, and before the first use */
 	bool bridge_adopted;   /* it was there before us: never deleted */
-	/* The directory with its definition; "": it goes with the state. One that has come back from
-	 * there has no bridge, but the name that its bridge is to have. */
+	/* The directory with its definition; "": it goes with the state. One that has come back
+	 * from there has no bridge, but the name that its bridge is to have. */
 	char persistent[PERSISTENT_DIR_MAX];
 	char planned_bridge[IFNAMSIZ];
 	uint32_t mtu;

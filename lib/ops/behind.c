@@ -121,7 +121,8 @@ int behind_check(bn_ctx *ctx, const struct network *network, const struct endpoi
 
 /* ---- by the host ---- */
 
-/* A route that leads to more goes on where this one does not lead; one to a part would take that. */
+/* A route that leads to more goes on where this one does not lead; one to a part would take
+ * that. */
 int behind_check_host(bn_ctx *ctx, const struct endpoint *endpoint, const struct endpoint *except)
 {
 	CLEANUP_VECTOR prefix_vector routed = { 0 };

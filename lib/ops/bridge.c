@@ -65,7 +65,8 @@ static int resolve_bridge(bn_ctx *ctx, const struct network_request *request,
 			 "bn0 to bn999 are all taken; name a bridge for network %s", network->name);
 }
 
-/* What the network's bridge is asked to be. Of a family that the host is not on it knows nothing. */
+/* What the network's bridge is asked to be. Of a family that the host is not on it knows
+ * nothing. */
 static struct bridge_config bridge_config_of(const struct network *network,
 					     char alias[static ALIAS_MAX])
 {

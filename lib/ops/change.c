@@ -31,7 +31,8 @@ static int add_what_is_attached(bn_ctx *ctx, const char *network, struct rows *r
 	return r < 0 ? r : store_ports(ctx->store, network, NULL, 0, &rows->ports, &ctx->error);
 }
 
-/* Of a network with many endpoints their rules are not made twice to find that they are the same. */
+/* Of a network with many endpoints their rules are not made twice to find that they are the
+ * same. */
 static int load_sides(bn_ctx *ctx, struct sides *sides)
 {
 	const struct network *before = sides->before.networks.items;

@@ -9,8 +9,8 @@ struct attached {
 	struct endpoint endpoint;
 	held_vector held; /* of each of its ports, in their order, when they are to be held */
 };
-/* One or more of one sandbox, in that order, all or none. Results and what is returned are arrays of
- * as many; results NULL: none is asked for. */
+/* One or more of one sandbox, in that order, all or none. Results and what is returned are
+ * arrays of as many; results NULL: none is asked for. */
 int ops_attach(bn_ctx *ctx, const struct endpoint_request *requests, size_t len,
 	       const struct result *results, struct attached *ret_attached);
 

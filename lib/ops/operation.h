@@ -46,8 +46,8 @@ int operation_result(bn_ctx *ctx, int r);
 
 /* One that ends here: a maker or an update is undone, a remover finished. */
 int operation_finish(bn_ctx *ctx, const struct operation *operation);
-/* The same of many that make or remove, together: the kernel's part, then the rows of all of them in one transaction, in
- * which the rule base goes with the last network. */
+/* The same of many that make or remove, together: the kernel's part, then the rows of all of
+ * them in one transaction, in which the rule base goes with the last network. */
 int operations_finish(bn_ctx *ctx, const struct operation *operations, size_t len,
 		      const struct removal *removal);
 /* The latter part alone. */

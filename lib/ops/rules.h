@@ -33,8 +33,8 @@ int rules_change_step(bn_ctx *ctx, const struct rules_difference *difference,
 		      const struct rules_step *step, bool settled);
 /* All of the state again, inside a transaction, without those that it has no more. */
 int rules_change_lost(bn_ctx *ctx, rule_vector *gone);
-/* The one in the place of the others, in one commit; what is in both stays as it is. Rows and scopes
- * are those of what is added, as for rules_add(); settled: as for rules_remove(). */
+/* The one in the place of the others, in one commit; what is in both stays as it is. Rows and
+ * scopes are those of what is added, as for rules_add(); settled: as for rules_remove(). */
 int rules_exchange(bn_ctx *ctx, rule_vector *add, rule_vector *remove, bool settled,
 		   const struct rows *rows, uint32_t scopes);
 

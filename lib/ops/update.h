@@ -6,8 +6,8 @@
 #include "ops/driver.h"
 #include "ops/operation.h"
 
-/* request: what it says is to be so, the rest stays. -EBUSY BN_REASON_NOT_LIVE for what can't change
- * while it stands. *ret_network: as it is then, with so many endpoints. */
+/* request: what it says is to be so, the rest stays. -EBUSY BN_REASON_NOT_LIVE for what can't
+ * change while it stands. *ret_network: as it is then, with so many endpoints. */
 int ops_network_update(bn_ctx *ctx, const struct network_request *request,
 		       const struct result *result, struct network *ret_network,
 		       size_t *ret_endpoint_count);

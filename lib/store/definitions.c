@@ -24,8 +24,8 @@ static void name_file(const char *network, file_name name)
 	snprintf(name, sizeof(file_name), "%s" SUFFIX, network);
 }
 
-/* Of one network there is one writer, which its operation in the state makes sure of; so what a dead
- * one has left is found. */
+/* Of one network there is one writer, which its operation in the state makes sure of; so what a
+ * dead one has left is found. */
 static void name_temporary(const char *network, file_name name)
 {
 	snprintf(name, sizeof(file_name), ".%s" SUFFIX, network);

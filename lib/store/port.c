@@ -6,8 +6,8 @@
  * count - 1, so no range of a class is longer than 2^class. What meets a range of host ports is
  * then in one window of keys for each class that the protocol has, and a window holds little else:
  * the question costs the same with one port published as with 65,535. Slots tell apart ports that
- * differ by host address only, or hold none of the host; the first bits of one say in which families
- * that is.
+ * differ by host address only, or hold none of the host; the first bits of one say in which
+ * families that is.
  */
 #include <errno.h>
 #include <netinet/in.h>

@@ -125,15 +125,15 @@ static const char version_5[] =
 	"(SELECT sequence FROM endpoints WHERE removal IS NOT NULL);";
 
 /*
- * endpoints.metric is that of IPv4; both were the same before. gateway_ipv4 and gateway_ipv6 are for
- * those whose default routes lead by another than that of their network's bridge.
+ * endpoints.metric is that of IPv4; both were the same before. gateway_ipv4 and gateway_ipv6 are
+ * for those whose default routes lead by another than that of their network's bridge.
  *
  * networks.persistent is the directory with the definition. What comes from there after a reboot is
- * builtin = 1, with the name that the bridge is to have: like `bridge`, it is made on first use, as a
- * second row, and is there again without it.
+ * builtin = 1, with the name that the bridge is to have: like `bridge`, it is made on first use, as
+ * a second row, and is there again without it.
  *
- * What an update is about to change has the operation's number in `updating`, and what it is to be in
- * the columns next_* (update.c).
+ * What an update is about to change has the operation's number in `updating`, and what it is to be
+ * in the columns next_* (update.c).
  *
  * ports.options is what was given for a mapping, NULL for nothing, which is how nearly all are: a
  * row takes a byte more, and nothing more is asked of it.
@@ -176,7 +176,8 @@ int schema_empty(struct store *store, struct error *error)
 		"DELETE FROM networks WHERE NOT builtin OR persistent <> ''; DELETE FROM endpoints;"
 		"DELETE FROM ports; DELETE FROM addresses;"
 		"DELETE FROM operations WHERE id <> 0;"
-		"DELETE FROM facts WHERE key IN ('namespace', 'backend', 'port.last', 'persistent');",
+		"DELETE FROM facts WHERE key IN ('namespace', 'backend', 'port.last', "
+		"'persistent');",
 		error);
 }
 

@@ -141,7 +141,8 @@ static const char *const texts[STATEMENT_COUNT] = {
 				     "(bridge = ?3 AND bridge <> ''))",
 	[STATEMENT_NETWORK_INSERT] = "INSERT INTO networks (" NETWORK_VALUES(
 		AS_IS) ", operation) "
-		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, "
+		       "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+		       "?16, "
 		       "?17)",
 	[STATEMENT_NETWORK_MARK] = "UPDATE networks SET removal = ?1 "
 				   "WHERE name = ?2 AND (NOT builtin OR persistent <> '')",

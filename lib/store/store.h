@@ -154,8 +154,8 @@ int store_endpoint_update(struct store *store, const struct operation *operation
  * abandoned or deleted, the network is back in its first form. */
 int store_network_insert(struct store *store, const struct operation *operation,
 			 const struct network *network, struct error *error);
-/* One that has come back, without its bridge, in a transaction: -EEXIST when the name, the id or the
- * bridge is taken. When it is made, it is inserted once more. */
+/* One that has come back, without its bridge, in a transaction: -EEXIST when the name, the id or
+ * the bridge is taken. When it is made, it is inserted once more. */
 int store_network_define(struct store *store, const struct network *network, struct error *error);
 /* What networks keep about the host; "" for nothing. */
 struct host_text {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Updates. Until one is closed its row is for readers what it was; what it is to be stands beside it,
- * in the same row.
+ * Updates. Until one is closed its row is for readers what it was; what it is to be stands beside
+ * it, in the same row.
  */
 #include <errno.h>
 

@@ -57,7 +57,7 @@ check manual-errors ./errors.sh --check
 builders()
 {
 	same_lines 'the pages' "$(sed -nE 's/^\.It Bq Er (.*)/\1/p' bn_*_spec_new.3 bn_name_list_new.3 |
-		sort -u)" lib/api/spec.c "$(grep -oE -e '-E[A-Z]+' ../lib/api/spec.c | tr -d - | sort -u)"
+		sort -u)" lib/api/spec.c "$(grep -ohE -e '-E[A-Z]+' ../lib/api/spec.c ../lib/api/port_spec.c | tr -d - | sort -u)"
 }
 check manual-builders builders
 

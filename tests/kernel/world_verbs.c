@@ -361,7 +361,7 @@ static int update_endpoint(bn_ctx *ctx, char text[static ANSWER_MAX], const char
 }
 
 /* Of all that an update changes, but what siblings are about. */
-static int update(bn_ctx *ctx, char text[static ANSWER_MAX])
+static int update_most(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
 	const char *const options[][2] = {
 		{ "mtu", "1400" },
@@ -777,7 +777,7 @@ const struct verb verbs[] = {
 	{ "visit", { attach_extra, detach_extra }, 0, 0 },
 	{ "detach", { detach }, FULL | FLUSHED | JOINED, FULL | FLUSHED | JOINED },
 	{ "detach-second", { detach_second }, JOINED, JOINED },
-	{ "update", { update }, FULL | FLUSHED, FULL },
+	{ "update-most", { update_most }, FULL | FLUSHED, FULL },
 	{ "update-ways", { update_ways }, JOINED, JOINED },
 	{ "update-no-way", { update_no_way }, JOINED, JOINED },
 	{ "detach-db", { detach_db }, FLUSHED, 0 },
@@ -816,7 +816,7 @@ const struct verb verbs[] = {
 	{ "attach-several-fails", { attach_several }, FULL, 0, "settle", -EIO },
 	{ "attach-limited-fails", { attach_limited }, FULL, 0, "settle", -EIO },
 	{ "attach-better-fails", { attach_better }, JOINED, 0, "settle", -EIO },
-	{ "update-fails", { update }, FULL, 0, "settle", -EIO },
+	{ "update-most-fails", { update_most }, FULL, 0, "settle", -EIO },
 	{ "update-ways-fails", { update_ways }, JOINED, 0, "settle", -EIO },
 	{ "attach-bridge-fails", { attach_bridge }, EMPTY | FULL, 0, "settle", -EIO },
 	{ "publish-fails", { publish }, FULL | FLUSHED, 0, "settle", -EIO },

@@ -70,7 +70,8 @@ static void test_cut(void **state)
 
 	(void)state;
 	for (size_t len = 0; len < sizeof(whole) - 1; len++) {
-		snprintf(text, len + 1, "%s", whole);
+		memcpy(text, whole, len);
+		text[len] = '\0';
 		assert_int_equal(parse(text, &network, &error), -EBADMSG);
 		assert_true(error.message[0]);
 	}

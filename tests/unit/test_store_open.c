@@ -91,11 +91,13 @@ static void test_newer_format(void **state)
 	"ALTER TABLE endpoints DROP COLUMN updating;"                  \
 	"ALTER TABLE endpoints DROP COLUMN next_options;"              \
 	"ALTER TABLE endpoints DROP COLUMN next_mtu;"                  \
+	"ALTER TABLE endpoints DROP COLUMN next_gateway_priority;"                  \
 	"ALTER TABLE endpoints DROP COLUMN next_metric;"               \
 	"ALTER TABLE endpoints DROP COLUMN next_metric_ipv6;"          \
 	"ALTER TABLE endpoints DROP COLUMN gateway_ipv4;"              \
 	"ALTER TABLE endpoints DROP COLUMN gateway_ipv6;"              \
-	"ALTER TABLE endpoints DROP COLUMN metric_ipv6;"
+	"ALTER TABLE endpoints DROP COLUMN metric_ipv6;"               \
+	"ALTER TABLE ports DROP COLUMN options;"
 
 /* A state of the fourth version had ports marked with their endpoint. Of two dead detaches, one is
  * finished and one, as no caller would, given up: nothing of the marks stays. */
