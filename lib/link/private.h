@@ -11,7 +11,6 @@
  * that what a process leaves that dies in between is told from a stranger's link. "bnet". */
 #define LINK_GROUP_NEWBORN 0x626e6574u
 
-
 /* ---- dump.c ---- */
 
 /* What the messages of a dump were about, a number for each. */

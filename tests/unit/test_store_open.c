@@ -91,7 +91,7 @@ static void test_newer_format(void **state)
 	"ALTER TABLE endpoints DROP COLUMN updating;"                  \
 	"ALTER TABLE endpoints DROP COLUMN next_options;"              \
 	"ALTER TABLE endpoints DROP COLUMN next_mtu;"                  \
-	"ALTER TABLE endpoints DROP COLUMN next_gateway_priority;"                  \
+	"ALTER TABLE endpoints DROP COLUMN next_gateway_priority;"     \
 	"ALTER TABLE endpoints DROP COLUMN next_metric;"               \
 	"ALTER TABLE endpoints DROP COLUMN next_metric_ipv6;"          \
 	"ALTER TABLE endpoints DROP COLUMN gateway_ipv4;"              \

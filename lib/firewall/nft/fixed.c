@@ -164,8 +164,9 @@ static const struct nft_kind {
 	      .part = NFT_PART_GUARD,
 	      .family = AF_INET },
 	    MAP("ports4-interface", FIELDS(FIELD_IN, FIELD_PROTOCOL, FIELD_PORT),
-		FIELDS(FIELD_TO4, FIELD_TO_PORT), "ports published on what arrives by an "
-						  "interface"),
+		FIELDS(FIELD_TO4, FIELD_TO_PORT),
+		"ports published on what arrives by an "
+		"interface"),
 	    { .set = "interfaces6",
 	      .key = FIELDS(FIELD_IN, FIELD_PROTOCOL, FIELD_PORT),
 	      .part = NFT_PART_GUARD,
@@ -226,8 +227,9 @@ static const struct nft_kind {
 
 	{ RULE_HOST_ESTABLISHED_RETURN,
 	  { SET("host-answers", FIELDS(FIELD_FAMILY, FIELD_IN), "answers to the host"),
-	    SET("host4-answers-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET), "answers to the "
-									      "host"),
+	    SET("host4-answers-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
+		"answers to the "
+		"host"),
 	    SET("host6-answers-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
 		"answers to the host") } },
 	{ RULE_HOST_NEIGHBOURS_RETURN,
@@ -242,8 +244,9 @@ static const struct nft_kind {
 	      .family = AF_INET6,
 	      .comment = "the host is pinged" },
 	    SET("host4-echo-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET), "the host is pinged"),
-	    SET("host6-echo-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET), "the host is "
-									   "pinged") } },
+	    SET("host6-echo-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
+		"the host is "
+		"pinged") } },
 	{ RULE_HOST_DNS_RETURN,
 	  { SET("host-names", FIELDS(FIELD_FAMILY, FIELD_IN), "the host is asked for names"),
 	    SET("host4-names-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
@@ -487,9 +490,9 @@ static const struct nft_kind {
 			"what leaves takes that address, and keeps its port"),
 	    BRIDGES_MAP("snat4-keep-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
 			FIELDS(FIELD_TO4), "what leaves takes that address, and keeps its port"),
-	    BRIDGES_MAP("snat6-keep-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
-			FIELDS(FIELD_TO6), "what leaves takes that address, and keeps its "
-					   "port") } },
+	    BRIDGES_MAP("snat6-keep-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET), FIELDS(FIELD_TO6),
+			"what leaves takes that address, and keeps its "
+			"port") } },
 	{ RULE_MASQUERADE,
 	  { PART(EXCEPTION, "masquerade-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
 	    BRIDGES("masquerade-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
