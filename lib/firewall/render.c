@@ -70,6 +70,8 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 		append_word(text, rule->family == AF_INET ? "icmptype 8" : "ipv6-icmptype 128");
 	if (rule->match & RULE_ICMPV6_OTHER)
 		append_word(text, "ipv6-icmptype !128");
+	if (rule->match & RULE_TCP_SYN)
+		append_word(text, "tcp flags:0x06/0x02");
 	if (rule->match & RULE_ASKED_DNS)
 		append_word(text, "ctorigdstport 53");
 	if (rule->match & RULE_FROM_BRIDGE)
@@ -80,6 +82,8 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 		append_word(text, "rpfilter invert");
 	if (rule->target == TARGET_GOTO)
 		append_word(text, "[goto]");
+	if (rule->target == TARGET_CLAMP_MSS)
+		append_word(text, "TCPMSS clamp to PMTU");
 	if (rule->target == TARGET_SNAT)
 		append_word(text, "to:%s", addr_format(&rule->to, addr));
 	if (rule->random_ports)

@@ -73,6 +73,7 @@ static enum effect effect_of(const struct rule *rule)
 		return EFFECT_OPENS;
 	case TARGET_SNAT:
 	case TARGET_MASQUERADE:
+	case TARGET_CLAMP_MSS:
 	case TARGET_OTHER:
 		break;
 	}

@@ -21,6 +21,8 @@ enum rule_chain {
 	CHAIN_FILTER_INPUT,
 	CHAIN_FILTER_INVALID, /* what is for the host, and of no connection */
 	CHAIN_FILTER_HOST,    /* what is for the host, and comes from a network */
+	CHAIN_MANGLE_FORWARD,
+	CHAIN_MANGLE_CLAMP, /* what begins a connection of TCP */
 	CHAIN_FILTER_FORWARD,
 	CHAIN_FILTER_USER,    /* the user's hook */
 	CHAIN_FILTER_TO,      /* what goes to a network */
@@ -84,6 +86,12 @@ enum rule_kind {
 	RULE_HOST_DNS_RETURN,
 	RULE_HOST_DNS_TCP_RETURN,
 	RULE_HOST_DROP,
+	/* mangle forward */
+	RULE_CLAMP_JUMP,
+	RULE_NETWORK_CLAMP_JUMP,
+	/* mangle clamp */
+	RULE_CLAMP_FROM,
+	RULE_CLAMP_TO,
 	/* filter forward */
 	RULE_USER_JUMP,
 	RULE_FORWARD_JUMP,
@@ -142,7 +150,7 @@ enum rule_kind {
 	RULE_KIND_COUNT,
 	/* about what is for the host itself */
 	RULE_INPUT_FIRST = RULE_INVALID_JUMP,
-	RULE_INPUT_END = RULE_USER_JUMP,
+	RULE_INPUT_END = RULE_CLAMP_JUMP,
 	/* about what is forwarded, up to the guard */
 	RULE_FORWARD_END = RULE_GUARD_IN_RETURN
 };
@@ -153,6 +161,7 @@ enum rule_target {
 	TARGET_DNAT,
 	TARGET_SNAT,
 	TARGET_MASQUERADE,
+	TARGET_CLAMP_MSS, /* segments no larger than the route takes them */
 	TARGET_RETURN,
 	TARGET_JUMP,
 	TARGET_GOTO, /* a jump that does not come back to its chain */
@@ -171,6 +180,7 @@ enum rule_target {
 #define RULE_ORIGINAL 0x4000u              /* address and ports are those before translation */
 #define RULE_INTERFACE_DESTINATION 0x8000u /* an address of the interface that it came by */
 #define RULE_STATE_NEW 0x10000u            /* of no connection that was let through before */
+#define RULE_TCP_SYN 0x20000u              /* the first segment of one side */
 #define RULE_ECHO_REQUEST 0x1000u          /* of ICMP or ICMPv6 */
 #define RULE_ICMPV6_OTHER 0x100u           /* any other message of ICMPv6 */
 #define RULE_ASKED_DNS 0x200u /* the connection was begun to port 53, of its protocol */

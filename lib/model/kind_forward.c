@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The rows of the catalogue about who reaches whom. */
+/* The rows of the catalogue about what is forwarded: who reaches whom, and by how large segments. */
 #include "model/kind.h"
 
 #include "model/policy.h"
@@ -99,8 +99,47 @@ static bool is_published_to_trusted(const struct rule_subject *subject)
 	return trusts(subject) && !addr_is_loopback(&subject->port->host_addr);
 }
 
+static bool clamps_mss(const struct rule_subject *subject)
+{
+	return subject->network->policy.mss_clamp == MSS_CLAMP_YES;
+}
+
 /* clang-format off */
 const struct kind forward_kinds[] = {
+	/* ---- mangle forward ---- */
+	/* Where all networks share the chain, this spares what begins no connection. */
+	{
+		.kind = RULE_CLAMP_JUMP, .scope = PLAN_BASE, .needs = PLAN_DEVICE_KINDS,
+		.chain = CHAIN_MANGLE_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_MANGLE_CLAMP,
+		.protocol = IPPROTO_TCP, .match = RULE_TCP_SYN,
+		.purpose = "Segments that begin a TCP connection meet the rules about how large "
+			   "its segments may be.",
+	},
+	{
+		.kind = RULE_NETWORK_CLAMP_JUMP, .scope = PLAN_NETWORKS, .needs = PLAN_OWN_CHAINS,
+		.applies = clamps_mss,
+		.chain = CHAIN_MANGLE_FORWARD, .target = TARGET_JUMP, .jump = CHAIN_MANGLE_CLAMP,
+		.protocol = IPPROTO_TCP, .match = RULE_TCP_SYN,
+		.purpose = "Segments that begin a TCP connection meet the rules about how large "
+			   "those from and to network {network} may be.",
+	},
+	/* ---- mangle clamp ---- */
+	{
+		.kind = RULE_CLAMP_FROM, .scope = PLAN_NETWORKS, .applies = clamps_mss,
+		.chain = CHAIN_MANGLE_CLAMP, .target = TARGET_CLAMP_MSS,
+		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
+		.protocol = IPPROTO_TCP, .match = RULE_TCP_SYN,
+		.purpose = "TCP connections from network {network}, by its bridge {in}, ask for "
+			   "segments that fit the route, and no larger ones.",
+	},
+	{
+		.kind = RULE_CLAMP_TO, .scope = PLAN_NETWORKS, .applies = clamps_mss,
+		.chain = CHAIN_MANGLE_CLAMP, .target = TARGET_CLAMP_MSS,
+		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
+		.protocol = IPPROTO_TCP, .match = RULE_TCP_SYN,
+		.purpose = "TCP connections to network {network}, by its bridge {out}, ask for "
+			   "segments that fit the route, and no larger ones.",
+	},
 	/* ---- filter forward ---- */
 	{
 		.kind = RULE_USER_JUMP, .scope = PLAN_BASE, .chain = CHAIN_FILTER_FORWARD,

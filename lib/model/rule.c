@@ -406,6 +406,8 @@ const char *rule_target_name(const struct rule *rule)
 		return "SNAT";
 	case TARGET_MASQUERADE:
 		return "MASQUERADE";
+	case TARGET_CLAMP_MSS:
+		return "TCPMSS";
 	case TARGET_RETURN:
 		return "RETURN";
 	case TARGET_JUMP:
@@ -424,6 +426,8 @@ const char *rule_table_name(enum rule_chain chain)
 		return "raw";
 	case CHAIN_MANGLE_PREROUTING:
 	case CHAIN_MANGLE_DIRECT:
+	case CHAIN_MANGLE_FORWARD:
+	case CHAIN_MANGLE_CLAMP:
 		return "mangle";
 	case CHAIN_FILTER_INPUT:
 	case CHAIN_FILTER_INVALID:

@@ -120,6 +120,10 @@ static const struct scenario {
 	  .options = "trusted=0.0.0.0/0\nmasquerade=no\n" },
 	{ "direct-routing", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
 	  "8799:1337", .options = "direct-routing=yes\n" },
+	{ "mss-clamp", "172.17.0.0/16", "fd00:30::/64", NULL, NULL, NULL,
+	  .policy.mss_clamp = MSS_CLAMP_YES },
+	{ "mss-clamp-adopted", "172.17.0.0/16", "fd00:30::/64", NULL, NULL, NULL, .adopted = true,
+	  .policy.mss_clamp = MSS_CLAMP_YES },
 	{ "isolate-no-adopted", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL, .adopted = true,
 	  .policy.isolate = ISOLATE_NO },
 };

@@ -198,6 +198,7 @@ void plan_policies(rule_vector *rules)
 		{ .host_access = HOST_ACCESS_DNS_ICMP },
 		{ .host_access = HOST_ACCESS_PUBLISHED },
 		{ .host_access = HOST_ACCESS_NONE },
+		{ .mss_clamp = MSS_CLAMP_YES },
 	};
 
 	for (unsigned int i = 0; i < 2 * ARRAY_SIZE(policies); i++) {

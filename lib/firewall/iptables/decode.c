@@ -259,6 +259,15 @@ static bool is_asked_dns(const struct extension *match)
 	       (info->origdst_port_high == DNS_PORT || !info->origdst_port_high);
 }
 
+static bool is_syn(const struct extension *match)
+{
+	const struct xt_tcp *tcp = (const void *)match->data;
+
+	return is_extension(match, "tcp", 0, sizeof(*tcp)) && !tcp->invflags && !tcp->option &&
+	       tcp->flg_mask == (FLAG_SYN | FLAG_RST) && tcp->flg_cmp == FLAG_SYN &&
+	       !tcp->spts[0] && tcp->spts[1] == 0xffff && !tcp->dpts[0] && tcp->dpts[1] == 0xffff;
+}
+
 static bool read_match(const struct extension *match, struct rule *rule)
 {
 	const struct xt_addrtype_info_v1 *type = (const void *)match->data;
@@ -280,6 +289,10 @@ static bool read_match(const struct extension *match, struct rule *rule)
 	if (read_icmp(match, rule->family) && rule->protocol == ICMP_OF(rule->family)) {
 		rule->match |= read_icmp(match, rule->family);
 		rule->protocol = 0;
+		return true;
+	}
+	if (is_syn(match)) {
+		rule->match |= RULE_TCP_SYN;
 		return true;
 	}
 	if (is_asked_dns(match)) {
@@ -353,6 +366,15 @@ static bool read_masquerade(const struct extension *target, struct rule *rule)
 	return !flags || rule->random_ports;
 }
 
+static bool read_clamp(const struct extension *target, struct rule *rule)
+{
+	const struct xt_tcpmss_info *info = (const void *)target->data;
+
+	rule->target = TARGET_CLAMP_MSS;
+	return is_extension(target, "TCPMSS", 0, sizeof(*info)) &&
+	       info->mss == XT_TCPMSS_CLAMP_PMTU;
+}
+
 /* Until it is committed, an entry of ours still has the name of the chain that it jumps to. */
 static bool is_own_chain(const char *name)
 {
@@ -373,6 +395,8 @@ static bool read_target(const struct extension *target, const char *name, struct
 		return read_snat(target, rule);
 	} else if (strcmp(name, "MASQUERADE") == 0) {
 		return read_masquerade(target, rule);
+	} else if (strcmp(name, "TCPMSS") == 0) {
+		return read_clamp(target, rule);
 	} else if (target->name[0] && strcmp(target->name, name) == 0 && !is_own_chain(name)) {
 		return false;
 	} else if (strcmp(name, "RETURN") == 0) {
@@ -552,6 +576,8 @@ static void say_match(struct text *text, int family, const struct extension *mat
 		say(text, "-m %s %s--%s-type %d", match->name,
 		    read_icmp(match, family) == RULE_ECHO_REQUEST ? "" : "! ",
 		    family == AF_INET ? "icmp" : "icmpv6", ECHO_REQUEST(family));
+	else if (is_syn(match))
+		say(text, "-m tcp --tcp-flags SYN,RST SYN");
 	else if (is_asked_dns(match))
 		say(text, "-m conntrack --ctorigdstport %d", DNS_PORT);
 	else if (is_stray_source(match))
@@ -593,6 +619,10 @@ void entry_text(const struct table_entry *entry, char text[static ENTRY_TEXT_MAX
 	}
 	if (entry->target[0])
 		say(&out, "-%c %s", *head.flags & head.goto_flag ? 'g' : 'j', entry->target);
-	if (entry_decode(entry, &rule) >= 0 && rule.random_ports)
+	if (entry_decode(entry, &rule) < 0)
+		return;
+	if (rule.random_ports)
 		say(&out, "--random-fully");
+	if (rule.target == TARGET_CLAMP_MSS)
+		say(&out, "--clamp-mss-to-pmtu");
 }

@@ -155,6 +155,17 @@ static void put_original(struct entry *entry, const struct rule *rule)
 	memset(&info->origdst_mask, 0xff, addr_size(addr->family));
 }
 
+/* The kernel takes the target for such segments alone. */
+static void put_syn(struct entry *entry)
+{
+	struct xt_tcp *tcp = put_extension(entry, "tcp", 0, sizeof(*tcp));
+
+	*tcp = (struct xt_tcp){ .spts = { 0, 0xffff },
+				.dpts = { 0, 0xffff },
+				.flg_mask = FLAG_SYN | FLAG_RST,
+				.flg_cmp = FLAG_SYN };
+}
+
 static void put_matches(struct entry *entry, const struct rule *rule, uint32_t flags)
 {
 	struct xt_addrtype_info_v1 *type;
@@ -172,6 +183,8 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 					   { 0, 0xff },
 					   rule->match & RULE_ICMPV6_OTHER ? IPT_ICMP_INV : 0 };
 	}
+	if (rule->match & RULE_TCP_SYN)
+		put_syn(entry);
 	if (rule->match & (RULE_LOCAL_DESTINATION | RULE_INTERFACE_DESTINATION)) {
 		type = put_extension(entry, "addrtype", 1, sizeof(*type));
 		type->dest = XT_ADDRTYPE_LOCAL;
@@ -253,6 +266,13 @@ static void put_masquerade(struct entry *entry, const struct rule *rule)
 	ranges->range[0].flags = flags;
 }
 
+static void put_clamp(struct entry *entry)
+{
+	struct xt_tcpmss_info *info = put_extension(entry, "TCPMSS", 0, sizeof(*info));
+
+	info->mss = XT_TCPMSS_CLAMP_PMTU;
+}
+
 static void put_action(struct entry *entry, const struct rule *rule, const char *jump)
 {
 	switch (rule->target) {
@@ -264,6 +284,9 @@ static void put_action(struct entry *entry, const struct rule *rule, const char 
 		break;
 	case TARGET_MASQUERADE:
 		put_masquerade(entry, rule);
+		break;
+	case TARGET_CLAMP_MSS:
+		put_clamp(entry);
 		break;
 	case TARGET_ACCEPT:
 		put_extension(entry, "ACCEPT", 0, sizeof(int));

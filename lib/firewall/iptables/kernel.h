@@ -10,6 +10,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_TCPMSS.h>
 #include <linux/netfilter/xt_addrtype.h>
 #include <linux/netfilter/xt_comment.h>
 #include <linux/netfilter/xt_conntrack.h>
@@ -26,6 +27,10 @@ _Static_assert(sizeof(struct ipt_icmp) == sizeof(struct ip6t_icmp), "the sizes m
 #define ICMP_MATCH(family) ((family) == AF_INET ? "icmp" : "icmp6")
 
 #define DNS_PORT 53
+
+/* of a TCP header's flags */
+#define FLAG_SYN 0x02
+#define FLAG_RST 0x04
 
 #define STATE_ESTABLISHED \
 	(XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED) | XT_CONNTRACK_STATE_BIT(IP_CT_RELATED))

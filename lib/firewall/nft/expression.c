@@ -9,6 +9,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/rtnetlink.h>
+#include <netinet/tcp.h>
 
 #include "firewall/nft/nft.h"
 
@@ -173,6 +174,15 @@ static void match_echo_request(struct builder *builder, int family, bool negated
 	compare(builder, negated ? NFT_CMP_NEQ : NFT_CMP_EQ, &type, sizeof(type));
 }
 
+static void match_syn(struct builder *builder)
+{
+	static const uint8_t mask = TH_SYN | TH_RST, syn = TH_SYN;
+
+	load_payload(builder, NFT_PAYLOAD_TRANSPORT_HEADER, 13, sizeof(mask), NFT_REG_1);
+	mask_bits(builder, &mask, sizeof(mask));
+	compare(builder, NFT_CMP_EQ, &syn, sizeof(syn));
+}
+
 static void match_asked_dns(struct builder *builder)
 {
 	struct nftnl_expr *expression = add(builder, "ct",
@@ -290,6 +300,26 @@ static void snat(struct builder *builder, uint32_t family, bool random_ports)
 		    { NFTNL_EXPR_NAT_FLAGS, NF_NAT_RANGE_MAP_IPS | ports }));
 }
 
+/* The kernel lowers what the option says, and never raises it. */
+static void clamp_mss(struct builder *builder)
+{
+	struct nftnl_expr *expression;
+
+	add(builder, "rt",
+	    NUMBERS({ NFTNL_EXPR_RT_KEY, NFT_RT_TCPMSS }, { NFTNL_EXPR_RT_DREG, NFT_REG_1 }));
+	add(builder, "byteorder",
+	    NUMBERS({ NFTNL_EXPR_BYTEORDER_SREG, NFT_REG_1 },
+		    { NFTNL_EXPR_BYTEORDER_DREG, NFT_REG_1 },
+		    { NFTNL_EXPR_BYTEORDER_OP, NFT_BYTEORDER_HTON },
+		    { NFTNL_EXPR_BYTEORDER_LEN, 2 }, { NFTNL_EXPR_BYTEORDER_SIZE, 2 }));
+	expression = add(builder, "exthdr",
+			 NUMBERS({ NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT },
+				 { NFTNL_EXPR_EXTHDR_OFFSET, 2 }, { NFTNL_EXPR_EXTHDR_LEN, 2 },
+				 { NFTNL_EXPR_EXTHDR_SREG, NFT_REG_1 }));
+	if (expression)
+		nftnl_expr_set_u8(expression, NFTNL_EXPR_EXTHDR_TYPE, TCPOPT_MAXSEG);
+}
+
 /* ---- rules ---- */
 
 /* No map of ports has it. What is found there is not counted, as it comes by no mapping. */
@@ -318,6 +348,8 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 		match_echo_request(builder, family, true);
 	if (kind->protocol)
 		match_protocol(builder, kind->protocol);
+	if (kind->match & RULE_TCP_SYN)
+		match_syn(builder);
 	if (kind->match & RULE_ASKED_DNS)
 		match_asked_dns(builder);
 	if (kind->match & RULE_STATE_ESTABLISHED)
@@ -366,6 +398,9 @@ static void add_action(struct builder *builder, const struct kind *kind, int fam
 		    kind->random_ports ?
 			    NUMBERS({ NFTNL_EXPR_MASQ_FLAGS, NF_NAT_RANGE_PROTO_RANDOM_FULLY }) :
 			    NULL);
+		break;
+	case TARGET_CLAMP_MSS:
+		clamp_mss(builder);
 		break;
 	case TARGET_RETURN:
 		verdict(builder, NFT_RETURN, NULL);
