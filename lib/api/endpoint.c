@@ -45,7 +45,8 @@ static void add_gateways(const struct network *network, const struct endpoint *r
 			 struct bn_endpoint *endpoint)
 {
 	for_each_family(family)
-		if (network_leads_out(network, family))
+		if (network_leads_out(network, family) &&
+		    addr_is_set(endpoint_gateway(record, network, family)))
 			addr_format(endpoint_gateway(record, network, family),
 				    endpoint->gateways[endpoint->gateway_count++]);
 }

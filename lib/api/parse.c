@@ -261,9 +261,6 @@ static int parse_families(const struct bn_network_spec *spec, struct network_req
 	request->ipv6_given = spec->ipv6 != -1;
 	request->want_ipv6 = spec->ipv6 == 1 || ipv6;
 	request->want_ipv4 = spec->ipv4 == 1 || ipv4 || (spec->ipv4 == -1 && !ipv6);
-	if (!request->want_ipv4 && !request->want_ipv6)
-		return error_set(error, -EINVAL, BN_REASON_INVALID,
-				 "network %s has neither IPv4 nor IPv6; ask for one", spec->name);
 	return 0;
 }
 

@@ -36,14 +36,19 @@ static bool has_family(const struct subnet *subnet)
 	return subnet->prefix.addr.family != 0;
 }
 
+static bool has_gateway(const struct subnet *subnet)
+{
+	return has_family(subnet) && addr_is_set(&subnet->gateway);
+}
+
 /* ---- a bridge of our own ---- */
 
 /* An address of its own: else it would change as ports with lower ones come and go. */
 void bridge_own_mac(const struct bridge_config *config, uint8_t mac[static MAC_LEN])
 {
-	mac_from_addr(has_family(&config->ipv4) ? &config->ipv4.gateway :
-		      has_family(&config->ipv6) ? &config->ipv6.gateway :
-						  &config->stand_in,
+	mac_from_addr(has_gateway(&config->ipv4) ? &config->ipv4.gateway :
+		      has_gateway(&config->ipv6) ? &config->ipv6.gateway :
+						   &config->stand_in,
 		      0, mac);
 }
 
@@ -199,7 +204,7 @@ static int address_bridge(struct link_handle *handle, const struct bridge_config
 	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++) {
 		struct prefix address = gateway_prefix(subnets[i]);
 
-		if (has_family(subnets[i]))
+		if (has_gateway(subnets[i]))
 			rtnl_add_address(&batch, RTM_NEWADDR, index, &address, PROTOCOL_OURS);
 	}
 	/* Without a link-local address the host can't look for neighbours of packets it forwards,
@@ -207,10 +212,10 @@ static int address_bridge(struct link_handle *handle, const struct bridge_config
 	if (has_family(&config->ipv6))
 		rtnl_add_address(&batch, RTM_NEWADDR, index, &local, PROTOCOL_OURS);
 	rtnl_add_link_up(&batch, index);
-	if (has_family(&config->ipv6))
+	if (has_gateway(&config->ipv6))
 		rtnl_watch_address(handle, index, &config->ipv6.gateway);
 	r = rtnl_run_surely(handle, &batch, -EEXIST, "link.bridge.address");
-	if (r == 0 && has_family(&config->ipv6))
+	if (r == 0 && has_gateway(&config->ipv6))
 		rtnl_await_address(handle);
 	if (r == 0)
 		return 0;
@@ -342,7 +347,7 @@ static int address_adopted(struct link_handle *handle, const struct bridge_confi
 	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++) {
 		struct prefix address = gateway_prefix(subnets[i]);
 
-		if (!has_family(subnets[i]) || find_address(&addresses, &address))
+		if (!has_gateway(subnets[i]) || find_address(&addresses, &address))
 			continue;
 		rtnl_add_address(&batch, RTM_NEWADDR, interface->index, &address, PROTOCOL_OURS);
 		if (address.addr.family == AF_INET6)
@@ -391,7 +396,7 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 		r = conf_write(handle, AF_INET, config->name, "route_localnet", 1, error);
 	if (r < 0)
 		undo_adoption(handle, config);
-	else
+	else if (!config->links_only)
 		refuse_advertisements(config, others, note);
 	return r;
 }
@@ -414,7 +419,7 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subnets); i++) {
 		struct prefix address = gateway_prefix(subnets[i]);
 		const struct address_info *found =
-			has_family(subnets[i]) ? find_address(&addresses, &address) : NULL;
+			has_gateway(subnets[i]) ? find_address(&addresses, &address) : NULL;
 
 		if (found && found->protocol == PROTOCOL_OURS)
 			rtnl_add_address(&batch, RTM_DELADDR, info->interface.index, &address, 0);

@@ -148,7 +148,7 @@ static int found_down(struct link_handle *handle, const char *bridge, uint32_t i
 	return r < 0 ? error_oom(error) : 0;
 }
 
-static int found_bridge(struct link_handle *handle, const char *bridge, bool ipv4,
+static int found_bridge(struct link_handle *handle, const char *bridge, bool ipv4, bool links_only,
 			text_vector *text, struct error *error)
 {
 	int localnet = ipv4 ? sysctl_interface_read("ipv4", bridge, "route_localnet") : 1;
@@ -163,7 +163,7 @@ static int found_bridge(struct link_handle *handle, const char *bridge, bool ipv
 		return others;
 	if (localnet >= 0 && localnet != 1)
 		r = put_conf(text, AF_INET, bridge, "route_localnet", localnet);
-	if (r == 0 && accept_ra > 0 && !others)
+	if (r == 0 && accept_ra > 0 && !others && !links_only)
 		r = put_line(text, accept_ra, FOUND_LINK "%s/accept_ra", bridge);
 	if (r == 0)
 		r = put_line(text, (int)info.interface.index, FOUND_LINK "%s/index", bridge);
@@ -175,7 +175,7 @@ static int found_bridge(struct link_handle *handle, const char *bridge, bool ipv
 }
 
 int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *adopted_bridge,
-	       char **ret_found, struct error *error)
+	       bool links_only, char **ret_found, struct error *error)
 {
 	CLEANUP_VECTOR text_vector text = { 0 };
 	int r = 0;
@@ -185,7 +185,7 @@ int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *ado
 	if (r == 0 && ipv6)
 		r = found_forwarding(handle, AF_INET6, adopted_bridge, &text, error);
 	if (r == 0 && adopted_bridge)
-		r = found_bridge(handle, adopted_bridge, ipv4, &text, error);
+		r = found_bridge(handle, adopted_bridge, ipv4, links_only, &text, error);
 	if (r == 0 && vector_append(&text, '\0') < 0)
 		r = error_oom(error);
 	if (r == 0)

@@ -86,9 +86,10 @@ struct bridge_config {
 	const char *name;
 	const char *alias; /* link_alias() */
 	uint32_t mtu;
-	struct subnet ipv4, ipv6; /* the gateway addresses, with the subnet's length */
+	struct subnet ipv4, ipv6; /* the gateway addresses, if any, with the subnet's length */
 	struct addr stand_in;     /* what its MAC is made of if it has neither */
 	bool adopt;               /* must exist and be a bridge; only addresses are added */
+	bool links_only;          /* and nothing of an adopted one is changed: it is brought up */
 };
 #define LINK_NOTE_MAX 300
 /*
@@ -369,7 +370,7 @@ int link_default_mtu(struct link_handle *handle, int first, uint32_t *ret_mtu, s
  * -EAFNOSUPPORT: the kernel lacks the family.
  */
 int host_found(struct link_handle *handle, bool ipv4, bool ipv6, const char *adopted_bridge,
-	       char **ret_found, struct error *error);
+	       bool links_only, char **ret_found, struct error *error);
 /* The part of it that is about forwarding of those families, and still to be given back. */
 int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_found,
 			  struct error *error);

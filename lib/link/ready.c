@@ -84,6 +84,11 @@ static const struct subnet *subnet_of(const struct bridge_config *config, int fa
 	return subnet->prefix.addr.family ? subnet : NULL;
 }
 
+static bool has_gateway(const struct bridge_config *config, int family)
+{
+	return subnet_of(config, family) && addr_is_set(&subnet_of(config, family)->gateway);
+}
+
 static void look_for_device(struct link_handle *handle, struct sight *sight)
 {
 	const char *name = sight->config->name;
@@ -146,7 +151,8 @@ static int look(struct link_handle *handle, bool localnet, bool joins, struct si
 	for (int family = IPV4; family <= IPV6 && sight->index; family++) {
 		if (!subnet_of(config, family))
 			continue;
-		ask_for_route(&batch, &subnet_of(config, family)->gateway);
+		if (has_gateway(config, family))
+			ask_for_route(&batch, &subnet_of(config, family)->gateway);
 		if (family == IPV6 || !sight->is_kept)
 			ask_for_forwarding(&batch, family, sight->index);
 	}
@@ -307,7 +313,8 @@ static int check_condition(struct link_handle *handle, const struct sight *sight
 	for (int family = IPV4; family <= IPV6 && r == 0; family++) {
 		if (!subnet_of(sight->config, family))
 			continue;
-		if (sight->route_index[family] != sight->index)
+		if (has_gateway(sight->config, family) &&
+		    sight->route_index[family] != sight->index)
 			r = check_gateway(handle, sight, family, network, error);
 		if (r == 0 && !sight->forwards[family])
 			r = forwarding_error(sight, family, network, error);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "model/ipam.h"
+#include "model/policy.h"
 
 static const char first_line[] = "bridgenet-network 1";
 static const char last_line[] = "end";
@@ -177,11 +178,13 @@ static int check_whole(struct network *network, struct error *error)
 {
 	int r;
 
-	if (!network->name[0] || !network->id[0] || !network->bridge[0] || !network->mtu ||
-	    (!network->ipv4.prefix.addr.family && !network->ipv6.prefix.addr.family))
+	if (!network->name[0] || !network->id[0] || !network->bridge[0] || !network->mtu)
 		return error_set(error, -EBADMSG, BN_REASON_STATE,
-				 "it has no name, id, bridge, mtu or subnet");
+				 "it has no name, id, bridge or mtu");
 	r = options_check(&network->options, OPTION_NETWORK, &network->policy, error);
+	if (r >= 0 && network_is_managed(network) && !network->ipv4.prefix.addr.family &&
+	    !network->ipv6.prefix.addr.family)
+		return error_set(error, -EBADMSG, BN_REASON_STATE, "it has no subnet");
 	ipam_sort_reserved(network);
 	if (r >= 0 && network->ipv4.prefix.addr.family)
 		r = ipam_complete_subnet(network, &network->ipv4, error);

@@ -148,7 +148,8 @@ static const struct known_option options[] = {
 	ROW(NETWORK, "bridge-address-ipv4", word, YES_NO, FIELD(network, bridge_address_ipv4),
 	    BRIDGE_ALIAS("inhibit_ipv4"), .translate = invert,
 	    SAYS("0.2", "With no, the bridge does not get the gateway's address: somebody else "
-			"has it, or nobody.")),
+			"has it, or nobody; and endpoints have no default route of IPv4 but to "
+			"default-gateway-ipv4.")),
 	ROW(NETWORK, "bridge-address-ipv6", word, YES_NO, FIELD(network, bridge_address_ipv6),
 	    SAYS("0.2", "The same for IPv6.")),
 	ROW(NETWORK, "default-gateway-ipv4", address, FIELD(network, default_gateway_ipv4),
@@ -161,7 +162,9 @@ static const struct known_option options[] = {
 	    .translate = managed_or_not,
 	    SAYS("0.2", "With no, there are links and nothing else: the bridge has no address, and "
 			"there are no rules and no settings of the host. Subnets, if the network "
-			"has any, are what addresses of endpoints are chosen from.")),
+			"has any, are what addresses of endpoints are chosen from; with neither IPv4 "
+			"nor IPv6 endpoints have an interface and no address. There are no ports, and "
+			"a default route only to default-gateway-ipv4 and -ipv6.")),
 	ROW(NETWORK, "isolate", word, WORDS("strict", "yes", "no"), FIELD(network, isolate),
 	    .live = LIVE_YES,
 	    SAYS("0.2", "Two networks reach each other directly, unless one of them is strict or "

@@ -347,8 +347,7 @@ static int plan_networks(const struct planner *planner, const struct rows *rows)
 		const struct rule_subject subject = { .network = &rows->networks.items[i],
 						      .guard = &rows->guard };
 
-		/* one without a bridge has nothing that there could be rules about */
-		if (subject.network->bridge[0])
+		if (network_has_rules(subject.network))
 			r = plan_subject(planner, &subject);
 	}
 	return r;
@@ -377,7 +376,7 @@ static const struct network *find_network(const struct rows *rows, const char *n
 		*at %= rows->networks.len;
 		network = &rows->networks.items[*at];
 		if (strcmp(network->name, name) == 0)
-			return network->bridge[0] ? network : NULL;
+			return network_has_rules(network) ? network : NULL;
 	}
 	return NULL;
 }

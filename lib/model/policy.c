@@ -10,6 +10,21 @@ enum gateway_mode network_gateway_mode(const struct network *network, int family
 	return family == AF_INET6 ? policy->gateway_mode_ipv6 : policy->gateway_mode_ipv4;
 }
 
+bool network_is_managed(const struct network *network)
+{
+	return network->policy.managed == MANAGED_YES;
+}
+
+bool network_has_rules(const struct network *network)
+{
+	return network->bridge[0] && network_is_managed(network);
+}
+
+bool network_is_forwarded(const struct network *network, int family)
+{
+	return network_subnet(network, family) && network_is_managed(network);
+}
+
 bool network_is_internal(const struct network *network)
 {
 	return network->policy.internal == INTERNAL_YES;
@@ -17,19 +32,25 @@ bool network_is_internal(const struct network *network)
 
 bool network_leads_out(const struct network *network, int family)
 {
-	return network_subnet(network, family) && !network_is_internal(network);
+	const struct network_policy *policy = &network->policy;
+	const struct addr *other = family == AF_INET6 ? &policy->default_gateway_ipv6 :
+							&policy->default_gateway_ipv4;
+
+	return network_subnet(network, family) && !network_is_internal(network) &&
+	       (addr_is_set(other) || network_host_addr(network, family));
 }
 
 bool network_has_host(const struct network *network, int family)
 {
-	return network_subnet(network, family) &&
+	return network_is_forwarded(network, family) &&
 	       network_gateway_mode(network, family) != GATEWAY_MODE_ISOLATED;
 }
 
 /* Internal comes before all modes. */
 static bool has_mode(const struct network *network, int family, enum gateway_mode mode)
 {
-	return !network_is_internal(network) && network_gateway_mode(network, family) == mode;
+	return network_is_managed(network) && !network_is_internal(network) &&
+	       network_gateway_mode(network, family) == mode;
 }
 
 bool network_translates(const struct network *network, int family)
@@ -98,7 +119,8 @@ static bool wants_bridge_address(const struct network *network, int family)
 
 bool network_keeps_gateway(const struct network *network, int family)
 {
-	return network_gateway_mode(network, family) != GATEWAY_MODE_ISOLATED &&
+	return network_is_managed(network) &&
+	       network_gateway_mode(network, family) != GATEWAY_MODE_ISOLATED &&
 	       (wants_bridge_address(network, family) || !network_is_internal(network));
 }
 

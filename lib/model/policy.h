@@ -6,11 +6,17 @@
 #include "model/records.h"
 
 enum gateway_mode network_gateway_mode(const struct network *network, int family);
+/* Has it rules, and does the host have a part in it? If not, there are links and nothing else. */
+bool network_is_managed(const struct network *network);
+/* One without a bridge has nothing that there could be rules about. */
+bool network_has_rules(const struct network *network);
+/* Does it need the host to forward? */
+bool network_is_forwarded(const struct network *network, int family);
 /* Nobody but the host and endpoints of its own is reached, or reaches it. */
 bool network_is_internal(const struct network *network);
-/* Do endpoints get a default route by the bridge? */
+/* Do endpoints get a default route, by the bridge or whom default-gateway names? */
 bool network_leads_out(const struct network *network, int family);
-/* Is the host on it in that family? It is not if that is isolated. */
+/* Is the host on it in that family? It is not if that is isolated, or nothing is managed. */
 bool network_has_host(const struct network *network, int family);
 /* Its endpoints stand behind addresses of the host: ports are mapped, and what leaves may be
  * masqueraded. */

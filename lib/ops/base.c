@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "base/fault.h"
+#include "model/policy.h"
 #include "ops/rows.h"
 #include "ops/rules.h"
 
@@ -17,11 +18,12 @@ int base_needs_of(bn_ctx *ctx, struct base_needs *ret_needs)
 	for (size_t i = 0; i < networks.len && r >= 0; i++) {
 		const struct network *network = &networks.items[i];
 
-		if (!network->bridge[0])
+		ret_needs->state |= network->bridge[0] != '\0';
+		if (!network_has_rules(network))
 			continue;
 		ret_needs->rules = true;
-		ret_needs->ipv4 |= network_subnet(network, AF_INET) != NULL;
-		ret_needs->ipv6 |= network_subnet(network, AF_INET6) != NULL;
+		ret_needs->ipv4 |= network_is_forwarded(network, AF_INET);
+		ret_needs->ipv6 |= network_is_forwarded(network, AF_INET6);
 	}
 	return r;
 }
@@ -47,7 +49,7 @@ int base_leave(bn_ctx *ctx)
 	r = FAULT("base.remove");
 	if (r >= 0)
 		r = remove_base(ctx, ctx->firewall);
-	return r < 0 ? r : ctx_release_state(ctx);
+	return r < 0 || needs.state ? r : ctx_release_state(ctx);
 }
 
 /* ---- moving between backends ---- */

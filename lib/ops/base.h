@@ -8,6 +8,7 @@
 /* What networks with a bridge, those on their way included, rely on. */
 struct base_needs {
 	bool rules, ipv4, ipv6; /* the base, forwarding of a family */
+	bool state;             /* which namespace it is about, as there is any network */
 };
 int base_needs_of(bn_ctx *ctx, struct base_needs *ret_needs);
 

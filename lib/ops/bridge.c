@@ -65,26 +65,43 @@ static int resolve_bridge(bn_ctx *ctx, const struct network_request *request,
 			 "bn0 to bn999 are all taken; name a bridge for network %s", network->name);
 }
 
+/* Bridges that are joined somewhere are not to have one MAC. */
+static void stand_in_of_id(const char *id, struct addr *ret_addr)
+{
+	uint32_t hash = (uint32_t)hash_text(HASH_START, id);
+
+	*ret_addr = (struct addr){ .family = AF_INET };
+	memcpy(ret_addr->bytes, &hash, sizeof(hash));
+}
+
 /* What the network's bridge is asked to be. Of a family that the host is not on it knows
  * nothing. */
 static struct bridge_config bridge_config_of(const struct network *network,
 					     char alias[static ALIAS_MAX])
 {
+	static const struct addr no_address;
 	struct bridge_config config = {
 		.name = network->bridge,
 		.alias = alias,
 		.mtu = network->mtu,
 		.stand_in = network->ipv4.prefix.addr,
 		.adopt = network->bridge_adopted,
+		.links_only = !network_is_managed(network),
 	};
 
 	link_alias(network->id, NULL, alias);
 	if (!addr_is_set(&config.stand_in))
 		config.stand_in = network->ipv6.prefix.addr;
+	if (!addr_is_set(&config.stand_in))
+		stand_in_of_id(network->id, &config.stand_in);
 	if (network_has_host(network, AF_INET))
 		config.ipv4 = network->ipv4;
 	if (network_has_host(network, AF_INET6))
 		config.ipv6 = network->ipv6;
+	if (!network_host_addr(network, AF_INET))
+		config.ipv4.gateway = no_address;
+	if (!network_host_addr(network, AF_INET6))
+		config.ipv6.gateway = no_address;
 	return config;
 }
 

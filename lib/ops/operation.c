@@ -53,7 +53,7 @@ static int leave_base(bn_ctx *ctx)
 	r = settings_guard_stays(ctx);
 	if (r == 0)
 		return base_leave(ctx);
-	return r < 0 ? r : ctx_release_state(ctx);
+	return r < 0 || needs.state ? r : ctx_release_state(ctx);
 }
 
 int operations_settle(bn_ctx *ctx, const struct operation *operations, size_t len,

@@ -65,6 +65,11 @@ static int check_port(bn_ctx *ctx, const struct network *network, const struct e
 	char text[PORT_TEXT_MAX];
 
 	port_format(port, text);
+	if (!network_is_managed(network))
+		return error_set(&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+				 "port %s can't be published on network %s, which is not managed "
+				 "and has no rules; leave the port out, or use another network",
+				 text, network->name);
 	if (!endpoint->ipv4.addr.family && !endpoint->ipv6.addr.family)
 		return error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
 				 "port %s can't be published on network %s, whose endpoints have "

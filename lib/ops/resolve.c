@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "model/ipam.h"
+#include "model/policy.h"
 #include "ops/persistent.h"
 
 static bool picks(const struct network_request *request, int family)
@@ -214,6 +215,12 @@ int network_check_policy(bn_ctx *ctx, const struct network *network)
 {
 	int r = ipam_check_default_gateways(network, &ctx->error);
 
+	if (r >= 0 && network_is_managed(network) && !network_subnet(network, AF_INET) &&
+	    !network_subnet(network, AF_INET6))
+		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
+				 "network %s has neither IPv4 nor IPv6; ask for one, or for links "
+				 "alone (managed=no)",
+				 network->name);
 	return r < 0 ? r : interface_prefix_check(network->policy.interface_prefix, &ctx->error);
 }
 

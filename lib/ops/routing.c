@@ -97,6 +97,16 @@ static void choose_gateways(struct attach *attach)
 		endpoint->gateway_ipv6 = (struct addr){ 0 };
 }
 
+/* The others' gateway itself may have none. */
+static bool leads_by(const struct attach *attach, int family)
+{
+	const struct endpoint *endpoint = &attach->endpoint;
+
+	return addr_is_set(family == AF_INET6 ? &endpoint->gateway_ipv6 :
+						&endpoint->gateway_ipv4) ||
+	       network_host_addr(&attach->network, family);
+}
+
 /* Known by which number, it is known which of the sandbox is the best. */
 static int choose_metrics(bn_ctx *ctx, struct attach *attach)
 {
@@ -111,7 +121,7 @@ static int choose_metrics(bn_ctx *ctx, struct attach *attach)
 		uint32_t metric;
 		uint64_t end;
 
-		if (!network_leads_out(&attach->network, family))
+		if (!network_leads_out(&attach->network, family) || !leads_by(attach, family))
 			continue;
 		r = metric_choose(&attach->siblings, endpoint, family, &metric, &end, &ctx->error);
 		if (r < 0)

@@ -6,6 +6,7 @@
 #include <syslog.h>
 
 #include "base/fault.h"
+#include "model/policy.h"
 #include "ops/base.h"
 #include "ops/rules.h"
 
@@ -24,7 +25,7 @@ static const char *family_name(int family)
 static int check_required(bn_ctx *ctx, const struct network *network, const char *found)
 {
 	for_each_family(family) {
-		if (!network_subnet(network, family) || !host_found_off(found, family))
+		if (!network_is_forwarded(network, family) || !host_found_off(found, family))
 			continue;
 		return error_set(
 			&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
@@ -54,7 +55,7 @@ static int format_guard(bn_ctx *ctx, const struct guard *guard, int family, char
 	return 0;
 }
 
-/* Those that no network of ours is on. */
+/* Those that no network with rules is on. */
 static int find_other_bridges(bn_ctx *ctx, struct guard *guard)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
@@ -68,7 +69,8 @@ static int find_other_bridges(bn_ctx *ctx, struct guard *guard)
 		size_t j = 0;
 
 		while (j < networks.len &&
-		       strcmp(networks.items[j].bridge, guard->bridges.items[i].name) != 0)
+		       (!network_has_rules(&networks.items[j]) ||
+			strcmp(networks.items[j].bridge, guard->bridges.items[i].name) != 0))
 			j++;
 		if (j == networks.len)
 			guard->bridges.items[kept++] = guard->bridges.items[i];
@@ -89,7 +91,7 @@ static int choose_guard(bn_ctx *ctx, const struct network *network, struct host_
 	for_each_family(family) {
 		bool *has = family == AF_INET ? &guard.ipv4 : &guard.ipv6;
 
-		if (others.found && network_subnet(network, family))
+		if (others.found && network_is_forwarded(network, family))
 			*has = host_found_off(text->found, family) ||
 			       host_found_off(others.found, family);
 	}
@@ -100,12 +102,13 @@ static int choose_guard(bn_ctx *ctx, const struct network *network, struct host_
 
 int settings_record(bn_ctx *ctx, const struct operation *operation, const struct network *network)
 {
+	const char *adopted = network->bridge_adopted ? network->bridge : NULL;
 	CLEANUP(host_text_clear) struct host_text text = { 0 };
 	int r;
 
-	r = host_found(ctx->link, network_subnet(network, AF_INET),
-		       network_subnet(network, AF_INET6),
-		       network->bridge_adopted ? network->bridge : NULL, &text.found, &ctx->error);
+	r = host_found(ctx->link, network_is_forwarded(network, AF_INET),
+		       network_is_forwarded(network, AF_INET6), adopted,
+		       !network_is_managed(network), &text.found, &ctx->error);
 	if (r >= 0 && ctx->policy.forwarding == FORWARDING_REQUIRE)
 		r = check_required(ctx, network, text.found);
 	if (r >= 0)
@@ -183,8 +186,8 @@ int settings_change(bn_ctx *ctx, const struct operation *operation, const struct
 	if (r < 0)
 		return r;
 	ctx->changed = true;
-	r = host_forwarding_enable(ctx->link, network_subnet(network, AF_INET),
-				   network_subnet(network, AF_INET6),
+	r = host_forwarding_enable(ctx->link, network_is_forwarded(network, AF_INET),
+				   network_is_forwarded(network, AF_INET6),
 				   network->bridge_adopted ? network->bridge : NULL, &ctx->error);
 	if (r < 0)
 		return r;
@@ -379,7 +382,7 @@ int settings_give_back(bn_ctx *ctx, const struct settings *settings)
 static int host_forwards(bn_ctx *ctx, int family)
 {
 	CLEANUP_FREE char *found = NULL;
-	int r = host_found(ctx->link, family == AF_INET, family == AF_INET6, NULL, &found,
+	int r = host_found(ctx->link, family == AF_INET, family == AF_INET6, NULL, false, &found,
 			   &ctx->error);
 
 	if (r == -EAFNOSUPPORT) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* MAC addresses: two interfaces on one bridge that have the same take each other's packets. */
 #include <errno.h>
+#include <sys/random.h>
 
 #include "store/private.h"
 
@@ -49,10 +50,18 @@ int store_mac_pick(struct store *store, struct endpoint *endpoint,
 {
 	const struct addr *addr = addr_is_set(&endpoint->ipv4.addr) ? &endpoint->ipv4.addr :
 								      &endpoint->ipv6.addr;
+	struct addr random = { .family = AF_INET };
 	int r = transaction_check(store, error);
 
 	if (r < 0)
 		return r;
+	/* who has no address is not to have the MAC of one on another host's bridge */
+	if (!addr_is_set(addr)) {
+		if (getrandom(random.bytes, 4, 0) != 4)
+			return error_set(error, -EIO, BN_REASON_KERNEL,
+					 "the kernel gives no random bytes for a MAC address");
+		addr = &random;
+	}
 	for (unsigned int variant = 0;; variant++) {
 		mac_from_addr(addr, variant, endpoint->mac);
 		if (memcmp(endpoint->mac, bridge, MAC_LEN) == 0)

@@ -8,7 +8,7 @@ static void adopt_and_leave(const struct bridge_config *config, int localnet)
 	static const char path[] = "/proc/sys/net/ipv4/conf/" BRIDGE "/route_localnet";
 	char *found = NULL;
 
-	assert_int_equal(host_found(handle, true, true, BRIDGE, &found, &error), 0);
+	assert_int_equal(host_found(handle, true, true, BRIDGE, false, &found, &error), 0);
 	assert_int_equal(bridge_create(handle, config, NULL, &error), 0);
 	assert_true(has_address(host_ns, BRIDGE, "172.30.0.1", 16));
 	assert_true(has_address(host_ns, BRIDGE, "fd00:30::1", 64));
@@ -84,7 +84,7 @@ static void test_bridge_adopted_and_advertisements(void **state)
 	       BRIDGE);
 	for (int accepted = 0; accepted < 3; accepted++) {
 		write_number(ACCEPT_RA, accepted);
-		assert_int_equal(host_found(handle, true, true, BRIDGE, &found, &error), 0);
+		assert_int_equal(host_found(handle, true, true, BRIDGE, false, &found, &error), 0);
 		assert_int_equal(bridge_create(handle, &config, note, &error), 0);
 		assert_string_equal(note, "");
 		assert_int_equal(read_number(ACCEPT_RA), 0);
@@ -94,7 +94,7 @@ static void test_bridge_adopted_and_advertisements(void **state)
 		free(found);
 	}
 	/* set by somebody since */
-	assert_int_equal(host_found(handle, true, true, BRIDGE, &found, &error), 0);
+	assert_int_equal(host_found(handle, true, true, BRIDGE, false, &found, &error), 0);
 	assert_int_equal(bridge_create(handle, &config, note, &error), 0);
 	write_number(ACCEPT_RA, 1);
 	assert_int_equal(bridge_delete(handle, &config, NULL, &error), 0);

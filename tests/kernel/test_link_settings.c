@@ -29,7 +29,7 @@ static char *found(const char *bridge)
 {
 	char *text = NULL;
 
-	if (host_found(handle, true, true, bridge, &text, &error) < 0)
+	if (host_found(handle, true, true, bridge, false, &text, &error) < 0)
 		fail_msg("%s", error.message);
 	return text;
 }
@@ -496,7 +496,7 @@ static void test_read_only_ipv4(void **state)
 
 	(void)state;
 	read_confs(before);
-	assert_int_equal(host_found(handle, true, false, NULL, &text, &error), 0);
+	assert_int_equal(host_found(handle, true, false, NULL, false, &text, &error), 0);
 	assert_true(host_found_off(text, AF_INET));
 	assert_false(host_found_off(text, AF_INET6));
 	assert_int_equal(bridge_create(handle, &config, note, &error), 0);
@@ -524,7 +524,7 @@ static void test_read_only_adopted(void **state)
 	(void)state;
 	config.name = "lk.off";
 	config.adopt = true;
-	assert_int_equal(host_found(handle, true, false, "lk.off", &text, &error), 0);
+	assert_int_equal(host_found(handle, true, false, "lk.off", false, &text, &error), 0);
 	assert_int_equal(bridge_create(handle, &config, note, &error), 0);
 	assert_non_null(strstr(note, "/lk.off/accept_ra"));
 	assert_int_equal(host_forwarding_enable(handle, true, false, "lk.off", &error), 0);
