@@ -2,6 +2,9 @@
 #include "base/text.h"
 
 #include <errno.h>
+#include <stdlib.h>
+
+#include "base/vector.h"
 
 int string_copy(char *dst, size_t size, const char *src)
 {
@@ -41,4 +44,26 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t len)
 uint64_t hash_text(uint64_t hash, const char *text)
 {
 	return hash_bytes(hash, text, strlen(text));
+}
+
+void text_put(struct text_buffer *text, const char *more)
+{
+	size_t len = strlen(more);
+
+	if (text->failed || vector_reserve(text, len + 1) < 0) {
+		text->failed = true;
+		return;
+	}
+	memcpy(text->items + text->len, more, len + 1);
+	text->len += len;
+}
+
+int text_end(struct text_buffer *text, char **ret_text)
+{
+	if (text->failed || !text->items) {
+		free(text->items);
+		return -ENOMEM;
+	}
+	*ret_text = text->items;
+	return 0;
 }

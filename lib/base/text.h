@@ -2,6 +2,7 @@
 #ifndef BN_BASE_TEXT_H
 #define BN_BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -11,6 +12,16 @@ int string_copy(char *dst, size_t size, const char *src);
 
 /* In decimal digits, ended; there is room for it. The end is returned, as of stpcpy(). */
 char *number_format(uint32_t number, char *text);
+
+/* A text that grows: begin with { 0 }. */
+struct text_buffer {
+	char *items;
+	size_t len, capacity;
+	bool failed; /* for want of memory: then all of it is */
+};
+void text_put(struct text_buffer *text, const char *more);
+/* What was put, the caller's to free. 0, -ENOMEM */
+int text_end(struct text_buffer *text, char **ret_text);
 
 /* FNV-1a, for names and tables, not against an enemy: begin with HASH_START, go on with a
  * result. */

@@ -16,47 +16,54 @@ static const char last_line[] = "end";
 
 /* ---- to text ---- */
 
-static void put_subnet(FILE *file, const struct subnet *subnet)
+static void put_line(struct text_buffer *text, const char *key, const char *value)
 {
-	char text[RANGE_TEXT_MAX];
+	text_put(text, key);
+	text_put(text, " ");
+	text_put(text, value);
+	text_put(text, "\n");
+}
+
+static void put_subnet(struct text_buffer *text, const struct subnet *subnet)
+{
+	char value[RANGE_TEXT_MAX];
 
 	if (!addr_is_set(&subnet->prefix.addr))
 		return;
-	fprintf(file, "subnet %s\n", prefix_format(&subnet->prefix, text));
+	put_line(text, "subnet", prefix_format(&subnet->prefix, value));
 	if (addr_is_set(&subnet->gateway))
-		fprintf(file, "gateway %s\n", addr_format(&subnet->gateway, text));
+		put_line(text, "gateway", addr_format(&subnet->gateway, value));
 	if (addr_is_set(&subnet->range.first))
-		fprintf(file, "ip-range %s\n", range_format(&subnet->range, text));
+		put_line(text, "ip-range", range_format(&subnet->range, value));
 }
 
 int definition_format(const struct network *network, char **ret_text)
 {
-	char text[ADDR_TEXT_MAX], *buffer = NULL;
-	size_t size;
-	FILE *file = open_memstream(&buffer, &size);
-	bool failed;
+	char value[ADDR_TEXT_MAX], mtu[16];
+	struct text_buffer text = { 0 };
 
-	if (!file)
-		return -ENOMEM;
-	fprintf(file, "%s\nname %s\nid %s\nbridge %s\nmtu %u\n", first_line, network->name,
-		network->id, network->bridge[0] ? network->bridge : network->planned_bridge,
-		network->mtu);
-	put_subnet(file, &network->ipv4);
-	put_subnet(file, &network->ipv6);
+	text_put(&text, first_line);
+	text_put(&text, "\n");
+	put_line(&text, "name", network->name);
+	put_line(&text, "id", network->id);
+	put_line(&text, "bridge", network->bridge[0] ? network->bridge : network->planned_bridge);
+	number_format(network->mtu, mtu);
+	put_line(&text, "mtu", mtu);
+	put_subnet(&text, &network->ipv4);
+	put_subnet(&text, &network->ipv6);
 	for (size_t i = 0; i < network->reserved.len; i++)
-		fprintf(file, "reserved %s\n", addr_format(&network->reserved.items[i], text));
+		put_line(&text, "reserved", addr_format(&network->reserved.items[i], value));
 	/* a value has no line end in it, and a key no '=' */
-	for (size_t i = 0; i < network->options.len; i++)
-		fprintf(file, "option %s=%s\n", network->options.items[i].key,
-			network->options.items[i].value);
-	fprintf(file, "%s\n", last_line);
-	failed = ferror(file);
-	if (fclose(file) != 0 || failed) {
-		free(buffer);
-		return -ENOMEM;
+	for (size_t i = 0; i < network->options.len; i++) {
+		text_put(&text, "option ");
+		text_put(&text, network->options.items[i].key);
+		text_put(&text, "=");
+		text_put(&text, network->options.items[i].value);
+		text_put(&text, "\n");
 	}
-	*ret_text = buffer;
-	return 0;
+	text_put(&text, last_line);
+	text_put(&text, "\n");
+	return text_end(&text, ret_text);
 }
 
 /* ---- from text ---- */

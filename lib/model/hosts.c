@@ -53,48 +53,17 @@ int hosts_list(const endpoint_vector *endpoints, host_name_vector *names)
 	return r;
 }
 
-/* ---- text ---- */
-
-struct text {
-	char *items;
-	size_t len, capacity;
-	bool failed; /* for want of memory */
-};
-
-static void put(struct text *text, const char *more)
-{
-	size_t len = strlen(more);
-
-	if (text->failed || vector_reserve(text, len + 1) < 0) {
-		text->failed = true;
-		return;
-	}
-	memcpy(text->items + text->len, more, len + 1);
-	text->len += len;
-}
-
-/* What was put, the caller's; nothing if there was no memory for it. */
-static int end_text(struct text *text, char **ret_text)
-{
-	if (text->failed) {
-		free(text->items);
-		return -ENOMEM;
-	}
-	*ret_text = text->items;
-	return 0;
-}
-
 /* ---- hosts(5) ---- */
 
 static int put_name(const struct endpoint *endpoint, const char *name, void *text)
 {
 	(void)endpoint;
-	put(text, " ");
-	put(text, name);
+	text_put(text, " ");
+	text_put(text, name);
 	return 0;
 }
 
-static void put_endpoint(struct text *text, const struct endpoint *endpoint)
+static void put_endpoint(struct text_buffer *text, const struct endpoint *endpoint)
 {
 	char addr[ADDR_TEXT_MAX];
 
@@ -103,9 +72,9 @@ static void put_endpoint(struct text *text, const struct endpoint *endpoint)
 
 		if (!prefix)
 			continue;
-		put(text, addr_format(&prefix->addr, addr));
+		text_put(text, addr_format(&prefix->addr, addr));
 		each_name(endpoint, put_name, text);
-		put(text, "\n");
+		text_put(text, "\n");
 	}
 }
 
@@ -119,17 +88,17 @@ static bool has_family(const endpoint_vector *endpoints, int family)
 
 int hosts_file(const endpoint_vector *own, const endpoint_vector *neighbours, char **ret_text)
 {
-	struct text text = { 0 };
+	struct text_buffer text = { 0 };
 
-	put(&text, "127.0.0.1 localhost\n");
+	text_put(&text, "127.0.0.1 localhost\n");
 	if (has_family(own, AF_INET6))
-		put(&text, "::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\n"
-			   "ff02::2 ip6-allrouters\n");
+		text_put(&text, "::1 localhost ip6-localhost ip6-loopback\nff02::1 ip6-allnodes\n"
+				"ff02::2 ip6-allrouters\n");
 	for (size_t i = 0; i < own->len; i++)
 		put_endpoint(&text, &own->items[i]);
 	for (size_t i = 0; i < neighbours->len; i++)
 		put_endpoint(&text, &neighbours->items[i]);
-	return end_text(&text, ret_text);
+	return text_end(&text, ret_text);
 }
 
 /* ---- resolv.conf(5) ---- */
@@ -147,7 +116,7 @@ static const char *after_word(const char *line, const char *word)
 }
 
 struct resolver {
-	struct text text;
+	struct text_buffer text;
 	const addr_vector *given;
 	bool ipv4, ipv6;
 	bool loopback; /* one was left out that is on a loopback address */
@@ -157,10 +126,10 @@ struct resolver {
 /* A line of two words. */
 static void put_line(struct resolver *resolver, const char *word, const char *value)
 {
-	put(&resolver->text, word);
-	put(&resolver->text, " ");
-	put(&resolver->text, value);
-	put(&resolver->text, "\n");
+	text_put(&resolver->text, word);
+	text_put(&resolver->text, " ");
+	text_put(&resolver->text, value);
+	text_put(&resolver->text, "\n");
 }
 
 static void put_nameserver(struct resolver *resolver, const struct addr *addr)
@@ -227,7 +196,7 @@ int resolver_file(const char *host_text, const addr_vector *given, bool ipv4, bo
 		put_nameserver(&resolver, &given->items[i]);
 	r = read_lines(&resolver, host_text);
 	resolver.text.failed |= r < 0;
-	r = end_text(&resolver.text, &text);
+	r = text_end(&resolver.text, &text);
 	if (r < 0)
 		return r;
 	*ret_loopback = resolver.loopback;
