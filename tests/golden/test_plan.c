@@ -60,6 +60,8 @@ static const struct scenario {
 	  .policy.icc = ICC_NO },
 	{ "icc-no-adopted", "172.17.0.0/16", NULL, NULL, NULL, NULL, .adopted = true,
 	  .policy.icc = ICC_NO },
+	{ "unmanaged", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL,
+	  .policy.managed = MANAGED_NO },
 	{ "internal-icc-no", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
 	  .policy = { .internal = INTERNAL_YES, .icc = ICC_NO } },
 	{ "isolated", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL,
