@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The rows of the catalogue about what is forwarded: who reaches whom, and by how large segments. */
+/* The rows of the catalogue about what is forwarded: who reaches whom, and by how large
+ * segments. */
 #include "model/kind.h"
 
 #include "model/policy.h"

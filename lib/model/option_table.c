@@ -162,8 +162,10 @@ static const struct known_option options[] = {
 	    .translate = managed_or_not,
 	    SAYS("0.2", "With no, there are links and nothing else: the bridge has no address, and "
 			"there are no rules and no settings of the host. Subnets, if the network "
-			"has any, are what addresses of endpoints are chosen from; with neither IPv4 "
-			"nor IPv6 endpoints have an interface and no address. There are no ports, and "
+			"has any, are what addresses of endpoints are chosen from; with neither "
+			"IPv4 "
+			"nor IPv6 endpoints have an interface and no address. There are no ports, "
+			"and "
 			"a default route only to default-gateway-ipv4 and -ipv6.")),
 	ROW(NETWORK, "isolate", word, WORDS("strict", "yes", "no"), FIELD(network, isolate),
 	    .live = LIVE_YES,

@@ -7,43 +7,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "firewall/iptables/iptables.h"
+#include "firewall/iptables/extension.h"
 #include "firewall/iptables/kernel.h"
 #include "model/port.h"
-
-/* A match or the target of an entry: its own header is measured. */
-struct extension {
-	const char *name;
-	uint8_t revision;
-	const uint8_t *data;
-	size_t len; /* of data */
-};
-
-/* The offset behind the extension at `offset`, 0 if it is malformed. */
-static size_t extension_read(const uint8_t *data, size_t offset, size_t end,
-			     struct extension *ret_extension)
-{
-	const struct xt_entry_match *match = (const void *)(data + offset);
-	size_t size;
-
-	if (offset % _Alignof(struct xt_entry_match) || end - offset < sizeof(*match))
-		return 0;
-	size = match->u.match_size;
-	if (size < sizeof(*match) || size > end - offset ||
-	    !memchr(match->u.user.name, '\0', sizeof(match->u.user.name)))
-		return 0;
-	*ret_extension = (struct extension){ match->u.user.name, match->u.user.revision,
-					     data + offset + sizeof(*match),
-					     size - sizeof(*match) };
-	return offset + size;
-}
-
-static bool is_extension(const struct extension *extension, const char *name, uint8_t revision,
-			 size_t size)
-{
-	return strcmp(extension->name, name) == 0 && extension->revision == revision &&
-	       extension->len >= size;
-}
 
 /* Where the matches begin, the target begins and all ends: false if they don't fit. */
 static bool layout(const struct table_entry *entry, struct entry_head *head)
@@ -140,174 +106,6 @@ static int read_head(const struct table_entry *entry, const struct entry_head *h
 	return in > out ? in : out;
 }
 
-/* ---- matches ---- */
-
-/* The destination ports, where that is all that it matches. */
-static bool read_ports(const struct extension *match, uint16_t *ret_first, uint16_t *ret_last)
-{
-	const struct xt_tcp *tcp = (const void *)match->data;
-	const struct xt_udp *udp = (const void *)match->data;
-	const struct xt_sctp_info *sctp = (const void *)match->data;
-	const __u16 *ports;
-
-	if (is_extension(match, "tcp", 0, sizeof(*tcp))) {
-		if (tcp->invflags || tcp->flg_mask || tcp->option || tcp->spts[0] ||
-		    tcp->spts[1] != 0xffff)
-			return false;
-		ports = tcp->dpts;
-	} else if (is_extension(match, "udp", 0, sizeof(*udp))) {
-		if (udp->invflags || udp->spts[0] || udp->spts[1] != 0xffff)
-			return false;
-		ports = udp->dpts;
-	} else if (is_extension(match, "sctp", 0, sizeof(*sctp))) {
-		if (sctp->flags != XT_SCTP_DEST_PORTS || sctp->invflags)
-			return false;
-		ports = sctp->dpts;
-	} else {
-		return false;
-	}
-	*ret_first = ports[0];
-	*ret_last = ports[1];
-	return ports[0] <= ports[1];
-}
-
-/* Where the connection was made to, before translation. */
-static bool read_original(const struct xt_conntrack_mtinfo3 *info, struct rule *rule)
-{
-	size_t size = addr_size(rule->family);
-	struct addr addr = { .family = rule->family };
-	uint8_t all[16];
-
-	memset(all, 0xff, sizeof(all));
-	if (rule->count || addr_is_set(&rule->destination.addr) ||
-	    info->origdst_port_high < info->origdst_port)
-		return false;
-	if (info->match_flags & XT_CONNTRACK_ORIGDST) {
-		if (memcmp(&info->origdst_mask, all, size) != 0)
-			return false;
-		memcpy(addr.bytes, &info->origdst_addr, size);
-		rule->destination = (struct prefix){ addr, (uint8_t)(size * 8) };
-	}
-	rule->match |= RULE_ORIGINAL;
-	rule->host_port = info->origdst_port;
-	rule->count = (uint16_t)(info->origdst_port_high - info->origdst_port + 1u);
-	return true;
-}
-
-static bool read_state(const struct extension *match, struct rule *rule)
-{
-	const struct xt_conntrack_mtinfo3 *info = (const void *)match->data;
-
-	uint16_t flags;
-
-	if (!is_extension(match, "conntrack", 3, sizeof(*info)))
-		return false;
-	flags = info->match_flags;
-	if (info->invert_flags) {
-		rule->match |= RULE_STATE_NEW;
-		return info->invert_flags == XT_CONNTRACK_STATE && flags == XT_CONNTRACK_STATE &&
-		       info->state_mask == STATE_ESTABLISHED;
-	}
-	if (flags & XT_CONNTRACK_ORIGDST_PORT) {
-		if (!read_original(info, rule))
-			return false;
-		flags &= (uint16_t) ~(XT_CONNTRACK_ORIGDST_PORT | XT_CONNTRACK_ORIGDST);
-		if (!flags)
-			return true;
-	}
-	if (flags != XT_CONNTRACK_STATE)
-		return false;
-	if (info->state_mask == STATE_ESTABLISHED)
-		rule->match |= RULE_STATE_ESTABLISHED;
-	else if (info->state_mask == XT_CONNTRACK_STATE_INVALID)
-		rule->match |= RULE_STATE_INVALID;
-	else if (info->state_mask == XT_CONNTRACK_STATE_DNAT)
-		rule->match |= RULE_STATUS_DNAT;
-	else
-		return false;
-	return true;
-}
-
-static bool is_stray_source(const struct extension *match)
-{
-	const struct xt_rpfilter_info *info = (const void *)match->data;
-
-	return is_extension(match, "rpfilter", 0, sizeof(*info)) &&
-	       info->flags == XT_RPFILTER_INVERT;
-}
-
-/* RULE_ECHO_REQUEST, RULE_ICMPV6_OTHER, or 0. */
-static uint32_t read_icmp(const struct extension *match, int family)
-{
-	const struct ipt_icmp *icmp = (const void *)match->data;
-
-	if (!is_extension(match, ICMP_MATCH(family), 0, sizeof(*icmp)) ||
-	    icmp->type != ECHO_REQUEST(family) || icmp->code[0] != 0 || icmp->code[1] != 0xff ||
-	    icmp->invflags & ~IPT_ICMP_INV)
-		return 0;
-	if (!icmp->invflags)
-		return RULE_ECHO_REQUEST;
-	return family == AF_INET6 ? RULE_ICMPV6_OTHER : 0;
-}
-
-static bool is_asked_dns(const struct extension *match)
-{
-	const struct xt_conntrack_mtinfo3 *info = (const void *)match->data;
-
-	return is_extension(match, "conntrack", 3, sizeof(*info)) && !info->invert_flags &&
-	       info->match_flags == XT_CONNTRACK_ORIGDST_PORT && info->origdst_port == DNS_PORT &&
-	       (info->origdst_port_high == DNS_PORT || !info->origdst_port_high);
-}
-
-static bool is_syn(const struct extension *match)
-{
-	const struct xt_tcp *tcp = (const void *)match->data;
-
-	return is_extension(match, "tcp", 0, sizeof(*tcp)) && !tcp->invflags && !tcp->option &&
-	       tcp->flg_mask == (FLAG_SYN | FLAG_RST) && tcp->flg_cmp == FLAG_SYN &&
-	       !tcp->spts[0] && tcp->spts[1] == 0xffff && !tcp->dpts[0] && tcp->dpts[1] == 0xffff;
-}
-
-static bool read_match(const struct extension *match, struct rule *rule)
-{
-	const struct xt_addrtype_info_v1 *type = (const void *)match->data;
-	uint16_t first, last;
-
-	if (strcmp(match->name, "comment") == 0)
-		return true;
-	if (is_extension(match, "addrtype", 1, sizeof(*type))) {
-		if (type->source || type->flags & ~(uint32_t)XT_ADDRTYPE_LIMIT_IFACE_IN ||
-		    type->dest != XT_ADDRTYPE_LOCAL)
-			return false;
-		rule->match |= type->flags ? RULE_INTERFACE_DESTINATION : RULE_LOCAL_DESTINATION;
-		return true;
-	}
-	if (is_stray_source(match)) {
-		rule->match |= RULE_SOURCE_ASTRAY;
-		return true;
-	}
-	if (read_icmp(match, rule->family) && rule->protocol == ICMP_OF(rule->family)) {
-		rule->match |= read_icmp(match, rule->family);
-		rule->protocol = 0;
-		return true;
-	}
-	if (is_syn(match)) {
-		rule->match |= RULE_TCP_SYN;
-		return true;
-	}
-	if (is_asked_dns(match)) {
-		rule->match |= RULE_ASKED_DNS;
-		return true;
-	}
-	if (!read_ports(match, &first, &last))
-		return read_state(match, rule);
-	if (rule->count || (first == 0 && last == 0xffff))
-		return false;
-	rule->host_port = first;
-	rule->count = (uint16_t)(last - first + 1u);
-	return true;
-}
-
 /* ---- targets ---- */
 
 static bool read_dnat(const struct extension *target, struct rule *rule)
@@ -315,7 +113,7 @@ static bool read_dnat(const struct extension *target, struct rule *rule)
 	const struct nf_nat_range2 *range = (const void *)target->data;
 	unsigned int flags = NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED;
 
-	if (!is_extension(target, "DNAT", 2, sizeof(*range)))
+	if (!extension_is(target, "DNAT", 2, sizeof(*range)))
 		return false;
 	if (rule->count > 1)
 		flags |= NF_NAT_RANGE_PROTO_OFFSET;
@@ -338,8 +136,8 @@ static bool read_snat(const struct extension *target, struct rule *rule)
 	unsigned int flags;
 
 	rule->target = TARGET_SNAT;
-	if (is_ipv4 ? !is_extension(target, "SNAT", 0, sizeof(*ipv4)) || ipv4->rangesize != 1 :
-		      !is_extension(target, "SNAT", 1, sizeof(*ipv6)))
+	if (is_ipv4 ? !extension_is(target, "SNAT", 0, sizeof(*ipv4)) || ipv4->rangesize != 1 :
+		      !extension_is(target, "SNAT", 1, sizeof(*ipv6)))
 		return false;
 	flags = is_ipv4 ? ipv4->range[0].flags : ipv6->flags;
 	first = is_ipv4 ? (const void *)&ipv4->range[0].min_ip : &ipv6->min_addr;
@@ -359,7 +157,7 @@ static bool read_masquerade(const struct extension *target, struct rule *rule)
 	unsigned int flags;
 
 	rule->target = TARGET_MASQUERADE;
-	if (!is_extension(target, "MASQUERADE", 0, is_ipv4 ? sizeof(*ipv4) : sizeof(*ipv6)))
+	if (!extension_is(target, "MASQUERADE", 0, is_ipv4 ? sizeof(*ipv4) : sizeof(*ipv6)))
 		return false;
 	flags = is_ipv4 ? ipv4->range[0].flags : ipv6->flags;
 	rule->random_ports = flags == NF_NAT_RANGE_PROTO_RANDOM_FULLY;
@@ -371,7 +169,7 @@ static bool read_clamp(const struct extension *target, struct rule *rule)
 	const struct xt_tcpmss_info *info = (const void *)target->data;
 
 	rule->target = TARGET_CLAMP_MSS;
-	return is_extension(target, "TCPMSS", 0, sizeof(*info)) &&
+	return extension_is(target, "TCPMSS", 0, sizeof(*info)) &&
 	       info->mss == XT_TCPMSS_CLAMP_PMTU;
 }
 
@@ -424,7 +222,7 @@ int entry_decode(const struct table_entry *entry, struct rule *rule)
 		offset = extension_read(entry->data, offset, *head.target_offset, &extension);
 		if (!offset)
 			return -EBADMSG;
-		if (!read_match(&extension, rule))
+		if (!match_read(&extension, rule))
 			r = DECODED_FOREIGN;
 	}
 	if (!extension_read(entry->data, offset, *head.next_offset, &extension))
@@ -455,7 +253,7 @@ bool entry_ports(const struct table_entry *entry, uint8_t *ret_protocol, uint16_
 	    !extension_read(entry->data, head.len, *head.target_offset, &extension))
 		return false;
 	*ret_protocol = (uint8_t)entry_protocol(entry);
-	return read_ports(&extension, ret_first, ret_last);
+	return match_ports(&extension, ret_first, ret_last);
 }
 
 bool entry_is_unconditional(const struct table_entry *entry)
@@ -565,24 +363,24 @@ static void say_match(struct text *text, int family, const struct extension *mat
 	struct rule rule = { 0 };
 	uint16_t first, last;
 
-	if (is_extension(match, "comment", 0, sizeof(*comment)))
+	if (extension_is(match, "comment", 0, sizeof(*comment)))
 		say(text, "-m comment --comment \"%.*s\"",
 		    (int)strnlen(comment->comment, sizeof(comment->comment)), comment->comment);
-	else if (read_ports(match, &first, &last) && first == last)
+	else if (match_ports(match, &first, &last) && first == last)
 		say(text, "-m %s --dport %u", match->name, first);
-	else if (read_ports(match, &first, &last))
+	else if (match_ports(match, &first, &last))
 		say(text, "-m %s --dport %u:%u", match->name, first, last);
-	else if (read_icmp(match, family))
+	else if (match_icmp(match, family))
 		say(text, "-m %s %s--%s-type %d", match->name,
-		    read_icmp(match, family) == RULE_ECHO_REQUEST ? "" : "! ",
+		    match_icmp(match, family) == RULE_ECHO_REQUEST ? "" : "! ",
 		    family == AF_INET ? "icmp" : "icmpv6", ECHO_REQUEST(family));
-	else if (is_syn(match))
+	else if (match_is_syn(match))
 		say(text, "-m tcp --tcp-flags SYN,RST SYN");
-	else if (is_asked_dns(match))
+	else if (match_is_asked_dns(match))
 		say(text, "-m conntrack --ctorigdstport %d", DNS_PORT);
-	else if (is_stray_source(match))
+	else if (match_is_stray_source(match))
 		say(text, "-m rpfilter --invert");
-	else if (read_state(match, &rule))
+	else if (match_state(match, &rule))
 		say_conntrack(text, &rule);
 	else
 		say(text, "[match %s]", match->name);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The fields of packets and rules that keys and values of sets are made of. */
+#include "firewall/nft/nft.h"
+
+/* clang-format off */
+#define NETWORK(offset) NFT_PAYLOAD_NETWORK_HEADER, (offset)
+#define TRANSPORT(offset) NFT_PAYLOAD_TRANSPORT_HEADER, (offset)
+#define META(key) 0, NFT_META_##key
+#define CONNTRACK(key) HEADER_CONNTRACK, NFT_CT_##key
+#define VALUE 0, 0 /* looked up, not with */
+#define RULE(form, member) FORM_##form, offsetof(struct rule, member)
+/* clang-format on */
+
+/* nft's numbers of data types, from its TYPE_* */
+const struct nft_field_type nft_fields[FIELD_COUNT] = {
+	[FIELD_SOURCE4] = { 4, 7, false, AF_INET, NETWORK(12), RULE(PREFIX, source) },
+	[FIELD_SOURCE6] = { 16, 8, false, AF_INET6, NETWORK(8), RULE(PREFIX, source) },
+	[FIELD_DESTINATION4] = { 4, 7, false, AF_INET, NETWORK(16), RULE(PREFIX, destination) },
+	[FIELD_DESTINATION6] = { 16, 8, false, AF_INET6, NETWORK(24), RULE(PREFIX, destination) },
+	[FIELD_SOURCE4_NET] = { 4, 7, false, AF_INET, NETWORK(12), RULE(NET, source) },
+	[FIELD_SOURCE6_NET] = { 16, 8, false, AF_INET6, NETWORK(8), RULE(NET, source) },
+	[FIELD_DESTINATION4_NET] = { 4, 7, false, AF_INET, NETWORK(16), RULE(NET, destination) },
+	[FIELD_DESTINATION6_NET] = { 16, 8, false, AF_INET6, NETWORK(24), RULE(NET, destination) },
+	[FIELD_PROTOCOL] = { 1, 12, false, AF_UNSPEC, META(L4PROTO), RULE(BYTE, protocol) },
+	[FIELD_SOURCE_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(0), FORM_NONE, 0 },
+	[FIELD_PORT] = { 2, 13, false, AF_UNSPEC, TRANSPORT(2), RULE(PORT, host_port) },
+	[FIELD_ORIGINAL4] = { 4, 7, false, AF_INET, CONNTRACK(DST_IP), RULE(PREFIX, destination) },
+	[FIELD_ORIGINAL6] = { 16, 8, false, AF_INET6, CONNTRACK(DST_IP6),
+			      RULE(PREFIX, destination) },
+	[FIELD_ORIGINAL_PORT] = { 2, 13, false, AF_UNSPEC, CONNTRACK(PROTO_DST),
+				  RULE(PORT, host_port) },
+	[FIELD_FAMILY] = { 1, 2, true, AF_UNSPEC, META(NFPROTO), RULE(FAMILY, family) },
+	[FIELD_IN] = { IFNAMSIZ, 41, true, AF_UNSPEC, META(IIFNAME), RULE(NAME, in) },
+	[FIELD_OUT] = { IFNAMSIZ, 41, true, AF_UNSPEC, META(OIFNAME), RULE(NAME, out) },
+	[FIELD_TO4] = { 4, 7, false, AF_INET, VALUE, RULE(ADDR, to) },
+	[FIELD_TO6] = { 16, 8, false, AF_INET6, VALUE, RULE(ADDR, to) },
+	[FIELD_TO_PORT] = { 2, 13, false, AF_UNSPEC, VALUE, RULE(PORT, to_port) },
+};
+
+size_t nft_fields_size(const uint8_t fields[static FIELDS_MAX])
+{
+	size_t size = 0;
+
+	/* A single field is not padded; all but the last of several are, and nft pads that too. */
+	if (!fields[1])
+		return nft_fields[fields[0]].size;
+	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
+		size += FIELD_SPACE(fields[i]);
+	return size;
+}
+
+uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX])
+{
+	uint32_t type = 0;
+
+	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
+		type = type << 6 | nft_fields[fields[i]].type;
+	return type;
+}
