@@ -211,18 +211,6 @@ static int check_routed(bn_ctx *ctx, const struct network *before, const struct 
 	return r;
 }
 
-/* Links would keep it. */
-static int check_mtu(bn_ctx *ctx, const struct network *before, const struct network *after)
-{
-	char is[16], asked[16];
-
-	if (before->mtu == after->mtu)
-		return 0;
-	snprintf(is, sizeof(is), "%u", before->mtu);
-	snprintf(asked, sizeof(asked), "%u", after->mtu);
-	return not_live_error(ctx, after->name, "the MTU", is, asked);
-}
-
 /* What is attached would keep its default routes, or lack them. */
 static int check_way_out(bn_ctx *ctx, const struct network *before, const struct network *after)
 {
@@ -251,8 +239,6 @@ static int check_network(bn_ctx *ctx, const struct network *before, struct netwo
 		r = check_published(ctx, after);
 	if (r >= 0)
 		r = check_routed(ctx, before, after);
-	if (r >= 0)
-		r = check_mtu(ctx, before, after);
 	if (r >= 0 && endpoint_count)
 		r = check_way_out(ctx, before, after);
 	if (r >= 0 && driver->network_update_check)
