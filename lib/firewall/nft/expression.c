@@ -220,7 +220,9 @@ static void load_original(struct builder *builder, uint32_t key, uint32_t reg)
 	struct nftnl_expr *expression = add(
 		builder, "ct", NUMBERS({ NFTNL_EXPR_CT_KEY, key }, { NFTNL_EXPR_CT_DREG, reg }));
 
-	put(builder, expression, NFTNL_EXPR_CT_DIR, &original, sizeof(original));
+	/* the kernel shows no direction of what is the same in both */
+	if (key != NFT_CT_PROTOCOL)
+		put(builder, expression, NFTNL_EXPR_CT_DIR, &original, sizeof(original));
 }
 
 static void load_field(struct builder *builder, enum nft_field field, uint32_t reg)
@@ -430,9 +432,14 @@ static void add_parts(struct builder *builder, size_t id)
 static void add_expressions(struct builder *builder, size_t id)
 {
 	const struct kind *kind = kind_of(nft_fixed_kind(id));
-	const struct nft_fixed *fixed = nft_fixed_at(id);
-	int family = nft_fixed_family(id);
+	uint8_t protocol = nft_fixed_at(id)->protocol;
+	const struct nft_fixed *fixed;
+	int family;
 
+	while (nft_fixed_at(id)->part == NFT_PART_TWIN)
+		id++;
+	fixed = nft_fixed_at(id);
+	family = nft_fixed_family(id);
 	if (fixed->part == NFT_PART_PASS) {
 		match_device(builder, NFT_META_IIFNAME, LOOPBACK_DEVICE);
 		verdict(builder, NFT_RETURN, NULL);
@@ -447,6 +454,8 @@ static void add_expressions(struct builder *builder, size_t id)
 			     memchr(fixed->key, FIELD_IN, FIELDS_MAX) ? NFT_META_IIFKIND :
 									NFT_META_OIFKIND,
 			     "bridge");
+	if (protocol)
+		match_protocol(builder, protocol);
 	add_matches(builder, kind, family);
 	if (fixed->within)
 		match_prefix(builder, fixed->within, false, false);

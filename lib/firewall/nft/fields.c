@@ -27,6 +27,9 @@ const struct nft_field_type nft_fields[FIELD_COUNT] = {
 	[FIELD_ORIGINAL4] = { 4, 7, false, AF_INET, CONNTRACK(DST_IP), RULE(PREFIX, destination) },
 	[FIELD_ORIGINAL6] = { 16, 8, false, AF_INET6, CONNTRACK(DST_IP6),
 			      RULE(PREFIX, destination) },
+	/* as meta has it, it would be turned round by nft(8) where there are ranges beside it */
+	[FIELD_ORIGINAL_PROTOCOL] = { 1, 12, false, AF_UNSPEC, CONNTRACK(PROTOCOL),
+				      RULE(BYTE, protocol) },
 	[FIELD_ORIGINAL_PORT] = { 2, 13, false, AF_UNSPEC, CONNTRACK(PROTO_DST),
 				  RULE(PORT, host_port) },
 	[FIELD_FAMILY] = { 1, 2, true, AF_UNSPEC, META(NFPROTO), RULE(FAMILY, family) },

@@ -13,19 +13,20 @@
 	{ .set = (name), .key = key_fields, .value = value_fields, .comment = (text) }
 #define BRIDGES(name, key_fields, text) \
 	{ .set = (name), .key = key_fields, .comment = (text), .bridges = true }
-#define SOURCES(name, text)                                                                       \
-	SET(name "4",                                                                             \
-	    FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL_PORT, FIELD_SOURCE4_NET), text),     \
-	SET(name "4-address",                                                                     \
-	    FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL4, FIELD_ORIGINAL_PORT,               \
-		   FIELD_SOURCE4_NET),                                                            \
-	    text),                                                                                \
-	SET(name "6",                                                                             \
-	    FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL_PORT, FIELD_SOURCE6_NET), text),     \
-	SET(name "6-address",                                                                     \
-	    FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL6, FIELD_ORIGINAL_PORT,               \
-		   FIELD_SOURCE6_NET),                                                            \
-	    text)
+/* nft(8) takes the port that a connection was made to into a concatenation only in a rule that names
+ * the protocol. */
+#define TWIN(number, text) { .part = NFT_PART_TWIN, .protocol = (number), .comment = (text) }
+#define ORIGINAL(name, key_fields, text) \
+	TWIN(IPPROTO_TCP, text), TWIN(IPPROTO_UDP, text), \
+	{ .set = (name), .key = key_fields, .protocol = IPPROTO_SCTP, .comment = (text) }
+#define MADE_TO FIELD_ORIGINAL_PROTOCOL, FIELD_ORIGINAL_PORT
+#define SOURCES(name, text) \
+	ORIGINAL(name "4", FIELDS(FIELD_OUT, MADE_TO, FIELD_SOURCE4_NET), text), \
+	ORIGINAL(name "4-address", \
+		 FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL4, FIELD_SOURCE4_NET), text), \
+	ORIGINAL(name "6", FIELDS(FIELD_OUT, MADE_TO, FIELD_SOURCE6_NET), text), \
+	ORIGINAL(name "6-address", \
+		 FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL6, FIELD_SOURCE6_NET), text)
 #define BRIDGES_MAP(name, key_fields, value_fields, text) \
 	{ .set = (name), .key = key_fields, .value = value_fields, .comment = (text), \
 	  .bridges = true }
@@ -275,14 +276,12 @@ static const struct nft_kind {
 	    SET("internal6-to-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
 		"from an internal network to none, even by a published port") } },
 	{ RULE_LISTED_JUMP,
-	  { SET("listed", FIELDS(FIELD_FAMILY, FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL_PORT),
-		"published ports that not everybody reaches"),
-	    SET("listed4-address",
-		FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL4, FIELD_ORIGINAL_PORT),
-		"published ports that not everybody reaches"),
-	    SET("listed6-address",
-		FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL6, FIELD_ORIGINAL_PORT),
-		"published ports that not everybody reaches") } },
+	  { ORIGINAL("listed", FIELDS(FIELD_FAMILY, FIELD_OUT, MADE_TO),
+		     "published ports that not everybody reaches"),
+	    ORIGINAL("listed4-address", FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL4),
+		     "published ports that not everybody reaches"),
+	    ORIGINAL("listed6-address", FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL6),
+		     "published ports that not everybody reaches") } },
 	{ RULE_DNAT_ACCEPT,
 	  { SET("published", FIELDS(FIELD_FAMILY, FIELD_OUT), "connections to published ports"),
 	    SET("published4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
@@ -368,14 +367,12 @@ static const struct nft_kind {
 	{ RULE_DENIED_DROP, { SOURCES("denied", "sources that are denied a port") } },
 	{ RULE_ALLOWED_RETURN, { SOURCES("allowed", "sources that are allowed a port") } },
 	{ RULE_OTHERS_DROP,
-	  { SET("only-allowed", FIELDS(FIELD_FAMILY, FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL_PORT),
-		"of a port that is for some nobody else"),
-	    SET("only-allowed4-address",
-		FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL4, FIELD_ORIGINAL_PORT),
-		"of a port that is for some nobody else"),
-	    SET("only-allowed6-address",
-		FIELDS(FIELD_OUT, FIELD_PROTOCOL, FIELD_ORIGINAL6, FIELD_ORIGINAL_PORT),
-		"of a port that is for some nobody else") } },
+	  { ORIGINAL("only-allowed", FIELDS(FIELD_FAMILY, FIELD_OUT, MADE_TO),
+		     "of a port that is for some nobody else"),
+	    ORIGINAL("only-allowed4-address", FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL4),
+		     "of a port that is for some nobody else"),
+	    ORIGINAL("only-allowed6-address", FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL6),
+		     "of a port that is for some nobody else") } },
 	{ RULE_PEER_ACCEPT,
 	  { SET("peers", FIELDS(FIELD_FAMILY, FIELD_IN), "from networks that reach them"),
 	    SET("peers4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),

@@ -112,6 +112,7 @@ enum nft_field {
 	FIELD_PORT,
 	FIELD_ORIGINAL4, /* where the connection was made to, before translation */
 	FIELD_ORIGINAL6,
+	FIELD_ORIGINAL_PROTOCOL,
 	FIELD_ORIGINAL_PORT,
 	FIELD_FAMILY,
 	FIELD_IN,
@@ -133,7 +134,8 @@ enum nft_part {
 	NFT_PART_NONE,
 	NFT_PART_GUARD,     /* the rule is about what is there, and spares others the rest */
 	NFT_PART_EXCEPTION, /* the rule is not about what is there */
-	NFT_PART_PASS       /* a rule of its own: what comes by lo is through with the chain */
+	NFT_PART_PASS,      /* a rule of its own: what comes by lo is through with the chain */
+	NFT_PART_TWIN       /* and this: as that of the next set, but of another protocol */
 };
 
 /* A fixed rule of the table, and the set or map in which it looks packets up; or a part of one. */
@@ -142,13 +144,14 @@ struct nft_fixed {
 	uint8_t key[FIELDS_MAX], value[FIELDS_MAX]; /* enum nft_field; a value makes it a map */
 	const char *comment;                        /* NULL: of a part */
 	enum nft_part part;
-	uint8_t family; /* of the packets, where the key does not tell */
+	uint8_t family;   /* of the packets, where the key does not tell */
+	uint8_t protocol; /* the only one that the rule is about, whatever the set has; 0: any */
 	/* what spares others the look-up */
 	bool bridges;                /* only what crosses a bridge, of whoever's */
 	const struct prefix *within; /* only what goes there; NULL: to wherever */
 };
 /* By number, in the order of their chains and within them. */
-#define NFT_FIXED_PER_KIND 6
+#define NFT_FIXED_PER_KIND 12
 #define NFT_FIXED (RULE_FOREIGN * NFT_FIXED_PER_KIND)
 #define NFT_FIXED_OF(kind) ((kind)*NFT_FIXED_PER_KIND) /* the first of a kind */
 const struct nft_fixed *nft_fixed_at(size_t id);       /* NULL: nothing has that number */
