@@ -65,7 +65,6 @@ static const struct conflict {
 	{ OPTION_NETWORK, "managed", "no", "host-access", NULL, false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "mss-clamp", NULL, false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "anti-spoof", "full", false, "it has no rules" },
-	{ OPTION_NETWORK, "managed", "no", "coexist", "insert", false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "bridge-address-ipv4", "yes", false,
 	  "the host has no part in it" },
 	{ OPTION_NETWORK, "managed", "no", "bridge-address-ipv6", "yes", false,

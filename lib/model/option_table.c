@@ -94,7 +94,7 @@ static const struct known_option options[] = {
 	    NETWORK_ALIAS("internal"),
 	    SAYS("0.1", "With yes, endpoints reach each other and the host's address on the "
 			"bridge, and nothing else; they have no default route, and publish no "
-			"ports. It can be changed as long as no port is published.")),
+			"ports. It can be changed while no endpoint is attached.")),
 	ROW(NETWORK, "icc", word, YES_NO, FIELD(network, icc), .live = LIVE_YES,
 	    BRIDGE_ALIAS("enable_icc"),
 	    SAYS("0.1", "With no, endpoints of the network reach each other by published ports "

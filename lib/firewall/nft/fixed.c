@@ -13,8 +13,8 @@
 	{ .set = (name), .key = key_fields, .value = value_fields, .comment = (text) }
 #define BRIDGES(name, key_fields, text) \
 	{ .set = (name), .key = key_fields, .comment = (text), .bridges = true }
-/* nft(8) takes the port that a connection was made to into a concatenation only in a rule that names
- * the protocol. */
+/* nft(8) takes the port that a connection was made to into a concatenation only in a rule that
+ * names the protocol. */
 #define TWIN(number, text) { .part = NFT_PART_TWIN, .protocol = (number), .comment = (text) }
 #define ORIGINAL(name, key_fields, text) \
 	TWIN(IPPROTO_TCP, text), TWIN(IPPROTO_UDP, text), \
@@ -237,7 +237,7 @@ static const struct nft_kind {
 	{ RULE_CLAMP_JUMP, { BASE("how large are a connection's segments?") } },
 	{ RULE_NETWORK_CLAMP_JUMP, {} },
 	{ RULE_CLAMP_FROM,
-	  { SET("clamp-from", FIELDS(FIELD_FAMILY, FIELD_IN), "no larger than the route takes them"),
+	  { SET("clamp-from", FIELDS(FIELD_FAMILY, FIELD_IN), "no larger than the route takes"),
 	    SET("clamp4-from-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
 		"no larger than the route takes them"),
 	    SET("clamp6-from-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
@@ -467,7 +467,8 @@ static const struct nft_kind {
 			"what leaves takes that address, and keeps its port"),
 	    BRIDGES_MAP("snat4-keep-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
 			FIELDS(FIELD_TO4), "what leaves takes that address, and keeps its port"),
-	    BRIDGES_MAP("snat6-keep-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET), FIELDS(FIELD_TO6),
+	    BRIDGES_MAP("snat6-keep-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
+			FIELDS(FIELD_TO6),
 			"what leaves takes that address, and keeps its "
 			"port") } },
 	{ RULE_MASQUERADE,
