@@ -77,6 +77,18 @@ bool network_is_unprotected(const struct network *network, int family)
 	return has_mode(network, family, GATEWAY_MODE_NAT_UNPROTECTED);
 }
 
+const char *port_way_round(const struct port *port, const struct network *network, int family)
+{
+	if (!network_subnet(network, family) || !port_has_family(port, family))
+		return NULL;
+	if (!network_translates(network, family) || network_is_unprotected(network, family))
+		return family == AF_INET ? "gateway-mode-ipv4" : "gateway-mode-ipv6";
+	if (port_opens(port, network, family))
+		return "direct-routing";
+	return network_trusts(network, family) && !addr_is_loopback(&port->host_addr) ? "trusted" :
+											NULL;
+}
+
 static bool has_family(const prefix_vector *prefixes, int family)
 {
 	for (size_t i = 0; i < prefixes->len; i++)

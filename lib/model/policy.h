@@ -25,6 +25,9 @@ bool network_translates(const struct network *network, int family);
 bool network_routes(const struct network *network, int family);
 /* Is a mapping such a port? */
 bool port_opens(const struct port *port, const struct network *network, int family);
+/* By which option is its endpoint reached past the mapping, at its own address, so that lists of
+ * the mapping would keep nobody away? NULL: by none. */
+const char *port_way_round(const struct port *port, const struct network *network, int family);
 /* They are reached there at any port. */
 bool network_is_unprotected(const struct network *network, int family);
 /* Are its endpoints reached by everybody at their own addresses, where a port is published? */

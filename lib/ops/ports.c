@@ -36,7 +36,6 @@ static int internal_error(bn_ctx *ctx, const struct network *network, const char
 			 text, network->name);
 }
 
-/* Where nothing is translated it is not known by which port somebody came. */
 static int check_lists(bn_ctx *ctx, const struct network *network, const struct port *port)
 {
 	char text[PORT_TEXT_MAX];
@@ -44,16 +43,14 @@ static int check_lists(bn_ctx *ctx, const struct network *network, const struct 
 	if (!port->options)
 		return 0;
 	for_each_family(family) {
-		if (!network_subnet(network, family) || !port_has_family(port, family) ||
-		    network_translates(network, family))
-			continue;
-		return error_set(
-			&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
-			"port %s can't have lists on network %s, which has %s routed: there "
-			"it is the endpoint that is reached, at its own address; give no "
-			"list, or have the network translate (gateway-mode-%s=nat)",
-			port_format(port, text), network->name, family_name(family),
-			family == AF_INET ? "ipv4" : "ipv6");
+		const char *option = port_way_round(port, network, family);
+
+		if (option)
+			return error_set(&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+					 "port %s can't have lists on network %s, whose endpoints "
+					 "option %s lets be reached past them, at their own "
+					 "addresses; give no list, or a network without",
+					 port_format(port, text), network->name, option);
 	}
 	return 0;
 }

@@ -211,6 +211,30 @@ static int check_routed(bn_ctx *ctx, const struct network *before, const struct 
 	return r;
 }
 
+/* Nobody would be kept away any more. */
+static int check_lists(bn_ctx *ctx, const struct network *after)
+{
+	CLEANUP(ports_clear) port_vector ports = { 0 };
+	char text[PORT_TEXT_MAX];
+	int r;
+
+	r = store_ports(ctx->store, after->name, NULL, 0, &ports, &ctx->error);
+	for (size_t i = 0; i < ports.len && r >= 0; i++) {
+		const struct port *port = &ports.items[i];
+		const char *option = port->options ? port_way_round(port, after, AF_INET) : NULL;
+
+		if (port->options && !option)
+			option = port_way_round(port, after, AF_INET6);
+		if (option)
+			r = error_set(&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
+				      "option %s of network %s can't let endpoints be reached at "
+				      "their own addresses while endpoint %s publishes port %s "
+				      "with lists of who reaches it; take the lists off first",
+				      option, after->name, port->endpoint, port_format(port, text));
+	}
+	return r;
+}
+
 /* What is attached would keep its default routes, or lack them. */
 static int check_way_out(bn_ctx *ctx, const struct network *before, const struct network *after)
 {
@@ -239,6 +263,8 @@ static int check_network(bn_ctx *ctx, const struct network *before, struct netwo
 		r = check_published(ctx, after);
 	if (r >= 0)
 		r = check_routed(ctx, before, after);
+	if (r >= 0)
+		r = check_lists(ctx, after);
 	if (r >= 0 && endpoint_count)
 		r = check_way_out(ctx, before, after);
 	if (r >= 0 && driver->network_update_check)

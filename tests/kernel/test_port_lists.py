@@ -157,6 +157,35 @@ class Lists(ListsTest):
         self.assert_no_tcp(self.attacker, self.net.host_address(4), 8090, server)
         self.assert_tcp(self.attacker, self.net.host_address(4), 8091, server)
 
+    def test_nobody_gets_past_them(self):
+        """No list where some reach the endpoint at its own address, and no such option where there
+        are lists."""
+        ways = ("direct-routing=yes", "trusted=eth0", "trusted=192.0.2.0/24,2001:db8:1::/64",
+                "gateway-mode-ipv4=routed", "gateway-mode-ipv6=routed",
+                "gateway-mode-ipv4=nat-unprotected")
+        for number, way in enumerate(ways):
+            with self.subTest(way=way):
+                name = f"way{number}"
+                self.bn("network", "create", name, "--subnet", f"172.30.{number + 40}.0/24",
+                        "--subnet", f"fd00:{number + 40}::/64", "--opt", way)
+                space = self.net.endpoint(f"e{number}")
+                port = ("-p", "8080:80", "--port-opt", f"deny-from={FAR[4]}")
+                self.fails("attach", name, f"e{number}", "--netns", space.path, *port,
+                           mention=way.split("=")[0])
+                self.bn("attach", name, f"e{number}", "--netns", space.path)
+                self.fails("publish", name, f"e{number}", *port, mention=way.split("=")[0])
+        self.publish("8080:80", f"deny-from={FAR[4]},{FAR[6]}")
+        for way in ways:
+            with self.subTest(live=way):
+                self.fails("network", "update", "net", "--opt", way, mention="8080:80")
+        self.assert_who(8080, attacker=False)
+        self.update("8080:80")
+        self.bn("network", "update", "net", "--opt", "direct-routing=yes")
+
+    def test_for_this_host_alone_there_is_no_way_round(self):
+        self.publish("127.0.0.1:8080:80", f"deny-from={FAR[4]}")
+        self.bn("network", "update", "net", "--opt", "direct-routing=yes", "--opt", "trusted=eth0")
+
     def test_refused(self):
         for option, mention in (("allow-from=junk", "junk"), ("allow-from=192.0.2.1/24", "allow-from"),
                                 ("deny-from=192.0.2.0/33", "deny-from"),
