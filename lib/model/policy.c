@@ -77,6 +77,16 @@ bool network_is_unprotected(const struct network *network, int family)
 	return has_mode(network, family, GATEWAY_MODE_NAT_UNPROTECTED);
 }
 
+const struct addr *network_bind(const struct network *network)
+{
+	static const struct addr every;
+	const struct addr *bind = &network->policy.bind;
+	bool is_every = bind->family == AF_INET && addr_is_unspecified(bind);
+
+	return !addr_is_set(bind) || is_every || network_routes(network, bind->family) ? &every :
+											 bind;
+}
+
 const char *port_way_round(const struct port *port, const struct network *network, int family)
 {
 	if (!network_subnet(network, family) || !port_has_family(port, family))

@@ -25,6 +25,8 @@ bool network_translates(const struct network *network, int family);
 bool network_routes(const struct network *network, int family);
 /* Is a mapping such a port? */
 bool port_opens(const struct port *port, const struct network *network, int family);
+/* What the network gives a mapping that names nothing of the host; family 0: every address. */
+const struct addr *network_bind(const struct network *network);
 /* By which option is its endpoint reached past the mapping, at its own address, so that lists of
  * the mapping would keep nobody away? NULL: by none. */
 const char *port_way_round(const struct port *port, const struct network *network, int family);

@@ -314,24 +314,32 @@ uint32_t port_bits_last(const uint8_t bits[static PORT_BITS], uint32_t first, ui
 	return 0;
 }
 
-/* May the mapping have come of the request? */
-static bool may_come_of(const struct port *port, const struct port_request *request)
+bool port_names_host(const struct port *port)
 {
+	return addr_is_set(&port->host_addr) || port->interface[0];
+}
+
+/* May the mapping have come of the request? */
+static bool may_come_of(const struct port *port, const struct port_request *request,
+			const struct addr *bind)
+{
+	bool is_bound = !port_names_host(&request->port) && !port->interface[0] &&
+			addr_compare(&port->host_addr, bind) == 0;
 	const struct port *asked = &request->port;
 	unsigned int last = request->host_range_last ? request->host_range_last : asked->host_port;
 
 	if (port->protocol != asked->protocol || port->container_port != asked->container_port ||
-	    port->count != asked->count || port_host_compare(port, asked) != 0)
+	    port->count != asked->count || (!is_bound && port_host_compare(port, asked) != 0))
 		return false;
 	return !asked->host_port ||
 	       (port->host_port >= asked->host_port && port->host_port <= last);
 }
 
-size_t port_request_find(const struct port_request *request, const struct port *ports, size_t len,
-			 size_t from)
+size_t port_request_find(const struct port_request *request, const struct addr *bind,
+			 const struct port *ports, size_t len, size_t from)
 {
 	for (; from < len; from++)
-		if (may_come_of(&ports[from], request))
+		if (may_come_of(&ports[from], request, bind))
 			return from;
 	return len;
 }

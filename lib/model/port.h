@@ -19,10 +19,13 @@ struct port_request {
 	uint16_t host_range_last;
 };
 int port_parse(const char *text, struct port_request *ret_request, struct error *error);
+/* Does it name an address or an interface of the host? */
+bool port_names_host(const struct port *port);
 /* The first of the mappings, from that index on, that the request may have made; len if there is
- * none. Of a request that leaves the host port open there may be several. */
-size_t port_request_find(const struct port_request *request, const struct port *ports, size_t len,
-			 size_t from);
+ * none. Of a request that leaves the host port open there may be several. bind: the address that
+ * one which names nothing of the host may have got, as well as none. */
+size_t port_request_find(const struct port_request *request, const struct addr *bind,
+			 const struct port *ports, size_t len, size_t from);
 const char *port_format(const struct port *port, char text[static PORT_TEXT_MAX]);
 /* Of the host's side the address, or "%eth0"; "" for every address. */
 #define PORT_HOST_MAX (ADDR_TEXT_MAX > IFNAMSIZ + 1 ? ADDR_TEXT_MAX : IFNAMSIZ + 1)

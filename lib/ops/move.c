@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
+#include "model/policy.h"
 #include "ops/driver.h"
 #include "ops/recover.h"
 #include "ops/rows.h"
@@ -100,8 +101,8 @@ static int reserve_move(bn_ctx *ctx, const struct operation *operation, void *ve
 	to = replacing->endpoints.items;
 	r = check_sandboxes(ctx, rows->endpoints.items, to);
 	if (r >= 0)
-		r = ports_name(ctx, rows->endpoints.items, move->requests, move->len, false,
-			       &rows->ports);
+		r = ports_name(ctx, rows->networks.items, rows->endpoints.items, move->requests,
+			       move->len, false, &rows->ports);
 	if (r >= 0)
 		r = store_ports_mark(ctx->store, operation, false, &rows->ports, &ctx->error);
 	for (size_t i = 0; i < rows->ports.len && r >= 0; i++)
@@ -133,8 +134,10 @@ int ops_move(bn_ctx *ctx, const char *network, const char *id, const char *to_ne
 /* The request that the mapping came of. */
 static const struct port_request *request_of(const struct move *move, const struct port *port)
 {
+	const struct addr *bind = network_bind(move->removal.rows.networks.items);
+
 	for (size_t i = 0; i < move->len; i++)
-		if (port_request_find(&move->requests[i], port, 1, 0) == 0)
+		if (port_request_find(&move->requests[i], bind, port, 1, 0) == 0)
 			return &move->requests[i];
 	return NULL;
 }
@@ -151,8 +154,8 @@ static int reserve_update(bn_ctx *ctx, const struct operation *operation, void *
 	if (r >= 0)
 		r = rows_use(ctx, move->network, move->id, replacing);
 	if (r >= 0)
-		r = ports_name(ctx, rows->endpoints.items, move->requests, move->len, false,
-			       &rows->ports);
+		r = ports_name(ctx, rows->networks.items, rows->endpoints.items, move->requests,
+			       move->len, false, &rows->ports);
 	if (r >= 0)
 		r = store_ports_mark(ctx->store, operation, false, &rows->ports, &ctx->error);
 	for (size_t i = 0; i < rows->ports.len && r >= 0; i++) {

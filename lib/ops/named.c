@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "model/policy.h"
 #include "ops/ports.h"
 
 #define NAMED_MAX 4 /* mappings that a sentence names */
 
-static int several_error(bn_ctx *ctx, const struct endpoint *endpoint,
+static int several_error(bn_ctx *ctx, const struct endpoint *endpoint, const struct addr *bind,
 			 const struct port_request *request, const port_vector *existing,
 			 size_t first)
 {
@@ -16,7 +17,7 @@ static int several_error(bn_ctx *ctx, const struct endpoint *endpoint,
 	size_t found = 0;
 
 	for (size_t i = first; i < existing->len;
-	     i = port_request_find(request, existing->items, existing->len, i + 1)) {
+	     i = port_request_find(request, bind, existing->items, existing->len, i + 1)) {
 		if (found++ >= NAMED_MAX)
 			continue;
 		if (found > 1)
@@ -31,27 +32,31 @@ static int several_error(bn_ctx *ctx, const struct endpoint *endpoint,
 			 names, found > NAMED_MAX ? text : "");
 }
 
-int ports_find(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *request,
-	       const port_vector *existing, struct port *ret_port)
+int ports_find(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+	       const struct port_request *request, const port_vector *existing,
+	       struct port *ret_port)
 {
-	size_t first, len = existing->len;
+	const struct addr *bind = network_bind(network);
+	size_t len = existing->len,
+	       first = port_request_find(request, bind, existing->items, len, 0);
 
 	/* there is one such mapping at most, and whether it is there the state says */
 	if (!port_is_pick(request)) {
 		*ret_port = request->port;
+		if (first < len)
+			ret_port->host_addr = existing->items[first].host_addr;
 		ret_port->options = NULL;
 		port_set_owner(ret_port, endpoint);
 		return 0;
 	}
-	first = port_request_find(request, existing->items, len, 0);
 	if (first == len)
 		return error_set(&ctx->error, -ENOENT, BN_REASON_PORT_UNKNOWN,
 				 "endpoint %s of network %s publishes no port to %u/%s that way; "
 				 "list its ports",
 				 endpoint->id, endpoint->network, request->port.container_port,
 				 protocol_name(request->port.protocol));
-	if (port_request_find(request, existing->items, len, first + 1) < len)
-		return several_error(ctx, endpoint, request, existing, first);
+	if (port_request_find(request, bind, existing->items, len, first + 1) < len)
+		return several_error(ctx, endpoint, bind, request, existing, first);
 	*ret_port = existing->items[first];
 	ret_port->options = NULL;
 	return 0;
@@ -94,13 +99,13 @@ static void drop_repeats(port_vector *ports)
 	ports->len = kept;
 }
 
-int ports_name(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
-	       size_t len, bool missing_ok, port_vector *ports)
+int ports_name(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+	       const struct port_request *requests, size_t len, bool missing_ok, port_vector *ports)
 {
 	CLEANUP(ports_clear) port_vector existing = { 0 };
 	int r = 0;
 
-	if (!requests || ports_have_picks(requests, len))
+	if (!requests || addr_is_set(network_bind(network)) || ports_have_picks(requests, len))
 		r = store_ports(ctx->store, endpoint->network, endpoint->id, 0, &existing,
 				&ctx->error);
 	if (!requests)
@@ -115,7 +120,7 @@ int ports_name(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_r
 			port->options = NULL;
 			continue;
 		}
-		r = ports_find(ctx, endpoint, &requests[i], &existing, port);
+		r = ports_find(ctx, network, endpoint, &requests[i], &existing, port);
 		if (r == -ENOENT && missing_ok) {
 			error_clear(&ctx->error);
 			ports->len--;

@@ -417,6 +417,8 @@ static int name_ports(bn_ctx *ctx, const struct choice *choice, const struct por
 		port = vector_push(ports);
 		port_copy(port, &requests[i].port);
 		port_set_owner(port, endpoint);
+		if (!port_names_host(port))
+			port->host_addr = *network_bind(choice->network);
 		r = check_port(ctx, choice->network, endpoint, port);
 		if (r >= 0)
 			r = check_routed(ctx, choice->network, endpoint, &requests[i]);
@@ -527,7 +529,8 @@ int ports_reserve(bn_ctx *ctx, const struct operation *operation, const struct n
 	r = store_ports_insert(ctx->store, operation, ports->items, ports->len, &ctx->error);
 	/* they are in the same order, but some may have been passed over */
 	for (size_t i = 0, port = 0; i < len && port < ports->len; i++) {
-		if (port_request_find(&requests[i], &ports->items[port], 1, 0) != 0)
+		if (port_request_find(&requests[i], network_bind(network), &ports->items[port], 1,
+				      0) != 0)
 			continue;
 		if (!requests[i].port.host_port &&
 		    ports->items[port].routed != (PORT_ROUTED_IPV4 | PORT_ROUTED_IPV6))

@@ -24,15 +24,18 @@ bool port_is_pick(const struct port_request *request);
 /* The mapping is the endpoint's. */
 void port_set_owner(struct port *port, const struct endpoint *endpoint);
 /* Which of the endpoint's mappings a request means, without its options, which the state says;
- * existing: those it has, or none if no request leaves the host port open. -ENOENT
+ * existing: those it has, or none if no request leaves open which port of the host, or which address
+ * of a network that gives one. -ENOENT
  * BN_REASON_PORT_UNKNOWN; -EINVAL when several fit, and the sentence names them. */
-int ports_find(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *request,
-	       const port_vector *existing, struct port *ret_port);
+int ports_find(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+	       const struct port_request *request, const port_vector *existing,
+	       struct port *ret_port);
 
 /* Inside a transaction: those of the endpoint that the requests mean, or all for no requests.
  * Appends. missing_ok: one that there is none of is passed over. */
-int ports_name(bn_ctx *ctx, const struct endpoint *endpoint, const struct port_request *requests,
-	       size_t len, bool missing_ok, port_vector *ports);
+int ports_name(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
+	       const struct port_request *requests, size_t len, bool missing_ok,
+	       port_vector *ports);
 /* *port, of another endpoint, becomes this one's. Negative with the sentence if it can't be. */
 int ports_take_over(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
 		    struct port *port);

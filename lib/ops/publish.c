@@ -183,8 +183,9 @@ static int reserve_retraction(bn_ctx *ctx, const struct operation *operation, vo
 	ports_empty(&rows->ports);
 	r = rows_use(ctx, retraction->network, retraction->id, rows);
 	if (r >= 0)
-		r = ports_name(ctx, rows->endpoints.items, retraction->requests, retraction->len,
-			       retraction->missing_ok, &rows->ports);
+		r = ports_name(ctx, rows->networks.items, rows->endpoints.items,
+			       retraction->requests, retraction->len, retraction->missing_ok,
+			       &rows->ports);
 	if (r >= 0)
 		r = store_ports_mark(ctx->store, operation, retraction->missing_ok, &rows->ports,
 				     &ctx->error);

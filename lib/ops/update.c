@@ -460,18 +460,21 @@ static int check_routes(bn_ctx *ctx, const char *whose, const struct endpoint *a
 	return not_live_error(ctx, whose, "the list of routes", count, "shorter");
 }
 
-static int check_ports(bn_ctx *ctx, const char *whose, const struct endpoint_request *request,
-		       const port_vector *ports)
+static int check_ports(bn_ctx *ctx, const char *whose, const struct endpoint_update *update)
 {
-	char text[PORT_TEXT_MAX];
+	const struct addr *bind = network_bind(&update->network);
+	const port_vector *ports = &update->ports;
 
-	for (size_t i = 0; i < request->ports_len; i++) {
-		if (port_request_find(&request->ports[i], ports->items, ports->len, 0) < ports->len)
+	for (size_t i = 0; i < update->request->ports_len; i++) {
+		const struct port_request *asked = &update->request->ports[i];
+		char text[PORT_TEXT_MAX];
+
+		if (port_request_find(asked, bind, ports->items, ports->len, 0) < ports->len)
 			continue;
 		return error_set(&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
 				 "port %s is not published by %s, which an update does not change; "
 				 "publish it",
-				 port_format(&request->ports[i].port, text), whose);
+				 port_format(&asked->port, text), whose);
 	}
 	return 0;
 }
@@ -504,7 +507,7 @@ static int check_attached(bn_ctx *ctx, const char *whose, const struct endpoint_
 		r = check_addresses(ctx, whose, asked, is);
 	if (r >= 0)
 		r = check_routes(ctx, whose, asked, is);
-	return r < 0 ? r : check_ports(ctx, whose, request, &update->ports);
+	return r < 0 ? r : check_ports(ctx, whose, update);
 }
 
 static int reserve_endpoint(bn_ctx *ctx, const struct operation *operation, void *verb)

@@ -264,6 +264,7 @@ static void test_port_request_find(void **state)
 		{ "8003:80", 0, 7 },
 		{ "8003:81", 7, 7 },
 	};
+	static const struct addr none;
 	struct port ports[ARRAY_SIZE(mappings)];
 	size_t len = ARRAY_SIZE(mappings), first;
 
@@ -275,12 +276,12 @@ static void test_port_request_find(void **state)
 		struct error error = { 0 };
 
 		assert_int_equal(port_parse(cases[i].request, &request, &error), 0);
-		first = port_request_find(&request, ports, len, 0);
+		first = port_request_find(&request, &none, ports, len, 0);
 		if (first != cases[i].first ||
-		    port_request_find(&request, ports, len, first + 1) != cases[i].next)
+		    port_request_find(&request, &none, ports, len, first + 1) != cases[i].next)
 			fail_msg("%s: %zu", cases[i].request, first);
 	}
-	assert_int_equal(port_request_find(&(struct port_request){ 0 }, NULL, 0, 0), 0);
+	assert_int_equal(port_request_find(&(struct port_request){ 0 }, &none, NULL, 0, 0), 0);
 }
 
 static void test_port_has_family(void **state)
