@@ -24,9 +24,9 @@ bool port_is_pick(const struct port_request *request);
 /* The mapping is the endpoint's. */
 void port_set_owner(struct port *port, const struct endpoint *endpoint);
 /* Which of the endpoint's mappings a request means, without its options, which the state says;
- * existing: those it has, or none if no request leaves open which port of the host, or which address
- * of a network that gives one. -ENOENT
- * BN_REASON_PORT_UNKNOWN; -EINVAL when several fit, and the sentence names them. */
+ * existing: those it has, or none if no request leaves open which port of the host, or which
+ * address of a network that gives one. -ENOENT BN_REASON_PORT_UNKNOWN; -EINVAL when several fit,
+ * and the sentence names them. */
 int ports_find(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint,
 	       const struct port_request *request, const port_vector *existing,
 	       struct port *ret_port);

@@ -27,7 +27,7 @@
 	ORIGINAL(name "6", FIELDS(FIELD_OUT, MADE_TO, FIELD_SOURCE6_NET), text), \
 	ORIGINAL(name "6-address", \
 		 FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL6, FIELD_SOURCE6_NET), text)
-#define BRIDGES_MAP(name, key_fields, value_fields, text) \
+#define BRIDGE_MAP(name, key_fields, value_fields, text) \
 	{ .set = (name), .key = key_fields, .value = value_fields, .comment = (text), \
 	  .bridges = true }
 #define PART(type, name, key_fields) \
@@ -451,26 +451,25 @@ static const struct nft_kind {
 		    "what goes there keeps its address") } },
 	{ RULE_SNAT,
 	  { PART(EXCEPTION, "snat-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
-	    BRIDGES_MAP("snat4", FIELDS(FIELD_IN), FIELDS(FIELD_TO4),
-			"what leaves a network takes that address"),
-	    BRIDGES_MAP("snat6", FIELDS(FIELD_IN), FIELDS(FIELD_TO6),
-			"what leaves a network takes that address"),
-	    BRIDGES_MAP("snat4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET), FIELDS(FIELD_TO4),
-			"what leaves a network takes that address"),
-	    BRIDGES_MAP("snat6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET), FIELDS(FIELD_TO6),
-			"what leaves a network takes that address") } },
+	    BRIDGE_MAP("snat4", FIELDS(FIELD_IN), FIELDS(FIELD_TO4),
+		       "what leaves a network takes that address"),
+	    BRIDGE_MAP("snat6", FIELDS(FIELD_IN), FIELDS(FIELD_TO6),
+		       "what leaves a network takes that address"),
+	    BRIDGE_MAP("snat4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET), FIELDS(FIELD_TO4),
+		       "what leaves a network takes that address"),
+	    BRIDGE_MAP("snat6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET), FIELDS(FIELD_TO6),
+		       "what leaves a network takes that address") } },
 	{ RULE_SNAT_KEEP,
 	  { PART(EXCEPTION, "snat-keep-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
-	    BRIDGES_MAP("snat4-keep", FIELDS(FIELD_IN), FIELDS(FIELD_TO4),
-			"what leaves takes that address, and keeps its port"),
-	    BRIDGES_MAP("snat6-keep", FIELDS(FIELD_IN), FIELDS(FIELD_TO6),
-			"what leaves takes that address, and keeps its port"),
-	    BRIDGES_MAP("snat4-keep-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
-			FIELDS(FIELD_TO4), "what leaves takes that address, and keeps its port"),
-	    BRIDGES_MAP("snat6-keep-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
-			FIELDS(FIELD_TO6),
-			"what leaves takes that address, and keeps its "
-			"port") } },
+	    BRIDGE_MAP("snat4-keep", FIELDS(FIELD_IN), FIELDS(FIELD_TO4),
+		       "what leaves takes that address, and keeps its port"),
+	    BRIDGE_MAP("snat6-keep", FIELDS(FIELD_IN), FIELDS(FIELD_TO6),
+		       "what leaves takes that address, and keeps its port"),
+	    BRIDGE_MAP("snat4-keep-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET), FIELDS(FIELD_TO4),
+		       "what leaves takes that address, and keeps its port"),
+	    BRIDGE_MAP("snat6-keep-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET), FIELDS(FIELD_TO6),
+		       "what leaves takes that address, and keeps its "
+		       "port") } },
 	{ RULE_MASQUERADE,
 	  { PART(EXCEPTION, "masquerade-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
 	    BRIDGES("masquerade-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
