@@ -175,6 +175,8 @@ enum { OVER_LISTENER = 512, SKIP_FAMILY, PORT_OPT, UPDATE };
 		"skip-family", no_argument, NULL, SKIP_FAMILY          \
 	}
 /* The mapping of the i-th argument, which is -p, with the options behind it. */
+/* Each option of a port has a port before it; else it does not return. */
+void check_port_options(const struct cli *cli, const struct arguments *arguments);
 int publish_spec(const struct arguments *arguments, size_t i, bn_port_spec **ret_spec);
 /* BN_PUBLISH_*, and BN_ATTACH_* that are the same. */
 uint32_t publish_flags(const struct arguments *arguments);

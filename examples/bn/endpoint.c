@@ -164,6 +164,7 @@ int attach_command(struct cli *cli, int argc, char **argv)
 
 	arguments_parse(cli, argc, argv, 0, options, &arguments);
 	arguments_words(cli, &arguments, 2, 2);
+	check_port_options(cli, &arguments);
 	given = arguments_has(&arguments, NETNS) + arguments_has(&arguments, PID);
 	if (given > 1 || (given == 0 && strcmp(arguments.words[0], "host") != 0))
 		cli_usage(cli, "one of --netns and --pid is needed");

@@ -107,6 +107,16 @@ int publish_spec(const struct arguments *arguments, size_t i, bn_port_spec **ret
 	return r;
 }
 
+void check_port_options(const struct cli *cli, const struct arguments *arguments)
+{
+	for (size_t i = 0; i < arguments->len && arguments->items[i].option != 'p'; i++)
+		if (arguments->items[i].option == PORT_OPT)
+			cli_usage(cli,
+				  "--port-opt %s stands before every -p; it is of the port "
+				  "before it",
+				  arguments->items[i].value);
+}
+
 static int collect_specs(const struct arguments *arguments, bn_port_spec_list **ret_specs)
 {
 	bn_port_spec_list *specs;
@@ -172,6 +182,7 @@ static int ports_command(struct cli *cli, int argc, char **argv, const struct op
 
 	arguments_parse(cli, argc, argv, 0, options, &arguments);
 	arguments_words(cli, &arguments, 2, 2);
+	check_port_options(cli, &arguments);
 	if (!arguments_has(&arguments, 'p'))
 		cli_usage(cli, "a port is needed: -p SPEC");
 	argv = arguments.words;

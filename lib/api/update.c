@@ -37,7 +37,7 @@ int bn_network_update(bn_ctx *ctx, const bn_network_spec *changes, uint32_t flag
 	CLEANUP_FREE struct addr *reserved = NULL;
 	/* those of the context are for networks that it makes */
 	static const struct options no_defaults;
-	struct network_request request;
+	struct network_request request = { 0 };
 	struct result result = { 0 };
 	bn_network *network = NULL;
 	size_t endpoint_count = 0;
@@ -63,6 +63,7 @@ int bn_network_update(bn_ctx *ctx, const bn_network_spec *changes, uint32_t flag
 		record = (struct network){ 0 };
 		*ret_network = TAKE_POINTER(network);
 	}
+	free(request.pools.items);
 	bn_network_free(network);
 	return api_leave(ctx, &network_update, r);
 }
@@ -107,7 +108,7 @@ int bn_endpoint_update(bn_ctx *ctx, const bn_endpoint_spec *changes, uint32_t fl
 		       bn_endpoint **ret_endpoint)
 {
 	CLEANUP(endpoint_clear) struct endpoint record = { 0 };
-	CLEANUP_FREE struct port_request *ports = NULL;
+	struct port_request *ports = NULL;
 	struct endpoint_request request = { 0 };
 	struct result result = { 0 };
 	bn_endpoint *endpoint = NULL;
@@ -131,6 +132,7 @@ int bn_endpoint_update(bn_ctx *ctx, const bn_endpoint_spec *changes, uint32_t fl
 		*ret_endpoint = TAKE_POINTER(endpoint);
 	}
 	bn_endpoint_free(endpoint);
+	port_requests_free(ports, request.ports_len);
 	endpoint_clear(&request.endpoint);
 	return api_leave(ctx, &endpoint_update, r);
 }

@@ -370,7 +370,9 @@ static int remove_discipline(const struct shaper *shaper, uint32_t index, uint32
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 
-	add_discipline(&batch, RTM_DELQDISC, 0, index, parent, handle, NULL);
+	/* by its kind: of another's there the kernel would ask for nothing else */
+	add_discipline(&batch, RTM_DELQDISC, 0, index, parent, handle,
+		       parent == TC_H_INGRESS ? "ingress" : NULL);
 	return run_removal(shaper, &batch, "link.shape.remove");
 }
 
@@ -512,7 +514,7 @@ static int set_out(struct shaper *shaper, const struct endpoint *before)
 			return r;
 	}
 	/* a device that was lost took the way to it along */
-	r = shape == was && !anew ? 0 : set_redirection(shaper, before);
+	r = shape == was && !anew ? 0 : set_redirection(shaper, was != SHAPE_NONE);
 	if (r == 0 && shape == SHAPE_NONE)
 		r = detour_remove(shaper->handle, shaper->network, endpoint, shaper->error);
 	return r;

@@ -63,8 +63,13 @@ enum effect { EFFECT_SHUTS, EFFECT_OPENS, EFFECT_NONE };
 static enum effect effect_of(const struct rule *rule)
 {
 	switch (rule->target) {
-	case TARGET_DROP:
 	case TARGET_JUMP:
+		/* what is accepted there may stand there already */
+		return rule->jump == CHAIN_FILTER_PEERS || rule->jump == CHAIN_FILTER_OPEN ||
+				       rule->jump == CHAIN_FILTER_TRUSTED ?
+			       EFFECT_OPENS :
+			       EFFECT_SHUTS;
+	case TARGET_DROP:
 		return EFFECT_SHUTS;
 	case TARGET_ACCEPT:
 	case TARGET_DNAT:

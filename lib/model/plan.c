@@ -213,7 +213,9 @@ static size_t host_addresses(const struct network *network, int family, struct a
 	if (!host)
 		return 0;
 	addresses[len++] = *host;
-	if (addr_compare(&subnet->prefix.addr, host) != 0)
+	/* of two addresses the other is an endpoint's (RFC 3021, RFC 6164) */
+	if (subnet->prefix.len + 1u < addr_size(family) * 8 &&
+	    addr_compare(&subnet->prefix.addr, host) != 0)
 		addresses[len++] = subnet->prefix.addr;
 	if (family == AF_INET && subnet->prefix.len < 31)
 		addresses[len++] = last;

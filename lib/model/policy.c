@@ -64,11 +64,12 @@ bool network_routes(const struct network *network, int family)
 	return has_mode(network, family, GATEWAY_MODE_ROUTED);
 }
 
-/* A mapping of one address of the host was never to be open to everybody. */
+/* A mapping of one address of the host, or of what arrives by an interface, was never to be open to
+ * everybody. */
 bool port_opens(const struct port *port, const struct network *network, int family)
 {
 	return (network_routes(network, family) || network_is_direct(network, family)) &&
-	       port_has_family(port, family) &&
+	       port_has_family(port, family) && !port->interface[0] &&
 	       (!addr_is_set(&port->host_addr) || addr_is_unspecified(&port->host_addr));
 }
 
@@ -93,6 +94,8 @@ const char *port_way_round(const struct port *port, const struct network *networ
 		return NULL;
 	if (!network_translates(network, family) || network_is_unprotected(network, family))
 		return family == AF_INET ? "gateway-mode-ipv4" : "gateway-mode-ipv6";
+	if (network->policy.isolate != ISOLATE_STRICT)
+		return "isolate";
 	if (port_opens(port, network, family))
 		return "direct-routing";
 	return network_trusts(network, family) && !addr_is_loopback(&port->host_addr) ? "trusted" :

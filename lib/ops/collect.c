@@ -131,6 +131,7 @@ static int compare_endpoints(const void *left, const void *right)
 static int mark_gone(bn_ctx *ctx, const struct operation *operation,
 		     const struct endpoint_brief *brief, struct rows *rows)
 {
+	CLEANUP(network_clear) struct network network = { 0 };
 	struct endpoint *slot = vector_push(&rows->endpoints);
 	int r;
 
@@ -141,7 +142,11 @@ static int mark_gone(bn_ctx *ctx, const struct operation *operation,
 		rows->endpoints.len--;
 		return r;
 	}
-	r = store_endpoint_mark(ctx->store, operation, slot->network, slot->id, &ctx->error);
+	/* an update of the network is about its rules */
+	r = store_network_use(ctx->store, slot->network, &network, &ctx->error);
+	if (r >= 0)
+		r = store_endpoint_mark(ctx->store, operation, slot->network, slot->id,
+					&ctx->error);
 	if (r >= 0)
 		return 0;
 	endpoint_clear(slot);

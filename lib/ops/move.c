@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "model/policy.h"
 #include "ops/driver.h"
+#include "ops/opened.h"
 #include "ops/recover.h"
 #include "ops/rows.h"
 
@@ -20,6 +21,8 @@ static int add_replacing(bn_ctx *ctx, const struct port *port, const struct netw
 		return error_oom(&ctx->error);
 	port_copy(copy, port);
 	r = ports_take_over(ctx, network, to, copy);
+	if (r >= 0)
+		r = opened_check_one(ctx, network, copy, replacing->items, replacing->len - 1);
 	if (r < 0) {
 		port_clear(copy);
 		replacing->len--;
@@ -220,8 +223,8 @@ static int can_publish(bn_ctx *ctx, const struct endpoint *endpoint)
 
 	if (!endpoint->ipv4.addr.family && !endpoint->ipv6.addr.family)
 		return 0;
-	r = store_network_get(ctx->store, endpoint->network, &network, &ctx->error);
-	return r < 0 ? r : network.policy.internal == INTERNAL_NO;
+	r = store_network_use(ctx->store, endpoint->network, &network, &ctx->error);
+	return r < 0 ? r : network.policy.internal == INTERNAL_NO && network_is_managed(&network);
 }
 
 /* *ret_heir: NULL for none. */
@@ -256,7 +259,7 @@ static int move_ports_of(bn_ctx *ctx, const struct operation *operation,
 	if (r >= 0)
 		r = find_heir(ctx, &removal->rows, &siblings, &heir);
 	if (r >= 0 && heir)
-		r = store_network_get(ctx->store, heir->network, &network, &ctx->error);
+		r = store_network_use(ctx->store, heir->network, &network, &ctx->error);
 	for (size_t i = 0; i < ports->len && r >= 0 && heir; i++) {
 		if (!port_is_of(&ports->items[i], endpoint))
 			continue;

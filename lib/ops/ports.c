@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "model/policy.h"
+#include "ops/opened.h"
 
 void held_clear(held_vector *held)
 {
@@ -123,6 +124,14 @@ static int check_routed(bn_ctx *ctx, const struct network *network, const struct
 				 "leave the address out",
 				 port_format(port, text), network->name, family_name(host->family),
 				 endpoint->id);
+	if (port->interface[0] &&
+	    (is_routed(network, endpoint, AF_INET) || is_routed(network, endpoint, AF_INET6)))
+		return error_set(
+			&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+			"port %s asks for an interface of the host, but network %s is routed: "
+			"endpoint %s is reached at its own address, by everybody; leave the "
+			"interface out",
+			port_format(port, text), network->name, endpoint->id);
 	if (!alone || !port->host_port ||
 	    (port->host_port == port->container_port && !request->host_range_last))
 		return 0;
@@ -453,69 +462,6 @@ int ports_choose(bn_ctx *ctx, const struct network *network, const struct endpoi
 	return r;
 }
 
-/* PORT_ROUTED_*: the families in which it is open at the endpoint's own address. */
-static uint8_t opened(const struct network *network, const struct port *port)
-{
-	bool alone = addr_is_loopback(&port->host_addr);
-	uint8_t bits = 0;
-
-	for_each_family(family) {
-		uint8_t bit = family == AF_INET ? PORT_ROUTED_IPV4 : PORT_ROUTED_IPV6;
-		bool direct = network_is_direct(network, family) || network_trusts(network, family);
-
-		if (port_has_family(port, family) && (port->routed & bit || (direct && !alone)))
-			bits |= bit;
-	}
-	return bits;
-}
-
-/* Do both open a port there? Only one rule can say so. */
-static bool open_the_same(const struct network *network, const struct port *a, const struct port *b)
-{
-	return a->protocol == b->protocol && a->container_port < b->container_port + b->count &&
-	       b->container_port < a->container_port + a->count &&
-	       opened(network, a) & opened(network, b);
-}
-
-static int check_opened(bn_ctx *ctx, const struct network *network, const struct port *port,
-			const struct port *others, size_t len)
-{
-	char mine[PORT_TEXT_MAX], theirs[PORT_TEXT_MAX];
-
-	for (size_t i = 0; i < len; i++) {
-		if (!open_the_same(network, port, &others[i]))
-			continue;
-		return error_set(&ctx->error, -EADDRINUSE, BN_REASON_PORT_IN_USE,
-				 "port %s of endpoint %s is open at its own address already, by "
-				 "%s, as network %s is routed, or reached directly; publish it "
-				 "once",
-				 port_format(port, mine), port->endpoint,
-				 port_format(&others[i], theirs), port->network);
-	}
-	return 0;
-}
-
-static int check_all_opened(bn_ctx *ctx, const struct network *network, const port_vector *ports)
-{
-	CLEANUP(ports_clear) port_vector existing = { 0 };
-	const struct port *port = ports->items;
-	bool opens = false;
-	int r;
-
-	for (size_t i = 0; i < ports->len; i++)
-		opens |= opened(network, &port[i]) != 0;
-	if (!opens)
-		return 0;
-	r = store_ports(ctx->store, port->network, port->endpoint, STORE_PENDING, &existing,
-			&ctx->error);
-	for (size_t i = 0; i < ports->len && r >= 0; i++) {
-		r = check_opened(ctx, network, &port[i], existing.items, existing.len);
-		if (r >= 0)
-			r = check_opened(ctx, network, &port[i], port, i);
-	}
-	return r;
-}
-
 int ports_reserve(bn_ctx *ctx, const struct operation *operation, const struct network *network,
 		  const struct port_request *requests, size_t len, const port_vector *ports)
 {
@@ -523,7 +469,7 @@ int ports_reserve(bn_ctx *ctx, const struct operation *operation, const struct n
 	char last[META_MAX];
 	int r;
 
-	r = check_all_opened(ctx, network, ports);
+	r = opened_check_added(ctx, network, ports);
 	if (r < 0)
 		return r;
 	r = store_ports_insert(ctx->store, operation, ports->items, ports->len, &ctx->error);

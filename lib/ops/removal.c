@@ -332,7 +332,8 @@ static int remove_lost_links(bn_ctx *ctx, const struct rows *lost, const struct 
 		if (!driver->network_remove || has_bridge(standing, network->bridge))
 			continue;
 		r = driver->network_remove(ctx, network);
-		if (r >= 0 && !is_defined(standing, network))
+		/* what came of a definition keeps it */
+		if (r >= 0 && !network->planned_bridge[0] && !is_defined(standing, network))
 			r = persistent_remove(ctx, network);
 	}
 	return r;

@@ -98,13 +98,11 @@ static void choose_gateways(struct attach *attach)
 }
 
 /* The others' gateway itself may have none. */
-static bool leads_by(const struct attach *attach, int family)
+static bool leads_by(const struct endpoint *endpoint, const struct network *network, int family)
 {
-	const struct endpoint *endpoint = &attach->endpoint;
-
 	return addr_is_set(family == AF_INET6 ? &endpoint->gateway_ipv6 :
 						&endpoint->gateway_ipv4) ||
-	       network_host_addr(&attach->network, family);
+	       network_host_addr(network, family);
 }
 
 /* Known by which number, it is known which of the sandbox is the best. */
@@ -121,7 +119,8 @@ static int choose_metrics(bn_ctx *ctx, struct attach *attach)
 		uint32_t metric;
 		uint64_t end;
 
-		if (!network_leads_out(&attach->network, family) || !leads_by(attach, family))
+		if (!network_leads_out(&attach->network, family) ||
+		    !leads_by(endpoint, &attach->network, family))
 			continue;
 		r = metric_choose(&attach->siblings, endpoint, family, &metric, &end, &ctx->error);
 		if (r < 0)
@@ -213,7 +212,7 @@ int routing_choose_again(bn_ctx *ctx, const struct operation *operation,
 		r = link_ways_of_others(ctx->link, &sandbox, before, &others, &ctx->error);
 	for_each_family(family) {
 		if (r < 0 || !network_leads_out(network, family) ||
-		    !way_differs(before, after, family))
+		    !leads_by(after, network, family) || !way_differs(before, after, family))
 			continue;
 		if (after->policy.default_route == DEFAULT_ROUTE_NO)
 			endpoint_set_metric(after, family, 0);

@@ -8,6 +8,7 @@
 #include "model/option_table.h"
 #include "model/policy.h"
 #include "ops/change.h"
+#include "ops/opened.h"
 #include "ops/network.h"
 #include "ops/recover.h"
 #include "ops/resolve.h"
@@ -185,6 +186,29 @@ static int check_isolated(bn_ctx *ctx, const struct network *before, const struc
 	return 0;
 }
 
+/* Where a family is routed from then on, nothing of the host leads to the port. */
+static int check_named(bn_ctx *ctx, const struct network *before, const struct network *after,
+		       const struct port *port)
+{
+	char text[PORT_TEXT_MAX];
+
+	for_each_family(family) {
+		bool begins = !network_routes(before, family) && network_routes(after, family);
+		bool named = addr_is_set(&port->host_addr) &&
+			     !addr_is_unspecified(&port->host_addr);
+
+		if (begins && port_has_family(port, family) && (named || port->interface[0]))
+			return error_set(
+				&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
+				"option gateway-mode-%s of network %s can't become routed "
+				"while endpoint %s publishes port %s, which names an address "
+				"or interface of the host; unpublish it first",
+				family == AF_INET ? "ipv4" : "ipv6", after->name, port->endpoint,
+				port_format(port, text));
+	}
+	return 0;
+}
+
 /* A port that was open at the endpoint's own address has none of the host that could lead there,
  * and others may have it. */
 static int check_routed(bn_ctx *ctx, const struct network *before, const struct network *after)
@@ -196,10 +220,11 @@ static int check_routed(bn_ctx *ctx, const struct network *before, const struct 
 	char text[PORT_TEXT_MAX];
 	int r = 0;
 
-	if (ends)
+	if (ends || network_routes(after, AF_INET) || network_routes(after, AF_INET6))
 		r = store_ports(ctx->store, after->name, NULL, 0, &ports, &ctx->error);
 	for (size_t i = 0; i < ports.len && r >= 0; i++) {
-		if (!(ports.items[i].routed & ends))
+		r = check_named(ctx, before, after, &ports.items[i]);
+		if (r < 0 || !(ports.items[i].routed & ends))
 			continue;
 		r = error_set(&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
 			      "option gateway-mode-%s of network %s can't stop being routed while "
@@ -235,6 +260,14 @@ static int check_lists(bn_ctx *ctx, const struct network *after)
 	return r;
 }
 
+static int check_opened(bn_ctx *ctx, const struct network *after)
+{
+	CLEANUP(ports_clear) port_vector ports = { 0 };
+	int r = store_ports(ctx->store, after->name, NULL, 0, &ports, &ctx->error);
+
+	return r < 0 ? r : opened_check_all(ctx, after, &ports);
+}
+
 /* What is attached would keep its default routes, or lack them. */
 static int check_way_out(bn_ctx *ctx, const struct network *before, const struct network *after)
 {
@@ -258,13 +291,17 @@ static int check_network(bn_ctx *ctx, const struct network *before, struct netwo
 		     before->policy.internal != INTERNAL_YES;
 	int r;
 
-	r = check_isolated(ctx, before, after);
+	r = network_check_policy(ctx, after);
+	if (r >= 0)
+		r = check_isolated(ctx, before, after);
 	if (r >= 0 && shuts)
 		r = check_published(ctx, after);
 	if (r >= 0)
 		r = check_routed(ctx, before, after);
 	if (r >= 0)
 		r = check_lists(ctx, after);
+	if (r >= 0)
+		r = check_opened(ctx, after);
 	if (r >= 0 && endpoint_count)
 		r = check_way_out(ctx, before, after);
 	if (r >= 0 && driver->network_update_check)
@@ -437,7 +474,8 @@ static bool has_route(const struct endpoint *endpoint, const struct route *route
 		const struct route *is = &endpoint->routes.items[i];
 
 		if (prefix_compare(&is->destination, &route->destination) == 0 &&
-		    addr_compare(&is->gateway, &route->gateway) == 0)
+		    addr_compare(&is->gateway, &route->gateway) == 0 && is->type == route->type &&
+		    route_metric(is) == route_metric(route))
 			return true;
 	}
 	return false;
@@ -468,8 +506,12 @@ static int check_ports(bn_ctx *ctx, const char *whose, const struct endpoint_upd
 	for (size_t i = 0; i < update->request->ports_len; i++) {
 		const struct port_request *asked = &update->request->ports[i];
 		char text[PORT_TEXT_MAX];
+		size_t at = port_request_find(asked, bind, ports->items, ports->len, 0);
 
-		if (port_request_find(asked, bind, ports->items, ports->len, 0) < ports->len)
+		/* options that are not said are not meant */
+		if (at < ports->len &&
+		    (!asked->port.options ||
+		     port_options_equal(asked->port.options, ports->items[at].options)))
 			continue;
 		return error_set(&ctx->error, -EBUSY, BN_REASON_NOT_LIVE,
 				 "port %s is not published by %s, which an update does not change; "

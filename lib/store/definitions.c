@@ -90,6 +90,12 @@ int definition_write(const char *directory, const struct network *network, struc
 		return r;
 	if (definition_format(network, &text) < 0)
 		return error_oom(error);
+	if (strlen(text) > FILE_MAX)
+		return error_set(
+			error, -ENAMETOOLONG, BN_REASON_INVALID,
+			"the definition of network %s takes %zu bytes, and one that is kept "
+			"%d at most; give it fewer reserved addresses or shorter labels",
+			network->name, strlen(text), FILE_MAX);
 	name_file(network->name, name);
 	name_temporary(network->name, temporary);
 	unlinkat(place.fd, temporary, 0);

@@ -100,6 +100,17 @@ class Lists(ListsTest):
         own.settimeout(0)
         self.assertRaises(OSError, own.accept)
 
+    def test_of_port_53(self):
+        """Which in other chains is a question for a name: changed, and gone again."""
+        self.publish("53:80", f"allow-from={NEAR[4]},{NEAR[6]}")
+        self.assert_who(53, attacker=False)
+        self.update("53:80", f"allow-from={FAR[4]},{FAR[6]}")
+        self.assert_who(53, remote=False)
+        self.bn("unpublish", "net", "c1", "-p", "53:80")
+        left = [rule for rule in self.bn.json("rules", "-v")
+                if rule["source"] in (NEAR[4], FAR[4], NEAR[6], FAR[6])]
+        self.assertEqual([], left)
+
     def test_udp(self):
         for family in FAMILIES:
             server = self.keep(self.namespace.udp(family, 53))

@@ -57,7 +57,7 @@ class Policies(UpdateTest):
     def test_each_from_each(self):
         """The rules are those of a network that was made so."""
         self.make()
-        self.attach("red", "r1", "-p", "8080:80", "-p", "127.0.0.1:5353:53/udp")
+        self.attach("red", "r1", "-p", "8080:80", "-p", "5353:53/udp")
         self.attach("red", "r2")
         for before, after in itertools.permutations(SETS, 2):
             with self.subTest(before=before, after=after):
@@ -66,6 +66,16 @@ class Policies(UpdateTest):
                     self.update("red", *(f"{key}={given.get(key, '')}" for key in KEYS))
                     self.assertEqual(given, self.options("red"))
                     self.assert_as_planned()
+
+    def test_ports_that_name_something_of_the_host(self):
+        """Where nothing of the host leads to an endpoint they would be there for nothing."""
+        self.make()
+        for port in ("127.0.0.1:5353:53/udp", "%eth0:8080:80"):
+            self.attach("red", "r1", "-p", port)
+            self.fails("network", "update", "red", "--opt", "gateway-mode-ipv4=routed",
+                       mention=("r1", port.split("/")[0], "unpublish"))
+            self.assert_as_planned()
+            self.bn("detach", "red", "r1")
 
     def test_many_endpoints(self):
         """Those of every one of them, where they differ."""

@@ -246,6 +246,12 @@ int place_read(enum place place, const struct table_entry *entry, struct rule *r
 
 	rule->chain = places[place].chain;
 	rule->kind = RULE_FOREIGN;
+	/* there port 53 is that of a mapping, and no question */
+	if (place == PLACE_LISTS && rule->match & RULE_ASKED_DNS) {
+		rule->match ^= RULE_ASKED_DNS | RULE_ORIGINAL;
+		rule->host_port = 53;
+		rule->count = 1;
+	}
 	for (enum rule_kind i = 0; decoded >= 0 && i < RULE_FOREIGN; i++) {
 		if (kind_places[i].place != place || kind_of(i)->needs & ~IPTABLES_TRAITS ||
 		    !fits(rule, kind_of(i)) ||
