@@ -4,6 +4,8 @@
  * isolated ports, and those that a locked port sends with another MAC than its own.
  */
 #include <errno.h>
+#include <netinet/in.h> /* before the kernel's headers */
+
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>

@@ -212,20 +212,20 @@ static void add_classes(struct rtnl_batch *batch, uint32_t index, const struct b
 /* ---- filters ---- */
 
 /* What a packet is told by: words of its IP header, in network order. */
-struct words {
+union words {
 	struct tc_u32_sel head;
-	struct tc_u32_key keys[4];
+	uint8_t room[sizeof(struct tc_u32_sel) + 4 * sizeof(struct tc_u32_key)];
 };
 
-static void add_word(struct words *words, int offset, uint32_t mask, uint32_t value)
+static void add_word(union words *words, int offset, uint32_t mask, uint32_t value)
 {
-	words->keys[words->head.nkeys++] =
+	words->head.keys[words->head.nkeys++] =
 		(struct tc_u32_key){ .off = offset, .mask = mask, .val = value };
 }
 
-static struct words words_of_address(const struct prefix *prefix, bool source)
+static union words words_of_address(const struct prefix *prefix, bool source)
 {
-	struct words words = { .head.flags = TC_U32_TERMINAL };
+	union words words = { .head.flags = TC_U32_TERMINAL };
 	size_t size = addr_size(prefix->addr.family);
 	int offset = size == 4 ? 12 : 8;
 	struct prefix mask = { { .family = prefix->addr.family }, prefix->len };
@@ -245,18 +245,18 @@ static struct words words_of_address(const struct prefix *prefix, bool source)
 	return words;
 }
 
-static struct words words_of_all(void)
+static union words words_of_all(void)
 {
-	struct words words = { .head.flags = TC_U32_TERMINAL };
+	union words words = { .head.flags = TC_U32_TERMINAL };
 
 	add_word(&words, 0, 0, 0);
 	return words;
 }
 
 /* ICMPv6 from that type on, as many as the mask leaves open. */
-static struct words words_of_icmpv6(uint8_t mask, uint8_t type)
+static union words words_of_icmpv6(uint8_t mask, uint8_t type)
 {
-	struct words words = { .head.flags = TC_U32_TERMINAL };
+	union words words = { .head.flags = TC_U32_TERMINAL };
 
 	add_word(&words, 4, htonl(0xff00), htonl(IPPROTO_ICMPV6 << 8));
 	add_word(&words, 40, htonl((uint32_t)mask << 24), htonl((uint32_t)type << 24));
@@ -290,7 +290,7 @@ static void put_redirection(struct rtnl_batch *batch, uint32_t index)
 }
 
 static void add_filter(const struct direction *direction, enum filter_place place,
-		       uint16_t protocol, struct words words, bool limited)
+		       uint16_t protocol, union words words, bool limited)
 {
 	struct rtnl_batch *batch = direction->batch;
 	const struct tcmsg header = {
@@ -308,7 +308,7 @@ static void add_filter(const struct direction *direction, enum filter_place plac
 	rtnl_put_u32(batch, TCA_U32_CLASSID,
 		     limited && !direction->ifb ? LIMITED : direction->parent);
 	rtnl_put(batch, TCA_U32_SEL, &words,
-		 sizeof(words.head) + words.head.nkeys * sizeof(words.keys[0]));
+		 sizeof(words.head) + words.head.nkeys * sizeof(words.head.keys[0]));
 	if (limited && direction->ifb)
 		put_redirection(batch, direction->ifb);
 	rtnl_nest_end(batch, options);
@@ -514,7 +514,7 @@ static int set_out(struct shaper *shaper, const struct endpoint *before)
 			return r;
 	}
 	/* a device that was lost took the way to it along */
-	r = shape == was && !anew ? 0 : set_redirection(shaper, was != SHAPE_NONE);
+	r = shape == was && !anew ? 0 : set_redirection(shaper, before);
 	if (r == 0 && shape == SHAPE_NONE)
 		r = detour_remove(shaper->handle, shaper->network, endpoint, shaper->error);
 	return r;

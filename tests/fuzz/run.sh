@@ -15,8 +15,8 @@ trap 'rm -rf "$work"' EXIT
 
 # Only what the readers need: all of it with the sanitizers and the fuzzer's counters.
 sources=("$source_dir"/lib/base/*.c "$source_dir"/lib/model/*.c
-	"$source_dir"/lib/firewall/iptables/{decode,encode,place}.c
-	"$source_dir/tests/fuzz/fuzz_entry.c")
+	"$source_dir"/lib/firewall/iptables/{decode,encode,extension,place}.c
+	"$source_dir/lib/firewall/firewall.c" "$source_dir/tests/fuzz/fuzz_entry.c")
 
 build()
 {
