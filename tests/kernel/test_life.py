@@ -345,7 +345,8 @@ class Routes(LifeTest):
             for route in namespace.ip(flag, "route", "show", "dev", interface):
                 if "gateway" in route:
                     destination = route["dst"].replace("default", everything)
-                    routes.append({"type": "unicast", "destination": destination, "gateway": route["gateway"],
+                    routes.append({"type": "unicast", "destination": destination,
+                                   "gateway": route["gateway"],
                                    "metric": route.get("metric", 0)})
         return sorted(routes, key=lambda route: not route["destination"].endswith("/0"))
 
