@@ -144,7 +144,8 @@ static const struct known_option options[] = {
 	ROW(NETWORK, "bind", address, FIELD(network, bind), .live = LIVE_NEW, .default_ = "",
 	    BRIDGE_ALIAS("host_binding_ipv4"),
 	    SAYS("0.2", "Where ports are published that name no address of the host: this one, and "
-			"not all of them. 0.0.0.0 stands for all of both families.")),
+			"not all of them. 0.0.0.0 stands for all of both families, :: for all of "
+			"IPv6. It is nothing to a family that is routed.")),
 	ROW(NETWORK, "bridge-address-ipv4", word, YES_NO, FIELD(network, bridge_address_ipv4),
 	    BRIDGE_ALIAS("inhibit_ipv4"), .translate = invert,
 	    SAYS("0.2", "With no, the bridge does not get the gateway's address: somebody else "
