@@ -282,8 +282,8 @@ int bn_network_create(bn_ctx *ctx, const bn_network_spec *spec, uint32_t flags,
 int bn_network_delete(bn_ctx *ctx, const char *name, uint32_t flags);
 
 /* Change a network that stands, with all that is attached: what the spec sets is to be so, a list is
- * given whole, an option of value "" is the default again (a label goes), and the rest stays as it
- * is. Connections and counters stay, but for what the change shuts out; each table of rules is
+ * given whole, an option of value "" is the default again (a label goes; an MTU is named), and the
+ * rest stays as it is. Connections and counters stay, but for what the change shuts out; each table of rules is
  * committed once, and only where something is opened and something shut at the same time, twice, so
  * that nothing gets in between that neither the old nor the new network lets in. All of it or
  * nothing. ret_network may be NULL. flags: 0. Errors: -ENOENT, -EBUSY BN_REASON_NOT_LIVE what can't

@@ -29,6 +29,25 @@ static const struct api_call network_update = {
 	},
 };
 
+/* Which MTU the host would give a network is asked when it is made. */
+static int check_mtu_option(const bn_network_spec *changes, struct error *error)
+{
+	CLEANUP(options_clear) struct options own = { 0 };
+	const char *mtu;
+	int r;
+
+	if (options_copy(&own, &changes->options) < 0)
+		return error_oom(error);
+	r = options_normalise(&own, OPTION_NETWORK, error);
+	mtu = r < 0 ? NULL : options_get(&own, "mtu");
+	if (!mtu || (*mtu && strcmp(mtu, "0") != 0))
+		return r;
+	return error_set(error, -EINVAL, BN_REASON_INVALID,
+			 "option mtu of network %s can't become '%s' while it stands; give it in "
+			 "bytes, or name the interface that has it (mtu-from)",
+			 changes->name, mtu);
+}
+
 int bn_network_update(bn_ctx *ctx, const bn_network_spec *changes, uint32_t flags,
 		      bn_network **ret_network)
 {
@@ -46,6 +65,8 @@ int bn_network_update(bn_ctx *ctx, const bn_network_spec *changes, uint32_t flag
 	if (!changes)
 		return api_missing(ctx, "the network spec");
 	r = api_enter(ctx, &network_update, flags);
+	if (r >= 0)
+		r = check_mtu_option(changes, &ctx->error);
 	if (r >= 0)
 		r = network_spec_settle(changes, &no_defaults, &settled, &ctx->error);
 	if (r >= 0)

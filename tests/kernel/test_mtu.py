@@ -67,6 +67,13 @@ class Live(KernelTest):
         with self.assertRaises(OSError):
             self.send(client, to, family, length + 1)
 
+    def test_an_update_says_which(self):
+        """What the host would give is asked when a network is made, and not again."""
+        self.bn("network", "create", "net", "--mtu", "1400")
+        for option in ("mtu=0", "mtu=", "com.docker.network.driver.mtu=0"):
+            self.fails("network", "update", "net", "--opt", option, mention=("mtu", "in bytes"))
+        self.assertEqual(1400, self.bn.json("network", "inspect", "net")["mtu"])
+
     def test_all_ends_follow(self):
         """With packets of full length, between endpoints and with the host."""
         self.create(dual=True)
