@@ -52,6 +52,8 @@ typedef struct bn_port_list bn_port_list;
 typedef struct bn_interface bn_interface;
 typedef struct bn_name bn_name;
 typedef struct bn_names bn_names;
+typedef struct bn_finding bn_finding;
+typedef struct bn_finding_list bn_finding_list;
 typedef struct bn_sandbox_files bn_sandbox_files;
 typedef struct bn_option bn_option;
 typedef struct bn_option_list bn_option_list;
@@ -632,6 +634,47 @@ int bn_sandbox_files_get(bn_ctx *ctx, const char *network, const char *endpoint,
 void bn_sandbox_files_free(bn_sandbox_files *files);
 const char *bn_sandbox_files_hosts(const bn_sandbox_files *files);
 const char *bn_sandbox_files_resolv_conf(const bn_sandbox_files *files);
+
+/* ---- Check and repair ----------------------------------------------------------------------- */
+
+/* How bad it is. */
+#define BN_SEVERITY_NOTE 1   /* to be known; nothing fails of it */
+#define BN_SEVERITY_BROKEN 2 /* something does not work */
+#define BN_SEVERITY_OPEN 3   /* lets in what is to be refused */
+
+/* What of the kernel is not as the state has it: rules, bridges, interfaces, namespaces, routes,
+ * settings of the host, and what nobody owns. network NULL: all; with network and endpoint NULL, of
+ * that network and its endpoints; with both, of that endpoint. Nothing is changed. flags: 0. 0 also
+ * with findings; the list is to be freed. Errors: -ENOENT. Since: 0.2 */
+int bn_check(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
+	     bn_finding_list **ret_list);
+
+#define BN_REPAIR_PLAN 0x1u           /* say what is wrong, and change nothing */
+#define BN_REPAIR_REMOVE_UNKNOWN 0x2u /* take out what is ours, and what no state has, too */
+
+/* Puts right what bn_check() finds, as far as that can be done: what is right stays, with its
+ * counters and connections, and drops come before what they protect. Endpoints whose namespace is
+ * gone are detached. What was found is in the list, each with whether it is repaired; 0 also where
+ * some is not. Errors: -ENOENT. Since: 0.2 */
+int bn_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
+	      bn_finding_list **ret_list);
+
+/* What a list has belongs to it. Since: 0.2 */
+size_t bn_finding_list_len(const bn_finding_list *list);
+const bn_finding *bn_finding_list_at(const bn_finding_list *list, size_t i);
+void bn_finding_list_free(bn_finding_list *list);
+
+/* What a finding says of itself: "bridge-down"; whose it is, "" for nobody's; what thing it is, how
+ * it is, and how it should be; and all of it in a sentence. Since: 0.2 */
+const char *bn_finding_code(const bn_finding *finding);
+int bn_finding_severity(const bn_finding *finding); /* BN_SEVERITY_* */
+const char *bn_finding_network(const bn_finding *finding);
+const char *bn_finding_endpoint(const bn_finding *finding);
+const char *bn_finding_object(const bn_finding *finding);
+const char *bn_finding_is(const bn_finding *finding);
+const char *bn_finding_should_be(const bn_finding *finding);
+const char *bn_finding_text(const bn_finding *finding);
+int bn_finding_repaired(const bn_finding *finding);
 
 /* ---- Rules ---------------------------------------------------------------------------------- */
 

@@ -7,6 +7,7 @@
 #define BN_FIREWALL_FIREWALL_H
 
 #include "base/clock.h"
+#include "model/finding.h"
 #include "model/plan.h"
 
 struct firewall;
@@ -25,6 +26,9 @@ struct firewall_config {
 #define FIREWALL_MISSING_OK 0x2u /* a rule to remove that is not there is no error */
 #define FIREWALL_LEAVING 0x4u    /* nothing relies on the base any more: it is not looked at */
 #define FIREWALL_FIRST 0x8u      /* the mappings to add have never been in force before */
+/* Whatever of the base is not as it was made is put right with it, and what is to be added and has
+ * been altered: in the same commit, so all that is right stays, with its counters. */
+#define FIREWALL_REPAIR 0x10u
 
 /* One change: all of it or nothing, but for what says that a part was done (firewall->partly).
  * Drops are in force before accepts and DNATs, and go after. A rule to add that is there already,
@@ -62,6 +66,15 @@ struct firewall_backend {
 	 * a rule to remove is missing, -ETIMEDOUT, OUTCOME_UNKNOWN. */
 	int (*apply)(struct firewall *firewall, const struct firewall_change *change,
 		     struct error *error);
+
+	/* Append what is not as apply() made it, but for rules that list() shows to be missing
+	 * or to be nobody's: the base gone, or in parts (FINDING_RULES_GONE, FINDING_RULES_BASE,
+	 * FINDING_TABLE_DORMANT, FINDING_RULES_ORDER), rules of others in chains of ours
+	 * (FINDING_RULE_ALIEN), or before ours (FINDING_RULE_SHADOWS). planned: all that should
+	 * be there, sorted; whose a rule is stays empty where it is of no network. A look, which
+	 * changes nothing. */
+	int (*inspect)(struct firewall *firewall, const rule_vector *planned,
+		       finding_vector *findings, struct error *error);
 
 	/* 1 if rules that are not ours are in its tables, 0 if not, negative on error. A look as
 	 * well. */

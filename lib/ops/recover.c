@@ -352,6 +352,21 @@ int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve,
 	return r;
 }
 
+int operation_hold(bn_ctx *ctx)
+{
+	struct wait wait = { 0 };
+	int r;
+
+	do {
+		error_clear(&ctx->error);
+		/* as one that changes what stands */
+		r = begin_reservation(ctx, OPERATION_UPDATE);
+		if (r < 0)
+			store_rollback(ctx->store);
+	} while (wait_again(ctx, &wait, &r));
+	return r;
+}
+
 int operation_begin_again(bn_ctx *ctx, const struct operation *operation)
 {
 	struct wait wait = { 0 };

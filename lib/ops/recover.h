@@ -21,6 +21,9 @@ void ops_end(bn_ctx *ctx);
 typedef int (*reserve_fn)(bn_ctx *ctx, const struct operation *operation, void *verb);
 int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve, void *verb,
 		      struct operation *ret_operation);
+/* A transaction without an operation, for what is done while nobody else begins anything: it sees
+ * the state as the first one of an operation does. */
+int operation_hold(bn_ctx *ctx);
 /* Another transaction of a move. */
 int operation_begin_again(bn_ctx *ctx, const struct operation *operation);
 

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/finding.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+
+#define NOTE BN_SEVERITY_NOTE
+#define BROKEN BN_SEVERITY_BROKEN
+#define OPEN BN_SEVERITY_OPEN
+
+/* The blanks {object}, {is}, {should_be}, {network}, {endpoint} are filled in; {of} is whose it is,
+ * with a blank before it, or nothing. The remedy is what repair does: "" for nothing. */
+/* clang-format off: a line for each part of a sentence */
+static const struct finding_kind {
+	const char *code;
+	int severity;
+	const char *sentence, *remedy;
+} kinds[FINDING_COUNT] = {
+	[FINDING_RULES_GONE] = {
+		"rules-gone", OPEN,
+		"{object} is gone, and all rules of ours with it",
+		"makes all of them again",
+	},
+	[FINDING_RULE_MISSING] = {
+		"rule-missing", BROKEN,
+		"a rule{of} is missing: {should_be}",
+		"puts it back",
+	},
+	[FINDING_RULE_ALTERED] = {
+		"rule-altered", BROKEN,
+		"a rule{of} has been altered to: {is}; it should be: {should_be}",
+		"puts back what it was",
+	},
+	[FINDING_RULE_ALIEN] = {
+		"rule-alien", OPEN,
+		"{object} has a rule that is not ours: {is}",
+		"",
+	},
+	[FINDING_RULE_STRAY] = {
+		"rule-stray", BROKEN,
+		"a rule of ours belongs to nothing that the state has: {is}",
+		"takes it out",
+	},
+	[FINDING_RULES_ORDER] = {
+		"rules-order", OPEN,
+		"the rules of {object} are out of order: {is}",
+		"puts them in order",
+	},
+	[FINDING_RULES_BASE] = {
+		"rules-base", OPEN,
+		"{object} is not as it was made: {is}; it should be {should_be}",
+		"makes it as it was",
+	},
+	[FINDING_TABLE_DORMANT] = {
+		"table-dormant", OPEN,
+		"{object} is dormant: none of its rules is looked at",
+		"wakes it",
+	},
+	[FINDING_RULE_SHADOWS] = {
+		"rule-shadows", BROKEN,
+		"a rule of somebody else's comes before ours{of}: {is}",
+		"",
+	},
+
+	[FINDING_FORWARDING_OFF] = {
+		"forwarding-off", BROKEN,
+		"{object} is {is}: nothing is forwarded",
+		"turns it on",
+	},
+	[FINDING_SETTING_CHANGED] = {
+		"setting-changed", BROKEN,
+		"{object}{of} is {is}; it should be {should_be}",
+		"sets it",
+	},
+
+	[FINDING_BRIDGE_MISSING] = {
+		"bridge-missing", BROKEN,
+		"there is no bridge {object}{of}",
+		"makes it again",
+	},
+	[FINDING_BRIDGE_TAKEN] = {
+		"bridge-taken", BROKEN,
+		"{object} should be the bridge of network {network}, and is {is}",
+		"",
+	},
+	[FINDING_BRIDGE_RENAMED] = {
+		"bridge-renamed", BROKEN,
+		"the bridge of network {network} is called {is}; it should be {should_be}",
+		"gives it its name back",
+	},
+	[FINDING_BRIDGE_DOWN] = {
+		"bridge-down", BROKEN,
+		"bridge {object}{of} is down",
+		"brings it up",
+	},
+	[FINDING_BRIDGE_CHANGED] = {
+		"bridge-changed", BROKEN,
+		"bridge {object}{of} has {is}; it should be {should_be}",
+		"sets it",
+	},
+	[FINDING_BRIDGE_ADDRESS_MISSING] = {
+		"bridge-address-missing", BROKEN,
+		"bridge {object}{of} lacks its address {should_be}",
+		"gives it the address",
+	},
+	[FINDING_BRIDGE_STRAY] = {
+		"bridge-stray", NOTE,
+		"bridge {object} is marked as ours, and belongs to no network of the state ({is})",
+		"takes it out when told to remove what is unknown",
+	},
+
+	[FINDING_SANDBOX_GONE] = {
+		"sandbox-gone", BROKEN,
+		"the namespace{of} is gone: {object}",
+		"detaches the endpoint",
+	},
+	[FINDING_SANDBOX_HIDDEN] = {
+		"sandbox-hidden", NOTE,
+		"the namespace{of} can't be looked into: {is}",
+		"",
+	},
+	[FINDING_SANDBOX_PATH] = {
+		"sandbox-path", NOTE,
+		"{object} leads to another namespace than that{of}",
+		"",
+	},
+	[FINDING_LINK_MISSING] = {
+		"link-missing", BROKEN,
+		"interface {object}{of} is missing",
+		"makes it again",
+	},
+	[FINDING_LINK_RENAMED] = {
+		"link-renamed", BROKEN,
+		"the interface{of} is called {is}; it should be {should_be}",
+		"gives it its name back",
+	},
+	[FINDING_LINK_DOWN] = {
+		"link-down", BROKEN,
+		"interface {object}{of} is down",
+		"brings it up",
+	},
+	[FINDING_LINK_OFF_BRIDGE] = {
+		"link-off-bridge", BROKEN,
+		"interface {object}{of} is on {is}; it should be on bridge {should_be}",
+		"puts it back",
+	},
+	[FINDING_LINK_CHANGED] = {
+		"link-changed", BROKEN,
+		"interface {object}{of} has {is}; it should be {should_be}",
+		"sets it",
+	},
+	[FINDING_LINK_STRAY] = {
+		"link-stray", NOTE,
+		"interface {object} is marked as ours, and belongs to no endpoint of the state "
+		"({is})",
+		"takes it out when told to remove what is unknown",
+	},
+	[FINDING_INTERFACE_MISSING] = {
+		"interface-missing", BROKEN,
+		"interface {object} in the namespace{of} is missing",
+		"makes it again",
+	},
+	[FINDING_INTERFACE_RENAMED] = {
+		"interface-renamed", NOTE,
+		"the interface in the namespace{of} is called {is}; it was {should_be}",
+		"",
+	},
+	[FINDING_INTERFACE_DOWN] = {
+		"interface-down", BROKEN,
+		"interface {object} in the namespace{of} is down",
+		"brings it up",
+	},
+	[FINDING_INTERFACE_CHANGED] = {
+		"interface-changed", BROKEN,
+		"interface {object} in the namespace{of} has {is}; it should be {should_be}",
+		"sets it",
+	},
+	[FINDING_ADDRESS_MISSING] = {
+		"address-missing", BROKEN,
+		"interface {object} in the namespace{of} lacks its address {should_be}",
+		"gives it the address",
+	},
+	[FINDING_ROUTE_MISSING] = {
+		"route-missing", BROKEN,
+		"a route{of} is missing: {should_be}",
+		"puts it back",
+	},
+	[FINDING_ROUTE_STRAY] = {
+		"route-stray", NOTE,
+		"a route of ours belongs to no endpoint: {is}",
+		"takes it out",
+	},
+
+	[FINDING_PORT_LISTENER] = {
+		"port-listener", NOTE,
+		"{is} listens on {object}, which is published{of}, and gets nothing from there",
+		"",
+	},
+	[FINDING_PORT_ADDRESS_GONE] = {
+		"port-address-gone", BROKEN,
+		"{object} is published{of}, and the host does not have that address now",
+		"",
+	},
+	[FINDING_ADDRESS_TWICE] = {
+		"address-twice", BROKEN,
+		"{object}{of} is in use elsewhere: {is}",
+		"",
+	},
+	[FINDING_FLOWS_STALE] = {
+		"flows-stale", BROKEN,
+		"connections are still tracked to {object}, which no endpoint has ({is})",
+		"drops them",
+	},
+
+	[FINDING_OPERATION_DEAD] = {
+		"operation-dead", BROKEN,
+		"a call has died half way: {object}",
+		"ends it",
+	},
+	[FINDING_STATE_ROW] = {
+		"state-row", BROKEN,
+		"the state has {object}, which belongs to nothing",
+		"takes it out",
+	},
+};
+/* clang-format on */
+
+#define WORDS 5
+static void words_of(const struct finding *finding, const char *words[static WORDS])
+{
+	words[0] = finding->network;
+	words[1] = finding->endpoint;
+	words[2] = finding->object;
+	words[3] = finding->is;
+	words[4] = finding->should_be;
+}
+
+int findings_add(finding_vector *findings, const struct finding *finding)
+{
+	const char *from[WORDS], *to[WORDS] = { NULL };
+	struct finding *added = vector_push(findings);
+	size_t size = 1;
+	char *words;
+
+	if (!added)
+		return -ENOMEM;
+	words_of(finding, from);
+	for (size_t i = 0; i < WORDS; i++)
+		size += from[i] ? strlen(from[i]) + 1 : 1;
+	words = malloc(size);
+	if (!words) {
+		findings->len--;
+		return -ENOMEM;
+	}
+	/* the network's is first, and what is freed */
+	for (size_t i = 0; i < WORDS; i++) {
+		to[i] = words;
+		words = stpcpy(words, from[i] ? from[i] : "") + 1;
+	}
+	*added = *finding;
+	added->network = to[0];
+	added->endpoint = to[1];
+	added->object = to[2];
+	added->is = to[3];
+	added->should_be = to[4];
+	if (!added->severity)
+		added->severity = kinds[finding->code].severity;
+	return 0;
+}
+
+void findings_clear(finding_vector *findings)
+{
+	for (size_t i = 0; i < findings->len; i++)
+		free((char *)findings->items[i].network);
+	free(findings->items);
+	*findings = (finding_vector){ 0 };
+}
+
+static int compare_words(const struct finding *a, const struct finding *b)
+{
+	const char *left[WORDS], *right[WORDS];
+	int r = 0;
+
+	words_of(a, left);
+	words_of(b, right);
+	for (size_t i = 0; i < WORDS && r == 0; i++)
+		r = strcmp(left[i], right[i]);
+	return r;
+}
+
+bool finding_equal(const struct finding *a, const struct finding *b)
+{
+	return a->code == b->code && compare_words(a, b) == 0;
+}
+
+static int compare(const void *left, const void *right)
+{
+	const struct finding *a = left, *b = right;
+	int r = strcmp(a->network, b->network);
+
+	if (r == 0)
+		r = strcmp(a->endpoint, b->endpoint);
+	if (r == 0)
+		r = b->severity - a->severity;
+	if (r == 0)
+		r = (int)a->code - (int)b->code;
+	return r ? r : compare_words(a, b);
+}
+
+void findings_sort(finding_vector *findings)
+{
+	if (findings->len > 1)
+		qsort(findings->items, findings->len, sizeof(*findings->items), compare);
+}
+
+const char *finding_code_text(enum finding_code code)
+{
+	return kinds[code].code;
+}
+
+/* " of endpoint web on network front", " of network front" or "" */
+static void put_whose(struct text_buffer *text, const struct finding *finding)
+{
+	if (!finding->network[0])
+		return;
+	text_put(text, " of ");
+	if (finding->endpoint[0]) {
+		text_put(text, "endpoint ");
+		text_put(text, finding->endpoint);
+		text_put(text, " on ");
+	}
+	text_put(text, "network ");
+	text_put(text, finding->network);
+}
+
+static void put_blank(struct text_buffer *text, const struct finding *finding, const char *name)
+{
+	static const char *const names[WORDS] = { "network", "endpoint", "object", "is",
+						  "should_be" };
+	const char *words[WORDS];
+
+	words_of(finding, words);
+	if (strcmp(name, "of") == 0)
+		put_whose(text, finding);
+	for (size_t i = 0; i < WORDS; i++)
+		if (strcmp(name, names[i]) == 0)
+			text_put(text, words[i]);
+}
+
+int finding_text(const struct finding *finding, char **ret_text)
+{
+	const struct finding_kind *kind = &kinds[finding->code];
+	struct text_buffer text = { 0 };
+	const char *rest = kind->sentence;
+	char word[64];
+
+	while (*rest) {
+		size_t len = strcspn(rest, "{}");
+
+		if (len >= sizeof(word))
+			len = sizeof(word) - 1;
+		memcpy(word, rest, len);
+		word[len] = '\0';
+		rest += len;
+		if (*rest == '}') {
+			put_blank(&text, finding, word);
+			rest++;
+			continue;
+		}
+		text_put(&text, word);
+		rest += *rest == '{';
+	}
+	if (kind->remedy[0]) {
+		text_put(&text, "; repair ");
+		text_put(&text, kind->remedy);
+	}
+	return text_end(&text, ret_text);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "ops/check.h"
+
+#include <errno.h>
+#include <syslog.h>
+
+#include "ops/inspection.h"
+#include "ops/rows.h"
+
+static const struct inspector *const inspectors[] = {
+	&inspect_rules,     &inspect_host,  &inspect_bridges,
+	&inspect_endpoints, &inspect_ports, &inspect_strays,
+};
+
+/* ---- looking ---- */
+
+/* 1: nobody was at work on the state meanwhile. */
+static int look_once(bn_ctx *ctx, struct inspection *inspection)
+{
+	uint64_t before = 0, after = 0;
+	int r;
+
+	inspection_forget(inspection);
+	r = store_generation(ctx->store, &before, &ctx->error);
+	if (r >= 0)
+		r = inspection_load(ctx, inspection);
+	for (size_t i = 0; i < ARRAY_SIZE(inspectors) && r >= 0; i++) {
+		if (inspection->network && !inspectors[i]->of_part)
+			continue;
+		inspection->inspector = i;
+		r = inspectors[i]->look(ctx, inspection);
+	}
+	if (r >= 0)
+		r = store_generation(ctx->store, &after, &ctx->error);
+	findings_sort(&inspection->findings);
+	return r < 0 ? r : before == after && !ctx->look.has_operations;
+}
+
+static bool has(const finding_vector *findings, const struct finding *wanted)
+{
+	for (size_t i = 0; i < findings->len; i++)
+		if (finding_equal(&findings->items[i], wanted))
+			return true;
+	return false;
+}
+
+/* Both are sorted. */
+static void keep_common(finding_vector *findings, const finding_vector *others)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < findings->len; i++) {
+		if (has(others, &findings->items[i]))
+			findings->items[kept++] = findings->items[i];
+		else
+			free((char *)findings->items[i].network);
+	}
+	findings->len = kept;
+}
+
+#define LOOKS 4
+#define LOOK_BACK_OFF 3 /* the first pause is of 8 ms */
+
+/* While others are at work a part may be seen before they are at it and another after that: what is
+ * wrong is still so at the next look. */
+static int look(bn_ctx *ctx, struct inspection *inspection)
+{
+	CLEANUP(findings_clear) finding_vector last = { 0 };
+	int r = look_once(ctx, inspection);
+
+	for (unsigned int i = 1; i < LOOKS && r == 0 && inspection->findings.len; i++) {
+		findings_clear(&last);
+		last = inspection->findings;
+		inspection->findings = (finding_vector){ 0 };
+		r = deadline_back_off(&ctx->deadline, LOOK_BACK_OFF + i);
+		if (r < 0)
+			return deadline_error(&ctx->error, r,
+					      "while others changed what was "
+					      "looked at");
+		r = look_once(ctx, inspection);
+	}
+	if (r == 0)
+		keep_common(&inspection->findings, &last);
+	return r;
+}
+
+static int open_all(bn_ctx *ctx)
+{
+	int r = ctx_open_links(ctx);
+
+	return r < 0 ? r : ctx_open_firewall(ctx);
+}
+
+int ops_check(bn_ctx *ctx, const char *network, const char *endpoint, finding_vector *findings)
+{
+	CLEANUP(inspection_forget)
+	struct inspection inspection = { .network = network, .endpoint = endpoint };
+	int r = open_all(ctx);
+
+	if (r >= 0)
+		r = look(ctx, &inspection);
+	if (r < 0)
+		return r;
+	*findings = inspection.findings;
+	inspection.findings = (finding_vector){ 0 };
+	return 0;
+}
+
+/* ---- putting right ---- */
+
+static bool has_found(const struct inspection *inspection, size_t inspector)
+{
+	for (size_t i = 0; i < inspection->findings.len; i++)
+		if (inspection->findings.items[i].inspector == inspector)
+			return true;
+	return false;
+}
+
+static int mend(bn_ctx *ctx, struct inspection *inspection)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(inspectors) && r >= 0; i++) {
+		if (!inspectors[i]->mend || !has_found(inspection, i))
+			continue;
+		ctx_log(ctx, LOG_INFO, "repairing %s", inspectors[i]->name);
+		inspection->inspector = i;
+		r = inspectors[i]->mend(ctx, inspection);
+		store_rollback(ctx->store);
+	}
+	return r;
+}
+
+/* What was found first, and what shows only once that is put right; repaired is what is not found
+ * any more. */
+static int note_found(bn_ctx *ctx, finding_vector *all, const finding_vector *now)
+{
+	for (size_t i = 0; i < all->len; i++)
+		all->items[i].repaired = !has(now, &all->items[i]);
+	for (size_t i = 0; i < now->len; i++)
+		if (!has(all, &now->items[i]) && findings_add(all, &now->items[i]) < 0)
+			return error_oom(&ctx->error);
+	return 0;
+}
+
+#define ROUNDS 3 /* of putting right what shows only when something else is right */
+
+int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
+	       finding_vector *findings)
+{
+	CLEANUP(inspection_forget)
+	struct inspection inspection = { .network = network, .endpoint = endpoint, .flags = flags };
+	CLEANUP(findings_clear) finding_vector all = { 0 };
+	size_t left;
+	int r = open_all(ctx);
+
+	if (r >= 0)
+		r = look(ctx, &inspection);
+	if (r >= 0)
+		r = note_found(ctx, &all, &inspection.findings);
+	for (int round = 0; round < ROUNDS && r >= 0; round++) {
+		left = inspection.findings.len;
+		if ((flags & BN_REPAIR_PLAN) || !left)
+			break;
+		r = mend(ctx, &inspection);
+		if (r >= 0)
+			r = look(ctx, &inspection);
+		if (r >= 0)
+			r = note_found(ctx, &all, &inspection.findings);
+		/* what is left is not to be put right from here */
+		if (round > 0 && inspection.findings.len >= left)
+			break;
+	}
+	if (r < 0)
+		return r;
+	*findings = all;
+	all = (finding_vector){ 0 };
+	return 0;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The kernel beside the state, part by part. Each part has a row: how it is looked at, and how it
+ * is put right. Looking changes nothing, and may be done while others work. Putting right is done
+ * in write transactions (operation_hold() of recover.h), a short one for each thing, in which the
+ * state is asked once more whether it is so and that nobody else is at it: rows_use(). It only goes
+ * on: one that dies half way leaves what the next look finds.
+ */
+#ifndef BN_OPS_INSPECTION_H
+#define BN_OPS_INSPECTION_H
+
+#include "model/finding.h"
+#include "ops/context.h"
+
+struct inspection {
+	const char *network, *endpoint; /* of that alone; NULL: all */
+	char name[NETWORK_NAME_MAX + 1];
+	uint32_t flags; /* BN_REPAIR_* */
+	/* What has to be there: it stands, and nobody is at it. network, endpoint: only theirs. */
+	struct rows rows;
+	/* What may be there as well: it comes, or goes. */
+	struct rows moving;
+	struct host_text host; /* what networks keep about it; of everything alone */
+	finding_vector findings;
+	size_t inspector; /* that looks */
+};
+
+struct inspector {
+	const char *name; /* for the log */
+	bool of_part;     /* it is also asked about one network or endpoint */
+	/* Appends to the findings: inspection_find(). */
+	int (*look)(bn_ctx *ctx, struct inspection *inspection);
+	/* Puts right what its look has found in `inspection`, and tries all of it: what can't be
+	 * put right is the next look's to say, and why is for the log. Negative: nothing further is
+	 * to be tried, for what it is relied on for. NULL: there is nothing that it could do. */
+	int (*mend)(bn_ctx *ctx, const struct inspection *inspection);
+};
+
+/* In the order in which they mend: rules before what they protect. */
+extern const struct inspector inspect_rules;
+extern const struct inspector inspect_host;
+extern const struct inspector inspect_bridges;
+extern const struct inspector inspect_endpoints;
+extern const struct inspector inspect_ports;
+extern const struct inspector inspect_strays;
+
+/* The rows of one state, and what is asked about by its whole name: -ENOENT for what is not there.
+ */
+int inspection_load(bn_ctx *ctx, struct inspection *inspection);
+void inspection_forget(struct inspection *inspection);
+
+int inspection_find(bn_ctx *ctx, struct inspection *inspection, const struct finding *finding);
+/* Is there anything that this inspector has found with that code about that network and endpoint
+ * (NULL: any)? */
+bool inspection_has(const struct inspection *inspection, enum finding_code code,
+		    const char *network, const char *endpoint);
+
+#endif
