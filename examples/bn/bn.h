@@ -43,6 +43,7 @@ struct cli {
 	} * settings; /* options of the context */
 	size_t setting_count;
 	bool json;
+	bool warn; /* print the library's warnings */
 	const struct command *command;
 	bn_ctx *ctx;
 };
@@ -272,6 +273,8 @@ int move_command(struct cli *cli, int argc, char **argv);
 int collect_command(struct cli *cli, int argc, char **argv);
 int ps_command(struct cli *cli, int argc, char **argv);
 int rules_command(struct cli *cli, int argc, char **argv);
+int check_command(struct cli *cli, int argc, char **argv);
+int repair_command(struct cli *cli, int argc, char **argv);
 int backend_command(struct cli *cli, int argc, char **argv);
 int backend_switch_command(struct cli *cli, int argc, char **argv);
 int exec_command(struct cli *cli, int argc, char **argv);

@@ -53,6 +53,10 @@ static const struct command commands[] = {
 	{ NULL, "rules", "[-v] [NETWORK] [--plan]",
 	  "List the packet-filter rules; -v with counters and purpose, --plan as they should be",
 	  rules_command },
+	{ NULL, "check", "[NETWORK [ENDPOINT]]",
+	  "Say what is not as it should be: exit 0 for nothing, 3 for something", check_command },
+	{ NULL, "repair", "[NETWORK [ENDPOINT]] [--plan] [--remove-unknown]",
+	  "Put it right; --plan only says what is wrong", repair_command },
 	{ NULL, "exec", "NETWORK ENDPOINT -- COMMAND...",
 	  "Run a command in the namespace of an endpoint", exec_command },
 	{ NULL, "run", "[--network NAME] [--name NAME] [-p SPEC]... [-d] -- COMMAND...",
@@ -155,7 +159,7 @@ int cli_open(struct cli *cli)
 	for (size_t i = 0; i < cli->setting_count && r >= 0; i++)
 		r = bn_ctx_set_option(cli->ctx, cli->settings[i].key, cli->settings[i].value);
 	/* what an option lets pass is to be known */
-	if (r >= 0 && cli->setting_count)
+	if (r >= 0 && (cli->warn || cli->setting_count))
 		r = bn_ctx_set_log(cli->ctx, print_log, NULL);
 	if (r < 0)
 		return cli_fail(cli, r);

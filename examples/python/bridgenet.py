@@ -99,6 +99,8 @@ Endpoint = _handle("bn_endpoint")
 EndpointList = _handle("bn_endpoint_list")
 EndpointSpec = _handle("bn_endpoint_spec")
 EndpointSpecList = _handle("bn_endpoint_spec_list")
+Finding = _handle("bn_finding")
+FindingList = _handle("bn_finding_list")
 Interface = _handle("bn_interface")
 NameList = _handle("bn_name_list")
 Name = _handle("bn_name")
@@ -172,6 +174,11 @@ BN_PUBLISH_OVER_LISTENER = 0x2
 BN_PUBLISH_SKIP_FAMILY = 0x4
 BN_PUBLISH_UPDATE = 0x8
 BN_UNPUBLISH_MISSING_OK = 0x1
+BN_SEVERITY_NOTE = 1
+BN_SEVERITY_BROKEN = 2
+BN_SEVERITY_OPEN = 3
+BN_REPAIR_PLAN = 0x1
+BN_REPAIR_REMOVE_UNKNOWN = 0x2
 BN_RULES_VERBOSE = 0x1
 
 # name: (result, parameters)
@@ -365,6 +372,20 @@ PROTOTYPES = {
     "bn_port_option_value_at": (Text, [Port, c_size_t]),
     "bn_port_fd_count": (c_size_t, [Port]),
     "bn_port_fd_at": (c_int, [Port, c_size_t]),
+    "bn_check": (c_int, [Ctx, Text, Text, c_uint32, POINTER(FindingList)]),
+    "bn_repair": (c_int, [Ctx, Text, Text, c_uint32, POINTER(FindingList)]),
+    "bn_finding_list_len": (c_size_t, [FindingList]),
+    "bn_finding_list_at": (Finding, [FindingList, c_size_t]),
+    "bn_finding_list_free": (None, [FindingList]),
+    "bn_finding_code": (Text, [Finding]),
+    "bn_finding_severity": (c_int, [Finding]),
+    "bn_finding_network": (Text, [Finding]),
+    "bn_finding_endpoint": (Text, [Finding]),
+    "bn_finding_object": (Text, [Finding]),
+    "bn_finding_is": (Text, [Finding]),
+    "bn_finding_should_be": (Text, [Finding]),
+    "bn_finding_text": (Text, [Finding]),
+    "bn_finding_repaired": (c_int, [Finding]),
     "bn_rules_list": (c_int, [Ctx, Text, c_uint32, POINTER(RuleList)]),
     "bn_rules_plan": (c_int, [Ctx, Text, c_uint32, POINTER(RuleList)]),
     "bn_rule_list_len": (c_size_t, [RuleList]),

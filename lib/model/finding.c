@@ -298,12 +298,12 @@ bool finding_equal(const struct finding *a, const struct finding *b)
 static int compare(const void *left, const void *right)
 {
 	const struct finding *a = left, *b = right;
-	int r = strcmp(a->network, b->network);
+	int r = b->severity - a->severity;
 
 	if (r == 0)
-		r = strcmp(a->endpoint, b->endpoint);
+		r = strcmp(a->network, b->network);
 	if (r == 0)
-		r = b->severity - a->severity;
+		r = strcmp(a->endpoint, b->endpoint);
 	if (r == 0)
 		r = (int)a->code - (int)b->code;
 	return r ? r : compare_words(a, b);
@@ -372,7 +372,7 @@ int finding_text(const struct finding *finding, char **ret_text)
 		text_put(&text, word);
 		rest += *rest == '{';
 	}
-	if (kind->remedy[0]) {
+	if (kind->remedy[0] && !finding->repaired) {
 		text_put(&text, "; repair ");
 		text_put(&text, kind->remedy);
 	}

@@ -76,11 +76,11 @@ int findings_add(finding_vector *findings, const struct finding *finding);
 void findings_clear(finding_vector *findings);
 /* Is it about the same thing, and says the same? */
 bool finding_equal(const struct finding *a, const struct finding *b);
-/* In order of what they are about, the worst first. */
+/* The worst first, and of those in order of what they are about. */
 void findings_sort(finding_vector *findings);
 
 const char *finding_code_text(enum finding_code code); /* "bridge-down" */
-/* One sentence, and what repair does about it; the caller's to free. 0, -ENOMEM */
+/* One sentence, and what repair would do about it; the caller's to free. 0, -ENOMEM */
 int finding_text(const struct finding *finding, char **ret_text);
 
 #endif

@@ -173,6 +173,7 @@ int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t 
 	}
 	if (r < 0)
 		return r;
+	findings_sort(&all);
 	*findings = all;
 	all = (finding_vector){ 0 };
 	return 0;

@@ -203,7 +203,7 @@ class Null(Case):
     def test_calls_refuse_it(self):
         names = [name for name in bn.PROTOTYPES if name.rsplit("_", 1)[-1] in
                  ("new", "add", "create", "delete", "get", "list", "attach", "detach", "collect",
-                  "publish", "unpublish", "plan") or "_set_" in name or "_add_" in name]
+                  "publish", "unpublish", "plan", "check", "repair") or "_set_" in name or "_add_" in name]
         self.assertGreater(len(names), 40)
         for name in names:
             with self.subTest(name):
@@ -224,6 +224,8 @@ class Null(Case):
         self.assertEqual(bn.bn_port_fd_at(None, 0), -1)
         self.assertEqual(bn.bn_endpoint_gateway_priority(None), 0)
         self.assertEqual(bn.bn_network_is_persistent(None), 0)
+        self.assertEqual(bn.bn_finding_severity(None), 0)
+        self.assertEqual(bn.bn_finding_repaired(None), 0)
 
     def test_parts_of_a_port(self):
         spec = bn.PortSpec()
@@ -235,7 +237,7 @@ class Null(Case):
 
     def test_free_does_nothing(self):
         names = [name for name in bn.PROTOTYPES if name.endswith("_free")]
-        self.assertEqual(len(names), 17)
+        self.assertEqual(len(names), 18)
         for name in names:
             getattr(bn, name)(None)
 
@@ -353,7 +355,8 @@ class Context(Case):
                 (bn.bn_port_unpublish, ("bridge", "x", port, bad)),
                 (bn.bn_ports_unpublish, ("bridge", "x", ports, bad)),
                 (bn.bn_ports_list, (None, None, bad)), (bn.bn_rules_list, (None, bad)),
-                (bn.bn_rules_plan, (None, bad))):
+                (bn.bn_rules_plan, (None, bad)), (bn.bn_check, (None, None, bad)),
+                (bn.bn_repair, (None, None, bad))):
             with self.subTest(function.name):
                 message = self.fails(errno.EINVAL, bn.BN_REASON_INVALID, function, self.ctx,
                                      *arguments)
@@ -968,6 +971,32 @@ class Ports(Case):
                    "nowhere", 0)
 
 
+class Findings(Case):
+    def setUp(self):
+        super().setUp()
+        self.create("amber", "172.25.0.0/24")
+        self.keep(bn.new(bn.bn_endpoint_attach, self.ctx,
+                         self.endpoint("amber", "web", self.sandbox()), 0))
+
+    def found(self, function, *of, flags=0):
+        return self.keep(bn.new(function, self.ctx, *(of or (None, None)), flags))
+
+    def test_nothing_wrong(self):
+        for of in ((None, None), ("amber", None), ("amber", "web")):
+            for function in (bn.bn_check, bn.bn_repair):
+                found = self.found(function, *of)
+                self.assertEqual(0, bn.bn_finding_list_len(found))
+                self.assertIsNone(bn.bn_finding_list_at(found, 0))
+
+    def test_refusals(self):
+        for function in (bn.bn_check, bn.bn_repair):
+            self.fails(errno.ENOENT, bn.BN_REASON_NETWORK_UNKNOWN, function, self.ctx, "nowhere",
+                       None, 0)
+            self.fails(errno.ENOENT, bn.BN_REASON_ENDPOINT_UNKNOWN, function, self.ctx, "amber",
+                       "db", 0)
+            self.fails(errno.EINVAL, bn.BN_REASON_INVALID, function, self.ctx, None, "web", 0)
+
+
 class Unprivileged(Case):
     def test_a_user_may_neither_look_nor_touch(self):
         self.create("seen", "172.25.0.0/24")
@@ -1003,6 +1032,7 @@ class Everything(unittest.TestCase):
 def load_tests(loader, tests, pattern):
     """The last one looks back at all the others."""
     suite = unittest.TestSuite()
-    for case in (Version, Null, Context, Memory, Interrupts, Networks, Endpoints, Ports, Unprivileged, Everything):
+    for case in (Version, Null, Context, Memory, Interrupts, Networks, Endpoints, Ports, Findings,
+                 Unprivileged, Everything):
         suite.addTests(loader.loadTestsFromTestCase(case))
     return suite

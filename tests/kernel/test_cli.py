@@ -20,7 +20,8 @@ class CommandLine(KernelTest):
                      ("attach", "net", "c1", "--netns", "/x", "--pid", "1"), ("detach", "net"),
                      ("attach", "net", "c1", "--pid", "junk"), ("publish", "net", "c1"),
                      ("unpublish", "net", "c1"), ("publish", "net"), ("ps", "too", "many"),
-                     ("rules", "too", "many"), ("exec", "net", "c1"), ("run",), ("--nonesuch",),
+                     ("rules", "too", "many"), ("check", "one", "too", "many"),
+                     ("repair", "one", "too", "many"), ("repair", "--nonesuch"), ("exec", "net", "c1"), ("run",), ("--nonesuch",),
                      ("--state-dir",), ("ps", "--option"), ("network", "ls", "--nonesuch"),
                      ("attach", "net", "c1", "--netns", "/x", "--gateway-priority", "junk")):
             with self.subTest(argv=argv):
@@ -115,7 +116,9 @@ class CommandLine(KernelTest):
     def test_failure_is_one_sentence(self):
         for argv in (("network", "rm", "nonesuch"), ("network", "inspect", "nonesuch"),
                      ("detach", "nonesuch", "c1"), ("publish", "nonesuch", "c1", "-p", "1:1"),
-                     ("unpublish", "nonesuch", "c1", "-p", "1:1"), ("rules", "nonesuch")):
+                     ("unpublish", "nonesuch", "c1", "-p", "1:1"), ("rules", "nonesuch"),
+                     ("check", "nonesuch"), ("repair", "nonesuch"), ("repair", "nonesuch", "c1"),
+                     ("check", "bridge", "nonesuch")):
             with self.subTest(argv=argv):
                 self.fails(*argv, mention="nonesuch")
         for argv in (("exec", "nonesuch", "c1", "--", "true"),
@@ -137,6 +140,16 @@ class CommandLine(KernelTest):
     def test_empty_listings_are_json_too(self):
         for argv in (("ps",), ("ps", "-v"), ("rules",)):
             self.assertEqual([], json.loads(self.bn("--json", *argv)))
+
+    def test_nothing_to_repair(self):
+        self.create(dual=True)
+        self.attach("net", "c1", "-p", "8080:80")
+        for of in ((), ("net",), ("net", "c1")):
+            for verb, said in (("check", "all is as it should be\n"),
+                               ("repair", "nothing to repair\n")):
+                with self.subTest(verb=verb, of=of):
+                    self.assertEqual(said, self.bn(verb, *of))
+                    self.assertEqual({"ok": True, "findings": []}, self.bn.json(verb, *of))
 
     def test_ports_in_json(self):
         self.create(dual=True)

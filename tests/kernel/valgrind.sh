@@ -39,12 +39,19 @@ check valgrind-rules bn 0 rules
 check valgrind-rules-verbose bn 0 rules -v
 check valgrind-rules-json bn 0 --json rules -v blue
 check valgrind-rules-plan bn 0 rules --plan
+check valgrind-check bn 0 check
+check valgrind-check-json bn 0 --json check blue one
+check valgrind-repair bn 0 repair
+check valgrind-repair-plan bn 0 repair --plan blue
+check valgrind-refuse-check bn 1 check red
 # from here on with the other backend
 check valgrind-switch bn 0 backend switch iptables-legacy
 check valgrind-switch-back bn 0 backend switch nftables
 check valgrind-switch-again bn 0 backend switch iptables-legacy
 check valgrind-backend bn 0 backend
 check valgrind-legacy-rules bn 0 --json rules -v
+check valgrind-legacy-check bn 0 check
+check valgrind-legacy-repair bn 0 --json repair
 check valgrind-legacy-publish bn 0 publish blue one -p 127.0.0.1:8081:80
 check valgrind-legacy-unpublish bn 0 unpublish blue one -p 127.0.0.1:8081:80
 check valgrind-exec bn 0 exec blue one -- true

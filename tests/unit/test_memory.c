@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 
+#include "model/finding.h"
 #include "model/owner.h"
 #include "model/plan.h"
 
@@ -144,6 +145,23 @@ static int call_owners(void)
 	return owners_find(&read_rules, &networks, &endpoints);
 }
 
+static int call_findings(void)
+{
+	const struct finding finding = { .code = FINDING_BRIDGE_DOWN, .object = "bn0" };
+	finding_vector findings = { 0 };
+	char *text = NULL;
+	int r = findings_add(&findings, &finding);
+
+	assert_int_equal(findings.len, r < 0 ? 0 : 1);
+	if (r == 0)
+		r = finding_text(&findings.items[0], &text);
+	if (r < 0)
+		assert_null(text);
+	findings_clear(&findings);
+	free(text);
+	return r;
+}
+
 static void test_failures_of_memory(void **state)
 {
 	(void)state;
@@ -158,6 +176,7 @@ static void test_failures_of_memory(void **state)
 	assert_int_equal(sweep(call_options_replace), 4);
 	assert_int_equal(sweep(call_options_text), 7);
 	assert_int_equal(sweep(call_port_parse), 1);
+	assert_in_range(sweep(call_findings), 3, 9);
 	network_clear(&network);
 	endpoint_clear(&endpoint);
 }
