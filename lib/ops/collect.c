@@ -142,11 +142,11 @@ static int mark_gone(bn_ctx *ctx, const struct operation *operation,
 		rows->endpoints.len--;
 		return r;
 	}
-	/* an update of the network is about its rules */
+	/* an update of the network is about its rules, and waited for */
 	r = store_network_use(ctx->store, slot->network, &network, &ctx->error);
-	if (r >= 0)
-		r = store_endpoint_mark(ctx->store, operation, slot->network, slot->id,
-					&ctx->error);
+	if (r < 0)
+		return r;
+	r = store_endpoint_mark(ctx->store, operation, slot->network, slot->id, &ctx->error);
 	if (r >= 0)
 		return 0;
 	endpoint_clear(slot);

@@ -333,8 +333,8 @@ static int put_back(bn_ctx *ctx, enum world world, const char *seen, const char 
 		r = do_verbs(spare);
 	if (r == 0)
 		r = put_back_endpoint(ctx, "front", "web", web, seen, prepared);
-	if (r == 0 && !same_part(seen, prepared, "row endpoint|front|db|"))
-		r = do_verbs(db);
+	if (r == 0)
+		r = put_back_endpoint(ctx, "front", "db", db, seen, prepared);
 	if (r == 0 && world == WORLD_LOST &&
 	    !same_part(seen, prepared, "row endpoint|front|lost|")) {
 		r = bn_endpoint_detach(ctx, "front", "lost", BN_DETACH_MISSING_OK);
