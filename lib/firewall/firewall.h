@@ -27,7 +27,8 @@ struct firewall_config {
 #define FIREWALL_LEAVING 0x4u    /* nothing relies on the base any more: it is not looked at */
 #define FIREWALL_FIRST 0x8u      /* the mappings to add have never been in force before */
 /* Whatever of the base is not as it was made is put right with it, and what is to be added and has
- * been altered: in the same commit, so all that is right stays, with its counters. */
+ * been altered: in the same commit, so all that is right stays, with its counters. Where rules have
+ * an order, that too: `stand` and what is to be added are all that there is to be. */
 #define FIREWALL_REPAIR 0x10u
 
 /* One change: all of it or nothing, but for what says that a part was done (firewall->partly).

@@ -43,6 +43,11 @@ static const struct finding_kind {
 		"a rule of ours belongs to nothing that the state has: {is}",
 		"takes it out",
 	},
+	[FINDING_RULE_TWICE] = {
+		"rule-twice", NOTE,
+		"{object} has rules of ours twice: {is}",
+		"takes out the copies",
+	},
 	[FINDING_RULES_ORDER] = {
 		"rules-order", OPEN,
 		"the rules of {object} are out of order: {is}",

@@ -28,21 +28,6 @@ struct change {
 
 /* ---- one table ---- */
 
-static int pick_rules(const struct rule *rules, size_t len, const struct step *step,
-		      item_vector *items)
-{
-	const struct table *table = &step->table;
-
-	if (len && vector_reserve(items, len) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < len; i++) {
-		if (rules[i].family == table->family && rule_table(&rules[i]) == table->id &&
-		    item_add(items, &rules[i]) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 static void step_clear(struct step *step)
 {
 	free(step->edit.add.items);
@@ -59,12 +44,12 @@ static int step_base(struct change *change, struct step *step)
 	int r = 0;
 
 	if (change->base)
-		r = pick_rules(change->base->items, change->base->len, step, &base);
-	if (r == 0 && !(flags & (FIREWALL_BASE | FIREWALL_LEAVING)))
-		r = pick_rules(change->what.stand, change->what.stand_len, step, &base);
+		r = items_pick(&base, change->base->items, change->base->len, &step->table);
+	if (r == 0 && (flags & FIREWALL_REPAIR || !(flags & (FIREWALL_BASE | FIREWALL_LEAVING))))
+		r = items_pick(&base, change->what.stand, change->what.stand_len, &step->table);
 	if (r == 0)
-		r = base_check(&step->table, &base, flags, &step->edit.add);
-	if (r == 0)
+		r = base_check(&step->edit, &base);
+	if (r == 0 && !(flags & FIREWALL_REPAIR))
 		r = dispatch_check(&step->edit);
 
 	/* with FIREWALL_LEAVING the base itself may be what is taken out */
@@ -87,9 +72,10 @@ static int step_prepare(struct change *change, struct step *step, int family, en
 	*edit = (struct edit){ .table = &step->table,
 			       .flags = change->what.flags,
 			       .comments = iptables->comments };
-	r = pick_rules(change->what.add, change->what.add_len, step, &edit->add);
+	r = items_pick(&edit->add, change->what.add, change->what.add_len, &step->table);
 	if (r == 0)
-		r = pick_rules(change->what.remove, change->what.remove_len, step, &edit->remove);
+		r = items_pick(&edit->remove, change->what.remove, change->what.remove_len,
+			       &step->table);
 	if (r == 0)
 		r = step_base(change, step);
 	if (r == -ENOMEM)
@@ -153,7 +139,8 @@ static bool is_concerned(const struct change *change, int family, enum table_id 
 	/* the base has nothing in it */
 	if (!has_rules(change->iptables->rules.items, change->iptables->rules.len, family, id,
 		       false))
-		return has_rules(change->what.stand, change->what.stand_len, family, id, false);
+		return has_rules(change->what.stand, change->what.stand_len, family, id, false) ||
+		       (change->what.flags & FIREWALL_REPAIR && iptables_table_exists(family, id));
 	/* a network or an endpoint comes, which relies on all of the base */
 	if (change->what.flags & FIREWALL_BASE || change->adds_more_than_ports)
 		return true;
@@ -193,7 +180,8 @@ static int change_prepare_table(struct change *change, int family, enum table_id
 /* In the order of their commits. A mapping to an endpoint must not stand before the drops do. */
 static int change_prepare(struct change *change)
 {
-	bool removes = !change->what.add_len && change->what.remove_len;
+	bool removes = !change->what.add_len && change->what.remove_len &&
+		       !(change->what.flags & FIREWALL_REPAIR);
 	int r = 0;
 
 	for (int i = 0; i < TABLE_COUNT && r == 0; i++) {
@@ -269,12 +257,26 @@ static int half_done(struct change *change)
 		cause.message[0] ? cause.message : "the rule base is missing");
 }
 
+/* What can be put right is, before what can't: drops, if a port is taken. */
+static int change_repair(struct change *change)
+{
+	size_t tried = change->len;
+	int prepared = change_prepare(change), r = 0;
+
+	while (r == 0 && tried + (prepared < 0) < change->len)
+		r = step_commit(change, &change->steps[tried++]);
+	return prepared < 0 ? prepared : r;
+}
+
 /* Read, edit and commit; all that was committed before is undone on failure. */
 static int change_apply(struct change *change)
 {
 	size_t committed = change->len;
-	int r = change_prepare(change), undone = 0;
+	int r, undone = 0;
 
+	if (change->what.flags & FIREWALL_REPAIR)
+		return change_repair(change);
+	r = change_prepare(change);
 	while (r == 0 && committed < change->len) {
 		r = step_commit(change, &change->steps[committed]);
 		/* it may have failed when the table was replaced, but the counters were not */
@@ -317,7 +319,7 @@ static int change_both(struct change *change)
 	change->what.add_len = 0;
 	change->what.remove = rest.items;
 	change->what.remove_len = rest.len;
-	change->what.flags &= ~FIREWALL_BASE;
+	change->what.flags &= ~(FIREWALL_BASE | FIREWALL_REPAIR);
 	if (r == 0 && rest.len)
 		r = change_apply(change);
 	/* they point to the rules */
@@ -331,11 +333,16 @@ int iptables_apply_locked(struct iptables *iptables, const struct firewall_chang
 	struct change work = {
 		.iptables = iptables, .what = *change, .base = &iptables->rules, .error = error
 	};
+	bool both = change->add_len && change->remove_len;
 	int r;
 
+	if (change->flags & FIREWALL_REPAIR) {
+		work.what.flags |= FIREWALL_BASE;
+		both = change->remove_len;
+	}
 	for (size_t i = 0; i < change->add_len; i++)
 		work.adds_more_than_ports |= kind_of(change->add[i].kind)->scope != PLAN_PORTS;
-	r = change->add_len && change->remove_len ? change_both(&work) : change_apply(&work);
+	r = both ? change_both(&work) : change_apply(&work);
 	steps_clear(&work);
 	return r;
 }

@@ -174,7 +174,7 @@ static bool read_clamp(const struct extension *target, struct rule *rule)
 }
 
 /* Until it is committed, an entry of ours still has the name of the chain that it jumps to. */
-static bool is_own_chain(const char *name)
+bool is_own_chain(const char *name)
 {
 	return strncmp(name, "BN-", 3) == 0 || strncmp(name, "BRIDGENET", 9) == 0;
 }

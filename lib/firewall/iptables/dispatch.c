@@ -227,7 +227,7 @@ static int put_jump(const struct edit *edit, const char *node)
 		flags |= ENTRY_PREFIX;
 	entry_encode(&jump, node, flags, &entry);
 	return table_insert(edit->table, parent,
-			    edit_position(edit->table, parent, dispatch->kind, true), &entry);
+			    edit_position(edit, parent, dispatch->kind, true, false), &entry);
 }
 
 static int make_node(const struct edit *edit, const char *node)
@@ -257,6 +257,122 @@ static int prune_node(struct table *table, const char *node)
 	return r < 0 ? r : table_drop_chain(table, node);
 }
 
+/* ---- as they were made ---- */
+
+/* What leads to a node, or from one of gotos on: there is to be one, in its place. */
+struct lead_search {
+	const struct edit *edit;
+	const char *node; /* NULL: where the end of a node is looked for */
+	enum place place;
+	unsigned int past;
+	enum rule_kind highest;
+	bool dead, found;
+	VECTOR(unsigned int) wrong;
+};
+
+static int find_lead(const struct table *table, const struct table_entry *entry, void *data)
+{
+	struct lead_search *search = data;
+	struct rule rule;
+	int decoded = place_read(search->place, entry, &rule);
+	enum rule_kind kind = dispatch_read(entry, decoded, &rule);
+	bool is_node = kind != RULE_FOREIGN;
+
+	(void)table;
+	search->dead |= entry->index >= search->past;
+	if (!is_node && decoded == 0)
+		kind = rule.kind;
+	if (kind == RULE_FOREIGN) {
+		search->dead |= entry_is_dead_end(entry);
+		return 0;
+	}
+	if (is_node && strcmp(entry->target, search->node) == 0) {
+		if (search->found || search->dead || kind < search->highest)
+			return vector_append(&search->wrong, entry->index);
+		search->found = true;
+	}
+	if (kind > search->highest)
+		search->highest = kind;
+	return 0;
+}
+
+/* Who falls out of such a node has to go on: it is its last rule, or what follows is not met. */
+static int find_end(const struct table *table, const struct table_entry *entry, void *data)
+{
+	struct lead_search *search = data;
+
+	(void)table;
+	if (goes_on(entry)) {
+		if (search->found)
+			return vector_append(&search->wrong, entry->index);
+		search->found = true;
+	} else if (search->found && !search->wrong.len) {
+		search->dead = true;
+	}
+	return 0;
+}
+
+static int delete_wrong(struct lead_search *search, const char *chain)
+{
+	int r = 0;
+
+	for (size_t i = search->wrong.len; i > 0 && r == 0; i--)
+		r = table_delete(search->edit->table, chain, search->wrong.items[i - 1]);
+	free(search->wrong.items);
+	return r;
+}
+
+static int report_lead(const struct edit *edit, const char *node, const char *is)
+{
+	const struct finding finding = { .code = FINDING_RULES_BASE,
+					 .is = is,
+					 .should_be = "there once, in its place" };
+
+	return edit_report(edit, &finding, node);
+}
+
+static int mend_end(const struct edit *edit, const char *node)
+{
+	struct lead_search search = { .edit = edit };
+	int r = table_walk(edit->table, node, find_end, &search);
+
+	/* rules behind it are put before it as they are found late */
+	if (r == 0 && (!search.found || search.wrong.len))
+		r = report_lead(edit, node, "the rule at its end is missing, or there twice");
+	if (r == 0)
+		r = delete_wrong(&search, node);
+	return r == 0 && !search.found ? put_end(edit, node) : r;
+}
+
+/* With the jump that leads there. */
+static int mend_node(const struct edit *edit, const char *node)
+{
+	const struct dispatch *dispatch = dispatch_of(node);
+	const char *parent = parent_of(dispatch);
+	struct lead_search search = { .edit = edit,
+				      .node = node,
+				      .place = rule_place(&(struct rule){ .kind = dispatch->kind }),
+				      .past = TABLE_END };
+	int r = prune_node(edit->table, node);
+
+	if (r < 0 || !table_has_chain(edit->table, node))
+		return r;
+	r = foreign_first_past(edit, search.place, parent, &search.past);
+	if (r == 0)
+		r = table_walk(edit->table, parent, find_lead, &search);
+	if (r == 0 && (!search.found || search.wrong.len))
+		r = report_lead(edit, node,
+				search.wrong.len ? "what leads there is not in its place" :
+						   "nothing leads there");
+	if (r == 0)
+		r = delete_wrong(&search, parent);
+	if (r == 0 && !search.found)
+		r = put_jump(edit, node);
+	if (r == 0 && dispatch->kind == RULE_SOURCES_GOTO)
+		r = mend_end(edit, node);
+	return r;
+}
+
 int dispatch_check(struct edit *edit)
 {
 	CLEANUP_VECTOR item_vector nodes = { 0 };
@@ -265,33 +381,30 @@ int dispatch_check(struct edit *edit)
 	int r = 0;
 
 	for (chain = table_first_chain(table); chain && r == 0; chain = table_next_chain(table)) {
-		if (dispatch_of(chain) && !table_references(table, chain))
+		if (dispatch_of(chain) && (edit_repairs(edit) || !table_references(table, chain)))
 			r = chain_note(&nodes, chain, false);
 	}
 	if (r == 0 && nodes.len && !(edit->flags & FIREWALL_BASE))
 		return FIREWALL_BASE_MISSING;
-	for (size_t i = 0; i < nodes.len && r == 0; i++) {
-		chain = nodes.items[i].chain;
-		r = prune_node(table, chain);
-		if (r == 0 && table_has_chain(table, chain))
-			r = make_node(edit, chain);
-	}
+	for (size_t i = 0; i < nodes.len && r == 0; i++)
+		r = mend_node(edit, nodes.items[i].chain);
 	return r;
 }
 
 /* ---- rules in them ---- */
 
 /* Parts of the work on those items that are not found yet, where there is a node for them. */
-static int add_parts(const struct table *table, struct item *items, size_t len, item_vector *parts)
+static int add_parts(const struct edit *edit, struct item *items, size_t len, item_vector *parts)
 {
 	char node[CHAIN_NAME_MAX];
 	int r = 0;
 
 	for (size_t i = 0; i < len && r == 0; i++) {
-		if (items[i].found || !dispatch_node(items[i].rule, node) ||
-		    !table_has_chain(table, node))
+		/* in a repair there may be a copy */
+		if ((items[i].found && !edit_repairs(edit)) ||
+		    !dispatch_node(items[i].rule, node) || !table_has_chain(edit->table, node))
 			continue;
-		r = item_add(parts, items[i].rule);
+		r = vector_append(parts, items[i]);
 		if (r < 0)
 			break;
 		parts->items[parts->len - 1].origin = &items[i];
@@ -301,22 +414,24 @@ static int add_parts(const struct table *table, struct item *items, size_t len, 
 	return r;
 }
 
-int dispatch_find(struct table *table, struct item *items, size_t len, uint32_t flags)
+int dispatch_find(const struct edit *edit, struct item *items, size_t len, uint32_t flags)
 {
 	CLEANUP_VECTOR item_vector parts = { 0 };
-	int r = add_parts(table, items, len, &parts);
+	int r = add_parts(edit, items, len, &parts);
 
 	for (size_t i = 0, run; i < parts.len && r == 0; i += run) {
 		run = items_run(&parts, i);
-		r = chain_find(table, &parts.items[i], run, flags);
+		r = chain_find(edit, &parts.items[i], run, flags);
 		if (r == 0 && flags & FIND_DELETE)
-			r = prune_node(table, parts.items[i].chain);
+			r = prune_node(edit->table, parts.items[i].chain);
 	}
 	for (size_t i = 0; i < parts.len && r == 0; i++) {
 		struct item *origin = parts.items[i].origin;
 
 		origin->found = parts.items[i].found;
 		origin->moved |= parts.items[i].moved;
+		origin->packets = parts.items[i].packets;
+		origin->bytes = parts.items[i].bytes;
 		origin->is_blocked |= parts.items[i].is_blocked;
 	}
 	return r;

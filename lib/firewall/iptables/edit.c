@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Rules into and out of a table that was read, before it is committed. */
+#include <stdio.h>
+
 #include "firewall/iptables/iptables.h"
+#include "firewall/iptables/kernel.h"
 
 int item_add(item_vector *items, const struct rule *rule)
 {
-	struct item item = { .rule = rule };
+	struct item item = { .rule = rule, .packets = rule->packets, .bytes = rule->bytes };
 
 	iptables_chain_name(rule, item.chain);
 	iptables_jump_name(rule, item.jump);
 	return vector_append(items, item);
+}
+
+int items_pick(item_vector *items, const struct rule *rules, size_t len, const struct table *table)
+{
+	if (len && vector_reserve(items, items->len + len) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < len; i++) {
+		if (rules[i].family == table->family && rule_table(&rules[i]) == table->id &&
+		    item_add(items, &rules[i]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 /* Jumps to the chains of two networks may differ in nothing but the chain. */
@@ -52,6 +67,7 @@ size_t items_run(const item_vector *items, size_t first)
 /* ---- which are there ---- */
 
 struct chain_search {
+	const struct edit *edit;
 	struct item *items;
 	size_t len;
 	VECTOR(unsigned int) indexes; /* of what is to be taken out */
@@ -59,6 +75,13 @@ struct chain_search {
 	size_t kinds[RULE_KIND_COUNT];
 	enum rule_kind highest; /* of those items that stand in their place */
 	bool dead;              /* no packet gets here */
+	unsigned int past;      /* from there on packets are missing that ours are about */
+	bool is_past;
+	struct foreign_notes notes;
+	struct {
+		char first[ENTRY_TEXT_MAX];
+		size_t count;
+	} late, twice;
 };
 
 struct wanted {
@@ -102,6 +125,40 @@ static bool is_other_port(const struct chain_search *search, const struct table_
 	return true;
 }
 
+static void note_entry(const struct table_entry *entry, size_t *count,
+		       char first[static ENTRY_TEXT_MAX])
+{
+	if (!(*count)++)
+		entry_text(entry, first);
+}
+
+void item_take(struct item *item, const struct table_entry *entry)
+{
+	struct entry_head head;
+
+	entry_head(entry->family, (void *)entry->data, &head);
+	item->moved = true;
+	item->packets = head.counters->pcnt;
+	item->bytes = head.counters->bcnt;
+}
+
+/* It may lead to a node of ours; what is behind it must be of such a kind, too. */
+static int pass_foreign(struct chain_search *search, const struct table_entry *entry, int decoded,
+			const struct rule *rule)
+{
+	enum rule_kind node = edit_repairs(search->edit) ? dispatch_read(entry, decoded, rule) :
+							   RULE_FOREIGN;
+
+	if (node == RULE_FOREIGN) {
+		search->dead |= entry_is_dead_end(entry);
+		return foreign_note(search->edit, rule_place(search->items->rule), entry,
+				    search->items, &search->notes);
+	}
+	if (node > search->highest)
+		search->highest = node;
+	return 0;
+}
+
 static int find_entry(const struct table *table, const struct table_entry *entry, void *data)
 {
 	struct chain_search *search = data;
@@ -110,39 +167,85 @@ static int find_entry(const struct table *table, const struct table_entry *entry
 	struct rule rule;
 	const struct wanted wanted = { &rule, entry->target };
 	bool is_copy;
+	int decoded;
 
 	(void)table;
 	if (is_other_port(search, entry))
 		return 0;
+	decoded = place_read(place, entry, &rule);
 	/* What others wrote is none of ours, whatever it is. */
-	if (place_read(place, entry, &rule) != 0 || rule.kind == RULE_FOREIGN) {
-		search->dead |= entry_is_dead_end(entry);
-		return 0;
-	}
+	if (decoded != 0 || rule.kind == RULE_FOREIGN)
+		return pass_foreign(search, entry, decoded, &rule);
+	if (entry->index >= search->past)
+		search->dead = search->is_past = true;
+	search->notes.last_of_ours = entry->index;
 	item = bsearch(&wanted, search->items, search->len, sizeof(*item), compare_wanted);
 	is_copy = item && (item->found || item->moved);
 	if (item && !is_copy) {
 		item->found = search->flags & FIND_DELETE || is_in_place(search, &rule);
-		item->moved = !item->found && search->flags & FIND_REVIVE;
+		if (!item->found && search->flags & FIND_REVIVE) {
+			item_take(item, entry);
+			note_entry(entry, &search->late.count, search->late.first);
+		}
 	}
+	if (is_copy)
+		note_entry(entry, &search->twice.count, search->twice.first);
 	if (is_copy || (item && (search->flags & FIND_DELETE || item->moved)))
 		return vector_append(&search->indexes, entry->index);
 	search->kinds[rule.kind]++;
 	return 0;
 }
 
-int chain_find(struct table *table, struct item *items, size_t len, uint32_t flags)
+static int report_chain(const struct chain_search *search)
 {
-	struct chain_search search = { .items = items, .len = len, .flags = flags };
-	int r = table_walk(table, items->chain, find_entry, &search);
+	const struct edit *edit = search->edit;
+	const struct item *item = search->items;
+	char is[ENTRY_TEXT_MAX + 64];
+	struct finding finding = { .network = item->rule->network, .is = is };
+	int r = 0;
 
+	if (!edit->findings)
+		return 0;
+	if (search->late.count) {
+		finding.code = FINDING_RULES_ORDER;
+		if (!search->is_past && edit->table->id == TABLE_NAT)
+			finding.severity = BN_SEVERITY_BROKEN;
+		snprintf(is, sizeof(is), "%zu come too late, the first is %s", search->late.count,
+			 search->late.first);
+		r = edit_report(edit, &finding, item->chain);
+	}
+	if (r == 0 && search->twice.count) {
+		finding.code = FINDING_RULE_TWICE;
+		finding.severity = 0;
+		snprintf(is, sizeof(is), "%zu, the first is %s", search->twice.count,
+			 search->twice.first);
+		r = edit_report(edit, &finding, item->chain);
+	}
+	return r;
+}
+
+int chain_find(const struct edit *edit, struct item *items, size_t len, uint32_t flags)
+{
+	struct chain_search search = {
+		.edit = edit, .items = items, .len = len, .flags = flags, .past = TABLE_END
+	};
+	int r = 0;
+
+	if (edit_repairs(edit) && flags & FIND_REVIVE)
+		r = foreign_first_past(edit, rule_place(items->rule), items->chain, &search.past);
+	if (r == 0)
+		r = table_walk(edit->table, items->chain, find_entry, &search);
+	foreign_notes_end(edit, &search.notes);
+	free(search.notes.indexes.items);
+	if (r == 0)
+		r = report_chain(&search);
 	/* From the end, so that the others keep their places. */
 	for (size_t i = search.indexes.len; i > 0 && r >= 0; i--)
-		r = table_delete(table, items->chain, search.indexes.items[i - 1]);
+		r = table_delete(edit->table, items->chain, search.indexes.items[i - 1]);
 	free(search.indexes.items);
 	for (size_t i = 0; i < len; i++) {
 		items[i].flat = search.kinds[items[i].rule->kind];
-		items[i].is_blocked = search.dead;
+		items[i].is_blocked = search.dead || search.past != TABLE_END;
 	}
 	return r < 0 ? r : 0;
 }
@@ -160,30 +263,45 @@ int chain_note(item_vector *chains, const char *chain, bool may_be_known)
 }
 
 /* In their chain, or in the nodes below it. */
-static int run_find(struct table *table, struct item *run, size_t len, uint32_t flags)
+static int run_find(const struct edit *edit, struct item *run, size_t len, uint32_t flags)
 {
-	int r = chain_find(table, run, len, flags);
+	int r = chain_find(edit, run, len, flags);
 
-	return r < 0 ? r : dispatch_find(table, run, len, flags);
+	return r < 0 ? r : dispatch_find(edit, run, len, flags);
 }
 
-int base_check(struct table *table, item_vector *base, uint32_t flags, item_vector *add)
+/* One of each, with what it has counted. */
+static void keep_first_of_each(item_vector *items)
 {
+	size_t kept = 0;
+
+	for (size_t i = 0; i < items->len; i++) {
+		struct item *item = &items->items[i], *last = &items->items[kept - !!kept];
+
+		if (!kept || compare_items(last, item) != 0)
+			items->items[kept++] = *item;
+		else if (item->packets)
+			*last = *item;
+	}
+	items->len = kept;
+}
+
+int base_check(struct edit *edit, item_vector *base)
+{
+	uint32_t flags = edit->flags & FIREWALL_BASE ? FIND_REVIVE : 0;
 	int r = 0;
 
 	items_sort(base);
-	for (size_t i = 0, len; i < base->len && r == 0; i += len) {
+	for (size_t i = 0, len; i < base->len && r == 0 && !edit_repairs(edit); i += len) {
 		len = items_run(base, i);
-		r = run_find(table, &base->items[i], len, flags & FIREWALL_BASE ? FIND_REVIVE : 0);
+		r = run_find(edit, &base->items[i], len, flags);
 	}
 	for (size_t i = 0; i < base->len && r == 0; i++) {
 		const struct item *item = &base->items[i];
 
 		if (item->found)
 			continue;
-		r = flags & FIREWALL_BASE ? item_add(add, item->rule) : FIREWALL_BASE_MISSING;
-		if (r == 0)
-			add->items[add->len - 1].moved = item->moved;
+		r = flags ? vector_append(&edit->add, *item) : FIREWALL_BASE_MISSING;
 	}
 	return r;
 }
@@ -254,7 +372,7 @@ static int remove_run(struct edit *edit, struct item *run, size_t len)
 		if (i < len && !is_shared(edit, &run[i]))
 			continue;
 		if (i > first)
-			r = run_find(edit->table, &run[first], i - first, FIND_DELETE);
+			r = run_find(edit, &run[first], i - first, FIND_DELETE);
 		if (i < len)
 			run[i].found = true;
 		first = i + 1;
@@ -324,83 +442,14 @@ static int drop_chains(struct edit *edit)
 
 /* ---- putting in ---- */
 
-struct position {
-	enum rule_kind kind;
-	bool is_node_jump;
-	enum place place;
-	unsigned int index;
-};
-
-/* Jumps to nodes stand behind those of their kind. */
-static int comes_before(const struct table *table, const struct table_entry *entry, void *data)
+void item_encode(const struct edit *edit, const struct item *item, struct entry *entry)
 {
-	struct position *position = data;
-	enum rule_kind kind;
-	bool is_node_jump;
-	struct rule rule;
-	int decoded;
+	struct entry_head head;
 
-	(void)table;
-	decoded = place_read(position->place, entry, &rule);
-	kind = dispatch_read(entry, decoded, &rule);
-	is_node_jump = kind != RULE_FOREIGN;
-	if (!is_node_jump)
-		kind = rule.kind;
-	if (kind == RULE_FOREIGN && !is_node_jump && entry_is_dead_end(entry))
-		kind = RULE_KIND_COUNT;
-	if (kind == RULE_FOREIGN || kind < position->kind ||
-	    (kind == position->kind && is_node_jump <= position->is_node_jump))
-		return 0;
-	position->index = entry->index;
-	return 1;
-}
-
-static int is_user_jump(const struct table *table, const struct table_entry *entry, void *data)
-{
-	struct position *position = data;
-	struct rule rule;
-
-	(void)table;
-	if (place_read(PLACE_FORWARD, entry, &rule) != 0 || rule.kind != RULE_USER_JUMP)
-		return 0;
-	position->index = entry->index + 1;
-	return 1;
-}
-
-static int comes_to_end(const struct table *table, const struct table_entry *entry, void *data)
-{
-	(void)table;
-	if (!entry_is_dead_end(entry))
-		return 0;
-	((struct position *)data)->index = entry->index;
-	return 1;
-}
-
-/*
- * In a chain of the kernel ours come first: what others append after their own verdicts would never
- * be reached. But in nat the first that translates a connection decides about it, and others know
- * better; there ours come last. In our own chains the order of kinds is that of the enum.
- */
-unsigned int edit_position(const struct table *table, const char *chain, enum rule_kind kind,
-			   bool is_node_jump)
-{
-	struct position position = { kind, is_node_jump, PLACE_COUNT, TABLE_END };
-	struct rule rule = { .kind = kind };
-
-	position.place = rule_place(&rule);
-	if (kind == RULE_FORWARD_JUMP) {
-		/* behind that to the administrator's rules */
-		position.index = 0;
-		table_walk(table, chain, is_user_jump, &position);
-		return position.index;
-	}
-	if (places[position.place].type != PLACE_BUILTIN)
-		table_walk(table, chain, comes_before, &position);
-	else if (table->id == TABLE_NAT)
-		table_walk(table, chain, comes_to_end, &position);
-	else
-		position.index = 0;
-	return position.index;
+	entry_encode(item->rule, item->jump, edit->comments ? ENTRY_COMMENT : 0, entry);
+	entry_head(item->rule->family, entry->data, &head);
+	head.counters->pcnt = item->packets;
+	head.counters->bcnt = item->bytes;
 }
 
 static int insert_item(struct edit *edit, const struct item *item)
@@ -416,9 +465,9 @@ static int insert_item(struct edit *edit, const struct item *item)
 		r = table_create_chain(edit->table, item->jump);
 	if (r < 0)
 		return r;
-	entry_encode(item->rule, item->jump, edit->comments ? ENTRY_COMMENT : 0, &entry);
+	item_encode(edit, item, &entry);
 	if (!rule_in_any_order(item->rule) || item->is_blocked)
-		index = edit_position(edit->table, item->chain, item->rule->kind, false);
+		index = edit_position(edit, item->chain, item->rule->kind, false, item->moved);
 	return table_insert(edit->table, item->chain, index, &entry);
 }
 
@@ -431,7 +480,7 @@ static int find_existing(struct edit *edit)
 	for (size_t i = 0, len; i < items->len && r == 0; i += len) {
 		len = items_run(items, i);
 		if (items->items[i].rule->kind != RULE_PORT_DNAT)
-			r = run_find(edit->table, &items->items[i], len, FIND_REVIVE);
+			r = run_find(edit, &items->items[i], len, FIND_REVIVE);
 	}
 	return r;
 }
@@ -464,8 +513,14 @@ static int add_items(struct edit *edit, struct error *error)
 {
 	int r = find_existing(edit);
 
+	if (r == 0 && edit_repairs(edit))
+		r = dispatch_check(edit);
 	if (r == 0)
 		r = ports_place(edit, error);
+	if (r == 0 && edit_repairs(edit) && !edit->is_part)
+		r = edit_drop_leftovers(edit);
+	if (edit->findings)
+		return r < 0 ? r : edit_report_missing(edit);
 	if (r == 0)
 		r = dispatch_place(edit);
 	for (size_t i = 0; i < edit->add.len && r == 0; i++) {
@@ -481,6 +536,8 @@ int edit_table(struct edit *edit, struct error *error)
 
 	items_sort(&edit->remove);
 	items_sort(&edit->add);
+	if (edit_repairs(edit))
+		keep_first_of_each(&edit->add);
 	r = remove_items(edit, error);
 	if (r == 0)
 		r = drop_chains(edit);

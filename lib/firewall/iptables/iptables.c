@@ -75,6 +75,7 @@ const struct firewall_backend iptables_backend = {
 	.present = iptables_present,
 	.in_use = iptables_in_use,
 	.apply = iptables_apply,
+	.inspect = iptables_inspect,
 	.list = iptables_list,
 	.remove_base = iptables_remove_base,
 	.chain_name = iptables_chain_name,

@@ -261,6 +261,7 @@ struct item {
 	char chain[CHAIN_NAME_MAX];
 	char jump[CHAIN_NAME_MAX]; /* where it leads on, "" */
 	size_t flat;               /* not found: how many of its kind stand in its chain */
+	uint64_t packets, bytes;   /* that it goes on from when it is put in */
 	bool found;                /* in the kernel */
 	bool moved;                /* was there, but out of its place: taken out */
 	bool is_blocked;           /* others' rule in its chain lets no packet past */
@@ -268,8 +269,10 @@ struct item {
 };
 typedef VECTOR(struct item) item_vector;
 
-/* To be sorted by chain, then rule_compare_unowned(). */
+/* To be sorted by chain, then rule_compare_unowned(). Counters are those of the rule. */
 int item_add(item_vector *items, const struct rule *rule);
+/* Those of a table. */
+int items_pick(item_vector *items, const struct rule *rules, size_t len, const struct table *table);
 void items_sort(item_vector *items);
 /* How many of the sorted items, from that one on, are of its chain. */
 size_t items_run(const item_vector *items, size_t first);
@@ -277,8 +280,11 @@ size_t items_run(const item_vector *items, size_t first);
 struct edit {
 	struct table *table;
 	item_vector add, remove;
-	uint32_t flags; /* FIREWALL_* */
+	uint32_t flags; /* FIREWALL_*; with FIREWALL_REPAIR, `add` is all that is to be there */
 	bool comments;
+	bool is_part; /* `add` is about some networks only */
+	/* A look: what is not in order is added here, and nothing put in. NULL: it is a change. */
+	finding_vector *findings;
 	/* where the last DNAT rule went, and the next goes if it is of that chain: one after the
 	 * other, they are not to be looked for a place each */
 	struct {
@@ -287,23 +293,63 @@ struct edit {
 	} filling;
 };
 
+void item_encode(const struct edit *edit, const struct item *item, struct entry *entry);
+/* It is taken out, to be put in elsewhere: what it has counted is not to be lost. */
+void item_take(struct item *item, const struct table_entry *entry);
+
 /* Which of the items, all of one chain and sorted, stand in it in their place. Copies of them are
  * taken out: somebody has loaded a saved rule set twice. */
 #define FIND_DELETE 0x1u /* take them out, wherever in it they stand */
 #define FIND_REVIVE 0x2u /* take out those that are out of their place, to be put in again */
-int chain_find(struct table *table, struct item *items, size_t len, uint32_t flags);
+int chain_find(const struct edit *edit, struct item *items, size_t len, uint32_t flags);
 /* Add a chain of a network or of the tree to those to be looked at; once, where others may have
  * added it. 0, -ENOMEM */
 int chain_note(item_vector *chains, const char *chain, bool may_be_known);
 /* -EEXIST, -ENOENT, FIREWALL_BASE_MISSING as firewall.h has it. */
 int edit_table(struct edit *edit, struct error *error);
-/* Does the base stand? What is missing is added to *add with FIREWALL_BASE, else
- * FIREWALL_BASE_MISSING. */
-int base_check(struct table *table, item_vector *base, uint32_t flags, item_vector *add);
+/* Does the base stand? What is missing is added with FIREWALL_BASE, else FIREWALL_BASE_MISSING.
+ * With FIREWALL_REPAIR it is added in any case, to be looked at with the rest. */
+int base_check(struct edit *edit, item_vector *base);
 
-/* Where a rule of the kind is to stand in the chain, or a jump to a node of such. */
-unsigned int edit_position(const struct table *table, const char *chain, enum rule_kind kind,
-			   bool is_node_jump);
+/* position.c: where in a chain a rule of the kind is to stand, or a jump to a node of such.
+ * moved: it was there, out of its place. */
+unsigned int edit_position(const struct edit *edit, const char *chain, enum rule_kind kind,
+			   bool is_node_jump, bool moved);
+
+/* ---- repair.c: what only FIREWALL_REPAIR looks at ---- */
+
+static inline bool edit_repairs(const struct edit *edit)
+{
+	return edit->flags & FIREWALL_REPAIR;
+}
+/* In a look, about a chain: severity and should_be as in struct finding; label: of the network
+ * that it is of. Nothing in a change. 0, -ENOMEM */
+int edit_report(const struct edit *edit, const struct finding *finding, const char *chain);
+bool is_own_chain(const char *name);
+/* In a look, of the base: what is missing of the networks, others see as well. */
+int edit_report_missing(const struct edit *edit);
+/* Chains of ours that nothing leads to, and that are of nothing that is to be there. */
+int edit_drop_leftovers(struct edit *edit);
+
+/* ---- foreign.c: rules of others before ours ---- */
+
+/* The first in the chain that lets past ours what they are about, TABLE_END for none. */
+int foreign_first_past(const struct edit *edit, enum place place, const char *chain,
+		       unsigned int *ret_index);
+/* Those of a chain that have been told of. */
+struct foreign_notes {
+	VECTOR(unsigned int) indexes;
+	unsigned int last_of_ours;
+};
+/* In a look: others' rule in the chain of the item; and how bad they are, when all is known. */
+int foreign_note(const struct edit *edit, enum place place, const struct table_entry *entry,
+		 const struct item *item, struct foreign_notes *notes);
+void foreign_notes_end(const struct edit *edit, struct foreign_notes *notes);
+/* In a look: what translates connections before ours do, and what drops them. */
+int foreign_look(const struct edit *edit);
+
+int iptables_inspect(struct firewall *firewall, const rule_vector *planned,
+		     finding_vector *findings, struct error *error);
 
 /*
  * dispatch.c: where so many rules of a kind about networks stand in a chain of ours, those of
@@ -321,10 +367,11 @@ enum rule_kind dispatch_kind(const char *chain);
 /* The same of the node that an entry leads to, which was read as *rule. */
 enum rule_kind dispatch_read(const struct table_entry *entry, int decoded, const struct rule *rule);
 /* Those of the items that are not found in their chain itself; flags: FIND_* */
-int dispatch_find(struct table *table, struct item *items, size_t len, uint32_t flags);
+int dispatch_find(const struct edit *edit, struct item *items, size_t len, uint32_t flags);
 /* Who among those to be added goes into a node, which is made. */
 int dispatch_place(struct edit *edit);
-/* A node that nothing leads to: FIREWALL_BASE_MISSING, or it is mended. */
+/* A node that nothing leads to: FIREWALL_BASE_MISSING, or it is mended. With FIREWALL_REPAIR, to be
+ * called when the rules of the chains were looked for: what leads there is one, in its place. */
 int dispatch_check(struct edit *edit);
 
 /* DNAT rules: out of the tree; and whether they may come, and where to. */
@@ -332,6 +379,18 @@ int ports_remove(struct edit *edit, struct item *items, size_t len);
 int ports_remove_strays(struct edit *edit, const struct rule *jump, const struct prefix *subnet);
 int ports_place(struct edit *edit, struct error *error);
 int ports_insert(struct edit *edit, const struct item *item);
+/* A node, with what leads there, unless something does; or that alone. */
+int ports_make_node(struct edit *edit, const struct rule *rule, uint32_t span, const char *parent,
+		    const char *node);
+int ports_put_node(struct edit *edit, const struct rule *rule, uint32_t span, const char *parent,
+		   const char *node);
+/* It is that of the network's, or hangs from it. */
+bool ports_chain_is_of(const char *chain, const char *network);
+
+/* tree.c: in a repair, the tree below the chains of the DNAT rules */
+int tree_mend(struct edit *edit);
+/* A rule of that network's chain is met in that one. */
+bool ports_are_reached(const char *chain, const struct item *item);
 
 /* ---- the object ---- */
 

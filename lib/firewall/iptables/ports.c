@@ -35,7 +35,7 @@ int ports_remove(struct edit *edit, struct item *items, size_t len)
 {
 	char chain[CHAIN_NAME_MAX];
 	CLEANUP_VECTOR item_vector rest = { 0 };
-	int r = chain_find(edit->table, items, len, FIND_DELETE);
+	int r = chain_find(edit, items, len, FIND_DELETE);
 
 	memcpy(chain, items->chain, sizeof(chain));
 	for (size_t i = 0; i < len && r == 0; i++) {
@@ -52,7 +52,7 @@ int ports_remove(struct edit *edit, struct item *items, size_t len)
 	items_sort(&rest);
 	for (size_t i = 0, run; i < rest.len && r == 0; i += run) {
 		run = items_run(&rest, i);
-		r = chain_find(edit->table, &rest.items[i], run, FIND_DELETE);
+		r = chain_find(edit, &rest.items[i], run, FIND_DELETE);
 		if (r == 0)
 			r = prune_nodes(edit->table, rest.items[i].rule,
 					node_span(rest.items[i].rule), chain);
@@ -63,7 +63,7 @@ int ports_remove(struct edit *edit, struct item *items, size_t len)
 }
 
 /* It stands in the chain of that network, or in the tree below. */
-static bool is_chain_of(const char *chain, const char *network)
+bool ports_chain_is_of(const char *chain, const char *network)
 {
 	size_t len = strlen(network);
 
@@ -102,7 +102,7 @@ int ports_remove_strays(struct edit *edit, const struct rule *jump, const struct
 	iptables_jump_name(jump, network);
 	for (chain = table_first_chain(edit->table); chain && r == 0;
 	     chain = table_next_chain(edit->table))
-		if (is_chain_of(chain, network))
+		if (ports_chain_is_of(chain, network))
 			r = chain_note(&chains, chain, false);
 	for (size_t i = 0; i < chains.len && r == 0; i++)
 		r = table_walk(edit->table, chains.items[i].chain, note_stray, &strays);
@@ -156,6 +156,12 @@ struct port_search {
 	item_vector chains;         /* still to be looked at */
 	char chain[CHAIN_NAME_MAX]; /* is being looked at */
 	size_t flat;                /* rules that stand in the chains of networks */
+	/* of a repair, in the chain that is looked at */
+	bool ended; /* no packet of any port gets here for sure */
+	struct foreign_notes notes;
+	VECTOR(unsigned int) wrong;
+	size_t late, twice;
+	char first[ENTRY_TEXT_MAX];
 	struct error *error;
 };
 
@@ -241,9 +247,33 @@ static size_t first_by_port(const struct port_search *search, uint8_t protocol, 
 	return first;
 }
 
-/* An entry that has a port of one of those that are to be added, on an address of theirs. */
-static int check_port_holder(struct port_search *search, struct rule *holder)
+/* A repair: it has to be one alone, where packets of its ports get to. */
+static int check_standing(struct port_search *search, const struct table_entry *entry,
+			  struct item *item)
 {
+	bool twice = item->found || item->moved;
+
+	if (!twice && !search->ended && ports_are_reached(search->chain, item)) {
+		item->found = true;
+		search->notes.last_of_ours = entry->index;
+		return 0;
+	}
+	if (!search->late && !search->twice)
+		entry_text(entry, search->first);
+	if (twice) {
+		search->twice++;
+	} else {
+		item_take(item, entry);
+		search->late++;
+	}
+	return vector_append(&search->wrong, entry->index);
+}
+
+/* An entry that has a port of one of those that are to be added, on an address of theirs. */
+static int check_port_holder(struct port_search *search, const struct table_entry *entry,
+			     struct rule *holder)
+{
+	bool repairs = edit_repairs(search->edit);
 	uint32_t last = holder->host_port + holder->count - 1u;
 
 	holder->kind = RULE_PORT_DNAT;
@@ -255,12 +285,40 @@ static int check_port_holder(struct port_search *search, struct rule *holder)
 
 		if (!ports_overlap(item->rule, holder))
 			continue;
+		if (repairs && rule_compare_unowned(item->rule, holder) == 0 &&
+		    ports_chain_is_of(search->chain, item->chain))
+			return check_standing(search, entry, item);
+		/* a look tells of it as of a rule that nobody has */
+		if (search->edit->findings)
+			continue;
 		if (rule_compare_unowned(item->rule, holder) != 0 ||
-		    !is_chain_of(search->chain, item->chain))
+		    !ports_chain_is_of(search->chain, item->chain))
 			return taken_error(search, item->rule, holder);
 		item->found = true;
 	}
 	return 0;
+}
+
+/* Not of ports that are to be there. */
+static int check_other(struct port_search *search, const struct table_entry *entry)
+{
+	const struct item *item = search->by_port[0];
+	enum place place = PLACE_NETWORK_PORTS;
+	struct rule rule;
+	int decoded;
+
+	/* "": the chain that all hang from is looked at with others of its kind */
+	if (!edit_repairs(search->edit) || !search->chain[0])
+		return 0;
+	decoded = place_read(place, entry, &rule);
+	if (decoded >= 0 &&
+	    (rule.kind != RULE_FOREIGN || place_is_node_jump(place, decoded, &rule)))
+		return 0;
+	search->ended |= entry_is_dead_end(entry);
+	for (size_t i = 0; i + 1 < search->len && !ports_chain_is_of(search->chain, item->chain);
+	     i++)
+		item = search->by_port[i + 1];
+	return foreign_note(search->edit, place, entry, item, &search->notes);
 }
 
 static int check_entry(const struct table *table, const struct table_entry *entry, void *data)
@@ -271,16 +329,18 @@ static int check_entry(const struct table *table, const struct table_entry *entr
 	struct rule rule;
 
 	/* Mostly one jump leads to each; who adds another must not have it looked at twice. */
-	if (strncmp(entry->target, "BN-", 3) == 0)
+	if (strncmp(entry->target, "BN-", 3) == 0) {
+		search->ended = true;
 		return chain_note(&search->chains, entry->target,
 				  table_references(table, entry->target) > 1);
+	}
 	if (!strchr(search->chain, ':'))
 		search->flat++;
 	if (!entry_ports(entry, &protocol, &first, &last) ||
 	    !map_has(&search->map, protocol, first, last) || entry_decode(entry, &rule) != 0 ||
 	    rule.target != TARGET_DNAT)
-		return 0;
-	return check_port_holder(search, &rule);
+		return check_other(search, entry);
+	return check_port_holder(search, entry, &rule);
 }
 
 /* Their own chains are looked at in any case: somebody may have taken the jumps to them away. */
@@ -299,6 +359,26 @@ static int add_own_chains(struct port_search *search)
 	return r;
 }
 
+static int take_out_wrong(struct port_search *search)
+{
+	char is[ENTRY_TEXT_MAX + 64];
+	struct finding finding = { .code = FINDING_RULE_TWICE, .is = is };
+	int r = 0;
+
+	if (search->late) {
+		finding.code = FINDING_RULES_ORDER;
+		finding.severity = BN_SEVERITY_BROKEN;
+	}
+	snprintf(is, sizeof(is), "%zu, the first is %s", search->late + search->twice,
+		 search->first);
+	if (search->wrong.len)
+		r = edit_report(search->edit, &finding, search->chain);
+	for (size_t i = search->wrong.len; i > 0 && r == 0; i--)
+		r = table_delete(search->edit->table, search->chain, search->wrong.items[i - 1]);
+	search->wrong.len = search->late = search->twice = 0;
+	return r;
+}
+
 /* Breadth first: the walk through one chain can't be interrupted by another. */
 static int search_chains(struct port_search *search)
 {
@@ -309,7 +389,11 @@ static int search_chains(struct port_search *search)
 		r = add_own_chains(search);
 	for (size_t i = 0; i < search->chains.len && r == 0; i++) {
 		memcpy(search->chain, search->chains.items[i].chain, sizeof(search->chain));
+		search->ended = false;
 		r = table_walk(search->edit->table, search->chain, check_entry, search);
+		foreign_notes_end(search->edit, &search->notes);
+		if (r == 0)
+			r = take_out_wrong(search);
 	}
 	return r;
 }
@@ -342,6 +426,8 @@ int ports_place(struct edit *edit, struct error *error)
 	search->edit = edit;
 	search->error = error;
 	r = sort_by_port(search);
+	if (r == 0 && search->len && edit_repairs(edit))
+		r = tree_mend(edit);
 	if (r == 0 && search->len)
 		r = search_chains(search);
 	for (size_t i = 0; i < search->len && r == 0; i++) {
@@ -350,8 +436,19 @@ int ports_place(struct edit *edit, struct error *error)
 	}
 	free(search->by_port);
 	free(search->chains.items);
+	free(search->wrong.items);
+	free(search->notes.indexes.items);
 	free(search);
 	return r;
+}
+
+static int is_end(const struct table *table, const struct table_entry *entry, void *data)
+{
+	(void)table;
+	if (!entry_is_dead_end(entry))
+		return 0;
+	*(unsigned int *)data = entry->index;
+	return 1;
 }
 
 static int is_goto(const struct table *table, const struct table_entry *entry, void *data)
@@ -363,21 +460,28 @@ static int is_goto(const struct table *table, const struct table_entry *entry, v
 	return 1;
 }
 
-static int make_node(struct edit *edit, const struct rule *rule, uint32_t span, const char *parent,
-		     const char *node)
+int ports_put_node(struct edit *edit, const struct rule *rule, uint32_t span, const char *parent,
+		   const char *node)
 {
-	struct rule jump;
+	unsigned int end = TABLE_END;
 	struct entry entry;
+	struct rule jump;
+
+	node_jump(rule, span, &jump);
+	entry_encode(&jump, node, edit->comments ? ENTRY_COMMENT : 0, &entry);
+	table_walk(edit->table, parent, is_end, &end);
+	return table_insert(edit->table, parent, end, &entry);
+}
+
+int ports_make_node(struct edit *edit, const struct rule *rule, uint32_t span, const char *parent,
+		    const char *node)
+{
 	int r;
 
 	if (table_has_chain(edit->table, node) && table_references(edit->table, node))
 		return 0;
 	r = table_create_chain(edit->table, node);
-	if (r < 0)
-		return r;
-	node_jump(rule, span, &jump);
-	entry_encode(&jump, node, edit->comments ? ENTRY_COMMENT : 0, &entry);
-	return table_insert(edit->table, parent, TABLE_END, &entry);
+	return r < 0 ? r : ports_put_node(edit, rule, span, parent, node);
 }
 
 /* The chain that it goes into, and where in it: before what leads on, and before others' rules that
@@ -392,10 +496,10 @@ static int begin_filling(struct edit *edit, const struct item *item)
 	r = table_create_chain(edit->table, network);
 	if (r == 0 && is_node) {
 		node_chain(item->rule, BRANCH_PORTS, network, branch);
-		r = make_node(edit, item->rule, BRANCH_PORTS, network, branch);
+		r = ports_make_node(edit, item->rule, BRANCH_PORTS, network, branch);
 	}
 	if (r == 0 && is_node && strcmp(branch, item->chain) != 0)
-		r = make_node(edit, item->rule, LEAF_PORTS, branch, item->chain);
+		r = ports_make_node(edit, item->rule, LEAF_PORTS, branch, item->chain);
 	memcpy(edit->filling.chain, item->chain, sizeof(edit->filling.chain));
 	edit->filling.index = TABLE_END;
 	if (r == 0)
@@ -412,7 +516,7 @@ int ports_insert(struct edit *edit, const struct item *item)
 		r = begin_filling(edit, item);
 	if (r < 0)
 		return r;
-	entry_encode(item->rule, "", edit->comments ? ENTRY_COMMENT : 0, &entry);
+	item_encode(edit, item, &entry);
 	r = table_insert(edit->table, item->chain, edit->filling.index, &entry);
 	if (edit->filling.index != TABLE_END)
 		edit->filling.index++;

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What is done to the chains of the iptables-legacy backend: a look tells of it, and one repair
+ * makes it as it was. */
+#include "firewall_stage.h"
+
+#include "../unit/plan_parts.h"
+#include "firewall/iptables/iptables.h"
+
+const struct firewall_backend *const backend = &iptables_backend;
+
+static rule_vector rules, planned;
+static bool has_nodes;
+
+static int setup_all(void **state)
+{
+	int r = stage_setup(state);
+
+	if (r < 0)
+		return r;
+	plan_all(&rules);
+	return apply(&rules, NULL, FIREWALL_BASE);
+}
+
+static int setup_policies(void **state)
+{
+	int r = stage_setup(state);
+
+	if (r < 0)
+		return r;
+	plan_policies(&rules);
+	return apply(&rules, NULL, FIREWALL_BASE);
+}
+
+/* Chains below chains: of ports, and of networks on bridges that the library has named. */
+static int setup_nodes(void **state)
+{
+	int r = stage_setup(state);
+	char name[16], bridge[IFNAMSIZ], ipv4[32], ipv6[32];
+	struct endpoint web;
+
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "net%u", i);
+		snprintf(bridge, sizeof(bridge), "bn-%x%011x", i % 16, i);
+		snprintf(ipv4, sizeof(ipv4), "10.%u.0.0/16", i);
+		snprintf(ipv6, sizeof(ipv6), "fd%02x:%u::/64", i % 4, i);
+		web = plan_pair(name, bridge, ipv4, ipv6, &rules);
+	}
+	for (unsigned int i = 0; i < 300; i++)
+		plan_mapping(&web, i % 2 ? IPPROTO_TCP : IPPROTO_UDP, NULL,
+			     (uint16_t)(8000 + 30 * i), 80, 1, &rules);
+	has_nodes = true;
+	return apply(&rules, NULL, FIREWALL_BASE);
+}
+
+static int teardown(void **state)
+{
+	has_nodes = false;
+	rules_clear(&rules);
+	rules_clear(&planned);
+	return stage_teardown(state);
+}
+
+/* The base, and all of the networks'. */
+static const rule_vector *all_planned(void)
+{
+	if (planned.len)
+		return &planned;
+	assert_int_equal(plan_parts(backend->traits(), PLAN_BASE, NULL, NULL, NULL, &planned), 0);
+	for (size_t i = 0; i < rules.len; i++)
+		*vector_push(&planned) = rules.items[i];
+	rules_sort(&planned);
+	return &planned;
+}
+
+static void say(const finding_vector *findings)
+{
+	char *text;
+
+	for (size_t i = 0; i < findings->len; i++) {
+		assert_int_equal(finding_text(&findings->items[i], &text), 0);
+		print_message("    %d %s\n", findings->items[i].severity, text);
+		free(text);
+	}
+}
+
+/* How many findings, less those of others' rules. */
+static size_t look(bool aloud)
+{
+	finding_vector findings = { 0 };
+	size_t count = 0;
+	int r;
+
+	error_clear(&error);
+	r = backend->inspect(firewall, all_planned(), &findings, &error);
+	if (r < 0)
+		fail_msg("inspect: %d %s", r, error.message);
+	for (size_t i = 0; i < findings.len; i++)
+		count += findings.items[i].code != FINDING_RULE_ALIEN &&
+			 findings.items[i].code != FINDING_RULE_SHADOWS;
+	if (aloud)
+		say(&findings);
+	findings_clear(&findings);
+	return count;
+}
+
+/* What list() shows to be missing. */
+static bool is_whole(void)
+{
+	rule_vector read = { 0 };
+	size_t ours = 0;
+
+	list(NULL, &read);
+	for (size_t i = 0; i < read.len; i++)
+		ours += read.items[i].kind != RULE_FOREIGN;
+	rules_clear(&read);
+	return ours == all_planned()->len;
+}
+
+static void repair(const rule_vector *remove)
+{
+	const struct firewall_change change = {
+		.remove = remove ? remove->items : NULL,
+		.remove_len = remove ? remove->len : 0,
+		.stand = rules.items,
+		.stand_len = rules.len,
+		.flags = FIREWALL_REPAIR | FIREWALL_BASE | FIREWALL_MISSING_OK,
+	};
+
+	error_clear(&error);
+	if (backend->apply(firewall, &change, &error) < 0)
+		fail_msg("repair: %s", error.message);
+}
+
+/* Some are of IPv4 alone; what was not done at all, nobody sees. */
+#define IPTABLES "exec 2>/dev/null; for iptables in iptables-legacy ip6tables-legacy; do "
+
+#define ANY_PLACE "-w " /* what comes back is behind others of its kind */
+
+/* Of both families, and of each table in turn. */
+static const char *const damages[] = {
+	/* chains of ours */
+	"-t raw -F BRIDGENET-RAW",
+	"-t raw -F BRIDGENET-LOOPBACK",
+	"-t raw -F BRIDGENET-OUTSIDE",
+	"-t raw -F BN-blue",
+	"-t filter -F BRIDGENET-FORWARD",
+	"-t filter -F BN-blue",
+	"-t filter -F BN-blue:from",
+	"-t nat -F BRIDGENET",
+	"-t nat -F BN-blue",
+	"-t nat -F BRIDGENET-POSTROUTING",
+	"-t nat -F BN-blue:post",
+	/* all of the kernel's */
+	"-t raw -F PREROUTING",
+	"-t filter -F FORWARD",
+	"-t nat -F PREROUTING",
+	"-t nat -F OUTPUT",
+	"-t nat -F POSTROUTING",
+	/* all of a table */
+	"-t raw -F",
+	"-t filter -F",
+	"-t nat -F",
+	"-t raw -F;$iptables -t raw -X",
+	"-t filter -F;$iptables -t filter -X",
+	"-t nat -F;$iptables -t nat -X",
+	/* jumps */
+	"-t raw -D PREROUTING -j BRIDGENET-RAW",
+	"-t filter -D FORWARD -j BRIDGENET-FORWARD",
+	"-t filter -D FORWARD -j BRIDGENET-USER",
+	"-t nat -D PREROUTING 1",
+	"-t nat -D OUTPUT 1",
+	"-t nat -D POSTROUTING -j BRIDGENET-POSTROUTING",
+	ANY_PLACE "-t filter -D BRIDGENET-FORWARD 1",
+	ANY_PLACE "-t filter -D BRIDGENET-FORWARD -i nf-keep -j BN-keep:from",
+	ANY_PLACE "-t raw -D BRIDGENET-RAW 1",
+	ANY_PLACE "-t raw -D BRIDGENET-RAW 3",
+	ANY_PLACE "-t nat -D BRIDGENET-POSTROUTING -j BN-keep:post",
+	/* the same twice */
+	"-t raw -A PREROUTING -j BRIDGENET-RAW",
+	"-t filter -A FORWARD -j BRIDGENET-FORWARD",
+	"-t filter -I FORWARD -j BRIDGENET-USER",
+	"-t nat -A POSTROUTING -j BRIDGENET-POSTROUTING",
+	"-t filter -A BN-blue:from -i nf-blue -j ACCEPT",
+	/* in another order */
+	"-t filter -D FORWARD -j BRIDGENET-USER;"
+	"$iptables -t filter -A FORWARD -j BRIDGENET-USER",
+};
+
+/* Counters are of another case: the commands themselves lose some. */
+#define SAVE "{ iptables-legacy-save && ip6tables-legacy-save; } | grep -v '^#' | sed 's/ \\[.*//'"
+
+static void assert_repaired(const char *damage, const char *before)
+{
+	bool in_order = strncmp(damage, ANY_PLACE, strlen(ANY_PLACE)) != 0;
+	bool missing = !is_whole();
+	size_t seen = look(false);
+	char *after;
+
+	if (!seen && !missing)
+		fail_msg("nobody sees '%s'", damage);
+	repair(NULL);
+	after = output_of(in_order ? SAVE : SAVE " | sort");
+	if (strcmp(before, after) != 0)
+		fail_msg("after '%s' it is\n%s", damage, after);
+	free(after);
+	if (look(false)) {
+		look(true);
+		fail_msg("this is still seen after '%s'", damage);
+	}
+}
+
+static void assert_each_repaired(const char *const *each, size_t len)
+{
+	char *before = NULL, command[512];
+
+	if (look(false)) {
+		look(true);
+		fail_msg("nothing was done yet");
+	}
+	for (size_t i = 0; i < len; i++) {
+		free(before);
+		before = output_of(strncmp(each[i], ANY_PLACE, strlen(ANY_PLACE)) ? SAVE :
+										    SAVE " | sort");
+		snprintf(command, sizeof(command), IPTABLES "$iptables %s; done; true", each[i]);
+		run(command);
+		assert_repaired(each[i], before);
+	}
+	free(before);
+}
+
+static void test_damages(void **state)
+{
+	(void)state;
+	assert_each_repaired(damages, ARRAY_SIZE(damages));
+}
+
+static void test_damaged_nodes(void **state)
+{
+	static const char *const nodes[] = {
+		ANY_PLACE "-t nat -F BN-net39",
+		ANY_PLACE "-t nat -F BN-net39:tcp14k",
+		ANY_PLACE "-t nat -F BN-net39:tcp14336",
+		ANY_PLACE "-t nat -F BN-net39:tcp14336;"
+			  "$iptables -t nat -D BN-net39:tcp14k -p tcp --dport 14336:14399 -g "
+			  "BN-net39:tcp14336",
+		ANY_PLACE "-t nat -D BN-net39 -p tcp --dport 14336:16383 -g BN-net39:tcp14k",
+		ANY_PLACE "-t nat -D BN-net39 -p udp --dport 14336:16383 -g BN-net39:udp14k;"
+			  "$iptables -t nat -A BN-net39 -p udp --dport 14336:16384 -g "
+			  "BN-net39:udp14k",
+		"-t nat -A BN-net39 -p tcp --dport 14336:16383 -g BN-net39:tcp14k",
+		ANY_PLACE "-t nat -I BN-net39 -p tcp --dport 14336:16383 -g BN-net39:tcp12k",
+		ANY_PLACE "-t nat -D BN-net39 1;$iptables -t nat -A BN-net39:tcp14k -p tcp "
+			  "--dport 8030 -j DNAT --to 10.39.0.2:80",
+		ANY_PLACE "-t filter -F BRIDGENET-TO:3",
+		ANY_PLACE "-t filter -D BRIDGENET-FORWARD -o bn-3+ -j BRIDGENET-TO:3",
+		"-t filter -A BRIDGENET-FORWARD -o bn-3+ -j BRIDGENET-TO:3",
+		ANY_PLACE "-t filter -D BRIDGENET-FORWARD -o bn-3+ -j BRIDGENET-TO:3;"
+			  "$iptables -t filter -A BRIDGENET-FORWARD -o bn-3+ -j BRIDGENET-TO:3",
+		"-t raw -D BRIDGENET-RAW:3 ! -i lo -j BRIDGENET-OUTSIDE",
+		"-t raw -A BRIDGENET-RAW:3 ! -i lo -j BRIDGENET-OUTSIDE",
+		ANY_PLACE "-t raw -F BRIDGENET-RAW:3",
+		ANY_PLACE "-t raw -F BRIDGENET-RAW",
+		ANY_PLACE "-t raw -F BRIDGENET-OUTSIDE",
+		ANY_PLACE "-t filter -F BRIDGENET-FORWARD",
+	};
+
+	(void)state;
+	assert_each_repaired(nodes, ARRAY_SIZE(nodes));
+}
+
+/* Each rule in turn taken out, put last, put twice, put before its neighbour. */
+static const char *const edits[] = {
+	"/^-A/ && ++n == N {next} {print}",
+	"/^-A/ && ++n == N {last = $0; next} /^COMMIT/ && last {print last; last = \"\"} {print}",
+	"/^-A/ && ++n == N {print} {print}",
+	"/^-A/ && ++n == N {held = $0; next} {print} held {print held; held = \"\"}",
+};
+
+static void edit_rule(const char *command, size_t number, const char *edit, const char *before)
+{
+	char line[512], *after;
+
+	/* what is held at the end of a table has nothing behind it */
+	snprintf(line, sizeof(line),
+		 "%s-save | awk -v N=%zu '%s' | awk '/^COMMIT/ {c = 1} c && /^-A/ {next} {print} "
+		 "/^\\*/ {c = 0}' | %s-restore",
+		 command, number, edit, command);
+	run(line);
+	repair(NULL);
+	after = output_of(SAVE " | sort");
+	/* what was put at the end of a chain that leads on goes into a node */
+	if (strcmp(before, after) != 0 && !has_nodes)
+		fail_msg("%s: rule %zu, edit %s", command, number, edit);
+	free(after);
+	assert_kernel_holds(&rules, NULL);
+	if (look(false)) {
+		look(true);
+		fail_msg("this is still seen: %s, rule %zu, edit %s", command, number, edit);
+	}
+}
+
+static void test_each_rule(void **state)
+{
+	static const char *const commands[] = { "iptables-legacy", "ip6tables-legacy" };
+	char *before = output_of(SAVE " | sort"), line[64];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		char *count;
+		size_t len;
+
+		snprintf(line, sizeof(line), "%s-save | grep -c ^-A", commands[i]);
+		count = output_of(line);
+		len = (size_t)atoi(count);
+		free(count);
+		for (size_t j = 1; j <= len; j += len / 16 + 1)
+			for (size_t k = 0; k < ARRAY_SIZE(edits); k++)
+				edit_rule(commands[i], j, edits[k], before);
+	}
+	free(before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_damages, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_each_rule, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_each_rule, setup_policies, teardown),
+		cmocka_unit_test_setup_teardown(test_damaged_nodes, setup_nodes, teardown),
+		cmocka_unit_test_setup_teardown(test_each_rule, setup_nodes, teardown),
+	};
+
+	return cmocka_run_group_tests_name("iptables-legacy repair", tests, NULL, NULL);
+}
