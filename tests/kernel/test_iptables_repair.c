@@ -85,17 +85,35 @@ static void say(const finding_vector *findings)
 	}
 }
 
-/* How many findings, less those of others' rules. */
-static size_t look(bool aloud)
+static finding_vector inspected(void)
 {
 	finding_vector findings = { 0 };
-	size_t count = 0;
 	int r;
 
 	error_clear(&error);
 	r = backend->inspect(firewall, all_planned(), &findings, &error);
 	if (r < 0)
 		fail_msg("inspect: %d %s", r, error.message);
+	return findings;
+}
+
+static size_t count_found(enum finding_code code, int severity)
+{
+	finding_vector findings = inspected();
+	size_t count = 0;
+
+	for (size_t i = 0; i < findings.len; i++)
+		count += findings.items[i].code == code && findings.items[i].severity == severity;
+	findings_clear(&findings);
+	return count;
+}
+
+/* How many findings, less those of others' rules. */
+static size_t look(bool aloud)
+{
+	finding_vector findings = inspected();
+	size_t count = 0;
+
 	for (size_t i = 0; i < findings.len; i++)
 		count += findings.items[i].code != FINDING_RULE_ALIEN &&
 			 findings.items[i].code != FINDING_RULE_SHADOWS;
@@ -322,12 +340,202 @@ static void test_each_rule(void **state)
 	free(before);
 }
 
+/* ---- rules of others ---- */
+
+/* Beside what is others'. */
+static void assert_kernel_holds_all(void)
+{
+	if (!is_whole())
+		fail_msg("something is missing");
+}
+
+/* Each is put in, and taken out again. */
+static const struct foreign {
+	const char *rules; /* of IPv4: of iptables-restore(8), with --noflush */
+	enum finding_code code;
+	int severity;
+	const char *before, *after; /* a repair: the one stands before the other; or NULL */
+} foreigners[] = {
+	/* what lets past ours */
+	{ "*filter\n-I FORWARD -i eth9 -j ACCEPT", FINDING_RULES_ORDER, BN_SEVERITY_OPEN,
+	  "-A FORWARD -j BRIDGENET-FORWARD", "-A FORWARD -i eth9 -j ACCEPT" },
+	{ "*filter\n-I FORWARD -j RETURN", FINDING_RULES_ORDER, BN_SEVERITY_OPEN,
+	  "-A FORWARD -j BRIDGENET-FORWARD", "-A FORWARD -j RETURN" },
+	{ "*filter\n-I FORWARD 2 -p udp -j ACCEPT", FINDING_RULES_ORDER, BN_SEVERITY_OPEN,
+	  "-A FORWARD -j BRIDGENET-FORWARD", "-A FORWARD -p udp -j ACCEPT" },
+	{ "*filter\n:ONE -\n:TWO -\n-A TWO -s 192.0.2.1 -j ACCEPT\n-A ONE -j TWO\n"
+	  "-I FORWARD -j ONE",
+	  FINDING_RULES_ORDER, BN_SEVERITY_OPEN, "-A FORWARD -j BRIDGENET-FORWARD",
+	  "-A FORWARD -j ONE" },
+	{ "*filter\n:ONE -\n-I FORWARD -g ONE", FINDING_RULES_ORDER, BN_SEVERITY_OPEN,
+	  "-A FORWARD -j BRIDGENET-FORWARD", "-A FORWARD -g ONE" },
+	{ "*filter\n-I FORWARD -s 192.0.2.1 -j ACCEPT\n-I FORWARD -s 192.0.2.2 -j DROP",
+	  FINDING_RULES_ORDER, BN_SEVERITY_OPEN, "-A FORWARD -j BRIDGENET-FORWARD",
+	  "-A FORWARD -s 192.0.2.1/32 -j ACCEPT" },
+	{ "*filter\n-I FORWARD -s 192.0.2.1 -j ACCEPT\n-I FORWARD -s 192.0.2.2 -j DROP",
+	  FINDING_RULES_ORDER, BN_SEVERITY_OPEN, "-A FORWARD -s 192.0.2.2/32 -j DROP",
+	  "-A FORWARD -j BRIDGENET-USER" },
+	{ "*raw\n-I PREROUTING -i eth9 -j ACCEPT", FINDING_RULES_ORDER, BN_SEVERITY_OPEN,
+	  "-A PREROUTING -j BRIDGENET-RAW", "-A PREROUTING -i eth9 -j ACCEPT" },
+	{ "*filter\n-I BN-blue -s 192.0.2.0/24 -j ACCEPT", FINDING_RULES_ORDER, BN_SEVERITY_OPEN,
+	  "-A BN-blue -o nf-blue -j DROP", "-A BN-blue -s 192.0.2.0/24 -j ACCEPT" },
+	{ "*filter\n-I BN-blue -s 192.0.2.0/24 -j ACCEPT", FINDING_RULE_ALIEN, BN_SEVERITY_OPEN,
+	  NULL, NULL },
+	{ "*raw\n-I BN-blue -s 192.0.2.0/24 -j RETURN", FINDING_RULES_ORDER, BN_SEVERITY_OPEN,
+	  "-A BN-blue -d 172.30.0.2/32 ! -i nf-blue -j DROP",
+	  "-A BN-blue -s 192.0.2.0/24 -j RETURN" },
+	{ "*filter\n-I BRIDGENET-FORWARD -j ACCEPT", FINDING_RULES_ORDER, BN_SEVERITY_OPEN,
+	  "-A BRIDGENET-FORWARD -o nf-blue -j BN-blue", "-A BRIDGENET-FORWARD -j ACCEPT" },
+	/* what ends ours */
+	{ "*filter\n-I FORWARD -j DROP", FINDING_RULES_ORDER, BN_SEVERITY_OPEN,
+	  "-A FORWARD -j BRIDGENET-FORWARD", "-A FORWARD -j DROP" },
+	{ "*nat\n-I PREROUTING -j ACCEPT", FINDING_RULES_ORDER, BN_SEVERITY_BROKEN,
+	  "-A PREROUTING -m addrtype --dst-type LOCAL -j BRIDGENET", "-A PREROUTING -j ACCEPT" },
+	{ "*nat\n-I BN-blue -j RETURN", FINDING_RULES_ORDER, BN_SEVERITY_BROKEN,
+	  "-A BN-blue -p tcp -m tcp --dport 8799 -j DNAT", "-A BN-blue -j RETURN" },
+	/* what translates first */
+	{ "*nat\n-I PREROUTING -p tcp --dport 8799 -j DNAT --to 192.0.2.5", FINDING_RULE_SHADOWS,
+	  BN_SEVERITY_BROKEN, "-A PREROUTING -p tcp -m tcp --dport 8799",
+	  "-A PREROUTING -m addrtype" },
+	{ "*nat\n-I OUTPUT -p tcp --dport 8000:9000 -j REDIRECT --to-ports 1", FINDING_RULE_SHADOWS,
+	  BN_SEVERITY_BROKEN, NULL, NULL },
+	{ "*nat\n-I PREROUTING -i eth9 -j ACCEPT", FINDING_RULE_SHADOWS, BN_SEVERITY_BROKEN, NULL,
+	  NULL },
+	{ "*nat\n:ONE -\n:TWO -\n-A TWO -j DNAT --to-destination 192.0.2.5\n"
+	  "-A ONE -p tcp --dport 80 -d 192.0.2.1 -j TWO\n-I PREROUTING -j ONE",
+	  FINDING_RULE_SHADOWS, BN_SEVERITY_BROKEN, NULL, NULL },
+	/* what keeps out */
+	{ "*filter\n-I FORWARD -s 192.0.2.2 -j DROP", FINDING_RULE_SHADOWS, BN_SEVERITY_NOTE,
+	  "-A FORWARD -s 192.0.2.2/32 -j DROP", "-A FORWARD -j BRIDGENET-USER" },
+	/* in chains of ours, behind all of it */
+	{ "*filter\n-A BN-blue -s 192.0.2.0/24 -j ACCEPT", FINDING_RULE_ALIEN, BN_SEVERITY_NOTE,
+	  NULL, NULL },
+	{ "*filter\n-A FORWARD -s 192.0.2.0/24 -j BRIDGENET-FORWARD", FINDING_RULE_ALIEN,
+	  BN_SEVERITY_NOTE, NULL, NULL },
+};
+
+/* None of ours is about that. */
+static const char *const harmless[] = {
+	"*filter\n-I FORWARD -i eth9 -o eth8 -j ACCEPT",
+	"*filter\n-I FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+	"*filter\n-I INPUT -j ACCEPT",
+	"*filter\n:ONE -\n-A ONE -i eth9 -o eth8 -j ACCEPT\n-A ONE -j RETURN\n-I FORWARD -j ONE",
+	"*filter\n-I FORWARD -j LOG",
+	"*filter\n-I FORWARD -o eth9 -j DROP",
+	"*filter\n-A FORWARD -j ACCEPT",
+	"*filter\n-A BRIDGENET-USER -j ACCEPT",
+	"*raw\n-I PREROUTING -i lo -j ACCEPT",
+	"*raw\n-I PREROUTING -p udp -j CT --notrack",
+	"*nat\n-I PREROUTING -p tcp --dport 9 -j DNAT --to 192.0.2.5",
+	"*nat\n-I PREROUTING -p udp --dport 8799 -j DNAT --to 192.0.2.5",
+	"*nat\n-I PREROUTING -d 198.51.100.7 -p tcp --dport 8799 -j DNAT --to 192.0.2.5",
+	"*nat\n:ONE -\n-A ONE -d 198.51.100.7 -j DNAT --to 192.0.2.5\n-I PREROUTING -j ONE",
+	"*nat\n-A PREROUTING -j ACCEPT",
+};
+
+static void put_in(const char *text)
+{
+	FILE *pipe = popen("iptables-legacy-restore --noflush", "w");
+
+	assert_non_null(pipe);
+	fprintf(pipe, "%s\nCOMMIT\n", text);
+	if (pclose(pipe) != 0)
+		fail_msg("iptables-legacy-restore: %s", text);
+}
+
+static void assert_order(const char *before, const char *after, const char *what)
+{
+	char *all = output_of(SAVE_ALL " | sed 's/^\\[[0-9:]*\\] //'");
+	const char *first = strstr(all, before), *second = strstr(all, after);
+
+	if (!first || !second || first > second)
+		fail_msg("of '%s' '%s' is to come before '%s'", what, before, after);
+	free(all);
+}
+
+static void test_foreign(void **state)
+{
+	(void)state;
+	run("iptables-legacy-save > /run/saved; ip link set lo up; ip address add 192.0.2.1 dev lo");
+	for (size_t i = 0; i < ARRAY_SIZE(foreigners); i++) {
+		const struct foreign *foreign = &foreigners[i];
+
+		put_in(foreign->rules);
+		if (count_found(foreign->code, foreign->severity) == 0) {
+			look(true);
+			fail_msg("nobody sees '%s'", foreign->rules);
+		}
+		repair(NULL);
+		if (look(false)) {
+			look(true);
+			fail_msg("this is still seen after '%s'", foreign->rules);
+		}
+		if (foreign->before)
+			assert_order(foreign->before, foreign->after, foreign->rules);
+		assert_kernel_holds_all();
+		run("iptables-legacy-restore < /run/saved");
+	}
+}
+
+static void test_harmless(void **state)
+{
+	(void)state;
+	/* a host without addresses takes any for its own */
+	run("ip link set lo up");
+	for (size_t i = 0; i < ARRAY_SIZE(harmless); i++) {
+		char *before, *after;
+		finding_vector findings;
+
+		put_in(harmless[i]);
+		findings = inspected();
+		if (findings.len) {
+			say(&findings);
+			fail_msg("it is said about '%s'", harmless[i]);
+		}
+		before = output_of(SAVE);
+		repair(NULL);
+		after = output_of(SAVE);
+		assert_string_equal(before, after);
+		free(before);
+		free(after);
+		run("iptables-legacy-save | sed '/BN-\\|BRIDGENET/!{/^-A/d}; "
+		    "/^-A BRIDGENET-USER/d; /^:ONE/d; /-j ONE/d' | iptables-legacy-restore");
+	}
+}
+
+/* What stands keeps its counters, and what is put elsewhere does too. */
+static void test_counters(void **state)
+{
+	size_t count;
+
+	(void)state;
+	set_counters("filter", "BN-");
+	set_counters("filter", "BRIDGENET");
+	set_counters("raw", "-j");
+	set_counters("nat", "-j");
+	count = count_lines("^.7:700.");
+	assert_in_range(count, 40, 200);
+	put_in("*filter\n-I FORWARD -j ACCEPT\n-I BN-blue -j ACCEPT\n-D FORWARD -j BRIDGENET-USER\n"
+	       "-A FORWARD -j BRIDGENET-USER");
+	put_in("*raw\n-I PREROUTING -i eth9 -j ACCEPT");
+	put_in("*nat\n-I PREROUTING -j ACCEPT\n-I BN-blue -j ACCEPT");
+	/* the jump that was put in anew */
+	count--;
+	assert_int_equal(count_lines("^.7:700."), count);
+	repair(NULL);
+	assert_int_equal(look(false), 0);
+	assert_int_equal(count_lines("^.7:700."), count);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_damages, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_each_rule, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_each_rule, setup_policies, teardown),
+		cmocka_unit_test_setup_teardown(test_foreign, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_harmless, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_counters, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_nodes, setup_nodes, teardown),
 		cmocka_unit_test_setup_teardown(test_each_rule, setup_nodes, teardown),
 	};
