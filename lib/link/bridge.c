@@ -81,7 +81,7 @@ struct prefix bridge_link_local(const struct bridge_config *config)
 
 #define MTU_MAX 65535
 
-/* With another MTU than it is to have: see mark_bridge(). */
+/* With another MTU than it is to have: see bridge_mark(). */
 static int make_bridge(struct link_handle *handle, const struct bridge_config *config,
 		       struct error *error)
 {
@@ -134,8 +134,8 @@ static int force_forwarding(const struct bridge_config *config, struct error *er
  * router. `forwarding` is not set: for IPv6 it only says what the host is to its neighbours, and
  * `all` decides. And whichever interface it is written to, the kernel takes away the default routes
  * that routers advertised on any interface without accept_ra=2. */
-static int set_bridge_ipv6(const struct bridge_config *config, char note[static LINK_NOTE_MAX],
-			   struct error *error)
+int bridge_set_ipv6(const struct bridge_config *config, char note[static LINK_NOTE_MAX],
+		    struct error *error)
 {
 	bool has = has_family(&config->ipv6);
 	struct error cause = { 0 };
@@ -171,8 +171,8 @@ static void put_bridge_ipv4(struct rtnl_batch *batch, const struct bridge_config
 
 /* The alias, which creating ignores, and the MTU: only when it is changed afterwards does the
  * bridge keep it instead of following its ports. */
-static int mark_bridge(struct link_handle *handle, const struct bridge_config *config,
-		       bool has_ipv6, struct error *error)
+int bridge_mark(struct link_handle *handle, const struct bridge_config *config, bool has_ipv6,
+		struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	int r;
@@ -192,35 +192,62 @@ static int mark_bridge(struct link_handle *handle, const struct bridge_config *c
 			    config->mtu, config->name);
 }
 
-static int address_bridge(struct link_handle *handle, const struct bridge_config *config,
-			  struct error *error)
+size_t bridge_addresses_of(const struct bridge_config *config,
+			   struct prefix ret_addresses[static BRIDGE_ADDRESSES])
 {
-	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
 	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
-	const struct prefix local = bridge_link_local(config);
-	uint32_t index = rtnl_link_index(handle, config->name);
-	int r;
+	size_t len = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++) {
-		struct prefix address = gateway_prefix(subnets[i]);
-
+	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++)
 		if (has_gateway(subnets[i]))
-			rtnl_add_address(&batch, RTM_NEWADDR, index, &address, PROTOCOL_OURS);
-	}
+			ret_addresses[len++] = gateway_prefix(subnets[i]);
 	/* Without a link-local address the host can't look for neighbours of packets it forwards,
 	 * and the kernel's own would be tentative for a second. */
-	if (has_family(&config->ipv6))
-		rtnl_add_address(&batch, RTM_NEWADDR, index, &local, PROTOCOL_OURS);
-	rtnl_add_link_up(&batch, index);
-	if (has_gateway(&config->ipv6))
-		rtnl_watch_address(handle, index, &config->ipv6.gateway);
-	r = rtnl_run_surely(handle, &batch, -EEXIST, "link.bridge.address");
-	if (r == 0 && has_gateway(&config->ipv6))
+	if (!config->adopt && has_family(&config->ipv6))
+		ret_addresses[len++] = bridge_link_local(config);
+	return len;
+}
+
+static const struct address_info *find_address(const address_vector *addresses,
+					       const struct prefix *address)
+{
+	for (size_t i = 0; i < addresses->len; i++) {
+		if (prefix_compare(&addresses->items[i].address, address) == 0)
+			return &addresses->items[i];
+	}
+	return NULL;
+}
+
+/* Those that it lacks, and up. */
+int bridge_put_addresses(struct link_handle *handle, const struct bridge_config *config,
+			 uint32_t index, bool is_up, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	CLEANUP_VECTOR address_vector addresses = { 0 };
+	struct prefix wanted[BRIDGE_ADDRESSES];
+	size_t len = bridge_addresses_of(config, wanted);
+	int r = link_addresses(handle, index, false, &addresses, error);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < len; i++) {
+		if (find_address(&addresses, &wanted[i]))
+			continue;
+		rtnl_add_address(&batch, RTM_NEWADDR, index, &wanted[i], PROTOCOL_OURS);
+		if (addr_compare(&wanted[i].addr, &config->ipv6.gateway) == 0)
+			rtnl_watch_address(handle, index, &wanted[i].addr);
+	}
+	if (!is_up)
+		rtnl_add_link_up(&batch, index);
+	r = rtnl_run_surely(handle, &batch, -EEXIST,
+			    config->adopt ? "link.bridge.adopt" : "link.bridge.address");
+	if (r < 0) {
+		rtnl_unwatch_address(handle);
+		return rtnl_failure(error, &batch, r, "give bridge %s its addresses", config->name);
+	}
+	if (handle->watched_index)
 		rtnl_await_address(handle);
-	if (r == 0)
-		return 0;
-	rtnl_unwatch_address(handle);
-	return rtnl_failure(error, &batch, r, "give bridge %s its addresses", config->name);
+	return 0;
 }
 
 static int create_own_bridge(struct link_handle *handle, const struct bridge_config *config,
@@ -242,27 +269,18 @@ static int create_own_bridge(struct link_handle *handle, const struct bridge_con
 	if (r < 0)
 		return r;
 	/* Sysctls before the MTU: below 1280 the kernel takes those of IPv6 away. */
-	r = handle->has_ipv6 ? set_bridge_ipv6(config, note, error) : 0;
+	r = handle->has_ipv6 ? bridge_set_ipv6(config, note, error) : 0;
 	if (r == 0)
-		r = mark_bridge(handle, config, has_ipv6, error);
+		r = bridge_mark(handle, config, has_ipv6, error);
 	if (r == 0)
-		r = address_bridge(handle, config, error);
+		r = bridge_put_addresses(handle, config, rtnl_link_index(handle, config->name),
+					 false, error);
 	if (r < 0)
 		rtnl_delete_link(handle, rtnl_link_index(handle, config->name));
 	return r;
 }
 
 /* ---- someone else's bridge ---- */
-
-static const struct address_info *find_address(const address_vector *addresses,
-					       const struct prefix *address)
-{
-	for (size_t i = 0; i < addresses->len; i++) {
-		if (prefix_compare(&addresses->items[i].address, address) == 0)
-			return &addresses->items[i];
-	}
-	return NULL;
-}
 
 /* The mark goes last, so that what was set is never without it. */
 static int clear_localnet(struct link_handle *handle, const struct bridge_config *config,
@@ -311,7 +329,7 @@ static void refuse_advertisements(const struct bridge_config *config, int others
 			 config->name, config->name);
 }
 
-static int check_adopted(const struct bridge_config *config, struct link_info *info, int found,
+int bridge_check_adopted(const struct bridge_config *config, struct link_info *info, int found,
 			 struct error *error)
 {
 	if (found == -ENODEV)
@@ -334,37 +352,6 @@ static int check_adopted(const struct bridge_config *config, struct link_info *i
 	return 0;
 }
 
-static int address_adopted(struct link_handle *handle, const struct bridge_config *config,
-			   const struct interface *interface, struct error *error)
-{
-	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
-	CLEANUP_VECTOR address_vector addresses = { 0 };
-	int r = link_addresses(handle, interface->index, false, &addresses, error);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++) {
-		struct prefix address = gateway_prefix(subnets[i]);
-
-		if (!has_gateway(subnets[i]) || find_address(&addresses, &address))
-			continue;
-		rtnl_add_address(&batch, RTM_NEWADDR, interface->index, &address, PROTOCOL_OURS);
-		if (address.addr.family == AF_INET6)
-			rtnl_watch_address(handle, interface->index, &address.addr);
-	}
-	if (!(interface->flags & IFF_UP))
-		rtnl_add_link_up(&batch, interface->index);
-	r = rtnl_run_surely(handle, &batch, -EEXIST, "link.bridge.adopt");
-	if (r < 0) {
-		rtnl_unwatch_address(handle);
-		return rtnl_failure(error, &batch, r, "give bridge %s its addresses", config->name);
-	}
-	if (handle->watched_index)
-		rtnl_await_address(handle);
-	return 0;
-}
-
 /* With time of its own: what fails may have taken all there was. */
 static void undo_adoption(struct link_handle *handle, const struct bridge_config *config)
 {
@@ -383,13 +370,14 @@ static int adopt_bridge(struct link_handle *handle, const struct bridge_config *
 	int others, r;
 
 	r = link_info_get(handle, config->name, NULL, &info, error);
-	r = check_adopted(config, &info, r, error);
+	r = bridge_check_adopted(config, &info, r, error);
 	if (r < 0)
 		return r;
 	others = bridge_ports(handle, info.interface.index, true, error);
 	if (others < 0)
 		return others;
-	r = address_adopted(handle, config, &info.interface, error);
+	r = bridge_put_addresses(handle, config, info.interface.index,
+				 info.interface.flags & IFF_UP, error);
 	if (r == 0)
 		r = FAULT("link.bridge.localnet");
 	if (r == 0 && has_family(&config->ipv4))
@@ -461,8 +449,8 @@ bool bridge_was_ours(const struct bridge_config *config, const struct link_info 
 }
 
 /* Of ours, however it was renamed; another may have made one of its name. */
-static int find_bridge(struct link_handle *handle, const struct bridge_config *config,
-		       struct link_info *ret_info, struct error *error)
+int bridge_find(struct link_handle *handle, const struct bridge_config *config,
+		struct link_info *ret_info, struct error *error)
 {
 	char mark[LOCALNET_MARK_MAX];
 	struct link_info named;
@@ -498,7 +486,7 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
 	if (!ret_changed)
 		ret_changed = &ignored;
 	*ret_changed = false;
-	r = find_bridge(handle, config, &info, error);
+	r = bridge_find(handle, config, &info, error);
 	if (r < 0)
 		return r == -ENODEV ? 0 : r;
 	if (config->adopt)
@@ -520,7 +508,7 @@ int bridge_set_mtu(struct link_handle *handle, const struct bridge_config *confi
 
 	if (config->adopt)
 		return 0;
-	r = find_bridge(handle, config, &info, error);
+	r = bridge_find(handle, config, &info, error);
 	if (r == -ENODEV) {
 		error_clear(error);
 		return 0;

@@ -367,6 +367,28 @@ static int forwarding_enable(struct link_handle *handle, int family, const char 
 	return r;
 }
 
+int host_forwarding_lacking(struct link_handle *handle, int family, bool each,
+			    link_setting_vector *lacking, struct error *error)
+{
+	CLEANUP_VECTOR setting_vector plan = { 0 };
+	int r;
+
+	if (!each && family == AF_INET6 && has_force_forwarding())
+		return 0;
+	r = forwarding_plan(handle, family, NULL, &plan, error);
+	for (size_t i = 0; i < plan.len && r == 0; i++) {
+		const struct host_setting *planned = &plan.items[i];
+		struct link_setting setting = { .family = family, .key = planned->key };
+
+		if (planned->was != 0 || planned->wanted != 1)
+			continue;
+		setting.should_be = 1;
+		string_copy(setting.interface, sizeof(setting.interface), planned->interface);
+		r = vector_append(lacking, setting) < 0 ? error_oom(error) : 0;
+	}
+	return r;
+}
+
 int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6, const char *adopted,
 			   struct error *error)
 {

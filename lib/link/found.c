@@ -289,6 +289,37 @@ int host_found_forwarding(const char *found, bool ipv4, bool ipv6, char **ret_fo
 	return r;
 }
 
+static bool has_line(const found_line_vector *lines, const struct found_line *line)
+{
+	for (size_t i = 0; i < lines->len; i++)
+		if (lines->items[i].value == line->value &&
+		    strcmp(lines->items[i].key, line->key) == 0)
+			return true;
+	return false;
+}
+
+int host_found_beyond(const char *found, const char *known, char **ret_found, struct error *error)
+{
+	CLEANUP_VECTOR found_line_vector lines = { 0 };
+	CLEANUP_VECTOR found_line_vector others = { 0 };
+	CLEANUP_VECTOR text_vector text = { 0 };
+	int r = found_lines(found, &lines, error);
+
+	if (r == 0)
+		r = found_lines(known, &others, error);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < lines.len && r == 0; i++)
+		if (!has_line(&others, &lines.items[i]))
+			r = put_line(&text, lines.items[i].value, "%s", lines.items[i].key);
+	if (r == 0)
+		r = vector_append(&text, '\0');
+	if (r < 0)
+		return error_oom(error);
+	*ret_found = TAKE_POINTER(text.items);
+	return 0;
+}
+
 /* Something was off and is turned on; not an interface for which all were on (see above). */
 bool host_found_off(const char *found, int family)
 {

@@ -62,6 +62,7 @@ static int take_address(void *userdata, const struct nlmsghdr *reply)
 			return 0;
 	}
 	info.address.len = header->ifa_prefixlen;
+	info.index = header->ifa_index;
 	if (attrs[IFA_PROTO_ATTRIBUTE])
 		info.protocol = nla_get_u8(attrs[IFA_PROTO_ATTRIBUTE]);
 	return vector_append(query->addresses, info);

@@ -101,6 +101,8 @@ struct bridge_config {
  */
 int bridge_create(struct link_handle *handle, const struct bridge_config *config, char *ret_note,
 		  struct error *error);
+/* The MAC that one of our own is given. */
+void bridge_own_mac(const struct bridge_config *config, uint8_t ret_mac[static MAC_LEN]);
 /* The MAC that the bridge has, be it adopted or made by an older version; before it is there, the
  * one that it is to get. */
 void bridge_mac(struct link_handle *handle, const struct bridge_config *config,
@@ -114,6 +116,66 @@ int bridge_delete(struct link_handle *handle, const struct bridge_config *config
  * error. */
 int bridge_set_mtu(struct link_handle *handle, const struct bridge_config *config,
 		   struct error *error);
+
+/* ---- restore.c ---- */
+
+/*
+ * As bridge_create() would have made it, of what is there: under its name again, up, with its
+ * addresses, and if it is ours alias, MTU, MAC and settings; and anew if it is gone. What is so
+ * already stays so, as do ports, and what else it has. -EEXIST BN_REASON_INTERFACE_EXISTS:
+ * something else has its name; of an adopted one -ENODEV, -EINVAL BN_REASON_BRIDGE_INVALID.
+ */
+int bridge_restore(struct link_handle *handle, const struct bridge_config *config,
+		   char ret_note[static LINK_NOTE_MAX], struct error *error);
+
+/* ---- condition.c: bridges beside what they should be ---- */
+
+enum bridge_presence {
+	BRIDGE_MISSING,
+	BRIDGE_TAKEN,   /* and something else has its name */
+	BRIDGE_RENAMED, /* it is called otherwise */
+	BRIDGE_THERE,
+};
+#define BRIDGE_ADDRESSES 3
+/* What it is set to by itself; -1: the kernel does not tell. */
+struct bridge_values {
+	int forwarding, route_localnet; /* of IPv4 */
+	int disable_ipv6, accept_ra, force_forwarding;
+};
+struct bridge_sight {
+	struct bridge_config config; /* the caller's; without a name: passed over */
+	enum bridge_presence presence;
+	char name[IFNAMSIZ]; /* as it is called, or what has its name: that by its first name */
+	char kind[16];       /* of what has its name; "": a device */
+	/* of one that is there or renamed */
+	char alias[ALIAS_MAX];
+	uint8_t mac[MAC_LEN];
+	uint32_t index, mtu;
+	bool is_up;
+	struct bridge_values values;
+	struct prefix lacking[BRIDGE_ADDRESSES]; /* of the addresses that it is given */
+	size_t lacking_len;
+};
+/* One with few look-ups, many with two dumps. */
+int bridges_look(struct link_handle *handle, struct bridge_sight *sights, size_t len,
+		 struct error *error);
+
+/* net.<family>.conf.<interface>.<key> */
+struct link_setting {
+	int family;
+	char interface[IFNAMSIZ]; /* or "all" */
+	const char *key;
+	int is, should_be;
+	bool others; /* whose device it is of decides about it */
+};
+typedef VECTOR(struct link_setting) link_setting_vector;
+/* Append what bridge_create() would set of one that is there. */
+int bridge_settings_lacking(struct link_handle *handle, const struct bridge_sight *sight,
+			    link_setting_vector *lacking, struct error *error);
+int link_setting_write(struct link_handle *handle, const struct link_setting *setting,
+		       struct error *error);
+/* Do the frames on bridges pass the rules for IP (br_netfilter), of that family? */
+bool link_frames_are_filtered(int family);
 
 /* ---- ready.c ---- */
 
@@ -382,6 +444,12 @@ bool host_found_no_way(const char *found, int family);
  * advertisements (accept_ra 1) get accept_ra 2 first, or the host would lose them. */
 int host_forwarding_enable(struct link_handle *handle, bool ipv4, bool ipv6,
 			   const char *adopted_bridge, struct error *error);
+/* Append what that would turn on. each: also interfaces that are turned on one by one, for which
+ * all routes are looked at. */
+int host_forwarding_lacking(struct link_handle *handle, int family, bool each,
+			    link_setting_vector *lacking, struct error *error);
+/* What is found now and is not in what is known. */
+int host_found_beyond(const char *found, const char *known, char **ret_found, struct error *error);
 /*
  * Give back what was found, where it is still what we set: what someone has changed since stays,
  * and what is gone is passed over. Forwarding of a family, and accept_ra with it, only where that

@@ -76,11 +76,27 @@ int detour_remove(struct link_handle *handle, const struct network *network,
 
 /* ---- bridge.c ---- */
 
-void bridge_own_mac(const struct bridge_config *config, uint8_t ret_mac[static MAC_LEN]);
+int bridge_set_ipv6(const struct bridge_config *config, char note[static LINK_NOTE_MAX],
+		    struct error *error);
+/* Alias, MTU, and how it forwards IPv4. */
+int bridge_mark(struct link_handle *handle, const struct bridge_config *config, bool has_ipv6,
+		struct error *error);
+/* Those that it lacks, and up. */
+int bridge_put_addresses(struct link_handle *handle, const struct bridge_config *config,
+			 uint32_t index, bool is_up, struct error *error);
+/* Ours, however it was renamed. -ENODEV without a sentence. */
+int bridge_find(struct link_handle *handle, const struct bridge_config *config,
+		struct link_info *ret_info, struct error *error);
+/* May it be adopted, or stay so? found: of looking it up. */
+int bridge_check_adopted(const struct bridge_config *config, struct link_info *info, int found,
+			 struct error *error);
 /* By its name and its MAC, where its alias says nothing. */
 bool bridge_was_ours(const struct bridge_config *config, const struct link_info *info);
 /* What a bridge of ours has with its IPv6 subnet. */
 struct prefix bridge_link_local(const struct bridge_config *config);
+/* All that it is given; how many. */
+size_t bridge_addresses_of(const struct bridge_config *config,
+			   struct prefix ret_addresses[static BRIDGE_ADDRESSES]);
 
 /* ---- kept.c ---- */
 
@@ -274,6 +290,7 @@ bool attr_addr(const struct nlattr *attr, int family, struct addr *ret_addr);
 
 struct address_info {
 	struct prefix address;
+	uint32_t index; /* of the interface */
 	uint8_t protocol;
 };
 typedef VECTOR(struct address_info) address_vector;

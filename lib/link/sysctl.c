@@ -84,6 +84,12 @@ int sysctl_interface_write(const char *family, const char *interface, const char
 	return sysctl_write(interface_path(path, family, interface, key), value, error);
 }
 
+bool link_frames_are_filtered(int family)
+{
+	return sysctl_read(family == AF_INET ? "/proc/sys/net/bridge/bridge-nf-call-iptables" :
+					       "/proc/sys/net/bridge/bridge-nf-call-ip6tables") > 0;
+}
+
 bool sysctl_has_ipv6(void)
 {
 	CLEANUP_CLOSE int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
