@@ -71,13 +71,31 @@ static const struct finding_kind {
 
 	[FINDING_FORWARDING_OFF] = {
 		"forwarding-off", BROKEN,
-		"{object} is {is}: nothing is forwarded",
+		"{object}{of} is {is}, so that what networks send and get is not forwarded",
 		"turns it on",
+	},
+	[FINDING_FORWARDING_REQUIRED] = {
+		"forwarding-required", BROKEN,
+		"{object} is {is}, so that what networks send and get is not forwarded; with "
+		"option forwarding=require it is yours to turn on",
+		"",
 	},
 	[FINDING_SETTING_CHANGED] = {
 		"setting-changed", BROKEN,
 		"{object}{of} is {is}; it should be {should_be}",
 		"sets it",
+	},
+	[FINDING_SETTING_OTHERS] = {
+		"setting-others", BROKEN,
+		"{object}{of} is {is}; the network needs {should_be}, but the bridge is somebody "
+		"else's, so it is yours to set",
+		"",
+	},
+	[FINDING_FRAMES_FILTERED] = {
+		"frames-filtered", NOTE,
+		"{object} is {is}: with icc=no, endpoints{of} don't reach the ports that it "
+		"publishes itself",
+		"",
 	},
 
 	[FINDING_BRIDGE_MISSING] = {
@@ -88,6 +106,12 @@ static const struct finding_kind {
 	[FINDING_BRIDGE_TAKEN] = {
 		"bridge-taken", BROKEN,
 		"{object} should be the bridge of network {network}, and is {is}",
+		"",
+	},
+	[FINDING_BRIDGE_LEFT] = {
+		"bridge-left", BROKEN,
+		"bridge {object}{of}, which somebody else has made, {is}; it is yours to bring "
+		"back",
 		"",
 	},
 	[FINDING_BRIDGE_RENAMED] = {
@@ -114,6 +138,23 @@ static const struct finding_kind {
 		"bridge-stray", NOTE,
 		"bridge {object} is marked as ours, and belongs to no network of the state ({is})",
 		"takes it out when told to remove what is unknown",
+	},
+
+	[FINDING_NETWORK_UNMADE] = {
+		"network-unmade", NOTE,
+		"network {network} has come back without its bridge {object}, which the first "
+		"endpoint would bring",
+		"makes it",
+	},
+	[FINDING_DEFINITION_MISSING] = {
+		"definition-missing", BROKEN,
+		"the state does not have network {network}, which {object} defines",
+		"takes it in",
+	},
+	[FINDING_DEFINITION_DAMAGED] = {
+		"definition-damaged", BROKEN,
+		"a persistent network can't be had: {is}",
+		"",
 	},
 
 	[FINDING_SANDBOX_GONE] = {

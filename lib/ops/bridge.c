@@ -74,10 +74,7 @@ static void stand_in_of_id(const char *id, struct addr *ret_addr)
 	memcpy(ret_addr->bytes, &hash, sizeof(hash));
 }
 
-/* What the network's bridge is asked to be. Of a family that the host is not on it knows
- * nothing. */
-static struct bridge_config bridge_config_of(const struct network *network,
-					     char alias[static ALIAS_MAX])
+struct bridge_config bridge_config_of(const struct network *network, char alias[static ALIAS_MAX])
 {
 	static const struct addr no_address;
 	struct bridge_config config = {
@@ -150,8 +147,7 @@ static int remove_bridge(bn_ctx *ctx, const struct network *network)
 	return r;
 }
 
-/* Is the port to be had at the host's own loopback addresses? */
-static bool is_on_loopback(const struct port *port)
+bool port_is_on_loopback(const struct port *port)
 {
 	const struct addr *host = &port->host_addr;
 
@@ -167,7 +163,7 @@ static int check_bridge(bn_ctx *ctx, const struct rows *rows, uint32_t *ret_brid
 	bool localnet = false;
 
 	for (size_t i = 0; i < rows->ports.len; i++)
-		localnet |= is_on_loopback(&rows->ports.items[i]);
+		localnet |= port_is_on_loopback(&rows->ports.items[i]);
 	return bridge_ready(ctx->link, &config, localnet, network->name, ret_bridge, &ctx->error);
 }
 

@@ -149,7 +149,9 @@ int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t 
 	       finding_vector *findings)
 {
 	CLEANUP(inspection_forget)
-	struct inspection inspection = { .network = network, .endpoint = endpoint, .flags = flags };
+	struct inspection inspection = {
+		.network = network, .endpoint = endpoint, .flags = flags, .repairs = true
+	};
 	CLEANUP(findings_clear) finding_vector all = { 0 };
 	size_t left;
 	int r = open_all(ctx);

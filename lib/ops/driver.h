@@ -123,6 +123,11 @@ struct driver_ops {
 };
 
 extern const struct driver_ops bridge_driver; /* bridge.c */
+/* What the network's bridge is asked to be. Of a family that the host is not on it knows nothing.
+ * Its alias is kept in `alias`. */
+struct bridge_config bridge_config_of(const struct network *network, char alias[static ALIAS_MAX]);
+/* Is the port to be had at the host's own loopback addresses, which wants route_localnet? */
+bool port_is_on_loopback(const struct port *port);
 const struct driver_ops *driver_of(const struct network *network);
 
 /* Of a driver that makes networks: is it made? `bridge` is on first use. */

@@ -2,6 +2,7 @@
 #include "ops/inspection.h"
 
 #include <errno.h>
+#include <syslog.h>
 
 #include "ops/rows.h"
 
@@ -193,6 +194,10 @@ void inspection_forget(struct inspection *inspection)
 	rows_clear(&inspection->rows);
 	rows_clear(&inspection->moving);
 	host_text_clear(&inspection->host);
+	free(inspection->bridges);
+	free(inspection->aliases);
+	inspection->bridges = NULL;
+	inspection->aliases = NULL;
 	findings_clear(&inspection->findings);
 }
 
@@ -203,6 +208,19 @@ int inspection_find(bn_ctx *ctx, struct inspection *inspection, const struct fin
 	if (findings_add(&inspection->findings, finding) < 0)
 		return error_oom(&ctx->error);
 	inspection->findings.items[inspection->findings.len - 1].inspector = inspection->inspector;
+	return 0;
+}
+
+int inspection_pass(bn_ctx *ctx, int r)
+{
+	if (r >= 0)
+		return 0;
+	if (deadline_ended(r) || r == -ENOMEM)
+		return r;
+	/* somebody is at it, or it has gone */
+	if (ctx->error.reason != BN_REASON_BUSY && r != -ENOENT)
+		ctx_log(ctx, LOG_WARNING, "can't be put right: %s", ctx->error.message);
+	error_clear(&ctx->error);
 	return 0;
 }
 

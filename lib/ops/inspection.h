@@ -21,6 +21,10 @@ struct inspection {
 	/* What may be there as well: it comes, or goes. */
 	struct rows moving;
 	struct host_text host; /* what networks keep about it; of everything alone */
+	/* Of each network of the rows, as inspect_host has seen it: for those who look after it. */
+	struct bridge_sight *bridges;
+	char (*aliases)[ALIAS_MAX];
+	bool repairs; /* what is no fault, and yet to be made, is found too */
 	finding_vector findings;
 	size_t inspector; /* that looks */
 };
@@ -50,6 +54,9 @@ int inspection_load(bn_ctx *ctx, struct inspection *inspection);
 void inspection_forget(struct inspection *inspection);
 
 int inspection_find(bn_ctx *ctx, struct inspection *inspection, const struct finding *finding);
+/* Of a mend, how one thing has gone: why it could not be put right is for the log, and the others
+ * are tried. Negative: the time is up. */
+int inspection_pass(bn_ctx *ctx, int r);
 /* Is there anything that this inspector has found with that code about that network and endpoint
  * (NULL: any)? */
 bool inspection_has(const struct inspection *inspection, enum finding_code code,

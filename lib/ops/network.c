@@ -176,6 +176,47 @@ int ops_network_create(bn_ctx *ctx, const struct network_request *request,
 	return 0;
 }
 
+/* ---- make again ---- */
+
+struct comeback {
+	const char *name;
+	struct network network;
+};
+
+static void comeback_clear(struct comeback *comeback)
+{
+	network_clear(&comeback->network);
+}
+
+static int reserve_comeback(bn_ctx *ctx, const struct operation *operation, void *verb)
+{
+	struct comeback *comeback = verb;
+	int r;
+
+	network_clear(&comeback->network);
+	r = store_network_use(ctx->store, comeback->name, &comeback->network, &ctx->error);
+	if (r >= 0 && network_is_ready(&comeback->network))
+		r = -EALREADY;
+	return r < 0 ? r : network_reserve_again(ctx, operation, &comeback->network);
+}
+
+/* As an attach would, to nothing. */
+int network_make_again(bn_ctx *ctx, const char *name)
+{
+	CLEANUP(comeback_clear) struct comeback comeback = { .name = name };
+	struct operation operation;
+	struct rows rows;
+	int r = operation_reserve(ctx, OPERATION_ATTACH, reserve_comeback, &comeback, &operation);
+
+	if (r < 0)
+		return r == -EALREADY ? 0 : r;
+	rows = rows_view(&comeback.network, NULL, NULL, 0);
+	r = network_make(ctx, &operation, &comeback.network);
+	if (r >= 0)
+		r = operation_settle(ctx, &operation);
+	return r < 0 ? operation_fail(ctx, &operation, &rows, r) : 0;
+}
+
 /* ---- delete ---- */
 
 int network_check_deletable(bn_ctx *ctx, const struct network *network)

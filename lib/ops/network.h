@@ -19,6 +19,8 @@ int network_reserve(bn_ctx *ctx, const struct operation *operation,
 /* One that has come back without its bridge: as it was defined. */
 int network_reserve_again(bn_ctx *ctx, const struct operation *operation, struct network *network);
 int network_make(bn_ctx *ctx, const struct operation *operation, const struct network *network);
+/* All of that one, when nothing is attached to it; nothing to be done where it has been made. */
+int network_make_again(bn_ctx *ctx, const char *name);
 /* To the log: what leaves with an address that the host does not have. */
 void network_say_addresses(bn_ctx *ctx, const struct network *network);
 /* May a network of that kind be deleted at all? -EPERM, or -ENOENT for one not made yet. */

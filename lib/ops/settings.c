@@ -196,6 +196,55 @@ int settings_change(bn_ctx *ctx, const struct operation *operation, const struct
 	return r;
 }
 
+/* ---- changing again ---- */
+
+/* What nobody has kept yet; *ret_guards: more of the guard than there is. */
+static int find_new(bn_ctx *ctx, const struct network *network, int family, struct host_text *text,
+		    bool *ret_guards)
+{
+	CLEANUP(host_text_clear) struct host_text kept = { 0 };
+	CLEANUP(guard_clear) struct guard stands = { 0 };
+	CLEANUP(guard_clear) struct guard wanted = { 0 };
+	CLEANUP_FREE char *found = NULL;
+	int r;
+
+	r = store_networks_found(ctx->store, STORE_PENDING, &kept, &ctx->error);
+	if (r >= 0)
+		r = host_found(ctx->link, family == AF_INET, family == AF_INET6, NULL, true, &found,
+			       &ctx->error);
+	if (r >= 0)
+		r = host_found_beyond(found, kept.found, &text->found, &ctx->error);
+	if (r >= 0)
+		r = choose_guard(ctx, network, text);
+	if (r >= 0 &&
+	    (guard_parse(kept.guard, &stands) < 0 || guard_parse(text->guard, &wanted) < 0))
+		r = error_oom(&ctx->error);
+	*ret_guards = r >= 0 && !guard_includes(&stands, &wanted);
+	if (r >= 0 && !*ret_guards)
+		text->guard[0] = '\0';
+	return r;
+}
+
+int settings_keep_again(bn_ctx *ctx, const struct network *network, int family, bool *ret_guards)
+{
+	CLEANUP(host_text_clear) struct host_text text = { 0 };
+	int r = find_new(ctx, network, family, &text, ret_guards);
+
+	return r < 0 || (!text.found[0] && !*ret_guards) ?
+		       r :
+		       store_network_hand_over(ctx->store, family, &text, &ctx->error);
+}
+
+int settings_turn_on(bn_ctx *ctx, int family)
+{
+	struct base_needs needs;
+	int r = base_needs_of(ctx, &needs);
+
+	return r < 0 ? r :
+		       host_forwarding_enable(ctx->link, family == AF_INET && needs.ipv4,
+					      family == AF_INET6 && needs.ipv6, NULL, &ctx->error);
+}
+
 /* ---- giving back ---- */
 
 void settings_clear(struct settings *settings)

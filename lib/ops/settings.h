@@ -11,6 +11,14 @@ int settings_record(bn_ctx *ctx, const struct operation *operation, const struct
 /* Once its rules stand: the guard, then forwarding. */
 int settings_change(bn_ctx *ctx, const struct operation *operation, const struct network *network);
 
+/* Somebody has turned forwarding of a family off, which that network needs. In a transaction that
+ * is committed: what the host is like by now, to be given back with the last network, and what the
+ * context asks for of a guard, as if the network were made now. Where that is more than there is,
+ * rules_rebuild(). Then it is turned on again, in a transaction, so that no network that goes gives
+ * it back meanwhile. */
+int settings_keep_again(bn_ctx *ctx, const struct network *network, int family, bool *ret_guards);
+int settings_turn_on(bn_ctx *ctx, int family);
+
 /* What is given back with a network that goes. */
 struct settings {
 	struct host_text text;
