@@ -64,19 +64,28 @@ static bool has_flag(const struct nlattr *data, int type)
 	return flag && nla_get_u8(flag);
 }
 
-static int take_port(void *userdata, const struct nlmsghdr *reply)
+bool apart_parse(const struct nlmsghdr *reply, struct link_apart *ret_apart, bool *ret_hairpin)
 {
-	struct link_apart *apart = userdata;
 	const struct nlattr *info, *data = NULL;
 
 	if (reply->nlmsg_type != RTM_NEWLINK)
-		return 0;
+		return false;
 	info = nlmsg_find_attr((struct nlmsghdr *)reply, sizeof(struct ifinfomsg), IFLA_LINKINFO);
 	if (info)
 		data = nla_find(nla_data(info), nla_len(info), IFLA_INFO_SLAVE_DATA);
-	if (data)
-		*apart = (struct link_apart){ has_flag(data, PORT_ISOLATED),
-					      has_flag(data, PORT_LOCKED) };
+	if (!data)
+		return false;
+	*ret_apart =
+		(struct link_apart){ has_flag(data, PORT_ISOLATED), has_flag(data, PORT_LOCKED) };
+	*ret_hairpin = has_flag(data, IFLA_BRPORT_MODE);
+	return true;
+}
+
+static int take_port(void *userdata, const struct nlmsghdr *reply)
+{
+	bool hairpin;
+
+	apart_parse(reply, userdata, &hairpin);
 	return 0;
 }
 

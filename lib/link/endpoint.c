@@ -268,26 +268,29 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 	uint32_t index = rtnl_link_index(inside, endpoint->interface);
 	/* where there never was another interface, nobody can have left rules or routes */
 	bool first = index == FIRST_INDEX, routed = first && !passed;
+	bool awaits = endpoint->ipv6.addr.family && !config->keeps_ipv6;
 	int r;
 
 	if (!index)
 		return error_set(error, -ENODEV, BN_REASON_KERNEL,
 				 "interface %s of endpoint %s vanished while it was being set up",
 				 endpoint->interface, endpoint->id);
-	if (endpoint->ipv6.addr.family)
+	if (awaits)
 		rtnl_watch_address(inside, index, &endpoint->ipv6.addr);
 	r = address_interface(inside, config, index, passed, &routed, error);
 	if (r == 0)
 		r = routes_add_static(inside, endpoint, index, passed, error);
 	/* before the route that may be a better one than what the others use */
-	if (r == 0 && !first)
+	if (r == 0 && (!first || config->again))
 		r = routes_sync_sources(inside, config->sources, error);
-	if (r == 0 && !routed)
+	if (r == 0 && config->again)
+		r = routes_keep_default(inside, config, index, error);
+	else if (r == 0 && !routed)
 		r = routes_add_default(inside, config, index, first || passed, step, error);
 	if (r < 0)
 		return r;
 	rtnl_settle_carrier(inside, endpoint->interface);
-	if (endpoint->ipv6.addr.family)
+	if (awaits)
 		rtnl_await_address(inside);
 	return 0;
 }
@@ -298,7 +301,7 @@ static int configure_surely(const struct sandbox *sandbox, struct link_handle *i
 			    const struct link_endpoint_config *config, uint32_t *step,
 			    struct error *error)
 {
-	int r = configure_sandbox(inside, config, 0, step, error);
+	int r = configure_sandbox(inside, config, config->again ? -EEXIST : 0, step, error);
 
 	for (int i = 1; i < OUTCOME_LOOKS && r < 0 && inside->fd < 0; i++) {
 		error_clear(error);
@@ -429,4 +432,83 @@ int link_loopback_up(const struct sandbox *sandbox, struct link_visit *visit, st
 	if (r == 0)
 		return 0;
 	return rtnl_failure(error, &batch, r, "bring up lo in namespace %s", sandbox_name(sandbox));
+}
+
+/* ---- one that stands ---- */
+
+/* Where somebody else has its name, or the kernel renames none that is up, it stays as it is: down
+ * it would lose its routes. */
+static int set_interface(struct link_handle *inside, const struct link_within *within,
+			 struct endpoint *endpoint, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch name = { 0 }, batch = { 0 };
+	int r;
+
+	if (strcmp(within->name, endpoint->interface) != 0) {
+		rtnl_add_link(&name, RTM_NEWLINK, 0, within->index);
+		rtnl_put_string(&name, IFLA_IFNAME, endpoint->interface);
+		if (rtnl_run(inside, &name) < 0)
+			memcpy(endpoint->interface, within->name, sizeof(endpoint->interface));
+	}
+	rtnl_add_link(&batch, RTM_NEWLINK, 0, within->index);
+	if (memcmp(within->mac, endpoint->mac, MAC_LEN) != 0)
+		rtnl_put(&batch, IFLA_ADDRESS, endpoint->mac, MAC_LEN);
+	if (within->mtu != endpoint->mtu)
+		rtnl_put_u32(&batch, IFLA_MTU, endpoint->mtu);
+	r = rtnl_run_surely(inside, &batch, 0, "link.mend.inside");
+	return r == 0 ? 0 :
+			rtnl_failure(error, &batch, r, "set up interface %s of endpoint %s",
+				     endpoint->interface, endpoint->id);
+}
+
+/* Rules are made by the name that an interface has now. */
+static int rename_sources(struct link_endpoint_config *config, const char *was,
+			  source_vector *sources, struct error *error)
+{
+	const char *now = config->endpoint->interface;
+
+	if (strcmp(now, was) == 0)
+		return 0;
+	for (size_t i = 0; i < config->sources->len; i++) {
+		struct link_source source = config->sources->items[i];
+
+		if (strcmp(source.interface, was) == 0)
+			string_copy(source.interface, sizeof(source.interface), now);
+		if (vector_append(sources, source) < 0)
+			return error_oom(error);
+	}
+	config->sources = sources;
+	config->sysctls = NULL;
+	return 0;
+}
+
+int link_endpoint_mend(struct link_handle *handle, const struct sandbox *sandbox,
+		       const struct link_within *within, const struct link_endpoint_config *config,
+		       struct error *error)
+{
+	CLEANUP(inside_close)
+	struct inside inside = { .handle = { .fd = -1 }, .ipv6 = -1, .ndisc_notify = -1 };
+	CLEANUP(visit_close_pointer) struct link_visit *visit = NULL;
+	/* under the name that it can have */
+	struct endpoint endpoint = *config->endpoint;
+	struct link_endpoint_config its = *config;
+	CLEANUP_VECTOR source_vector sources = { 0 };
+	char note[LINK_NOTE_MAX];
+	uint32_t step;
+	int r;
+
+	its.endpoint = &endpoint;
+	its.keeps_ipv6 = within->has_ipv6;
+	r = link_visit_start(handle, sandbox, &visit, error);
+	if (r == 0)
+		r = visit_end(visit, &inside.handle, &inside.ipv6, error);
+	if (r == 0)
+		r = set_interface(&inside.handle, within, &endpoint, error);
+	if (r == 0)
+		r = rename_sources(&its, config->endpoint->interface, &sources, error);
+	if (r == 0 && inside.handle.has_ipv6)
+		r = ipv6_set_up(&its, inside.ipv6, note, error);
+	if (r == 0 && its.sysctls && its.sysctls->len)
+		r = sysctls_write(sandbox, &its, error);
+	return r < 0 ? r : configure_surely(sandbox, &inside.handle, &its, &step, error);
 }

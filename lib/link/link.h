@@ -227,6 +227,8 @@ struct link_apart {
 	bool locked;   /* what it sends has its own MAC, which no other port can take */
 };
 
+struct link_sight;
+struct link_within;
 struct link_endpoint_config {
 	const struct endpoint *endpoint;
 	struct link_apart apart;
@@ -242,6 +244,10 @@ struct link_endpoint_config {
 	bool leaves_ipv6;             /* where /proc/sys can't be written IPv6 stays as it is */
 	const sysctl_vector *sysctls; /* in the sandbox */
 	bool announces;               /* tell the neighbours which MAC its addresses have */
+	/* It stood before: what of it is there in the sandbox stays, and a default route that
+	 * somebody else has put in the place of one of its own. */
+	bool again;
+	bool keeps_ipv6; /* and its address of IPv6 is there */
 };
 
 /* Repeats what was announced. fd -1: nothing was. */
@@ -267,6 +273,14 @@ struct link_endpoint_made {
 int link_endpoint_create(struct link_handle *handle, const struct sandbox *sandbox,
 			 const struct link_endpoint_config *config,
 			 struct link_endpoint_made *ret_made, struct error *error);
+/* mend.c: what differs of a host end that is there; bridge_index 0: it stays where it is. -EEXIST:
+ * somebody else has its name. */
+int link_end_mend(struct link_handle *handle, const struct link_sight *sight,
+		  const struct link_endpoint_config *config, struct error *error);
+/* What is missing inside, of one whose interface is there, and the rules of all its sources. */
+int link_endpoint_mend(struct link_handle *handle, const struct sandbox *sandbox,
+		       const struct link_within *within, const struct link_endpoint_config *config,
+		       struct error *error);
 /* After another endpoint of the sandbox has gone. */
 int link_sources_sync(struct link_handle *handle, const struct sandbox *sandbox,
 		      const source_vector *sources, struct error *error);
@@ -302,6 +316,9 @@ int link_routes_remove(struct link_handle *handle, const struct sandbox *sandbox
 int link_behind_change(struct link_handle *handle, const char *bridge,
 		       const struct endpoint *endpoint, const struct prefix *destination, bool adds,
 		       bool again, struct error *error);
+/* 1, 0 */
+int link_behind_is_there(struct link_handle *handle, const char *bridge,
+			 const struct prefix *destination, struct error *error);
 /* The host end of an endpoint: it has the alias of link_alias(), whatever it is called by now. */
 struct link_end {
 	const struct endpoint *endpoint;
@@ -335,6 +352,50 @@ struct link_place {
 };
 int link_places_get(struct link_handle *handle, const struct link_end *ends, size_t len,
 		    struct link_place *places, struct error *error);
+/* sight.c: all that can be seen of a host end without going into the sandbox. */
+struct link_sight {
+	struct link_end end; /* filled by the caller */
+	uint32_t index;      /* 0: there is none */
+	char name[IFNAMSIZ], alias[ALIAS_MAX];
+	bool is_taken; /* another interface has its name */
+	uint32_t flags, mtu, bridge;
+	struct link_apart apart;
+	bool hairpin;
+	/* the other end: its index, in the namespace of that number here; -1: in this one */
+	uint32_t peer;
+	int32_t peer_namespace;
+	bool unlimited_in, unlimited_out; /* a rate that it has is not in force */
+};
+int link_sights_get(struct link_handle *handle, struct link_sight *sights, size_t len,
+		    struct error *error);
+/* within.c: and what is inside, of all that are in one sandbox. */
+struct link_within {
+	const struct endpoint *endpoint; /* filled by the caller, as is the next */
+	const struct link_sight *host;
+	uint32_t asked, index; /* of the pair's other end; 0: it is not there */
+	char name[IFNAMSIZ];
+	bool is_taken; /* another interface has its name */
+	uint32_t flags, mtu;
+	uint8_t mac[MAC_LEN];
+	bool has_ipv4, has_ipv6;
+	bool has_settings; /* the next two, which an interface without IPv6 has not */
+	int disable_ipv6, accept_ra;
+	bool lacks_source[2]; /* of IPv4 and IPv6: its way out by its own gateway */
+};
+struct link_route {
+	struct prefix destination;
+	struct addr gateway; /* unspecified: none */
+	uint32_t index, metric;
+	uint8_t type; /* enum route_type */
+};
+typedef VECTOR(struct link_route) link_route_vector;
+/* Appends the routes of table main. sources: those of all endpoints in the sandbox. */
+int link_within_get(struct link_handle *handle, const struct sandbox *sandbox,
+		    const source_vector *sources, struct link_within *ends, size_t len,
+		    link_route_vector *routes, struct error *error);
+/* sysctl.c: which of them have another value now? */
+int link_sysctls_differ(const struct sandbox *sandbox, const sysctl_vector *sysctls, bool *differ,
+			struct error *error);
 /* By its name alone, and only if the alias is just this, or not given yet: 1 if it was deleted, as
  * above, 0 if there is none, or it is another's. */
 int link_endpoint_delete_owned(struct link_handle *handle, const char *host_interface,
@@ -408,6 +469,7 @@ int link_exists(struct link_handle *handle, const char *name, struct error *erro
  * also when it can't be told. */
 bool link_is_known(struct link_handle *handle, const char *name);
 uint32_t link_index(struct link_handle *handle, const char *name);
+bool link_name(struct link_handle *handle, uint32_t index, char ret_name[static IFNAMSIZ]);
 /* Of host ends: what bridge they are on, by its index, and whether they are up. */
 struct link_port {
 	const char *name; /* filled by the caller */

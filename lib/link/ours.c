@@ -173,16 +173,19 @@ static int take_number(void *userdata, const struct nlmsghdr *reply)
 	return 0;
 }
 
-/* The number that a namespace has in ours; -1: it has none, so no link leads there. */
-static int32_t namespace_number(struct link_handle *handle, const struct sandbox *sandbox)
+int namespace_number(struct link_handle *handle, const struct sandbox *sandbox, int32_t *ret_number)
 {
 	const struct rtgenmsg header = { .rtgen_family = AF_UNSPEC };
 	int32_t number = -1;
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_number, .userdata = &number };
+	int r;
 
 	rtnl_add(&batch, RTM_GETNSID, 0, &header, sizeof(header));
 	rtnl_put_u32(&batch, NETNSA_FD, (uint32_t)sandbox->fd);
-	return rtnl_run(handle, &batch) < 0 ? -1 : number;
+	r = rtnl_run(handle, &batch);
+	if (r == 0)
+		*ret_number = number;
+	return r;
 }
 
 /* One that has lost its alias too: with the MAC that we gave it, and the other end in the
@@ -204,7 +207,8 @@ static int match_candidates(struct link_handle *handle, const struct ends_query 
 		if (sandbox.fd < 0) {
 			if (sandbox_find(endpoint, handle->deadline, &sandbox, NULL) < 0)
 				return 0;
-			number = namespace_number(handle, &sandbox);
+			if (namespace_number(handle, &sandbox, &number) < 0)
+				return 0;
 		}
 		if (candidate->peer_namespace == number)
 			r = index_add(query->indexes, candidate->index);

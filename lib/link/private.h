@@ -47,6 +47,9 @@ struct link_info;
 /* Append the indexes of the host ends that are there. */
 int link_ends_find(struct link_handle *handle, const struct link_end *ends, size_t len,
 		   index_vector *indexes, struct error *error);
+/* The number that a namespace has in ours; -1: it has none, so no link leads there. */
+int namespace_number(struct link_handle *handle, const struct sandbox *sandbox,
+		     int32_t *ret_number);
 /* -ENODEV without a sentence. */
 int link_find_alias(struct link_handle *handle, const char *kind, const char *alias,
 		    struct link_info *ret_info, struct error *error);
@@ -58,9 +61,17 @@ void apart_put(struct rtnl_batch *batch, const struct link_apart *apart, bool fr
 /* RTM_NEWNEIGH or RTM_DELNEIGH, of the endpoint's own. */
 void apart_add_mac(struct rtnl_batch *batch, int type, uint32_t index,
 		   const uint8_t mac[static MAC_LEN]);
+/* What a link says of itself as a port; false if it is none, or that is not about a link. */
+bool apart_parse(const struct nlmsghdr *reply, struct link_apart *ret_apart, bool *ret_hairpin);
 /* The kernel takes what it does not know of, and says nothing. */
 int apart_check(struct link_handle *handle, const struct endpoint *endpoint, uint32_t index,
 		const struct link_apart *apart, struct error *error);
+
+/* ---- shape.c ---- */
+
+/* Ours can be told from what others put in its place. */
+#define SHAPE_ROOT TC_H_MAKE(0xb0e70000u, 0)
+#define SHAPE_INGRESS TC_H_MAKE(TC_H_INGRESS, 0)
 
 /* ---- detour.c: the device that what an endpoint sends is slowed down on ---- */
 
@@ -163,12 +174,28 @@ void routes_put_default(struct rtnl_batch *batch, const struct link_endpoint_con
  * already. */
 int routes_add_default(struct link_handle *inside, const struct link_endpoint_config *config,
 		       uint32_t index, bool again, uint32_t *ret_step, struct error *error);
+/* The same, of those metrics alone. */
+int routes_keep_default(struct link_handle *inside, const struct link_endpoint_config *config,
+			uint32_t index, struct error *error);
 /* Of our rules and tables there are then just those of the sources; in the order in which no packet
  * finds neither the old way nor the new. */
 int routes_sync_sources(struct link_handle *inside, const source_vector *sources,
 			struct error *error);
 
+typedef VECTOR(struct rtnl_rule) rtnl_rule_vector;
+/* Of ours, those that are there; and those that there are to be, that of main first, less those
+ * whose interface is not there (any more, or yet). */
+int routes_rules_read(struct link_handle *inside, int family, rtnl_rule_vector *rules);
+int routes_rules_wanted(struct link_handle *inside, const source_vector *sources, int family,
+			rtnl_rule_vector *rules);
+bool routes_has_rule(const rtnl_rule_vector *rules, const struct rtnl_rule *rule);
+const struct link_source *routes_source_of(const source_vector *sources,
+					   const struct addr *address);
+
 /* ---- static.c: inside a sandbox ---- */
+
+/* False for one that no endpoint is given. ret_type: enum route_type. */
+bool static_route_type(uint8_t kernel_type, uint8_t *ret_type);
 
 /* passed: -EEXIST when they may be there already. */
 int routes_add_static(struct link_handle *inside, const struct endpoint *endpoint, uint32_t index,

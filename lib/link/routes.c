@@ -18,8 +18,6 @@
  * has, nor gets soon after it. The kernel empties it when the link goes. */
 #define TABLE_FIRST 0x62000000u
 
-typedef VECTOR(struct rtnl_rule) rtnl_rule_vector;
-
 /* ---- default routes ---- */
 
 /* In the order of the batches below; step: how far the metrics are from those of the endpoint. */
@@ -116,6 +114,20 @@ int routes_add_default(struct link_handle *inside, const struct link_endpoint_co
 			 config->endpoint->id, routes[0].metric - *ret_step);
 }
 
+/* What somebody else has put in their places stays. */
+int routes_keep_default(struct link_handle *inside, const struct link_endpoint_config *config,
+			uint32_t index, struct error *error)
+{
+	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
+	int r;
+
+	routes_put_default(&batch, config, index);
+	r = rtnl_run_passing(inside, &batch, -EEXIST);
+	return r == 0 ? 0 :
+			rtnl_failure(error, &batch, r, "set the default route of endpoint %s",
+				     config->endpoint->id);
+}
+
 /* ---- by source ---- */
 
 struct rules_query {
@@ -151,7 +163,7 @@ static int take_rule(void *userdata, const struct nlmsghdr *reply)
 	return vector_append(query->rules, rule);
 }
 
-static int rules_read(struct link_handle *inside, int family, rtnl_rule_vector *rules)
+int routes_rules_read(struct link_handle *inside, int family, rtnl_rule_vector *rules)
 {
 	struct rules_query query = { family, rules };
 	const struct fib_rule_hdr header = { .family = (uint8_t)family };
@@ -161,7 +173,7 @@ static int rules_read(struct link_handle *inside, int family, rtnl_rule_vector *
 	return rtnl_dump(inside, &batch);
 }
 
-static bool has_rule(const rtnl_rule_vector *rules, const struct rtnl_rule *rule)
+bool routes_has_rule(const rtnl_rule_vector *rules, const struct rtnl_rule *rule)
 {
 	for (size_t i = 0; i < rules->len; i++)
 		if (memcmp(&rules->items[i], rule, sizeof(*rule)) == 0)
@@ -169,9 +181,8 @@ static bool has_rule(const rtnl_rule_vector *rules, const struct rtnl_rule *rule
 	return false;
 }
 
-/* The rules that there are to be, less those whose interface is not there (any more, or yet). */
-static int rules_of(struct link_handle *inside, const source_vector *sources, int family,
-		    rtnl_rule_vector *rules)
+int routes_rules_wanted(struct link_handle *inside, const source_vector *sources, int family,
+			rtnl_rule_vector *rules)
 {
 	const struct rtnl_rule main = { .priority = PRIORITY_MAIN, .table = RT_TABLE_MAIN };
 
@@ -192,7 +203,7 @@ static int rules_of(struct link_handle *inside, const source_vector *sources, in
 	return 0;
 }
 
-static const struct link_source *source_of(const source_vector *sources, const struct addr *address)
+const struct link_source *routes_source_of(const source_vector *sources, const struct addr *address)
 {
 	for (size_t i = 0; i < sources->len; i++)
 		if (addr_compare(&sources->items[i].address, address) == 0)
@@ -218,7 +229,7 @@ static int fill_tables(struct link_handle *inside, const source_vector *sources,
 
 		for (; i < rules->len && batch.len < RTNL_BATCH_MAX; i++) {
 			const struct rtnl_rule *rule = &rules->items[i];
-			const struct link_source *source = source_of(sources, &rule->source);
+			const struct link_source *source = routes_source_of(sources, &rule->source);
 
 			if (!source)
 				continue;
@@ -253,7 +264,7 @@ static int change_rules(struct link_handle *inside, int family, int type,
 			/* that of main is the first to come and the last to go */
 			const struct rtnl_rule *rule = &rules->items[adds ? i : rules->len - 1 - i];
 
-			if (!adds || !has_rule(there, rule))
+			if (!adds || !routes_has_rule(there, rule))
 				rtnl_add_rule(&batch, type, family, rule);
 		}
 		r = rtnl_run_passing(inside, &batch, adds ? -EEXIST : -ENOENT);
@@ -275,7 +286,8 @@ static bool is_live(const struct link_handle *inside, uint32_t index)
 static bool is_ours_to_remove(const struct link_handle *inside, const source_vector *sources,
 			      const struct rtnl_rule *rule)
 {
-	return source_of(sources, &rule->source) || !is_live(inside, rule->table - TABLE_FIRST);
+	return routes_source_of(sources, &rule->source) ||
+	       !is_live(inside, rule->table - TABLE_FIRST);
 }
 
 /* Of the rules that are found, those that are to go; that of main with the last. */
@@ -293,7 +305,7 @@ static int rules_to_go(const struct link_handle *inside, const source_vector *so
 		bool goes = rule->source.family ? is_ours_to_remove(inside, sources, rule) :
 						  !some_stay;
 
-		if (goes && !has_rule(wanted, rule) && vector_append(gone, *rule) < 0)
+		if (goes && !routes_has_rule(wanted, rule) && vector_append(gone, *rule) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -336,12 +348,12 @@ static int sync_family(struct link_handle *inside, const source_vector *sources,
 	CLEANUP_VECTOR rtnl_rule_vector wanted = { 0 }, found = { 0 }, gone = { 0 };
 	int r;
 
-	r = rules_read(inside, family, &found);
+	r = routes_rules_read(inside, family, &found);
 	/* a kernel without policy routing: all leaves by the best default route */
 	if (r == -EAFNOSUPPORT || r == -EOPNOTSUPP)
 		return 0;
 	if (r == 0)
-		r = rules_of(inside, sources, family, &wanted);
+		r = routes_rules_wanted(inside, sources, family, &wanted);
 	/* A rule is what is known of a table: it stands as long as there may be something in it. */
 	if (r == 0)
 		r = change_rules(inside, family, RTM_NEWRULE, &wanted, &found);

@@ -24,10 +24,9 @@
 #define FRAME_MORE 18   /* a frame is so much longer than the MTU, with a VLAN tag */
 #define TICK_NS 64      /* the kernel's unit of times in these messages */
 
-/* Ours can be told from what others put in its place. */
-#define ROOT TC_H_MAKE(0xb0e70000u, 0)
+#define ROOT SHAPE_ROOT
 #define LIMITED TC_H_MAKE(ROOT, 1)
-#define INGRESS TC_H_MAKE(TC_H_INGRESS, 0)
+#define INGRESS SHAPE_INGRESS
 
 /* Filters go by these, those of one protocol in the order in which they are put. */
 enum filter_place { PLACE_ARP = 1, PLACE_IPV4, PLACE_IPV6, PLACE_ALL };

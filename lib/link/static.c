@@ -16,6 +16,16 @@ static const uint8_t kernel_types[ROUTE_TYPE_COUNT] = {
 	[ROUTE_PROHIBIT] = RTN_PROHIBIT,
 };
 
+bool static_route_type(uint8_t kernel_type, uint8_t *ret_type)
+{
+	for (uint8_t i = 0; i < ROUTE_TYPE_COUNT; i++)
+		if (kernel_types[i] == kernel_type) {
+			*ret_type = i;
+			return true;
+		}
+	return false;
+}
+
 static bool leads_nowhere(const struct route *route)
 {
 	return route->type != ROUTE_UNICAST;
@@ -163,4 +173,52 @@ int link_behind_change(struct link_handle *handle, const char *bridge,
 	return rtnl_failure(error, &batch, r, "%s the host's route to %s by endpoint %s",
 			    adds ? "add" : "remove", prefix_format(destination, text),
 			    endpoint->id);
+}
+
+struct behind {
+	bool is_ours;
+	uint8_t len;
+	uint32_t index;
+};
+
+/* The kernel is asked for the route that it would take there, as it stands in its table. */
+static int take_behind(void *userdata, const struct nlmsghdr *reply)
+{
+	struct behind *found = userdata;
+	const struct rtmsg *route = nlmsg_data(reply);
+	struct nlattr *attrs[RTA_MAX + 1];
+
+	if (reply->nlmsg_type != RTM_NEWROUTE ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*route), attrs, RTA_MAX, NULL) < 0)
+		return 0;
+	found->is_ours = route->rtm_protocol == PROTOCOL_OURS;
+	found->len = route->rtm_dst_len;
+	if (attrs[RTA_OIF])
+		found->index = nla_get_u32(attrs[RTA_OIF]);
+	return 0;
+}
+
+int link_behind_is_there(struct link_handle *handle, const char *bridge,
+			 const struct prefix *destination, struct error *error)
+{
+	const struct rtmsg header = {
+		.rtm_family = (uint8_t)destination->addr.family,
+		.rtm_dst_len = (uint8_t)(addr_size(destination->addr.family) * 8),
+		.rtm_flags = RTM_F_FIB_MATCH,
+	};
+	struct behind found = { 0 };
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_behind, .userdata = &found };
+	char text[PREFIX_TEXT_MAX];
+	int r;
+
+	rtnl_add(&batch, RTM_GETROUTE, 0, &header, sizeof(header));
+	rtnl_put(&batch, RTA_DST, destination->addr.bytes, addr_size(destination->addr.family));
+	r = rtnl_run(handle, &batch);
+	if (r == -ENETUNREACH || r == -EHOSTUNREACH || r == -EACCES || r == -EINVAL)
+		return 0;
+	if (r < 0)
+		return rtnl_failure(error, &batch, r, "look up the host's route to %s",
+				    prefix_format(destination, text));
+	return found.is_ours && found.len == destination->len &&
+	       found.index == link_index(handle, bridge);
 }

@@ -226,3 +226,31 @@ int sysctls_write(const struct sandbox *sandbox, const struct link_endpoint_conf
 {
 	return sandbox_run(sandbox, write_all, (void *)config, error);
 }
+
+struct comparison {
+	const sysctl_vector *sysctls;
+	bool *differ;
+};
+
+static int compare_all(void *userdata, struct error *error)
+{
+	const struct comparison *comparison = userdata;
+	char path[SYSCTL_PATH_MAX + 16];
+
+	(void)error;
+	for (size_t i = 0; i < comparison->sysctls->len; i++) {
+		const struct sysctl *sysctl = &comparison->sysctls->items[i];
+
+		snprintf(path, sizeof(path), "/proc/sys/%s", sysctl->path);
+		comparison->differ[i] = !has_value(path, sysctl->value);
+	}
+	return 0;
+}
+
+int link_sysctls_differ(const struct sandbox *sandbox, const sysctl_vector *sysctls, bool *differ,
+			struct error *error)
+{
+	struct comparison comparison = { sysctls, differ };
+
+	return sandbox_run(sandbox, compare_all, &comparison, error);
+}
