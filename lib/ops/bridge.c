@@ -16,6 +16,7 @@
 #include "ops/routing.h"
 #include "ops/restraint.h"
 #include "ops/rules.h"
+#include "ops/wiring.h"
 
 /* ---- networks ---- */
 
@@ -302,33 +303,17 @@ static int create_link(bn_ctx *ctx, struct attach *attach, uint32_t bridge)
 {
 	const struct network *network = &attach->network;
 	struct endpoint *endpoint = &attach->endpoint;
-	char alias[ALIAS_MAX];
-	struct link_endpoint_config config = {
-		.endpoint = endpoint,
-		.visit = attach->visit,
-		.bridge = network->bridge,
-		.bridge_index = bridge,
-		.alias = alias,
-		.apart = restraint_apart(network, endpoint),
-		.metric_room = attach->metric_room,
-		.sources = &attach->sources,
-		.leaves_ipv6 = ctx->policy.sandbox_ipv6 == SANDBOX_IPV6_LEAVE,
-		.announces = network->policy.advertise_count > 0,
-	};
-	CLEANUP_VECTOR sysctl_vector sysctls = { 0 };
+	CLEANUP(wiring_clear) struct wiring wiring = { 0 };
 	struct link_endpoint_made made;
-	int r;
+	int r = wiring_make(ctx, network, endpoint, &wiring);
 
-	r = sysctls_of(endpoint, &sysctls, &ctx->error);
 	if (r < 0)
 		return r;
-	config.sysctls = &sysctls;
-	link_alias(network->id, endpoint->id, alias);
-	if (endpoint->metric_ipv4 && endpoint_prefix(endpoint, AF_INET))
-		config.gateway_ipv4 = *endpoint_gateway(endpoint, network, AF_INET);
-	if (endpoint->metric_ipv6 && endpoint_prefix(endpoint, AF_INET6))
-		config.gateway_ipv6 = *endpoint_gateway(endpoint, network, AF_INET6);
-	r = link_endpoint_create(ctx->link, &attach->sandbox, &config, &made, &ctx->error);
+	wiring.config.visit = attach->visit;
+	wiring.config.bridge_index = bridge;
+	wiring.config.metric_room = attach->metric_room;
+	wiring.config.sources = &attach->sources;
+	r = link_endpoint_create(ctx->link, &attach->sandbox, &wiring.config, &made, &ctx->error);
 	if (r < 0)
 		return r;
 	attach->announcer = made.announcer;

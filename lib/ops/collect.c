@@ -236,3 +236,24 @@ int ops_collect(bn_ctx *ctx, const char *network, const struct result *result)
 	r = find_gone(ctx, network, &collection.gone);
 	return r < 0 || !collection.gone.len ? r : collect(ctx, &collection);
 }
+
+int ops_collect_found(bn_ctx *ctx, const struct endpoint *const *endpoints, size_t len)
+{
+	static const struct result none;
+	CLEANUP(collection_clear) struct collection collection = { .result = &none };
+
+	for (size_t i = 0; i < len; i++) {
+		struct endpoint_brief brief = {
+			.sequence = endpoints[i]->sequence,
+			.sandbox_inode = endpoints[i]->sandbox_inode,
+			.sandbox_cookie = endpoints[i]->sandbox_cookie,
+		};
+
+		string_copy(brief.network, sizeof(brief.network), endpoints[i]->network);
+		string_copy(brief.host_interface, sizeof(brief.host_interface),
+			    endpoints[i]->host_interface);
+		if (vector_append(&collection.gone, brief) < 0)
+			return error_oom(&ctx->error);
+	}
+	return collect(ctx, &collection);
+}

@@ -26,9 +26,10 @@ check layer-api only api 'bridgenet\.h|(base|model|ops|api)/[a-z_]+\.h'
 
 # What ops/ is made of, from the bottom up: each file includes headers of those before it alone.
 ops_order="context binding persistent rows plan strays rules flows siblings opened ports named base mtu restraint
-	driver behind interface routing bridge settings removal change operation recover resolve backend
+	driver behind interface routing wiring bridge settings removal change operation recover resolve backend
 	network update move detach endpoint publish life collect names list
-	inspection inspect_rules inspect_host inspect_bridges inspect_endpoints inspect_ports inspect_strays
+	rewire inspection inspect_rules inspect_host inspect_bridges inspect_endpoints inspect_ports
+	inspect_strays
 	check"
 
 ops_top_to_bottom()
