@@ -169,12 +169,12 @@ static const struct finding_kind {
 	},
 	[FINDING_SANDBOX_PATH] = {
 		"sandbox-path", NOTE,
-		"{object} leads to another namespace than that{of}",
+		"{object} leads to {is} by now, and not to the namespace{of}, {should_be}",
 		"",
 	},
 	[FINDING_LINK_MISSING] = {
 		"link-missing", BROKEN,
-		"interface {object}{of} is missing",
+		"interface {object}{of} is missing: there is {is}",
 		"makes it again",
 	},
 	[FINDING_LINK_RENAMED] = {
@@ -205,13 +205,13 @@ static const struct finding_kind {
 	},
 	[FINDING_INTERFACE_MISSING] = {
 		"interface-missing", BROKEN,
-		"interface {object} in the namespace{of} is missing",
+		"interface {object} in the namespace{of} is missing: there is {is}",
 		"makes it again",
 	},
 	[FINDING_INTERFACE_RENAMED] = {
 		"interface-renamed", NOTE,
-		"the interface in the namespace{of} is called {is}; it was {should_be}",
-		"",
+		"the interface in the namespace{of} is called {is}; it should be {should_be}",
+		"gives it its name back",
 	},
 	[FINDING_INTERFACE_DOWN] = {
 		"interface-down", BROKEN,
@@ -232,6 +232,11 @@ static const struct finding_kind {
 		"route-missing", BROKEN,
 		"a route{of} is missing: {should_be}",
 		"puts it back",
+	},
+	[FINDING_ROUTE_REPLACED] = {
+		"route-replaced", NOTE,
+		"a route{of} has another in its place: {is}; it was {should_be}",
+		"",
 	},
 	[FINDING_ROUTE_STRAY] = {
 		"route-stray", NOTE,

@@ -143,6 +143,18 @@ static int note_found(bn_ctx *ctx, finding_vector *all, const finding_vector *no
 	return 0;
 }
 
+/* An endpoint that has lost its namespace is detached, and nothing is wrong with it any more. */
+static int look_again(bn_ctx *ctx, struct inspection *inspection)
+{
+	int r = look(ctx, inspection);
+
+	if (r != -ENOENT || !inspection->endpoint)
+		return r;
+	error_clear(&ctx->error);
+	inspection_forget(inspection);
+	return 0;
+}
+
 #define ROUNDS 3 /* of putting right what shows only when something else is right */
 
 int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
@@ -166,7 +178,7 @@ int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t 
 			break;
 		r = mend(ctx, &inspection);
 		if (r >= 0)
-			r = look(ctx, &inspection);
+			r = look_again(ctx, &inspection);
 		if (r >= 0)
 			r = note_found(ctx, &all, &inspection.findings);
 		/* what is left is not to be put right from here */

@@ -28,7 +28,7 @@ check layer-api only api 'bridgenet\.h|(base|model|ops|api)/[a-z_]+\.h'
 ops_order="context binding persistent rows plan strays rules flows siblings opened ports named base mtu restraint
 	driver behind interface routing wiring bridge settings removal change operation recover resolve backend
 	network update move detach endpoint publish life collect names list
-	rewire inspection inspect_rules inspect_host inspect_bridges inspect_endpoints inspect_ports
+	rewire inspection inspect_rules inspect_host inspect_bridges judge inspect_endpoints inspect_ports
 	inspect_strays
 	check"
 
