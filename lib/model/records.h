@@ -93,7 +93,8 @@ struct port {
 	uint16_t host_port;      /* first; 0 in a request: pick one */
 	uint16_t container_port; /* first */
 	uint16_t count;
-	uint8_t routed; /* PORT_ROUTED_*: the families in which it holds no port of the host */
+	uint8_t routed;     /* PORT_ROUTED_*: the families in which it holds no port of the host */
+	bool over_listener; /* a process of the host may listen there: that was meant */
 	struct port_options *options; /* NULL: none; each copy of the mapping holds them */
 };
 #define PORT_ROUTED_IPV4 0x1u

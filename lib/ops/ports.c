@@ -426,6 +426,7 @@ static int name_ports(bn_ctx *ctx, const struct choice *choice, const struct por
 		port = vector_push(ports);
 		port_copy(port, &requests[i].port);
 		port_set_owner(port, endpoint);
+		port->over_listener = flags & BN_PUBLISH_OVER_LISTENER;
 		if (!port_names_host(port))
 			port->host_addr = *network_bind(choice->network);
 		r = check_port(ctx, choice->network, endpoint, port);

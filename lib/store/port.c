@@ -7,7 +7,7 @@
  * then in one window of keys for each class that the protocol has, and a window holds little else:
  * the question costs the same with one port published as with 65,535. Slots tell apart ports that
  * differ by host address only, or hold none of the host; the first bits of one say in which
- * families that is.
+ * families that is, and the next whether it is over a listener.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -20,7 +20,8 @@
 #define PROTOCOL_SHIFT 37
 #define SLOT_BITS 16
 #define ROUTED_SHIFT 14
-#define SLOTS (1u << ROUTED_SHIFT)
+#define OVER_SHIFT 13
+#define SLOTS (1u << OVER_SHIFT)
 #define CLASS_COUNT 17
 #define CLASSES_KNOWN (UINT32_C(1) << 31)
 
@@ -47,6 +48,12 @@ int64_t port_key(uint8_t protocol, unsigned int size_class, unsigned int host_po
 	       (int64_t)host_port << SLOT_BITS | slot;
 }
 
+static unsigned int first_slot(const struct port *port)
+{
+	return (unsigned int)port->routed << ROUTED_SHIFT | (unsigned int)port->over_listener
+								    << OVER_SHIFT;
+}
+
 int port_read_columns(struct store *store, sqlite3_stmt *row, int key_column, struct port *port,
 		      struct error *error)
 {
@@ -57,6 +64,7 @@ int port_read_columns(struct store *store, sqlite3_stmt *row, int key_column, st
 	port->protocol = (uint8_t)(key >> PROTOCOL_SHIFT);
 	port->host_port = (uint16_t)(key >> SLOT_BITS);
 	port->routed = (uint8_t)((key & SLOT_MAX) >> ROUTED_SHIFT);
+	port->over_listener = key >> OVER_SHIFT & 1;
 	port->container_port = (uint16_t)sqlite3_column_int(row, key_column + 2);
 	port->count = (uint16_t)sqlite3_column_int(row, key_column + 3);
 	host = column_text(row, key_column + 1);
@@ -369,7 +377,7 @@ static int insert_port(struct store *store, int64_t operation, const struct port
 		       struct error *error)
 {
 	unsigned int size_class = port_class(port->count);
-	struct search search = { .port = port, .making = operation, .slot = port->routed * SLOTS };
+	struct search search = { .port = port, .making = operation, .slot = first_slot(port) };
 	struct holder *holder = &search.holder;
 	int64_t key;
 	int r = port_check_numbers(port, error);
@@ -387,7 +395,7 @@ static int insert_port(struct store *store, int64_t operation, const struct port
 				 port->host_port, protocol_name(port->protocol));
 	if (r > 0)
 		return port_in_use_error(store, port, holder, error);
-	if (search.slot / SLOTS != port->routed)
+	if (search.slot - first_slot(port) >= SLOTS)
 		return error_set(error, -ENOSPC, BN_REASON_PORT_IN_USE,
 				 "host port %u/%s is published on %u addresses; publish it on "
 				 "every address instead",
@@ -404,7 +412,7 @@ static int insert_run(struct store *store, int64_t operation, const struct port 
 {
 	char host[PORT_HOST_MAX];
 	unsigned int first = ports->host_port, last = first + (unsigned int)len - 1;
-	int64_t key = port_key(ports->protocol, 0, first, ports->routed * SLOTS);
+	int64_t key = port_key(ports->protocol, 0, first, first_slot(ports));
 	int r;
 
 	if (last > store->clear_to)
@@ -421,7 +429,7 @@ static int insert_run(struct store *store, int64_t operation, const struct port 
 	if (r < 0)
 		return r;
 	port_note_range(store, operation, key,
-			port_key(ports->protocol, 0, last, ports->routed * SLOTS));
+			port_key(ports->protocol, 0, last, first_slot(ports)));
 	store->classes |= UINT32_C(1) << port_class(1);
 	store->clear_from = last + 1;
 	return (int)(last - first + 1);

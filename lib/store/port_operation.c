@@ -97,6 +97,7 @@ size_t port_run_length(const struct port *ports, size_t len)
 
 	while (i < len && first->count == 1 && ports[i].count == 1 && !first->options &&
 	       !ports[i].options && ports[i].routed == first->routed &&
+	       ports[i].over_listener == first->over_listener &&
 	       ports[i].protocol == first->protocol && ports[i].host_port == first->host_port + i &&
 	       ports[i].container_port == first->container_port + stride * i &&
 	       port_host_compare(&ports[i], first) == 0 &&

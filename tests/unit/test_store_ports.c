@@ -355,6 +355,39 @@ static void test_routed_ports(void **state)
 	assert_int_equal(count_ports(f, NULL, "db", 0), 20);
 }
 
+/* Which ports are over a listener, in a run of them and beside those that are not. */
+static void test_over_listeners(void **state)
+{
+	struct port ports[20], other = make_port("db", IPPROTO_TCP, "127.0.0.1", 80, 1);
+	struct fixture *f = *state;
+	struct operation operation;
+	port_vector found = { 0 };
+
+	set_up_web(f);
+	for (uint16_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		ports[i] = make_port("web", IPPROTO_TCP, "", (uint16_t)(80 + i), 1);
+		ports[i].over_listener = i >= 5 && i < 15;
+		ports[i].routed = i >= 10 ? PORT_ROUTED_IPV6 : 0;
+	}
+	operation = begin(f, OPERATION_PUBLISH);
+	assert_ok(store_ports_insert(f->store, &operation, ports, ARRAY_SIZE(ports), &f->error));
+	finish(f, operation);
+	assert_int_equal(publish(f, &other), -EADDRINUSE);
+	assert_ok(store_ports(f->store, NULL, "web", 0, &found, &f->error));
+	assert_int_equal(found.len, ARRAY_SIZE(ports));
+	for (size_t i = 0; i < found.len; i++) {
+		assert_int_equal(found.items[i].over_listener, ports[i].over_listener);
+		assert_int_equal(found.items[i].routed, ports[i].routed);
+	}
+	ports_clear(&found);
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+		/* the request does not say */
+		ports[i].over_listener = false;
+		unpublish(f, &ports[i]);
+	}
+	assert_int_equal(count_ports(f, NULL, "web", 0), 0);
+}
+
 static void test_port_refusals(void **state)
 {
 	struct fixture *f = *state;
@@ -487,6 +520,7 @@ int main(void)
 		TEST(test_port_ranges),
 		TEST(test_ports_by_chance),
 		TEST(test_routed_ports),
+		TEST(test_over_listeners),
 		TEST(test_port_refusals),
 		TEST(test_port_life),
 		TEST(test_port_order),
