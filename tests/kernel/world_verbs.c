@@ -727,6 +727,50 @@ static int list_ports(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return r;
 }
 
+/* What is wrong, and stays so. */
+static void describe_left(const bn_finding_list *list, char text[static ANSWER_MAX])
+{
+	for (size_t i = 0; i < bn_finding_list_len(list); i++) {
+		const bn_finding *finding = bn_finding_list_at(list, i);
+		size_t len = strlen(text);
+
+		if (!bn_finding_repaired(finding))
+			snprintf(text + len, ANSWER_MAX - len, "%s; ", bn_finding_text(finding));
+	}
+}
+
+static int check(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	bn_finding_list *list = NULL;
+	int r = bn_check(ctx, NULL, NULL, 0, &list);
+
+	if (r == 0)
+		describe_left(list, text);
+	bn_finding_list_free(list);
+	return r;
+}
+
+static int repair_with(bn_ctx *ctx, char text[static ANSWER_MAX], uint32_t flags)
+{
+	bn_finding_list *list = NULL;
+	int r = bn_repair(ctx, NULL, NULL, flags, &list);
+
+	if (r == 0)
+		describe_left(list, text);
+	bn_finding_list_free(list);
+	return r;
+}
+
+static int repair(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return repair_with(ctx, text, 0);
+}
+
+static int repair_unknown(bn_ctx *ctx, char text[static ANSWER_MAX])
+{
+	return repair_with(ctx, text, BN_REPAIR_REMOVE_UNKNOWN);
+}
+
 /* Half of what another verb is doing may be there: only that there is anything is the same. */
 static int list_rules(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
@@ -804,6 +848,8 @@ const struct verb verbs[] = {
 	{ "delete-endpoints", { delete_all }, BARE | FULL | FLUSHED | LOST, FULL | BARE },
 	{ "delete-and-create", { delete_all, create, attach_web }, BARE | FULL, 0 },
 	{ "switch", { move }, BARE | FULL | LOST, FULL },
+	{ "repair", { repair }, EMPTY | BARE | FULL | FLUSHED | LOST | JOINED, FLUSHED | LOST },
+	{ "repair-unknown", { repair_unknown }, BARE | FULL | JOINED, 0 },
 	/* those that fail */
 	{ "create-fails", { create }, EMPTY, 0, "settle", -EIO },
 	{ "create-back-fails", { create_back }, EMPTY | BARE | FULL, 0, "settle", -EIO },
@@ -832,5 +878,6 @@ const struct verb verbs[] = {
 	{ "list-endpoints", { list_endpoints }, FULL | LOST, 0 },
 	{ "list-ports", { list_ports }, FULL, 0 },
 	{ "list-rules", { list_rules }, EMPTY | BARE | FULL | FLUSHED, 0 },
+	{ "check", { check }, EMPTY | BARE | FULL | JOINED, 0 },
 };
 const size_t verbs_len = sizeof(verbs) / sizeof(*verbs);
