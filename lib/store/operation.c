@@ -44,10 +44,9 @@ int operation_check(struct store *store, const struct operation *operation, bool
 			 (long long)operation->id, store->directory);
 }
 
-/* 0, or -errno; -EAGAIN when another description holds it. */
-static int lock_operation(int fd, int64_t id, short type)
+int lock_byte(int fd, int64_t byte, short type)
 {
-	struct flock range = { .l_type = type, .l_whence = SEEK_SET, .l_start = id, .l_len = 1 };
+	struct flock range = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
 
 	if (fcntl(fd, F_OFD_SETLK, &range) == 0)
 		return 0;
@@ -65,7 +64,7 @@ int migration_lock(struct store *store, struct error *error)
 {
 	int r;
 
-	for (unsigned int attempt = 0; (r = lock_operation(store->lock_fd, 0, F_WRLCK)) == -EAGAIN;
+	for (unsigned int attempt = 0; (r = lock_byte(store->lock_fd, 0, F_WRLCK)) == -EAGAIN;
 	     attempt++)
 		if (deadline_pause(store->deadline, attempt) < 0)
 			return store_busy_error(store, error);
@@ -74,14 +73,14 @@ int migration_lock(struct store *store, struct error *error)
 
 void migration_unlock(struct store *store)
 {
-	lock_operation(store->lock_fd, 0, F_UNLCK);
+	lock_byte(store->lock_fd, 0, F_UNLCK);
 }
 
 void operations_unlock(struct store *store, id_vector *ids)
 {
 	/* Nothing to do about a failure: the lock is dropped when the store is closed. */
 	for (size_t i = 0; i < ids->len; i++)
-		lock_operation(store->lock_fd, ids->items[i], F_UNLCK);
+		lock_byte(store->lock_fd, ids->items[i], F_UNLCK);
 }
 
 /* A number that no operation has had, for it and for its lock. */
@@ -92,12 +91,12 @@ static int next_number(struct store *store, int64_t *ret_number, struct error *e
 
 	/* A number is locked for a moment after the transaction that had it was rolled back. */
 	do {
-		r = lock_operation(store->lock_fd, ++number, F_WRLCK);
+		r = lock_byte(store->lock_fd, ++number, F_WRLCK);
 	} while (r == -EAGAIN);
 	if (r < 0)
 		return lock_error(store, r, error);
 	if (vector_append(&store->opened, number) < 0) {
-		lock_operation(store->lock_fd, number, F_UNLCK);
+		lock_byte(store->lock_fd, number, F_UNLCK);
 		return error_oom(error);
 	}
 	*ret_number = store->last = number;
@@ -185,7 +184,7 @@ int store_operation_close(struct store *store, const struct operation *operation
 
 void store_operation_leave(struct store *store, const struct operation *operation)
 {
-	lock_operation(store->lock_fd, operation->lock, F_UNLCK);
+	lock_byte(store->lock_fd, operation->lock, F_UNLCK);
 }
 
 static int unmark_rows(struct store *store, const struct operation *operation, struct error *error)

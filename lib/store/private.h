@@ -143,6 +143,9 @@ struct store {
 	bool in_transaction; /* one that may write */
 	int frames;          /* in the journal after the last commit */
 	bool is_ending;      /* it is being committed or rolled back, which nothing breaks off */
+	bool is_hasty;       /* it does not wait for who is writing */
+	uint64_t number;     /* of its place in line; 0: none */
+	struct waiter *waiter;
 	const struct deadline *deadline;
 	/* of the transaction: locks to drop if it is rolled back, and once it is committed */
 	id_vector opened, closed;
@@ -249,6 +252,19 @@ int operations_check_dead(struct store *store, struct error *error);
 /* Byte 0, which is no operation's: held by the one that makes or migrates the database. */
 int migration_lock(struct store *store, struct error *error);
 void migration_unlock(struct store *store);
+
+/* Of the lock file, for the description. 0, or -errno; -EAGAIN when another holds it. */
+int lock_byte(int fd, int64_t byte, short type);
+
+/* ---- the line of those that wait to write ---- */
+
+bool line_is_empty(const struct store *store);
+/* Where that can't be done, whoever waits is a first one. */
+void line_join(struct store *store);
+/* 1: nobody is before it any more; 0: try, without its turn. Or what deadline_check() says. */
+int line_wait(struct store *store);
+/* in_turn: not one that was served without its turn. */
+void line_leave(struct store *store, bool in_turn);
 
 /* ---- rows, for settling ---- */
 

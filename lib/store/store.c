@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/fault.h"
+#include "base/waiter.h"
 #include "store/private.h"
 
 /*
@@ -28,7 +29,7 @@ static int on_busy(void *data, int attempt)
 {
 	const struct store *store = data;
 
-	return deadline_pause(store->deadline, (unsigned int)attempt) == 0;
+	return !store->is_hasty && deadline_pause(store->deadline, (unsigned int)attempt) == 0;
 }
 
 /* Asked every so many steps of a statement: non-zero breaks it off. What ends a transaction must
@@ -294,6 +295,7 @@ void store_close_in_child(struct store *store)
 {
 	if (!store)
 		return;
+	waiter_put(store->waiter);
 	cleanup_close(&store->probe_fd);
 	cleanup_close(&store->lock_fd);
 	cleanup_close(&store->generation_fd);
@@ -392,6 +394,54 @@ static int go_on(struct store *store, struct error *error)
 	}
 }
 
+/* -EAGAIN: another is writing. */
+static int begin_hastily(struct store *store, struct error *error)
+{
+	int r;
+
+	store->is_hasty = true;
+	r = begin(store, STATEMENT_BEGIN, error);
+	store->is_hasty = false;
+	if (r != -ETIMEDOUT || (sqlite3_errcode(store->database) & 0xff) != SQLITE_BUSY)
+		return r;
+	error_clear(error);
+	return -EAGAIN;
+}
+
+static int begin_in_line(struct store *store, struct error *error)
+{
+	int is_first, r;
+
+	line_join(store);
+	do {
+		is_first = line_wait(store);
+		if (is_first < 0)
+			r = store_busy_error(store, error);
+		else
+			r = is_first ? begin(store, STATEMENT_BEGIN, error) :
+				       begin_hastily(store, error);
+	} while (r == -EAGAIN);
+	line_leave(store, is_first || r < 0);
+	return r;
+}
+
+/* 1 if the state is what was looked at. */
+static int begin_in_turn(struct store *store, struct error *error)
+{
+	bool alone = line_is_empty(store);
+	int r = 0;
+
+	if (alone && goes_on(store))
+		r = go_on(store, error);
+	if (r != 0)
+		return r;
+	/* what was looked at will have changed */
+	if (goes_on(store))
+		end_transaction(store, STATEMENT_ROLLBACK, NULL);
+	r = alone ? begin_hastily(store, error) : -EAGAIN;
+	return r == -EAGAIN ? begin_in_line(store, error) : r;
+}
+
 /* 1 if the state is what was looked at. */
 static int begin_write(struct store *store, struct error *error)
 {
@@ -406,10 +456,9 @@ static int begin_write(struct store *store, struct error *error)
 	if (r < 0)
 		return deadline_error(error, r, "before the state in %s could be changed",
 				      store->directory);
-	same = goes_on(store) ? go_on(store, error) : 0;
-	r = same == 0 ? begin(store, STATEMENT_BEGIN, error) : same;
-	if (r < 0)
-		return r;
+	same = begin_in_turn(store, error);
+	if (same < 0)
+		return same;
 	forget_transaction(store);
 	store->in_transaction = true;
 	r = check_files(store, error);

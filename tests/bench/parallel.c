@@ -18,12 +18,16 @@
 #define PROCESSES 8
 #define PUBLISHES 400
 #define ATTACHES 40
+#define CROWD 64
+#define CROWD_CALLS 24
 
 /* What each process found, in memory that they share. */
 struct found {
 	struct samples publish, unpublish, attach, detach;
 };
 static struct found *found;
+#define FOUND (PROCESSES + 1 + CROWD)
+#define CROWD_FOUND (&found[PROCESSES + 1])
 
 static bn_ctx *join(const char *backend)
 {
@@ -88,6 +92,25 @@ static void attach(bn_ctx *ctx, unsigned int n, struct found *into)
 	}
 }
 
+/* Without a rest: there are always others in line. */
+static void crowd(bn_ctx *ctx, unsigned int n, struct found *into)
+{
+	bn_port_spec *port = bench_port(n);
+	double start;
+	int r = 0;
+
+	for (int i = 0; i < CROWD_CALLS; i++) {
+		start = bench_now();
+		if (i % 2)
+			r = bn_port_unpublish(ctx, "bench", "endpoint-0", port, 0);
+		else
+			r = bn_port_publish(ctx, "bench", "endpoint-0", port, 0, NULL);
+		samples_add(&into->publish, bench_now() - start);
+		bench_check(ctx, r, "publish");
+	}
+	bn_port_spec_free(port);
+}
+
 typedef void (*work_fn)(bn_ctx *ctx, unsigned int n, struct found *into);
 
 /* All of them begin when all are there: the pipe ends. */
@@ -140,10 +163,32 @@ static void report(const char *what, size_t offset)
 	       samples_percentile(&all, 95), samples_percentile(&all, 99));
 }
 
+static int compare(const void *a, const void *b)
+{
+	double left = *(const double *)a, right = *(const double *)b;
+
+	return (left > right) - (left < right);
+}
+
+/* The longest wait beside the one in the middle. */
+static void report_crowd(void)
+{
+	static double all[CROWD * CROWD_CALLS];
+	size_t len = 0;
+
+	for (int n = 0; n < CROWD; n++)
+		for (size_t i = 0; i < CROWD_FOUND[n].publish.len; i++)
+			all[len++] = CROWD_FOUND[n].publish.values[i];
+	qsort(all, len, sizeof(*all), compare);
+	printf("%-44s %10.1f us, 95 %% %.1f, 99 %% %.1f, longest %.1f us: %.1f times\n",
+	       "publish, 64 processes without a rest", all[len / 2], all[len * 95 / 100],
+	       all[len * 99 / 100], all[len - 1], all[len - 1] / all[len / 2]);
+}
+
 int main(int argc, char **argv)
 {
 	const char *backend = argc > 1 ? argv[1] : "nftables";
-	const size_t size = (PROCESSES + 1) * sizeof(*found);
+	const size_t size = FOUND * sizeof(*found);
 	bn_ctx *ctx = bench_stage(backend);
 
 	found = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -156,6 +201,8 @@ int main(int argc, char **argv)
 	run(backend, attach, 1, &found[PROCESSES]);
 	run(backend, publish, PROCESSES, found);
 	run(backend, attach, PROCESSES, found);
+	run(backend, crowd, CROWD, CROWD_FOUND);
+	report_crowd();
 	report("publish", offsetof(struct found, publish));
 	report("unpublish", offsetof(struct found, unpublish));
 	report("attach with a port", offsetof(struct found, attach));
