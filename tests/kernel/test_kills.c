@@ -1,164 +1,170 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * SIGKILL on the way into a system call, and on the way out of it, at any point of any verb: once the
- * next call has run, all is as before the verb or as after it.
+ * SIGKILL on the way into a system call, and on the way out of it, at any point of any verb, or at a
+ * moment between: once the next call has run, or a repair, in turn, all is as before the verb or as
+ * after it.
  *
  * Backends and families take turns over the verbs, and of the system calls that can leave something
  * there are as many as are done in two minutes; with BN_SOAK=1 each verb is killed at each system call,
- * with each backend.
+ * with each backend; with BN_SECONDS too, at some of them, until they are over.
  */
-#include "trials.h"
+#include "tracing.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define KILLS_IN_CI 40 /* of each verb */
-#define NEVER SIZE_MAX
+#define KILLS_IN_ROUND 12
+#define MOMENTS_IN_CI 4
+#define MOMENTS 40
 
 /* Those that change what outlives a process: a kill between others is no different. */
-static const struct {
-	long number;
-	const char *name;
-} lasting[] = {
-	{ SYS_sendto, "sendto" },         { SYS_sendmsg, "sendmsg" }, { SYS_recvmsg, "recvmsg" },
-	{ SYS_setsockopt, "setsockopt" }, { SYS_write, "write" },     { SYS_pwrite64, "pwrite64" },
-	{ SYS_ftruncate, "ftruncate" },   { SYS_unlink, "unlink" },   { SYS_unlinkat, "unlinkat" },
-	{ SYS_mkdir, "mkdir" },           { SYS_fcntl, "fcntl" },     { SYS_flock, "flock" },
-	{ SYS_close, "close" },           { SYS_setns, "setns" },     { SYS_renameat, "renameat" },
-	{ SYS_fsync, "fsync" },
+static const long lasting[] = {
+	SYS_sendto, SYS_sendmsg,   SYS_recvmsg, SYS_setsockopt, SYS_write, SYS_pwrite64,
+	SYS_unlink, SYS_ftruncate, SYS_mkdir,   SYS_unlinkat,   SYS_fcntl, SYS_flock,
+	SYS_close,  SYS_setns,     SYS_fsync,   SYS_renameat,
 };
 
-static const char *lasting_name(long number)
+static bool is_lasting(long number)
 {
 	for (size_t i = 0; i < sizeof(lasting) / sizeof(*lasting); i++)
-		if (lasting[i].number == number)
-			return lasting[i].name;
-	return NULL;
+		if (lasting[i] == number)
+			return true;
+	return is_soak();
 }
 
-/* ---- a verb that is watched ---- */
+/* ---- what is left ---- */
 
-struct point {
-	long number; /* of the system call */
-	bool on_way_out;
-	size_t count; /* of the points before the end, or before the kill */
+struct killed {
+	const struct trial *trial;
+	size_t turn;
+	char at[96];
 };
 
-static pid_t fork_traced(const struct trial *trial)
+static bool fault(const struct killed *killed, const char *what)
 {
-	struct answer answer;
-	pid_t pid = fork();
-
-	if (pid < 0)
-		abort();
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (ptrace(PTRACE_TRACEME, 0, 0, 0) < 0)
-		_exit(2);
-	raise(SIGSTOP);
-	trial_verb(trial, 20000, &answer);
-	_exit(0);
+	return trial_fault(killed->trial, NULL, "killed %s: %s", killed->at, what);
 }
 
-/* A stop at a system call that counts. */
-static bool is_point(pid_t thread, int status, struct point *point)
+/* Of the next call and a repair it is the other's turn each time. */
+static bool judge(const struct killed *killed)
 {
-	struct __ptrace_syscall_info info = { 0 };
-	static long entered;
+	bool well = true;
+	char what[WHAT_MAX];
 
-	if (!WIFSTOPPED(status) || WSTOPSIG(status) != (SIGTRAP | 0x80) ||
-	    ptrace(PTRACE_GET_SYSCALL_INFO, thread, sizeof(info), &info) <= 0)
-		return false;
-	point->on_way_out = info.op == PTRACE_SYSCALL_INFO_EXIT;
-	/* the way out doesn't say of what; a helper thread runs while its maker waits */
-	if (!point->on_way_out)
-		entered = (long)info.entry.nr;
-	point->number = entered;
-	return is_soak() || lasting_name(entered);
+	if (trial_recover(killed->trial, killed->turn, what) < 0)
+		well = fault(killed, what);
+	if (trial_look(what) == STANDS_BETWEEN)
+		well = fault(killed, what);
+	if (trial_again(killed->trial, what) < 0)
+		well = fault(killed, what);
+	return well;
 }
 
-/* Let it run to the n-th point, and kill it there. Its threads are watched as well. */
-static void run_to(const struct trial *trial, size_t n, struct point *point)
-{
-	pid_t pid = fork_traced(trial), thread;
-	int status, signal;
-
-	memset(point, 0, sizeof(*point));
-	if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-		abort();
-	ptrace(PTRACE_SETOPTIONS, pid, 0,
-	       PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
-	ptrace(PTRACE_SYSCALL, pid, 0, 0);
-	while ((thread = waitpid(-1, &status, __WALL)) > 0) {
-		if (!WIFSTOPPED(status)) {
-			if (thread == pid)
-				break;
-			continue;
-		}
-		if (is_point(thread, status, point) && point->count++ == n)
-			kill(pid, SIGKILL);
-		signal = WSTOPSIG(status) & ~0x80;
-		if (signal == SIGTRAP || signal == SIGSTOP)
-			signal = 0;
-		ptrace(PTRACE_SYSCALL, thread, 0, signal);
-	}
-}
-
-/* ---- a verb that is killed ---- */
-
-static bool fault(const struct trial *trial, size_t n, const struct point *point, const char *what)
-{
-	const char *name = lasting_name(point->number);
-	char number[24];
-
-	snprintf(number, sizeof(number), "system call %ld", point->number);
-	return trial_fault(trial, NULL, "killed on the way %s %s, point %zu: %s",
-			   point->on_way_out ? "out of" : "into", name ? name : number, n, what);
-}
+/* ---- at a system call ---- */
 
 static bool kill_at(const struct trial *trial, size_t n)
 {
-	enum standing standing;
-	char what[WHAT_MAX];
+	const struct tracing tracing = { .counts = is_lasting, .ways_out = true, .n = n };
+	struct killed killed = { .trial = trial, .turn = n / 2 };
 	struct point point;
-	bool well = true;
+	char name[24];
 
-	run_to(trial, n, &point);
-	if (touch_state() < 0)
-		well = fault(trial, n, &point, "the next call fails");
-	standing = trial_look(what);
-	if (standing == STANDS_BETWEEN)
-		well = fault(trial, n, &point, what);
-	if (trial_again(trial, what) < 0)
-		well = fault(trial, n, &point, what);
-	return well;
+	if (WIFSIGNALED(trace_verb(trial, &tracing, &point, NULL)))
+		figure_add(FIGURE_KILLS, 1);
+	snprintf(killed.at, sizeof(killed.at), "on the way %s %s, point %zu",
+		 point.on_way_out ? "out of" : "into", system_call_name(point.number, name), n);
+	return judge(&killed);
 }
 
 static bool kill_everywhere(const struct trial *trial)
 {
-	size_t stride = 1, faults = 0;
+	const struct tracing tracing = { .counts = is_lasting, .ways_out = true, .n = NEVER };
+	size_t stride = 1, first = 0, faults = 0;
 	struct point point;
 	char what[WHAT_MAX];
 
 	if (trial_begin(trial) < 0)
 		return false;
-	run_to(trial, NEVER, &point);
+	trace_verb(trial, &tracing, &point, NULL);
 	trial_look(what);
 	if (trial_again(trial, what) < 0)
 		return trial_fault(trial, NULL, "%s", what);
 	/* odd, so that both ways in and ways out are met */
-	if (!is_soak())
+	if (is_timed())
+		stride = (point.count * SHARE / KILLS_IN_ROUND) | 1;
+	else if (!is_soak())
 		stride = (point.count * SHARE / KILLS_IN_CI) | 1;
-	for (size_t n = 0, count = point.count; n < count; n += stride)
+	if (is_timed())
+		first = (size_t)random() % stride;
+	for (size_t n = first, count = point.count; n < count && !time_is_over(); n += stride)
 		faults += !kill_at(trial, n);
+	if (trial_end(what) < 0)
+		faults += !trial_fault(trial, NULL, "%s", what);
+	return faults == 0;
+}
+
+/* ---- at any moment ---- */
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* after_us: NEVER for not at all. Returns how long it took. */
+static uint64_t kill_after(const struct trial *trial, uint64_t after_us)
+{
+	uint64_t begun = now_us();
+	struct answer answer;
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		abort();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		trial_verb(trial, 20000, &answer);
+		_exit(0);
+	}
+	if (after_us != NEVER) {
+		usleep((useconds_t)after_us);
+		kill(pid, SIGKILL);
+	}
+	if (waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
+		figure_add(FIGURE_KILLS_BY_TIMER, 1);
+	return now_us() - begun;
+}
+
+static bool kill_at_moments(const struct trial *trial)
+{
+	size_t moments = is_soak() || is_timed() ? MOMENTS : MOMENTS_IN_CI, faults = 0;
+	struct killed killed = { .trial = trial };
+	char what[WHAT_MAX];
+	uint64_t took, after;
+
+	if (trial_begin(trial) < 0)
+		return false;
+	took = kill_after(trial, NEVER);
+	trial_look(what);
+	if (trial_again(trial, what) < 0)
+		return trial_fault(trial, NULL, "%s", what);
+	for (size_t i = 0; i < moments && !time_is_over(); i++) {
+		after = (uint64_t)random() % (took + 1);
+		killed.turn = i;
+		kill_after(trial, after);
+		snprintf(killed.at, sizeof(killed.at), "after %llu us", (unsigned long long)after);
+		faults += !judge(&killed);
+	}
 	if (trial_end(what) < 0)
 		faults += !trial_fault(trial, NULL, "%s", what);
 	return faults == 0;
@@ -170,10 +176,17 @@ static void test_killed_anywhere(void **state)
 	trials_run(kill_everywhere);
 }
 
+static void test_killed_at_any_moment(void **state)
+{
+	(void)state;
+	trials_run(kill_at_moments);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_killed_anywhere),
+		cmocka_unit_test(test_killed_at_any_moment),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

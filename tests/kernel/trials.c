@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "firewall/firewall.h"
@@ -14,6 +15,28 @@ static bool (*trial_job)(const struct trial *trial);
 bool is_soak(void)
 {
 	return getenv("BN_SOAK") != NULL;
+}
+
+/* ---- for some time ---- */
+
+static time_t ends; /* 0: when all is done */
+
+static time_t now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+bool is_timed(void)
+{
+	return getenv("BN_SECONDS") != NULL;
+}
+
+bool time_is_over(void)
+{
+	return ends && now() >= ends;
 }
 
 static bool is_switch(const struct verb *verb)
@@ -29,7 +52,7 @@ static void add_trials(enum world world, const struct verb *verb, size_t *turn)
 
 	if (backends == 1 && is_switch(verb))
 		return;
-	for (size_t i = 0; i < (is_soak() ? settings : 1); i++) {
+	for (size_t i = 0; i < (is_soak() || is_timed() ? settings : 1); i++) {
 		size_t which = (*turn + i) % settings;
 
 		trials[trials_len++] = (struct trial){
@@ -41,8 +64,23 @@ static void add_trials(enum world world, const struct verb *verb, size_t *turn)
 	++*turn;
 }
 
+/* In another order each round, so that the time is not over before the same ones. */
+static void shuffle(void)
+{
+	for (size_t i = trials_len; i > 1; i--) {
+		size_t with = (size_t)random() % i;
+		struct trial last = trials[i - 1];
+
+		trials[i - 1] = trials[with];
+		trials[with] = last;
+	}
+}
+
 static bool run_trial(size_t i)
 {
+	if (time_is_over())
+		return true;
+	srandom((unsigned int)(getpid() ^ time(NULL)));
 	setting = trials[i].setting;
 	links_stay = strcmp(trials[i].verb->name, "detach-quick") == 0;
 	return trial_job(&trials[i]);
@@ -68,7 +106,15 @@ void trials_run(bool (*job)(const struct trial *trial))
 	if (pattern)
 		regfree(&wanted);
 	trial_job = job;
-	failed = workers_run(trials_len, run_trial);
+	if (is_timed())
+		ends = now() + atoi(getenv("BN_SECONDS"));
+	srandom((unsigned int)time(NULL));
+	do {
+		if (is_timed())
+			shuffle();
+		failed = workers_run(trials_len, run_trial);
+	} while (is_timed() && !failed && !time_is_over());
+	figures_tell();
 	if (failed)
 		tell("# %zu of %zu verbs have faults", failed, trials_len);
 	assert_int_equal(failed, 0);
@@ -152,6 +198,16 @@ enum standing trial_look(char what[static WHAT_MAX])
 	    differences(after, seen, to_after + strlen(to_after), WHAT_MAX - strlen(to_after)))
 		strcpy(what, to_after);
 	return STANDS_BETWEEN;
+}
+
+int trial_recover(const struct trial *trial, size_t turn, char what[static WHAT_MAX])
+{
+	/* a repair collects what lost its namespace, which is neither before nor after */
+	bool repairs = turn % 2 && trial->world != WORLD_LOST;
+
+	figure_add(repairs ? FIGURE_REPAIRS : FIGURE_NEXT_CALLS, 1);
+	strcpy(what, "the next call fails");
+	return repairs ? repair_state(what, WHAT_MAX) : touch_state();
 }
 
 enum standing trial_visit(char what[static WHAT_MAX])

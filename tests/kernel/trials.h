@@ -28,6 +28,10 @@ enum standing {
 
 /* BN_SOAK: every verb with every setting, rather than settings in turns. */
 bool is_soak(void);
+/* BN_SECONDS: the same, in rounds, of each of which the jobs do a part by chance, until they are over
+ * for the case. */
+bool is_timed(void);
+bool time_is_over(void);
 
 /* A job for each verb, by workers; BN_TRIALS is a regular expression of those to run: full/detach.
  * Fails the case when one has failed. */
@@ -43,6 +47,9 @@ int trial_begin(const struct trial *trial);
 bool trial_left_open(const struct trial *trial, const struct answer *answer);
 /* What is there now? what: the differences to the nearer of the two. */
 enum standing trial_look(char what[static WHAT_MAX]);
+/* What was left half done is found by the next call, or by a repair, which has nothing left to tell
+ * then. */
+int trial_recover(const struct trial *trial, size_t turn, char what[static WHAT_MAX]);
 /* After a trial_look(): where only what a sandbox has by source differs from what is there after the
  * verb, the next change in that sandbox puts it right. */
 enum standing trial_visit(char what[static WHAT_MAX]);

@@ -46,6 +46,41 @@ void tell(const char *format, ...)
 		abort();
 }
 
+static const char *const figure_names[FIGURES] = {
+	[FIGURE_KILLS] = "kills-at-system-calls",
+	[FIGURE_KILLS_BY_TIMER] = "kills-at-any-moment",
+	[FIGURE_NEXT_CALLS] = "states-taken-up-by-the-next-call",
+	[FIGURE_REPAIRS] = "states-taken-up-by-repair",
+	[FIGURE_FAULTS] = "system-calls-made-to-fail",
+	[FIGURE_FAULTS_TOLD] = "of-them-told-as-an-error",
+	[FIGURE_ANSWERS_LOST] = "answers-of-the-kernel-lost",
+	[FIGURE_PAIRS] = "steps-at-which-another-verb-ran",
+	[FIGURE_OPERATIONS] = "operations-under-contention",
+	[FIGURE_OPERATIONS_REFUSED] = "of-them-refused",
+	[FIGURE_STOPS] = "processes-stopped-or-killed-among-them",
+};
+static size_t *figures;
+
+/* Before there are workers. */
+__attribute__((constructor)) static void make_figures(void)
+{
+	figures = shared_new(FIGURES * sizeof(*figures));
+}
+
+void figure_add(enum figure figure, size_t count)
+{
+	__atomic_fetch_add(&figures[figure], count, __ATOMIC_RELAXED);
+}
+
+void figures_tell(void)
+{
+	for (size_t i = 0; i < FIGURES; i++) {
+		if (figures[i])
+			tell("# figure %s %zu", figure_names[i], figures[i]);
+		figures[i] = 0;
+	}
+}
+
 int wait_for(pid_t pid, int seconds)
 {
 	static const struct timespec pause = { .tv_nsec = 1000000 };

@@ -96,6 +96,27 @@ int touch_state(void)
 	return r;
 }
 
+int repair_state(char *what, size_t size)
+{
+	bn_ctx *ctx = context_new(PATIENCE_MS, true);
+	bn_finding_list *list = NULL;
+	int r = bn_repair(ctx, NULL, NULL, 0, &list);
+
+	if (r < 0)
+		snprintf(what, size, "repair fails: %s", bn_error_message(ctx));
+	for (size_t i = 0; r == 0 && i < bn_finding_list_len(list); i++) {
+		const bn_finding *finding = bn_finding_list_at(list, i);
+
+		if (bn_finding_repaired(finding) || bn_finding_severity(finding) == BN_SEVERITY_NOTE)
+			continue;
+		snprintf(what, size, "repair leaves: %s", bn_finding_text(finding));
+		r = -EIO;
+	}
+	bn_finding_list_free(list);
+	bn_ctx_free(ctx);
+	return r;
+}
+
 /* ---- verbs by themselves ---- */
 
 const struct verb *verb_find(const char *name)

@@ -54,6 +54,8 @@ const char *sandbox_path(size_t i);
 bn_ctx *context_new(uint32_t timeout_ms, bool by_state);
 /* Any change makes the library look for what was left half done. */
 int touch_state(void);
+/* And a repair says so. Negative, and what says what it has not put right. */
+int repair_state(char *what, size_t size);
 
 /* Rules, whether they are what is planned, links, addresses, routes and rows, without what is random.
  */
@@ -138,6 +140,24 @@ void shared_free(void *memory, size_t size);
 /* Calls job(i) for each of len in the workers, each on a host of its own; returns how many of the jobs
  * have failed (false). BN_WORKERS says how many there are. */
 size_t workers_run(size_t len, bool (*job)(size_t i));
+/* What was done, by all workers: written to standard error as "# figure NAME NUMBER". */
+enum figure {
+	FIGURE_KILLS,
+	FIGURE_KILLS_BY_TIMER,
+	FIGURE_NEXT_CALLS,
+	FIGURE_REPAIRS,
+	FIGURE_FAULTS,
+	FIGURE_FAULTS_TOLD,
+	FIGURE_ANSWERS_LOST,
+	FIGURE_PAIRS,
+	FIGURE_OPERATIONS,
+	FIGURE_OPERATIONS_REFUSED,
+	FIGURE_STOPS,
+	FIGURES
+};
+void figure_add(enum figure figure, size_t count);
+void figures_tell(void); /* and forget */
+
 /* One line, whole, on standard error. */
 void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
