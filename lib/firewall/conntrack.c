@@ -337,20 +337,9 @@ bool conntrack_is_of_packets(struct conntrack **handle, const struct deadline *d
 	return r == 0 && !inserted;
 }
 
-int conntrack_drop_flows(struct conntrack **handle, const struct flow_filter *filters, size_t len,
-			 const struct prefix *local, size_t local_len,
-			 const struct deadline *deadline, struct error *error)
+/* r: of what was done with the handle. */
+static int finish(struct conntrack **handle, int r, struct error *error)
 {
-	int r = 0;
-
-	if (!len)
-		return 0;
-	if (!*handle)
-		r = ctnetlink_open(handle);
-	if (r == 0) {
-		(*handle)->deadline = deadline;
-		r = drop_flows(*handle, filters, len, local, local_len);
-	}
 	if (r < 0) {
 		/* of a dump that was not heard to its end there is more to come */
 		conntrack_close(*handle);
@@ -376,4 +365,66 @@ int conntrack_drop_flows(struct conntrack **handle, const struct flow_filter *fi
 				 "the kernel refused to drop flows of the past: %s",
 				 errno_text(-r));
 	}
+}
+
+int conntrack_drop_flows(struct conntrack **handle, const struct flow_filter *filters, size_t len,
+			 const struct prefix *local, size_t local_len,
+			 const struct deadline *deadline, struct error *error)
+{
+	int r = 0;
+
+	if (!len)
+		return 0;
+	if (!*handle)
+		r = ctnetlink_open(handle);
+	if (r == 0) {
+		(*handle)->deadline = deadline;
+		r = drop_flows(*handle, filters, len, local, local_len);
+	}
+	return finish(handle, r, error);
+}
+
+/* ---- one by one ---- */
+
+struct each_query {
+	bool (*ends)(void *userdata, const struct conntrack_flow *flow);
+	void *userdata;
+};
+
+static bool show_flow(const void *userdata, const struct flow *flow)
+{
+	const struct each_query *query = userdata;
+	const struct conntrack_flow shown = {
+		.protocol = flow->original.protocol,
+		.is_translated = flow->status & IPS_NAT_MASK,
+		.is_answered = flow->status & IPS_SEEN_REPLY,
+		.from = flow->original.source,
+		.asked = flow->original.destination,
+		.asked_port = flow->original.destination_port,
+		.to = flow->reply.source,
+		.to_port = flow->reply.source_port,
+	};
+
+	return query->ends(query->userdata, &shown);
+}
+
+int conntrack_each(struct conntrack **handle,
+		   bool (*ends)(void *userdata, const struct conntrack_flow *flow), void *userdata,
+		   const struct deadline *deadline, struct error *error)
+{
+	const struct each_query query = { ends, userdata };
+	uint64_t flows = 0;
+	int r = *handle ? 0 : ctnetlink_open(handle);
+
+	if (r == 0) {
+		(*handle)->deadline = deadline;
+		r = ctnetlink_count(*handle, &flows);
+	}
+	for_each_family(family) {
+		if (r < 0 || !flows)
+			break;
+		(*handle)->family = family;
+		r = ctnetlink_delete_each(*handle, NULL, show_flow, &query);
+	}
+	return finish(handle, r, error);
 }

@@ -182,6 +182,20 @@ struct flow_filter {
 int conntrack_drop_flows(struct conntrack **handle, const struct flow_filter *filters, size_t len,
 			 const struct prefix *local, size_t local_len,
 			 const struct deadline *deadline, struct error *error);
+/* What there is, to be looked at one by one. */
+struct conntrack_flow {
+	uint8_t protocol;
+	bool is_translated, is_answered;
+	struct addr from, asked; /* whose first packet it was, and what that was for */
+	uint16_t asked_port;
+	struct addr to; /* whom it has come to */
+	uint16_t to_port;
+};
+/* What `ends` says true of is dropped; it is told each flow of zone 0 once, or more often where the
+ * kernel's table changes meanwhile. Without any flow nothing is listed. */
+int conntrack_each(struct conntrack **handle,
+		   bool (*ends)(void *userdata, const struct conntrack_flow *flow), void *userdata,
+		   const struct deadline *deadline, struct error *error);
 /* Has each flow there is begun with a packet? False where others have ever put some into the table,
  * as conntrackd(8) does for another host, and where the kernel does not tell. */
 bool conntrack_is_of_packets(struct conntrack **handle, const struct deadline *deadline);

@@ -151,15 +151,16 @@ static void list_suspects(uint8_t protocol, const struct deadline *deadline,
 {
 	const struct addr any = { .family = AF_INET };
 	struct sockaddr_in own = { 0 };
+	const struct socket_ports every_port = { 0 };
 	socklen_t len = sizeof(own);
 	CLEANUP_CLOSE int fd = -1;
 
 	if (take_port(&any, protocol, 0, true, &fd) != 0 ||
 	    getsockname(fd, (struct sockaddr *)&own, &len) < 0)
 		return;
-	if (sockets_each(AF_INET, protocol, 0, deadline, mark_suspect, suspects) < 0)
+	if (sockets_each(AF_INET, protocol, every_port, deadline, mark_suspect, suspects) < 0)
 		return;
-	sockets_each(AF_INET6, protocol, 0, deadline, mark_suspect, suspects);
+	sockets_each(AF_INET6, protocol, every_port, deadline, mark_suspect, suspects);
 	suspects->listed = bit_is_set(suspects->bits, ntohs(own.sin_port));
 }
 
@@ -281,6 +282,10 @@ static int hold_port(const struct addr *addr, uint8_t protocol, uint16_t number,
 	r = take_port(addr, protocol, number, true, &fd);
 	if (r < 0)
 		return port_error(addr, protocol, number, r, deadline, error);
+	/* It says that it is not connected, and has done it: from then on whoever looks for sockets
+	 * that take something in can tell it from those. */
+	if (r == 0 && protocol == IPPROTO_UDP)
+		shutdown(fd, SHUT_RDWR);
 	if (r == 0)
 		fds->items[fds->len++] = take_fd(&fd);
 	return 0;

@@ -332,19 +332,22 @@ struct socket_info {
 	uint16_t port;
 	uint32_t inode;
 	bool connected; /* it has a peer, or had one: nothing new comes in by it */
+	bool listens;   /* what comes is for it; false of one that is there to hold the port */
 	bool ipv6_only; /* of IPv6, and takes no IPv4 */
 };
 typedef void (*socket_fn)(void *userdata, const struct socket_info *socket);
-/* Every TCP or UDP socket that is bound, of a family; port: to that one alone, 0 for all, and then
- * not what is left of closed connections. -EOPNOTSUPP where the kernel can't tell. */
-int sockets_each(int family, uint8_t protocol, uint16_t port, const struct deadline *deadline,
-		 socket_fn function, void *userdata);
+/* Every TCP or UDP socket that is bound, of a family; to one of the ports alone, or `first` 0 for
+ * all, and then not what is left of closed connections. -EOPNOTSUPP where the kernel can't tell. */
+struct socket_ports {
+	uint16_t first, last;
+};
+int sockets_each(int family, uint8_t protocol, struct socket_ports ports,
+		 const struct deadline *deadline, socket_fn function, void *userdata);
 /* Does a socket take in what comes to the address and port? False only if there are sockets that
  * have the port, and all of them only go out from it. */
 bool socket_listens(const struct addr *addr, uint8_t protocol, uint16_t port,
 		    const struct deadline *deadline);
 /* "process 1234 (nginx)" that has the port, or "" if it can't be found in time. */
-#define SOCKET_OWNER_MAX 64
 void socket_owner(const struct addr *addr, uint8_t protocol, uint16_t port,
 		  const struct deadline *deadline, char ret_owner[static SOCKET_OWNER_MAX]);
 

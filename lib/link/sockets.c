@@ -21,9 +21,19 @@
 #define STATES_BOUND \
 	(~(1u << STATE_SYN_RECEIVED | 1u << STATE_TIME_WAIT | 1u << STATE_NEW_SYN_RECEIVED))
 
+#define SHUT_BIT_READ 0x1 /* RCV_SHUTDOWN, in what the kernel says of a socket */
+
 #define LINKS_MAX 200000 /* descriptors looked at before giving up */
 
+static const struct socket_ports every_port;
+
+static struct socket_ports one_port(uint16_t port)
+{
+	return (struct socket_ports){ port, port };
+}
+
 struct socket_walk {
+	uint8_t protocol;
 	socket_fn function;
 	void *userdata;
 };
@@ -34,12 +44,24 @@ static bool is_connected(uint8_t state)
 	return state != STATE_CLOSE && state != STATE_LISTEN && state != STATE_BOUND_INACTIVE;
 }
 
-static bool is_ipv6_only(const struct nlmsghdr *reply)
+/* 0 if the kernel does not say. */
+static uint8_t read_byte(const struct nlmsghdr *reply, int type)
 {
-	const struct nlattr *attribute = nlmsg_find_attr(
-		(struct nlmsghdr *)reply, sizeof(struct inet_diag_msg), INET_DIAG_SKV6ONLY);
+	const struct nlattr *attribute =
+		nlmsg_find_attr((struct nlmsghdr *)reply, sizeof(struct inet_diag_msg), type);
 
-	return attribute && nla_len(attribute) > 0 && *(const uint8_t *)nla_data(attribute);
+	return attribute && nla_len(attribute) > 0 ? *(const uint8_t *)nla_data(attribute) : 0;
+}
+
+/* One of UDP that was shut down takes nothing: hostport_hold() does that to those of ours. */
+static bool listens(const struct nlmsghdr *reply, uint8_t protocol)
+{
+	const struct inet_diag_msg *message = nlmsg_data(reply);
+
+	if (protocol == IPPROTO_TCP)
+		return message->idiag_state == STATE_LISTEN;
+	return message->idiag_state == STATE_CLOSE &&
+	       !(read_byte(reply, INET_DIAG_SHUTDOWN) & SHUT_BIT_READ);
 }
 
 static int take_socket(void *userdata, const struct nlmsghdr *reply)
@@ -58,33 +80,34 @@ static int take_socket(void *userdata, const struct nlmsghdr *reply)
 	info.port = ntohs(message->id.idiag_sport);
 	info.inode = message->idiag_inode;
 	info.connected = is_connected(message->idiag_state);
-	info.ipv6_only = is_ipv6_only(reply);
+	info.listens = listens(reply, walk->protocol);
+	info.ipv6_only = read_byte(reply, INET_DIAG_SKV6ONLY);
 	walk->function(walk->userdata, &info);
 	return 0;
 }
 
 /* A program of two steps, for the kernel to run on each: to pass over a step is to fail it. */
-static void put_port(struct rtnl_batch *batch, uint16_t port)
+static void put_ports(struct rtnl_batch *batch, struct socket_ports ports)
 {
 	const struct inet_diag_bc_op program[] = {
 		{ .code = INET_DIAG_BC_S_GE, .yes = 8, .no = 20 },
-		{ .no = port },
+		{ .no = ports.first },
 		{ .code = INET_DIAG_BC_S_LE, .yes = 8, .no = 12 },
-		{ .no = port },
+		{ .no = ports.last },
 	};
 
 	rtnl_put(batch, INET_DIAG_REQ_BYTECODE, program, sizeof(program));
 }
 
-int sockets_each(int family, uint8_t protocol, uint16_t port, const struct deadline *deadline,
-		 socket_fn function, void *userdata)
+int sockets_each(int family, uint8_t protocol, struct socket_ports ports,
+		 const struct deadline *deadline, socket_fn function, void *userdata)
 {
 	struct inet_diag_req_v2 query = {
 		.sdiag_family = (uint8_t)family,
 		.sdiag_protocol = protocol,
-		.idiag_states = STATES_BOUND | (port ? 1u << STATE_TIME_WAIT : 0),
+		.idiag_states = STATES_BOUND | (ports.first ? 1u << STATE_TIME_WAIT : 0),
 	};
-	struct socket_walk walk = { function, userdata };
+	struct socket_walk walk = { protocol, function, userdata };
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_socket, .userdata = &walk };
 	CLEANUP_RTNL struct link_handle handle = { .fd = -1,
 						   .single_use = true,
@@ -95,8 +118,8 @@ int sockets_each(int family, uint8_t protocol, uint16_t port, const struct deadl
 	if (r < 0)
 		return -EOPNOTSUPP;
 	rtnl_add(&batch, SOCK_DIAG_BY_FAMILY, 0, &query, sizeof(query));
-	if (port)
-		put_port(&batch, port);
+	if (ports.first)
+		put_ports(&batch, ports);
 	r = rtnl_dump(&handle, &batch);
 	return r == -ENOENT || r == -EINVAL ? -EOPNOTSUPP : r;
 }
@@ -110,7 +133,7 @@ void link_used_ports(uint8_t protocol, const struct deadline *deadline,
 		     uint8_t bits[static PORT_BITS])
 {
 	for_each_family(family)
-		sockets_each(family, protocol, 0, deadline, take_port, bits);
+		sockets_each(family, protocol, every_port, deadline, take_port, bits);
 }
 
 /* ---- who has a port ---- */
@@ -122,13 +145,12 @@ struct port_query {
 };
 
 /* One of IPv6 may take IPv4 too, at any address. */
-static bool takes_in(const struct socket_info *info, const struct addr *addr)
+static bool takes_in(const struct addr *own, bool ipv6_only, const struct addr *addr)
 {
-	if (info->addr.family != addr->family)
-		return info->addr.family == AF_INET6 && !info->ipv6_only &&
-		       addr_is_unspecified(&info->addr);
-	return addr_is_unspecified(&info->addr) || addr_is_unspecified(addr) ||
-	       addr_compare(&info->addr, addr) == 0;
+	if (own->family != addr->family)
+		return own->family == AF_INET6 && !ipv6_only && addr_is_unspecified(own);
+	return addr_is_unspecified(own) || addr_is_unspecified(addr) ||
+	       addr_compare(own, addr) == 0;
 }
 
 static void judge_socket(void *userdata, const struct socket_info *info)
@@ -140,7 +162,7 @@ static void judge_socket(void *userdata, const struct socket_info *info)
 	if (info->connected)
 		query->connected = true;
 	else
-		query->listened |= takes_in(info, query->addr);
+		query->listened |= takes_in(&info->addr, info->ipv6_only, query->addr);
 }
 
 bool socket_listens(const struct addr *addr, uint8_t protocol, uint16_t port,
@@ -149,7 +171,8 @@ bool socket_listens(const struct addr *addr, uint8_t protocol, uint16_t port,
 	struct port_query query = { .addr = addr, .port = port };
 
 	for_each_family(family) {
-		if (sockets_each(family, protocol, port, deadline, judge_socket, &query) < 0)
+		if (sockets_each(family, protocol, one_port(port), deadline, judge_socket, &query) <
+		    0)
 			return true;
 	}
 	return query.listened || !query.connected;
@@ -254,11 +277,67 @@ void socket_owner(const struct addr *addr, uint8_t protocol, uint16_t port,
 	struct owner_query query = { .addr = addr, .port = port };
 
 	ret_owner[0] = '\0';
-	sockets_each(addr->family, protocol, port, deadline, match_owner, &query);
+	sockets_each(addr->family, protocol, one_port(port), deadline, match_owner, &query);
 	/* A socket of IPv6 may hold the port for IPv4 too. */
 	if (!query.inode)
-		sockets_each(addr->family == AF_INET ? AF_INET6 : AF_INET, protocol, port, deadline,
-			     match_owner, &query);
+		sockets_each(addr->family == AF_INET ? AF_INET6 : AF_INET, protocol, one_port(port),
+			     deadline, match_owner, &query);
 	if (query.inode)
 		find_process(query.inode, deadline, ret_owner);
+}
+
+/* ---- those that listen ---- */
+
+struct listeners_query {
+	listener_vector *listeners;
+	uint8_t protocol;
+	bool failed; /* for want of memory */
+};
+
+static void add_listener(void *userdata, const struct socket_info *info)
+{
+	struct listeners_query *query = userdata;
+	const struct link_listener listener = {
+		.protocol = query->protocol,
+		.port = info->port,
+		.addr = info->addr,
+		.ipv6_only = info->ipv6_only,
+		.inode = info->inode,
+	};
+
+	if (info->listens && vector_append(query->listeners, listener) < 0)
+		query->failed = true;
+}
+
+int link_listeners(uint8_t protocol, uint16_t first, uint16_t last, const struct deadline *deadline,
+		   listener_vector *listeners, struct error *error)
+{
+	const struct socket_ports ports = { first, last };
+	struct listeners_query query = { .listeners = listeners, .protocol = protocol };
+
+	for_each_family(family) {
+		size_t before = listeners->len;
+		int r = sockets_each(family, protocol, ports, deadline, add_listener, &query);
+
+		if (deadline_ended(r))
+			return deadline_error(error, r,
+					      "while the sockets of the host were listed");
+		/* what is not told to its end is not told */
+		if (r < 0)
+			listeners->len = before;
+	}
+	return query.failed ? error_oom(error) : 0;
+}
+
+bool link_listener_takes(const struct link_listener *listener, const struct addr *addr)
+{
+	return takes_in(&listener->addr, listener->ipv6_only, addr);
+}
+
+void link_listener_owner(const struct link_listener *listener, const struct deadline *deadline,
+			 char ret_owner[static SOCKET_OWNER_MAX])
+{
+	ret_owner[0] = '\0';
+	if (listener->inode)
+		find_process(listener->inode, deadline, ret_owner);
 }

@@ -251,7 +251,7 @@ static const struct finding_kind {
 	},
 	[FINDING_PORT_ADDRESS_GONE] = {
 		"port-address-gone", BROKEN,
-		"{object} is published{of}, and the host does not have that address now",
+		"{object} is published{of}, and {is}",
 		"",
 	},
 	[FINDING_ADDRESS_TWICE] = {
@@ -259,21 +259,32 @@ static const struct finding_kind {
 		"{object}{of} is in use elsewhere: {is}",
 		"",
 	},
+	[FINDING_SUBNET_OVERLAP] = {
+		"subnet-overlap", NOTE,
+		"subnet {object}{of} overlaps what the host reaches otherwise: {is}",
+		"",
+	},
 	[FINDING_FLOWS_STALE] = {
 		"flows-stale", BROKEN,
-		"connections are still tracked to {object}, which no endpoint has ({is})",
+		"connections are still tracked to {object}: {is}",
 		"drops them",
 	},
 
 	[FINDING_OPERATION_DEAD] = {
 		"operation-dead", BROKEN,
-		"a call has died half way: {object}",
+		"a call has died half way{of}: {object}; {is}",
 		"ends it",
 	},
 	[FINDING_STATE_ROW] = {
 		"state-row", BROKEN,
 		"the state has {object}, which belongs to nothing",
 		"takes it out",
+	},
+	[FINDING_STATE_DAMAGED] = {
+		"state-damaged", BROKEN,
+		"the state has {object}, which is not there: it is damaged, and nothing else is "
+		"repaired",
+		"takes it out when told to remove what is unknown",
 	},
 };
 /* clang-format on */

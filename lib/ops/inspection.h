@@ -25,6 +25,9 @@ struct inspection {
 	struct bridge_sight *bridges;
 	char (*aliases)[ALIAS_MAX];
 	bool repairs; /* what is no fault, and yet to be made, is found too */
+	/* Of everything alone: some rows belong to nothing, and are not among those above. What the
+	 * kernel has of them looks like nobody's. */
+	bool is_damaged;
 	finding_vector findings;
 	size_t inspector; /* that looks */
 };
@@ -46,6 +49,8 @@ extern const struct inspector inspect_host;
 extern const struct inspector inspect_bridges;
 extern const struct inspector inspect_endpoints;
 extern const struct inspector inspect_ports;
+extern const struct inspector inspect_addresses;
+extern const struct inspector inspect_flows;
 extern const struct inspector inspect_strays;
 
 /* The rows of one state, and what is asked about by its whole name: -ENOENT for what is not there.

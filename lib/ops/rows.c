@@ -164,3 +164,14 @@ int rows_load_standing(bn_ctx *ctx, struct rows *rows)
 		r = store_ports(ctx->store, NULL, NULL, STORE_STANDING, &rows->ports, &ctx->error);
 	return r;
 }
+
+int rows_load_all(bn_ctx *ctx, struct rows *rows)
+{
+	int r = store_networks(ctx->store, STORE_PENDING, &rows->networks, &ctx->error);
+
+	if (r >= 0)
+		r = store_endpoints(ctx->store, NULL, STORE_PENDING, &rows->endpoints, &ctx->error);
+	return r < 0 ? r :
+		       store_ports(ctx->store, NULL, NULL, STORE_PENDING, &rows->ports,
+				   &ctx->error);
+}

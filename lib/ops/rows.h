@@ -25,6 +25,8 @@ int rows_load(bn_ctx *ctx, const char *network, const char *endpoint, struct row
 int rows_read(bn_ctx *ctx, const char *network, const char *endpoint, struct rows *rows);
 /* Add the networks and endpoints that those of the rows belong to, where they are missing. */
 int rows_complete(bn_ctx *ctx, struct rows *rows);
+/* All there is, with what comes and what goes. */
+int rows_load_all(bn_ctx *ctx, struct rows *rows);
 /* All of STORE_STANDING, inside a transaction. */
 int rows_load_standing(bn_ctx *ctx, struct rows *rows);
 

@@ -41,17 +41,6 @@ static bool owners_are_told(const struct search *search)
 	return search->firewall->backend->traits() & PLAN_OWNERS;
 }
 
-static int rows_of_all(bn_ctx *ctx, struct rows *rows)
-{
-	int r = store_networks(ctx->store, STORE_PENDING, &rows->networks, &ctx->error);
-
-	if (r >= 0)
-		r = store_endpoints(ctx->store, NULL, STORE_PENDING, &rows->endpoints, &ctx->error);
-	return r < 0 ? r :
-		       store_ports(ctx->store, NULL, NULL, STORE_PENDING, &rows->ports,
-				   &ctx->error);
-}
-
 /* As the kernel's rules tell of their owners: a chain has the label of a network, and no more. */
 static void keep_labels(rule_vector *rules)
 {
@@ -75,7 +64,7 @@ static int search_load(bn_ctx *ctx, struct firewall *firewall, struct search *se
 	if (r >= 0 && begins)
 		r = store_begin_read(ctx->store, &ctx->error);
 	if (r >= 0)
-		r = rows_of_all(ctx, &search->rows);
+		r = rows_load_all(ctx, &search->rows);
 	if (r >= 0)
 		r = rules_plan_with(ctx, backend->traits(), PLAN_ROWS | PLAN_GUARD, &search->rows,
 				    &search->planned);

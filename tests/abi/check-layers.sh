@@ -29,7 +29,7 @@ ops_order="context binding persistent rows plan strays rules flows siblings open
 	driver behind interface routing wiring bridge settings removal change operation recover resolve backend
 	network update move detach endpoint publish life collect names list
 	rewire inspection inspect_rules inspect_host inspect_bridges judge inspect_endpoints inspect_ports
-	inspect_strays
+	inspect_addresses inspect_flows inspect_strays
 	check"
 
 ops_top_to_bottom()

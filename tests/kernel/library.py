@@ -12,6 +12,7 @@ VERBS = pathlib.Path(__file__).resolve().parent / "fixtures/verbs.py"
 DELETE_ENDPOINTS = 0x2
 DETACH_QUICK = 0x2
 DETACH_ASYNC = 0x8
+HOLD_PORTS = 0x1
 
 
 def environment():
@@ -73,8 +74,8 @@ class Library:
         self.ask("delete", network, None, **arguments)
         return self.answer()
 
-    def publish(self, network, endpoint, port):
-        self.ask("publish", network, endpoint, port=port)
+    def publish(self, network, endpoint, port, **arguments):
+        self.ask("publish", network, endpoint, port=port, **arguments)
         return self.answer()
 
     def unpublish(self, network, endpoint, port):
