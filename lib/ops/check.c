@@ -123,6 +123,9 @@ static int mend(bn_ctx *ctx, struct inspection *inspection)
 	for (size_t i = 0; i < ARRAY_SIZE(inspectors) && r >= 0; i++) {
 		if (!inspectors[i]->mend || !has_found(inspection, i))
 			continue;
+		/* else what the kernel has of rows that are damaged would be taken out */
+		if (inspection->is_damaged && inspectors[i] != &inspect_strays)
+			continue;
 		ctx_log(ctx, LOG_INFO, "repairing %s", inspectors[i]->name);
 		inspection->inspector = i;
 		r = inspectors[i]->mend(ctx, inspection);

@@ -177,12 +177,55 @@ static int load_rows(bn_ctx *ctx, struct inspection *inspection)
 	return r;
 }
 
+static bool has_network(const struct rows *rows, const char *name)
+{
+	for (size_t i = 0; i < rows->networks.len; i++)
+		if (strcmp(rows->networks.items[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+#define KEEP_OWNED(list, clear)                                                \
+	do {                                                                   \
+		size_t kept_ = 0;                                              \
+		for (size_t i_ = 0; i_ < (list).len; i_++) {                   \
+			__typeof__((list).items) item = &(list).items[i_];     \
+			if (has_network(&inspection->rows, item->network) ||   \
+			    has_network(&inspection->moving, item->network)) { \
+				if (kept_ != i_)                               \
+					(list).items[kept_] = *item;           \
+				kept_++;                                       \
+			} else {                                               \
+				clear(item);                                   \
+			}                                                      \
+		}                                                              \
+		(list).len = kept_;                                            \
+	} while (0)
+
+/* Of a state that was damaged. */
+static int pass_orphans(bn_ctx *ctx, struct inspection *inspection)
+{
+	int r = store_check_whole(ctx->store, &ctx->error);
+
+	inspection->is_damaged = r == -EBADMSG;
+	if (!inspection->is_damaged)
+		return r;
+	error_clear(&ctx->error);
+	KEEP_OWNED(inspection->rows.endpoints, endpoint_clear);
+	KEEP_OWNED(inspection->rows.ports, port_clear);
+	KEEP_OWNED(inspection->moving.endpoints, endpoint_clear);
+	KEEP_OWNED(inspection->moving.ports, port_clear);
+	return 0;
+}
+
 int inspection_load(bn_ctx *ctx, struct inspection *inspection)
 {
 	int r = store_begin_read(ctx->store, &ctx->error);
 
 	if (r >= 0)
 		r = load_rows(ctx, inspection);
+	if (r >= 0 && !inspection->network)
+		r = pass_orphans(ctx, inspection);
 	if (r >= 0 && !inspection->network)
 		r = store_networks_found(ctx->store, 0, &inspection->host, &ctx->error);
 	store_rollback(ctx->store);

@@ -382,6 +382,13 @@ static int find_dead(struct store *store, int64_t after, struct operation *ret_o
 	}
 }
 
+int store_operation_find_dead(struct store *store, int64_t after, struct operation *ret_operation,
+			      struct error *error)
+{
+	/* where nothing can be written there is no lock to be asked */
+	return store->read_only ? 0 : find_dead(store, after, ret_operation, error);
+}
+
 int store_operation_take_dead(struct store *store, int64_t after, struct operation *ret_operation,
 			      struct error *error)
 {

@@ -112,10 +112,15 @@ static const char *const texts[STATEMENT_COUNT] = {
 			   "(SELECT value FROM facts WHERE key = 'persistent') "
 			   "FROM operations WHERE id = 0",
 
-	[STATEMENT_ORPHAN] = "SELECT 'network ' || network || ' of an endpoint' FROM endpoints "
-			     "WHERE network NOT IN (SELECT name FROM networks) "
-			     "UNION ALL SELECT 'the endpoint of a port' FROM ports "
-			     "WHERE endpoint NOT IN (SELECT sequence FROM endpoints) LIMIT 1",
+	[STATEMENT_ORPHANS] =
+		"SELECT 'endpoint ' || id || ' of a network ' || network, 1 FROM endpoints "
+		"WHERE network NOT IN (SELECT name FROM networks) "
+		"UNION ALL SELECT 'host port ' || (key >> 16 & 65535), 1 FROM ports "
+		"WHERE endpoint NOT IN (SELECT sequence FROM endpoints) "
+		"UNION ALL SELECT 'the address ' || address || ' of network ' || network, 0 "
+		"FROM addresses WHERE network NOT IN (SELECT name FROM networks) "
+		"OR (endpoint IS NOT NULL AND endpoint NOT IN (SELECT sequence FROM endpoints)) "
+		"LIMIT 1000",
 	[STATEMENT_META_GET] = "SELECT value FROM facts WHERE key = ?1",
 	[STATEMENT_META_SET] = "REPLACE INTO facts (key, value) VALUES (?1, ?2)",
 

@@ -113,6 +113,9 @@ void store_operation_leave(struct store *store, const struct operation *operatio
  * Outside a transaction. */
 int store_operation_take_dead(struct store *store, int64_t after, struct operation *ret_operation,
 			      struct error *error);
+/* The same, and it stays as it is: a look. */
+int store_operation_find_dead(struct store *store, int64_t after, struct operation *ret_operation,
+			      struct error *error);
 /* 1 if no other operation is open, 0 if one is. Inside a transaction. */
 int store_operation_is_alone(struct store *store, const struct operation *operation,
 			     struct error *error);
@@ -304,6 +307,16 @@ int store_ports(struct store *store, const char *network, const char *endpoint, 
 int store_ports_taken(struct store *store, uint8_t protocol, const struct addr *host_addr,
 		      uint8_t bits[static PORT_BITS], struct error *error);
 
+/* Rows that belong to nothing: endpoints and ports (is_object), of which the kernel may have
+ * something still, and addresses, which nobody can have again. Appends the first of them. */
+struct orphan {
+	char text[64 + NETWORK_NAME_MAX + ENDPOINT_ID_MAX]; /* "endpoint c1 of a network net" */
+	bool is_object;
+};
+typedef VECTOR(struct orphan) orphan_vector;
+int store_orphans(struct store *store, orphan_vector *orphans, struct error *error);
+/* Inside a transaction: the addresses go, and with `objects` the others. */
+int store_orphans_remove(struct store *store, bool objects, struct error *error);
 /* Has each endpoint its network, and each port its endpoint? -EBADMSG BN_REASON_STATE. */
 int store_check_whole(struct store *store, struct error *error);
 
