@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
-#include <net/if.h>
 
 #include "link/private.h"
 
@@ -217,10 +216,4 @@ int link_reaches(struct link_handle *handle, reach_vector *reaches, struct error
 		return 0;
 	return rtnl_failure(error, &(struct rtnl_batch){ 0 }, r,
 			    "list the addresses and routes of the host");
-}
-
-void link_name(uint32_t index, char ret_name[static IFNAMSIZ])
-{
-	if (!index || !if_indextoname(index, ret_name))
-		ret_name[0] = '\0';
 }

@@ -469,6 +469,7 @@ int link_exists(struct link_handle *handle, const char *name, struct error *erro
  * also when it can't be told. */
 bool link_is_known(struct link_handle *handle, const char *name);
 uint32_t link_index(struct link_handle *handle, const char *name);
+/* False, and "", if there is none of that index any more. */
 bool link_name(struct link_handle *handle, uint32_t index, char ret_name[static IFNAMSIZ]);
 /* Of host ends: what bridge they are on, by its index, and whether they are up. */
 struct link_port {
@@ -606,8 +607,6 @@ struct link_reach {
 };
 typedef VECTOR(struct link_reach) reach_vector;
 int link_reaches(struct link_handle *handle, reach_vector *reaches, struct error *error);
-/* "" if there is none of that index any more. */
-void link_name(uint32_t index, char ret_name[static IFNAMSIZ]);
 
 /* ---- marked.c: what is ours by its mark, be it in the state or not ---- */
 

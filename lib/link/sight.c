@@ -214,7 +214,8 @@ bool link_name(struct link_handle *handle, uint32_t index, char ret_name[static 
 {
 	struct ifreq request = { .ifr_ifindex = (int)index };
 
-	if (ioctl(handle->fd, SIOCGIFNAME, &request) < 0)
+	ret_name[0] = '\0';
+	if (!index || ioctl(handle->fd, SIOCGIFNAME, &request) < 0)
 		return false;
 	memcpy(ret_name, request.ifr_name, IFNAMSIZ);
 	return true;

@@ -127,7 +127,7 @@ static int judge_holder(bn_ctx *ctx, struct inspection *inspection, const struct
 	int r = 0;
 
 	if (is_led_away(asked, holder) || (asked->endpoint && holder->is_local)) {
-		link_name(holder->interface, name);
+		link_name(ctx->link, holder->interface, name);
 		snprintf(is, sizeof(is),
 			 holder->is_local ? "the host has it on %s" : "the host has a route by %s",
 			 name);
@@ -155,7 +155,7 @@ static int find_overlap(bn_ctx *ctx, struct inspection *inspection, const struct
 		.is = is,
 	};
 
-	link_name(reach->interface, name);
+	link_name(ctx->link, reach->interface, name);
 	snprintf(is, sizeof(is), "%s%s%s", prefix_format(&reach->prefix, prefix),
 		 name[0] ? " by " : "", name);
 	return inspection_find(ctx, inspection, &finding);

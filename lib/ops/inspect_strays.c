@@ -219,7 +219,7 @@ static int look_for_routes(bn_ctx *ctx, struct inspection *inspection)
 			.is = is,
 		};
 
-		link_name(stray->interface, name);
+		link_name(ctx->link, stray->interface, name);
 		snprintf(is, sizeof(is), "%s via %s dev %s", prefix,
 			 addr_format(&stray->gateway, gateway), name);
 		r = inspection_find(ctx, inspection, &finding);

@@ -3,15 +3,16 @@
  * The line of those that wait to write the state. SQLite's lock goes to whoever asks for it as it
  * becomes free, which leaves some of many without it for seconds.
  *
- * Whoever finds the state locked, or others in line, takes a place: a number, and a lock on the byte
- * of the lock file that stands for it, which the kernel drops with the process. He waits in the
- * kernel for the one before him; once nobody is before him he is the first, waits for SQLite's lock
- * alone, and leaves the line as he gets it. So the next one is awake by the time that he commits.
+ * Whoever finds the state locked, or others in line, takes a place: a number, and a lock on the
+ * byte of the lock file that stands for it, which the kernel drops with the process. He waits in
+ * the kernel for the one before him; once nobody is before him he is the first, waits for SQLite's
+ * lock alone, and leaves the line as he gets it. So the next one is awake by the time that he
+ * commits.
  *
- * The line decides about nothing but turns. Whoever has waited for LOOK_ANYWAY_MS tries without his,
- * and if he gets the lock the first one's place counts as served: its process may be stopped, or
- * dead while a child of it holds the place. A process of an older version does not stand in line at
- * all.
+ * The line decides about nothing but turns. Whoever has waited for LOOK_ANYWAY_MS tries without
+ * his, and if he gets the lock the first one's place counts as served: its process may be stopped,
+ * or dead while a child of it holds the place. A process of an older version does not stand in line
+ * at all.
  */
 #include <errno.h>
 #include <fcntl.h>
