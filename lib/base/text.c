@@ -60,7 +60,10 @@ void text_put(struct text_buffer *text, const char *more)
 
 int text_end(struct text_buffer *text, char **ret_text)
 {
-	if (text->failed || !text->items) {
+	/* nothing was put yet */
+	if (!text->items)
+		text_put(text, "");
+	if (text->failed) {
 		free(text->items);
 		return -ENOMEM;
 	}
