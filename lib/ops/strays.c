@@ -12,10 +12,10 @@
 
 struct search {
 	const struct firewall *firewall;
-	rule_vector kernel;   /* what is there */
-	rule_vector planned;  /* what the state has, with what is on its way in or out; sorted */
-	struct rows rows;     /* of that */
-	prefix_vector routed; /* what the host routes to */
+	rule_vector kernel;  /* what is there */
+	rule_vector planned; /* what the state has, with what is on its way in or out; sorted */
+	struct rows rows;    /* of that */
+	struct strays_view view;
 };
 
 static void search_clear(struct search *search)
@@ -23,7 +23,21 @@ static void search_clear(struct search *search)
 	rules_clear(&search->kernel);
 	rules_clear(&search->planned);
 	rows_clear(&search->rows);
-	free(search->routed.items);
+	strays_view_clear(&search->view);
+}
+
+void strays_view_clear(struct strays_view *view)
+{
+	free(view->routed.items);
+	free(view->known.items);
+	*view = (struct strays_view){ 0 };
+}
+
+int strays_view(bn_ctx *ctx, const rule_vector *kernel, const network_vector *networks,
+		struct strays_view *ret_view)
+{
+	*ret_view = (struct strays_view){ .kernel = kernel, .networks = networks };
+	return link_routed_prefixes(ctx->link, &ret_view->routed, &ctx->error);
 }
 
 static int compare_rules(const void *a, const void *b)
@@ -71,7 +85,7 @@ static int search_load(bn_ctx *ctx, struct firewall *firewall, struct search *se
 	if (begins)
 		store_rollback(ctx->store);
 	if (r >= 0)
-		r = link_routed_prefixes(ctx->link, &search->routed, &ctx->error);
+		r = strays_view(ctx, &search->kernel, &search->rows.networks, &search->view);
 	if (!owners_are_told(search))
 		keep_labels(&search->planned);
 	rules_sort(&search->planned);
@@ -103,7 +117,7 @@ static bool devices_meet(const struct rule *a, const struct rule *b)
 	return strcmp(a->in, b->in) == 0 && strcmp(a->out, b->out) == 0;
 }
 
-static bool rules_meet(const struct rule *a, const struct rule *b)
+bool strays_meet(const struct rule *a, const struct rule *b)
 {
 	return a->kind == b->kind && a->family == b->family && ports_meet(a, b) &&
 	       addresses_meet(&a->source, &b->source) &&
@@ -113,7 +127,7 @@ static bool rules_meet(const struct rule *a, const struct rule *b)
 static bool is_in_the_way(const struct rule *rule, const rule_vector *add)
 {
 	for (size_t i = 0; i < add->len; i++) {
-		if (rules_meet(rule, &add->items[i]))
+		if (strays_meet(rule, &add->items[i]))
 			return true;
 	}
 	return false;
@@ -123,10 +137,10 @@ static bool is_in_the_way(const struct rule *rule, const rule_vector *add)
 
 /* Does a bridge of that name stand that was not made for a network of this state? One that was
  * adopted may serve another state as well. */
-static int bridge_is_of_others(bn_ctx *ctx, const struct search *search, const char *name)
+static int bridge_is_of_others(bn_ctx *ctx, const struct strays_view *view, const char *name)
 {
-	for (size_t i = 0; i < search->rows.networks.len; i++) {
-		const struct network *network = &search->rows.networks.items[i];
+	for (size_t i = 0; i < view->networks->len; i++) {
+		const struct network *network = &view->networks->items[i];
 		struct interface bridge = { 0 };
 		char alias[ALIAS_MAX];
 		int r;
@@ -143,20 +157,39 @@ static int bridge_is_of_others(bn_ctx *ctx, const struct search *search, const c
 	return link_exists(ctx->link, name, &ctx->error);
 }
 
-/* Does a bridge stand that rules of that network name? */
-static int network_is_elsewhere(bn_ctx *ctx, const struct search *search, const struct rule *rule)
+/* Is a bridge that the rule itself names one that was made for this state? */
+static int is_about_own_bridge(bn_ctx *ctx, const struct strays_view *view, const struct rule *rule)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < search->kernel.len && r == 0; i++) {
-		const struct rule *other = &search->kernel.items[i];
+	for (size_t i = 0; i < view->networks->len && r == 0; i++) {
+		const struct network *network = &view->networks->items[i];
+
+		if (network->bridge_adopted || !network->bridge[0] ||
+		    (strcmp(network->bridge, rule->in) != 0 &&
+		     strcmp(network->bridge, rule->out) != 0))
+			continue;
+		r = bridge_is_of_others(ctx, view, network->bridge);
+		return r < 0 ? r : !r;
+	}
+	return r;
+}
+
+/* Does a bridge stand that rules of that network name? */
+static int network_is_elsewhere(bn_ctx *ctx, const struct strays_view *view,
+				const struct rule *rule)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < view->kernel->len && r == 0; i++) {
+		const struct rule *other = &view->kernel->items[i];
 		const char *const devices[] = { other->in, other->out };
 
 		if (strcmp(other->network, rule->network) != 0)
 			continue;
 		for (size_t j = 0; j < ARRAY_SIZE(devices) && r == 0; j++) {
 			if (devices[j][0] && strcmp(devices[j], LOOPBACK_DEVICE) != 0)
-				r = bridge_is_of_others(ctx, search, devices[j]);
+				r = bridge_is_of_others(ctx, view, devices[j]);
 		}
 	}
 	return r;
@@ -165,11 +198,11 @@ static int network_is_elsewhere(bn_ctx *ctx, const struct search *search, const 
 /* ---- of nobody: rules of endpoints and ports, by the addresses that they are about ---- */
 
 /* No other state has a subnet that overlaps. */
-static bool is_in_this_state(const struct search *search, const struct addr *addr)
+static bool is_in_this_state(const struct strays_view *view, const struct addr *addr)
 {
-	for (size_t i = 0; i < search->rows.networks.len; i++) {
+	for (size_t i = 0; i < view->networks->len; i++) {
 		const struct subnet *subnet =
-			network_subnet(&search->rows.networks.items[i], addr->family);
+			network_subnet(&view->networks->items[i], addr->family);
 
 		if (subnet && prefix_contains(&subnet->prefix, addr))
 			return true;
@@ -177,10 +210,10 @@ static bool is_in_this_state(const struct search *search, const struct addr *add
 	return false;
 }
 
-static bool leads_somewhere(const struct search *search, const struct addr *to)
+static bool leads_somewhere(const struct strays_view *view, const struct addr *to)
 {
-	for (size_t i = 0; i < search->routed.len; i++) {
-		const struct prefix *prefix = &search->routed.items[i];
+	for (size_t i = 0; i < view->routed.len; i++) {
+		const struct prefix *prefix = &view->routed.items[i];
 
 		if (ipam_route_blocks(prefix) && prefix_contains(prefix, to))
 			return true;
@@ -198,10 +231,10 @@ static bool is_of_one_mapping(const struct rule *a, const struct rule *b)
 
 /* What does not say where the port leads is told by what does; its owner may have got no further
  * yet. */
-static const struct rule *mapping_of(const struct search *search, const struct rule *rule)
+static const struct rule *mapping_of(const struct strays_view *view, const struct rule *rule)
 {
-	for (size_t i = 0; i < search->kernel.len; i++) {
-		const struct rule *other = &search->kernel.items[i];
+	for (size_t i = 0; i < view->kernel->len; i++) {
+		const struct rule *other = &view->kernel->items[i];
 
 		if (other->target == TARGET_DNAT && other->kind != RULE_FOREIGN &&
 		    is_of_one_mapping(rule, other))
@@ -212,24 +245,50 @@ static const struct rule *mapping_of(const struct search *search, const struct r
 
 /* This state has given the address, or the port, to whom it is added for: so whoever of this state
  * had it has it no more. */
-static bool is_left_over(const struct search *search, const struct rule *rule)
+static bool is_left_over(const struct strays_view *view, const struct rule *rule)
 {
 	const struct rule *mapping = rule->target == TARGET_DNAT ? rule :
-				     rule->host_port             ? mapping_of(search, rule) :
+				     rule->host_port             ? mapping_of(view, rule) :
 								   NULL;
 	const struct prefix *address = addr_is_set(&rule->source.addr) ? &rule->source :
 									 &rule->destination;
 
 	if (mapping)
-		return is_in_this_state(search, &mapping->to) ||
-		       !leads_somewhere(search, &mapping->to);
-	return addr_is_set(&address->addr) && is_in_this_state(search, &address->addr);
+		return is_in_this_state(view, &mapping->to) || !leads_somewhere(view, &mapping->to);
+	return addr_is_set(&address->addr) && is_in_this_state(view, &address->addr);
+}
+
+static int network_verdict(bn_ctx *ctx, struct strays_view *view, const struct rule *rule)
+{
+	struct strays_network *known;
+	int r;
+
+	for (size_t i = 0; i < view->known.len; i++)
+		if (strcmp(view->known.items[i].name, rule->network) == 0)
+			return view->known.items[i].elsewhere ? STRAYS_MAYBE_OTHERS :
+								STRAYS_NOBODYS_NOW;
+	r = network_is_elsewhere(ctx, view, rule);
+	if (r < 0)
+		return r;
+	known = vector_push(&view->known);
+	if (!known)
+		return error_oom(&ctx->error);
+	*known = (struct strays_network){ rule->network, r };
+	return r ? STRAYS_MAYBE_OTHERS : STRAYS_NOBODYS_NOW;
+}
+
+int strays_judge(bn_ctx *ctx, struct strays_view *view, const struct rule *rule)
+{
+	int r = kind_of(rule->kind)->scope == PLAN_NETWORKS ? is_about_own_bridge(ctx, view, rule) :
+							      is_left_over(view, rule);
+
+	return r < 0 ? r : r ? STRAYS_NOBODYS : network_verdict(ctx, view, rule);
 }
 
 /* ---- what is both ---- */
 
 /* 1, 0 or negative. */
-static int is_stray(bn_ctx *ctx, const struct search *search, const struct rule *rule,
+static int is_stray(bn_ctx *ctx, struct search *search, const struct rule *rule,
 		    const rule_vector *add)
 {
 	int r;
@@ -237,18 +296,18 @@ static int is_stray(bn_ctx *ctx, const struct search *search, const struct rule 
 	if (rule->kind == RULE_FOREIGN || !rule->network[0] || has_rule(&search->planned, rule) ||
 	    !is_in_the_way(rule, add))
 		return 0;
-	if (kind_of(rule->kind)->scope != PLAN_NETWORKS)
-		return is_left_over(search, rule);
 	/* elsewhere they keep nothing out */
-	if (!owners_are_told(search))
+	if (kind_of(rule->kind)->scope == PLAN_NETWORKS && !owners_are_told(search))
 		return 0;
-	r = network_is_elsewhere(ctx, search, rule);
-	return r < 0 ? r : !r;
+	if (kind_of(rule->kind)->scope != PLAN_NETWORKS)
+		return is_left_over(&search->view, rule);
+	r = strays_judge(ctx, &search->view, rule);
+	return r < 0 ? r : r != STRAYS_MAYBE_OTHERS;
 }
 
 /* seen: those of networks must have been seen before; NULL: not yet. */
-static int find(bn_ctx *ctx, const struct search *search, const rule_vector *add,
-		const rule_vector *seen, rule_vector *strays)
+static int find(bn_ctx *ctx, struct search *search, const rule_vector *add, const rule_vector *seen,
+		rule_vector *strays)
 {
 	int r = 0;
 
@@ -274,7 +333,7 @@ static bool have_network(const rule_vector *rules)
 	return false;
 }
 
-static int wait_for_bridge(bn_ctx *ctx)
+int strays_wait(bn_ctx *ctx)
 {
 	const struct deadline pause = deadline_within(&ctx->deadline, BRIDGE_COMES_MS);
 	int r;
@@ -313,7 +372,7 @@ int strays_find(bn_ctx *ctx, struct firewall *firewall, const rule_vector *add,
 		return 0;
 	}
 	rules_sort(&seen);
-	r = wait_for_bridge(ctx);
+	r = strays_wait(ctx);
 	if (r >= 0)
 		r = search_load(ctx, firewall, &again);
 	return r < 0 ? r : find(ctx, &again, add, &seen, ret_strays);
