@@ -134,6 +134,10 @@ bool firewall_kernel_is(const char *release, unsigned long major, unsigned long 
 /* The last column of iptables -L: "tcp dpt:8799 to:172.17.0.4:1337", "ctstate DNAT",
  * "ADDRTYPE match dst-type LOCAL"; "" if there is nothing to say. */
 void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]);
+/* All of it in a line: "DNAT in ports, tcp dpt:8799 to:172.17.0.4:1337". */
+#define RULE_LINE_MAX 1200
+void rule_render_line(const struct firewall_backend *backend, const struct rule *rule,
+		      char text[static RULE_LINE_MAX]);
 /* "172.17.0.0/16", "!127.0.0.0/8", "172.17.0.2" (no /32), "0.0.0.0/0" or "::/0" for anywhere
  * ("anywhere" when the family is both). */
 void rule_render_address(const struct rule *rule, const struct prefix *prefix, bool negated,

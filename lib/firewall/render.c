@@ -5,6 +5,17 @@
 #include "firewall/firewall.h"
 #include "model/port.h"
 
+/* What doesn't fit is cut. */
+static void PRINTF(3, 4) append(char *text, size_t size, const char *format, ...)
+{
+	size_t len = strlen(text);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text + len, size - len, format, arguments);
+	va_end(arguments);
+}
+
 /* Append a word, with a space before all but the first; what doesn't fit is cut. */
 static void PRINTF(2, 3) append_word(char text[static RULE_EXTRA_MAX], const char *format, ...)
 {
@@ -114,4 +125,45 @@ void rule_render_address(const struct rule *rule, const struct prefix *prefix, b
 void rule_render_interface(const char *name, bool negated, char text[static IFNAMSIZ + 1])
 {
 	snprintf(text, IFNAMSIZ + 1, "%s%s", name[0] && negated ? "!" : "", name[0] ? name : "*");
+}
+
+static void append_place(const struct rule *rule, const char *word, const char *device,
+			 bool device_not, const struct prefix *address, bool address_not,
+			 char text[static RULE_LINE_MAX])
+{
+	char name[IFNAMSIZ + 1], prefix[PREFIX_TEXT_MAX + 1];
+
+	if (!device[0] && !addr_is_set(&address->addr))
+		return;
+	append(text, RULE_LINE_MAX, ", %s", word);
+	if (addr_is_set(&address->addr)) {
+		rule_render_address(rule, address, address_not, prefix);
+		append(text, RULE_LINE_MAX, " %s", prefix);
+	}
+	if (device[0]) {
+		rule_render_interface(device, device_not, name);
+		append(text, RULE_LINE_MAX, " %s", name);
+	}
+}
+
+void rule_render_line(const struct firewall_backend *backend, const struct rule *rule,
+		      char text[static RULE_LINE_MAX])
+{
+	char chain[CHAIN_NAME_MAX], jump[CHAIN_NAME_MAX], extra[RULE_EXTRA_MAX];
+
+	backend->chain_name(rule, chain);
+	if (rule->kind == RULE_FOREIGN) {
+		snprintf(text, RULE_LINE_MAX, "%s in %s", rule->foreign ? rule->foreign : "",
+			 chain);
+		return;
+	}
+	backend->jump_name(rule, jump);
+	snprintf(text, RULE_LINE_MAX, "%s%s in %s", rule_leads_on(rule) ? "jump to " : "",
+		 rule_leads_on(rule) ? jump : rule_target_name(rule), chain);
+	append_place(rule, "from", rule->in, rule->in_not, &rule->source, rule->source_not, text);
+	append_place(rule, "to", rule->out, rule->out_not, &rule->destination,
+		     rule->destination_not, text);
+	rule_render_extra(rule, extra);
+	if (extra[0])
+		append(text, RULE_LINE_MAX, ", %s", extra);
 }

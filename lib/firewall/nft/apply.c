@@ -63,7 +63,9 @@ static void found_to_add(struct nft_element *element, const struct nft_element_v
 	bool there = view && !is_removed(change, element);
 
 	element->skip = there && nft_element_matches(element, view);
-	if ((there && !element->skip) ||
+	element->over = there && !element->skip && change->flags & FIREWALL_REPAIR &&
+			nft_element_goes_unseen(element, view);
+	if ((there && !element->skip && !element->over) ||
 	    (element > change->add.items && nft_element_order(element - 1, element) == 0))
 		change->differs = true;
 }
@@ -193,6 +195,7 @@ static int write_elements(struct change *change)
 					  .set = -1,
 					  .flags = NLM_F_CREATE | NLM_F_EXCL,
 					  .values = true,
+					  .counts = change->flags & FIREWALL_REPAIR,
 					  .first = change->flags & FIREWALL_FIRST };
 	int r = 0;
 
@@ -203,6 +206,10 @@ static int write_elements(struct change *change)
 	for (size_t i = 0; r == 0 && i < change->remove.len; i++) {
 		if (!change->remove.items[i].skip)
 			r = nft_element_write(&delete, &change->remove.items[i]);
+	}
+	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
+		if (change->add.items[i].over)
+			r = nft_element_write(&delete, &change->add.items[i]);
 	}
 	change->remove_end = change->nft->sequence;
 	for (size_t i = 0; r == 0 && i < change->add.len; i++) {
@@ -328,28 +335,6 @@ static int base_is_whole(struct change *change, bool *ret_whole, struct nft_repl
 	return r;
 }
 
-static int look_for_set(struct change *change, size_t set)
-{
-	struct nft_reply reply;
-	struct nlmsghdr *message;
-
-	nft_requests_begin(change->nft);
-	message = nft_object_message(change->nft, NFT_MSG_GETSET, 0, NFTA_SET_TABLE, 256);
-	if (!message)
-		return -ENOMEM;
-	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(set)->set);
-	return nft_batch_send(change->nft, NULL, NULL, &reply);
-}
-
-static bool base_is_missing(struct change *change)
-{
-	int r = -ENOBUFS;
-
-	for (int i = 0; i < OUTCOME_LOOKS && r < 0 && r != -ENOENT; i++)
-		r = look_for_set(change, change->remove.items[0].set);
-	return r == -ENOENT;
-}
-
 /* 1 if all of it stands, 0 if not: a transaction is done as a whole or not at all. Where the base
  * is missing it is somebody else's doing that there is nothing to be removed. */
 static int change_is_done(struct change *change)
@@ -365,7 +350,8 @@ static int change_is_done(struct change *change)
 	if (r == 0)
 		r = nft_elements_look_up(change->nft, &change->remove, found_removed, &outcome,
 					 &reply);
-	if (r == 0 && outcome.done && change->remove.len && base_is_missing(change))
+	if (r == 0 && outcome.done && change->remove.len &&
+	    nft_set_is_missing(change->nft, change->remove.items[0].set))
 		return 0;
 	return r < 0 ? r : outcome.done;
 }
@@ -537,7 +523,7 @@ static int element_missing_error(struct change *change, struct error *error)
 	struct nft_reply reply = { 0 };
 	char text[DESCRIPTION_MAX];
 
-	if (base_is_missing(change))
+	if (nft_set_is_missing(change->nft, change->remove.items[0].set))
 		return FIREWALL_BASE_MISSING;
 	if (nft_elements_look_up(change->nft, &change->remove, found_missing, &refused, &reply) <
 		    0 ||
@@ -571,7 +557,9 @@ int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct
 	struct change work = { .nft = nft,
 			       .error = error,
 			       .flags = change->flags,
-			       .look = change->flags & FIREWALL_BASE };
+			       /* what is missing was told by a list just now */
+			       .look = change->flags & FIREWALL_BASE &&
+				       !(change->flags & FIREWALL_REPAIR) };
 	struct nft_reply reply = { 0 };
 	int r;
 

@@ -465,3 +465,14 @@ bool nft_element_decode(const struct nft_fixed *fixed, const struct nft_element_
 	rule->bytes = view->bytes;
 	return true;
 }
+
+bool nft_element_goes_unseen(const struct nft_element *element, const struct nft_element_view *view)
+{
+	const struct nft_fixed *fixed = nft_fixed_at(element->set);
+	struct rule rule;
+
+	if (nft_fixed_ranges(fixed) == RANGES_SINGLE)
+		return false;
+	nft_element_blank(element->set, &rule);
+	return fixed->part || !nft_element_decode(fixed, view, &rule);
+}

@@ -244,9 +244,7 @@ static int list_foreign_rules(struct nft_base_state *state, struct listing *list
 
 static bool is_looked_up(const struct nft_base_state *state, size_t set)
 {
-	/* a guard says nothing that the others don't */
-	if (!nft_fixed_at(set) || !nft_fixed_at(set)->set ||
-	    nft_fixed_at(set)->part == NFT_PART_GUARD)
+	if (!nft_fixed_at(set) || !nft_fixed_at(set)->set)
 		return false;
 	if (nft_fixed_has_rule(set))
 		return state->handle[set];
@@ -265,12 +263,15 @@ static int list_elements(struct nft *nft, const struct nft_base_state *state,
 
 	/* An element does nothing where no rule looks it up. */
 	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
-		if (is_looked_up(state, i))
+		/* a guard says nothing that the others don't */
+		if (is_looked_up(state, i) && nft_fixed_at(i)->part != NFT_PART_GUARD)
 			r = list_set(nft, i, listing, reply);
 	}
 	if (r == 0)
 		join_parts(listing, first);
-	return r;
+	return r == 0 && listing->rules->len > first ?
+		       nft_guards_check(nft, listing->rules, first, reply) :
+		       r;
 }
 
 static int list_all(struct nft *nft, const struct nft_base_state *state, struct listing *listing,
@@ -287,11 +288,11 @@ static int list_all(struct nft *nft, const struct nft_base_state *state, struct 
 
 /* ---- some rules ---- */
 
-/* A copy of a rule that is asked for, and whether the kernel has it. */
+/* A copy of a rule that is asked for, and how many of its elements the kernel lacks. */
 struct asked {
 	const rule_vector *wanted;
 	rule_vector rules;
-	bool *found;
+	size_t *lacking;
 };
 
 static void found_asked(struct nft_element *element, const struct nft_element_view *view,
@@ -304,8 +305,7 @@ static void found_asked(struct nft_element *element, const struct nft_element_vi
 		return;
 	asked->rules.items[i].packets += view->packets;
 	asked->rules.items[i].bytes += view->bytes;
-	/* a part alone is no rule */
-	asked->found[i] |= !nft_fixed_at(element->set)->part;
+	asked->lacking[i]--;
 }
 
 /* Those of one set, which are next to each other, to be found in a dump of it. */
@@ -406,10 +406,14 @@ static int look_up(struct nft *nft, const struct nft_base_state *state, struct a
 
 	if (r < 0)
 		return r;
-	/* An element does nothing where no rule looks it up. */
-	for (size_t i = 0; i < elements.len; i++)
-		if (is_looked_up(state, elements.items[i].set))
-			elements.items[kept++] = elements.items[i];
+	for (size_t i = 0; i < elements.len; i++) {
+		const struct nft_element *element = &elements.items[i];
+
+		asked->lacking[element->rule - asked->wanted->items] += !element->end;
+		/* An element does nothing where no rule looks it up. */
+		if (is_looked_up(state, element->set))
+			elements.items[kept++] = *element;
+	}
 	elements.len = kept;
 	r = read_sets(nft, &elements, asked, reply);
 	return r < 0 ? r : nft_elements_look_up(nft, &elements, found_asked, asked, reply);
@@ -418,9 +422,9 @@ static int look_up(struct nft *nft, const struct nft_base_state *state, struct a
 static int list_some(struct nft *nft, const struct nft_base_state *state, const rule_vector *wanted,
 		     rule_vector *rules, struct nft_reply *reply)
 {
-	CLEANUP_FREE bool *found = calloc(wanted->len + 1, sizeof(*found));
-	struct asked asked = { .wanted = wanted, .found = found };
-	int r = found ? vector_reserve(&asked.rules, wanted->len) : -ENOMEM;
+	CLEANUP_FREE size_t *lacking = calloc(wanted->len + 1, sizeof(*lacking));
+	struct asked asked = { .wanted = wanted, .lacking = lacking };
+	int r = lacking ? vector_reserve(&asked.rules, wanted->len) : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < wanted->len; i++)
 		asked.rules.items[asked.rules.len++] = wanted->items[i];
@@ -429,7 +433,7 @@ static int list_some(struct nft *nft, const struct nft_base_state *state, const 
 	if (r == 0)
 		r = vector_reserve(rules, wanted->len);
 	for (size_t i = 0; r == 0 && i < wanted->len; i++)
-		if (found[i])
+		if (!lacking[i])
 			rules->items[rules->len++] = asked.rules.items[i];
 	free(asked.rules.items);
 	return r == 0 ? nft_say_state(state, rules) : r;

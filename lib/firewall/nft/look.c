@@ -216,6 +216,7 @@ static int unknown_read(struct nftnl_rule *kernel, const struct rule *read, stru
 	char text[RULE_TEXT_MAX];
 	const struct found_rule found = { read->chain, 0, text };
 	int r = make_texts(reader);
+	size_t id;
 
 	if (r < 0)
 		return r;
@@ -223,9 +224,10 @@ static int unknown_read(struct nftnl_rule *kernel, const struct rule *read, stru
 	if (is_fixed(reader, &found, read))
 		return 0;
 	/* of a listing that was loaded once more, or out of its place */
-	if (find_fixed(reader, &found, 0) < NFT_FIXED)
+	id = find_fixed(reader, &found, 0);
+	if (id < NFT_FIXED)
 		return vector_append(&state->copies,
-				     ((struct nft_copy){ read->chain, read->handle }));
+				     ((struct nft_copy){ id, read->chain, read->handle }));
 	return foreign_read(kernel, read, state);
 }
 
@@ -256,6 +258,67 @@ static int rule_read(const struct nlmsghdr *message, struct reader *reader)
 		r = unknown_read(kernel, &read, reader);
 	nftnl_rule_free(kernel);
 	return r;
+}
+
+/* ---- what has become of ours ---- */
+
+/* The next of our rules that stands, in that direction, and how many handles away it should be; of
+ * the same chain if there is one. NFT_FIXED: none. */
+static size_t neighbour(const struct nft_base_state *state, size_t id, int step, bool same_chain,
+			uint64_t *ret_distance)
+{
+	enum rule_chain chain = kind_of(nft_fixed_kind(id))->chain;
+	uint64_t distance = 0;
+
+	for (size_t i = id + (size_t)step; i < NFT_FIXED; i += (size_t)step) {
+		if (!nft_fixed_has_rule(i))
+			continue;
+		if (same_chain && kind_of(nft_fixed_kind(i))->chain != chain)
+			break;
+		distance++;
+		if (state->handle[i]) {
+			*ret_distance = distance;
+			return i;
+		}
+	}
+	return NFT_FIXED;
+}
+
+/* 1: its handle is as far from the neighbours' as that of ours was; 0: not; -1: there are none. */
+static int fits_between(const struct nft_base_state *state, size_t id, uint64_t handle,
+			bool same_chain)
+{
+	uint64_t below = 0, above = 0;
+	size_t before = neighbour(state, id, -1, same_chain, &below);
+	size_t behind = neighbour(state, id, 1, same_chain, &above);
+
+	if (before == NFT_FIXED && behind == NFT_FIXED)
+		return -1;
+	return (before == NFT_FIXED || state->handle[before] + below == handle) &&
+	       (behind == NFT_FIXED || state->handle[behind] == handle + above);
+}
+
+/* Who alters a rule leaves it its handle, and ours were given theirs one after the other, when the
+ * base was made or loaded: nobody else can have one of these. */
+static void find_altered(struct nft_base_state *state)
+{
+	for (size_t id = 0; id < NFT_FIXED && state->foreign.len; id++) {
+		if (!nft_fixed_has_rule(id) || state->handle[id])
+			continue;
+		for (size_t i = 0; i < state->foreign.len; i++) {
+			const struct rule *foreign = &state->foreign.items[i];
+			int fits;
+
+			if (foreign->chain != kind_of(nft_fixed_kind(id))->chain ||
+			    foreign->chain == CHAIN_FILTER_USER)
+				continue;
+			fits = fits_between(state, id, foreign->handle, true);
+			if (fits < 0)
+				fits = fits_between(state, id, foreign->handle, false);
+			if (fits > 0)
+				state->altered[id] = foreign->handle;
+		}
+	}
 }
 
 /* ---- asking ---- */
@@ -331,6 +394,7 @@ int nft_base_look(struct nft *nft, bool all, struct nft_base_state *state, struc
 	if (r == 0 && state->table && all)
 		r = dump(nft, NFT_MSG_GETSET, NFTA_SET_TABLE, &reader, reply);
 	free(reader.texts);
+	find_altered(state);
 	/* the table has gone since */
 	return r == -ENOENT ? -ERESTART : r;
 }

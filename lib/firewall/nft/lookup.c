@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Elements as messages, and looking up which the kernel has. */
 #include <arpa/inet.h>
+#include <endian.h>
 
 #include "firewall/nft/nft.h"
 
 /* An attribute holds 64 KiB at most; a message ends before that. */
 #define ELEMENTS_LIMIT 60000
-#define ELEMENT_ROOM 320
+#define ELEMENT_ROOM 384
 /* Requests sent at once: their answers, a page or two each, must fit the socket's queue. */
 #define LOOKUPS 32
 
@@ -26,7 +27,9 @@ static int writer_open(struct nft_element_writer *writer, size_t set)
 	return 0;
 }
 
-_Static_assert(2 * KEY_MAX + VALUE_MAX + sizeof(struct nft_comment) + 8 * sizeof(struct nlattr) <=
+#define COUNTER_SPACE 48
+_Static_assert(2 * KEY_MAX + VALUE_MAX + sizeof(struct nft_comment) + 8 * sizeof(struct nlattr) +
+			       COUNTER_SPACE <=
 		       ELEMENT_ROOM,
 	       "an element does not fit its room");
 
@@ -36,6 +39,19 @@ static void put_data(struct nlmsghdr *message, uint16_t type, const uint8_t *dat
 
 	mnl_attr_put(message, NFTA_DATA_VALUE, len, data);
 	mnl_attr_nest_end(message, nest);
+}
+
+/* What it begins with; else at nothing. */
+static void put_counter(struct nlmsghdr *message, const struct rule *rule)
+{
+	struct nlattr *expression = mnl_attr_nest_start(message, NFTA_SET_ELEM_EXPR), *counter;
+
+	mnl_attr_put_strz(message, NFTA_EXPR_NAME, "counter");
+	counter = mnl_attr_nest_start(message, NFTA_EXPR_DATA);
+	mnl_attr_put_u64(message, NFTA_COUNTER_BYTES, htobe64(rule->bytes));
+	mnl_attr_put_u64(message, NFTA_COUNTER_PACKETS, htobe64(rule->packets));
+	mnl_attr_nest_end(message, counter);
+	mnl_attr_nest_end(message, expression);
 }
 
 int nft_element_write(struct nft_element_writer *writer, const struct nft_element *element)
@@ -74,6 +90,8 @@ int nft_element_write(struct nft_element_writer *writer, const struct nft_elemen
 		if (comment.len)
 			mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, comment.len, comment.data);
 	}
+	if (writer->counts && !element->end && !fixed->part && element->rule->packets)
+		put_counter(message, element->rule);
 	mnl_attr_nest_end(message, item);
 	mnl_attr_nest_end(message, (struct nlattr *)((char *)message + writer->nest));
 	return 0;
@@ -221,4 +239,26 @@ int nft_elements_look_up(struct nft *nft, nft_element_vector *elements, nft_foun
 	}
 	ends_follow(elements);
 	return r;
+}
+
+static int look_for_set(struct nft *nft, size_t set)
+{
+	struct nft_reply reply;
+	struct nlmsghdr *message;
+
+	nft_requests_begin(nft);
+	message = nft_object_message(nft, NFT_MSG_GETSET, 0, NFTA_SET_TABLE, 256);
+	if (!message)
+		return -ENOMEM;
+	mnl_attr_put_strz(message, NFTA_SET_NAME, nft_fixed_at(set)->set);
+	return nft_batch_send(nft, NULL, NULL, &reply);
+}
+
+bool nft_set_is_missing(struct nft *nft, size_t set)
+{
+	int r = -ENOBUFS;
+
+	for (int i = 0; i < OUTCOME_LOOKS && r < 0 && r != -ENOENT; i++)
+		r = look_for_set(nft, set);
+	return r == -ENOENT;
 }

@@ -97,6 +97,7 @@ const struct firewall_backend nft_backend = {
 	.present = nft_present,
 	.in_use = nft_in_use,
 	.apply = nft_apply,
+	.inspect = nft_inspect,
 	.list = nft_list,
 	.remove_base = nft_remove_base,
 	.chain_name = rule_chain_name,

@@ -43,9 +43,10 @@ struct nft {
 	/* The rule set in which the base was last found whole, or which came of our own commit to
 	 * that: nobody has changed anything since. 0: the base is to be looked at. */
 	uint32_t generation;
-	uint32_t refused;  /* the last that was no longer current */
-	uint64_t *digests; /* of the fixed rules; NULL: not made yet */
-	uint64_t base_key; /* of the base as we make it; 0: not made yet */
+	uint32_t inspected; /* in which an inspection last found nothing; 0: none */
+	uint32_t refused;   /* the last that was no longer current */
+	uint64_t *digests;  /* of the fixed rules; NULL: not made yet */
+	uint64_t base_key;  /* of the base as we make it; 0: not made yet */
 };
 
 /* ---- netlink.c: transport ---- */
@@ -207,6 +208,7 @@ struct nft_element {
 	uint16_t set; /* number of the fixed rule that looks there */
 	bool end;     /* of a range, see nft_fixed_ranges() */
 	bool skip;    /* nothing to do about it */
+	bool over;    /* what is there under its key, and is of no form of ours, goes first */
 	bool unlike;  /* what the kernel has of its first key is another range */
 	uint8_t key[KEY_MAX];
 	uint8_t value[VALUE_MAX];
@@ -244,6 +246,10 @@ struct nft_element_view {
 /* 0, -EBADMSG */
 int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_view);
 bool nft_element_matches(const struct nft_element *element, const struct nft_element_view *view);
+/* What is there in its place is of no form of ours, or a part of no rule: no list shows it, so
+ * nobody can ask for it to be taken out. */
+bool nft_element_goes_unseen(const struct nft_element *element,
+			     const struct nft_element_view *view);
 /* The last key of the range. */
 void nft_element_key_end(const struct nft_element *element, uint8_t key_end[static KEY_MAX]);
 /* What is the same in the rules of all elements of a set. */
@@ -280,7 +286,9 @@ int nft_digests_make(struct nft *nft);
 
 /* ---- look.c: what stands of the base ---- */
 
+/* A rule of ours where none belongs, beyond the first in its place; or what another has become. */
 struct nft_copy {
+	size_t id;
 	enum rule_chain chain;
 	uint64_t handle;
 };
@@ -296,9 +304,10 @@ struct nft_base_state {
 	char stranger[STRANGER_MAX];
 	uint64_t handle[NFT_FIXED]; /* of the fixed rules; 0: missing */
 	uint64_t packets[NFT_FIXED], bytes[NFT_FIXED];
-	/* of fixed rules, beyond the first in its place: ours too */
 	VECTOR(struct nft_copy) copies;
 	rule_vector foreign; /* what else stands in our chains */
+	/* which of our rules that are missing a foreign one was, as its handle says */
+	uint64_t altered[NFT_FIXED]; /* its handle; 0: it is not there in another form */
 };
 void nft_base_state_clear(struct nft_base_state *state);
 /* True of one rule set if state->generation is still its number. all: chains without a hook and
@@ -348,6 +357,16 @@ int nft_in_use(struct firewall *firewall, struct error *error);
 /* nft(8) also writes where the first range does not begin yet, into a set without any. */
 int nft_element_found(const struct nft_element_view *view, void *found);
 
+/* ---- guards.c ---- */
+
+/* Takes out of a listing, from the first on, those whose guards are missing. */
+int nft_guards_check(struct nft *nft, rule_vector *rules, size_t first, struct nft_reply *reply);
+
+/* ---- inspect.c ---- */
+
+int nft_inspect(struct firewall *firewall, const rule_vector *planned, finding_vector *findings,
+		struct error *error);
+
 /* ---- remove.c ---- */
 
 int nft_remove_base(struct firewall *firewall, struct error *error);
@@ -368,6 +387,7 @@ struct nft_element_writer {
 	uint16_t type, flags;
 	bool values; /* write values and comments too */
 	bool first;  /* and the mark */
+	bool counts; /* and what its rule has counted */
 	int set;     /* of the open message, -1 for none */
 	size_t nest; /* where its list of elements starts */
 };
@@ -380,6 +400,8 @@ typedef void (*nft_found_fn)(struct nft_element *element, const struct nft_eleme
 			     void *data);
 int nft_elements_look_up(struct nft *nft, nft_element_vector *elements, nft_found_fn found,
 			 void *data, struct nft_reply *reply);
+
+bool nft_set_is_missing(struct nft *nft, size_t set);
 
 /* A negative return ends the walk. */
 typedef int (*nft_element_fn)(const struct nft_element_view *view, void *data);

@@ -191,26 +191,33 @@ bool nft_has_set(size_t id)
 	return nft_fixed_at(id) && nft_fixed_at(id)->set && nft_fixed_is_here(id);
 }
 
-/* Before the next of our rules that stands, so that the order is the right one; else at the end. */
+/* In the place of what it has become; or before the next of our rules that stands, so that the
+ * order is the right one; else at the end. */
 static int rule_add(struct nft *nft, const struct nft_base_state *state, size_t index)
 {
 	enum rule_chain chain = kind_of(nft_fixed_kind(index))->chain;
+	uint64_t before = 0, altered = state->altered[index];
 	struct nftnl_rule *rule;
 	struct nlmsghdr *message;
 	size_t next = index + 1;
-	uint64_t before = 0;
 
-	while (!before && next < NFT_FIXED && kind_of(nft_fixed_kind(next))->chain == chain)
-		before = state->handle[next++];
+	while (!before && next < NFT_FIXED && kind_of(nft_fixed_kind(next))->chain == chain) {
+		before = state->handle[next] ? state->handle[next] : state->altered[next];
+		next++;
+	}
 	message = nft_batch_message(nft, NFT_MSG_NEWRULE,
-				    before ? NLM_F_CREATE : NLM_F_CREATE | NLM_F_APPEND,
+				    altered ? NLM_F_REPLACE :
+				    before  ? NLM_F_CREATE :
+					      NLM_F_CREATE | NLM_F_APPEND,
 				    OBJECT_ROOM);
 	if (!message)
 		return -ENOMEM;
 	rule = nft_fixed_build(index);
 	if (!rule)
 		return -ENOMEM;
-	if (before)
+	if (altered)
+		nftnl_rule_set_u64(rule, NFTNL_RULE_HANDLE, altered);
+	else if (before)
 		nftnl_rule_set_u64(rule, NFTNL_RULE_POSITION, before);
 	nftnl_rule_nlmsg_build_payload(message, rule);
 	nftnl_rule_free(rule);

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What of the base is not as it was made, and what others have put there. */
+#include "firewall/nft/nft.h"
+
+#define TABLE "the nftables table inet " NFT_TABLE
+#define INSPECT_LOOKS 4 /* at a rule set that others change all the time */
+#define OBJECT_MAX 120
+#define HOW_MAX 200
+
+struct inspection {
+	const struct nft_base_state *state;
+	finding_vector *findings;
+};
+
+static int find(const struct inspection *inspection, const struct finding *finding)
+{
+	return findings_add(inspection->findings, finding);
+}
+
+static void chain_object(enum rule_chain chain, char text[static OBJECT_MAX])
+{
+	snprintf(text, OBJECT_MAX, "chain %s of " TABLE, nft_chain_name(chain));
+}
+
+/* ---- the table ---- */
+
+static bool has_rules(const struct nft_base_state *state)
+{
+	for (size_t i = 0; i < NFT_FIXED; i++)
+		if (state->handle[i])
+			return true;
+	return false;
+}
+
+static int find_gone(const struct inspection *inspection)
+{
+	return find(inspection,
+		    &(struct finding){ .code = FINDING_RULES_GONE,
+				       .object = TABLE,
+				       .is = inspection->state->table ? "empty" : "not there" });
+}
+
+static int find_of_table(const struct inspection *inspection)
+{
+	const struct nft_base_state *state = inspection->state;
+	int r = 0;
+
+	if (state->table_flags & NFT_TABLE_F_DORMANT)
+		r = find(inspection, &(struct finding){ .code = FINDING_TABLE_DORMANT,
+							.object = TABLE,
+							.is = "dormant",
+							.should_be = "in force" });
+	if (r == 0 && state->table_flags & NFT_TABLE_F_OWNER)
+		r = find(inspection, &(struct finding){ .code = FINDING_RULES_BASE,
+							.object = TABLE,
+							.is = "owned by another program's socket",
+							.should_be = "nobody's but ours: end that "
+								     "program" });
+	if (r == 0 && state->stranger[0])
+		r = find(inspection, &(struct finding){ .code = FINDING_RULES_BASE,
+							.object = TABLE,
+							.is = state->stranger,
+							.should_be = "without that" });
+	return r;
+}
+
+/* ---- chains and their rules ---- */
+
+static bool is_moved(const struct nft_base_state *state, size_t id)
+{
+	for (size_t i = 0; i < state->copies.len; i++)
+		if (state->copies.items[i].id == id)
+			return !state->handle[id];
+	return false;
+}
+
+static const struct rule *foreign_by_handle(const struct nft_base_state *state, uint64_t handle)
+{
+	for (size_t i = 0; i < state->foreign.len; i++)
+		if (state->foreign.items[i].handle == handle)
+			return &state->foreign.items[i];
+	return NULL;
+}
+
+/* A rule of ours that is not in its place. */
+static int find_displaced(const struct inspection *inspection, size_t id, const char *object)
+{
+	const struct nft_base_state *state = inspection->state;
+	const struct rule *altered = foreign_by_handle(state, state->altered[id]);
+	const char *comment = nft_fixed_at(id)->comment;
+	char how[HOW_MAX];
+
+	if (altered)
+		return find(inspection, &(struct finding){ .code = FINDING_RULE_ALTERED,
+							   .severity = BN_SEVERITY_OPEN,
+							   .object = object,
+							   .is = altered->foreign,
+							   .should_be = comment });
+	if (is_moved(state, id))
+		return find(inspection, &(struct finding){ .code = FINDING_RULES_ORDER,
+							   .object = object,
+							   .is = comment,
+							   .should_be = "before the next" });
+	snprintf(how, sizeof(how), "without the rule '%s'", comment);
+	return find(inspection, &(struct finding){ .code = FINDING_RULES_BASE,
+						   .object = object,
+						   .is = how,
+						   .should_be = "with it" });
+}
+
+struct rule_count {
+	size_t all, missing, displaced, twice;
+};
+
+static struct rule_count count_rules(const struct nft_base_state *state, enum rule_chain chain)
+{
+	struct rule_count count = { 0 };
+
+	for (size_t id = 0; id < NFT_FIXED; id++) {
+		if (!nft_fixed_has_rule(id) || kind_of(nft_fixed_kind(id))->chain != chain)
+			continue;
+		count.all++;
+		count.missing += !state->handle[id];
+		count.displaced += state->altered[id] || is_moved(state, id);
+	}
+	for (size_t i = 0; i < state->copies.len; i++)
+		count.twice += state->copies.items[i].chain == chain &&
+			       state->handle[state->copies.items[i].id];
+	return count;
+}
+
+static int find_twice(const struct inspection *inspection, const char *object, size_t count)
+{
+	char how[HOW_MAX];
+
+	if (!count)
+		return 0;
+	snprintf(how, sizeof(how), "with %zu rules of ours that are there already", count);
+	return find(inspection, &(struct finding){ .code = FINDING_RULES_BASE,
+						   .severity = BN_SEVERITY_BROKEN,
+						   .object = object,
+						   .is = how,
+						   .should_be = "with each once" });
+}
+
+static int find_of_chain(const struct inspection *inspection, enum rule_chain chain)
+{
+	const struct nft_base_state *state = inspection->state;
+	const struct rule_count count = count_rules(state, chain);
+	bool there = state->chain[chain];
+	char object[OBJECT_MAX];
+	int r;
+
+	chain_object(chain, object);
+	r = find_twice(inspection, object, count.twice);
+	/* of one that is not ours its table was told already */
+	if (r == 0 && (!there || (count.all && count.missing == count.all && !count.displaced)) &&
+	    !state->stranger[0])
+		return find(inspection, &(struct finding){ .code = FINDING_RULES_BASE,
+							   .object = object,
+							   .is = there ? "empty" : "not there",
+							   .should_be = "with our rules" });
+	for (size_t id = 0; id < NFT_FIXED && r == 0 && there; id++) {
+		if (nft_fixed_has_rule(id) && kind_of(nft_fixed_kind(id))->chain == chain &&
+		    !state->handle[id])
+			r = find_displaced(inspection, id, object);
+	}
+	return r;
+}
+
+/* ---- what others have put there ---- */
+
+static bool was_ours(const struct nft_base_state *state, uint64_t handle)
+{
+	for (size_t id = 0; id < NFT_FIXED; id++)
+		if (state->altered[id] == handle)
+			return true;
+	return false;
+}
+
+static int find_alien(const struct inspection *inspection, const struct rule *rule)
+{
+	char object[OBJECT_MAX], how[HOW_MAX];
+
+	chain_object(rule->chain, object);
+	snprintf(how, sizeof(how), "none (nft delete rule inet " NFT_TABLE " %s handle %llu)",
+		 nft_chain_name(rule->chain), (unsigned long long)rule->handle);
+	return find(inspection, &(struct finding){ .code = FINDING_RULE_ALIEN,
+						   .severity = rule->target == TARGET_DROP ?
+								       BN_SEVERITY_BROKEN :
+								       BN_SEVERITY_OPEN,
+						   .object = object,
+						   .is = rule->foreign,
+						   .should_be = how });
+}
+
+static int find_aliens(const struct inspection *inspection)
+{
+	const struct nft_base_state *state = inspection->state;
+	char object[OBJECT_MAX], how[HOW_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i < state->foreign.len && r == 0; i++) {
+		const struct rule *rule = &state->foreign.items[i];
+
+		if (rule->chain != CHAIN_FILTER_USER && !was_ours(state, rule->handle))
+			r = find_alien(inspection, rule);
+	}
+	for (enum rule_chain i = 0; i < CHAIN_COUNT && r == 0; i++) {
+		if (!state->settled[i])
+			continue;
+		chain_object(i, object);
+		snprintf(how, sizeof(how),
+			 "none (nft 'add chain inet " NFT_TABLE " %s { policy accept; }')",
+			 nft_chain_name(i));
+		r = find(inspection, &(struct finding){ .code = FINDING_RULE_ALIEN,
+							.severity = BN_SEVERITY_BROKEN,
+							.object = object,
+							.is = "policy drop",
+							.should_be = how });
+	}
+	return r;
+}
+
+/* ---- all of it ---- */
+
+static int find_all(const struct inspection *inspection)
+{
+	int r;
+
+	if (!inspection->state->table || !has_rules(inspection->state))
+		return find_gone(inspection);
+	r = find_of_table(inspection);
+	for (enum rule_chain i = 0; i < CHAIN_COUNT && r == 0; i++)
+		r = find_of_chain(inspection, i);
+	return r == 0 ? find_aliens(inspection) : r;
+}
+
+/* 1: all of it is of one rule set. */
+static int look_once(struct nft *nft, struct nft_base_state *state, struct nft_reply *reply)
+{
+	uint32_t after = 0;
+	int r;
+
+	nft_base_state_clear(state);
+	r = nft_base_look(nft, true, state, reply);
+	if (r == 0)
+		r = nft_generation(nft, &after, reply);
+	if (r == -ERESTART)
+		return 0;
+	return r < 0 ? r : after == state->generation;
+}
+
+static int inspect(struct nft *nft, finding_vector *findings, struct nft_reply *reply)
+{
+	struct nft_base_state state = { 0 };
+	const struct inspection inspection = { &state, findings };
+	size_t before = findings->len;
+	int r = 0;
+
+	for (unsigned int attempt = 0; attempt < INSPECT_LOOKS && r == 0; attempt++) {
+		if (attempt)
+			r = deadline_back_off(nft->base.deadline, attempt);
+		if (r == 0)
+			r = look_once(nft, &state, reply);
+	}
+	if (r >= 0)
+		r = find_all(&inspection);
+	nft->inspected = r == 0 && findings->len == before ? state.generation : 0;
+	nft_base_state_clear(&state);
+	return r;
+}
+
+int nft_inspect(struct firewall *firewall, const rule_vector *planned, finding_vector *findings,
+		struct error *error)
+{
+	struct nft *nft = (struct nft *)firewall;
+	struct nft_reply reply = { 0 };
+	uint32_t generation = 0;
+	int r = 0;
+
+	/* nothing relies on it */
+	if (!planned->len)
+		return 0;
+	if (nft->inspected)
+		r = nft_generation(nft, &generation, &reply);
+	if (r == 0 && (!generation || generation != nft->inspected))
+		r = inspect(nft, findings, &reply);
+	return r < 0 ? nft_error(error, r, &reply, "look at the nftables rules") : 0;
+}
