@@ -20,7 +20,7 @@ static const struct finding_kind {
 } kinds[FINDING_COUNT] = {
 	[FINDING_RULES_GONE] = {
 		"rules-gone", OPEN,
-		"{object} is gone, and all rules of ours with it",
+		"{object} is {is}: none of our rules is there",
 		"makes all of them again",
 	},
 	[FINDING_RULE_MISSING] = {
@@ -35,7 +35,7 @@ static const struct finding_kind {
 	},
 	[FINDING_RULE_ALIEN] = {
 		"rule-alien", OPEN,
-		"{object} has a rule that is not ours: {is}",
+		"{object} has what is not ours: {is}; there should be {should_be}",
 		"",
 	},
 	[FINDING_RULE_STRAY] = {
@@ -48,9 +48,20 @@ static const struct finding_kind {
 		"{object} has rules of ours twice: {is}",
 		"takes out the copies",
 	},
+	[FINDING_RULE_TAKEN] = {
+		"rule-taken", BROKEN,
+		"a rule{of} can't stand beside one that may be of another state: {is}; it should "
+		"be {should_be}",
+		"puts it back when told to remove what is unknown",
+	},
+	[FINDING_RULES_UNKNOWN] = {
+		"rules-unknown", NOTE,
+		"{object} are marked as ours, and may be of another state: {is}",
+		"takes them out when told to remove what is unknown",
+	},
 	[FINDING_RULES_ORDER] = {
 		"rules-order", OPEN,
-		"the rules of {object} are out of order: {is}",
+		"{object} has rules of ours out of order: {is}",
 		"puts them in order",
 	},
 	[FINDING_RULES_BASE] = {

@@ -242,6 +242,7 @@ void inspection_forget(struct inspection *inspection)
 	inspection->bridges = NULL;
 	inspection->aliases = NULL;
 	findings_clear(&inspection->findings);
+	rules_clear(&inspection->strays);
 }
 
 /* ---- what is found ---- */

@@ -10,6 +10,7 @@
 #define BN_OPS_INSPECTION_H
 
 #include "model/finding.h"
+#include "model/rule.h"
 #include "ops/context.h"
 
 struct inspection {
@@ -30,6 +31,8 @@ struct inspection {
 	bool is_damaged;
 	finding_vector findings;
 	size_t inspector; /* that looks */
+	/* Rules that were STRAYS_NOBODYS_NOW (strays.h) when they were looked at; sorted. */
+	rule_vector strays;
 };
 
 struct inspector {

@@ -127,6 +127,12 @@ static int copy_rules(bn_ctx *ctx, const rule_vector *from, rule_vector *to)
 	return 0;
 }
 
+static int vanishing_error(bn_ctx *ctx)
+{
+	return error_set(&ctx->error, -EAGAIN, BN_REASON_KERNEL,
+			 "another program removes the rule base as fast as it is made; try again");
+}
+
 /* All that stands, as rules; and out with what is gone of other rows. */
 static int apply_all(bn_ctx *ctx, rule_vector *gone)
 {
@@ -150,11 +156,7 @@ static int apply_all(bn_ctx *ctx, rule_vector *gone)
 					       .add = &all,
 					       .remove = gone,
 					       .flags = FIREWALL_BASE | FIREWALL_MISSING_OK });
-	if (r == FIREWALL_BASE_MISSING)
-		return error_set(&ctx->error, -EAGAIN, BN_REASON_KERNEL,
-				 "another program removes the rule base as fast as it is made; try "
-				 "again");
-	return r;
+	return r == FIREWALL_BASE_MISSING ? vanishing_error(ctx) : r;
 }
 
 /*
@@ -186,6 +188,26 @@ static int rebuild(bn_ctx *ctx, const rule_vector *remove)
 int rules_rebuild(bn_ctx *ctx)
 {
 	return rebuild(ctx, NULL);
+}
+
+int rules_repair(bn_ctx *ctx, bool base, const rule_vector *add, const rule_vector *remove)
+{
+	const struct change change = {
+		.firewall = ctx->firewall,
+		.add = add,
+		.remove = remove,
+		.flags = FIREWALL_MISSING_OK |
+			 (base ? FIREWALL_BASE | FIREWALL_REPAIR : FIREWALL_LEAVING),
+	};
+	int r = store_operations_set_rebuilt(ctx->store, &ctx->error);
+
+	if (r >= 0)
+		r = FAULT("rules.repair");
+	if (r >= 0)
+		r = apply_once(ctx, &change);
+	if (r == FIREWALL_BASE_MISSING)
+		return base ? vanishing_error(ctx) : 0;
+	return r;
 }
 
 /* What must stand in the tables beside what comes or goes: of those rows, or, where a network does,

@@ -13,6 +13,8 @@ DELETE_ENDPOINTS = 0x2
 DETACH_QUICK = 0x2
 DETACH_ASYNC = 0x8
 HOLD_PORTS = 0x1
+REPAIR_PLAN = 0x1
+REPAIR_REMOVE_UNKNOWN = 0x2
 
 
 def environment():
@@ -81,6 +83,15 @@ class Library:
     def unpublish(self, network, endpoint, port):
         self.ask("unpublish", network, endpoint, port=port)
         return self.answer()
+
+    def check(self, network=None, endpoint=None):
+        """A dictionary for each finding."""
+        self.ask("check", network, endpoint)
+        return self.answer()["findings"]
+
+    def repair(self, network=None, endpoint=None, flags=0):
+        self.ask("repair", network, endpoint, flags=flags)
+        return self.answer()["findings"]
 
     def close(self):
         self.process.stdin.close()

@@ -135,12 +135,9 @@ static int find_twice(const struct inspection *inspection, const char *object, s
 
 	if (!count)
 		return 0;
-	snprintf(how, sizeof(how), "with %zu rules of ours that are there already", count);
-	return find(inspection, &(struct finding){ .code = FINDING_RULES_BASE,
-						   .severity = BN_SEVERITY_BROKEN,
-						   .object = object,
-						   .is = how,
-						   .should_be = "with each once" });
+	snprintf(how, sizeof(how), "%zu copies", count);
+	return find(inspection,
+		    &(struct finding){ .code = FINDING_RULE_TWICE, .object = object, .is = how });
 }
 
 static int find_of_chain(const struct inspection *inspection, enum rule_chain chain)
