@@ -527,6 +527,26 @@ static void test_counters(void **state)
 	assert_int_equal(count_lines("^.7:700."), count);
 }
 
+/* Of many ports all that can be done to them; how long that takes is for the benchmarks. */
+static void test_many(void **state)
+{
+	static const char *const many[] = {
+		ANY_PLACE "-t nat -F",
+		ANY_PLACE "-t nat -F;$iptables -t nat -X",
+		ANY_PLACE "-t nat -F BN-blue",
+		/* a save loaded twice */
+		ANY_PLACE "-t nat -Z;$iptables-save -t nat | awk '/^-A/ {print} "
+			  "{print}' | $iptables-restore",
+	};
+	struct endpoint web = plan_pair("blue", "nf-blue", "172.30.0.0/16", "fd30::/64", &rules);
+
+	(void)state;
+	for (uint32_t i = 0; i < 10000; i++)
+		plan_mapping(&web, IPPROTO_TCP, NULL, (uint16_t)(1000 + 2 * i), 80, 1, &rules);
+	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
+	assert_each_repaired(many, ARRAY_SIZE(many));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -536,6 +556,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_foreign, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_harmless, setup_all, teardown),
 		cmocka_unit_test_setup_teardown(test_counters, setup_all, teardown),
+		cmocka_unit_test_setup_teardown(test_many, stage_setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_nodes, setup_nodes, teardown),
 		cmocka_unit_test_setup_teardown(test_each_rule, setup_nodes, teardown),
 	};
