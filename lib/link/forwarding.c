@@ -32,7 +32,8 @@ static bool interface_name(const struct link_handle *handle, uint32_t index,
 
 bool has_force_forwarding(void)
 {
-	return sysctl_interface_read("ipv6", "all", "force_forwarding") >= 0;
+	/* one that can't be read now is there */
+	return sysctl_interface_read("ipv6", "all", "force_forwarding") != -ENOENT;
 }
 
 int sysctl_forwarding_of_all(int family, struct error *error)

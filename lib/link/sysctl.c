@@ -73,7 +73,8 @@ bool sysctl_interface_is_writable(const char *family, const char *interface, con
 	CLEANUP_CLOSE int fd =
 		open(interface_path(path, family, interface, key), O_WRONLY | O_CLOEXEC);
 
-	return fd >= 0;
+	/* who has no descriptor left is told so when it is written */
+	return fd >= 0 || errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EINTR;
 }
 
 int sysctl_interface_write(const char *family, const char *interface, const char *key, int value,

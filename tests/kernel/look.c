@@ -525,3 +525,31 @@ bool same_but_defaults(const char *a, const char *b)
 {
 	return same_but(a, b, false);
 }
+
+/* Mostly they are wishes: without them an interface works as well. */
+static const char *skip_settings(const char *lines)
+{
+	for (;;) {
+		size_t len = strcspn(lines, "\n");
+		const char *words = strstr(lines, " settings ");
+
+		if (!words || words > lines + len)
+			return lines;
+		lines += len + (lines[len] != '\0');
+	}
+}
+
+bool same_but_settings(const char *a, const char *b)
+{
+	for (;;) {
+		size_t len;
+
+		a = skip_settings(a);
+		b = skip_settings(b);
+		len = strcspn(a, "\n") + (*a != '\0');
+		if (!*a || !*b || strncmp(a, b, len) != 0)
+			return !*a && !*b;
+		a += len;
+		b += len;
+	}
+}

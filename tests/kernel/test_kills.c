@@ -32,8 +32,9 @@ static const long lasting[] = {
 	SYS_close,  SYS_setns,     SYS_fsync,   SYS_renameat,
 };
 
-static bool is_lasting(long number)
+static bool is_lasting(long number, const uint64_t *arguments)
 {
+	(void)arguments;
 	for (size_t i = 0; i < sizeof(lasting) / sizeof(*lasting); i++)
 		if (lasting[i] == number)
 			return true;
@@ -94,9 +95,8 @@ static bool kill_everywhere(const struct trial *trial)
 	if (trial_begin(trial) < 0)
 		return false;
 	trace_verb(trial, &tracing, &point, NULL);
-	trial_look(what);
-	if (trial_again(trial, what) < 0)
-		return trial_fault(trial, NULL, "%s", what);
+	if (!trial_again_unseen(trial))
+		return false;
 	/* odd, so that both ways in and ways out are met */
 	if (is_timed())
 		stride = (point.count * SHARE / KILLS_IN_ROUND) | 1;
@@ -155,9 +155,8 @@ static bool kill_at_moments(const struct trial *trial)
 	if (trial_begin(trial) < 0)
 		return false;
 	took = kill_after(trial, NEVER);
-	trial_look(what);
-	if (trial_again(trial, what) < 0)
-		return trial_fault(trial, NULL, "%s", what);
+	if (!trial_again_unseen(trial))
+		return false;
 	for (size_t i = 0; i < moments && !time_is_over(); i++) {
 		after = (uint64_t)random() % (took + 1);
 		killed.turn = i;

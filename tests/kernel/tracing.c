@@ -44,6 +44,7 @@ static pid_t fork_traced(const struct trial *trial, struct answer *answer)
 static bool is_point(const struct tracing *tracing, pid_t thread, int status, struct point *point)
 {
 	struct __ptrace_syscall_info info = { 0 };
+	static uint64_t arguments[6];
 	static long entered;
 
 	if (!WIFSTOPPED(status) || WSTOPSIG(status) != (SIGTRAP | 0x80) ||
@@ -51,10 +52,12 @@ static bool is_point(const struct tracing *tracing, pid_t thread, int status, st
 		return false;
 	point->on_way_out = info.op == PTRACE_SYSCALL_INFO_EXIT;
 	/* the way out doesn't say of what; a helper thread runs while its maker waits */
-	if (!point->on_way_out)
+	if (!point->on_way_out) {
 		entered = (long)info.entry.nr;
+		memcpy(arguments, info.entry.args, sizeof(arguments));
+	}
 	point->number = entered;
-	return (tracing->ways_out || !point->on_way_out) && tracing->counts(entered);
+	return (tracing->ways_out || !point->on_way_out) && tracing->counts(entered, arguments);
 }
 
 /* ---- a system call that fails ---- */

@@ -14,8 +14,9 @@ struct point {
 #define NEVER SIZE_MAX
 
 struct tracing {
-	bool (*counts)(long number); /* is a system call a point? */
-	bool ways_out;               /* its way out, too */
+	/* Is a system call a point? */
+	bool (*counts)(long number, const uint64_t *arguments);
+	bool ways_out; /* its way out, too */
 	/* What happens at the n-th point: the process is killed, or the system call is not done and
 	 * fails with that errno. */
 	size_t n;

@@ -222,6 +222,13 @@ enum standing trial_visit(char what[static WHAT_MAX])
 	return STANDS_AFTER;
 }
 
+enum standing trial_look_past_settings(void)
+{
+	if (same_but_settings(seen, before))
+		return STANDS_BEFORE;
+	return same_but_settings(seen, after) ? STANDS_AFTER : STANDS_BETWEEN;
+}
+
 int trial_again(const struct trial *trial, char what[static WHAT_MAX])
 {
 	int r;
@@ -230,6 +237,14 @@ int trial_again(const struct trial *trial, char what[static WHAT_MAX])
 		return 0;
 	r = world_clear(what, WHAT_MAX);
 	return world_build(trial->world) < 0 ? -1 : r;
+}
+
+bool trial_again_unseen(const struct trial *trial)
+{
+	char what[WHAT_MAX];
+
+	trial_look(what);
+	return trial_again(trial, what) == 0 || trial_fault(trial, NULL, "%s", what);
 }
 
 int trial_end(char what[static WHAT_MAX])

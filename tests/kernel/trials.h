@@ -53,8 +53,12 @@ int trial_recover(const struct trial *trial, size_t turn, char what[static WHAT_
 /* After a trial_look(): where only what a sandbox has by source differs from what is there after the
  * verb, the next change in that sandbox puts it right. */
 enum standing trial_visit(char what[static WHAT_MAX]);
+/* After a trial_look(): but for what interfaces are set to. */
+enum standing trial_look_past_settings(void);
 /* After a trial_look(): the world is as before. Negative: something was left, as what says. */
 int trial_again(const struct trial *trial, char what[static WHAT_MAX]);
+/* Looks first, and says it as a fault. */
+bool trial_again_unseen(const struct trial *trial);
 int trial_end(char what[static WHAT_MAX]);
 
 /* Says what is wrong with it; returns false. */

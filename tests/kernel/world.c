@@ -76,7 +76,7 @@ bn_ctx *context_new(uint32_t timeout_ms, bool by_state)
 	bn_ctx *ctx;
 
 	if (bn_ctx_new(0, &ctx) < 0)
-		abort();
+		return NULL;
 	bn_ctx_set_state_dir(ctx, STATE_DIR);
 	bn_ctx_set_option(ctx, "persistent-dir", KEPT_DIR);
 	bn_ctx_set_timeout_ms(ctx, timeout_ms);
@@ -159,6 +159,11 @@ void verb_run(const struct verb *verb, uint32_t timeout_ms, bool by_state, unsig
 			continue;
 		memset(answer, 0, sizeof(*answer));
 		ctx = context_new(timeout_ms, by_state);
+		if (!ctx) {
+			answer->r = -ENOMEM;
+			strcpy(answer->message, "no context, for want of memory");
+			continue;
+		}
 		answer->r = verb->acts[i](ctx, answer->text);
 		if (answer->r < 0) {
 			answer->reason = bn_error_reason(ctx);

@@ -50,7 +50,8 @@ void host_remove(void);
 const char *sandbox_path(size_t i);
 #define LOST_SANDBOX SANDBOXES
 
-/* A context, which takes the setting's backend unless the state is to say it. */
+/* A context, which takes the setting's backend unless the state is to say it; NULL for want of
+ * memory. */
 bn_ctx *context_new(uint32_t timeout_ms, bool by_state);
 /* Any change makes the library look for what was left half done. */
 int touch_state(void);
@@ -73,6 +74,8 @@ size_t differences(const char *before, const char *after, char *text, size_t siz
 bool same_but_sources(const char *a, const char *b);
 /* That of an interface that is cut off is passed over, and may stay as long as the interface. */
 bool same_but_defaults(const char *a, const char *b);
+/* But for what interfaces are set to inside, which may be not to be had. */
+bool same_but_settings(const char *a, const char *b);
 
 /* ---- what is there when a verb begins ---- */
 

@@ -44,6 +44,8 @@ bool iptables_table_exists(int family, enum table_id id)
 		line[strcspn(line, "\n")] = '\0';
 		found = strcmp(line, table_name(id)) == 0;
 	}
+	/* and where it can't be read to its end */
+	found = found || ferror(file);
 	fclose(file);
 	return found;
 }
