@@ -8,8 +8,8 @@
 #include "ops/rows.h"
 
 static const struct inspector *const inspectors[] = {
-	&inspect_rules, &inspect_host,      &inspect_bridges, &inspect_endpoints,
-	&inspect_ports, &inspect_addresses, &inspect_flows,   &inspect_strays,
+	&inspect_rules, &inspect_definitions, &inspect_host,  &inspect_bridges, &inspect_endpoints,
+	&inspect_ports, &inspect_addresses,   &inspect_flows, &inspect_strays,
 };
 
 /* ---- looking ---- */

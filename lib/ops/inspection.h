@@ -48,6 +48,7 @@ struct inspector {
 
 /* In the order in which they mend: rules before what they protect. */
 extern const struct inspector inspect_rules;
+extern const struct inspector inspect_definitions;
 extern const struct inspector inspect_host;
 extern const struct inspector inspect_bridges;
 extern const struct inspector inspect_endpoints;

@@ -40,8 +40,7 @@ static const struct network *find_overlap(const network_vector *networks,
 	return NULL;
 }
 
-/* 1: it is there; 0: it is passed over. */
-static int define(bn_ctx *ctx, const struct network *network)
+int persistent_define(bn_ctx *ctx, const struct network *network)
 {
 	CLEANUP(networks_clear) network_vector others = { 0 };
 	const struct network *other;
@@ -78,7 +77,7 @@ static int define_all(bn_ctx *ctx, const network_vector *networks)
 	/* another process was faster */
 	if (r >= 0 && !loaded[0]) {
 		for (size_t i = 0; i < networks->len && r >= 0; i++)
-			r = define(ctx, &networks->items[i]);
+			r = persistent_define(ctx, &networks->items[i]);
 		if (r >= 0)
 			r = FAULT("persistent.load");
 		if (r >= 0)
@@ -90,23 +89,29 @@ static int define_all(bn_ctx *ctx, const network_vector *networks)
 	return r;
 }
 
+int persistent_read(bn_ctx *ctx, network_vector *networks, complain_fn tell, void *userdata)
+{
+	const char *directory = directory_of(ctx);
+	int r = directory[0] ? definitions_read(directory, networks, tell, userdata, &ctx->error) :
+			       0;
+
+	if (r >= 0 || r == -ENOMEM)
+		return r;
+	tell(userdata, &ctx->error);
+	error_clear(&ctx->error);
+	return 0;
+}
+
 int persistent_load(bn_ctx *ctx, enum ctx_need need)
 {
 	CLEANUP(networks_clear) network_vector networks = { 0 };
-	const char *directory = directory_of(ctx);
 	int r;
 
-	if (ctx->look.has_persistent || !directory[0])
+	if (ctx->look.has_persistent || !directory_of(ctx)[0])
 		return 0;
-	r = definitions_read(directory, &networks, complain, ctx, &ctx->error);
-	if (r == -ENOMEM)
+	r = persistent_read(ctx, &networks, complain, ctx);
+	if (r < 0)
 		return r;
-	/* of a directory that is not to be trusted nothing is taken, and the rest goes on */
-	if (r < 0) {
-		complain(ctx, &ctx->error);
-		error_clear(&ctx->error);
-		return 0;
-	}
 	/* who only reads writes for what there is alone, and where that can be written */
 	if (need != CTX_CHANGE && !networks.len)
 		return 0;

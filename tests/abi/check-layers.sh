@@ -28,8 +28,8 @@ check layer-api only api 'bridgenet\.h|(base|model|ops|api)/[a-z_]+\.h'
 ops_order="context binding persistent rows plan strays rules flows siblings opened ports named base mtu restraint
 	driver behind interface routing wiring bridge settings removal change operation recover resolve backend
 	network update move detach endpoint publish life collect names list comparison
-	rewire inspection inspect_rules inspect_host inspect_bridges judge inspect_endpoints inspect_ports
-	inspect_addresses inspect_flows inspect_strays
+	rewire inspection inspect_rules inspect_definitions inspect_host inspect_bridges judge
+	inspect_endpoints inspect_ports inspect_addresses inspect_flows inspect_strays
 	check"
 
 ops_top_to_bottom()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Networks that outlive the state: one file each, and the same network after a reboot."""
+import itertools
 import os
 import pathlib
 import shutil
@@ -8,6 +9,8 @@ import unittest
 
 import oracle
 from topology import Bn, KernelTest, for_each_backend
+
+boots = itertools.count()
 
 ARGV = ("--subnet", "172.30.0.0/24", "--ip-range", "172.30.0.9-172.30.0.20", "--subnet",
         "fd00:30::/64", "--gateway", "fd00:30::99", "--reserve", "172.30.0.10", "--mtu", "1400",
@@ -43,7 +46,7 @@ class PersistentTest(KernelTest):
         """Another host, with an empty state and the same directory."""
         state = tempfile.mkdtemp(prefix=self.net.prefix)
         self.addCleanup(shutil.rmtree, state, True)
-        namespace = self.net.namespace(f"boot{len(self.net.namespaces)}")
+        namespace = self.net.namespace(f"boot{next(boots)}")
         namespace.run("ip", "link", "set", "lo", "up")
         return Persistent(namespace, state, self.backend, self.definitions)
 
