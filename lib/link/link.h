@@ -361,6 +361,7 @@ struct link_sight {
 	uint32_t flags, mtu, bridge;
 	struct link_apart apart;
 	bool hairpin;
+	bool lacks_mac; /* it is locked, and its bridge does not know who is behind it: mute */
 	/* the other end: its index, in the namespace of that number here; -1: in this one */
 	uint32_t peer;
 	int32_t peer_namespace;

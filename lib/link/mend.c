@@ -69,7 +69,7 @@ int link_end_mend(struct link_handle *handle, const struct link_sight *sight,
 		return r;
 	if (joins)
 		put_on_bridge(&batch, sight->index, bridge);
-	if (apart->locked && (joins || !sight->apart.locked))
+	if (apart->locked && (joins || !sight->apart.locked || sight->lacks_mac))
 		apart_add_mac(&batch, RTM_NEWNEIGH, sight->index, endpoint->mac);
 	rtnl_add_link(&batch, RTM_NEWLINK, 0, sight->index);
 	if (strcmp(sight->alias, config->alias) != 0)

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/pkt_sched.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
@@ -221,6 +222,35 @@ bool link_name(struct link_handle *handle, uint32_t index, char ret_name[static 
 	return true;
 }
 
+/* ---- a locked port ---- */
+
+static int take_entry(void *userdata, const struct nlmsghdr *reply)
+{
+	const struct ndmsg *entry = nlmsg_data(reply);
+
+	if (reply->nlmsg_type == RTM_NEWNEIGH)
+		*(uint32_t *)userdata = (uint32_t)entry->ndm_ifindex;
+	return 0;
+}
+
+/* Before Linux 5.0 one entry can't be asked for. */
+static bool lacks_mac(struct link_handle *handle, const struct link_sight *sight)
+{
+	const struct ndmsg header = {
+		.ndm_family = AF_BRIDGE,
+		.ndm_ifindex = (int)sight->index,
+		.ndm_flags = NTF_MASTER,
+	};
+	uint32_t port = 0;
+	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_entry, .userdata = &port };
+	int r;
+
+	rtnl_add(&batch, RTM_GETNEIGH, 0, &header, sizeof(header));
+	rtnl_put(&batch, NDA_LLADDR, sight->end.endpoint->mac, MAC_LEN);
+	r = rtnl_run(handle, &batch);
+	return r == -ENOENT || (r == 0 && port != sight->index);
+}
+
 /* ---- rates ---- */
 
 /* The kernel refuses the handle of another discipline than that which is there, and who has not
@@ -284,6 +314,8 @@ int link_sights_get(struct link_handle *handle, struct link_sight *sights, size_
 		const char *name = sights[i].end.endpoint->host_interface;
 
 		look_at_rates(handle, &sights[i]);
+		sights[i].lacks_mac = sights[i].index && sights[i].apart.locked &&
+				      lacks_mac(handle, &sights[i]);
 		if (!sights[i].index || strcmp(sights[i].name, name) != 0)
 			sights[i].is_taken = link_is_known(handle, name);
 	}

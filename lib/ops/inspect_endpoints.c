@@ -126,8 +126,10 @@ static int choose_sources(struct view *view, const struct judged *first, size_t 
 	bn_ctx *ctx = view->ctx;
 	int r;
 
-	if (!first->host || is_moving(view, first->endpoint) ||
-	    (len < 2 && !view->inspection->network))
+	/* of those without a link there is nothing */
+	for (; len && !first->host; first++)
+		len--;
+	if (!len || is_moving(view, first->endpoint) || (len < 2 && !view->inspection->network))
 		return 0;
 	r = store_begin_read(ctx->store, &ctx->error);
 	if (r >= 0 && view->inspection->network) {
@@ -181,16 +183,21 @@ static int look_into(struct view *view, const struct sandbox *sandbox, struct ju
 static int look_at_sandbox(struct view *view, struct judged *first, size_t len)
 {
 	CLEANUP_SANDBOX struct sandbox sandbox = { .fd = -1 };
+	bn_ctx *ctx = view->ctx;
 	int r = -ENOENT;
 
 	for (size_t i = 0; i < len && r < 0; i++)
-		r = sandbox_reopen(first[i].endpoint, &sandbox, NULL);
+		r = sandbox_reopen(first[i].endpoint, &sandbox, &ctx->error);
+	/* which says nothing of the sandbox */
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+		return r;
+	error_clear(&ctx->error);
 	if (r >= 0)
 		return look_into(view, &sandbox, first, len);
 	for (size_t i = 0; i < len; i++)
 		if (vector_append(&view->lost, &first[i]) < 0)
-			return error_oom(&view->ctx->error);
-	return deadline_check(&view->ctx->deadline);
+			return error_oom(&ctx->error);
+	return 0;
 }
 
 /* ---- those that are lost ---- */

@@ -110,7 +110,7 @@ static void judge_host(struct bench *bench)
 {
 	const struct link_sight *sight = bench->judged->host;
 	const struct endpoint *endpoint = bench->judged->endpoint;
-	char alias[ALIAS_MAX], is[ALIAS_MAX + 16], should_be[ALIAS_MAX + 16];
+	char alias[ALIAS_MAX], is[ALIAS_MAX + 16], should_be[ALIAS_MAX + 16], mac[MAC_TEXT_MAX];
 
 	if (!sight->index) {
 		say(bench, FINDING_LINK_MISSING, endpoint->host_interface, whose(sight->is_taken),
@@ -130,6 +130,9 @@ static void judge_host(struct bench *bench)
 		say(bench, FINDING_LINK_DOWN, sight->name, "", "");
 	if (judge_place(bench, sight))
 		judge_port(bench, sight);
+	if (sight->lacks_mac)
+		say(bench, FINDING_LINK_CHANGED, sight->name, "no entry of its MAC on the bridge",
+		    mac_format(endpoint->mac, mac));
 	say_number(bench, FINDING_LINK_CHANGED, sight->name, "MTU", sight->mtu, endpoint->mtu);
 	if (sight->unlimited_in)
 		say(bench, FINDING_LINK_CHANGED, sight->name, "no rate-in",

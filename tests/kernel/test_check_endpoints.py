@@ -334,18 +334,18 @@ class Sandboxes(CheckTest):
         namespace = self.attach("one", "c1", "-p", "8080:80", "--ip", "172.30.1.50")
         self.attach("one", "c2")
         self.join("two", namespace)
-        self.attach("none", "lone", namespace=namespace)
+        self.attach("none", "a-lone", namespace=namespace)
         path = namespace.path
         namespace.delete()
         self.net.endpoints.remove(namespace)
         self.net.namespaces.remove(namespace)
-        self.assertEqual([("sandbox-gone", name) for name in ("c1", "c1", "lone")],
+        self.assertEqual([("sandbox-gone", name) for name in ("a-lone", "c1", "c1")],
                          [row[:2] for row in self.found()])
         self.assertEqual(["sandbox-gone"], self.codes("one", "c1"))
         for finding in self.ask("check", "one")[0]:
             self.assertIn(path, finding["text"])
         self.assertTrue(all(finding["repaired"] for finding in self.ask("repair", "one", "c1")[0]))
-        self.assertEqual(["c1", "c2", "lone"],
+        self.assertEqual(["a-lone", "c1", "c2"],
                          sorted(entry["endpoint"] for entry in oracle.endpoints(self.bn)))
         self.repair()
         self.assertEqual(["c2"], [entry["endpoint"] for entry in oracle.endpoints(self.bn)])
@@ -441,6 +441,14 @@ class Several(CheckTest):
                 self.repair()
                 self.check_works()
 
+    def test_beside_none(self):
+        """What is on network none has no link, and is no hindrance."""
+        self.attach("none", "a", namespace=self.namespace)
+        self.namespace.run("ip", "rule", "del", "priority", "32764")
+        self.assertEqual(["route-missing"], self.codes())
+        self.repair()
+        self.check_works()
+
     def test_all_down(self):
         self.namespace.batch("".join(f"link set eth{i} down\n" for i in range(3)))
         self.repair()
@@ -472,6 +480,13 @@ class Options(CheckTest):
                 self.assertEqual(before, self.look(namespace))
                 server = self.keep(namespace.udp(4, 7000))
                 self.assert_udp(self.host, namespace.address(4), 7000, server)
+                if not words:
+                    entry = f"{namespace.link('eth0')['address']} dev {self.host_end('apart')} master"
+                    self.host.run(*f"bridge fdb del {entry}".split())
+                    self.assertEqual(["link-changed"], self.codes())
+                    self.repair()
+                    self.assertIn("sticky", self.host.run("bridge", "fdb").stdout)
+                    self.assert_udp(self.host, namespace.address(4), 7000, server)
                 # isolated: the neighbour does not get through
                 client = self.keep(other.udp(4))
                 client.sendto(b"hello", (namespace.address(4), 7000))
