@@ -275,6 +275,7 @@ int ps_command(struct cli *cli, int argc, char **argv);
 int rules_command(struct cli *cli, int argc, char **argv);
 int check_command(struct cli *cli, int argc, char **argv);
 int repair_command(struct cli *cli, int argc, char **argv);
+int state_dump_command(struct cli *cli, int argc, char **argv);
 int backend_command(struct cli *cli, int argc, char **argv);
 int backend_switch_command(struct cli *cli, int argc, char **argv);
 int exec_command(struct cli *cli, int argc, char **argv);

@@ -57,6 +57,8 @@ static const struct command commands[] = {
 	  "Say what is not as it should be: exit 0 for nothing, 3 for something", check_command },
 	{ NULL, "repair", "[NETWORK [ENDPOINT]] [--plan] [--remove-unknown]",
 	  "Put it right; --plan only says what is wrong", repair_command },
+	{ "state", "dump", "", "Print the state as JSON, of a damaged one what can be read",
+	  state_dump_command },
 	{ NULL, "exec", "NETWORK ENDPOINT -- COMMAND...",
 	  "Run a command in the namespace of an endpoint", exec_command },
 	{ NULL, "run", "[--network NAME] [--name NAME] [-p SPEC]... [-d] -- COMMAND...",
