@@ -4,6 +4,7 @@
 #define BN_LINK_PRIVATE_H
 
 #include "base/fault.h"
+#include "link/around.h"
 #include "link/rtnl.h"
 
 #define ALIAS_MARK "bridgenet:"

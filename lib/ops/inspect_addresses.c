@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "link/around.h"
 #include "model/ipam.h"
 #include "model/policy.h"
 #include "model/port.h"

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "link/around.h"
 #include "model/policy.h"
 #include "model/port.h"
 #include "ops/inspection.h"

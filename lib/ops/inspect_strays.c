@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <syslog.h>
 
+#include "link/around.h"
 #include "ops/base.h"
 #include "ops/inspection.h"
 #include "ops/recover.h"
