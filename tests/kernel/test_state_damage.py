@@ -214,6 +214,66 @@ class Damage(DamageTest):
 
 
 @for_each_backend
+class Dump(DamageTest):
+    def dump(self, code=0):
+        result = self.bn.result("state", "dump")
+        self.assertEqual(code, result.returncode, result.stderr)
+        answer = json.loads(result.stdout)
+        self.assertEqual([f"bn: {line}" for line in answer["errors"]], result.stderr.splitlines())
+        return answer
+
+    def change(self, *statement):
+        with sqlite3.connect(self.place / DATABASE) as database:
+            database.execute(*statement)
+        database.close()
+
+    def test_all_of_it(self):
+        answer = self.dump()
+        self.assertEqual(["networks", "endpoints", "ports", "errors"], list(answer))
+        self.assertEqual([], answer["errors"])
+        self.assertEqual(json.loads(self.shown[0]), answer["networks"])
+        self.assertEqual(json.loads(self.shown[1]), answer["endpoints"])
+        self.assertEqual([("c2", 8100), ("c1", 8080), ("c1", 8081), ("c1", 8053)],
+                         [(port["endpoint"], port["host_port"]) for port in answer["ports"]])
+
+    def test_without_the_kernel(self):
+        """In another namespace, of which it is not."""
+        elsewhere = self.net.endpoint("elsewhere")
+        result = elsewhere.run(*self.bn.argv("state", "dump"))
+        there, here = json.loads(result.stdout), self.dump()
+        for answer in (there, here):
+            for entry in answer["endpoints"]:
+                # that asks the kernel
+                del entry["state"]
+        self.assertEqual(here, there)
+
+    def test_a_row_that_makes_no_sense(self):
+        """What is no part of it is there still."""
+        self.change("UPDATE endpoints SET ipv4 = '172.30.0.x' WHERE id = 'c1'")
+        answer = self.dump(1)
+        self.assertEqual(["c2"], [entry["endpoint"] for entry in answer["endpoints"]])
+        self.assertEqual(5, len(answer["networks"]))
+        self.assertIn("damaged", answer["errors"][0])
+
+    def test_nothing_can_be_read(self):
+        (self.place / DATABASE).write_bytes(b"no database" * 1000)
+        answer = self.dump(1)
+        self.assertEqual([], answer["networks"] + answer["endpoints"] + answer["ports"])
+
+    def test_older_than_its_last_change(self):
+        self.bn("publish", "net", "c1", "-p", "8082:82")
+        for name in (JOURNAL, DATABASE):
+            (self.place / name).write_bytes(self.whole[name])
+        (self.place / INDEX).unlink()
+        self.assertIn("older", self.dump(1)["errors"][0])
+        (self.place / "generation").unlink()
+        self.assertEqual(4, len(self.dump()["ports"]))
+        self.bn("publish", "net", "c1", "-p", "8082:82")
+        self.bn("unpublish", "net", "c1", "-p", "8082:82")
+        self.whole = {path.name: path.read_bytes() for path in self.place.iterdir()}
+
+
+@for_each_backend
 class Place(DamageTest):
     def refused(self, *mention, argv=("publish", "net", "c1", "-p", "9090:90")):
         self.fails(*argv, mention=mention)
