@@ -38,7 +38,7 @@ static bool is_lasting(long number, const uint64_t *arguments)
 	for (size_t i = 0; i < sizeof(lasting) / sizeof(*lasting); i++)
 		if (lasting[i] == number)
 			return true;
-	return is_soak();
+	return is_soak() || is_timed();
 }
 
 /* ---- what is left ---- */

@@ -17,6 +17,7 @@
 
 #define HANGS_S 60
 #define ANSWERS_MAX 400
+#define STRIDE_MAX 12 /* when the time is limited */
 
 static struct shared {
 	size_t received;
@@ -81,6 +82,7 @@ static bool lose(const struct trial *trial)
 		well = fault(trial, "it crashes or hangs", "");
 	if (trial->world != WORLD_FLUSHED && missing_drops(what, sizeof(what)))
 		well = fault(trial, "without protection: ", what);
+	figure_add(FIGURE_ANSWERS_LOST, shared->received > lost);
 	open = trial_left_open(trial, &shared->answer);
 	if (open && touch_state() < 0)
 		well = fault(trial, "the next call fails", "");
@@ -101,14 +103,17 @@ static bool lose(const struct trial *trial)
 
 static bool lose_each(const struct trial *trial)
 {
-	size_t faults = 0;
+	size_t faults = 0, stride = SHARE;
 	char what[WHAT_MAX];
 
 	if (!shared)
 		shared = shared_new(sizeof(*shared));
 	if (trial_begin(trial) < 0)
 		return false;
-	for (lost = 0; lost < ANSWERS_MAX; lost += SHARE) {
+	if (is_timed())
+		stride += (size_t)random() % STRIDE_MAX;
+	for (lost = is_timed() ? (size_t)random() % stride : 0;
+	     lost < ANSWERS_MAX && !time_is_over(); lost += stride) {
 		lose_all = false;
 		faults += !lose(trial);
 		if (shared->received <= lost)

@@ -443,10 +443,13 @@ static int run_step_again(const struct pair *pair, size_t step)
 static bool run_pair(size_t i)
 {
 	const struct pair *pair = &pairs[i];
-	bool all = getenv("BN_SOAK") || getenv("BN_PAIRS");
+	bool all = !is_timed() && (getenv("BN_SOAK") || getenv("BN_PAIRS"));
 	size_t stride = all ? 1 : STRIDE, step = i % stride, faults = 0;
 	char what[WHAT_MAX];
 	int r = 1;
+
+	if (time_is_over())
+		return true;
 
 	if (!shared)
 		shared = shared_new(sizeof(*shared));
@@ -455,7 +458,7 @@ static bool run_pair(size_t i)
 	for (size_t order = 0; order < ORDERS; order++)
 		for (size_t skip = 0; skip < 1u << ACTS_MAX; skip++)
 			expected[order][skip].done = false;
-	for (; step < STEPS_MAX && r != 0; step += stride) {
+	for (; step < STEPS_MAX && r != 0 && !time_is_over(); step += stride) {
 		r = run_step_again(pair, step);
 		faults += r < 0;
 		/* a step that is not reached ends it, unless each one fails */
@@ -469,7 +472,7 @@ static bool run_pair(size_t i)
 
 static void add_pairs(enum world world, size_t first, size_t second, const regex_t *wanted)
 {
-	bool soak = getenv("BN_SOAK") != NULL;
+	bool soak = getenv("BN_SOAK") || is_timed();
 	size_t backends = firewall_backends[1] ? 2 : 1, settings = backends * FAMILIES;
 	char name[128];
 
@@ -498,6 +501,18 @@ static void add_pairs(enum world world, size_t first, size_t second, const regex
 	}
 }
 
+/* So that the time is not over before the same ones. */
+static void shuffle(void)
+{
+	for (size_t i = pairs_len; i > 1; i--) {
+		size_t with = (size_t)random() % i;
+		struct pair last = pairs[i - 1];
+
+		pairs[i - 1] = pairs[with];
+		pairs[with] = last;
+	}
+}
+
 static void run_world(enum world world)
 {
 	const char *pattern = getenv("BN_PAIRS");
@@ -517,7 +532,12 @@ static void run_world(enum world world)
 	if (pattern)
 		regfree(&wanted);
 	totals = shared_new(sizeof(*totals));
+	time_begin(WORLDS);
+	if (is_timed())
+		shuffle();
 	failed = workers_run(pairs_len, run_pair);
+	figure_add(FIGURE_PAIRS, totals->steps);
+	figures_tell();
 	tell("# %s: %zu of %zu pairs have faults; %zu steps, at %zu the second waited in vain",
 	     world_names[world], failed, pairs_len, totals->steps, totals->in_vain);
 	shared_free(totals, sizeof(*totals));

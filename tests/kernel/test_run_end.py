@@ -29,6 +29,8 @@ while True:
     time.sleep(1)
 """
 
+ROUNDS = 24
+
 
 def is_bn(pid):
     with contextlib.suppress(OSError):
@@ -76,18 +78,30 @@ class Death(RunTest):
                 self.assertFalse(os.path.exists(self.ready), "the command was run")
 
     def test_at_any_time(self):
-        for round_ in range(24):
-            process = self.start("--", *self.daemon())
+        """As often as that, or for BN_SECONDS."""
+        end = time.monotonic() + float(os.environ.get("BN_SECONDS") or 0)
+        killed = 0
+        for round_ in itertools.count():
+            if round_ >= ROUNDS and time.monotonic() > end:
+                break
             seed = time.monotonic_ns()
             chance = random.Random(seed)
+            detach = chance.choice(((), ("-d",)))
+            process = self.start(*detach, "--", *self.daemon())
             time.sleep(chance.uniform(0, 0.1))
             left = list(filter(is_bn, self.processes_left())) or [process.pid]
             victims = chance.sample(left, chance.choice((1, len(left))))
-            with self.subTest(round=round_, seed=seed, left=left, victims=victims):
+            with self.subTest(round=round_, seed=seed, detach=detach, left=left, victims=victims):
                 for pid in victims:
                     kill(pid)
                 process.wait(SECONDS)
+                # one that has detached lives on where its front alone was killed
+                for pid in filter(is_bn, self.processes_left() if detach else ()):
+                    victims.append(pid)
+                    kill(pid)
+                killed += len(victims)
                 self.collected()
+        print("# figure processes-of-bn-run-killed", killed, file=sys.stderr)
 
     def test_of_a_supervisor_that_is_stopped(self):
         process = self.start("--", *self.noting())

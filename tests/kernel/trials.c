@@ -17,28 +17,6 @@ bool is_soak(void)
 	return getenv("BN_SOAK") != NULL;
 }
 
-/* ---- for some time ---- */
-
-static time_t ends; /* 0: when all is done */
-
-static time_t now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
-}
-
-bool is_timed(void)
-{
-	return getenv("BN_SECONDS") != NULL;
-}
-
-bool time_is_over(void)
-{
-	return ends && now() >= ends;
-}
-
 static bool is_switch(const struct verb *verb)
 {
 	return strcmp(verb->name, "switch") == 0;
@@ -106,9 +84,7 @@ void trials_run(bool (*job)(const struct trial *trial))
 	if (pattern)
 		regfree(&wanted);
 	trial_job = job;
-	if (is_timed())
-		ends = now() + atoi(getenv("BN_SECONDS"));
-	srandom((unsigned int)time(NULL));
+	time_begin(1);
 	do {
 		if (is_timed())
 			shuffle();

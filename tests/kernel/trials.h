@@ -28,10 +28,6 @@ enum standing {
 
 /* BN_SOAK: every verb with every setting, rather than settings in turns. */
 bool is_soak(void);
-/* BN_SECONDS: the same, in rounds, of each of which the jobs do a part by chance, until they are over
- * for the case. */
-bool is_timed(void);
-bool time_is_over(void);
 
 /* A job for each verb, by workers; BN_TRIALS is a regular expression of those to run: full/detach.
  * Fails the case when one has failed. */

@@ -46,6 +46,33 @@ void tell(const char *format, ...)
 		abort();
 }
 
+static time_t ends; /* 0: when all is done */
+
+static time_t now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+bool is_timed(void)
+{
+	return getenv("BN_SECONDS") != NULL;
+}
+
+void time_begin(int cases)
+{
+	srandom((unsigned int)time(NULL));
+	if (is_timed())
+		ends = now() + atoi(getenv("BN_SECONDS")) / cases;
+}
+
+bool time_is_over(void)
+{
+	return ends && now() >= ends;
+}
+
 static const char *const figure_names[FIGURES] = {
 	[FIGURE_KILLS] = "kills-at-system-calls",
 	[FIGURE_KILLS_BY_TIMER] = "kills-at-any-moment",

@@ -107,7 +107,8 @@ int repair_state(char *what, size_t size)
 	for (size_t i = 0; r == 0 && i < bn_finding_list_len(list); i++) {
 		const bn_finding *finding = bn_finding_list_at(list, i);
 
-		if (bn_finding_repaired(finding) || bn_finding_severity(finding) == BN_SEVERITY_NOTE)
+		if (bn_finding_repaired(finding) ||
+		    bn_finding_severity(finding) == BN_SEVERITY_NOTE)
 			continue;
 		snprintf(what, size, "repair leaves: %s", bn_finding_text(finding));
 		r = -EIO;

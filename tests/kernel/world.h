@@ -143,6 +143,12 @@ void shared_free(void *memory, size_t size);
 /* Calls job(i) for each of len in the workers, each on a host of its own; returns how many of the jobs
  * have failed (false). BN_WORKERS says how many there are. */
 size_t workers_run(size_t len, bool (*job)(size_t i));
+/* BN_SECONDS: all settings, and parts of the jobs by chance, in rounds until the time is over. It is
+ * that of a case, of which there are so many. */
+bool is_timed(void);
+void time_begin(int cases);
+bool time_is_over(void);
+
 /* What was done, by all workers: written to standard error as "# figure NAME NUMBER". */
 enum figure {
 	FIGURE_KILLS,
