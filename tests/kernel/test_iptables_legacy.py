@@ -338,7 +338,8 @@ class Flushed(KernelTest):
         self.comes_back(*legacy.TABLES)
 
     def test_one_table(self):
-        for name in legacy.TABLES:
+        # mangle holds something only of networks with options that need it
+        for name in sorted({rules[1] for rules in oracle.ruleset(self.host)}):
             with self.subTest(table=name):
                 self.comes_back(name)
 
