@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "link/around.h"
+#include "link/bridge.h"
 #include "link/rtnl.h"
 
 #define ALIAS_MARK "bridgenet:"

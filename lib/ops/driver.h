@@ -6,6 +6,7 @@
 #ifndef BN_OPS_DRIVER_H
 #define BN_OPS_DRIVER_H
 
+#include "link/bridge.h"
 #include "ops/ports.h"
 
 #define DEFAULT_NETWORK "bridge"

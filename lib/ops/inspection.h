@@ -9,6 +9,7 @@
 #ifndef BN_OPS_INSPECTION_H
 #define BN_OPS_INSPECTION_H
 
+#include "link/bridge.h"
 #include "model/finding.h"
 #include "model/rule.h"
 #include "ops/context.h"

@@ -3,7 +3,7 @@
 #ifndef BN_OPS_MTU_H
 #define BN_OPS_MTU_H
 
-#include "link/link.h"
+#include "link/bridge.h"
 #include "ops/context.h"
 
 /* Can that be, of what stands? In a transaction. */

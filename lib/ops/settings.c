@@ -6,6 +6,7 @@
 #include <syslog.h>
 
 #include "base/fault.h"
+#include "link/bridge.h"
 #include "model/policy.h"
 #include "ops/base.h"
 #include "ops/rules.h"

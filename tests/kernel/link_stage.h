@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "link/link.h"
+#include "link/bridge.h"
 #include "base/fault.h"
 
 #define BRIDGE "lk-bridge"
