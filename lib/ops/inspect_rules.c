@@ -495,10 +495,10 @@ static int mend_held(bn_ctx *ctx, const struct inspection *inspection, bool agai
 	if (r < 0)
 		return r;
 	ctx_log(ctx, LOG_INFO, "putting back %zu rules, and taking out %zu", add.len, remove.len);
-	r = rules_repair(ctx, comparison->planned.len, &add, &remove);
+	r = rules_repair(ctx, &comparison->planned, &add, &remove);
 	if ((r == -EEXIST || r == -EADDRINUSE) && !again) {
 		error_clear(&ctx->error);
-		r = rules_repair(ctx, true, NULL, NULL);
+		r = rules_repair(ctx, &comparison->planned, NULL, NULL);
 		return r < 0 ? r : -ESTALE;
 	}
 	return r < 0 || comparison->planned.len ? r : base_leave(ctx);

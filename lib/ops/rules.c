@@ -190,12 +190,15 @@ int rules_rebuild(bn_ctx *ctx)
 	return rebuild(ctx, NULL);
 }
 
-int rules_repair(bn_ctx *ctx, bool base, const rule_vector *add, const rule_vector *remove)
+int rules_repair(bn_ctx *ctx, const rule_vector *planned, const rule_vector *add,
+		 const rule_vector *remove)
 {
+	bool base = planned->len > 0;
 	const struct change change = {
 		.firewall = ctx->firewall,
 		.add = add,
 		.remove = remove,
+		.stand = planned,
 		.flags = FIREWALL_MISSING_OK |
 			 (base ? FIREWALL_BASE | FIREWALL_REPAIR : FIREWALL_LEAVING),
 	};

@@ -288,9 +288,11 @@ static int check_port_holder(struct port_search *search, const struct table_entr
 		if (repairs && rule_compare_unowned(item->rule, holder) == 0 &&
 		    ports_chain_is_of(search->chain, item->chain))
 			return check_standing(search, entry, item);
-		/* a look tells of it as of a rule that nobody has */
-		if (search->edit->findings)
+		/* it may be nobody's, or another state's: that is told of as soon as it is seen */
+		if (repairs) {
+			item->found = true;
 			continue;
+		}
 		if (rule_compare_unowned(item->rule, holder) != 0 ||
 		    !ports_chain_is_of(search->chain, item->chain))
 			return taken_error(search, item->rule, holder);
