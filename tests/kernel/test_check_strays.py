@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What nobody owns: links and routes of ours that no state knows, and rows about nothing."""
 import os
+import shutil
 import sqlite3
 
 import oracle
@@ -203,3 +204,47 @@ class Rows(StraysTest):
         self.assertNotIn("eth0", namespace.links())
         self.attach("net", "c1", *AT, "-p", "8080:80", namespace=namespace)
         self.assert_clean()
+
+@for_each_backend
+class Lost(StraysTest):
+    def lose(self, *names):
+        for name in names or os.listdir(self.net.state):
+            path = os.path.join(self.net.state, name)
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+    def test_the_state_is_lost(self):
+        """All that stands is shown by its marks, and goes when that is said."""
+        namespace = self.attach("net", "c1", *AT, "-p", "8080:80")
+        bridge = oracle.network(self.bn, "net")["bridge"]
+        end, = (name for name, link in self.host.links().items()
+                if str(link.get("ifalias", "")).endswith("/c1"))
+        self.lose()
+        before = self.net.host_state()
+        self.assertEqual({bridge, end}, set(self.strays()))
+        self.repair()
+        self.assertEqual(before["links"], self.net.host_state()["links"])
+        self.assertTrue(namespace.link("eth0"))
+        self.repair("--remove-unknown")
+        self.assert_clean()
+        self.assertNotIn("eth0", namespace.links())
+        self.assertEqual(self.net.pristine["links"], self.net.host_state()["links"])
+        self.create(dual=True)
+        self.attach("net", "c1", *AT, "-p", "8080:80", namespace=namespace)
+        self.assert_clean()
+
+    def test_what_is_made_meanwhile_does_not_collide(self):
+        """Neither a subnet nor a host port is given twice."""
+        self.attach("net", "c1", *AT, "-p", "8080:80")
+        self.lose()
+        self.fails("network", "create", "net", "--subnet", "172.30.0.0/24", mention="172.30.0.0/24")
+        self.create("more")
+        self.assertNotIn("172.30.", str(oracle.network(self.bn, "more")["subnets"]))
+        namespace = self.net.endpoint("c2")
+        refused = self.bn.result("attach", "more", "c2", "--netns", namespace.path,
+                                 "-p", "8080:80")
+        self.assertIn("8080", refused.stderr)
+        self.assertEqual(1, refused.returncode)
+        self.attach("more", "c2", "-p", "8081:80", namespace=namespace)
+        self.repair("--remove-unknown")
+        self.assert_clean()
+        self.bn("publish", "more", "c2", "-p", "8080:80")
