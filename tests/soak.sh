@@ -76,7 +76,7 @@ script()
 {
 	local end=$((SECONDS + ${2:-0})) runs=0 file="$source_dir/tests/kernel/$1.py"
 	while :; do
-		BN_BUILD_DIR=$build in_time "${2:-}" "$source_dir/tests/private.sh" \
+		BN_SEED=$RANDOM BN_BUILD_DIR=$build in_time "${2:-}" "$source_dir/tests/private.sh" \
 			python3 "$source_dir/tests/kernel/run.py" "$file" "${@:3}" || return
 		runs=$((runs + 1))
 		[ "$SECONDS" -lt "$end" ] || break

@@ -34,8 +34,8 @@ void store_close_in_child(struct store *store);
 bool store_is_stale(struct store *store);
 /*
  * A short write transaction. Between begin and commit the kernel is asked little, and changed only
- * by what must be alone: the rule base, a move, the host's settings. Waits for other writers until
- * the deadline: -ETIMEDOUT. Reads outside see committed state.
+ * by what must be alone: the rule base, a move, the host's settings. Waits for other writers, in
+ * line, until the deadline: -ETIMEDOUT. Reads outside see committed state.
  *
  * 1 if it goes on from a look (store_look()), and nobody has changed anything since; else 0, and
  * what was read before may hold no longer.

@@ -253,7 +253,7 @@ static void test_cancelled(void **state)
 
 static int no_thread(const char *step)
 {
-	return strcmp(step, "iptables.lock-thread") == 0 ? -EAGAIN : 0;
+	return strcmp(step, "waiter.thread") == 0 ? -EAGAIN : 0;
 }
 
 static void test_no_room_for_a_thread(void **state)

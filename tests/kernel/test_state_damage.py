@@ -209,6 +209,7 @@ class Damage(DamageTest):
         print(f"# {sum(self.counts.values())} states damaged, "
               + ", ".join(f"{count} {name}" for name, count in self.counts.items())
               + "; no live rule removed", flush=True)
+        print("# figure states-damaged", sum(self.counts.values()), flush=True)
         self.assert_all_as_it_was()
         self.assertGreater(self.counts["refused"], 0)
 

@@ -2,6 +2,7 @@
 /* The iptables-legacy backend as an object. */
 #include <sys/utsname.h>
 
+#include "base/waiter.h"
 #include "firewall/iptables/iptables.h"
 
 static void iptables_close(struct firewall *firewall)
@@ -15,7 +16,7 @@ static void iptables_close(struct firewall *firewall)
 		iptc_unload(&iptables->iptc[i]);
 	}
 	rules_clear(&iptables->rules);
-	lock_waiter_put(iptables->waiter);
+	waiter_put(iptables->waiter);
 	free(iptables->lock_file);
 	free(iptables);
 }

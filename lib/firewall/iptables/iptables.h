@@ -60,12 +60,10 @@ void iptc_unload(struct iptc *iptc);
 
 #define XTABLES_LOCK "/run/xtables.lock"
 struct iptables;
-struct lock_waiter;
+struct waiter;
 /* *ret_lock holds it until xtables_unlock(). -ETIMEDOUT, -ECANCELED */
 int xtables_lock(struct iptables *iptables, int *ret_lock, struct error *error);
 void xtables_unlock(const int *lock); /* for CLEANUP() */
-/* It goes as soon as it was served. NULL is none. */
-void lock_waiter_put(struct lock_waiter *waiter);
 
 /* An entry of a chain. */
 struct table_entry {
@@ -405,7 +403,7 @@ struct iptables {
 	struct known_table known[FAMILY_COUNT][TABLE_COUNT];
 	rule_vector rules; /* the base */
 	char *lock_file;
-	struct lock_waiter *waiter; /* left in line by a call that ended */
+	struct waiter *waiter; /* left in line by a call that ended */
 	bool comments;
 };
 

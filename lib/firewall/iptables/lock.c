@@ -1,33 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The lock of the xtables tables. Who asks again and again never finds it free beside programs
- * that hold it in turns: one has to wait in the kernel's line. flock(2) knows no time limit, and a
- * library has no signal to interrupt it with, so a thread stands in line for the call. When the
- * call ends before it is served the thread stays, and drops the lock as soon as it has it; the next
- * call of the context finds it there, so that there is never more than one.
+ * that hold it in turns: one has to wait in the kernel's line.
  */
 #include <fcntl.h>
-#include <stdatomic.h>
-#include <sys/eventfd.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 
 #include "firewall/iptables/iptables.h"
-#include "base/fault.h"
-#include "base/thread.h"
-
-enum waiter_state {
-	WAITER_CALLED, /* a call waits with it */
-	WAITER_LEFT,   /* nobody does */
-	WAITER_SERVED  /* it has come to its end */
-};
-
-/* Of the thread and of the object that it was made for; the last one frees it. */
-struct lock_waiter {
-	atomic_int owners, state;
-	int lock, served; /* descriptors; an eventfd, for the call that waits */
-	int result;       /* once it is served */
-};
+#include "base/waiter.h"
 
 /* A child that was forked meanwhile has the descriptor too, and closing ours alone would leave the
  * lock to it. */
@@ -39,110 +19,16 @@ void xtables_unlock(const int *lock)
 	close(*lock);
 }
 
-static void waiter_put(struct lock_waiter *waiter)
+static int stand_in_line(int lock, int64_t what)
 {
-	if (atomic_fetch_sub(&waiter->owners, 1) > 1)
-		return;
-	xtables_unlock(&waiter->lock);
-	cleanup_close(&waiter->served);
-	free(waiter);
+	(void)what;
+	return flock(lock, LOCK_EX) < 0 ? -errno : 0;
 }
 
-void lock_waiter_put(struct lock_waiter *waiter)
+static void drop(int lock, int64_t what)
 {
-	if (waiter)
-		waiter_put(waiter);
-}
-
-static void *stand_in_line(void *data)
-{
-	struct lock_waiter *waiter = data;
-	const uint64_t one = 1;
-	ssize_t written = 0;
-	int r;
-
-	do
-		r = flock(waiter->lock, LOCK_EX) < 0 ? -errno : 0;
-	while (r == -EINTR);
-	waiter->result = r;
-	if (atomic_exchange(&waiter->state, WAITER_SERVED) == WAITER_CALLED)
-		written = write(waiter->served, &one, sizeof(one));
-	else if (r == 0)
-		flock(waiter->lock, LOCK_UN);
-	(void)written; /* there is room for one */
-	waiter_put(waiter);
-	return NULL;
-}
-
-static int start_thread(struct lock_waiter *waiter)
-{
-	int r = FAULT("iptables.lock-thread");
-
-	return r ? r : thread_start(stand_in_line, waiter, NULL);
-}
-
-/* Takes the descriptor. NULL, and it stays the caller's, where there is no room for a thread. */
-static struct lock_waiter *waiter_start(int *lock)
-{
-	struct lock_waiter *waiter = calloc(1, sizeof(*waiter));
-
-	if (!waiter)
-		return NULL;
-	*waiter = (struct lock_waiter){ .owners = 2,
-					.state = WAITER_CALLED,
-					.lock = *lock,
-					.served = eventfd(0, EFD_CLOEXEC) };
-	if (waiter->served < 0 || start_thread(waiter) != 0) {
-		cleanup_close(&waiter->served);
-		free(waiter);
-		return NULL;
-	}
-	*lock = -1;
-	return waiter;
-}
-
-static bool is_same_file(int a, int b)
-{
-	struct stat left, right;
-
-	return fstat(a, &left) == 0 && fstat(b, &right) == 0 && left.st_dev == right.st_dev &&
-	       left.st_ino == right.st_ino;
-}
-
-/* The one that an earlier call left in line, if it is there still; else a new one. */
-static struct lock_waiter *waiter_call(struct lock_waiter **left, int *lock)
-{
-	struct lock_waiter *waiter = TAKE_POINTER(*left);
-	int state = WAITER_LEFT;
-
-	if (waiter && is_same_file(waiter->lock, *lock) &&
-	    atomic_compare_exchange_strong(&waiter->state, &state, WAITER_CALLED))
-		return waiter;
-	lock_waiter_put(waiter);
-	return waiter_start(lock);
-}
-
-/* In *lock, which is the waiter's from then on. 0, or -errno of flock(2) or of the deadline. */
-static int wait_in_line(struct iptables *iptables, struct lock_waiter *waiter, int *lock)
-{
-	int state = WAITER_CALLED, r = 0;
-
-	while (r == 0 && atomic_load(&waiter->state) != WAITER_SERVED)
-		r = deadline_wait(iptables->base.deadline, waiter->served);
-	if (r < 0 && atomic_compare_exchange_strong(&waiter->state, &state, WAITER_LEFT)) {
-		iptables->waiter = waiter;
-		return r;
-	}
-	if (r < 0)
-		flock(waiter->lock, LOCK_UN); /* served as the time was over */
-	else
-		r = waiter->result;
-	if (r == 0) {
-		cleanup_close(lock);
-		*lock = take_fd(&waiter->lock);
-	}
-	waiter_put(waiter);
-	return r;
+	(void)what;
+	flock(lock, LOCK_UN);
 }
 
 /* Without a thread. */
@@ -160,15 +46,16 @@ static int ask_again(int lock, const struct deadline *deadline)
 
 static int take_lock(struct iptables *iptables, int *lock)
 {
-	struct lock_waiter *waiter;
+	static const struct waited_for tables = { stand_in_line, drop };
+	const struct deadline *deadline = iptables->base.deadline;
+	int r;
 
 	if (flock(*lock, LOCK_EX | LOCK_NB) == 0)
 		return 0;
 	if (errno != EWOULDBLOCK && errno != EINTR)
 		return -errno;
-	waiter = waiter_call(&iptables->waiter, lock);
-	return waiter ? wait_in_line(iptables, waiter, lock) :
-			ask_again(*lock, iptables->base.deadline);
+	r = waiter_wait(&iptables->waiter, &tables, lock, 0, deadline);
+	return r == -EAGAIN ? ask_again(*lock, deadline) : r;
 }
 
 /* The kernel only looks at the number of entries: of two programs that read a table, and write it
