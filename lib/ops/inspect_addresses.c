@@ -162,10 +162,12 @@ static int find_overlap(bn_ctx *ctx, struct inspection *inspection, const struct
 	return inspection_find(ctx, inspection, &finding);
 }
 
+/* Its bridge may be called otherwise by now. */
 static int judge_reaches(bn_ctx *ctx, struct inspection *inspection, const reach_vector *reaches,
-			 const struct network *network)
+			 size_t at)
 {
-	uint32_t bridge = link_index(ctx->link, network->bridge);
+	const struct network *network = &inspection->rows.networks.items[at];
+	uint32_t bridge = inspection->bridges[at].index;
 	int r = 0;
 
 	for (size_t i = 0; i < reaches->len && r >= 0; i++) {
@@ -185,8 +187,7 @@ static int look_at_reaches(bn_ctx *ctx, struct inspection *inspection, struct ad
 
 	for (size_t i = 0; i < inspection->rows.networks.len && r >= 0; i++)
 		if (network_has_rules(&inspection->rows.networks.items[i]))
-			r = judge_reaches(ctx, inspection, &look->reaches,
-					  &inspection->rows.networks.items[i]);
+			r = judge_reaches(ctx, inspection, &look->reaches, i);
 	return r;
 }
 
