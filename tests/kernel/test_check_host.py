@@ -152,12 +152,13 @@ class Bridges(CheckTest):
                     self.assertEqual(b"still there", server.recv(64))
 
     def test_deleted(self):
+        """And with it all that the endpoints had there."""
         self.host.batch(f"link del {self.bridge}\n")
         self.assertIn("bridge-missing", self.codes("net", code=3))
-        found = self.repair()
-        self.assertTrue(all(finding["repaired"] for finding in found
-                            if finding["code"].startswith("bridge")))
+        self.assertEqual([], [found for found in self.repair() if not found["repaired"]])
         self.assertEqual(self.before, self.state_of(self.bridge))
+        self.assert_clean()
+        self.serves(self.namespace)
         self.serves(self.attach("net", "c2", "-p", "8081:80"), port=8081)
 
     def test_another_of_its_name(self):
