@@ -363,11 +363,6 @@ static int compare_words(const struct finding *a, const struct finding *b)
 	return r;
 }
 
-bool finding_equal(const struct finding *a, const struct finding *b)
-{
-	return a->code == b->code && compare_words(a, b) == 0;
-}
-
 static int compare(const void *left, const void *right)
 {
 	const struct finding *a = left, *b = right;
@@ -386,6 +381,12 @@ void findings_sort(finding_vector *findings)
 {
 	if (findings->len > 1)
 		qsort(findings->items, findings->len, sizeof(*findings->items), compare);
+}
+
+bool findings_have(const finding_vector *findings, const struct finding *finding)
+{
+	return findings->len &&
+	       bsearch(finding, findings->items, findings->len, sizeof(*finding), compare);
 }
 
 const char *finding_code_text(enum finding_code code)

@@ -87,10 +87,10 @@ typedef VECTOR(struct finding) finding_vector;
 /* A copy, with its words. 0, -ENOMEM */
 int findings_add(finding_vector *findings, const struct finding *finding);
 void findings_clear(finding_vector *findings);
-/* Is it about the same thing, and says the same? */
-bool finding_equal(const struct finding *a, const struct finding *b);
 /* The worst first, and of those in order of what they are about. */
 void findings_sort(finding_vector *findings);
+/* Is one among them, which are sorted, that is about the same and says the same? */
+bool findings_have(const finding_vector *findings, const struct finding *finding);
 
 const char *finding_code_text(enum finding_code code); /* "bridge-down" */
 /* One sentence, and what repair would do about it; the caller's to free. 0, -ENOMEM */

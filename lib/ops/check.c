@@ -36,21 +36,13 @@ static int look_once(bn_ctx *ctx, struct inspection *inspection)
 	return r < 0 ? r : before == after && !ctx->look.has_operations;
 }
 
-static bool has(const finding_vector *findings, const struct finding *wanted)
-{
-	for (size_t i = 0; i < findings->len; i++)
-		if (finding_equal(&findings->items[i], wanted))
-			return true;
-	return false;
-}
-
 /* Both are sorted. */
 static void keep_common(finding_vector *findings, const finding_vector *others)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < findings->len; i++) {
-		if (has(others, &findings->items[i]))
+		if (findings_have(others, &findings->items[i]))
 			findings->items[kept++] = findings->items[i];
 		else
 			free((char *)findings->items[i].network);
@@ -75,8 +67,7 @@ static int look(bn_ctx *ctx, struct inspection *inspection)
 		r = deadline_back_off(&ctx->deadline, LOOK_BACK_OFF + i);
 		if (r < 0)
 			return deadline_error(&ctx->error, r,
-					      "while others changed what was "
-					      "looked at");
+					      "while others changed what was looked at");
 		r = look_once(ctx, inspection);
 	}
 	if (r == 0)
@@ -135,14 +126,22 @@ static int mend(bn_ctx *ctx, struct inspection *inspection)
 }
 
 /* What was found first, and what shows only once that is put right; repaired is what is not found
- * any more. */
+ * any more. Both are sorted. */
 static int note_found(bn_ctx *ctx, finding_vector *all, const finding_vector *now)
 {
+	CLEANUP(findings_clear) finding_vector more = { 0 };
+
 	for (size_t i = 0; i < all->len; i++)
-		all->items[i].repaired = !has(now, &all->items[i]);
+		all->items[i].repaired = !findings_have(now, &all->items[i]);
 	for (size_t i = 0; i < now->len; i++)
-		if (!has(all, &now->items[i]) && findings_add(all, &now->items[i]) < 0)
+		if (!findings_have(all, &now->items[i]) && findings_add(&more, &now->items[i]) < 0)
 			return error_oom(&ctx->error);
+	if (vector_reserve(all, more.len) < 0)
+		return error_oom(&ctx->error);
+	for (size_t i = 0; i < more.len; i++)
+		all->items[all->len++] = more.items[i];
+	more.len = 0;
+	findings_sort(all);
 	return 0;
 }
 
@@ -190,7 +189,6 @@ int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t 
 	}
 	if (r < 0)
 		return r;
-	findings_sort(&all);
 	*findings = all;
 	all = (finding_vector){ 0 };
 	return 0;
