@@ -234,13 +234,17 @@ static int find_all(const struct inspection *inspection)
 }
 
 /* 1: all of it is of one rule set. */
-static int look_once(struct nft *nft, struct nft_base_state *state, struct nft_reply *reply)
+static int look_once(struct nft *nft, bool all, struct nft_base_state *state,
+		     struct nft_reply *reply)
 {
 	uint32_t after = 0;
 	int r;
 
 	nft_base_state_clear(state);
-	r = nft_base_look(nft, true, state, reply);
+	r = nft_base_look(nft, all, state, reply);
+	/* those without a hook are there when something jumps to them */
+	for (enum rule_chain i = 0; i < CHAIN_COUNT && !all; i++)
+		state->chain[i] |= state->table && !nft_chains[i].type;
 	if (r == 0)
 		r = nft_generation(nft, &after, reply);
 	if (r == -ERESTART)
@@ -248,10 +252,20 @@ static int look_once(struct nft *nft, struct nft_base_state *state, struct nft_r
 	return r < 0 ? r : after == state->generation;
 }
 
-static int inspect(struct nft *nft, finding_vector *findings, struct nft_reply *reply)
+static bool has_base(const rule_vector *planned)
+{
+	for (size_t i = 0; i < planned->len; i++)
+		if (kind_of(planned->items[i].kind)->scope == PLAN_BASE)
+			return true;
+	return false;
+}
+
+static int inspect(struct nft *nft, const rule_vector *planned, finding_vector *findings,
+		   struct nft_reply *reply)
 {
 	struct nft_base_state state = { 0 };
 	const struct inspection inspection = { &state, findings };
+	bool still, all = has_base(planned);
 	size_t before = findings->len;
 	int r = 0;
 
@@ -259,11 +273,14 @@ static int inspect(struct nft *nft, finding_vector *findings, struct nft_reply *
 		if (attempt)
 			r = deadline_back_off(nft->base.deadline, attempt);
 		if (r == 0)
-			r = look_once(nft, &state, reply);
+			r = look_once(nft, all, &state, reply);
 	}
+	still = r > 0;
 	if (r >= 0)
 		r = find_all(&inspection);
-	nft->inspected = r == 0 && findings->len == before ? state.generation : 0;
+	if (r == 0 && all)
+		r = nft_find_shadows(nft, planned, findings, reply);
+	nft->inspected = still && r == 0 && findings->len == before ? state.generation : 0;
 	nft_base_state_clear(&state);
 	return r;
 }
@@ -282,6 +299,6 @@ int nft_inspect(struct firewall *firewall, const rule_vector *planned, finding_v
 	if (nft->inspected)
 		r = nft_generation(nft, &generation, &reply);
 	if (r == 0 && (!generation || generation != nft->inspected))
-		r = inspect(nft, findings, &reply);
+		r = inspect(nft, planned, findings, &reply);
 	return r < 0 ? nft_error(error, r, &reply, "look at the nftables rules") : 0;
 }

@@ -467,7 +467,10 @@ static int look_once(struct nft *nft, const rule_vector *wanted, struct look *lo
 	uint32_t before = 0, after = 0;
 	int r = nft_generation(nft, &before, reply);
 
-	if (r == 0)
+	/* an inspection has found all of it just now */
+	if (r == 0 && wanted && before == nft->inspected)
+		nft_base_state_whole(&state);
+	else if (r == 0)
 		r = nft_base_look(nft, false, &state, reply);
 	if (r == 0)
 		r = list_rules(nft, wanted, &state, &look->rules, reply);

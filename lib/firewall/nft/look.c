@@ -399,6 +399,12 @@ int nft_base_look(struct nft *nft, bool all, struct nft_base_state *state, struc
 	return r == -ENOENT ? -ERESTART : r;
 }
 
+void nft_base_state_whole(struct nft_base_state *state)
+{
+	for (size_t i = 0; i < NFT_FIXED; i++)
+		state->handle[i] = nft_fixed_has_rule(i);
+}
+
 /* What one of these rules jumps to or looks into is there. */
 bool nft_base_is_whole(const struct nft_base_state *state)
 {

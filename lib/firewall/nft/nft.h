@@ -310,6 +310,8 @@ struct nft_base_state {
 	uint64_t altered[NFT_FIXED]; /* its handle; 0: it is not there in another form */
 };
 void nft_base_state_clear(struct nft_base_state *state);
+/* That each rule is there, and no more: its handle is 1. */
+void nft_base_state_whole(struct nft_base_state *state);
 /* True of one rule set if state->generation is still its number. all: chains without a hook and
  * sets, too. */
 int nft_base_look(struct nft *nft, bool all, struct nft_base_state *state, struct nft_reply *reply);
@@ -366,6 +368,11 @@ int nft_guards_check(struct nft *nft, rule_vector *rules, size_t first, struct n
 
 int nft_inspect(struct firewall *firewall, const rule_vector *planned, finding_vector *findings,
 		struct error *error);
+
+/* ---- shadow.c ---- */
+
+int nft_find_shadows(struct nft *nft, const rule_vector *planned, finding_vector *findings,
+		     struct nft_reply *reply);
 
 /* ---- remove.c ---- */
 
