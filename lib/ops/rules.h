@@ -15,11 +15,11 @@ int rules_add(bn_ctx *ctx, const rule_vector *rules, const struct rows *rows, ui
 int rules_put(bn_ctx *ctx, struct firewall *firewall, const rule_vector *rules);
 /* Make all again, with what is on its way: for what reaches beyond its own rows. */
 int rules_rebuild(bn_ctx *ctx);
-/* Inside a transaction, the base as it was made (unless nothing is planned), with what is
- * missing of planned, which is all that is STORE_STANDING, and without the others, in one commit
- * for each table; what is right stays as it is. Counters of what is added go on from those that
- * it has. -EEXIST, -EADDRINUSE: something is in the way, which a list need not show while parts
- * of the base are missing. */
+/* Inside a transaction, the base as it was made, unless nothing is planned, with what is missing of
+ * that, which is all that is STORE_STANDING, and without the others, in one commit for each table;
+ * what is right stays as it is. Counters of what is added go on from those that it has. -EEXIST,
+ * -EADDRINUSE: something is in the way, which a list need not show while parts of the base are
+ * missing. */
 int rules_repair(bn_ctx *ctx, const rule_vector *planned, const rule_vector *add,
 		 const rule_vector *remove);
 /* Inside a transaction, what the one guard had rules for and the other has not. */
