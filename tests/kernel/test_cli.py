@@ -4,6 +4,7 @@ import json
 import os
 import unittest
 
+import oracle
 from topology import KernelTest, for_each_backend
 
 
@@ -150,6 +151,30 @@ class CommandLine(KernelTest):
                 with self.subTest(verb=verb, of=of):
                     self.assertEqual(said, self.bn(verb, *of))
                     self.assertEqual({"ok": True, "findings": []}, self.bn.json(verb, *of))
+
+    def test_what_is_repaired_and_what_is_left(self):
+        """Exit 3 for something that is found, or left; a plan changes nothing."""
+        self.create(dual=True)
+        self.attach("net", "c1")
+        bridge = oracle.network(self.bn, "net")["bridge"]
+        said = f"bridge {bridge} of network net is down"
+        self.host.run("ip", "link", "set", bridge, "down")
+        for argv in (("check",), ("check", "net"), ("repair", "--plan"), ("repair", "--dry-run")):
+            with self.subTest(argv=argv):
+                result = self.bn.result(*argv)
+                self.assertEqual((3, ""), (result.returncode, result.stderr))
+                self.assertIn(f"broken    {said}; repair brings it up\n", result.stdout)
+                answer = json.loads(self.bn.result("--json", *argv).stdout)
+                self.assertFalse(answer["ok"])
+                found = [each for each in answer["findings"] if each["code"] == "bridge-down"]
+                self.assertEqual([("net", "", bridge, 2, False)],
+                                 [(each["network"], each["endpoint"], each["object"],
+                                   each["severity"], each["repaired"]) for each in found])
+        repaired = self.bn.json("repair")
+        self.assertTrue(repaired["ok"])
+        self.assertIn(said, [each["text"] for each in repaired["findings"] if each["repaired"]])
+        self.assertIn("UP", self.host.link(bridge)["flags"])
+        self.assertEqual("all is as it should be\n", self.bn("check"))
 
     def test_ports_in_json(self):
         self.create(dual=True)
