@@ -232,7 +232,7 @@ private=$source_dir/tests/private.sh
 
 # What these ask is what packets meet, what is left of the killed, or how long something takes: the
 # same with sanitizers, which they need not be run with.
-without_sanitizers=" test_adopted test_answers test_bandwidth test_crash test_files \
+without_sanitizers=" test_adopted test_answers test_bandwidth test_crash test_damage test_files \
 	test_foreign_forward test_forwarding \
 	test_gateway test_guard test_host_access test_host_subnet test_hosts test_kills test_lacking \
 	test_layer2 test_link_local test_listeners test_managed test_nat_order test_order test_pairs \
