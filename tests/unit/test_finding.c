@@ -56,8 +56,12 @@ static void test_a_remedy_is_for_what_is_still_wrong(void **state)
 				      .object = "bn0",
 				      .repaired = true },
 		    "bridge bn0 of network front is down");
-	assert_text((struct finding){ .code = FINDING_RULE_ALIEN, .object = "chain x", .is = "y" },
-		    "chain x has a rule that is not ours: y");
+	/* there is none for what is another's */
+	assert_text((struct finding){ .code = FINDING_RULE_ALIEN,
+				      .object = "chain x",
+				      .is = "y",
+				      .should_be = "none" },
+		    "chain x has what is not ours: y; there should be none");
 }
 
 /* A blank that nobody knows would leave its braces, or two spaces. Not empty: none is left out. */
