@@ -92,6 +92,9 @@ static int look_at_addresses(struct look *look)
 
 		if (end->index)
 			r = link_addresses(&look->inside, end->index, false, &addresses, NULL);
+		/* it has gone since */
+		if (r == -ENODEV)
+			r = end->index = 0;
 		for (size_t j = 0; j < addresses.len; j++) {
 			const struct prefix *address = &addresses.items[j].address;
 
