@@ -195,8 +195,11 @@ static bool wait_in_vain(const struct trial *trial, void (*take)(void), const ch
 			well = fault(trial, how, "it crashes or hangs");
 		kill(holder, SIGKILL);
 		wait_for(holder, HANGS_S);
-		if (shared->answer.r == 0)
-			break; /* it needs no such lock */
+		/* it needs no such lock, or not any more */
+		if (shared->answer.r == 0) {
+			shortest = 0;
+			break;
+		}
 		if (!in_vain(&shared->answer) && !left_open(&shared->answer))
 			well = fault(trial, how, "another error");
 		standing = look_afterwards(trial, how, &well);
