@@ -10,6 +10,7 @@
 #include "base/error.h"
 
 uint64_t clock_now_ms(void);
+uint64_t clock_now_ns(void); /* for what takes less */
 
 /* Somebody else wants a call to end. All that is used of it by another thread, or by a signal
  * handler, is atomic. */

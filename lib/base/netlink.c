@@ -28,6 +28,18 @@ int netlink_open(int family)
 	return fd;
 }
 
+int netlink_open_listener(int family)
+{
+	const struct sockaddr_nl any = { .nl_family = AF_NETLINK };
+	CLEANUP_CLOSE int fd = netlink_open(family);
+
+	if (fd < 0)
+		return fd;
+	if (bind(fd, (const struct sockaddr *)&any, sizeof(any)) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
 int netlink_send(int fd, struct iovec *parts, size_t len)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };

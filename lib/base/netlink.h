@@ -15,6 +15,9 @@
 /* Close-on-exec and never waiting; the kernel says in words why it refuses, and does not repeat the
  * request. A descriptor, or -errno. */
 int netlink_open(int family);
+/* The same, to hear what is told to all: one without a number of its own is not told what comes of
+ * the kernel itself. */
+int netlink_open_listener(int family);
 /* In one datagram, which may hold many messages. The kernel does the work before this returns. */
 int netlink_send(int fd, struct iovec *parts, size_t len);
 
