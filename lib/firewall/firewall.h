@@ -46,6 +46,23 @@ struct firewall_change {
 	uint32_t flags;
 };
 
+/* Changes of rules as they are heard of. It needs the firewall for nothing that it keeps. */
+#define FIREWALL_PROGRAM_MAX 16
+struct firewall_news {
+	bool ours;   /* where rules of ours are, or belong, something may have been changed */
+	bool others; /* something was changed elsewhere */
+	/* by whom, as the kernel names the last one that is known; "": it does not say */
+	char program[FIREWALL_PROGRAM_MAX];
+};
+#define FIREWALL_CHANGED_OURS 0x1u
+#define FIREWALL_CHANGED_OTHERS 0x2u
+struct firewall_watch {
+	const struct firewall_backend *backend;
+	/* to be polled, and heard then: at once, and once in a while; -1: there is none, and each
+	 * second it is to be heard without being asked */
+	int ours, others;
+};
+
 struct firewall_backend {
 	const char *name;
 	uint32_t (*traits)(void); /* PLAN_*, on this kernel */
@@ -92,6 +109,19 @@ struct firewall_backend {
 	 * (with the jump to it), and nothing is removed while network rules are left. What others
 	 * made stays, and what their rules use: firewall->note says so. */
 	int (*remove_base)(struct firewall *firewall, struct error *error);
+
+	/* Tell from now on when rules may have been changed, by whoever. */
+	int (*watch)(struct firewall *firewall, struct firewall_watch **ret_watch,
+		     struct error *error);
+	/* What was heard since it was last asked; waits for nothing. */
+	void (*hear)(struct firewall_watch *watch, struct firewall *firewall,
+		     struct firewall_news *ret_news);
+	void (*unwatch)(struct firewall_watch *watch);
+	/* Does the base stand, as far as that is seen at once? 1; 0: not, or not all of it. */
+	int (*stands)(struct firewall_watch *watch, struct firewall *firewall, struct error *error);
+	/* FIREWALL_CHANGED_*: what is another since this was last asked, after `ours` was heard; it
+	 * may take long. NULL: what is heard is so. */
+	uint32_t (*changed)(struct firewall_watch *watch, struct firewall *firewall);
 
 	/* How this backend calls the chain that a rule stands in, and the one that it jumps to. */
 	void (*chain_name)(const struct rule *rule, char name[static CHAIN_NAME_MAX]);

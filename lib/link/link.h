@@ -92,6 +92,23 @@ int link_visit_start(const struct link_handle *handle, const struct sandbox *san
 		     struct link_visit **ret_visit, struct error *error);
 void link_visit_close(struct link_visit *visit); /* waits for it; NULL: nothing */
 
+/* ---- watch.c ---- */
+
+/* Changes of links of ours, of what the host has set, and of what is inside of the namespaces that
+ * links of ours lead to, from when it is opened. */
+struct link_watch;
+int link_watch_open(struct link_handle *handle, struct link_watch **ret_watch, struct error *error);
+int link_watch_fd(const struct link_watch *watch);
+/* Something may have been changed of a link of that owner, or in the namespace that it leads to:
+ * "<network_id[12]>" or "<network_id[12]>/<endpoint id>"; "" and a name: of a bridge that was not
+ * marked by us; "" and "": of the settings of the whole host. */
+typedef void (*link_news_fn)(void *data, const char *owner, const char *name);
+/* What is there to be heard: 0, -ENOBUFS some of it was lost, -ENOMEM, or -errno of the socket. */
+int link_watch_hear(struct link_watch *watch, link_news_fn news, void *data);
+/* After some of it was lost. */
+int link_watch_learn(struct link_watch *watch, struct link_handle *handle, struct error *error);
+void link_watch_close(struct link_watch *watch);
+
 /* ---- endpoint.c: the veth pair ---- */
 
 /* How what has an address of an endpoint leaves its sandbox. */

@@ -326,6 +326,9 @@ int store_check_whole(struct store *store, struct error *error);
 int store_generation(struct store *store, uint64_t *ret_number, struct error *error);
 /* Since the last transaction of this store began, as far as the file shows; takes no lock. */
 bool store_has_changed(const struct store *store);
+/* Have that inotify descriptor tell of changes, and of files that are removed or replaced; to be
+ * asked for again then. */
+int store_watch(const struct store *store, int inotify, struct error *error);
 /* What the processes that share the state tell each other, outside transactions: the last number
  * that was set, or nearly; 0: none, or it was not set under that key. It may be lost at any time.
  * Numbers count up. */

@@ -79,6 +79,11 @@ const struct firewall_backend iptables_backend = {
 	.inspect = iptables_inspect,
 	.list = iptables_list,
 	.remove_base = iptables_remove_base,
+	.watch = iptables_watch,
+	.hear = iptables_hear,
+	.unwatch = iptables_unwatch,
+	.stands = iptables_stands,
+	.changed = iptables_changed,
 	.chain_name = iptables_chain_name,
 	.jump_name = iptables_jump_name,
 };

@@ -436,4 +436,13 @@ int iptables_present(struct firewall *firewall, struct error *error);
 int iptables_in_use(struct firewall *firewall, struct error *error);
 int iptables_remove_base(struct firewall *firewall, struct error *error);
 
+/* watch.c */
+int iptables_watch(struct firewall *firewall, struct firewall_watch **ret_watch,
+		   struct error *error);
+void iptables_hear(struct firewall_watch *watch, struct firewall *firewall,
+		   struct firewall_news *ret_news);
+void iptables_unwatch(struct firewall_watch *watch);
+int iptables_stands(struct firewall_watch *watch, struct firewall *firewall, struct error *error);
+uint32_t iptables_changed(struct firewall_watch *watch, struct firewall *firewall);
+
 #endif

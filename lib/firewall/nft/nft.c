@@ -100,6 +100,10 @@ const struct firewall_backend nft_backend = {
 	.inspect = nft_inspect,
 	.list = nft_list,
 	.remove_base = nft_remove_base,
+	.watch = nft_watch,
+	.hear = nft_hear,
+	.unwatch = nft_unwatch,
+	.stands = nft_stands,
 	.chain_name = rule_chain_name,
 	.jump_name = rule_jump_name,
 };

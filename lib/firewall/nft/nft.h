@@ -378,6 +378,14 @@ int nft_find_shadows(struct nft *nft, const rule_vector *planned, finding_vector
 
 int nft_remove_base(struct firewall *firewall, struct error *error);
 
+/* ---- watch.c ---- */
+
+int nft_watch(struct firewall *firewall, struct firewall_watch **ret_watch, struct error *error);
+void nft_hear(struct firewall_watch *watch, struct firewall *firewall,
+	      struct firewall_news *ret_news);
+void nft_unwatch(struct firewall_watch *watch);
+int nft_stands(struct firewall_watch *watch, struct firewall *firewall, struct error *error);
+
 /* ---- apply.c, parts.c, list.c ---- */
 
 /* The change as one transaction; -EMSGSIZE: it does not fit one. */
