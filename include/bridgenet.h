@@ -54,6 +54,8 @@ typedef struct bn_name bn_name;
 typedef struct bn_names bn_names;
 typedef struct bn_finding bn_finding;
 typedef struct bn_finding_list bn_finding_list;
+typedef struct bn_watch bn_watch; /* Since: 0.2 */
+typedef struct bn_event bn_event;
 typedef struct bn_sandbox_files bn_sandbox_files;
 typedef struct bn_option bn_option;
 typedef struct bn_option_list bn_option_list;
@@ -675,6 +677,40 @@ const char *bn_finding_is(const bn_finding *finding);
 const char *bn_finding_should_be(const bn_finding *finding);
 const char *bn_finding_text(const bn_finding *finding);
 int bn_finding_repaired(const bn_finding *finding);
+
+/* ---- Watching ------------------------------------------------------------------------------- */
+
+#define BN_WATCH_LISTENERS 0x1u
+
+/* Tell from now on when somebody harms what the library has made, in the network namespace that the
+ * thread is in, or when the state is changed. It outlives the context, whose settings it takes, has
+ * no thread, and keeps no endpoint's namespace alive. To be freed; for use by one thread at a time.
+ * With BN_WATCH_LISTENERS the host's listeners are looked at each second. Errors: -EMFILE, -ENOSPC.
+ * Since: 0.2 */
+int bn_watch_new(bn_ctx *ctx, uint32_t flags, bn_watch **ret_watch);
+
+/* The watch's own descriptor, to be polled for POLLIN: then bn_watch_next() is to be called until
+ * it returns -EAGAIN. -1 for NULL. Since: 0.2 */
+int bn_watch_fd(const bn_watch *watch);
+
+/* The next event, to be freed. flags: 0. What was heard is looked at here, so it may take some
+ * milliseconds, but does not wait for an event. It has no context: the negative errno is all that
+ * there is. Errors: -EAGAIN nothing has happened, -EINVAL, also for a thread in another namespace,
+ * -ECHILD, -ENOMEM. Since: 0.2 */
+int bn_watch_next(bn_watch *watch, uint32_t flags, bn_event **ret_event);
+
+/* Close the descriptor, too. Since: 0.2 */
+void bn_watch_free(bn_watch *watch);
+void bn_event_free(bn_event *event);
+
+/* What an event says of itself: "rules", "link", "listener", "state" or "lost" (something was not
+ * heard: look at everything); a sentence; whose it is, "" for nobody's or everybody's; and which
+ * program committed the rules, "" where that is not known. Since: 0.2 */
+const char *bn_event_kind(const bn_event *event);
+const char *bn_event_text(const bn_event *event);
+const char *bn_event_network(const bn_event *event);
+const char *bn_event_endpoint(const bn_event *event);
+const char *bn_event_program(const bn_event *event);
 
 /* ---- Rules ---------------------------------------------------------------------------------- */
 

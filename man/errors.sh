@@ -84,7 +84,7 @@ page()
 						".Xr bridgenet-errors 7 ,"
 				else if (skip)
 					print ".Pp"
-				if (kind[i] == "verb")
+				if (kind[i] == "verb" || skip)
 					put_names(owner[i])
 				put_list(owner[i], "Bq Er ")
 				skip = 1

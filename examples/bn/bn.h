@@ -155,6 +155,7 @@ json_t *json_number(uint64_t number);
 void json_append(json_t *array, json_t *value);
 /* To standard output; frees it. */
 void json_print(json_t *value);
+void json_print_line(json_t *value); /* in one line */
 /* The same for a list, of which only one value is there at a time. */
 typedef json_t *(*json_at_fn)(const void *list, size_t i);
 void json_print_list(const void *list, size_t len, json_at_fn at);
@@ -279,6 +280,7 @@ int state_dump_command(struct cli *cli, int argc, char **argv);
 int backend_command(struct cli *cli, int argc, char **argv);
 int backend_switch_command(struct cli *cli, int argc, char **argv);
 int exec_command(struct cli *cli, int argc, char **argv);
+int watch_command(struct cli *cli, int argc, char **argv);
 int run_command(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -266,6 +266,18 @@ static void print_value(json_t *value, const char *margin)
 	json_decref(value);
 }
 
+void json_print_line(json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT);
+
+	if (!text)
+		out_of_memory();
+	print_json_text(text, "");
+	putchar('\n');
+	free(text);
+	json_decref(value);
+}
+
 void json_print(json_t *value)
 {
 	print_value(value, "");

@@ -59,6 +59,8 @@ static const struct command commands[] = {
 	  "Put it right; --plan only says what is wrong", repair_command },
 	{ "state", "dump", "", "Print the state as JSON, of a damaged one what can be read",
 	  state_dump_command },
+	{ NULL, "watch", "[--repair] [--listeners]",
+	  "Tell what others do to networks, and put it right", watch_command },
 	{ NULL, "exec", "NETWORK ENDPOINT -- COMMAND...",
 	  "Run a command in the namespace of an endpoint", exec_command },
 	{ NULL, "run", "[--network NAME] [--name NAME] [-p SPEC]... [-d] -- COMMAND...",

@@ -101,6 +101,8 @@ EndpointSpec = _handle("bn_endpoint_spec")
 EndpointSpecList = _handle("bn_endpoint_spec_list")
 Finding = _handle("bn_finding")
 FindingList = _handle("bn_finding_list")
+Watch = _handle("bn_watch")
+Event = _handle("bn_event")
 Interface = _handle("bn_interface")
 NameList = _handle("bn_name_list")
 Name = _handle("bn_name")
@@ -386,6 +388,16 @@ PROTOTYPES = {
     "bn_finding_should_be": (Text, [Finding]),
     "bn_finding_text": (Text, [Finding]),
     "bn_finding_repaired": (c_int, [Finding]),
+    "bn_watch_new": (c_int, [Ctx, c_uint32, POINTER(Watch)]),
+    "bn_watch_fd": (c_int, [Watch]),
+    "bn_watch_next": (c_int, [Watch, c_uint32, POINTER(Event)]),
+    "bn_watch_free": (None, [Watch]),
+    "bn_event_free": (None, [Event]),
+    "bn_event_kind": (Text, [Event]),
+    "bn_event_text": (Text, [Event]),
+    "bn_event_network": (Text, [Event]),
+    "bn_event_endpoint": (Text, [Event]),
+    "bn_event_program": (Text, [Event]),
     "bn_rules_list": (c_int, [Ctx, Text, c_uint32, POINTER(RuleList)]),
     "bn_rules_plan": (c_int, [Ctx, Text, c_uint32, POINTER(RuleList)]),
     "bn_rule_list_len": (c_size_t, [RuleList]),

@@ -30,7 +30,7 @@ ops_order="context binding persistent rows plan strays rules flows siblings open
 	network update move detach endpoint publish life collect names list comparison
 	rewire inspection inspect_rules inspect_definitions inspect_host inspect_bridges judge
 	inspect_endpoints inspect_ports inspect_addresses inspect_flows inspect_strays
-	check"
+	check event sources watched watch suspects looking"
 
 ops_top_to_bottom()
 {

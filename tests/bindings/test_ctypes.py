@@ -5,6 +5,7 @@ import ctypes
 import errno
 import os
 import pathlib
+import select
 import shutil
 import signal
 import socket
@@ -203,7 +204,7 @@ class Null(Case):
     def test_calls_refuse_it(self):
         names = [name for name in bn.PROTOTYPES if name.rsplit("_", 1)[-1] in
                  ("new", "add", "create", "delete", "get", "list", "attach", "detach", "collect",
-                  "publish", "unpublish", "plan", "check", "repair") or "_set_" in name or "_add_" in name]
+                  "publish", "unpublish", "plan", "check", "repair", "next") or "_set_" in name or "_add_" in name]
         self.assertGreater(len(names), 40)
         for name in names:
             with self.subTest(name):
@@ -226,6 +227,7 @@ class Null(Case):
         self.assertEqual(bn.bn_network_is_persistent(None), 0)
         self.assertEqual(bn.bn_finding_severity(None), 0)
         self.assertEqual(bn.bn_finding_repaired(None), 0)
+        self.assertEqual(bn.bn_watch_fd(None), -1)
 
     def test_parts_of_a_port(self):
         spec = bn.PortSpec()
@@ -237,7 +239,7 @@ class Null(Case):
 
     def test_free_does_nothing(self):
         names = [name for name in bn.PROTOTYPES if name.endswith("_free")]
-        self.assertEqual(len(names), 18)
+        self.assertEqual(len(names), 20)
         for name in names:
             getattr(bn, name)(None)
 
@@ -995,6 +997,55 @@ class Findings(Case):
             self.fails(errno.ENOENT, bn.BN_REASON_ENDPOINT_UNKNOWN, function, self.ctx, "amber",
                        "db", 0)
             self.fails(errno.EINVAL, bn.BN_REASON_INVALID, function, self.ctx, None, "web", 0)
+
+
+class Watching(Case):
+    def setUp(self):
+        super().setUp()
+        self.watch = self.keep(bn.new(bn.bn_watch_new, self.ctx, 0))
+
+    def event(self, seconds=10):
+        """The next, waited for by its descriptor as a program would."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            event = bn.Event()
+            result = bn.bn_watch_next(self.watch, 0, event)
+            if result == 0:
+                return self.keep(event)
+            self.assertEqual(-errno.EAGAIN, result)
+            select.select([bn.bn_watch_fd(self.watch)], [], [], 1)
+        return self.fail("there was no event")
+
+    def test_a_network_is_made(self):
+        self.create("amber", "172.25.0.0/24")
+        event = self.event()
+        self.assertEqual(("state", "amber", "", ""),
+                         (bn.bn_event_kind(event), bn.bn_event_network(event),
+                          bn.bn_event_endpoint(event), bn.bn_event_program(event)))
+        self.assertIn("amber", bn.bn_event_text(event))
+
+    def test_it_outlives_the_context(self):
+        self.ctx.free()
+        self.ctx = self.context()
+        self.create("amber", "172.25.0.0/24")
+        self.assertEqual("amber", bn.bn_event_network(self.event()))
+
+    def test_refusals(self):
+        event = bn.Event()
+        self.fails(errno.EINVAL, bn.BN_REASON_INVALID, bn.bn_watch_new, self.ctx, 2)
+        self.assertEqual(-errno.EINVAL, bn.bn_watch_next(self.watch, 1, event))
+        self.assertEqual(-errno.EAGAIN, bn.bn_watch_next(self.watch, 0, event))
+        self.assertIsNone(event.value)
+
+    def test_a_forked_child_may_only_free_it(self):
+        pid = os.fork()
+        if pid == 0:
+            result = bn.bn_watch_next(self.watch, 0, bn.Event())
+            bn.bn_watch_free(self.watch)
+            os._exit(0 if result == -errno.ECHILD else 1)
+        self.assertEqual(0, os.waitpid(pid, 0)[1])
+        self.create("amber", "172.25.0.0/24")
+        self.assertEqual("amber", bn.bn_event_network(self.event()))
 
 
 class Unprivileged(Case):
