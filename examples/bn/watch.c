@@ -163,7 +163,9 @@ static bool repair(const struct cli *cli, const struct wanted *wanted)
 
 static bool repair_all(const struct cli *cli)
 {
-	return repair(cli, &(struct wanted){ "", "" });
+	char everything[] = "";
+
+	return repair(cli, &(struct wanted){ everything, everything });
 }
 
 /* True: something is to be tried again. */

@@ -93,8 +93,10 @@ static int look_at_addresses(struct look *look)
 		if (end->index)
 			r = link_addresses(&look->inside, end->index, false, &addresses, NULL);
 		/* it has gone since */
-		if (r == -ENODEV)
-			r = end->index = 0;
+		if (r == -ENODEV) {
+			end->index = 0;
+			r = 0;
+		}
 		for (size_t j = 0; j < addresses.len; j++) {
 			const struct prefix *address = &addresses.items[j].address;
 

@@ -69,14 +69,6 @@ int events_say(struct event_queue *queue, const struct bn_event *event, const ch
 	return events_put(queue, &said);
 }
 
-static bool has(const finding_vector *findings, const struct finding *wanted)
-{
-	for (size_t i = 0; findings && i < findings->len; i++)
-		if (finding_equal(&findings->items[i], wanted))
-			return true;
-	return false;
-}
-
 static int put_finding(struct event_queue *queue, const char *kind, const char *program,
 		       const struct finding *finding)
 {
@@ -98,7 +90,7 @@ int events_put_findings(struct event_queue *queue, const char *kind, const char 
 	int r = 0;
 
 	for (size_t i = 0; i < findings->len && r == 0; i++) {
-		if (has(said, &findings->items[i]))
+		if (said && findings_have(said, &findings->items[i]))
 			continue;
 		if (told == FINDINGS_MAX) {
 			more++;

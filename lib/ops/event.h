@@ -26,8 +26,8 @@ struct bn_event *events_take(struct event_queue *queue); /* NULL: there is none 
 int events_put(struct event_queue *queue, const struct bn_event *event);
 int events_say(struct event_queue *queue, const struct bn_event *event, const char *format, ...)
 	PRINTF(3, 4);
-/* For each, or, where there are many, for some and the rest together. None that `said` has (NULL:
- * nothing). */
+/* For each, or, where there are many, for some and the rest together. None that `said`, sorted,
+ * has (NULL: nothing). */
 int events_put_findings(struct event_queue *queue, const char *kind, const char *program,
 			const finding_vector *findings, const finding_vector *said);
 

@@ -66,18 +66,21 @@ int watch_look(bn_watch *watch, const struct watch_parts *parts, const char *net
 static int tell_change(void *data, enum watched_change change, const char *network,
 		       const char *endpoint)
 {
-	static const char *const texts[] = {
-		[NETWORK_MADE] = "network %s was made",
-		[NETWORK_CHANGED] = "network %s was changed",
-		[NETWORK_DELETED] = "network %s was deleted",
-		[ENDPOINT_ATTACHED] = "endpoint %s was attached to network %s",
-		[ENDPOINT_CHANGED] = "endpoint %s on network %s was changed",
-		[ENDPOINT_PORTS_CHANGED] = "ports of endpoint %s on network %s were changed",
-		[ENDPOINT_DETACHED] = "endpoint %s was detached from network %s",
+	static const struct {
+		const char *before, *between, *after;
+	} sentences[] = {
+		[NETWORK_MADE] = { "network ", "", " was made" },
+		[NETWORK_CHANGED] = { "network ", "", " was changed" },
+		[NETWORK_DELETED] = { "network ", "", " was deleted" },
+		[ENDPOINT_ATTACHED] = { "endpoint ", " was attached to network ", "" },
+		[ENDPOINT_CHANGED] = { "endpoint ", " on network ", " was changed" },
+		[ENDPOINT_PORTS_CHANGED] = { "ports of endpoint ", " on network ",
+					     " were changed" },
+		[ENDPOINT_DETACHED] = { "endpoint ", " was detached from network ", "" },
 	};
 	struct bn_event event = { .kind = "state" };
+	struct text_buffer text = { 0 };
 	bn_watch *watch = data;
-	int r;
 
 	string_copy(event.network, sizeof(event.network), network);
 	string_copy(event.endpoint, sizeof(event.endpoint), endpoint);
@@ -85,8 +88,13 @@ static int tell_change(void *data, enum watched_change change, const char *netwo
 	if (change != NETWORK_DELETED && change != ENDPOINT_DETACHED &&
 	    suspects_add(watch, network, endpoint, 0) < 0)
 		return -ENOMEM;
-	r = asprintf(&event.text, texts[change], endpoint[0] ? endpoint : network, network);
-	if (r < 0)
+	text_put(&text, sentences[change].before);
+	if (endpoint[0])
+		text_put(&text, endpoint);
+	text_put(&text, sentences[change].between);
+	text_put(&text, network);
+	text_put(&text, sentences[change].after);
+	if (text_end(&text, &event.text) < 0)
 		event.text = NULL;
 	return events_put(&watch->queue, &event);
 }
