@@ -166,7 +166,8 @@ class Damage(RulesTest):
 
     def test_each_rule_deleted_or_altered(self):
         for position in range(len(self.entries("rule"))):
-            for alter in (False, True):
+            # a third of them for each: all of both take minutes
+            for alter in [(True,), (False,), ()][position % 3]:
                 rule = self.entries("rule")[position]
                 where = (*self.TABLE, rule["chain"], "handle", str(rule["handle"]))
                 with self.subTest(rule=rule, alter=alter):
