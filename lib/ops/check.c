@@ -14,8 +14,8 @@ static const struct inspector *const inspectors[] = {
 
 /* ---- looking ---- */
 
-/* 1: nobody was at work on the state meanwhile. */
-static int look_once(bn_ctx *ctx, struct inspection *inspection)
+/* By the first so many inspectors. 1: nobody was at work on the state meanwhile. */
+static int look_once(bn_ctx *ctx, struct inspection *inspection, size_t parts)
 {
 	uint64_t before = 0, after = 0;
 	int r;
@@ -24,7 +24,7 @@ static int look_once(bn_ctx *ctx, struct inspection *inspection)
 	r = store_generation(ctx->store, &before, &ctx->error);
 	if (r >= 0)
 		r = inspection_load(ctx, inspection);
-	for (size_t i = 0; i < ARRAY_SIZE(inspectors) && r >= 0; i++) {
+	for (size_t i = 0; i < parts && r >= 0; i++) {
 		if (inspection->network && !inspectors[i]->of_part)
 			continue;
 		inspection->inspector = i;
@@ -58,7 +58,7 @@ static void keep_common(finding_vector *findings, const finding_vector *others)
 static int look(bn_ctx *ctx, struct inspection *inspection)
 {
 	CLEANUP(findings_clear) finding_vector last = { 0 };
-	int r = look_once(ctx, inspection);
+	int r = look_once(ctx, inspection, ARRAY_SIZE(inspectors));
 
 	for (unsigned int i = 1; i < LOOKS && r == 0 && inspection->findings.len; i++) {
 		findings_clear(&last);
@@ -68,7 +68,7 @@ static int look(bn_ctx *ctx, struct inspection *inspection)
 		if (r < 0)
 			return deadline_error(&ctx->error, r,
 					      "while others changed what was looked at");
-		r = look_once(ctx, inspection);
+		r = look_once(ctx, inspection, ARRAY_SIZE(inspectors));
 	}
 	if (r == 0)
 		keep_common(&inspection->findings, &last);
@@ -159,6 +159,20 @@ static int look_again(bn_ctx *ctx, struct inspection *inspection)
 
 #define ROUNDS 3 /* of putting right what shows only when something else is right */
 
+/* What the rules keep out waits for nothing else to be looked at. */
+static int mend_rules(bn_ctx *ctx, struct inspection *inspection, finding_vector *all)
+{
+	int r = 0;
+
+	if (!inspection->network && !(inspection->flags & BN_REPAIR_PLAN))
+		r = look_once(ctx, inspection, 1);
+	/* others are at work: their rules are on their way */
+	if (r <= 0 || !inspection->findings.len)
+		return r;
+	r = note_found(ctx, all, &inspection->findings);
+	return r < 0 ? r : mend(ctx, inspection);
+}
+
 int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t flags,
 	       finding_vector *findings)
 {
@@ -170,6 +184,8 @@ int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t 
 	size_t left;
 	int r = open_all(ctx);
 
+	if (r >= 0)
+		r = mend_rules(ctx, &inspection, &all);
 	if (r >= 0)
 		r = look(ctx, &inspection);
 	if (r >= 0)
