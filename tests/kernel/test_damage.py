@@ -502,29 +502,31 @@ def split_page():
 
 
 def rows_of_page():
-    """{name: {backend: {column: cell}}}"""
-    rows = {}
+    """{(part, name): {backend: {column: cell}}}"""
+    rows, part = {}, ""
     for line in split_page()[1].splitlines():
+        if not line.startswith("."):
+            part = line.rstrip(":")
         if not line.startswith(".It ") or line.startswith(".It Em"):
             continue
         name, *cells = line[4:].split(" Ta ")
-        rows[name] = {backend: {column: values[-1 if backend == LEGACY else 0] for column, values in
-                                zip(COLUMNS, (each.split("/") for each in cells))}
-                      for backend in (NFT, LEGACY)}
+        values = [each.split("/") for each in cells]
+        rows[part, name] = {backend: dict(zip(COLUMNS, (value[which] for value in values)))
+                            for backend, which in ((NFT, 0), (LEGACY, -1))}
     return rows
 
 
 def unlike_page(rows):
     """Lines about the rows that the page has otherwise, or lacks, or has too many."""
     page, lines = rows_of_page(), []
-    for _, name, found in rows:
-        wanted = page.pop(escaped(name), None)
+    for part, name, found in rows:
+        wanted = page.pop((part, escaped(name)), None)
         for backend, cells in found.items():
             if cells != (wanted or {}).get(backend):
                 lines.append(f"{name}, {backend}: {cells}; the page has "
                              f"{wanted and wanted[backend]}")
     if set(BACKENDS) == {NFT, LEGACY}:
-        lines += [f"{name}: in the page, and nowhere else" for name in page]
+        lines += [f"{name}: in the page, and nowhere else" for _, name in page]
     return lines
 
 
