@@ -420,10 +420,9 @@ int conntrack_each(struct conntrack **handle,
 		(*handle)->deadline = deadline;
 		r = ctnetlink_count(*handle, &flows);
 	}
-	for_each_family(family) {
-		if (r < 0 || !flows)
-			break;
-		(*handle)->family = family;
+	/* both families are in one table, and walking it takes its time */
+	if (r == 0 && flows) {
+		(*handle)->family = AF_UNSPEC;
 		r = ctnetlink_delete_each(*handle, NULL, show_flow, &query);
 	}
 	return finish(handle, r, error);

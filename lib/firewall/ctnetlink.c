@@ -201,15 +201,20 @@ static void copy_attribute(struct nlmsghdr *message, uint16_t type, const struct
 			     mnl_attr_get_payload(attribute));
 }
 
-static int delete_later(struct conntrack *ct, const struct nlattr *const *attributes)
+static int delete_later(struct conntrack *ct, const struct flow *flow,
+			const struct nlattr *const *attributes)
 {
 	struct nlmsghdr *message;
+	struct nfgenmsg *header;
 
 	if (mnl_attr_get_payload_len(attributes[CTA_TUPLE_ORIG]) > MESSAGE_ROOM - 64)
 		return 0;
 	message = begin_message(ct, IPCTNL_MSG_CT_DELETE, NLM_F_ACK);
 	if (!message)
 		return -ENOMEM;
+	/* what was asked for may be both */
+	header = mnl_nlmsg_get_payload(message);
+	header->nfgen_family = (uint8_t)flow->original.source.family;
 	copy_attribute(message, CTA_TUPLE_ORIG | NLA_F_NESTED, attributes[CTA_TUPLE_ORIG]);
 	/* makes sure that no later flow with the same tuple goes */
 	copy_attribute(message, CTA_ID, attributes[CTA_ID]);
@@ -228,7 +233,7 @@ static int take_flow(struct conntrack *ct, const struct nlmsghdr *message)
 	    !read_tuple(attributes[CTA_TUPLE_REPLY], &flow.reply))
 		return 0;
 	flow.status = read_number(attributes[CTA_STATUS]);
-	return ct->takes(ct->userdata, &flow) ? delete_later(ct, attributes) : 0;
+	return ct->takes(ct->userdata, &flow) ? delete_later(ct, &flow, attributes) : 0;
 }
 
 /* ---- talking ---- */

@@ -339,9 +339,11 @@ struct socket_info {
 };
 typedef void (*socket_fn)(void *userdata, const struct socket_info *socket);
 /* Every TCP or UDP socket that is bound, of a family; to one of the ports alone, or `first` 0 for
- * all, and then not what is left of closed connections. -EOPNOTSUPP where the kernel can't tell. */
+ * all, and then not what is left of closed connections. Those that listen are told without a walk
+ * over all connections. -EOPNOTSUPP where the kernel can't tell. */
 struct socket_ports {
 	uint16_t first, last;
+	bool listening; /* of TCP those alone */
 };
 int sockets_each(int family, uint8_t protocol, struct socket_ports ports,
 		 const struct deadline *deadline, socket_fn function, void *userdata);

@@ -29,7 +29,14 @@ static const struct socket_ports every_port;
 
 static struct socket_ports one_port(uint16_t port)
 {
-	return (struct socket_ports){ port, port };
+	return (struct socket_ports){ .first = port, .last = port };
+}
+
+static uint32_t states_of(uint8_t protocol, struct socket_ports ports)
+{
+	if (ports.listening && protocol == IPPROTO_TCP)
+		return 1u << STATE_LISTEN;
+	return STATES_BOUND | (ports.first ? 1u << STATE_TIME_WAIT : 0);
 }
 
 struct socket_walk {
@@ -105,7 +112,7 @@ int sockets_each(int family, uint8_t protocol, struct socket_ports ports,
 	struct inet_diag_req_v2 query = {
 		.sdiag_family = (uint8_t)family,
 		.sdiag_protocol = protocol,
-		.idiag_states = STATES_BOUND | (ports.first ? 1u << STATE_TIME_WAIT : 0),
+		.idiag_states = states_of(protocol, ports),
 	};
 	struct socket_walk walk = { protocol, function, userdata };
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take_socket, .userdata = &walk };
@@ -312,7 +319,7 @@ static void add_listener(void *userdata, const struct socket_info *info)
 int link_listeners(uint8_t protocol, uint16_t first, uint16_t last, const struct deadline *deadline,
 		   listener_vector *listeners, struct error *error)
 {
-	const struct socket_ports ports = { first, last };
+	const struct socket_ports ports = { first, last, .listening = true };
 	struct listeners_query query = { .listeners = listeners, .protocol = protocol };
 
 	for_each_family(family) {

@@ -3,11 +3,12 @@
 
 #include <errno.h>
 
-/* An address of an endpoint, or a port on a loopback address and who has it. */
+/* An address of an endpoint, or a port on a loopback address or of an interface, and who has it. */
 struct holder {
 	struct addr addr;
 	uint16_t port;
 	uint8_t protocol;
+	const char *in; /* NULL: of none */
 	const char *network, *endpoint;
 };
 typedef VECTOR(struct holder) holder_vector;
@@ -19,7 +20,11 @@ static int compare_holders(const void *left, const void *right)
 
 	if (!order)
 		order = (int)a->port - (int)b->port;
-	return order ? order : (int)a->protocol - (int)b->protocol;
+	if (!order)
+		order = (int)a->protocol - (int)b->protocol;
+	if (!order)
+		order = (a->in != NULL) - (b->in != NULL);
+	return order || !a->in ? order : strcmp(a->in, b->in);
 }
 
 static int holder_add(holder_vector *holders, const struct holder *holder)
@@ -108,22 +113,26 @@ static struct holder host_side(const struct rule *rule)
 
 	if (!addr_is_set(&holder.addr))
 		holder.addr.family = rule->family;
+	if (kind_of(rule->kind)->in.is == DEVICE_PORT)
+		holder.in = rule->in;
 	return holder;
 }
 
-static bool has_lists(const rule_vector *rules)
+/* Rules of ports that say nothing of the endpoint, beside the drops for loopback addresses. */
+static bool has_others(const rule_vector *rules)
 {
 	for (size_t i = 0; i < rules->len; i++)
-		if (rules->items[i].match & RULE_ORIGINAL)
+		if (rules->items[i].match & RULE_ORIGINAL ||
+		    rules->items[i].kind == RULE_INTERFACE_JUMP)
 			return true;
 	return false;
 }
 
 /* The drop of a port on a loopback address stands beside the DNAT of the same port, and so do the
- * rules about who reaches one. */
+ * rules about who reaches one, and the jump for one of an interface. */
 static int port_holders(const rule_vector *rules, holder_vector *holders)
 {
-	bool all = has_lists(rules);
+	bool all = has_others(rules);
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < rules->len; i++) {

@@ -155,6 +155,11 @@ enum place rule_place(const struct rule *rule)
 
 bool rule_in_any_order(const struct rule *rule)
 {
+	enum place place = rule_place(rule);
+
+	/* there the next comes last, and no two of ours are about the same packets */
+	if (places[place].type == PLACE_BUILTIN && places[place].table == TABLE_NAT)
+		return true;
 	/* their chains only drop, and no rule behind one lets anything pass */
 	return rule->target == TARGET_DROP &&
 	       (rule->chain == CHAIN_RAW_PREROUTING || rule->chain == CHAIN_MANGLE_DIRECT);
