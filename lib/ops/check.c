@@ -14,8 +14,12 @@ static const struct inspector *const inspectors[] = {
 
 /* ---- looking ---- */
 
-/* By the first so many inspectors. 1: nobody was at work on the state meanwhile. */
-static int look_once(bn_ctx *ctx, struct inspection *inspection, size_t parts)
+/* A bit for each inspector. */
+#define RULES_ALONE 0x1u /* the first */
+#define EVERYTHING ((1u << ARRAY_SIZE(inspectors)) - 1)
+
+/* 1: nobody was at work on the state meanwhile. */
+static int look_once(bn_ctx *ctx, struct inspection *inspection, uint32_t parts)
 {
 	uint64_t before = 0, after = 0;
 	int r;
@@ -24,8 +28,8 @@ static int look_once(bn_ctx *ctx, struct inspection *inspection, size_t parts)
 	r = store_generation(ctx->store, &before, &ctx->error);
 	if (r >= 0)
 		r = inspection_load(ctx, inspection);
-	for (size_t i = 0; i < parts && r >= 0; i++) {
-		if (inspection->network && !inspectors[i]->of_part)
+	for (size_t i = 0; i < ARRAY_SIZE(inspectors) && r >= 0; i++) {
+		if (!(parts & 1u << i) || (inspection->network && !inspectors[i]->of_part))
 			continue;
 		inspection->inspector = i;
 		r = inspectors[i]->look(ctx, inspection);
@@ -55,10 +59,10 @@ static void keep_common(finding_vector *findings, const finding_vector *others)
 
 /* While others are at work a part may be seen before they are at it and another after that: what is
  * wrong is still so at the next look. */
-static int look(bn_ctx *ctx, struct inspection *inspection)
+static int look(bn_ctx *ctx, struct inspection *inspection, uint32_t parts)
 {
 	CLEANUP(findings_clear) finding_vector last = { 0 };
-	int r = look_once(ctx, inspection, ARRAY_SIZE(inspectors));
+	int r = look_once(ctx, inspection, parts);
 
 	for (unsigned int i = 1; i < LOOKS && r == 0 && inspection->findings.len; i++) {
 		findings_clear(&last);
@@ -68,7 +72,7 @@ static int look(bn_ctx *ctx, struct inspection *inspection)
 		if (r < 0)
 			return deadline_error(&ctx->error, r,
 					      "while others changed what was looked at");
-		r = look_once(ctx, inspection, ARRAY_SIZE(inspectors));
+		r = look_once(ctx, inspection, parts);
 	}
 	if (r == 0)
 		keep_common(&inspection->findings, &last);
@@ -89,7 +93,7 @@ int ops_check(bn_ctx *ctx, const char *network, const char *endpoint, finding_ve
 	int r = open_all(ctx);
 
 	if (r >= 0)
-		r = look(ctx, &inspection);
+		r = look(ctx, &inspection, EVERYTHING);
 	if (r < 0)
 		return r;
 	*findings = inspection.findings;
@@ -145,10 +149,21 @@ static int note_found(bn_ctx *ctx, finding_vector *all, const finding_vector *no
 	return 0;
 }
 
+/* To walk over all connections once more takes its time. */
+static uint32_t parts_again(const struct inspection *inspection)
+{
+	uint32_t parts = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(inspectors); i++)
+		if (!inspectors[i]->is_apart || has_found(inspection, i))
+			parts |= 1u << i;
+	return parts;
+}
+
 /* An endpoint that has lost its namespace is detached, and nothing is wrong with it any more. */
 static int look_again(bn_ctx *ctx, struct inspection *inspection)
 {
-	int r = look(ctx, inspection);
+	int r = look(ctx, inspection, parts_again(inspection));
 
 	if (r != -ENOENT || !inspection->endpoint)
 		return r;
@@ -165,7 +180,7 @@ static int mend_rules(bn_ctx *ctx, struct inspection *inspection, finding_vector
 	int r = 0;
 
 	if (!inspection->network && !(inspection->flags & BN_REPAIR_PLAN))
-		r = look_once(ctx, inspection, 1);
+		r = look_once(ctx, inspection, RULES_ALONE);
 	/* others are at work: their rules are on their way */
 	if (r <= 0 || !inspection->findings.len)
 		return r;
@@ -187,7 +202,7 @@ int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t 
 	if (r >= 0)
 		r = mend_rules(ctx, &inspection, &all);
 	if (r >= 0)
-		r = look(ctx, &inspection);
+		r = look(ctx, &inspection, EVERYTHING);
 	if (r >= 0)
 		r = note_found(ctx, &all, &inspection.findings);
 	for (int round = 0; round < ROUNDS && r >= 0; round++) {

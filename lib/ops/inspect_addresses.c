@@ -203,4 +203,4 @@ static int look(bn_ctx *ctx, struct inspection *inspection)
 	return r;
 }
 
-const struct inspector inspect_addresses = { "addresses", true, look, NULL };
+const struct inspector inspect_addresses = { "addresses", true, look, NULL, .is_apart = true };

@@ -439,4 +439,4 @@ static int mend(bn_ctx *ctx, const struct inspection *inspection)
 	return 0;
 }
 
-const struct inspector inspect_flows = { "flows", false, look, mend };
+const struct inspector inspect_flows = { "flows", false, look, mend, .is_apart = true };

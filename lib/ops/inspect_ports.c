@@ -244,4 +244,4 @@ static int look(bn_ctx *ctx, struct inspection *inspection)
 	return r < 0 ? r : judge_ports(ctx, inspection, &look);
 }
 
-const struct inspector inspect_ports = { "ports", true, look, NULL };
+const struct inspector inspect_ports = { "ports", true, look, NULL, .is_apart = true };

@@ -412,4 +412,4 @@ static int mend(bn_ctx *ctx, const struct inspection *inspection)
 	return 0;
 }
 
-const struct inspector inspect_strays = { "strays", false, look, mend };
+const struct inspector inspect_strays = { "strays", false, look, mend, .is_apart = true };

@@ -45,6 +45,7 @@ struct inspector {
 	 * put right is the next look's to say, and why is for the log. Negative: nothing further is
 	 * to be tried, for what it is relied on for. NULL: there is nothing that it could do. */
 	int (*mend)(bn_ctx *ctx, const struct inspection *inspection);
+	bool is_apart; /* what others put right changes nothing of what it finds */
 };
 
 /* In the order in which they mend: rules before what they protect. */

@@ -8,11 +8,13 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -170,6 +172,39 @@ static double flush_chains(void)
 	return bench_now();
 }
 
+/* All rules come in one commit, and the table with them. */
+static size_t tables_of_ours(void)
+{
+	static struct mnl_socket *socket;
+	char buffer[1024] = "", *end = buffer;
+	const struct nlmsghdr *answer = (const struct nlmsghdr *)(void *)buffer;
+	ssize_t len;
+
+	if (!socket) {
+		socket = mnl_socket_open(NETLINK_NETFILTER);
+		if (!socket || mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0)
+			bench_fail("open a socket");
+	}
+	put(&end, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE), 0, NFPROTO_INET, 0,
+	    "bridgenet");
+	mnl_socket_sendto(socket, buffer, (size_t)(end - buffer));
+	len = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+	return len > 0 && answer->nlmsg_type != NLMSG_ERROR;
+}
+
+static size_t entries_of_nat(void)
+{
+	static int raw = -1;
+	struct ipt_getinfo info = { .name = "nat" };
+	socklen_t len = sizeof(info);
+
+	if (raw < 0)
+		raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	if (getsockopt(raw, IPPROTO_IP, IPT_SO_GET_INFO, &info, &len) < 0)
+		bench_fail("look at the table");
+	return info.num_entries;
+}
+
 static void storm_of_nftables(void)
 {
 	struct floor_nft *floor;
@@ -191,10 +226,11 @@ static void storm_of_iptables(void)
 static const struct backend {
 	const char *name;
 	double (*flush)(void);
+	size_t (*count)(void); /* of what has to be there again */
 	void (*storm)(void);
 } backends[] = {
-	{ "nftables", delete_table, storm_of_nftables },
-	{ "iptables-legacy", flush_chains, storm_of_iptables },
+	{ "nftables", delete_table, tables_of_ours, storm_of_nftables },
+	{ "iptables-legacy", flush_chains, entries_of_nat, storm_of_iptables },
 };
 
 /* ---- measuring ---- */
@@ -213,15 +249,18 @@ static size_t count_rules(bn_ctx *ctx)
 static void measure_flushes(bn_ctx *ctx, const struct backend *backend,
 			    const struct watcher *watcher, unsigned int ports)
 {
-	static struct samples samples;
-	size_t rules = count_rules(ctx);
+	static struct samples samples, whole;
+	size_t rules = count_rules(ctx), count = backend->count();
 	char what[80], number[16];
 
-	samples.len = 0;
+	samples.len = whole.len = 0;
 	for (int i = 0; i < FLUSHES; i++) {
 		double flushed = backend->flush();
 
-		samples_add(&samples, wait_for(watcher) - flushed);
+		while (backend->count() < count)
+			usleep(50);
+		samples_add(&samples, bench_now() - flushed);
+		samples_add(&whole, wait_for(watcher) - flushed);
 		usleep(PAUSE_US);
 		if (count_rules(ctx) != rules)
 			bench_fail("find all rules again");
@@ -229,13 +268,13 @@ static void measure_flushes(bn_ctx *ctx, const struct backend *backend,
 	snprintf(what, sizeof(what), "%s: rules back after a flush, %s ports", backend->name,
 		 bench_thousands(number, ports));
 	bench_report(what, &samples, NULL);
+	snprintf(what, sizeof(what), "%s: and all else looked at, %s ports", backend->name, number);
+	bench_report(what, &whole, NULL);
 }
 
-static void measure_storm(const struct backend *backend, const struct watcher *watcher,
-			  unsigned int ports)
+static void measure_storm(const struct backend *backend, const struct watcher *watcher)
 {
 	double begun, spent;
-	char number[16];
 	pid_t storm;
 
 	fflush(NULL);
@@ -251,8 +290,6 @@ static void measure_storm(const struct backend *backend, const struct watcher *w
 	spent = cost(watcher->pid) - spent;
 	printf("%-56s %8.2f %% of a core\n", "    and beside a storm of others' commits",
 	       100 * spent / (bench_now() - begun));
-	(void)number;
-	(void)ports;
 	kill(storm, SIGKILL);
 	waitpid(storm, NULL, 0);
 }
@@ -267,7 +304,7 @@ static void measure(const struct backend *backend, unsigned int ports)
 	bench_publish(ctx, 0, ports);
 	watcher = watcher_start(backend->name);
 	measure_flushes(ctx, backend, &watcher, ports);
-	measure_storm(backend, &watcher, ports);
+	measure_storm(backend, &watcher);
 	watcher_end(&watcher);
 	bench_leave(ctx);
 }
