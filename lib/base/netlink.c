@@ -175,6 +175,38 @@ const struct nlattr *netlink_of(const struct nlattr *nest, uint16_t type)
 	return found;
 }
 
+bool netlink_fits(const struct nlattr *attribute, char form)
+{
+	size_t len = attribute_payload_len(attribute);
+
+	if (form == 's')
+		return len > 0 && ((const char *)attribute_payload(attribute))[len - 1] == '\0';
+	if (form == 'n')
+		return len == 0 || len >= sizeof(*attribute);
+	return form < '1' || form > '8' || len == (size_t)(form - '0');
+}
+
+bool netlink_is_whole(const struct nlmsghdr *message, const struct netlink_shape *shapes,
+		      size_t len)
+{
+	const struct netlink_shape *shape = shapes;
+	const struct nlattr *attribute;
+
+	while (shape < shapes + len && shape->type != message->nlmsg_type)
+		shape++;
+	if (shape == shapes + len || mnl_nlmsg_get_payload_len(message) < shape->header)
+		return false;
+	if (!shape->len)
+		return true;
+	for_each_between(attribute, mnl_nlmsg_get_payload_offset(message, shape->header),
+			 mnl_nlmsg_get_payload_tail(message)) {
+		if (attribute_type(attribute) < shape->len &&
+		    !netlink_fits(attribute, shape->forms[attribute_type(attribute)]))
+			return false;
+	}
+	return true;
+}
+
 void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_MAX])
 {
 	const struct nlmsgerr *error = mnl_nlmsg_get_payload(message);

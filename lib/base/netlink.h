@@ -34,6 +34,21 @@ int netlink_result(const struct nlmsghdr *message);
 /* The kernel's own words (extended ack) in an NLMSG_ERROR, "" if there are none. */
 void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_MAX]);
 
+/*
+ * What an attribute has to be for those who read it, as the kernel's own policies say it: a number of
+ * '1', '2', '4' or '8' bytes, 's' a text with its end, 'n' a nest; others may be of any length.
+ */
+bool netlink_fits(const struct nlattr *attribute, char form);
+struct netlink_shape {
+	uint16_t type;     /* of the message */
+	uint16_t header;   /* bytes of its payload before the attributes */
+	const char *forms; /* by the attributes' types; NULL: none is looked at */
+	size_t len;
+};
+/* The message is of one of the types, and all that is said of it holds. */
+bool netlink_is_whole(const struct nlmsghdr *message, const struct netlink_shape *shapes,
+		      size_t len);
+
 /* The attributes of a message, behind `skip` bytes of its payload, or of a nest, by their types up
  * to `max`; NULL for what is not there, and for everything of a nest that is not. */
 void netlink_attributes(const struct nlmsghdr *message, size_t skip,

@@ -187,7 +187,7 @@ static bool read_tuple(const struct nlattr *nest, struct flow_tuple *ret_tuple)
 	read_address(ip[CTA_IP_V6_SRC], AF_INET6, &ret_tuple->source);
 	read_address(ip[CTA_IP_V4_DST], AF_INET, &ret_tuple->destination);
 	read_address(ip[CTA_IP_V6_DST], AF_INET6, &ret_tuple->destination);
-	if (protocol[CTA_PROTO_NUM])
+	if (protocol[CTA_PROTO_NUM] && netlink_fits(protocol[CTA_PROTO_NUM], '1'))
 		ret_tuple->protocol = mnl_attr_get_u8(protocol[CTA_PROTO_NUM]);
 	ret_tuple->source_port = read_port(protocol[CTA_PROTO_SRC_PORT]);
 	ret_tuple->destination_port = read_port(protocol[CTA_PROTO_DST_PORT]);

@@ -10,6 +10,7 @@
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
 
+#include "base/netlink.h"
 #include "link/private.h"
 
 /* Headers before 5.3 and 5.18 lack them. */
@@ -61,7 +62,7 @@ static bool has_flag(const struct nlattr *data, int type)
 {
 	const struct nlattr *flag = nla_find(nla_data(data), nla_len(data), type);
 
-	return flag && nla_get_u8(flag);
+	return flag && netlink_fits(flag, '1') && nla_get_u8(flag);
 }
 
 bool apart_parse(const struct nlmsghdr *reply, struct link_apart *ret_apart, bool *ret_hairpin)

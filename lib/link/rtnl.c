@@ -20,6 +20,7 @@ int rtnl_open_family(struct link_handle *handle, int netlink_family)
 {
 	int on = 1;
 
+	handle->family = netlink_family;
 	handle->fd = netlink_open(netlink_family);
 	if (handle->fd < 0)
 		return handle->fd;
@@ -97,6 +98,19 @@ static bool is_question(const struct nlmsghdr *header)
 	return (header->nlmsg_type & 3) == 2;
 }
 
+/* That it is about the same kind of object was asked for. A damaged one is as good as lost. */
+static int rtnl_take_reply(struct exchange *exchange, size_t request, const struct nlmsghdr *header)
+{
+	struct rtnl_batch *batch = exchange->batch;
+
+	if (!batch->reply)
+		return 0;
+	if ((header->nlmsg_type ^ nlmsg_hdr(batch->messages[request])->nlmsg_type) & ~3 ||
+	    !rtnl_is_whole(exchange->handle->family, header))
+		return -EBADMSG;
+	return batch->reply(batch->userdata, header);
+}
+
 static int rtnl_send(struct exchange *exchange, int flags)
 {
 	struct link_handle *handle = exchange->handle;
@@ -156,7 +170,7 @@ static void rtnl_take_announcement(struct link_handle *handle, const struct nlms
 	struct nlattr *attr;
 
 	if (!handle->watched_index || header->nlmsg_type != RTM_NEWADDR || header->nlmsg_seq ||
-	    message->ifa_index != handle->watched_index)
+	    !rtnl_is_whole(handle->family, header) || message->ifa_index != handle->watched_index)
 		return;
 	attr = nlmsg_find_attr((struct nlmsghdr *)header, sizeof(*message), IFA_ADDRESS);
 	if (attr && nla_len(attr) == 16 && memcmp(nla_data(attr), handle->watched.bytes, 16) == 0)
@@ -184,7 +198,7 @@ static int rtnl_take_answer(const struct nlmsghdr *header, void *userdata)
 			batch->results[request] = 0;
 			exchange->open--;
 		}
-		r = batch->reply ? batch->reply(batch->userdata, header) : 0;
+		r = rtnl_take_reply(exchange, request, header);
 	}
 	return r < 0 ? r : exchange->open == 0;
 }
@@ -210,7 +224,7 @@ static int rtnl_take_dump_part(const struct nlmsghdr *header, void *userdata)
 	r = exchange->shown ? shown_add(exchange->shown, header) : 1;
 	if (r <= 0 || (exchange->before && shown_has(exchange->before, header)))
 		return r < 0 ? r : 0;
-	return batch->reply(batch->userdata, header);
+	return rtnl_take_reply(exchange, 0, header);
 }
 
 static int rtnl_receive(struct exchange *exchange, netlink_message_fn message)

@@ -19,6 +19,7 @@
 
 struct link_handle {
 	int fd;          /* -1 after a failure: reopened by the next call */
+	int family;      /* NETLINK_* */
 	bool single_use; /* of another namespace or family: never reopened */
 	bool has_ipv6;
 	uint32_t sequence;
@@ -34,6 +35,9 @@ int rtnl_open(struct link_handle *handle, struct error *error);
 int rtnl_open_family(struct link_handle *handle, int netlink_family); /* NETLINK_* */
 void rtnl_close(struct link_handle *handle);
 #define CLEANUP_RTNL CLEANUP(rtnl_close)
+
+/* It is an answer to one of our questions, and whoever reads it may trust its lengths. */
+bool rtnl_is_whole(int netlink_family, const struct nlmsghdr *message);
 
 /* Called for each message that answers a request; NULL when a dump starts anew. A negative return
  * makes the call fail. */

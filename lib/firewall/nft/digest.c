@@ -79,9 +79,9 @@ static void counter_read(const struct nlattr *nest, struct rule *rule)
 	const struct nlattr *attributes[NFTA_COUNTER_MAX + 1];
 
 	netlink_nested(nest, attributes, NFTA_COUNTER_MAX);
-	if (attributes[NFTA_COUNTER_PACKETS])
+	if (attributes[NFTA_COUNTER_PACKETS] && netlink_fits(attributes[NFTA_COUNTER_PACKETS], '8'))
 		rule->packets = be64toh(mnl_attr_get_u64(attributes[NFTA_COUNTER_PACKETS]));
-	if (attributes[NFTA_COUNTER_BYTES])
+	if (attributes[NFTA_COUNTER_BYTES] && netlink_fits(attributes[NFTA_COUNTER_BYTES], '8'))
 		rule->bytes = be64toh(mnl_attr_get_u64(attributes[NFTA_COUNTER_BYTES]));
 }
 
@@ -90,14 +90,15 @@ uint64_t nft_rule_digest(const struct nlattr *expressions, struct rule *rule)
 	const struct nlattr *item, *attributes[NFTA_EXPR_MAX + 1];
 	uint64_t digest = 1;
 
+	if (!expressions)
+		return digest;
 	for_each_nested(item, expressions) {
 		const struct nlattr *data;
 		const char *name;
 
 		netlink_nested(item, attributes, NFTA_EXPR_MAX);
 		data = attributes[NFTA_EXPR_DATA];
-		name = attributes[NFTA_EXPR_NAME] ? mnl_attr_get_str(attributes[NFTA_EXPR_NAME]) :
-						    "";
+		name = nft_text(attributes[NFTA_EXPR_NAME]);
 		digest = bytes_digest(digest, (const uint8_t *)name, strlen(name));
 		if (strcmp(name, "counter") == 0)
 			counter_read(data, rule);

@@ -254,7 +254,7 @@ static int rule_read(const struct nlmsghdr *message, struct reader *reader)
 	kernel = nftnl_rule_alloc();
 	if (!kernel)
 		return -ENOMEM;
-	if (nftnl_rule_nlmsg_parse(message, kernel) == 0)
+	if (nft_rule_parse(message, kernel))
 		r = unknown_read(kernel, &read, reader);
 	nftnl_rule_free(kernel);
 	return r;

@@ -186,6 +186,15 @@ static void nft_take_result(struct nft_reply *reply, const struct nlmsghdr *mess
 	netlink_text(message, reply->text);
 }
 
+/* A damaged one is as good as lost. */
+static int nft_take_message(const struct exchange *exchange, const struct nlmsghdr *message)
+{
+	if (!exchange->message)
+		return 0;
+	return nft_message_is_whole(message) ? exchange->message(message, exchange->data) :
+					       -EBADMSG;
+}
+
 static int nft_take_answer(const struct nlmsghdr *message, void *userdata)
 {
 	struct exchange *exchange = userdata;
@@ -197,14 +206,14 @@ static int nft_take_answer(const struct nlmsghdr *message, void *userdata)
 		return exchange->reply->code != 0;
 	/* What was asked by an earlier call that gave up comes late; echoes have no number. */
 	if (message->nlmsg_seq == 0 && exchange->commit)
-		return exchange->message ? exchange->message(message, exchange->data) : 0;
+		return nft_take_message(exchange, message);
 	if (message->nlmsg_seq - exchange->first > exchange->last - exchange->first)
 		return 0;
 	is_result = message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE;
 	if (is_result)
 		nft_take_result(exchange->reply, message);
-	else if (message->nlmsg_type >= NLMSG_MIN_TYPE && exchange->message && !exchange->r)
-		exchange->r = exchange->message(message, exchange->data);
+	else if (message->nlmsg_type >= NLMSG_MIN_TYPE && !exchange->r)
+		exchange->r = nft_take_message(exchange, message);
 	return message->nlmsg_seq == exchange->last &&
 	       (is_result || !(exchange->commit || message->nlmsg_flags & NLM_F_MULTI));
 }

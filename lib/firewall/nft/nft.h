@@ -276,6 +276,16 @@ void nft_rule_text(struct nftnl_rule *rule, char text[static RULE_TEXT_MAX]);
  * rule->foreign. 0, -ENOMEM */
 int nft_foreign_decode(struct nftnl_rule *kernel, struct rule *rule);
 
+/* ---- whole.c ---- */
+
+/* It is an answer to what we ask, and its attributes are as long as they should be, but for those
+ * of elements and of a rule's expressions. */
+bool nft_message_is_whole(const struct nlmsghdr *message);
+/* "" for one that is not there, or no text. */
+const char *nft_text(const struct nlattr *attribute);
+/* False: libnftnl does not understand it, or would not survive it. */
+bool nft_rule_parse(const struct nlmsghdr *message, struct nftnl_rule *rule);
+
 /* ---- digest.c ---- */
 
 /* Of equal rules it is equal, but for what a kernel may say that we don't know, and of others it is

@@ -191,7 +191,7 @@ static int decode(const struct nlmsghdr *message, struct nftnl_rule *kernel,
 	struct foreign_rule *rule;
 	struct reading reading = { 0 };
 
-	if (nftnl_rule_nlmsg_parse(message, kernel) < 0)
+	if (!nft_rule_parse(message, kernel))
 		return 0;
 	rule = vector_push(&look->rules);
 	if (!rule)
