@@ -80,8 +80,7 @@ static ssize_t receive_datagram(int fd, void *buffer, size_t size)
 	return datagram.msg_flags & MSG_TRUNC ? -EMSGSIZE : len;
 }
 
-/* libmnl takes a length beyond 2 GiB for a negative number, which is less than what is left. */
-static bool message_fits(const struct nlmsghdr *header, int left)
+bool netlink_message_fits(const struct nlmsghdr *header, int left)
 {
 	return mnl_nlmsg_ok(header, left) && header->nlmsg_len <= (uint32_t)left;
 }
@@ -94,7 +93,8 @@ static int walk_datagram(const void *buffer, ssize_t len, netlink_message_fn mes
 	int left = (int)len, r = 0;
 
 	*ret_dump = false;
-	for (; r == 0 && message_fits(header, left); header = mnl_nlmsg_next(header, &left)) {
+	for (; r == 0 && netlink_message_fits(header, left);
+	     header = mnl_nlmsg_next(header, &left)) {
 		*ret_dump = header->nlmsg_flags & NLM_F_MULTI;
 		r = message(header, userdata);
 	}

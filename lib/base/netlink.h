@@ -29,13 +29,16 @@ typedef int (*netlink_message_fn)(const struct nlmsghdr *message, void *userdata
 int netlink_receive(int fd, const struct deadline *deadline, netlink_message_fn message,
 		    void *userdata);
 
+/* mnl_nlmsg_ok(), which takes a length beyond 2 GiB for less than what is left, right. */
+bool netlink_message_fits(const struct nlmsghdr *header, int left);
+
 /* Of an NLMSG_ERROR, which is also how success is told, or an NLMSG_DONE: 0 or a negative errno. */
 int netlink_result(const struct nlmsghdr *message);
 /* The kernel's own words (extended ack) in an NLMSG_ERROR, "" if there are none. */
 void netlink_text(const struct nlmsghdr *message, char text[static KERNEL_TEXT_MAX]);
 
 /*
- * What an attribute has to be for those who read it, as the kernel's own policies say it: a number of
+ * What an attribute has to be for those who read it, as the kernel's own policies say: a number of
  * '1', '2', '4' or '8' bytes, 's' a text with its end, 'n' a nest; others may be of any length.
  */
 bool netlink_fits(const struct nlattr *attribute, char form);

@@ -355,7 +355,7 @@ int link_watch_hear(struct link_watch *watch, link_news_fn news, void *data)
 			lost = -ENOBUFS;
 		else if (len < 0)
 			return (int)len;
-		for (; r == 0 && left > 0 && mnl_nlmsg_ok(message, left);
+		for (; r == 0 && left > 0 && netlink_message_fits(message, left);
 		     message = mnl_nlmsg_next(message, &left))
 			r = hear_message(message, &hearing);
 	}
