@@ -31,13 +31,12 @@ bool comparison_has(const rule_vector *rules, const struct rule *rule)
 	return rules->len && bsearch(rule, rules->items, rules->len, sizeof(*rule), compare_rules);
 }
 
-static bool owners_are_told(const bn_ctx *ctx)
+bool comparison_tells_owners(const bn_ctx *ctx)
 {
 	return ctx->firewall->backend->traits() & PLAN_OWNERS;
 }
 
-/* Of the base the backend tells, and others' in our chains as well. */
-static bool is_compared(const struct rule *rule)
+bool comparison_is_about(const struct rule *rule)
 {
 	return rule->kind != RULE_FOREIGN && kind_of(rule->kind)->scope != PLAN_BASE;
 }
@@ -47,7 +46,7 @@ static int read_kernel(bn_ctx *ctx, struct comparison *comparison)
 	rule_vector *kernel = &comparison->kernel;
 	int r = ctx->firewall->backend->list(ctx->firewall, NULL, kernel, &ctx->error);
 
-	if (r >= 0 && !owners_are_told(ctx)) {
+	if (r >= 0 && !comparison_tells_owners(ctx)) {
 		r = owners_find(kernel, &comparison->rows.networks, &comparison->rows.endpoints);
 		if (r < 0)
 			return error_oom(&ctx->error);
@@ -70,10 +69,10 @@ static int find_differences(bn_ctx *ctx, struct comparison *comparison)
 
 		i += order <= 0;
 		j += order >= 0;
-		if (order < 0 && is_compared(plan))
+		if (order < 0 && comparison_is_about(plan))
 			r = vector_append(&comparison->missing, ((struct missing){ plan, NULL }));
 		/* a second one of ours is the backend's to tell of */
-		if (order > 0 && is_compared(found) && !comparison_has(planned, found) &&
+		if (order > 0 && comparison_is_about(found) && !comparison_has(planned, found) &&
 		    !comparison_has(&comparison->allowed, found))
 			r = vector_append(&comparison->extras, ((struct extra){ .rule = found }));
 	}
@@ -162,7 +161,7 @@ static void find_altered(bn_ctx *ctx, struct comparison *comparison)
 		if (same_owner(extra->rule, missing->rule) || !has_mark(extra->rule)) {
 			extra->is = EXTRA_ALTERED;
 			extra->of = missing->rule;
-		} else if (owners_are_told(ctx)) {
+		} else if (comparison_tells_owners(ctx)) {
 			missing->taken = extra;
 		}
 	}
@@ -179,7 +178,7 @@ static int judge(bn_ctx *ctx, struct strays_view *view, struct extra *extra)
 
 	if (extra->is == EXTRA_ALTERED)
 		return 0;
-	if (owners_are_told(ctx) && !has_mark(extra->rule)) {
+	if (comparison_tells_owners(ctx) && !has_mark(extra->rule)) {
 		extra->is = EXTRA_FOREIGN;
 		return 0;
 	}

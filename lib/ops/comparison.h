@@ -46,6 +46,11 @@ const struct extra *comparison_replaced(const struct comparison *comparison,
 /* What is in its way, and may be another state's; NULL: nothing. */
 const struct extra *comparison_taken(const struct missing *missing);
 bool comparison_has(const rule_vector *rules, const struct rule *rule);
+/* Is the rule of those that are compared? The base, and others' rules in our chains, are the
+ * backend's to tell of. */
+bool comparison_is_about(const struct rule *rule);
+/* Does the kernel say whose a rule is? Else that is told by what it matches. */
+bool comparison_tells_owners(const bn_ctx *ctx);
 /* Only what is in both, which are sorted, stays. */
 void comparison_keep(rule_vector *rules, const rule_vector *others);
 

@@ -17,17 +17,6 @@
 
 #define PLAN_ALL (PLAN_ROWS | PLAN_GUARD)
 
-static bool owners_are_told(const bn_ctx *ctx)
-{
-	return ctx->firewall->backend->traits() & PLAN_OWNERS;
-}
-
-/* Of the base the backend tells, and of others' rules in our chains as well. */
-static bool is_compared(const struct rule *rule)
-{
-	return rule->kind != RULE_FOREIGN && kind_of(rule->kind)->scope != PLAN_BASE;
-}
-
 /* ---- looking ---- */
 
 static int append_rows(struct rows *rows, const struct rows *more)
@@ -126,7 +115,7 @@ static int all_is_there(bn_ctx *ctx, const struct inspection *inspection,
 	size_t count = 0;
 	int r;
 
-	if (!inspection->network || !owners_are_told(ctx))
+	if (!inspection->network || !comparison_tells_owners(ctx))
 		return 0;
 	rules_sort(&comparison->planned);
 	r = comparison->planned.len ?
@@ -134,7 +123,7 @@ static int all_is_there(bn_ctx *ctx, const struct inspection *inspection,
 						 &ctx->error) :
 		    0;
 	for (size_t i = 0; i < found.len; i++)
-		count += is_compared(&found.items[i]);
+		count += comparison_is_about(&found.items[i]);
 	return r < 0 ? r : count == comparison->planned.len;
 }
 
@@ -452,17 +441,6 @@ static int change_of(bn_ctx *ctx, const struct inspection *inspection,
 	return r < 0 ? error_oom(&ctx->error) : 0;
 }
 
-static int load_pending(bn_ctx *ctx, struct rows *rows)
-{
-	int r = store_networks(ctx->store, STORE_PENDING, &rows->networks, &ctx->error);
-
-	if (r >= 0)
-		r = store_endpoints(ctx->store, NULL, STORE_PENDING, &rows->endpoints, &ctx->error);
-	return r < 0 ? r :
-		       store_ports(ctx->store, NULL, NULL, STORE_PENDING, &rows->ports,
-				   &ctx->error);
-}
-
 /* All that stands is to be there, whatever was asked about: a base without it would pass for
  * whole. */
 static int plan_mend(bn_ctx *ctx, struct comparison *comparison)
@@ -473,7 +451,7 @@ static int plan_mend(bn_ctx *ctx, struct comparison *comparison)
 	if (r >= 0)
 		r = rules_plan(ctx, PLAN_ALL, &standing, &comparison->planned);
 	if (r >= 0)
-		r = load_pending(ctx, &comparison->rows);
+		r = rows_load_all(ctx, &comparison->rows);
 	if (r < 0 || !ctx->look.has_operations)
 		return r;
 	return rules_plan(ctx, PLAN_ALL, &comparison->rows, &comparison->allowed);
