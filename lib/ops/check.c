@@ -9,36 +9,12 @@
 
 static const struct inspector *const inspectors[] = {
 	&inspect_rules, &inspect_definitions, &inspect_host,  &inspect_bridges, &inspect_endpoints,
-	&inspect_ports, &inspect_addresses,   &inspect_flows, &inspect_strays,
+	&inspect_ports, &inspect_addresses,   &inspect_flows, &inspect_strays,  NULL,
 };
 
 /* ---- looking ---- */
 
-/* A bit for each inspector. */
-#define RULES_ALONE 0x1u /* the first */
-#define EVERYTHING ((1u << ARRAY_SIZE(inspectors)) - 1)
-
-/* 1: nobody was at work on the state meanwhile. */
-static int look_once(bn_ctx *ctx, struct inspection *inspection, uint32_t parts)
-{
-	uint64_t before = 0, after = 0;
-	int r;
-
-	inspection_forget(inspection);
-	r = store_generation(ctx->store, &before, &ctx->error);
-	if (r >= 0)
-		r = inspection_load(ctx, inspection);
-	for (size_t i = 0; i < ARRAY_SIZE(inspectors) && r >= 0; i++) {
-		if (!(parts & 1u << i) || (inspection->network && !inspectors[i]->of_part))
-			continue;
-		inspection->inspector = i;
-		r = inspectors[i]->look(ctx, inspection);
-	}
-	if (r >= 0)
-		r = store_generation(ctx->store, &after, &ctx->error);
-	findings_sort(&inspection->findings);
-	return r < 0 ? r : before == after && !ctx->look.has_operations;
-}
+#define RULES_ALONE 0x1u /* the first of them */
 
 /* Both are sorted. */
 static void keep_common(finding_vector *findings, const finding_vector *others)
@@ -62,7 +38,7 @@ static void keep_common(finding_vector *findings, const finding_vector *others)
 static int look(bn_ctx *ctx, struct inspection *inspection, uint32_t parts)
 {
 	CLEANUP(findings_clear) finding_vector last = { 0 };
-	int r = look_once(ctx, inspection, parts);
+	int r = inspection_look(ctx, inspection, inspectors, parts);
 
 	for (unsigned int i = 1; i < LOOKS && r == 0 && inspection->findings.len; i++) {
 		findings_clear(&last);
@@ -72,7 +48,7 @@ static int look(bn_ctx *ctx, struct inspection *inspection, uint32_t parts)
 		if (r < 0)
 			return deadline_error(&ctx->error, r,
 					      "while others changed what was looked at");
-		r = look_once(ctx, inspection, parts);
+		r = inspection_look(ctx, inspection, inspectors, parts);
 	}
 	if (r == 0)
 		keep_common(&inspection->findings, &last);
@@ -93,7 +69,7 @@ int ops_check(bn_ctx *ctx, const char *network, const char *endpoint, finding_ve
 	int r = open_all(ctx);
 
 	if (r >= 0)
-		r = look(ctx, &inspection, EVERYTHING);
+		r = look(ctx, &inspection, INSPECT_ALL);
 	if (r < 0)
 		return r;
 	*findings = inspection.findings;
@@ -115,7 +91,7 @@ static int mend(bn_ctx *ctx, struct inspection *inspection)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(inspectors) && r >= 0; i++) {
+	for (size_t i = 0; inspectors[i] && r >= 0; i++) {
 		if (!inspectors[i]->mend || !has_found(inspection, i))
 			continue;
 		/* else what the kernel has of rows that are damaged would be taken out */
@@ -154,7 +130,7 @@ static uint32_t parts_again(const struct inspection *inspection)
 {
 	uint32_t parts = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(inspectors); i++)
+	for (size_t i = 0; inspectors[i]; i++)
 		if (!inspectors[i]->is_apart || has_found(inspection, i))
 			parts |= 1u << i;
 	return parts;
@@ -180,7 +156,7 @@ static int mend_rules(bn_ctx *ctx, struct inspection *inspection, finding_vector
 	int r = 0;
 
 	if (!inspection->network && !(inspection->flags & BN_REPAIR_PLAN))
-		r = look_once(ctx, inspection, RULES_ALONE);
+		r = inspection_look(ctx, inspection, inspectors, RULES_ALONE);
 	/* others are at work: their rules are on their way */
 	if (r <= 0 || !inspection->findings.len)
 		return r;
@@ -202,7 +178,7 @@ int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t 
 	if (r >= 0)
 		r = mend_rules(ctx, &inspection, &all);
 	if (r >= 0)
-		r = look(ctx, &inspection, EVERYTHING);
+		r = look(ctx, &inspection, INSPECT_ALL);
 	if (r >= 0)
 		r = note_found(ctx, &all, &inspection.findings);
 	for (int round = 0; round < ROUNDS && r >= 0; round++) {

@@ -218,7 +218,7 @@ static int pass_orphans(bn_ctx *ctx, struct inspection *inspection)
 	return 0;
 }
 
-int inspection_load(bn_ctx *ctx, struct inspection *inspection)
+static int load(bn_ctx *ctx, struct inspection *inspection)
 {
 	int r = store_begin_read(ctx->store, &ctx->error);
 
@@ -243,6 +243,28 @@ void inspection_forget(struct inspection *inspection)
 	inspection->aliases = NULL;
 	findings_clear(&inspection->findings);
 	rules_clear(&inspection->strays);
+}
+
+int inspection_look(bn_ctx *ctx, struct inspection *inspection,
+		    const struct inspector *const *inspectors, uint32_t parts)
+{
+	uint64_t before = 0, after = 0;
+	int r;
+
+	inspection_forget(inspection);
+	r = store_generation(ctx->store, &before, &ctx->error);
+	if (r >= 0)
+		r = load(ctx, inspection);
+	for (size_t i = 0; inspectors[i] && r >= 0; i++) {
+		if (!(parts & 1u << i) || (inspection->network && !inspectors[i]->of_part))
+			continue;
+		inspection->inspector = i;
+		r = inspectors[i]->look(ctx, inspection);
+	}
+	if (r >= 0)
+		r = store_generation(ctx->store, &after, &ctx->error);
+	findings_sort(&inspection->findings);
+	return r < 0 ? r : before == after && !ctx->look.has_operations;
 }
 
 /* ---- what is found ---- */

@@ -31,7 +31,7 @@ struct inspection {
 	 * kernel has of them looks like nobody's. */
 	bool is_damaged;
 	finding_vector findings;
-	size_t inspector; /* that looks */
+	size_t inspector; /* that looks, of those that were asked to */
 	/* Rules that were STRAYS_NOBODYS_NOW (strays.h) when they were looked at; sorted. */
 	rule_vector strays;
 };
@@ -59,10 +59,13 @@ extern const struct inspector inspect_addresses;
 extern const struct inspector inspect_flows;
 extern const struct inspector inspect_strays;
 
-/* The rows of one state, and what is asked about by its whole name: -ENOENT for what is not there.
- */
-int inspection_load(bn_ctx *ctx, struct inspection *inspection);
 void inspection_forget(struct inspection *inspection);
+/* One look by those inspectors, which end with NULL, over the rows of one state. parts: a bit for
+ * each that looks. 1: nobody was at work on the state meanwhile; 0: what is found may be of what
+ * others are just at; -ENOENT: what is asked about is not there. */
+#define INSPECT_ALL UINT32_MAX
+int inspection_look(bn_ctx *ctx, struct inspection *inspection,
+		    const struct inspector *const *inspectors, uint32_t parts);
 
 int inspection_find(bn_ctx *ctx, struct inspection *inspection, const struct finding *finding);
 /* Of a mend, how one thing has gone: why it could not be put right is for the log, and the others

@@ -23,30 +23,12 @@ static bool is_told(const struct inspection *inspection, const struct finding *f
 	return finding->severity > BN_SEVERITY_NOTE || finding->code == FINDING_PORT_LISTENER;
 }
 
-static int look_once(bn_ctx *ctx, const struct watch_parts *parts, struct inspection *inspection)
-{
-	uint64_t before = 0, after = 0;
-	int r = store_generation(ctx->store, &before, &ctx->error);
-
-	if (r >= 0)
-		r = inspection_load(ctx, inspection);
-	for (size_t i = 0; parts->inspectors[i] && r >= 0; i++) {
-		if (inspection->network && !parts->inspectors[i]->of_part)
-			continue;
-		inspection->inspector = i;
-		r = parts->inspectors[i]->look(ctx, inspection);
-	}
-	if (r >= 0)
-		r = store_generation(ctx->store, &after, &ctx->error);
-	return r < 0 ? r : before == after && !ctx->look.has_operations;
-}
-
 int watch_look(bn_watch *watch, const struct watch_parts *parts, const char *network,
 	       const char *endpoint, finding_vector *findings)
 {
 	CLEANUP(inspection_forget)
 	struct inspection inspection = { .network = network, .endpoint = endpoint };
-	int r = look_once(&watch->ctx, parts, &inspection);
+	int r = inspection_look(&watch->ctx, &inspection, parts->inspectors, INSPECT_ALL);
 
 	if (r < 0)
 		return r;
@@ -57,7 +39,6 @@ int watch_look(bn_watch *watch, const struct watch_parts *parts, const char *net
 		    findings_add(findings, finding) < 0)
 			return error_oom(&watch->ctx.error);
 	}
-	findings_sort(findings);
 	return r;
 }
 
