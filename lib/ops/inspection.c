@@ -41,60 +41,63 @@ static int compare_ports(const void *left, const void *right)
 	return r ? r : a->count - b->count;
 }
 
-typedef int (*compare_fn)(const void *left, const void *right);
-#define KEY_MAX sizeof(struct network)
+/* A vector of any of them. */
+struct list {
+	char *items;
+	size_t *len, size;
+	int (*compare)(const void *left, const void *right);
+};
+#define LIST(vector, compare) \
+	((struct list){ (char *)(vector).items, &(vector).len, sizeof(*(vector).items), compare })
 
-/* Those of the items that the others (sorted) have too, or have not, come first; how many. */
-static size_t partition(char *items, size_t len, size_t size, const char *others, size_t others_len,
-			bool common, compare_fn compare)
+static char *item_at(const struct list *list, size_t i)
 {
-	char swap[KEY_MAX];
-	size_t first = 0;
-
-	for (size_t i = 0; i < len; i++) {
-		char *item = items + i * size, *place = items + first * size;
-		bool found = others_len && bsearch(item, others, others_len, size, compare);
-
-		if (found != common)
-			continue;
-		if (item != place) {
-			memcpy(swap, place, size);
-			memcpy(place, item, size);
-			memcpy(item, swap, size);
-		}
-		first++;
-	}
-	return first;
+	return list->items + i * list->size;
 }
 
-static void sort_items(void *items, size_t len, size_t size, compare_fn compare)
+static void sort_list(const struct list *list)
 {
-	if (len > 1)
-		qsort(items, len, size, compare);
+	if (*list->len > 1)
+		qsort(list->items, *list->len, list->size, list->compare);
+}
+
+/* Of a sorted one. */
+static bool list_has(const struct list *list, const char *item)
+{
+	return *list->len && bsearch(item, list->items, *list->len, list->size, list->compare);
+}
+
+/* There is room for it. */
+static void move_to(const struct list *list, const char *item)
+{
+	memcpy(item_at(list, (*list->len)++), item, list->size);
 }
 
 /* What is settled and will stay has to be there; what is in one of the two alone is moving. */
-#define SPLIT(list, compare)                                                                       \
-	({                                                                                         \
-		__typeof__(&rows->list) settled_ = &rows->list, coming_ = &standing.list;          \
-		size_t size_ = sizeof(*settled_->items), stays_, new_;                             \
-		int split_ = vector_reserve(&moving->list, settled_->len + coming_->len);          \
-                                                                                                   \
-		sort_items(settled_->items, settled_->len, size_, compare);                        \
-		sort_items(coming_->items, coming_->len, size_, compare);                          \
-		stays_ = partition((char *)settled_->items, settled_->len, size_,                  \
-				   (char *)coming_->items, coming_->len, true, compare);           \
-		sort_items(settled_->items, stays_, size_, compare);                               \
-		new_ = partition((char *)coming_->items, coming_->len, size_,                      \
-				 (char *)settled_->items, stays_, false, compare);                 \
-		while (split_ == 0 && settled_->len > stays_)                                      \
-			moving->list.items[moving->list.len++] = settled_->items[--settled_->len]; \
-		for (size_t i_ = 0; split_ == 0 && i_ < new_; i_++) {                              \
-			moving->list.items[moving->list.len++] = coming_->items[i_];               \
-			memset(&coming_->items[i_], 0, size_);                                     \
-		}                                                                                  \
-		split_;                                                                            \
-	})
+static void split_list(struct list settled, struct list standing, struct list moving)
+{
+	size_t stays = 0;
+
+	sort_list(&settled);
+	sort_list(&standing);
+	for (size_t i = 0; i < *settled.len; i++) {
+		char *item = item_at(&settled, i);
+
+		if (!list_has(&standing, item))
+			move_to(&moving, item);
+		else
+			memmove(item_at(&settled, stays++), item, settled.size);
+	}
+	*settled.len = stays;
+	for (size_t i = 0; i < *standing.len; i++) {
+		char *item = item_at(&standing, i);
+
+		if (list_has(&settled, item))
+			continue;
+		move_to(&moving, item);
+		memset(item, 0, standing.size); /* what it owned is moving's */
+	}
+}
 
 static int split_rows(bn_ctx *ctx, struct rows *rows, struct rows *moving)
 {
@@ -103,11 +106,33 @@ static int split_rows(bn_ctx *ctx, struct rows *rows, struct rows *moving)
 
 	if (r < 0)
 		return r;
-	if (SPLIT(networks, compare_networks) < 0 || SPLIT(endpoints, compare_endpoints) < 0 ||
-	    SPLIT(ports, compare_ports) < 0)
+#define RESERVE(list) vector_reserve(&moving->list, rows->list.len + standing.list.len)
+#define SPLIT(list, compare)                                                \
+	split_list(LIST(rows->list, compare), LIST(standing.list, compare), \
+		   LIST(moving->list, compare))
+	if (RESERVE(networks) < 0 || RESERVE(endpoints) < 0 || RESERVE(ports) < 0)
 		return error_oom(&ctx->error);
+	SPLIT(networks, compare_networks);
+	SPLIT(endpoints, compare_endpoints);
+	SPLIT(ports, compare_ports);
+#undef RESERVE
+#undef SPLIT
 	return 0;
 }
+
+/* Those of a vector that the condition, about `item`, holds for. */
+#define KEEP(list, clear, condition)                                       \
+	do {                                                               \
+		size_t kept_ = 0;                                          \
+		for (size_t i_ = 0; i_ < (list).len; i_++) {               \
+			__typeof__((list).items) item = &(list).items[i_]; \
+			if (condition)                                     \
+				(list).items[kept_++] = *item;             \
+			else                                               \
+				clear(item);                               \
+		}                                                          \
+		(list).len = kept_;                                        \
+	} while (0)
 
 /* Of one network or endpoint alone. */
 static bool is_asked(const struct inspection *inspection, const char *network, const char *endpoint)
@@ -116,27 +141,11 @@ static bool is_asked(const struct inspection *inspection, const char *network, c
 	       (!inspection->endpoint || !endpoint || strcmp(endpoint, inspection->endpoint) == 0);
 }
 
-#define KEEP(list, clear, network_, endpoint_)                                 \
-	do {                                                                   \
-		size_t kept_ = 0;                                              \
-		for (size_t i_ = 0; i_ < (list).len; i_++) {                   \
-			__typeof__((list).items) item = &(list).items[i_];     \
-			if (is_asked(inspection, item->network_, endpoint_)) { \
-				if (kept_ != i_)                               \
-					(list).items[kept_] = *item;           \
-				kept_++;                                       \
-			} else {                                               \
-				clear(item);                                   \
-			}                                                      \
-		}                                                              \
-		(list).len = kept_;                                            \
-	} while (0)
-
 static void keep_asked(const struct inspection *inspection, struct rows *rows)
 {
-	KEEP(rows->networks, network_clear, name, NULL);
-	KEEP(rows->endpoints, endpoint_clear, network, item->id);
-	KEEP(rows->ports, port_clear, network, item->endpoint);
+	KEEP(rows->networks, network_clear, is_asked(inspection, item->name, NULL));
+	KEEP(rows->endpoints, endpoint_clear, is_asked(inspection, item->network, item->id));
+	KEEP(rows->ports, port_clear, is_asked(inspection, item->network, item->endpoint));
 }
 
 /* By its whole name from here on. */
@@ -177,30 +186,11 @@ static int load_rows(bn_ctx *ctx, struct inspection *inspection)
 	return r;
 }
 
-static bool has_network(const struct rows *rows, const char *name)
+static bool has_network(const struct inspection *inspection, const char *name)
 {
-	for (size_t i = 0; i < rows->networks.len; i++)
-		if (strcmp(rows->networks.items[i].name, name) == 0)
-			return true;
-	return false;
+	return rows_have_network(&inspection->rows, name) ||
+	       rows_have_network(&inspection->moving, name);
 }
-
-#define KEEP_OWNED(list, clear)                                                \
-	do {                                                                   \
-		size_t kept_ = 0;                                              \
-		for (size_t i_ = 0; i_ < (list).len; i_++) {                   \
-			__typeof__((list).items) item = &(list).items[i_];     \
-			if (has_network(&inspection->rows, item->network) ||   \
-			    has_network(&inspection->moving, item->network)) { \
-				if (kept_ != i_)                               \
-					(list).items[kept_] = *item;           \
-				kept_++;                                       \
-			} else {                                               \
-				clear(item);                                   \
-			}                                                      \
-		}                                                              \
-		(list).len = kept_;                                            \
-	} while (0)
 
 /* Of a state that was damaged. */
 static int pass_orphans(bn_ctx *ctx, struct inspection *inspection)
@@ -211,10 +201,10 @@ static int pass_orphans(bn_ctx *ctx, struct inspection *inspection)
 	if (!inspection->is_damaged)
 		return r;
 	error_clear(&ctx->error);
-	KEEP_OWNED(inspection->rows.endpoints, endpoint_clear);
-	KEEP_OWNED(inspection->rows.ports, port_clear);
-	KEEP_OWNED(inspection->moving.endpoints, endpoint_clear);
-	KEEP_OWNED(inspection->moving.ports, port_clear);
+	KEEP(inspection->rows.endpoints, endpoint_clear, has_network(inspection, item->network));
+	KEEP(inspection->rows.ports, port_clear, has_network(inspection, item->network));
+	KEEP(inspection->moving.endpoints, endpoint_clear, has_network(inspection, item->network));
+	KEEP(inspection->moving.ports, port_clear, has_network(inspection, item->network));
 	return 0;
 }
 

@@ -103,7 +103,7 @@ int rows_read(bn_ctx *ctx, const char *network, const char *endpoint, struct row
 	return r;
 }
 
-static bool has_network(const struct rows *rows, const char *name)
+bool rows_have_network(const struct rows *rows, const char *name)
 {
 	for (size_t i = 0; i < rows->networks.len; i++)
 		if (strcmp(rows->networks.items[i].name, name) == 0)
@@ -146,7 +146,7 @@ int rows_complete(bn_ctx *ctx, struct rows *rows)
 							   port->endpoint, rows));
 	}
 	for (size_t i = 0; i < rows->endpoints.len && r >= 0; i++)
-		if (!has_network(rows, rows->endpoints.items[i].network))
+		if (!rows_have_network(rows, rows->endpoints.items[i].network))
 			r = pass_missing(ctx, rows_load_network(
 						      ctx, rows->endpoints.items[i].network, rows));
 	return r;

@@ -27,6 +27,7 @@ int rows_read(bn_ctx *ctx, const char *network, const char *endpoint, struct row
 int rows_complete(bn_ctx *ctx, struct rows *rows);
 /* All there is, with what comes and what goes. */
 int rows_load_all(bn_ctx *ctx, struct rows *rows);
+bool rows_have_network(const struct rows *rows, const char *name);
 /* All of STORE_STANDING, inside a transaction. */
 int rows_load_standing(bn_ctx *ctx, struct rows *rows);
 
