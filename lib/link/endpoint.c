@@ -100,8 +100,8 @@ static int pair_error(const struct sandbox *sandbox, const struct link_endpoint_
 				 config->bridge, endpoint->id);
 	case -EOPNOTSUPP:
 		return error_set(error, -EINVAL, BN_REASON_BRIDGE_INVALID,
-				 "%s is not a bridge that endpoint %s could join; delete the "
-				 "network and create it again",
+				 "%s is not a bridge that endpoint %s could join; see what "
+				 "bn_check() (bn check) says of it",
 				 config->bridge, endpoint->id);
 	default:
 		return rtnl_failure(error, batch, code,
@@ -347,8 +347,8 @@ static int create_endpoint(struct link_handle *handle, const struct sandbox *san
 	if ((r == -ENODEV || r == -EINVAL) &&
 	    link_index(handle, config->bridge) != config->bridge_index)
 		r = error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
-			      "bridge %s of network %s has just been deleted; delete the network "
-			      "and create it again",
+			      "bridge %s of network %s has just been deleted; have bn_repair() "
+			      "(bn repair) make it again",
 			      config->bridge, config->endpoint->network);
 	return r < 0 ? r : mark_pair(handle, config, *ret_index, error);
 }

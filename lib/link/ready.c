@@ -186,17 +186,17 @@ static int renamed_error(const struct bridge_config *config, const char *network
 static int absent_error(const struct sight *sight, const char *network, struct error *error)
 {
 	const struct bridge_config *config = sight->config;
+	const char *again = config->adopt ? "its owner make it again" :
+					    "bn_repair() (bn repair) make it again";
 
 	if (sight->index)
 		return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
 				 "interface %s is not the bridge of network %s, but another's of "
-				 "that name; delete that one and the network, and create the "
-				 "network again",
-				 config->name, network);
+				 "that name; delete that one, and have %s",
+				 config->name, network, again);
 	return error_set(error, -ENODEV, BN_REASON_BRIDGE_INVALID,
-			 "bridge %s of network %s does not exist any more; delete the network and "
-			 "create it again",
-			 config->name, network);
+			 "bridge %s of network %s does not exist any more; have %s", config->name,
+			 network, again);
 }
 
 /* By its alias or, where nothing is to be written or somebody has taken that away, by a MAC that

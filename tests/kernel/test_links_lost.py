@@ -295,7 +295,9 @@ class Bridges(BridgeTest):
 
     def test_deleted(self):
         self.host.batch(f"link del {self.name}\n")
-        self.refused(errno.ENODEV, "does not exist any more")
+        self.assertIn("bn repair", self.refused(errno.ENODEV, "does not exist any more"))
+        self.bn("repair")
+        self.assert_works()
 
     def test_without_a_port(self):
         """It has no carrier then, which is as it should be."""
