@@ -652,7 +652,7 @@ int bn_check(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t fl
 	     bn_finding_list **ret_list);
 
 #define BN_REPAIR_PLAN 0x1u           /* say what is wrong, and change nothing */
-#define BN_REPAIR_REMOVE_UNKNOWN 0x2u /* take out what is ours, and what no state has, too */
+#define BN_REPAIR_REMOVE_UNKNOWN 0x2u /* what is marked as ours, and unknown here, goes too */
 
 /* Puts right what bn_check() finds, as far as that can be done: what is right stays, with its
  * counters and connections, and drops come before what they protect. Endpoints whose namespace is

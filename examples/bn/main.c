@@ -60,7 +60,7 @@ static const struct command commands[] = {
 	{ "state", "dump", "", "Print the state as JSON, of a damaged one what can be read",
 	  state_dump_command },
 	{ NULL, "watch", "[--repair] [--listeners]",
-	  "Tell what others do to networks, and put it right", watch_command },
+	  "Tell what others do to networks; --repair puts it right", watch_command },
 	{ NULL, "exec", "NETWORK ENDPOINT -- COMMAND...",
 	  "Run a command in the namespace of an endpoint", exec_command },
 	{ NULL, "run", "[--network NAME] [--name NAME] [-p SPEC]... [-d] -- COMMAND...",
