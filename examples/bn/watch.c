@@ -188,7 +188,7 @@ static bool repair_wanted(const struct cli *cli, struct repairs *repairs)
 static int read_events(const struct cli *cli, bn_watch *watch, struct repairs *repairs)
 {
 	bn_event *event;
-	int r;
+	int r = 0;
 
 	while (!ended && (r = bn_watch_next(watch, 0, &event)) == 0) {
 		print(cli, &(struct line){ bn_event_kind(event), bn_event_network(event),
