@@ -155,8 +155,8 @@ DAMAGES = [
         Damage("interface's MTU", "ip -n {c1} link set eth0 mtu 1300"),
         Damage("default route gone", "ip -n {c1} {flag} route del default dev eth0", families=True),
         Damage("default route replaced by another of its metric",
-               "ip -n {c1} {flag} route del default dev eth0; "
-               "ip -n {c1} {flag} route add default via {elsewhere} metric {metric}", families=True),
+               "ip -n {c1} {flag} route replace default via {elsewhere} dev eth0 metric {metric}",
+               families=True),
     ]),
     ("Settings of the host", [
         Damage("ip_forward off", "sysctl -wq {forwarding}=0", families=True),
