@@ -24,6 +24,7 @@ struct api_call {
 	uint32_t flags;           /* that it knows */
 	enum ctx_need need;       /* before it can start */
 	enum ctx_need flags_need; /* the same when flags are given, if that is more */
+	uint32_t looks;           /* with these it only looks: CTX_RULES */
 	bool setting;             /* no verb: the errnos are all that there are */
 	short errnos[16];         /* beside those of any verb, or with more to say than there */
 };

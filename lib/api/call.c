@@ -69,6 +69,8 @@ static const short common_errnos[][20] = {
 
 static enum ctx_need need_of(const struct api_call *call, uint32_t flags)
 {
+	if (flags & call->looks)
+		return CTX_RULES;
 	return flags && call->flags_need > call->need ? call->flags_need : call->need;
 }
 
@@ -124,7 +126,8 @@ static bool is_listed(const struct api_call *call, int number)
 {
 	bool listed = has(call->errnos, ARRAY_SIZE(call->errnos), number);
 
-	for (int need = 0; !call->setting && !listed && need <= (int)need_of(call, ~0u); need++)
+	for (int need = 0; !call->setting && !listed && need <= (int)need_of(call, ~call->looks);
+	     need++)
 		listed = has(common_errnos[need], ARRAY_SIZE(common_errnos[need]), number);
 	return listed;
 }

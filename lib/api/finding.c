@@ -28,6 +28,7 @@ static const struct api_call repair = {
 	.names = "bn_repair",
 	.flags = BN_REPAIR_PLAN | BN_REPAIR_REMOVE_UNKNOWN,
 	.need = CTX_CHANGE,
+	.looks = BN_REPAIR_PLAN,
 	.errnos = {
 		API_ERRNO(ENOENT, "No such network or endpoint."),
 	},

@@ -123,4 +123,7 @@ int bridge_ready(struct link_handle *handle, const struct bridge_config *config,
 /* Append those of the host, whoever's. */
 int link_bridges(struct link_handle *handle, struct guard *guard, struct error *error);
 
+/* found.c: how many ports a bridge has, all or only those that are not ours. */
+int bridge_ports(struct link_handle *handle, uint32_t bridge, bool foreign, struct error *error);
+
 #endif

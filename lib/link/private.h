@@ -272,9 +272,6 @@ int forwarding_plan(struct link_handle *handle, int family, const char *adopted,
 
 /* ---- found.c ---- */
 
-/* How many a bridge has, all or only those that are not ours. */
-int bridge_ports(struct link_handle *handle, uint32_t bridge, bool foreign, struct error *error);
-
 /* Without those of link-local scope, which the kernel gives to what comes up. */
 int bridge_addresses(struct link_handle *handle, uint32_t bridge, struct error *error);
 

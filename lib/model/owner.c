@@ -80,6 +80,10 @@ static bool is_about(const struct rule *rule, const struct network *network)
 	const struct subnet *subnet = network_subnet(network, rule->family);
 	char label[NETWORK_LABEL_MAX];
 
+	network_label(network->name, network->id, label);
+	/* two may have adopted one bridge, each in its own state */
+	if (rule->label[0] && strcmp(rule->label, label) != 0)
+		return false;
 	if (kind->in.is == DEVICE_BRIDGE)
 		return strcmp(rule->in, network->bridge) == 0;
 	if (kind->out.is == DEVICE_BRIDGE)
@@ -88,7 +92,6 @@ static bool is_about(const struct rule *rule, const struct network *network)
 		return subnet && prefix_contains(&subnet->prefix, addr_is_set(&rule->source.addr) ?
 									  &rule->source.addr :
 									  &rule->destination.addr);
-	network_label(network->name, network->id, label);
 	return rule->label[0] && strcmp(rule->label, label) == 0;
 }
 

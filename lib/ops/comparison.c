@@ -143,7 +143,7 @@ static struct extra *extra_in_place(const struct comparison *comparison, const s
 
 		if (compare_places(extra->rule, rule) != 0)
 			break;
-		if (is_in_place(extra, rule))
+		if (!extra->names_others && is_in_place(extra, rule))
 			return extra;
 	}
 	return NULL;
@@ -216,8 +216,14 @@ static int judge_extras(bn_ctx *ctx, struct comparison *comparison)
 		return 0;
 	qsort(comparison->extras.items, comparison->extras.len, sizeof(*comparison->extras.items),
 	      compare_extras);
-	find_altered(ctx, comparison);
 	r = strays_view(ctx, &comparison->kernel, &comparison->rows.networks, &view);
+	for (size_t i = 0; i < comparison->extras.len && r >= 0 && !comparison_tells_owners(ctx);
+	     i++) {
+		r = strays_names_others(ctx, &view, comparison->extras.items[i].rule);
+		comparison->extras.items[i].names_others = r > 0;
+	}
+	if (r >= 0)
+		find_altered(ctx, comparison);
 	for (size_t i = 0; i < comparison->extras.len && r >= 0; i++)
 		r = judge(ctx, &view, &comparison->extras.items[i]);
 	judge_guard(comparison);

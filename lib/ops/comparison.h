@@ -19,6 +19,7 @@ enum extra_is {
 struct extra {
 	const struct rule *rule, *of; /* of: the missing one in whose place it is */
 	enum extra_is is;
+	bool names_others; /* a bridge or subnet of another state */
 };
 struct missing {
 	const struct rule *rule;

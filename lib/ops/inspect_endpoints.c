@@ -210,8 +210,11 @@ static int look_at_lost(struct view *view, struct judged *judged, enum sandbox_s
 	if (sight == SANDBOX_THERE &&
 	    sandbox_find(judged->endpoint, &ctx->deadline, &sandbox, NULL) >= 0)
 		return look_into(view, &sandbox, judged, 1);
-	return sight == SANDBOX_GONE ? judge_gone(ctx, view->findings, judged->endpoint) :
-				       judge(ctx, view->findings, NULL, judged);
+	/* its link goes with a namespace: one that a descriptor, or mounts that are not seen from
+	 * here, keep is not gone */
+	return sight == SANDBOX_GONE && !(judged->host && judged->host->index) ?
+		       judge_gone(ctx, view->findings, judged->endpoint) :
+		       judge(ctx, view->findings, NULL, judged);
 }
 
 static int look_for_lost(struct view *view)

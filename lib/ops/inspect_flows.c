@@ -10,6 +10,7 @@
 #include <syslog.h>
 
 #include "link/around.h"
+#include "link/bridge.h"
 #include "model/policy.h"
 #include "model/port.h"
 #include "ops/inspection.h"
@@ -317,12 +318,39 @@ static const struct network *network_at(const struct rows *rows, const struct ad
 	return NULL;
 }
 
+/* A translation of somebody else's comes before ours: who is led past is his. */
+static bool has_shadows(const struct inspection *inspection)
+{
+	for (size_t i = 0; i < inspection->findings.len; i++)
+		if (inspection->findings.items[i].code == FINDING_RULE_SHADOWS)
+			return true;
+	return false;
+}
+
+/* Whose guest may it have been that nobody answers for now? */
+static int note_guests(bn_ctx *ctx, const struct link_holder *holders, struct judge *judge)
+{
+	uint32_t bridge = 0;
+	int guests = 0;
+
+	for (size_t i = 0; i < judge->lost.len && guests >= 0; i++) {
+		if (!holders[i].bridge)
+			continue;
+		if (holders[i].bridge != bridge)
+			guests = bridge_ports(ctx->link, holders[i].bridge, true, &ctx->error);
+		bridge = holders[i].bridge;
+		if (!judge->lost.items[i].port && guests > 0)
+			judge->lost.items[i].is_others = true;
+	}
+	return guests < 0 ? guests : 0;
+}
+
 /* Somebody may have put a guest of his own on the bridge. An endpoint that was there had the MAC of
  * its address, and its neighbours remember it for a while. */
-static int note_others(bn_ctx *ctx, const struct rows *rows, struct judge *judge)
+static int note_others(bn_ctx *ctx, const struct rows *rows, bool shadows, struct judge *judge)
 {
 	CLEANUP_VECTOR VECTOR(struct link_holder) holders = { 0 };
-	int r = 0;
+	int r;
 
 	for (size_t i = 0; i < judge->lost.len; i++) {
 		const struct addr *addr = &judge->lost.items[i].addr;
@@ -341,11 +369,12 @@ static int note_others(bn_ctx *ctx, const struct rows *rows, struct judge *judge
 		uint8_t mac[MAC_LEN];
 
 		mac_from_addr(&holder->addr, 0, mac);
-		judge->lost.items[i].is_others = !judge->lost.items[i].port &&
-						 holder->is_neighbour &&
-						 memcmp(mac, holder->mac, MAC_LEN) != 0;
+		judge->lost.items[i].is_others =
+			judge->lost.items[i].port ?
+				shadows :
+				holder->is_neighbour && memcmp(mac, holder->mac, MAC_LEN) != 0;
 	}
-	return r;
+	return r < 0 ? r : note_guests(ctx, holders.items, judge);
 }
 
 static int find_lost(bn_ctx *ctx, struct inspection *inspection, const struct lost_flow *flow)
@@ -395,7 +424,7 @@ static int look(bn_ctx *ctx, struct inspection *inspection)
 		return error_oom(&ctx->error);
 	r = judge_all(ctx, &judge);
 	if (r >= 0 && judge.lost.len)
-		r = note_others(ctx, &inspection->rows, &judge);
+		r = note_others(ctx, &inspection->rows, has_shadows(inspection), &judge);
 	for (size_t i = 0; i < judge.lost.len && r >= 0; i++)
 		r = find_lost(ctx, inspection, &judge.lost.items[i]);
 	return r;
@@ -404,7 +433,7 @@ static int look(bn_ctx *ctx, struct inspection *inspection)
 /* ---- putting right ---- */
 
 /* Those that are lost still: of what is there by now nothing is. */
-static int drop_lost(bn_ctx *ctx, const struct rows *rows)
+static int drop_lost(bn_ctx *ctx, const struct rows *rows, bool shadows)
 {
 	CLEANUP(judge_clear) struct judge found = { 0 };
 	CLEANUP(judge_clear) struct judge judge = { .drops = true };
@@ -416,7 +445,7 @@ static int drop_lost(bn_ctx *ctx, const struct rows *rows)
 		return error_oom(&ctx->error);
 	r = judge_all(ctx, &found);
 	if (r >= 0 && found.lost.len)
-		r = note_others(ctx, rows, &found);
+		r = note_others(ctx, rows, shadows, &found);
 	for (size_t i = 0; i < found.lost.len && r >= 0; i++)
 		if (!found.lost.items[i].is_others)
 			note_lost(&judge, &found.lost.items[i]);
@@ -428,11 +457,10 @@ static int mend(bn_ctx *ctx, const struct inspection *inspection)
 	CLEANUP(rows_clear) struct rows rows = { 0 };
 	int r = operation_hold(ctx);
 
-	(void)inspection;
 	if (r >= 0)
 		r = rows_load_all(ctx, &rows);
 	if (r >= 0)
-		r = drop_lost(ctx, &rows);
+		r = drop_lost(ctx, &rows, has_shadows(inspection));
 	store_rollback(ctx->store);
 	if (r < 0)
 		ctx_log(ctx, LOG_ERR, "flows stay: %s", ctx->error.message);

@@ -133,6 +133,9 @@ static bool is_in_the_way(const struct rule *rule, const rule_vector *add)
 	return false;
 }
 
+static bool is_in_this_state(const struct strays_view *view, const struct addr *addr);
+static bool leads_somewhere(const struct strays_view *view, const struct addr *to);
+
 /* ---- of nobody: rules of networks ---- */
 
 /* Does a bridge of that name stand that was not made for a network of this state? One that was
@@ -173,6 +176,36 @@ static int is_about_own_bridge(bn_ctx *ctx, const struct strays_view *view, cons
 		return r < 0 ? r : !r;
 	}
 	return r;
+}
+
+/* Does the rule name a device that stands, and is no bridge of this state, or a subnet that the
+ * host reaches and that is none of this state's? */
+int strays_names_others(bn_ctx *ctx, const struct strays_view *view, const struct rule *rule)
+{
+	const char *const devices[] = { rule->in, rule->out };
+	const struct prefix *const prefixes[] = { &rule->source, &rule->destination };
+	bool named = false; /* what names a bridge is told by that alone */
+
+	for (size_t i = 0; i < ARRAY_SIZE(devices); i++) {
+		size_t j = 0;
+		int r;
+
+		if (!devices[i][0] || strcmp(devices[i], LOOPBACK_DEVICE) == 0)
+			continue;
+		named = true;
+		while (j < view->networks->len &&
+		       strcmp(view->networks->items[j].bridge, devices[i]) != 0)
+			j++;
+		r = j < view->networks->len ? 0 : link_exists(ctx->link, devices[i], &ctx->error);
+		if (r != 0)
+			return r;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(prefixes) && !named; i++)
+		if (addr_is_set(&prefixes[i]->addr) && !addr_is_loopback(&prefixes[i]->addr) &&
+		    !is_in_this_state(view, &prefixes[i]->addr) &&
+		    leads_somewhere(view, &prefixes[i]->addr))
+			return 1;
+	return 0;
 }
 
 /* Does a bridge stand that rules of that network name? */
@@ -258,11 +291,22 @@ static bool is_left_over(const struct strays_view *view, const struct rule *rule
 	return addr_is_set(&address->addr) && is_in_this_state(view, &address->addr);
 }
 
+static bool is_of_this_state(const struct strays_view *view, const struct rule *rule)
+{
+	const struct rule *mapping = rule->target == TARGET_DNAT ? rule :
+				     rule->host_port             ? mapping_of(view, rule) :
+								   NULL;
+
+	return !mapping || is_in_this_state(view, &mapping->to);
+}
+
 static int network_verdict(bn_ctx *ctx, struct strays_view *view, const struct rule *rule)
 {
 	struct strays_network *known;
-	int r;
+	int r = strays_names_others(ctx, view, rule);
 
+	if (r != 0)
+		return r < 0 ? r : STRAYS_MAYBE_OTHERS;
 	for (size_t i = 0; i < view->known.len; i++)
 		if (strcmp(view->known.items[i].name, rule->network) == 0)
 			return view->known.items[i].elsewhere ? STRAYS_MAYBE_OTHERS :
@@ -282,7 +326,10 @@ int strays_judge(bn_ctx *ctx, struct strays_view *view, const struct rule *rule)
 	int r = kind_of(rule->kind)->scope == PLAN_NETWORKS ? is_about_own_bridge(ctx, view, rule) :
 							      is_left_over(view, rule);
 
-	return r < 0 ? r : r ? STRAYS_NOBODYS : network_verdict(ctx, view, rule);
+	bool here = kind_of(rule->kind)->scope == PLAN_NETWORKS || is_of_this_state(view, rule);
+
+	/* that it leads nowhere may be what somebody has done to another state */
+	return r < 0 ? r : r && here ? STRAYS_NOBODYS : network_verdict(ctx, view, rule);
 }
 
 /* ---- what is both ---- */

@@ -25,6 +25,7 @@ void strays_view_clear(struct strays_view *view);
 enum strays_verdict { STRAYS_MAYBE_OTHERS, STRAYS_NOBODYS_NOW, STRAYS_NOBODYS };
 /* strays_verdict, or negative. */
 int strays_judge(bn_ctx *ctx, struct strays_view *view, const struct rule *rule);
+int strays_names_others(bn_ctx *ctx, const struct strays_view *view, const struct rule *rule);
 int strays_wait(bn_ctx *ctx);
 /* Are they of one kind, and about the same? In nftables only one of them can be there. */
 bool strays_meet(const struct rule *a, const struct rule *b);

@@ -224,18 +224,23 @@ static bool is_local(const struct addr *addr)
 	return bind(fd, (const struct sockaddr *)&ipv6, sizeof(ipv6)) == 0;
 }
 
-static bool addresses_meet(const struct prefix *theirs, const struct prefix *ours)
+static bool addresses_meet(const struct prefix *theirs, const struct prefix *ours, int *local)
 {
 	if (!theirs->addr.family)
 		return true;
 	if (ours->addr.family)
 		return prefix_overlaps(theirs, ours);
-	return theirs->len == addr_size(theirs->addr.family) * 8 && is_local(&theirs->addr);
+	if (*local < 0)
+		*local = theirs->len == addr_size(theirs->addr.family) * 8 &&
+			 is_local(&theirs->addr);
+	return *local;
 }
 
 /* The first published port that it takes packets of. */
 static const struct rule *find_shadowed(const struct edit *edit, const struct rule *limits)
 {
+	int local = -1; /* asked once for all of them */
+
 	for (size_t i = 0; i < edit->add.len; i++) {
 		const struct rule *rule = edit->add.items[i].rule;
 
@@ -245,7 +250,7 @@ static const struct rule *find_shadowed(const struct edit *edit, const struct ru
 		if (limits->count && (rule->host_port >= limits->host_port + limits->count ||
 				      limits->host_port >= rule->host_port + rule->count))
 			continue;
-		if (addresses_meet(&limits->destination, &rule->destination))
+		if (addresses_meet(&limits->destination, &rule->destination, &local))
 			return rule;
 	}
 	return NULL;

@@ -312,9 +312,7 @@ static void find_altered(struct nft_base_state *state)
 			if (foreign->chain != kind_of(nft_fixed_kind(id))->chain ||
 			    foreign->chain == CHAIN_FILTER_USER)
 				continue;
-			fits = fits_between(state, id, foreign->handle, true);
-			if (fits < 0)
-				fits = fits_between(state, id, foreign->handle, false);
+			fits = fits_between(state, id, foreign->handle, false);
 			if (fits > 0)
 				state->altered[id] = foreign->handle;
 		}

@@ -307,13 +307,21 @@ static int find_shadow(const struct shadow_look *look, const struct foreign_rule
 static int find_in_table(const struct shadow_look *look, const rule_vector *planned,
 			 finding_vector *findings)
 {
+	const struct foreign_rule *last = NULL;
+	bool reached = false;
 	int r = 0;
 
 	for (size_t i = 0; i < look->rules.len && r == 0; i++) {
 		const struct foreign_rule *foreign = &look->rules.items[i];
 		const struct rule *ours;
 
-		if (!foreign->takes || !foreign->named || !is_reached(look, foreign))
+		if (!foreign->takes || !foreign->named)
+			continue;
+		/* the rules of a chain come one after the other */
+		if (!last || strcmp(last->in_chain, foreign->in_chain) != 0)
+			reached = is_reached(look, foreign);
+		last = foreign;
+		if (!reached)
 			continue;
 		ours = shadowed(foreign, planned);
 		if (ours)
