@@ -5,7 +5,7 @@
 #include "ops/inspection.h"
 #include "ops/watch.h"
 
-#define SUSPECTS_MAX 64 /* pending; of more than these all are looked at, in one go */
+#define SUSPECTS_MAX 64 /* of more than these all are looked at, in one go */
 #define SAID_MS 1000    /* the same is not looked at again so soon */
 #define AGAIN_MS 20     /* others are just at it */
 #define LOOKS_MAX 5
