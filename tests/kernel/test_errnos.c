@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -74,12 +75,15 @@ static size_t find_failing(long number)
 }
 
 /* What reads or sets flags of a descriptor; and whether a device is there is asked by binding to it,
- * which says by its errno. */
+ * and which number it has by an ioctl, which say by their errno that there is none. */
 static bool always_works(long number, const uint64_t *arguments)
 {
 	if (number == SYS_fcntl)
 		return arguments[1] == F_GETFD || arguments[1] == F_SETFD ||
 		       arguments[1] == F_GETFL || arguments[1] == F_SETFL;
+	if (number == SYS_ioctl)
+		return arguments[1] == SIOCGIFINDEX || arguments[1] == SIOCGIFNAME ||
+		       arguments[1] == SIOCGIFMTU;
 	return number == SYS_setsockopt && arguments[1] == SOL_SOCKET &&
 	       arguments[2] == SO_BINDTODEVICE;
 }
@@ -118,9 +122,14 @@ static bool is_sentence(const char *text)
 	return strlen(text) > 20 && !strstr(text, "(null)") && !strstr(text, "Success");
 }
 
-/* Is what has happened what was said? */
-static const char *judge(enum standing standing, bool open)
+/* Is what has happened what was said? Of what only goes on, as far as it came. */
+static const char *judge(const struct trial *trial, enum standing standing, bool open)
 {
+	if (trial_goes_on(trial)) {
+		if (answer->r < 0)
+			return is_sentence(answer->message) ? NULL : "it says nothing";
+		return !answer->text[0] && standing == STANDS_BETWEEN ? "it is not all: " : NULL;
+	}
 	if (standing == STANDS_BETWEEN)
 		return "neither before nor after: ";
 	if (answer->r == 0 && standing != STANDS_AFTER)
@@ -158,7 +167,7 @@ static bool fail_at(const struct trial *trial, size_t n)
 		standing = trial_visit(what);
 	if (standing == STANDS_BETWEEN && answer->r == 0)
 		standing = trial_look_past_settings();
-	wrong = well ? judge(standing, open) : NULL;
+	wrong = well ? judge(trial, standing, open) : NULL;
 	if (wrong)
 		well = fault(trial, &point, n, wrong, what);
 	if (!open && trial_recover(trial, n / 2, what) < 0)

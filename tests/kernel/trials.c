@@ -176,10 +176,16 @@ enum standing trial_look(char what[static WHAT_MAX])
 	return STANDS_BETWEEN;
 }
 
+bool trial_goes_on(const struct trial *trial)
+{
+	return strcmp(trial->verb->name, "repair") == 0 ||
+	       strcmp(trial->verb->name, "repair-unknown") == 0;
+}
+
 int trial_recover(const struct trial *trial, size_t turn, char what[static WHAT_MAX])
 {
 	/* a repair collects what lost its namespace, which is neither before nor after */
-	bool repairs = turn % 2 && trial->world != WORLD_LOST;
+	bool repairs = trial_goes_on(trial) || (turn % 2 && trial->world != WORLD_LOST);
 
 	figure_add(repairs ? FIGURE_REPAIRS : FIGURE_NEXT_CALLS, 1);
 	strcpy(what, "the next call fails");

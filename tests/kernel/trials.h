@@ -43,6 +43,8 @@ int trial_begin(const struct trial *trial);
 bool trial_left_open(const struct trial *trial, const struct answer *answer);
 /* What is there now? what: the differences to the nearer of the two. */
 enum standing trial_look(char what[static WHAT_MAX]);
+/* A repair has no way back: what has failed of it is found by the next one. */
+bool trial_goes_on(const struct trial *trial);
 /* What was left half done is found by the next call, or by a repair, which has nothing left to tell
  * then. */
 int trial_recover(const struct trial *trial, size_t turn, char what[static WHAT_MAX]);
