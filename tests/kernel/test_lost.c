@@ -61,6 +61,9 @@ static bool fault(const struct trial *trial, const char *how, const char *what)
 /* Is what has happened what was said? */
 static bool judge(const struct trial *trial, enum standing standing, bool open, const char *what)
 {
+	if (trial_goes_on(trial))
+		return shared->answer.r < 0 || shared->answer.text[0] ||
+		       standing != STANDS_BETWEEN || fault(trial, "it is not all: ", what);
 	if (standing == STANDS_BETWEEN)
 		return fault(trial, "neither before nor after: ", what);
 	if (shared->answer.r == 0 && standing != STANDS_AFTER)
@@ -92,7 +95,8 @@ static bool lose(const struct trial *trial)
 	well = judge(trial, standing, open, what) && well;
 	/* whatever it said, the next call leaves nothing between */
 	if (standing == STANDS_BETWEEN && !open) {
-		touch_state();
+		if (trial_recover(trial, 0, what) < 0)
+			well = fault(trial, "", what);
 		if (trial_look(what) == STANDS_BETWEEN)
 			well = fault(trial, "after the next call, too: ", what);
 	}
