@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "ops/inspection.h"
+#include "ops/operation.h"
 #include "ops/rows.h"
 
 static const struct inspector *const inspectors[] = {
@@ -195,7 +196,7 @@ int ops_repair(bn_ctx *ctx, const char *network, const char *endpoint, uint32_t 
 			break;
 	}
 	if (r < 0)
-		return r;
+		return operation_result(ctx, r);
 	*findings = all;
 	all = (finding_vector){ 0 };
 	return 0;
