@@ -120,6 +120,46 @@ static int split_rows(bn_ctx *ctx, struct rows *rows, struct rows *moving)
 	return 0;
 }
 
+/* What is being taken back is neither settled nor will it stay, and is there for a while yet. */
+static void add_turned_back(struct list pending, struct list settled, struct list moving)
+{
+	size_t len = *moving.len;
+	struct list known = moving;
+
+	known.len = &len;
+	sort_list(&settled);
+	sort_list(&known);
+	for (size_t i = 0; i < *pending.len; i++) {
+		char *item = item_at(&pending, i);
+
+		if (list_has(&settled, item) || list_has(&known, item))
+			continue;
+		move_to(&moving, item);
+		memset(item, 0, pending.size);
+	}
+}
+
+static int add_pending(bn_ctx *ctx, struct rows *rows, struct rows *moving)
+{
+	CLEANUP(rows_clear) struct rows pending = { 0 };
+	int r = rows_load_all(ctx, &pending);
+
+	if (r < 0)
+		return r;
+#define RESERVE(list) vector_reserve(&moving->list, pending.list.len)
+#define ADD(list, compare)                                                      \
+	add_turned_back(LIST(pending.list, compare), LIST(rows->list, compare), \
+			LIST(moving->list, compare))
+	if (RESERVE(networks) < 0 || RESERVE(endpoints) < 0 || RESERVE(ports) < 0)
+		return error_oom(&ctx->error);
+	ADD(networks, compare_networks);
+	ADD(endpoints, compare_endpoints);
+	ADD(ports, compare_ports);
+#undef RESERVE
+#undef ADD
+	return 0;
+}
+
 /* Those of a vector that the condition, about `item`, holds for. */
 #define KEEP(list, clear, condition)                                       \
 	do {                                                               \
@@ -179,6 +219,8 @@ static int load_rows(bn_ctx *ctx, struct inspection *inspection)
 	r = rows_load(ctx, NULL, NULL, &inspection->rows);
 	if (r >= 0)
 		r = split_rows(ctx, &inspection->rows, &inspection->moving);
+	if (r >= 0)
+		r = add_pending(ctx, &inspection->rows, &inspection->moving);
 	if (r >= 0 && inspection->network) {
 		keep_asked(inspection, &inspection->rows);
 		keep_asked(inspection, &inspection->moving);
