@@ -343,10 +343,15 @@ int findings_add(finding_vector *findings, const struct finding *finding)
 	return 0;
 }
 
+void finding_clear(struct finding *finding)
+{
+	free((char *)finding->network);
+}
+
 void findings_clear(finding_vector *findings)
 {
 	for (size_t i = 0; i < findings->len; i++)
-		free((char *)findings->items[i].network);
+		finding_clear(&findings->items[i]);
 	free(findings->items);
 	*findings = (finding_vector){ 0 };
 }

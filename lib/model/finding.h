@@ -78,7 +78,7 @@ struct finding {
 	int severity;                        /* 0: that of its code */
 	const char *network, *endpoint;      /* NULL: of none */
 	const char *object, *is, *should_be; /* NULL: there is nothing to say */
-	bool repaired;
+	bool repaired, is_passing;
 	size_t inspector; /* that has found it; ops/inspection.h */
 };
 /* Items have been made by findings_add(), and own their words. */
@@ -86,6 +86,7 @@ typedef VECTOR(struct finding) finding_vector;
 
 /* A copy, with its words. 0, -ENOMEM */
 int findings_add(finding_vector *findings, const struct finding *finding);
+void finding_clear(struct finding *finding); /* one of them, which is to leave */
 void findings_clear(finding_vector *findings);
 /* The worst first, and of those in order of what they are about. */
 void findings_sort(finding_vector *findings);

@@ -26,7 +26,7 @@ static void keep_common(finding_vector *findings, const finding_vector *others)
 		if (findings_have(others, &findings->items[i]))
 			findings->items[kept++] = findings->items[i];
 		else
-			free((char *)findings->items[i].network);
+			finding_clear(&findings->items[i]);
 	}
 	findings->len = kept;
 }
