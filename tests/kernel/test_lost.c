@@ -16,6 +16,7 @@
 #include "base/fault.h"
 
 #define HANGS_S 60
+#define STRIDE_IN_CI 3
 #define ANSWERS_MAX 400
 #define STRIDE_MAX 12 /* when the time is limited */
 
@@ -107,7 +108,7 @@ static bool lose(const struct trial *trial)
 
 static bool lose_each(const struct trial *trial)
 {
-	size_t faults = 0, stride = SHARE;
+	size_t faults = 0, stride = is_soak() ? 1 : STRIDE_IN_CI * SHARE;
 	char what[WHAT_MAX];
 
 	if (!shared)
