@@ -211,10 +211,12 @@ static int look_at_lost(struct view *view, struct judged *judged, enum sandbox_s
 	    sandbox_find(judged->endpoint, &ctx->deadline, &sandbox, NULL) >= 0)
 		return look_into(view, &sandbox, judged, 1);
 	/* its link goes with a namespace: one that a descriptor, or mounts that are not seen from
-	 * here, keep is not gone */
-	return sight == SANDBOX_GONE && !(judged->host && judged->host->index) ?
-		       judge_gone(ctx, view->findings, judged->endpoint) :
-		       judge(ctx, view->findings, NULL, judged);
+	 * here, keep is not gone, unless the kernel says so */
+	if (sight == SANDBOX_GONE && (!judged->host || !judged->host->index ||
+				      sandbox_number_is_gone(judged->endpoint->sandbox_cookie,
+							     judged->endpoint->sandbox_inode)))
+		return judge_gone(ctx, view->findings, judged->endpoint);
+	return judge(ctx, view->findings, NULL, judged);
 }
 
 static int look_for_lost(struct view *view)
