@@ -138,7 +138,7 @@ write_table()
 	echo
 	echo "date       $(date -u '+%Y-%m-%d %H:%M') UTC"
 	echo "commit     $commit"
-	echo "kernel     $(uname -sr), $(nproc) processors"
+	echo "kernel     $(uname -s) $(uname -r | cut -d. -f1,2), $(nproc) processors"
 	echo "asked for  $([ "$minutes" = all ] && echo everything || echo "$minutes minutes")"
 	echo "took       $(((SECONDS + 59) / 60)) minutes"
 	echo "verdict    $1"
