@@ -140,7 +140,13 @@ static int look_at_all(bn_watch *watch)
 		r = watch_look(watch, &of_all, NULL, NULL, &findings);
 	if (r < 0)
 		return r;
+	/* what others are just at is no harm: they stay suspects for the next look */
+	if (r == 0 && findings.len && watch->all_looks < LOOKS_MAX) {
+		watch->all_looks++;
+		return 0;
+	}
 	watch->all_suspects = false;
+	watch->all_looks = 0;
 	watch->suspects.len = 0;
 	return events_put_findings(&watch->queue, "link", "", &findings, NULL);
 }

@@ -43,6 +43,7 @@ struct bn_watch {
 	bool replaced;       /* files of it were, or the directory */
 	VECTOR(struct suspect) suspects;
 	bool all_suspects;
+	unsigned int all_looks; /* at them, while others were at work on the state */
 	finding_vector said_rules, said_listeners; /* by the last look */
 	uint8_t base_looks, rules_looks;           /* that others were in the way of */
 	char program[FIREWALL_PROGRAM_MAX];        /* who changed rules last */

@@ -216,7 +216,7 @@ static int replaced_error(struct store *store, struct error *error)
 {
 	return error_set(error, -EBADMSG, BN_REASON_STATE,
 			 "the state directory %s, or a file in it, was removed or replaced during "
-			 "the call; leave it alone, and see what is left with bn ps and bn rules",
+			 "the call; leave it alone, and see what is left with bn check",
 			 store->directory);
 }
 
