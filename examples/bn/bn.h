@@ -204,8 +204,9 @@ int exec_failed(const char *command, int errno_);
 /* ---- init.c ---- */
 
 struct run {
-	const char *network;
-	const char *name;
+	const char **networks; /* one at least */
+	size_t network_count;
+	const char *name; /* the same on each */
 	bool detach;
 	const struct arguments *arguments; /* -p */
 	char **command;
@@ -244,6 +245,9 @@ struct started {
 int start_command(const struct run *run, int namespaces, struct started *ret_started);
 
 /* ---- supervisor.c ---- */
+
+/* From each network, where it may be gone already. 0, or 1 with the reasons on standard error. */
+int detach_run(struct cli *cli, const struct run *run, uint32_t flags);
 
 /* What the front is told: that the command runs, and once all is cleaned up, how it ended. */
 struct news {

@@ -9,6 +9,7 @@
 enum {
 	NETNS = 256,
 	PID,
+	NETWORK,
 	IFNAME,
 	IP,
 	MAC,
@@ -82,11 +83,6 @@ static int apply_argument(const struct cli *cli, bn_endpoint_spec *spec,
 	const char *value = arguments->items[i].value;
 
 	switch (arguments->items[i].option) {
-	case NETNS:
-		return bn_endpoint_spec_set_sandbox_path(spec, value);
-	case PID:
-		return bn_endpoint_spec_set_sandbox_pid(spec,
-							argument_number(cli, value, 1, INT32_MAX));
 	case IFNAME:
 		return bn_endpoint_spec_set_interface_name(spec, value);
 	case IP:
@@ -104,6 +100,9 @@ static int apply_argument(const struct cli *cli, bn_endpoint_spec *spec,
 		return apply_option(spec, "label.", value);
 	case OPT:
 		return apply_option(spec, "", value);
+	case NETNS:
+	case PID:
+	case NETWORK:
 	case SAME_NETWORK:
 	case OVER_LISTENER:
 	case SKIP_FAMILY:
@@ -115,29 +114,99 @@ static int apply_argument(const struct cli *cli, bn_endpoint_spec *spec,
 	}
 }
 
-static int attach(struct cli *cli, const bn_endpoint_spec *spec, uint32_t flags)
+static void print_attached(const bn_endpoint *endpoint)
 {
-	bn_endpoint *endpoint;
+	char *name = safe_text(bn_endpoint_interface_name(endpoint));
+
+	printf("%s", name);
+	free(name);
+	for (size_t i = 0; i < bn_endpoint_address_count(endpoint); i++)
+		printf(" %s", bn_endpoint_address_at(endpoint, i));
+	putchar('\n');
+}
+
+static int attach(struct cli *cli, const bn_endpoint_spec_list *specs, uint32_t flags)
+{
+	bn_endpoint_list *endpoints;
+	size_t count;
 	int r;
 
 	if (cli_open(cli) != 0)
 		return EXIT_FAILURE;
-	r = bn_endpoint_attach(cli->ctx, spec, flags, &endpoint);
+	r = bn_endpoints_attach(cli->ctx, specs, flags, &endpoints);
 	if (r < 0)
 		return cli_fail(cli, r);
-	if (cli->json) {
-		json_print(json_endpoint(endpoint, false));
-	} else {
-		char *name = safe_text(bn_endpoint_interface_name(endpoint));
-
-		printf("%s", name);
-		free(name);
-		for (size_t i = 0; i < bn_endpoint_address_count(endpoint); i++)
-			printf(" %s", bn_endpoint_address_at(endpoint, i));
-		putchar('\n');
-	}
-	bn_endpoint_free(endpoint);
+	count = bn_endpoint_list_len(endpoints);
+	if (cli->json && count == 1)
+		json_print(json_endpoint(bn_endpoint_list_at(endpoints, 0), false));
+	else if (cli->json)
+		json_print_list(endpoints, count, json_endpoint_at);
+	for (size_t i = 0; !cli->json && i < count; i++)
+		print_attached(bn_endpoint_list_at(endpoints, i));
+	bn_endpoint_list_free(endpoints);
 	return EXIT_SUCCESS;
+}
+
+static int apply_sandbox(const struct cli *cli, bn_endpoint_spec *spec,
+			 const struct arguments *arguments)
+{
+	const char *path = arguments_value(arguments, NETNS);
+	const char *pid = arguments_value(arguments, PID);
+
+	if (path)
+		return bn_endpoint_spec_set_sandbox_path(spec, path);
+	if (!pid)
+		return 0; /* that of the host */
+	return bn_endpoint_spec_set_sandbox_pid(spec, argument_number(cli, pid, 1, INT32_MAX));
+}
+
+/* Those of one network, of which the first is at `first`; the next --network is behind them. */
+static struct arguments of_network(const struct arguments *arguments, size_t first)
+{
+	struct arguments part = { .items = arguments->items + first };
+
+	while (first + part.len < arguments->len && part.items[part.len].option != NETWORK)
+		part.len++;
+	return part;
+}
+
+/* 0, or 1 with the reason on standard error. */
+static int add_spec(struct cli *cli, bn_endpoint_spec_list *specs,
+		    const struct arguments *arguments, const char *network,
+		    const struct arguments *part)
+{
+	bn_endpoint_spec *spec;
+	int r, status = 0;
+
+	check_port_options(cli, part);
+	r = bn_endpoint_spec_new(network, arguments->words[1], &spec);
+	if (r < 0)
+		return cli_fail(cli, r);
+	r = apply_sandbox(cli, spec, arguments);
+	for (size_t i = 0; i < part->len && r >= 0; i++) {
+		r = apply_argument(cli, spec, part, i);
+		if (r < 0)
+			status = argument_fail(&part->items[i], r);
+	}
+	if (r >= 0)
+		r = bn_endpoint_spec_list_add(specs, spec);
+	bn_endpoint_spec_free(spec);
+	return r < 0 && status == 0 ? cli_fail(cli, r) : status;
+}
+
+static int add_specs(struct cli *cli, bn_endpoint_spec_list *specs,
+		     const struct arguments *arguments)
+{
+	struct arguments part = of_network(arguments, 0);
+	int status = add_spec(cli, specs, arguments, arguments->words[0], &part);
+
+	for (size_t i = part.len; i < arguments->len && status == 0; i += part.len) {
+		const char *network = arguments->items[i++].value;
+
+		part = of_network(arguments, i);
+		status = add_spec(cli, specs, arguments, network, &part);
+	}
+	return status;
 }
 
 int attach_command(struct cli *cli, int argc, char **argv)
@@ -145,6 +214,7 @@ int attach_command(struct cli *cli, int argc, char **argv)
 	static const struct option options[] = {
 		{ "netns", required_argument, NULL, NETNS },
 		{ "pid", required_argument, NULL, PID },
+		{ "network", required_argument, NULL, NETWORK },
 		{ "ifname", required_argument, NULL, IFNAME },
 		{ "ip", required_argument, NULL, IP },
 		{ "mac", required_argument, NULL, MAC },
@@ -158,32 +228,27 @@ int attach_command(struct cli *cli, int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	struct arguments arguments;
-	bn_endpoint_spec *spec;
+	bn_endpoint_spec_list *specs;
 	uint32_t flags;
-	int r, given, status = EXIT_FAILURE;
+	int r, given, status;
 
 	arguments_parse(cli, argc, argv, 0, options, &arguments);
 	arguments_words(cli, &arguments, 2, 2);
-	check_port_options(cli, &arguments);
 	given = arguments_has(&arguments, NETNS) + arguments_has(&arguments, PID);
 	if (given > 1 || (given == 0 && strcmp(arguments.words[0], "host") != 0))
 		cli_usage(cli, "one of --netns and --pid is needed");
 	flags = publish_flags(&arguments);
 	if (arguments_has(&arguments, SAME_NETWORK))
 		flags |= BN_ATTACH_SAME_NETWORK;
-	r = bn_endpoint_spec_new(arguments.words[0], arguments.words[1], &spec);
+	r = bn_endpoint_spec_list_new(&specs);
 	if (r < 0) {
 		arguments_free(&arguments);
 		return cli_fail(cli, r);
 	}
-	for (size_t i = 0; i < arguments.len && r >= 0; i++) {
-		r = apply_argument(cli, spec, &arguments, i);
-		if (r < 0)
-			status = argument_fail(&arguments.items[i], r);
-	}
-	if (r >= 0)
-		status = attach(cli, spec, flags);
-	bn_endpoint_spec_free(spec);
+	status = add_specs(cli, specs, &arguments);
+	if (status == 0)
+		status = attach(cli, specs, flags);
+	bn_endpoint_spec_list_free(specs);
 	arguments_free(&arguments);
 	return status;
 }

@@ -35,8 +35,8 @@ static const struct command commands[] = {
 	  " [-p SPEC [--port-opt KEY=VALUE]...]... [--route DEST=VIA]... [--gateway-priority N] "
 	  "[--hostname NAME]"
 	  " [--label KEY=VALUE]... [--opt KEY=VALUE]... [--same-network]"
-	  " [--over-listener] [--skip-family]",
-	  "Join a network namespace to a network", attach_command, COLLECT_BEFORE },
+	  " [--over-listener] [--skip-family] [--network NETWORK [--ip IP]...]...",
+	  "Join a network namespace to a network, or to several", attach_command, COLLECT_BEFORE },
 	{ NULL, "detach", "NETWORK ENDPOINT... [--delete-empty] [--move-ports]", "Undo attach",
 	  detach_command, COLLECT_AFTER },
 	{ "port", "move", "NETWORK ENDPOINT TO-NETWORK TO-ENDPOINT [-p SPEC]",
@@ -63,8 +63,9 @@ static const struct command commands[] = {
 	  "Tell what others do to networks; --repair puts it right", watch_command },
 	{ NULL, "exec", "NETWORK ENDPOINT -- COMMAND...",
 	  "Run a command in the namespace of an endpoint", exec_command },
-	{ NULL, "run", "[--network NAME] [--name NAME] [-p SPEC]... [-d] -- COMMAND...",
-	  "Run a command in a namespace of its own, on a network", run_command, COLLECT_BEFORE },
+	{ NULL, "run", "[--network NAME]... [--name NAME] [-p SPEC]... [-d] -- COMMAND...",
+	  "Run a command in a namespace of its own, on a network or several", run_command,
+	  COLLECT_BEFORE },
 	{ NULL, "names", "[NETWORK]", "List the names of endpoints and their addresses",
 	  names_command },
 	{ NULL, "files", "NETWORK ENDPOINT",

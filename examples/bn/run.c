@@ -39,7 +39,7 @@ static void print_started(const struct cli *cli, const struct run *run, pid_t co
 		return;
 	}
 	object = json_object();
-	json_set(object, "network", json_text(run->network));
+	json_set(object, "network", json_text(run->networks[0]));
 	json_set(object, "name", json_text(run->name));
 	json_set(object, "pid", json_integer(command));
 	json_set(object, "supervisor", json_integer(supervisor));
@@ -49,14 +49,9 @@ static void print_started(const struct cli *cli, const struct run *run, pid_t co
 /* Killing the supervisor kills the command too, but only the front is left to clean up. */
 static int clean_up_after_supervisor(struct cli *cli, const struct run *run, int signal_)
 {
-	int r;
-
 	if (cli_open(cli) != 0)
 		return 128 + signal_;
-	r = bn_endpoint_detach(cli->ctx, run->network, run->name, BN_DETACH_MISSING_OK);
-	if (r < 0)
-		cli_fail(cli, r);
-	else
+	if (detach_run(cli, run, 0) == 0)
 		cli_fail_text("the supervisor of '%s' was killed by signal %d, so the command was"
 			      " ended and its endpoint detached",
 			      run->name, signal_);
@@ -138,6 +133,23 @@ static void fill_standard_descriptors(void)
 	close(fd);
 }
 
+/* All that were given, else the one that there always is. To be freed. */
+static const char **networks_of(const struct arguments *arguments, size_t *ret_count)
+{
+	const char **networks = calloc(arguments->len + 1, sizeof(*networks));
+	size_t count = 0;
+
+	if (!networks)
+		out_of_memory();
+	for (size_t i = 0; i < arguments->len; i++)
+		if (arguments->items[i].option == 'n')
+			networks[count++] = arguments->items[i].value;
+	if (!count)
+		networks[count++] = "bridge";
+	*ret_count = count;
+	return networks;
+}
+
 int run_command(struct cli *cli, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -150,7 +162,7 @@ int run_command(struct cli *cli, int argc, char **argv)
 	struct arguments arguments;
 	char name[2 * NAME_BYTES + 1];
 	sigset_t mask;
-	struct run run = { .network = "bridge", .name = name, .arguments = &arguments };
+	struct run run = { .name = name, .arguments = &arguments };
 	int status;
 
 	arguments_parse(cli, argc, argv, STOP_AT_WORD, options, &arguments);
@@ -158,8 +170,7 @@ int run_command(struct cli *cli, int argc, char **argv)
 		cli_usage(cli, "a command is needed");
 	fill_standard_descriptors();
 	random_name(name);
-	if (arguments_has(&arguments, 'n'))
-		run.network = arguments_value(&arguments, 'n');
+	run.networks = networks_of(&arguments, &run.network_count);
 	if (arguments_has(&arguments, 'N'))
 		run.name = arguments_value(&arguments, 'N');
 	run.detach = arguments_has(&arguments, 'd');
@@ -169,6 +180,7 @@ int run_command(struct cli *cli, int argc, char **argv)
 	sigprocmask(SIG_BLOCK, NULL, &mask);
 	run.mask = &mask;
 	status = start(cli, &run);
+	free(run.networks);
 	arguments_free(&arguments);
 	return status;
 }

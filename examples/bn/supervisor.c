@@ -16,6 +16,7 @@ struct supervisor {
 	struct cli *cli;
 	const struct run *run;
 	bool own_network; /* not "host" */
+	size_t published; /* which of the networks has the ports */
 	struct parent parent;
 	struct started started;
 };
@@ -42,10 +43,10 @@ static int start(struct supervisor *supervisor)
 	return 0;
 }
 
-static int build_spec(const struct supervisor *supervisor, bn_endpoint_spec *spec)
+static int add_ports(const struct supervisor *supervisor, bn_endpoint_spec *spec)
 {
 	const struct arguments *arguments = supervisor->run->arguments;
-	int r = bn_endpoint_spec_set_sandbox_pid(spec, supervisor->started.child);
+	int r = 0;
 
 	for (size_t i = 0; i < arguments->len && r >= 0; i++) {
 		bn_port_spec *port;
@@ -61,29 +62,51 @@ static int build_spec(const struct supervisor *supervisor, bn_endpoint_spec *spe
 	return r;
 }
 
-static int attach(struct supervisor *supervisor)
+static int add_spec(const struct supervisor *supervisor, bn_endpoint_spec_list *specs, size_t i)
 {
 	const struct run *run = supervisor->run;
-	struct cli *cli = supervisor->cli;
 	bn_endpoint_spec *spec;
-	int r = bn_endpoint_spec_new(run->network, run->name, &spec);
+	int r = bn_endpoint_spec_new(run->networks[i], run->name, &spec);
+
+	if (r < 0)
+		return r;
+	r = bn_endpoint_spec_set_sandbox_pid(spec, supervisor->started.child);
+	if (r >= 0 && i == supervisor->published)
+		r = add_ports(supervisor, spec);
+	if (r >= 0)
+		r = bn_endpoint_spec_list_add(specs, spec);
+	bn_endpoint_spec_free(spec);
+	return r;
+}
+
+static int attach(struct supervisor *supervisor)
+{
+	struct cli *cli = supervisor->cli;
+	bn_endpoint_spec_list *specs;
+	int r = bn_endpoint_spec_list_new(&specs);
 
 	if (r < 0)
 		return cli_fail(cli, r);
-	r = build_spec(supervisor, spec);
+	for (size_t i = 0; i < supervisor->run->network_count && r >= 0; i++)
+		r = add_spec(supervisor, specs, i);
 	if (r >= 0)
-		r = bn_endpoint_attach(cli->ctx, spec, 0, NULL);
-	bn_endpoint_spec_free(spec);
+		r = bn_endpoints_attach(cli->ctx, specs, 0, NULL);
+	bn_endpoint_spec_list_free(specs);
 	return r < 0 ? cli_fail(cli, r) : 0;
 }
 
-static int detach(struct supervisor *supervisor)
+int detach_run(struct cli *cli, const struct run *run, uint32_t flags)
 {
-	const struct run *run = supervisor->run;
-	int r = bn_endpoint_detach(supervisor->cli->ctx, run->network, run->name,
-				   BN_DETACH_MISSING_OK | BN_DETACH_ASYNC);
+	int status = 0;
 
-	return r < 0 ? cli_fail(supervisor->cli, r) : 0;
+	for (size_t i = 0; i < run->network_count; i++) {
+		int r = bn_endpoint_detach(cli->ctx, run->networks[i], run->name,
+					   BN_DETACH_MISSING_OK | flags);
+
+		if (r < 0)
+			status = cli_fail(cli, r);
+	}
+	return status;
 }
 
 /* The link is out of sight, whoever else may keep its namespace; but this process can't end before
@@ -146,20 +169,38 @@ static int run_to_end(struct supervisor *supervisor)
 	return parent_wait(parent);
 }
 
-/* 0, with own_network said, or 1. */
-static int look_up_network(struct supervisor *supervisor)
+static bool is_internal(const bn_network *network)
 {
+	for (size_t i = 0; i < bn_network_option_count(network); i++)
+		if (strcmp(bn_network_option_key_at(network, i), "internal") == 0)
+			return strcmp(bn_network_option_value_at(network, i), "yes") == 0;
+	return false;
+}
+
+/* 0, with own_network and published said, or 1. */
+static int look_up_networks(struct supervisor *supervisor)
+{
+	const struct run *run = supervisor->run;
 	struct cli *cli = supervisor->cli;
-	bn_network *network;
-	int r;
 
 	if (cli_open(cli) != 0)
 		return EXIT_FAILURE;
-	r = bn_network_get(cli->ctx, supervisor->run->network, 0, &network);
-	if (r < 0)
-		return cli_fail(cli, r);
-	supervisor->own_network = strcmp(bn_network_driver(network), "host") != 0;
-	bn_network_free(network);
+	supervisor->own_network = true;
+	for (size_t i = run->network_count; i-- > 0;) {
+		bn_network *network;
+		int r = bn_network_get(cli->ctx, run->networks[i], 0, &network);
+
+		if (r < 0)
+			return cli_fail(cli, r);
+		if (strcmp(bn_network_driver(network), "host") == 0)
+			supervisor->own_network = false;
+		if (!is_internal(network))
+			supervisor->published = i;
+		bn_network_free(network);
+	}
+	if (!supervisor->own_network && run->network_count > 1)
+		return cli_fail_text("the network 'host' is that of the host itself: a command "
+				     "that runs there is on no other");
 	return 0;
 }
 
@@ -180,7 +221,7 @@ int supervise(struct cli *cli, const struct run *run, int front)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (run->detach)
 		setsid();
-	status = look_up_network(&supervisor);
+	status = look_up_networks(&supervisor);
 	if (status == 0)
 		status = start(&supervisor);
 	if (status == 0)
@@ -191,7 +232,7 @@ int supervise(struct cli *cli, const struct run *run, int front)
 	}
 	status = run_to_end(&supervisor);
 	kill_children();
-	if (detach(&supervisor) != 0 && status == 0)
+	if (detach_run(cli, run, BN_DETACH_ASYNC) != 0 && status == 0)
 		status = EXIT_OURS;
 	tell_status(&supervisor, status);
 	return status;

@@ -44,6 +44,29 @@ class Run(RunTest):
         self.assertEqual((0, ""), (result.returncode, result.stderr))
         self.assertRegex(result.stdout, r"inet 172\.\d+\.0\.2/16")
 
+    def test_on_several_networks(self):
+        """All or none; the ports are on the first that can have any."""
+        self.bn("network", "create", "inside", "--opt", "internal=yes")
+        self.bn("network", "create", "other")
+        networks = ("--network", "inside", "--network", "net", "--network", "other")
+        process = self.bn.popen("run", *networks, "--name", "web", "-p", "8080:80", "--", *WEB,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.processes.append(process)
+        self.served()
+        self.assertEqual({"inside": 0, "net": 1, "other": 0},
+                         {one["network"]: len(one["ports"]) for one in oracle.endpoints(self.bn)})
+        process.terminate()
+        process.wait(SECONDS)
+        self.assertEqual([], oracle.endpoints(self.bn))
+        missing = self.result("--network", "other", "--network", "no-such", "--", "true")
+        self.assertEqual(125, missing.returncode)
+        self.assertIn("no-such", missing.stderr)
+        alone = self.result("--network", "host", "--", "true")
+        self.assertEqual(125, alone.returncode)
+        self.assertIn("'host'", alone.stderr)
+        self.bn("network", "rm", "inside", "other")
+        self.gone()
+
     def test_normal_end_cleans_up(self):
         result = self.result("-p", "8080:80", "--", "true")
         self.assertEqual(0, result.returncode, result.stderr)

@@ -125,3 +125,26 @@ class Several(NetworksTest):
     def test_none(self):
         library = self.library()
         self.assertEqual([], library.attach_all(self.net.endpoint("c1")))
+
+    def test_by_the_command(self):
+        """Options are about the network that stands before them; the namespace is that of all."""
+        namespace = self.net.endpoint("c1")
+        before = inside(namespace)
+        attach = ("attach", "two", "c1", "--netns", namespace.path, "--ip", "172.30.2.9",
+                  "-p", "8080:80", "--network", "three", "--network", "one",
+                  "--gateway-priority", "5", "--ip")
+        refused = self.bn.result(*attach, "172.30.2.9")
+        self.assertEqual(1, refused.returncode)
+        self.assertIn("172.30.2.9", refused.stderr)
+        self.assertEqual(before, inside(namespace))
+        made = self.bn.json(*attach, "172.30.1.9")
+        self.assertEqual([("two", "eth0"), ("three", "eth1"), ("one", "eth2")],
+                         [(one["network"], one["interface_name"]) for one in made])
+        self.assertIn("172.30.2.9/24", made[0]["addresses"])
+        self.assertIn("172.30.1.9/24", made[2]["addresses"])
+        self.assertEqual([1, 0, 0], [len(one["ports"]) for one in made])
+        for family in FAMILIES:
+            self.assertEqual(gateway(1, family), defaults(namespace, family)[0][1])
+        usage = self.bn.result("attach", "two", "c2", "--netns", namespace.path, "-p", "81:81",
+                               "--network", "one", "--port-opt", "allow-from=10.0.0.0/8")
+        self.assertEqual(2, usage.returncode)
