@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Build in a directory of its own: tests/build.sh [DIRECTORY [CONFIGURE-OPTION]...]
+# BN_TARGETS in the environment is what of it is made, instead of the library and bn.
 set -euo pipefail
 
 source_dir=$(cd "$(dirname "$0")/.." && pwd)
@@ -19,4 +20,5 @@ cd "$build_dir"
 if [ ! -f config.status ] || [ $# -gt 0 ]; then
 	"$source_dir/configure" -q "$@"
 fi
-make -s -j"$(nproc)"
+read -ra targets <<<"${BN_TARGETS:-all}"
+make -s -j"$(nproc)" "${targets[@]}"

@@ -36,6 +36,7 @@ devel=$build_root/build-devel
 races=$build_root/build-races
 work=$(mktemp -d)
 passed=0 failed=0 skipped=0
+limit=900 # seconds that a group may take
 
 finish()
 {
@@ -112,7 +113,7 @@ group()
 		;;
 	*.sh) set -- "$@" "$source_dir/tests/$file" ;;
 	esac
-	CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=10 "${limit:-300}" "$@" >"$log" 2>&1 || status=$?
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout --kill-after=10 "$limit" "$@" >"$log" 2>&1 || status=$?
 	while IFS= read -r line; do
 		reported=1
 		case $line in
@@ -161,35 +162,38 @@ step()
 # make_in DIRECTORY TARGET...
 make_in()
 {
-	step "${1##*/}" make -s -C "$1" -j"$(nproc)" "${@:2}"
+	step "${1##*/}" flock "$work/${1##*/}.lock" make -s -C "$1" -j"$(nproc)" "${@:2}"
 }
 
 # build_into DIRECTORY [CONFIGURE-OPTION]...: with -k what is there is only brought up to date, and
-# the test programs are left to those who run them.
+# the test programs are left to those who run them. The benchmarks are made from the tarball.
 build_into()
 {
 	if [ -n "$pattern" ] && [ -f "$1/Makefile" ]; then
 		make_in "$1" all
-	elif step "${1##*/}" "$source_dir/tests/build.sh" "$@" && [ -z "$pattern" ] &&
-		make_in "$1" check TESTS=; then
+	elif step "${1##*/}" "$source_dir/tests/build.sh" "$@"; then
+		[ -z "$pattern" ] || return 0
+		make_in "$1" test-programs || return
 		passed=$((passed + 1))
 		echo "ok ${1##*/}"
+	else
+		return 1
 	fi
+}
+
+# Of the build that looks for races between threads only what they are in.
+build_races()
+{
+	local in_threads="tests/kernel/test_deadline tests/kernel/test_threads"
+	step "${races##*/}" env BN_TARGETS="$in_threads" "$source_dir/tests/build.sh" "$races" \
+		--disable-static --disable-bn CFLAGS="-O1 -g -fsanitize=thread" &&
+		echo "ok ${races##*/}"
 }
 
 [ -n "$pattern" ] && [ -f "$build/Makefile" ] ||
 	"$source_dir/tests/packages.sh" build quickstart test ||
 	{ failed=1; echo "not ok packages"; exit 1; }
-build_into "$build"
-[[ -n $pattern && $pattern != *sanitized* ]] ||
-	build_into "$devel" --enable-devel CFLAGS="-O1 -g"
-# Of the build that looks for races between threads only what they are in.
-in_threads=(test_deadline test_threads)
-[[ -n $pattern && $pattern != *races* ]] ||
-	{ step "${races##*/}" "$source_dir/tests/build.sh" "$races" --disable-static --disable-bn \
-		CFLAGS="-O1 -g -fsanitize=thread" &&
-		make_in "$races" "${in_threads[@]/#/tests/kernel/}"; }
-[ "$failed" -eq 0 ] || exit 1
+build_into "$build" || exit 1
 
 export BN_BUILD_DIR=$build
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
@@ -199,27 +203,115 @@ if [ -n "$pattern" ]; then
 		{ failed=1; exit 1; }
 fi
 
+# ---- Many at once ----
+
+# The kernel's tests wait more than they compute, so there are more at once than processors.
+workers=$(($(nproc) + 2))
+queue=()
+
+# job COMMAND...: to be run beside others; what it says is held back until it ends.
+job()
+{
+	queue+=("$(printf '%q ' "$@")")
+}
+
+# made DIRECTORY COMMAND...: makes another build, for which those wait that are of it.
+made()
+{
+	if "${@:2}"; then
+		touch "$work/${1##*/}.made"
+	else
+		touch "$work/${1##*/}.failed"
+	fi
+}
+
+# of DIRECTORY COMMAND...: with that build, once it is there. What -k does not name is not made.
+of()
+{
+	[[ $1 == "$build" || ${queue[*]} == *"made $1 "* ]] || return 0
+	until [ "$1" = "$build" ] || [ -e "$work/${1##*/}.made" ]; do
+		[ ! -e "$work/${1##*/}.failed" ] || { echo "# not run: ${*:2}"; return; }
+		sleep 0.2
+	done
+	BN_BUILD_DIR=$1 "${@:2}"
+}
+
+# The number of the next of the queue, until there is none.
+take()
+{
+	local number
+	exec 9>"$work/queue.lock"
+	flock 9
+	read -r number <"$work/next"
+	echo $((number + 1)) >"$work/next"
+	[ "$number" -lt ${#queue[@]} ] && echo "$number"
+}
+
+work_off()
+{
+	local number
+	while number=$(take); do
+		(eval "${queue[number]}") >"$work/said.$number" 2>&1
+		[ -n "$pattern" ] || [ -s "$work/said.$number" ] ||
+			echo "not ok ${queue[number]}: says nothing" >"$work/said.$number"
+		(
+			flock 9
+			tee -a "$work/results" <"$work/said.$number"
+		) 9>"$work/results.lock"
+	done
+}
+
+# Those that take longest begin first, so that what is left at the end is short.
+run_queue()
+{
+	local number
+	echo 0 >"$work/next"
+	: >"$work/results"
+	for ((number = 0; number < workers; number++)); do
+		(trap - EXIT; work_off) &
+	done
+	wait
+	passed=$((passed + $(grep -c '^ok ' "$work/results")))
+	failed=$((failed + $(grep -c '^not ok ' "$work/results")))
+	skipped=$((skipped + $(grep -c '^skipped ' "$work/results")))
+}
+
+# is_turn NUMBER COUNT: of what takes turns over that many days; with -k it is always.
+day=$(($(date +%s) / 86400))
+is_turn()
+{
+	[ -n "$pattern" ] || [ $(((day + $1) % $2)) -eq 0 ]
+}
+
+# has LIST WORD
+has()
+{
+	[[ $1 == *[[:space:]]$2[[:space:]]* ]]
+}
+
 # ---- What needs no kernel ----
 
-group header abi/check-header.sh
-group layers abi/check-layers.sh
-group symbols abi/check-symbols.sh
-group manual abi/check-manual.sh
-group format abi/check-format.sh
-group scripts abi/check-scripts.sh
-group attacks abi/check-attacks.sh
-group scenarios abi/check-scenarios.sh
+checks()
+{
+	local name
+	for name in manual format scripts header layers symbols attacks scenarios; do
+		job group $name abi/check-$name.sh
+	done
+}
 
-# Run beside the others, further down.
+# Under valgrind, which finds what is not initialized and takes fifty times as long, a third each day.
 models()
 {
-	local kind file test
+	local kind file test number=0
 	for kind in unit golden; do
 		for file in $(programs $kind); do
-			test=${file#*/} test=${test%.c}
-			group "$kind/$test" "$file"
-			BN_BUILD_DIR=$devel group "$kind-sanitized/$test" "$file"
-			group "$kind-valgrind/$test" "$file" valgrind -q --leak-check=full \
+			test=${file#*/} test=${test%.c} number=$((number + 1))
+			job of "$build" group "$kind/$test" "$file"
+			job of "$devel" group "$kind-sanitized/$test" "$file"
+			# its thousands of ports are the same again and again
+			[ -z "$pattern" ] && [ "$test" = test_store_ports ] && continue
+			is_turn $number 3 || continue
+			job of "$build" group "$kind-valgrind/$test" "$file" valgrind -q --leak-check=full \
 				--errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 \
 				--suppressions="$source_dir/tests/valgrind.supp"
 		done
@@ -242,59 +334,66 @@ without_sanitizers=" test_adopted test_answers test_bandwidth test_check_endpoin
 	test_source_ports test_sources test_state_damage test_translation test_update \
 	test_ways "
 
-# kernel_groups MODE BUILD: the kernel tests of a build. Programs are run with both; scripts, which
-# ask bn, with one: with sanitizers but for those above.
+# Of the programs that run with both builds these take longest. They run with one of them today, with
+# the other tomorrow.
+alternating=" test_async test_conntrack test_fault test_iptables_networks test_iptables_repair \
+	test_link_many test_link_settings test_link_shape test_lost test_memory test_time \
+	test_together test_undo "
+
+# Each of these takes minutes, or nearly.
+long=" test_check_strays test_damage test_errnos test_fault test_iptables_repair test_kills \
+	test_link_shape test_lost test_pairs test_run test_time test_together test_undo test_watch "
+
+# Programs run with both builds. Scripts, which ask bn, run with one: with sanitizers today and without
+# tomorrow, but for those above. kernel_groups long: those that take long; kernel_groups short: others.
 kernel_groups()
 {
-	local file name
+	local file name plain=() sanitized=() number=0
 	for file in $(programs kernel) $(scripts kernel); do
-		name=${file#*/} name=${name%.*}
-		if [[ $without_sanitizers == *[[:space:]]${name}[[:space:]]* ]]; then
-			[[ $1 == kernel ]] || continue
-		elif [[ $file == *.py && $1 == kernel ]]; then
-			[[ -n $pattern && $pattern != *sanitized* ]] || continue
+		name=${file#*/} name=${name%.*} number=$((number + 1))
+		if has "$long" "$name"; then
+			[ "$1" = long ] || continue
+		else
+			[ "$1" = short ] || continue
 		fi
-		BN_BUILD_DIR=$2 group "$1/$name" "$file" "$private"
+		if has "$without_sanitizers" "$name"; then
+			plain+=("$file")
+		elif [ -n "$pattern" ] || { [[ $file == *.c ]] && ! has "$alternating" "$name"; }; then
+			plain+=("$file") sanitized+=("$file")
+		elif is_turn $number 2; then
+			sanitized+=("$file")
+		else
+			plain+=("$file")
+		fi
+	done
+	for file in "${plain[@]}"; do
+		name=${file#*/}
+		job of "$build" group "kernel/${name%.*}" "$file" "$private"
+	done
+	for file in "${sanitized[@]}"; do
+		name=${file#*/}
+		job of "$devel" group "kernel-sanitized/${name%.*}" "$file" "$private"
 	done
 }
 
-# ---- Those who use the library, and build it ----
+# ---- All ----
 
-others()
-{
-	models
-	group kernel-valgrind kernel/valgrind.sh "$private"
-	group fuzz fuzz/run.sh
-	group bindings bindings/test_ctypes.py "$private"
-	group pkg-config bindings/pkg-config.sh "$private"
-	group build-options abi/check-options.sh
-}
-
-# beside NAME COMMAND...: what it says is held back until collect NAME, which counts it.
-beside()
-{
-	(trap - EXIT; "${@:2}") >"$work/$1" 2>&1 &
-}
-
-collect()
-{
-	cat "$work/$1"
-	passed=$((passed + $(grep -c '^ok ' "$work/$1")))
-	failed=$((failed + $(grep -c '^not ok ' "$work/$1")))
-	skipped=$((skipped + $(grep -c '^skipped ' "$work/$1")))
-}
-
-# The kernel's tests wait more than they compute, so those of the two builds run side by side, and
-# beside them what mostly computes.
-limit=900
-beside sanitized kernel_groups kernel-sanitized "$devel"
-beside others others
-kernel_groups kernel "$build"
-wait
-limit=
-collect sanitized
-collect others
+# With -k those builds are made that the pattern has the word of.
+[[ -n $pattern && $pattern != *sanitized* ]] ||
+	job made "$devel" build_into "$devel" --enable-devel CFLAGS="-O1 -g"
+# what only compiles lets others pass
+job group build-options abi/check-options.sh nice -n 5
+kernel_groups long
+[[ -n $pattern && $pattern != *races* ]] || job made "$races" build_races
+job group fuzz fuzz/run.sh
+job group bindings bindings/test_ctypes.py "$private"
+kernel_groups short
+job group kernel-valgrind kernel/valgrind.sh "$private"
+job group pkg-config bindings/pkg-config.sh "$private"
 # A signal comes late there, which is what the other cases of the deadline measure.
-BN_BUILD_DIR=$races group kernel-races/test_deadline kernel/test_deadline.c "$private" \
+job of "$races" group kernel-races/test_deadline kernel/test_deadline.c "$private" \
 	env BN_CASES='cancelled_while_waiting|two_threads_in_one_context'
-BN_BUILD_DIR=$races group kernel-races/test_threads kernel/test_threads.c "$private"
+job of "$races" group kernel-races/test_threads kernel/test_threads.c "$private"
+models
+checks
+run_queue

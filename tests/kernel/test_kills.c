@@ -5,7 +5,7 @@
  * after it.
  *
  * Backends and families take turns over the verbs, and of the system calls that can leave something
- * there are as many as are done in two minutes; with BN_SOAK=1 each verb is killed at each system call,
+ * there are as many as are done in a minute, others each day; with BN_SOAK=1 each verb is killed at each system call,
  * with each backend; with BN_SECONDS too, at some of them, until they are over.
  */
 #include "tracing.h"
@@ -20,9 +20,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KILLS_IN_CI 40 /* of each verb */
+#define KILLS_IN_CI 20 /* of each verb, others each day */
 #define KILLS_IN_ROUND 12
-#define MOMENTS_IN_CI 4
+#define MOMENTS_IN_CI 2
 #define MOMENTS 40
 
 /* Those that change what outlives a process: a kill between others is no different. */
@@ -88,7 +88,7 @@ static bool kill_at(const struct trial *trial, size_t n)
 static bool kill_everywhere(const struct trial *trial)
 {
 	const struct tracing tracing = { .counts = is_lasting, .ways_out = true, .n = NEVER };
-	size_t stride = 1, first = 0, faults = 0;
+	size_t stride = 1, faults = 0;
 	struct point point;
 	char what[WHAT_MAX];
 
@@ -102,9 +102,8 @@ static bool kill_everywhere(const struct trial *trial)
 		stride = (point.count * SHARE / KILLS_IN_ROUND) | 1;
 	else if (!is_soak())
 		stride = (point.count * SHARE / KILLS_IN_CI) | 1;
-	if (is_timed())
-		first = (size_t)random() % stride;
-	for (size_t n = first, count = point.count; n < count && !time_is_over(); n += stride)
+	for (size_t n = first_of(stride), count = point.count; n < count && !time_is_over();
+	     n += stride)
 		faults += !kill_at(trial, n);
 	if (trial_end(what) < 0)
 		faults += !trial_fault(trial, NULL, "%s", what);

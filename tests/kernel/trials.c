@@ -8,6 +8,8 @@
 
 #include "firewall/firewall.h"
 
+#define DAY_S 86400
+
 static struct trial trials[512];
 static size_t trials_len;
 static bool (*trial_job)(const struct trial *trial);
@@ -15,6 +17,11 @@ static bool (*trial_job)(const struct trial *trial);
 bool is_soak(void)
 {
 	return getenv("BN_SOAK") != NULL;
+}
+
+size_t first_of(size_t stride)
+{
+	return (is_timed() ? (size_t)random() : (size_t)(time(NULL) / DAY_S)) % stride;
 }
 
 static bool is_switch(const struct verb *verb)

@@ -29,6 +29,10 @@ enum standing {
 /* BN_SOAK: every verb with every setting, rather than settings in turns. */
 bool is_soak(void);
 
+/* Of every stride-th point, where it is not all of them: others each day, and by chance when the time
+ * is limited. */
+size_t first_of(size_t stride);
+
 /* A job for each verb, by workers; BN_TRIALS is a regular expression of those to run: full/detach.
  * Fails the case when one has failed. */
 void trials_run(bool (*job)(const struct trial *trial));
