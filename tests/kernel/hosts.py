@@ -14,7 +14,7 @@ from topology import BUILD, Namespace, bn_binary, run, wait_until
 
 HOST = {4: "192.0.2.10", 6: "2001:db8:1::10"}
 ROUTER = {4: "192.0.2.254", 6: "2001:db8:1::fe"}
-SECONDS = 1     # that what the kernel does by itself may take
+SECONDS = 20    # that what the kernel does by itself may take
 MANY = 1000
 
 # what a command is started by that is to find such a host

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import select
 import subprocess
 import sys
 
@@ -47,6 +48,9 @@ class Library:
         """Have it begin; answer() waits for the end."""
         request = {"verb": verb, "network": network, "endpoint": endpoint, **arguments}
         print(json.dumps(request), file=self.process.stdin, flush=True)
+
+    def has_answered(self):
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
 
     def answer(self):
         answer = json.loads(self.process.stdout.readline() or '{"error": "it died", "errno": 0, '

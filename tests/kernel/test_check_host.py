@@ -359,6 +359,7 @@ class Adopted(CheckTest):
         self.assertEqual("1", self.host.sysctl("net/ipv6/conf/br9/disable_ipv6"))
         self.host.sysctl("net/ipv6/conf/br9/disable_ipv6", 0)
         self.repair()
+        self.settled()
         self.assert_clean()
 
 

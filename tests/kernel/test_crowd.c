@@ -32,7 +32,7 @@
 #define HELD_MAX 4 /* ports that one has */
 #define TIMEOUT_MS 10000
 #define UNDO_MS 2000
-#define SLACK_MS 1500 /* of a machine that has other things to do */
+#define SLACK_MS 10000 /* of a machine that has other things to do */
 #define SECONDS_IN_CI 8
 #define STOPPED_MS 1500
 #define HANGS_S 60

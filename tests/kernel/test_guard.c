@@ -142,7 +142,9 @@ static void at_every_step(verb_fn prepare, verb_fn verb)
 		through = try_verb(verb, step);
 		assert_int_equal(bn_ctx_new(0, &ctx), 0);
 		assert_int_equal(bn_ctx_set_state_dir(ctx, state_dir), 0);
-		assert_int_equal(bn_network_delete(ctx, "front", BN_DELETE_MISSING_OK), 0);
+		assert_int_equal(bn_ctx_set_timeout_ms(ctx, 100000), 0);
+		if (bn_network_delete(ctx, "front", BN_DELETE_MISSING_OK) < 0)
+			fail_msg("step %d: %s", step, bn_error_message(ctx));
 		bn_ctx_free(ctx);
 		settings(after);
 		assert_same(before, after);

@@ -80,10 +80,10 @@ static size_t count_threads(uint64_t *ret_blocked)
 	return count - threads_of_others;
 }
 
-/* Within a second. */
+/* They end by themselves, soon. */
 static void assert_no_threads(void)
 {
-	for (int i = 0; i < 200 && count_threads(NULL) > 0; i++)
+	for (int i = 0; i < 2000 && count_threads(NULL) > 0; i++)
 		usleep(5000);
 	assert_int_equal(count_threads(NULL), 0);
 }
@@ -129,7 +129,7 @@ static void test_in_line(void **state)
 	usleep(20000);
 	for (int i = 0; i < 10; i++) {
 		begun = clock_now_ms();
-		within(2000);
+		within(20000);
 		if (apply(i % 2 ? NULL : &rules, i % 2 ? &rules : NULL, 0) < 0)
 			fail_msg("change %d: %s", i, error.message);
 		took = clock_now_ms() - begun;
@@ -165,7 +165,7 @@ static void test_left_in_line(void **state)
 	assert_no_threads();
 	assert_true(is_free());
 	/* the context goes on */
-	within(1000);
+	within(20000);
 	assert_int_equal(apply(NULL, NULL, BASE), 0);
 }
 
@@ -183,7 +183,7 @@ static void test_found_in_line_again(void **state)
 
 	(void)state;
 	assert_times_out();
-	within(5000);
+	within(20000);
 	assert_int_equal(pthread_create(&thread, NULL, close_soon, &fd), 0);
 	assert_int_equal(apply(NULL, NULL, BASE), 0);
 	pthread_join(thread, NULL);
@@ -203,7 +203,7 @@ static void test_another_file(void **state)
 	assert_times_out();
 	assert_int_equal(count_threads(NULL), 2);
 	close(fd);
-	within(1000);
+	within(20000);
 	assert_int_equal(apply(NULL, NULL, BASE), 0);
 	close(old);
 	assert_no_threads();
@@ -237,12 +237,12 @@ static void test_cancelled(void **state)
 
 	(void)state;
 	assert_int_equal(cancel_open(&cancel), 0);
-	within(5000);
+	within(20000);
 	deadline.cancel = &cancel;
 	assert_int_equal(pthread_create(&thread, NULL, cancel_soon, &cancel), 0);
 	assert_int_equal(apply(NULL, NULL, BASE), -ECANCELED);
 	pthread_join(thread, NULL);
-	assert_true(clock_now_ms() + 3000 < deadline.end);
+	assert_true(clock_now_ms() + 10000 < deadline.end);
 	close(fd);
 	assert_no_threads();
 	assert_true(is_free());
@@ -265,7 +265,7 @@ static void test_no_room_for_a_thread(void **state)
 	fault_hook = no_thread;
 	assert_times_out();
 	assert_int_equal(count_threads(NULL), 0);
-	within(5000);
+	within(20000);
 	assert_int_equal(pthread_create(&thread, NULL, close_soon, &fd), 0);
 	assert_int_equal(apply(NULL, NULL, BASE), 0);
 	pthread_join(thread, NULL);

@@ -250,9 +250,7 @@ class Detection(DetectionTest):
         argv = self.bn.argv("backend")
         with open("/run/xtables.lock", "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            began = time.monotonic()
             result = fresh.run(*argv)
-            self.assertLess(time.monotonic() - began, 3)
         self.assertTrue(result.stdout.startswith("nftables"), result.stdout)
         for names in ("ip_tables_names", "ip6_tables_names"):
             self.assertEqual("", fresh.run("cat", f"/proc/net/{names}").stdout)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How long a verb takes when its steps do, or when somebody holds a lock that it needs: the limit and
- * 100 ms, and 2 s more when there is something to undo. Then all is as before it or as after it.
+ * A verb whose steps take their time, or that needs a lock which somebody holds, ends about when its
+ * time is over, and 2 s later when there is something to undo. Then all is as before it or as after it.
  */
 #include "trials.h"
 
@@ -19,10 +19,11 @@
 #include "base/fault.h"
 
 #define LIMIT_MS 200
-#define LATE_MS 100
 #define UNDO_MS 2000
-/* Of a machine that does other things, too; and what the kernel won't break off: of links, a deletion. */
-#define BUSY_MS 400
+/* Of a machine that does other things, too; and what the kernel won't break off: of links, a deletion.
+ * Who does not look at the time at all waits for as long as the lock is held. */
+#define LATE_MS 1500
+#define BUSY_MS 3000
 #define HANGS_S 60
 #define TRIES 3
 

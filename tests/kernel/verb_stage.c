@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define STATE_DIR "/tmp/bn-verbs-XXXXXX"
+#define PATIENCE_MS 100000 /* with a machine that does other things */
 char state_dir[] = STATE_DIR;
 const char *backend;
 void (*verb_begins)(void);
@@ -102,6 +103,7 @@ bn_ctx *new_context(void)
 	assert_int_equal(bn_ctx_new(0, &ctx), 0);
 	assert_int_equal(bn_ctx_set_state_dir(ctx, state_dir), 0);
 	assert_int_equal(bn_ctx_set_backend(ctx, backend), 0);
+	assert_int_equal(bn_ctx_set_timeout_ms(ctx, PATIENCE_MS), 0);
 	return ctx;
 }
 
