@@ -39,6 +39,7 @@ trap 'exit 1' INT TERM HUP
 # Part, its share of the time, and what it is about.
 parts="
 crowd	4	64 processes, and 64 threads, at anything on shared networks, some stopped or killed
+claims	1	a network, an endpoint or the state wanted alone, beside 64 processes
 line	1	64 processes that wait for the state
 kills	5	a verb is killed
 errnos	4	a system call of a verb fails
@@ -86,6 +87,7 @@ script()
 
 # There are two cases, of which each runs with both backends.
 part_crowd() { program kernel/test_crowd "${1:+$(($1 / 4))}"; }
+part_claims() { program kernel/test_claims "${1:+$(($1 / 3))}"; }
 part_line() { program kernel/test_line "$1"; }
 part_kills() { program kernel/test_kills "${1:+$(($1 / 2))}"; }
 part_errnos() { program kernel/test_errnos "$1"; }
@@ -106,7 +108,7 @@ part_fuzz()
 make_programs()
 {
 	local programs=() name
-	for name in crowd line kills errnos lost pairs time; do
+	for name in crowd claims line kills errnos lost pairs time; do
 		programs+=("tests/kernel/test_$name")
 	done
 	make -s -C "$build" -j"$(nproc)" all "${programs[@]}" tests/kernel/faulting

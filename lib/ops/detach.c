@@ -78,6 +78,10 @@ static int reserve_detachment(bn_ctx *ctx, const struct operation *operation, vo
 	removal->quick = detachment->flags & BN_DETACH_QUICK;
 	removal->async = detachment->flags & BN_DETACH_ASYNC;
 	r = rows_use_network(ctx, detachment->network, &removal->rows);
+	/* one by one they would hardly be idle all at once */
+	if (r >= 0 && detachment->len > 1)
+		r = store_claim_network(ctx->store, removal->rows.networks.items->name,
+					&ctx->error);
 	for (size_t i = 0; i < detachment->len && r >= 0; i++) {
 		r = mark_endpoint(ctx, operation, detachment->ids[i], &removal->rows);
 		if (r == -ENOENT && (detachment->flags & BN_DETACH_MISSING_OK)) {

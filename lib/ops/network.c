@@ -269,7 +269,8 @@ static int reserve_deletion(bn_ctx *ctx, const struct operation *operation, void
 	if (r < 0)
 		return r;
 	name = rows->networks.items->name;
-	if (deletion->endpoints)
+	r = store_claim_network(ctx->store, name, &ctx->error);
+	if (r >= 0 && deletion->endpoints)
 		r = mark_endpoints(ctx, operation, name, rows);
 	if (r >= 0)
 		r = store_network_check_empty(ctx->store, operation, name, &ctx->error);

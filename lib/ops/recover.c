@@ -263,12 +263,15 @@ struct wait {
 
 #define LOOK_AGAIN_MS 50 /* although nothing has changed: who is at work may have died */
 
-/* Many may wait for one, who needs the processor and the state: they look at one number. */
-static int wait_for_change(bn_ctx *ctx, struct wait *wait)
+/* In line, and for the operation that is in the way. Where it is not known which that is, or nobody
+ * is at it any more, by looks at one number: many may wait for one, who needs the processor. */
+static int wait_for_others(bn_ctx *ctx, struct wait *wait)
 {
 	uint64_t end = clock_now_ms() + LOOK_AGAIN_MS;
-	int r;
+	int r = store_claim_wait(ctx->store);
 
+	if (r != 0)
+		return r < 0 ? r : 0;
 	do
 		r = deadline_pause(&ctx->deadline, wait->attempt++);
 	while (r == 0 && !store_has_changed(ctx->store) && clock_now_ms() < end);
@@ -301,7 +304,7 @@ static bool wait_again(bn_ctx *ctx, struct wait *wait, int *r)
 		return false;
 	wait->busy = ctx->error;
 	recover_dead(ctx);
-	ended = wait_for_change(ctx, wait);
+	ended = wait_for_others(ctx, wait);
 	if (ended == -ECANCELED)
 		*r = deadline_error(&ctx->error, ended, "while another call was at the same");
 	else if (ended < 0)
@@ -319,6 +322,8 @@ static int begin_reservation(bn_ctx *ctx, enum operation_kind kind)
 
 	if (r == 0)
 		r = store_look(ctx->store, &ctx->look, &ctx->error);
+	if (r >= 0)
+		r = store_claim_state(ctx->store, kind == OPERATION_BACKEND_SWITCH, &ctx->error);
 	if (r >= 0 && ctx->look.has_operations)
 		r = check_move(ctx, kind, &none);
 	/* another process may have bound the state, or moved it, since the call began */
@@ -338,6 +343,7 @@ int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve,
 	do {
 		error_clear(&ctx->error);
 		ctx->changed = false;
+		store_claim_begin(ctx->store);
 		r = begin_reservation(ctx, kind);
 		if (r >= 0)
 			r = store_operation_open(ctx->store, kind, ret_operation, &ctx->error);
@@ -349,6 +355,7 @@ int operation_reserve(bn_ctx *ctx, enum operation_kind kind, reserve_fn reserve,
 			r = store_commit(ctx->store, &ctx->error);
 		store_rollback(ctx->store);
 	} while (wait_again(ctx, &wait, &r));
+	store_claim_end(ctx->store);
 	return r;
 }
 

@@ -41,8 +41,10 @@ int endpoint_unknown_error(const char *network, const char *id, struct error *er
 			 id);
 }
 
-static int endpoint_busy_error(const char *network, const char *endpoint, struct error *error)
+int endpoint_busy_error(struct store *store, const char *network, const char *endpoint,
+			int64_t operation, struct error *error)
 {
+	claim_note_blocker(store, operation);
 	return error_set(error, -EBUSY, BN_REASON_BUSY,
 			 "another process is just at work on endpoint %s of network %s; try again",
 			 endpoint, network);
@@ -243,24 +245,32 @@ int store_endpoints(struct store *store, const char *network, uint32_t flags,
 	return r < 0 ? r : append_endpoints(store, row, flags, endpoints, error);
 }
 
+/* The operation that makes, changes or removes it; 0: none does. */
+static int64_t operation_at(sqlite3_stmt *row)
+{
+	int64_t operation = sqlite3_column_int64(row, REMOVAL);
+
+	if (!operation)
+		operation = sqlite3_column_int64(row, UPDATING);
+	return !operation && sqlite3_column_int(row, PENDING) ?
+		       sqlite3_column_int64(row, OPERATION) :
+		       operation;
+}
+
 /* 1 if it is one of them. */
-static int is_sibling(sqlite3_stmt *row, const struct operation *operation,
+static int is_sibling(struct store *store, sqlite3_stmt *row, const struct operation *operation,
 		      const struct endpoint *endpoint, struct error *error)
 {
 	const char *network = column_text(row, NETWORK), *id = column_text(row, ID);
-	int64_t removal = sqlite3_column_int64(row, REMOVAL), pending = 0;
-	int64_t updating = sqlite3_column_int64(row, UPDATING);
+	int64_t at = operation_at(row);
 
-	if (sqlite3_column_int(row, PENDING))
-		pending = sqlite3_column_int64(row, OPERATION);
 	if ((strcmp(network, endpoint->network) == 0 && strcmp(id, endpoint->id) == 0) ||
 	    !*column_text(row, HOST_INTERFACE))
 		return 0;
-	if (operation &&
-	    ((pending && pending != operation->id) || (removal && removal != operation->id) ||
-	     (updating && updating != operation->id)))
-		return endpoint_busy_error(network, id, error);
-	return !removal && (operation || !pending);
+	if (operation && at && at != operation->id)
+		return endpoint_busy_error(store, network, id, at, error);
+	return !sqlite3_column_int64(row, REMOVAL) &&
+	       (operation || !sqlite3_column_int(row, PENDING));
 }
 
 int store_siblings(struct store *store, const struct operation *operation,
@@ -276,7 +286,7 @@ int store_siblings(struct store *store, const struct operation *operation,
 				 INT(endpoint->sandbox_cookie)),
 			  &row, error);
 	while (r >= 0 && (r = statement_step(store, row, error)) > 0) {
-		r = is_sibling(row, operation, endpoint, error);
+		r = is_sibling(store, row, operation, endpoint, error);
 		if (r > 0 && vector_reserve(siblings, 1) < 0)
 			return error_oom(error);
 		if (r > 0)
@@ -299,7 +309,8 @@ int store_host_interface_check(struct store *store, const struct endpoint *endpo
 	if (r <= 0)
 		return r;
 	if (sqlite3_column_int(row, 2))
-		return endpoint_busy_error(column_text(row, 0), column_text(row, 1), error);
+		return endpoint_busy_error(store, column_text(row, 0), column_text(row, 1),
+					   sqlite3_column_int64(row, 3), error);
 	return error_set(error, -EEXIST, BN_REASON_INTERFACE_EXISTS,
 			 "interface %s of the host is that of endpoint %s of network %s; choose "
 			 "another host-interface-name for endpoint %s",
@@ -388,6 +399,18 @@ int endpoints_updating(struct store *store, int64_t operation, bool next,
 	return r < 0 ? r : append_endpoints(store, row, STORE_PENDING, endpoints, error);
 }
 
+/* Is another operation at it, or does another wait to have it alone? */
+static int check_endpoint_row(struct store *store, sqlite3_stmt *row, struct error *error)
+{
+	const char *network = column_text(row, NETWORK), *id = column_text(row, ID);
+	int r = claim_check(store, CLAIM_ENDPOINT, false, network, id, error);
+	int64_t at = operation_at(row);
+
+	if (r < 0)
+		return r;
+	return at ? endpoint_busy_error(store, network, id, at, error) : 1;
+}
+
 static int get_endpoint(struct store *store, const char *network, const char *id, bool to_change,
 			struct endpoint *ret_endpoint, struct error *error)
 {
@@ -397,10 +420,10 @@ static int get_endpoint(struct store *store, const char *network, const char *id
 
 	if (r < 0)
 		return r;
-	if (r > 0 && to_change &&
-	    (sqlite3_column_int(row, PENDING) || sqlite3_column_int64(row, REMOVAL) ||
-	     sqlite3_column_int64(row, UPDATING)))
-		return endpoint_busy_error(network, id, error);
+	if (r > 0 && to_change)
+		r = check_endpoint_row(store, row, error);
+	if (r < 0)
+		return r;
 	if (r == 0 || sqlite3_column_int(row, PENDING))
 		return endpoint_unknown_error(network, id, error);
 	return read_endpoint(store, row, ret_endpoint, error);
@@ -489,7 +512,8 @@ static int not_inserted_error(struct store *store, int64_t operation,
 	if (r == 0)
 		r = endpoint_find(store, endpoint->network, endpoint->id, &row, error);
 	if (r > 0 && (row.removal || row.operation))
-		return endpoint_busy_error(endpoint->network, endpoint->id, error);
+		return endpoint_busy_error(store, endpoint->network, endpoint->id,
+					   row.removal ? row.removal : row.operation, error);
 	if (r > 0)
 		return error_set(error, -EEXIST, BN_REASON_ENDPOINT_EXISTS,
 				 "network %s has an endpoint %s already; detach it first, or "
@@ -510,6 +534,9 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 	int r = operation_check(store, operation, false, error);
 
 	if (r == 0)
+		r = claim_check(store, CLAIM_ENDPOINT, true, endpoint->network, endpoint->id,
+				error);
+	if (r == 0)
 		r = insert_endpoint(store, operation->id, endpoint, error);
 	if (r < 0)
 		return r;
@@ -517,20 +544,6 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 		return not_inserted_error(store, operation->id, endpoint, error);
 	r = address_take(store, endpoint, &endpoint->ipv4.addr, error);
 	return r < 0 ? r : address_take(store, endpoint, &endpoint->ipv6.addr, error);
-}
-
-int endpoint_check_idle(struct store *store, int64_t operation, const struct endpoint_row *endpoint,
-			const char *network, const char *id, struct error *error)
-{
-	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r;
-
-	if (endpoint->operation || (endpoint->removal && endpoint->removal != operation) ||
-	    (endpoint->updating && endpoint->updating != operation))
-		return endpoint_busy_error(network, id, error);
-	r = statement_look_up(store, STATEMENT_PORT_BUSY,
-			      VALUES(INT(endpoint->sequence), INT(operation)), &row, error);
-	return r > 0 ? endpoint_busy_error(network, id, error) : r;
 }
 
 int store_endpoint_mark(struct store *store, const struct operation *operation, const char *network,

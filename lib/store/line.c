@@ -20,9 +20,9 @@
 #include "base/waiter.h"
 #include "store/private.h"
 
-#define DOOR (INT64_C(1) << 62) /* far from what operations lock */
+#define DOOR LINE_BEGIN
 #define PLACE(number) (DOOR + 1 + (int64_t)(number))
-#define NUMBERS_MAX (UINT64_C(1) << 60)
+#define NUMBERS_MAX (UINT64_C(1) << 60) /* short of LINE_CLAIMS */
 
 #define DOOR_TRIES 40 /* of deadline_pause(): some 10 ms; it is held for microseconds */
 #define SHORT_LOOKS 8 /* before a thread is worth its while */
@@ -44,8 +44,7 @@ static struct numbers read_numbers(const struct store *store)
 	return numbers;
 }
 
-/* One who holds a place from `first` on before `end`, -1: none. */
-static int64_t find_place(const struct store *store, int64_t first, int64_t end)
+int64_t line_find(const struct store *store, int64_t first, int64_t end)
 {
 	struct flock range = {
 		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = first, .l_len = end - first
@@ -57,15 +56,19 @@ static int64_t find_place(const struct store *store, int64_t first, int64_t end)
 	return range.l_start;
 }
 
-bool line_is_empty(const struct store *store)
+/* Mostly there is nobody, nor a claim, and so it costs one question. */
+bool line_is_empty(struct store *store)
 {
-	return find_place(store, PLACE(1), INT64_MAX) < 0 ||
-	       find_place(store, PLACE(read_numbers(store).served + 1), INT64_MAX) < 0;
+	store->has_claims = false;
+	if (line_find(store, PLACE(1), INT64_MAX) < 0)
+		return true;
+	store->has_claims = line_find(store, LINE_CLAIMS, INT64_MAX) >= 0;
+	return line_find(store, PLACE(read_numbers(store).served + 1), LINE_CLAIMS) < 0;
 }
 
 /* ---- a place ---- */
 
-static int open_door(const struct store *store)
+int line_open_door(const struct store *store)
 {
 	int r;
 
@@ -75,6 +78,11 @@ static int open_door(const struct store *store)
 		if (deadline_pause(store->deadline, attempt) < 0)
 			break;
 	return r;
+}
+
+void line_close_door(const struct store *store)
+{
+	lock_byte(store->lock_fd, DOOR, F_UNLCK);
 }
 
 static void take_place(struct store *store)
@@ -92,10 +100,10 @@ static void take_place(struct store *store)
 
 void line_join(struct store *store)
 {
-	if (open_door(store) < 0)
+	if (line_open_door(store) < 0)
 		return;
 	take_place(store);
-	lock_byte(store->lock_fd, DOOR, F_UNLCK);
+	line_close_door(store);
 }
 
 /* The first in line did not take the lock while it was free. */
@@ -105,7 +113,7 @@ static void pass_first_over(struct store *store)
 	uint64_t served = read_numbers(store).served;
 	ssize_t written = 0;
 
-	while ((first = find_place(store, PLACE(served + 1), place)) >= 0)
+	while ((first = line_find(store, PLACE(served + 1), place)) >= 0)
 		place = first;
 	served = (uint64_t)(place - PLACE(0));
 	if (served < store->number)
@@ -140,26 +148,26 @@ static void drop_byte(int fd, int64_t byte)
 	lock_byte(fd, byte, F_UNLCK);
 }
 
-/* In the kernel. -EAGAIN: that can't be done. */
-static int wait_for_place(struct store *store, int64_t place, const struct deadline *deadline)
+int line_wait_for(const struct store *store, struct waiter **waiter, int64_t locked,
+		  const struct deadline *deadline)
 {
 	static const struct waited_for byte = { take_byte, drop_byte };
 	CLEANUP_CLOSE int fd = fcntl(store->probe_fd, F_DUPFD_CLOEXEC, 0);
-	int r = fd < 0 ? -EAGAIN : waiter_wait(&store->waiter, &byte, &fd, place, deadline);
+	int r = fd < 0 ? -EAGAIN : waiter_wait(waiter, &byte, &fd, locked, deadline);
 
 	if (r == 0)
-		drop_byte(fd, place);
+		drop_byte(fd, locked);
 	return r;
 }
 
 /* Not all wait for the first: as he goes one shall wake, and not all. */
 static int64_t who_is_before(const struct store *store)
 {
-	int64_t own = PLACE(store->number), place = find_place(store, own - 1, own);
+	int64_t own = PLACE(store->number), place = line_find(store, own - 1, own);
 
 	if (place > DOOR)
 		return place;
-	return find_place(store, PLACE(read_numbers(store).served + 1), own);
+	return line_find(store, PLACE(read_numbers(store).served + 1), own);
 }
 
 int line_wait(struct store *store)
@@ -172,7 +180,8 @@ int line_wait(struct store *store)
 		place = store->number ? who_is_before(store) : -1;
 		if (place < 0)
 			return 1;
-		r = attempt < SHORT_LOOKS ? -EAGAIN : wait_for_place(store, place, &deadline);
+		r = attempt < SHORT_LOOKS ? -EAGAIN :
+					    line_wait_for(store, &store->waiter, place, &deadline);
 		if (r == -EAGAIN)
 			r = deadline_pause(&deadline, attempt);
 	}

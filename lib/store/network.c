@@ -36,10 +36,21 @@ int network_unknown_error(const char *name, struct error *error)
 			 "there is no network %s; list the networks, or create it", name);
 }
 
-static int network_busy_error(const char *name, const char *what, struct error *error)
+static int network_busy_error(struct store *store, sqlite3_stmt *row, struct error *error)
 {
+	int64_t removal = sqlite3_column_int64(row, REMOVAL);
+	int64_t updating = sqlite3_column_int64(row, UPDATING);
+	bool pending = sqlite3_column_int(row, PENDING);
+
+	claim_note_blocker(store, pending  ? sqlite3_column_int64(row, OPERATION) :
+				  updating ? updating :
+					     removal);
 	return error_set(error, -EBUSY, BN_REASON_BUSY,
-			 "network %s is just being %s by another process; try again", name, what);
+			 "network %s is just being %s by another process; try again",
+			 column_text(row, NAME),
+			 pending  ? "created" :
+			 updating ? "changed" :
+				    "deleted");
 }
 
 /* Addresses of one text, separated by blanks. */
@@ -224,6 +235,19 @@ enum in_work {
 	REFUSE,        /* to change: either is -EBUSY */
 };
 
+/* Is another operation at it, or does another wait to have it alone? */
+static int check_network_row(struct store *store, sqlite3_stmt *row, struct error *error)
+{
+	int r = claim_check(store, CLAIM_NETWORK, false, column_text(row, NAME), NULL, error);
+
+	if (r < 0)
+		return r;
+	return sqlite3_column_int(row, PENDING) || sqlite3_column_int64(row, UPDATING) ||
+			       sqlite3_column_int64(row, REMOVAL) ?
+		       network_busy_error(store, row, error) :
+		       0;
+}
+
 /* Those of the rows that count: 1 and the network, 0 for none, -EINVAL for two networks. */
 static int find_network_row(struct store *store, enum statement which, const char *text,
 			    enum in_work in_work, struct network *network, struct error *error)
@@ -235,15 +259,11 @@ static int find_network_row(struct store *store, enum statement which, const cha
 		return r;
 	while ((r = statement_step(store, row, error)) > 0) {
 		bool pending = sqlite3_column_int(row, PENDING);
-		bool updating = sqlite3_column_int64(row, UPDATING);
 
-		if (in_work == REFUSE &&
-		    (pending || updating || sqlite3_column_int64(row, REMOVAL)))
-			return network_busy_error(column_text(row, NAME),
-						  pending  ? "created" :
-						  updating ? "changed" :
-							     "deleted",
-						  error);
+		if (in_work == REFUSE)
+			r = check_network_row(store, row, error);
+		if (r < 0)
+			return r;
 		if (pending || (found && strcmp(network->name, column_text(row, NAME)) == 0))
 			continue;
 		if (found)
@@ -320,14 +340,15 @@ static int check_name(struct store *store, const char *name, const struct networ
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, VALUES(TEXT(name)), &row,
 				  error);
+	int claimed = 0;
 
 	*ret_id = '\0';
-	if (r <= 0)
-		return r;
-	if (sqlite3_column_int(row, PENDING))
-		return network_busy_error(name, "created", error);
-	if (sqlite3_column_int64(row, REMOVAL))
-		return network_busy_error(name, "deleted", error);
+	if (r >= 0)
+		claimed = claim_check(store, CLAIM_NETWORK, true, name, NULL, error);
+	if (r <= 0 || claimed < 0)
+		return r < 0 ? r : claimed;
+	if (sqlite3_column_int(row, PENDING) || sqlite3_column_int64(row, REMOVAL))
+		return network_busy_error(store, row, error);
 	if (!sqlite3_column_int(row, BUILTIN) ||
 	    (*column_text(row, PERSISTENT) && (!own || strcmp(own->id, column_text(row, ID)) != 0)))
 		return error_set(error, -EEXIST, BN_REASON_NETWORK_EXISTS,
@@ -444,7 +465,7 @@ int store_network_mark(struct store *store, const struct operation *operation, c
 				 "network %s is built in and can't be deleted", name);
 	removal = sqlite3_column_int64(row, REMOVAL);
 	if (sqlite3_column_int(row, PENDING) || (removal && removal != operation->id))
-		return network_busy_error(name, removal ? "deleted" : "created", error);
+		return network_busy_error(store, row, error);
 	return statement_run(store, STATEMENT_NETWORK_MARK, VALUES(INT(operation->id), TEXT(name)),
 			     error);
 }
@@ -539,7 +560,7 @@ int network_check_usable(struct store *store, int64_t operation, const char *nam
 	pending = sqlite3_column_int(row, PENDING) &&
 		  sqlite3_column_int64(row, OPERATION) != operation;
 	if (pending || sqlite3_column_int64(row, REMOVAL))
-		return network_busy_error(name, pending ? "created" : "deleted", error);
+		return network_busy_error(store, row, error);
 	return 0;
 }
 
@@ -553,13 +574,16 @@ int store_network_check_empty(struct store *store, const struct operation *opera
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	long long all, settled;
-	int r = statement_look_up(store, STATEMENT_ENDPOINT_COUNT_OTHERS,
-				  VALUES(TEXT(name), INT(operation->id)), &row, error);
+	int r = store_claim_network(store, name, error);
 
+	if (r == 0)
+		r = statement_look_up(store, STATEMENT_ENDPOINT_COUNT_OTHERS,
+				      VALUES(TEXT(name), INT(operation->id)), &row, error);
 	if (r <= 0)
 		return r;
 	all = sqlite3_column_int64(row, 0);
 	settled = sqlite3_column_int64(row, 1);
+	claim_note_blocker(store, sqlite3_column_int64(row, 2));
 	if (all > settled)
 		return error_set(error, -EBUSY, BN_REASON_BUSY,
 				 "another process is just attaching to network %s, or detaching "

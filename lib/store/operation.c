@@ -262,6 +262,17 @@ static int find_operation(struct store *store, int64_t id, sqlite3_stmt **ret_ro
 	return r > 0 ? found.id == id : r;
 }
 
+int operation_find_lock(struct store *store, int64_t operation, int64_t *ret_lock,
+			struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int r = find_operation(store, operation, &row, error);
+
+	if (r > 0)
+		*ret_lock = sqlite3_column_int64(row, LOCK);
+	return r;
+}
+
 /*
  * The lock file was removed while a call was at work: its lock is on the file that nobody can open
  * any more, but that the kernel lists. The number is not given again for as long as it is held.
@@ -429,6 +440,8 @@ int store_operation_is_alone(struct store *store, const struct operation *operat
 
 		r = next_operation(store, other.id, &row, &other, error);
 	} while (r > 0 && other.id == operation->id);
+	if (r > 0)
+		claim_note_blocker(store, other.id);
 	return r < 0 ? r : r == 0;
 }
 
@@ -446,6 +459,7 @@ int store_operation_pending(struct store *store, enum operation_kind kind, bool 
 			return r;
 		if (operation.kind != kind)
 			continue;
+		claim_note_blocker(store, operation.id);
 		r = is_alive(store, &operation, row, error);
 		*ret_alive = r > 0;
 		return r < 0 ? r : 1;

@@ -326,8 +326,10 @@ int port_check_numbers(const struct port *port, struct error *error)
 			 port->count, port->host_port);
 }
 
-int port_busy_error(const struct port *port, struct error *error)
+int port_busy_error(struct store *store, const struct port *port, int64_t operation,
+		    struct error *error)
 {
+	claim_note_blocker(store, operation);
 	return error_set(error, -EBUSY, BN_REASON_BUSY,
 			 "another process is just at work on endpoint %s of network %s or its port "
 			 "%u/%s; try again",
@@ -350,7 +352,8 @@ int port_find_endpoint(struct store *store, int64_t operation, const struct port
 	if (r == 0)
 		return endpoint_unknown_error(port->network, port->endpoint, error);
 	if (row.removal || (row.operation && row.operation != operation))
-		return port_busy_error(port, error);
+		return port_busy_error(store, port, row.removal ? row.removal : row.operation,
+				       error);
 	strcpy(store->endpoint_id, port->endpoint);
 	strcpy(store->endpoint_network, port->network);
 	store->endpoint = row;
@@ -388,6 +391,7 @@ static int insert_port(struct store *store, int64_t operation, const struct port
 		r = find_collision(store, &search, error);
 	if (r < 0)
 		return r;
+	claim_note_blocker(store, holder->removal ? holder->removal : holder->making);
 	if (r > 0 && (holder->removal || (holder->making && holder->making != operation)))
 		return error_set(error, -EBUSY, BN_REASON_BUSY,
 				 "host port %u/%s is just being published or given up by another "

@@ -130,13 +130,14 @@ static int mark_row(struct store *store, int64_t operation, sqlite3_stmt *row, s
 		    struct error *error)
 {
 	int64_t key = sqlite3_column_int64(row, KEY);
-	bool busy = sqlite3_column_int(row, PENDING) ||
-		    (sqlite3_column_type(row, REMOVAL) != SQLITE_NULL &&
-		     sqlite3_column_int64(row, REMOVAL) != operation);
+	int64_t removal = sqlite3_column_int64(row, REMOVAL);
+	bool busy = sqlite3_column_int(row, PENDING) || (removal && removal != operation);
 	int r;
 
 	if (busy || sqlite3_column_type(row, OPTIONS) == SQLITE_NULL)
-		return port_busy_error(port, error);
+		return port_busy_error(store, port,
+				       removal ? removal : sqlite3_column_int64(row, OPERATION),
+				       error);
 	r = port_read_options(store, row, OPTIONS, port, error);
 	if (r == 0)
 		r = statement_run(store, STATEMENT_PORT_MARK_KEY, VALUES(INT(operation), INT(key)),

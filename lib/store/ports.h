@@ -24,7 +24,9 @@ int port_read_options(struct store *store, sqlite3_stmt *row, int column, struct
 		      struct error *error);
 int ports_append(struct store *store, sqlite3_stmt *row, port_vector *ports, struct error *error);
 int port_check_numbers(const struct port *port, struct error *error);
-int port_busy_error(const struct port *port, struct error *error);
+/* By that operation; 0: it is not known by which. */
+int port_busy_error(struct store *store, const struct port *port, int64_t operation,
+		    struct error *error);
 /* The endpoint's row, in store->endpoint; a batch has many ports of one endpoint. */
 int port_find_endpoint(struct store *store, int64_t operation, const struct port *port,
 		       struct error *error);

@@ -126,6 +126,24 @@ struct key_range {
 	int64_t first, last;
 };
 
+enum claim_on { CLAIM_STATE, CLAIM_NETWORK, CLAIM_ENDPOINT };
+
+/* What a call waits for, and since when. */
+struct claim {
+	bool heeds;     /* a call is reserving */
+	bool is_behind; /* what was in the way is another's claim */
+	/* what it was about to use */
+	enum claim_on on;
+	uint32_t key;
+	bool alone;
+	int64_t blocker; /* the operation that was in the way; 0: not known */
+	int64_t ended;   /* one that was gone when it was to be waited for */
+	/* in line */
+	uint64_t ticket; /* 0: it is not */
+	int64_t locked;  /* the byte */
+	uint64_t begun;  /* by clock_now_ms() */
+};
+
 struct store {
 	sqlite3 *database;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
@@ -145,7 +163,9 @@ struct store {
 	bool is_ending;      /* it is being committed or rolled back, which nothing breaks off */
 	bool is_hasty;       /* it does not wait for who is writing */
 	uint64_t number;     /* of its place in line; 0: none */
-	struct waiter *waiter;
+	bool has_claims;     /* there were some when the transaction began */
+	struct claim claim;
+	struct waiter *waiter, *claim_waiter;
 	const struct deadline *deadline;
 	/* of the transaction: locks to drop if it is rolled back, and once it is committed */
 	id_vector opened, closed;
@@ -258,13 +278,39 @@ int lock_byte(int fd, int64_t byte, short type);
 
 /* ---- the line of those that wait to write ---- */
 
-bool line_is_empty(const struct store *store);
+/* Where in the lock file, which is far from what operations lock; and where claims are. */
+#define LINE_BEGIN (INT64_C(1) << 62)
+#define LINE_CLAIMS (INT64_C(3) << 61)
+
+/* Sets has_claims. */
+bool line_is_empty(struct store *store);
 /* Where that can't be done, whoever waits is a first one. */
 void line_join(struct store *store);
 /* 1: nobody is before it any more; 0: try, without its turn. Or what deadline_check() says. */
 int line_wait(struct store *store);
 /* in_turn: not one that was served without its turn. */
 void line_leave(struct store *store, bool in_turn);
+/* A byte from `first` on before `end` that another description has locked, any; -1: none. */
+int64_t line_find(const struct store *store, int64_t first, int64_t end);
+/* One at a time takes a number and locks what stands for it. */
+int line_open_door(const struct store *store);
+void line_close_door(const struct store *store);
+/* In the kernel, until nobody has the byte locked. 0, what deadline_check() says, or -EAGAIN: that
+ * can't be done. */
+int line_wait_for(const struct store *store, struct waiter **waiter, int64_t locked,
+		  const struct deadline *deadline);
+
+/* ---- claims (claim.c) ---- */
+
+/* Before it looks whether another operation is at it. -EBUSY BN_REASON_BUSY if it has to stand
+ * behind one that waits for the same. network, endpoint: NULL where it is about more. */
+int claim_check(struct store *store, enum claim_on on, bool alone, const char *network,
+		const char *endpoint, struct error *error);
+/* That operation is in the way. */
+void claim_note_blocker(struct store *store, int64_t operation);
+/* 1 and where it is locked, 0 if there is no such operation any more. */
+int operation_find_lock(struct store *store, int64_t operation, int64_t *ret_lock,
+			struct error *error);
 
 /* ---- rows, for settling ---- */
 
@@ -307,6 +353,9 @@ int endpoint_find(struct store *store, const char *network, const char *id,
 /* -EBUSY if another operation is at the endpoint, or at one of its ports. */
 int endpoint_check_idle(struct store *store, int64_t operation, const struct endpoint_row *endpoint,
 			const char *network, const char *id, struct error *error);
+/* By that operation. */
+int endpoint_busy_error(struct store *store, const char *network, const char *endpoint,
+			int64_t operation, struct error *error);
 int endpoint_unknown_error(const char *network, const char *id, struct error *error);
 /* May an endpoint be put there? -ENOENT; -EBUSY while another operation makes or deletes it. */
 int network_check_usable(struct store *store, int64_t operation, const char *name,

@@ -162,9 +162,11 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"UPDATE networks SET updating = NULL, next_options = '' WHERE updating = ?1",
 	/* is another operation at an endpoint or a port of it? */
 	[STATEMENT_NETWORK_BUSY] =
-		"SELECT id FROM endpoints WHERE network = ?1 "
+		"SELECT id, coalesce(removal, updating, operation) "
+		"FROM endpoints WHERE network = ?1 "
 		"AND (removal IS NOT NULL OR updating IS NOT NULL OR " PENDING ") "
-		"UNION ALL SELECT e.id FROM endpoints AS e JOIN ports AS p "
+		"UNION ALL SELECT e.id, coalesce(p.removal, p.operation) "
+		"FROM endpoints AS e JOIN ports AS p "
 		"ON p.endpoint = e.sequence WHERE e.network = ?1 AND (p.removal IS NOT NULL "
 		"OR p.operation IN (SELECT id FROM operations)) LIMIT 1",
 	[STATEMENT_NETWORK_SET_FOUND] =
@@ -180,7 +182,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 		"SELECT count(*) FROM endpoints WHERE network = ?1 AND NOT " PENDING,
 	/* in all, and settled ones; less those that ?2 removes */
 	[STATEMENT_ENDPOINT_COUNT_OTHERS] =
-		"SELECT count(*), count(*) FILTER (WHERE removal IS NULL AND NOT " PENDING ") "
+		"SELECT count(*), count(*) FILTER (WHERE removal IS NULL AND NOT " PENDING "), "
+		"max(coalesce(removal, operation)) FILTER (WHERE removal IS NOT NULL OR " PENDING
+		") "
 		"FROM endpoints WHERE network = ?1 AND removal IS NOT ?2",
 	[STATEMENT_ENDPOINT_COUNTS] = "SELECT network, count(*) FROM endpoints WHERE NOT " PENDING
 				      " GROUP BY network ORDER BY network",
@@ -234,7 +238,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ENDPOINT_MAC] = "SELECT id, removal, " PENDING " FROM endpoints "
 				   "WHERE network = ?1 AND mac = ?2 LIMIT 1",
 	[STATEMENT_ENDPOINT_HOST_INTERFACE] = "SELECT network, id, removal IS NOT NULL OR " PENDING
-					      " FROM endpoints "
+					      ", coalesce(removal, operation) FROM endpoints "
 					      "WHERE host_interface = ?1 LIMIT 1",
 	[STATEMENT_ENDPOINT_OF_OPERATION] = "SELECT " ENDPOINT_COLUMNS
 					    " FROM endpoints WHERE " ENDPOINT_OF_OPERATION
@@ -318,8 +322,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 				"AND (operation < (SELECT min(id) FROM operations WHERE id > 0) "
 				"OR NOT " PENDING ")",
 	[STATEMENT_PORT_MARK_KEY] = "UPDATE ports SET removal = ?1 WHERE key = ?2",
-	[STATEMENT_PORT_BUSY] = "SELECT 1 FROM ports WHERE endpoint = ?1 AND "
-				"((removal IS NOT NULL AND removal <> ?2) OR " PENDING ") LIMIT 1",
+	[STATEMENT_PORT_BUSY] =
+		"SELECT coalesce(removal, operation) FROM ports WHERE endpoint = ?1 AND "
+		"((removal IS NOT NULL AND removal <> ?2) OR " PENDING ") LIMIT 1",
 	[STATEMENT_PORT_UNMARK] =
 		"UPDATE ports SET removal = NULL WHERE key BETWEEN ?2 AND ?3 AND removal = ?1",
 	[STATEMENT_PORT_DELETE_MARKED] =

@@ -296,6 +296,7 @@ void store_close_in_child(struct store *store)
 	if (!store)
 		return;
 	waiter_put(store->waiter);
+	waiter_put(store->claim_waiter);
 	cleanup_close(&store->probe_fd);
 	cleanup_close(&store->lock_fd);
 	cleanup_close(&store->generation_fd);

@@ -150,6 +150,21 @@ int store_endpoint_update(struct store *store, const struct operation *operation
  * what is being removed or undone, and as updates will leave it. Only of lists of everything. */
 #define STORE_STANDING 0x2u
 
+/* ---- waiting for operations ---- */
+
+/* A call that is to reserve, and finds that another is at what it is about, waits in line, and
+ * those that come later stand behind it. Before each try; and once there is none any more. */
+void store_claim_begin(struct store *store);
+void store_claim_end(struct store *store);
+/* In the transaction, before anything else: what it is about is the state as a whole, or a part. Or
+ * all of a network; what is smaller is told by using it. -EBUSY BN_REASON_BUSY if it has to stand
+ * behind one that waits for the same. */
+int store_claim_state(struct store *store, bool alone, struct error *error);
+int store_claim_network(struct store *store, const char *name, struct error *error);
+/* Outside a transaction, after -EBUSY BN_REASON_BUSY: until there is reason to try again. 1, or 0
+ * if it is not known what for, or what deadline_check() says. */
+int store_claim_wait(struct store *store);
+
 /* ---- networks ---- */
 
 /* -EEXIST when the name or the bridge is taken, also by an open operation. Of the name "bridge",

@@ -25,16 +25,41 @@ static int check_network_idle(struct store *store, const struct operation *opera
 			      const char *name, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	int r = store_operation_is_alone(store, operation, error);
+	int r = store_claim_network(store, name, error);
 
+	if (r == 0)
+		r = store_operation_is_alone(store, operation, error);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = statement_look_up(store, STATEMENT_NETWORK_BUSY, VALUES(TEXT(name)), &row, error);
 	if (r <= 0)
 		return r;
+	claim_note_blocker(store, sqlite3_column_int64(row, 1));
 	return error_set(error, -EBUSY, BN_REASON_BUSY,
 			 "another process is just at work on endpoint %s of network %s; try again",
 			 column_text(row, 0), name);
+}
+
+int endpoint_check_idle(struct store *store, int64_t operation, const struct endpoint_row *endpoint,
+			const char *network, const char *id, struct error *error)
+{
+	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
+	int64_t other = endpoint->operation;
+	int r = claim_check(store, CLAIM_ENDPOINT, true, network, id, error);
+
+	if (r < 0)
+		return r;
+	if (endpoint->removal && endpoint->removal != operation)
+		other = endpoint->removal;
+	if (endpoint->updating && endpoint->updating != operation)
+		other = endpoint->updating;
+	if (other)
+		return endpoint_busy_error(store, network, id, other, error);
+	r = statement_look_up(store, STATEMENT_PORT_BUSY,
+			      VALUES(INT(endpoint->sequence), INT(operation)), &row, error);
+	return r > 0 ? endpoint_busy_error(store, network, id, sqlite3_column_int64(row, 0),
+					   error) :
+		       r;
 }
 
 /* After the statement that has marked it. */

@@ -152,6 +152,9 @@ static int end_call(const struct self *self, const struct call *call, int r)
 
 	figure_add(FIGURE_OPERATIONS, 1);
 	figure_add(FIGURE_OPERATIONS_REFUSED, r < 0);
+	figure_add(FIGURE_OPERATIONS_IN_VAIN,
+		   r == -ETIMEDOUT ||
+			   (r == -EBUSY && bn_error_reason(self->ctx) == BN_REASON_BUSY));
 	if (!is_expected(r))
 		say_fault(self, call->name, bn_reason_name(bn_error_reason(self->ctx)));
 	if (call->stops != shared->workers[self->number].stops)

@@ -84,6 +84,7 @@ static const char *const figure_names[FIGURES] = {
 	[FIGURE_PAIRS] = "steps-at-which-another-verb-ran",
 	[FIGURE_OPERATIONS] = "operations-under-contention",
 	[FIGURE_OPERATIONS_REFUSED] = "of-them-refused",
+	[FIGURE_OPERATIONS_IN_VAIN] = "of-them-given-up-for-want-of-time",
 	[FIGURE_STOPS] = "processes-stopped-or-killed-among-them",
 };
 static size_t *figures;
