@@ -263,14 +263,13 @@ static int reserve_deletion(bn_ctx *ctx, const struct operation *operation, void
 	removal_clear(&deletion->removal);
 	deletion->removal.networks = deletion->removal.endpoints = true;
 	deletion->removal.settled = true;
-	r = rows_use_network(ctx, deletion->name, rows);
+	r = rows_use_network_alone(ctx, deletion->name, rows);
 	if (r >= 0)
 		r = network_check_deletable(ctx, rows->networks.items);
 	if (r < 0)
 		return r;
 	name = rows->networks.items->name;
-	r = store_claim_network(ctx->store, name, &ctx->error);
-	if (r >= 0 && deletion->endpoints)
+	if (deletion->endpoints)
 		r = mark_endpoints(ctx, operation, name, rows);
 	if (r >= 0)
 		r = store_network_check_empty(ctx->store, operation, name, &ctx->error);

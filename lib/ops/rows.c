@@ -57,6 +57,12 @@ int rows_use_network(bn_ctx *ctx, const char *network, struct rows *rows)
 	return persistent_explain(ctx, network, add_network(ctx, store_network_use, network, rows));
 }
 
+int rows_use_network_alone(bn_ctx *ctx, const char *network, struct rows *rows)
+{
+	return persistent_explain(ctx, network,
+				  add_network(ctx, store_network_use_alone, network, rows));
+}
+
 int rows_use_endpoint(bn_ctx *ctx, const char *id, struct rows *rows)
 {
 	return add_endpoint(ctx, store_endpoint_use, last_network(rows), id, rows);

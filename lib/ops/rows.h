@@ -15,6 +15,7 @@ int rows_load_endpoint(bn_ctx *ctx, const char *id, struct rows *rows);
 /* The same for a call that goes on to change them: -EBUSY while another makes or removes them.
  * Inside a transaction. */
 int rows_use_network(bn_ctx *ctx, const char *network, struct rows *rows);
+int rows_use_network_alone(bn_ctx *ctx, const char *network, struct rows *rows);
 int rows_use_endpoint(bn_ctx *ctx, const char *id, struct rows *rows);
 /* Those two, in the place of what is there of networks and endpoints. */
 int rows_use(bn_ctx *ctx, const char *network, const char *id, struct rows *rows);

@@ -315,7 +315,7 @@ static int load_network(bn_ctx *ctx, struct network_update *update)
 	int r;
 
 	network_update_clear(update);
-	r = store_network_use(ctx->store, name, &update->before, &ctx->error);
+	r = store_network_use_alone(ctx->store, name, &update->before, &ctx->error);
 	if (r >= 0)
 		r = check_changeable(ctx, &update->before);
 	/* a copy of its own */

@@ -139,7 +139,8 @@ int claim_check(struct store *store, enum claim_on on, bool alone, const char *n
 	claim->alone = alone;
 	claim->is_behind = store->has_claims && find_before(store, NULL, NULL);
 	/* what is wanted alone is waited for as a whole, not by its parts */
-	if (!claim->is_behind && whole.alone && whole.on < on)
+	if (!claim->is_behind && whole.alone &&
+	    (whole.on < on || (whole.on == on && whole.key == claim->key)))
 		*claim = whole;
 	if (!claim->is_behind)
 		return 0;

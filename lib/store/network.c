@@ -38,13 +38,11 @@ int network_unknown_error(const char *name, struct error *error)
 
 static int network_busy_error(struct store *store, sqlite3_stmt *row, struct error *error)
 {
-	int64_t removal = sqlite3_column_int64(row, REMOVAL);
-	int64_t updating = sqlite3_column_int64(row, UPDATING);
 	bool pending = sqlite3_column_int(row, PENDING);
+	int64_t updating = sqlite3_column_int64(row, UPDATING);
+	int at = pending ? OPERATION : updating ? UPDATING : REMOVAL;
 
-	claim_note_blocker(store, pending  ? sqlite3_column_int64(row, OPERATION) :
-				  updating ? updating :
-					     removal);
+	claim_note_blocker(store, sqlite3_column_int64(row, at));
 	return error_set(error, -EBUSY, BN_REASON_BUSY,
 			 "network %s is just being %s by another process; try again",
 			 column_text(row, NAME),
@@ -233,12 +231,14 @@ int networks_updating(struct store *store, int64_t operation, bool next, network
 enum in_work {
 	PASS_OVER_NEW, /* to read: what is being made is not there, what is being removed is */
 	REFUSE,        /* to change: either is -EBUSY */
+	REFUSE_ALONE,  /* and nobody else is to be at it */
 };
 
 /* Is another operation at it, or does another wait to have it alone? */
-static int check_network_row(struct store *store, sqlite3_stmt *row, struct error *error)
+static int check_network_row(struct store *store, sqlite3_stmt *row, bool alone,
+			     struct error *error)
 {
-	int r = claim_check(store, CLAIM_NETWORK, false, column_text(row, NAME), NULL, error);
+	int r = claim_check(store, CLAIM_NETWORK, alone, column_text(row, NAME), NULL, error);
 
 	if (r < 0)
 		return r;
@@ -260,8 +260,8 @@ static int find_network_row(struct store *store, enum statement which, const cha
 	while ((r = statement_step(store, row, error)) > 0) {
 		bool pending = sqlite3_column_int(row, PENDING);
 
-		if (in_work == REFUSE)
-			r = check_network_row(store, row, error);
+		if (in_work != PASS_OVER_NEW)
+			r = check_network_row(store, row, in_work == REFUSE_ALONE, error);
 		if (r < 0)
 			return r;
 		if (pending || (found && strcmp(network->name, column_text(row, NAME)) == 0))
@@ -309,7 +309,7 @@ static int find_network(struct store *store, const char *name, enum in_work in_w
 	if (r == 0 && is_id_beginning(name))
 		r = find_network_row(store, STATEMENT_NETWORK_BY_ID, name, in_work, &network,
 				     error);
-	if (r > 0 && in_work == REFUSE && strcmp(name, network.name) != 0)
+	if (r > 0 && in_work != PASS_OVER_NEW && strcmp(name, network.name) != 0)
 		r = check_digits(name, &network, error);
 	if (r < 0)
 		return r;
@@ -330,6 +330,12 @@ int store_network_use(struct store *store, const char *name, struct network *ret
 		      struct error *error)
 {
 	return find_network(store, name, REFUSE, ret_network, error);
+}
+
+int store_network_use_alone(struct store *store, const char *name, struct network *ret_network,
+			    struct error *error)
+{
+	return find_network(store, name, REFUSE_ALONE, ret_network, error);
 }
 
 /* May a network of that name be inserted? For `bridge` in its empty form, under the id it has; one
@@ -549,17 +555,14 @@ int network_check_usable(struct store *store, int64_t operation, const char *nam
 			 struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
-	bool pending;
 	int r = statement_look_up(store, STATEMENT_NETWORK_BY_NAME, VALUES(TEXT(name)), &row,
 				  error);
 
-	if (r < 0)
-		return r;
-	if (r == 0)
-		return network_unknown_error(name, error);
-	pending = sqlite3_column_int(row, PENDING) &&
-		  sqlite3_column_int64(row, OPERATION) != operation;
-	if (pending || sqlite3_column_int64(row, REMOVAL))
+	if (r <= 0)
+		return r < 0 ? r : network_unknown_error(name, error);
+	if ((sqlite3_column_int(row, PENDING) &&
+	     sqlite3_column_int64(row, OPERATION) != operation) ||
+	    sqlite3_column_int64(row, REMOVAL))
 		return network_busy_error(store, row, error);
 	return 0;
 }

@@ -207,6 +207,9 @@ int store_network_get(struct store *store, const char *name, struct network *ret
  * transaction. */
 int store_network_use(struct store *store, const char *name, struct network *ret_network,
 		      struct error *error);
+/* To change or remove it as a whole: later calls stand behind this one from the first try on. */
+int store_network_use_alone(struct store *store, const char *name, struct network *ret_network,
+			    struct error *error);
 /* May a network of that name be made? 0, -EEXIST, -EBUSY. ret_id: which it is to have, "" for a new
  * one. */
 int store_network_check_name(struct store *store, const char *name, char ret_id[static ID_LEN + 1],
