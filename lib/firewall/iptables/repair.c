@@ -53,14 +53,21 @@ int edit_report_missing(const struct edit *edit)
 
 /* ---- what is left over ---- */
 
+static int compare_chain(const void *chain, const void *item)
+{
+	return strcmp(chain, ((const struct item *)item)->chain);
+}
+
+/* They are sorted by chain, and few lead on. */
 static bool is_to_be_there(const struct edit *edit, const char *chain)
 {
-	for (size_t i = 0; i < edit->add.len; i++) {
-		const struct item *item = &edit->add.items[i];
+	const item_vector *add = &edit->add;
 
-		if (strcmp(item->chain, chain) == 0 || strcmp(item->jump, chain) == 0)
+	if (add->len && bsearch(chain, add->items, add->len, sizeof(*add->items), compare_chain))
+		return true;
+	for (size_t i = 0; i < add->len; i++)
+		if (add->items[i].jump[0] && strcmp(add->items[i].jump, chain) == 0)
 			return true;
-	}
 	return false;
 }
 
