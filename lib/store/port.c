@@ -497,14 +497,24 @@ static int listing_order(const void *left, const void *right)
 	return (a->host_port > b->host_port) - (a->host_port < b->host_port);
 }
 
-/* Rows come by network and endpoint; within one, keys have another order than a listing. */
+/* As the keys of most have it. */
+static bool is_in_order(const struct port *ports, size_t len)
+{
+	for (size_t i = 1; i < len; i++)
+		if (listing_order(&ports[i - 1], &ports[i]) > 0)
+			return false;
+	return true;
+}
+
+/* Rows come by network and endpoint; within one, keys may have another order than a listing. */
 static void sort_each_endpoint(struct port *ports, size_t len)
 {
 	for (size_t first = 0, i = 1; i <= len; i++) {
 		if (i < len && strcmp(ports[i].endpoint, ports[first].endpoint) == 0 &&
 		    strcmp(ports[i].network, ports[first].network) == 0)
 			continue;
-		qsort(&ports[first], i - first, sizeof(*ports), listing_order);
+		if (!is_in_order(&ports[first], i - first))
+			qsort(&ports[first], i - first, sizeof(*ports), listing_order);
 		first = i;
 	}
 }
