@@ -251,8 +251,8 @@ static int hear(bn_watch *watch)
 static const struct pace {
 	uint32_t least_ms, most_ms, share; /* of `share` parts of the time it takes one */
 } paces[TASK_COUNT] = {
-	[TASK_STATE] = { 10, 1000, 20 },   [TASK_BASE] = { 10, 100, 300 },
-	[TASK_RULES] = { 10, 10000, 200 }, [TASK_OTHERS] = { 1000, 60000, 500 },
+	[TASK_STATE] = { 10, 1000, 20 },   [TASK_BASE] = { 10, 100, 500 },
+	[TASK_RULES] = { 10, 10000, 400 }, [TASK_OTHERS] = { 1000, 60000, 500 },
 	[TASK_LINKS] = { 10, 1000, 20 },   [TASK_PORTS] = { 1000, 60000, 100 },
 	[TASK_TICK] = { 1000, 1000, 1 },
 };
