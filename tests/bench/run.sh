@@ -77,7 +77,7 @@ bench()
 	echo "-- $((SECONDS - begun)) s"
 }
 
-programs=(endpoint many publish repair datapath networks process)
+programs=(endpoint many publish repair watch datapath networks process)
 for name in crowd parallel; do
 	[ ! -e "$source_dir/tests/bench/$name.c" ] || programs+=("$name")
 done

@@ -272,8 +272,12 @@ static void measure_flushes(bn_ctx *ctx, const struct backend *backend,
 	bench_report(what, &whole, NULL);
 }
 
-static void measure_storm(const struct backend *backend, const struct watcher *watcher)
+/* What each second costs of the processor. */
+static void measure_storm(const struct backend *backend, const struct watcher *watcher,
+			  unsigned int ports)
 {
+	static struct samples samples;
+	char what[80], number[16];
 	double begun, spent;
 	pid_t storm;
 
@@ -288,10 +292,13 @@ static void measure_storm(const struct backend *backend, const struct watcher *w
 	spent = cost(watcher->pid);
 	usleep(STORM_MS * 1000);
 	spent = cost(watcher->pid) - spent;
-	printf("%-56s %8.2f %% of a core\n", "    and beside a storm of others' commits",
-	       100 * spent / (bench_now() - begun));
+	samples.len = 0;
+	samples_add(&samples, 1e6 * spent / (bench_now() - begun));
 	kill(storm, SIGKILL);
 	waitpid(storm, NULL, 0);
+	snprintf(what, sizeof(what), "%s: a second beside a storm, %s ports", backend->name,
+		 bench_thousands(number, ports));
+	bench_report(what, &samples, NULL);
 }
 
 static void measure(const struct backend *backend, unsigned int ports)
@@ -304,7 +311,7 @@ static void measure(const struct backend *backend, unsigned int ports)
 	bench_publish(ctx, 0, ports);
 	watcher = watcher_start(backend->name);
 	measure_flushes(ctx, backend, &watcher, ports);
-	measure_storm(backend, &watcher);
+	measure_storm(backend, &watcher, ports);
 	watcher_end(&watcher);
 	bench_leave(ctx);
 }
