@@ -88,10 +88,9 @@ struct firewall_backend {
 	/* Append what is not as apply() made it, but for rules that list() shows to be missing
 	 * or to be nobody's: the base gone, or in parts (FINDING_RULES_GONE, FINDING_RULES_BASE,
 	 * FINDING_TABLE_DORMANT, FINDING_RULES_ORDER), rules of others in chains of ours
-	 * (FINDING_RULE_ALIEN), or before ours (FINDING_RULE_SHADOWS). planned: all that should
-	 * be there, sorted; whose a rule is stays empty where it is of no network. A look, which
-	 * changes nothing. */
-	int (*inspect)(struct firewall *firewall, const rule_vector *planned,
+	 * (FINDING_RULE_ALIEN), or before ours (FINDING_RULE_SHADOWS). planned: what should be
+	 * there, without the base; whole: it is all of that. A look, which changes nothing. */
+	int (*inspect)(struct firewall *firewall, const rule_vector *planned, bool whole,
 		       finding_vector *findings, struct error *error);
 
 	/* 1 if rules that are not ours are in its tables, 0 if not, negative on error. A look as
@@ -104,6 +103,10 @@ struct firewall_backend {
 	 * are. */
 	int (*list)(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
 		    struct error *error);
+
+	/* Is all that the kernel has what the last list() of all has shown, and what apply() has
+	 * made of it since? NULL: nobody knows. */
+	bool (*is_as_left)(struct firewall *firewall);
 
 	/* Take the base away, unless it still serves someone: a user chain that holds a rule stays
 	 * (with the jump to it), and nothing is removed while network rules are left. What others

@@ -6,7 +6,6 @@
 
 void comparison_clear(struct comparison *comparison)
 {
-	rules_clear(&comparison->planned);
 	rules_clear(&comparison->allowed);
 	rules_clear(&comparison->kernel);
 	free(comparison->missing.items);
@@ -58,7 +57,7 @@ static int read_kernel(bn_ctx *ctx, struct comparison *comparison)
 /* Both are sorted, so one walk tells what only one of them has. */
 static int find_differences(bn_ctx *ctx, struct comparison *comparison)
 {
-	const rule_vector *planned = &comparison->planned, *kernel = &comparison->kernel;
+	const rule_vector *planned = comparison->planned, *kernel = &comparison->kernel;
 	size_t i = 0, j = 0;
 	int r = 0;
 
@@ -234,8 +233,6 @@ int comparison_make(bn_ctx *ctx, struct comparison *comparison)
 {
 	int r;
 
-	rules_sort(&comparison->planned);
-	rules_sort(&comparison->allowed);
 	r = read_kernel(ctx, comparison);
 	if (r >= 0)
 		r = find_differences(ctx, comparison);

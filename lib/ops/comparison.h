@@ -27,10 +27,10 @@ struct missing {
 };
 
 struct comparison {
-	rule_vector planned, /* what has to be there; sorted, as all of these */
-		allowed,     /* what may be there as well */
-		kernel;      /* what is there */
-	struct rows rows;    /* of the state, with what comes and goes; the caller's */
+	const rule_vector *planned; /* what has to be there; sorted, as all of these */
+	rule_vector allowed,        /* what may be there as well */
+		kernel;             /* what is there */
+	struct rows rows;           /* of the state, with what comes and goes; the caller's */
 	VECTOR(struct missing) missing;
 	VECTOR(struct extra) extras;
 };

@@ -48,6 +48,9 @@ struct bn_ctx {
 	uint32_t recover_ms;      /* left to it for what dead processes left */
 	struct error left;        /* why some of that stays; code 0: none does */
 	bool changed;             /* the running operation has, or may have, changed the kernel */
+	/* the generation of the state whose rules the running call has put right, all of them; 0:
+	 * it has not */
+	uint64_t ruled;
 	struct error error;
 };
 

@@ -44,7 +44,7 @@ static void drop_rows(struct rows *rows)
 }
 
 /* What is being changed has to be there only where that does not take it out. */
-static int plan_moving(bn_ctx *ctx, struct comparison *comparison)
+static int plan_moving(bn_ctx *ctx, rule_vector *planned, struct comparison *comparison)
 {
 	CLEANUP(rows_clear) struct rows standing = { 0 };
 	CLEANUP(rules_clear) rule_vector after = { 0 };
@@ -58,24 +58,33 @@ static int plan_moving(bn_ctx *ctx, struct comparison *comparison)
 	if (r < 0)
 		return r;
 	rules_sort(&after);
-	comparison_keep(&comparison->planned, &after);
+	comparison_keep(planned, &after);
 	for (size_t i = 0; i < after.len; i++)
 		if (vector_append(&comparison->allowed, after.items[i]) < 0)
 			return error_oom(&ctx->error);
 	return 0;
 }
 
-static int plan_look(bn_ctx *ctx, const struct inspection *inspection,
-		     struct comparison *comparison)
+static int plan_look(bn_ctx *ctx, struct inspection *inspection, struct comparison *comparison)
 {
 	uint32_t scopes = inspection->network ? PLAN_ROWS : PLAN_ALL;
-	int r;
+	rule_vector *planned = &inspection->planned;
+	int r = 0;
 
-	r = rules_plan(ctx, scopes, &inspection->rows, &comparison->planned);
+	comparison->planned = planned;
+	/* the same state was looked at before */
+	if (inspection->generation && planned->len)
+		return 0;
+	r = rules_plan(ctx, scopes, &inspection->rows, planned);
+	if (r >= 0)
+		rules_sort(planned);
 	if (r < 0 || !ctx->look.has_operations)
 		return r;
 	r = rules_plan(ctx, scopes, &comparison->rows, &comparison->allowed);
-	return r < 0 ? r : plan_moving(ctx, comparison);
+	if (r >= 0)
+		r = plan_moving(ctx, planned, comparison);
+	rules_sort(&comparison->allowed);
+	return r;
 }
 
 static void set_inspector(struct inspection *inspection, size_t first)
@@ -84,47 +93,45 @@ static void set_inspector(struct inspection *inspection, size_t first)
 		inspection->findings.items[first].inspector = inspection->inspector;
 }
 
-/* The backend is told of its base only where all is looked at. */
-static int inspect_base(bn_ctx *ctx, struct inspection *inspection,
-			const struct comparison *comparison)
+static int inspect_base(bn_ctx *ctx, struct inspection *inspection)
 {
 	const struct firewall_backend *backend = ctx->firewall->backend;
-	CLEANUP_VECTOR rule_vector all = { 0 };
 	size_t first = inspection->findings.len;
-	int r = 0;
+	int r;
 
 	if (!backend->inspect)
 		return 0;
-	if (!inspection->network && comparison->planned.len)
-		r = plan_rules(backend->traits(), PLAN_BASE, NULL, &all);
-	for (size_t i = 0; i < comparison->planned.len && r == 0; i++)
-		r = vector_append(&all, comparison->planned.items[i]);
-	if (r < 0)
-		return error_oom(&ctx->error);
-	rules_sort(&all);
-	r = backend->inspect(ctx->firewall, &all, &inspection->findings, &ctx->error);
+	r = backend->inspect(ctx->firewall, &inspection->planned, !inspection->network,
+			     &inspection->findings, &ctx->error);
 	set_inspector(inspection, first);
 	return r;
 }
 
-/* What is asked about is there, and nothing else is looked at. */
-static int all_is_there(bn_ctx *ctx, const struct inspection *inspection,
-			struct comparison *comparison)
+/* A repair has made them what they are to be, and nobody else has changed any since. */
+static bool is_as_repaired(const bn_ctx *ctx, const struct inspection *inspection)
 {
+	const struct firewall_backend *backend = ctx->firewall->backend;
+
+	return inspection->generation && ctx->ruled == inspection->generation &&
+	       backend->is_as_left && backend->is_as_left(ctx->firewall);
+}
+
+/* What is asked about is there, and nothing else is looked at. */
+static int all_is_there(bn_ctx *ctx, const struct inspection *inspection)
+{
+	const rule_vector *planned = &inspection->planned;
 	CLEANUP(rules_clear) rule_vector found = { 0 };
 	size_t count = 0;
 	int r;
 
 	if (!inspection->network || !comparison_tells_owners(ctx))
 		return 0;
-	rules_sort(&comparison->planned);
-	r = comparison->planned.len ?
-		    ctx->firewall->backend->list(ctx->firewall, &comparison->planned, &found,
-						 &ctx->error) :
+	r = planned->len ?
+		    ctx->firewall->backend->list(ctx->firewall, planned, &found, &ctx->error) :
 		    0;
 	for (size_t i = 0; i < found.len; i++)
 		count += comparison_is_about(&found.items[i]);
-	return r < 0 ? r : count == comparison->planned.len;
+	return r < 0 ? r : count == planned->len;
 }
 
 /* ---- what is found ---- */
@@ -351,12 +358,15 @@ static int look_with(bn_ctx *ctx, struct inspection *inspection, struct comparis
 	int r = plan_look(ctx, inspection, comparison);
 
 	if (r >= 0)
-		r = inspect_base(ctx, inspection, comparison);
+		r = inspect_base(ctx, inspection);
 	/* that says it all */
-	if (r >= 0 && inspection_has(inspection, FINDING_RULES_GONE, NULL, NULL))
+	if (r >= 0 && (inspection_has(inspection, FINDING_RULES_GONE, NULL, NULL) ||
+		       is_as_repaired(ctx, inspection)))
 		return 0;
+	/* from here on is_as_left() would be about this look, and not about the repair */
+	ctx->ruled = 0;
 	if (r >= 0)
-		r = all_is_there(ctx, inspection, comparison);
+		r = all_is_there(ctx, inspection);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	r = compare(ctx, inspection, comparison);
@@ -417,10 +427,12 @@ static bool is_to_go(const struct inspection *inspection, const struct extra *ex
 	       comparison_has(&inspection->strays, extra->rule);
 }
 
+/* 1: that is all that differs; 0: something stays as it is. */
 static int change_of(bn_ctx *ctx, const struct inspection *inspection,
 		     const struct comparison *comparison, rule_vector *add, rule_vector *remove)
 {
-	int r = 0;
+	size_t count = comparison->missing.len + comparison->extras.len;
+	int r = vector_reserve(add, comparison->missing.len);
 
 	for (size_t i = 0; i < comparison->missing.len && r == 0; i++) {
 		const struct missing *missing = &comparison->missing.items[i];
@@ -438,63 +450,109 @@ static int change_of(bn_ctx *ctx, const struct inspection *inspection,
 	for (size_t i = 0; i < comparison->extras.len && r == 0; i++)
 		if (is_to_go(inspection, &comparison->extras.items[i]))
 			r = vector_append(remove, *comparison->extras.items[i].rule);
-	return r < 0 ? error_oom(&ctx->error) : 0;
+	return r < 0 ? error_oom(&ctx->error) : add->len + remove->len == count;
+}
+
+/* What a mend goes by. */
+struct mending {
+	struct comparison comparison;
+	struct rows rows; /* that it refers to */
+	rule_vector planned;
+	bool all; /* the rules of all that stands are what they are to be, afterwards */
+};
+
+static void mending_clear(struct mending *mending)
+{
+	comparison_clear(&mending->comparison);
+	rows_clear(&mending->rows);
+	rules_clear(&mending->planned);
 }
 
 /* All that stands is to be there, whatever was asked about: a base without it would pass for
  * whole. */
-static int plan_mend(bn_ctx *ctx, struct comparison *comparison)
+static int plan_standing(bn_ctx *ctx, struct mending *mending)
 {
 	CLEANUP(rows_clear) struct rows standing = { 0 };
 	int r = rows_load_standing(ctx, &standing);
 
 	if (r >= 0)
-		r = rules_plan(ctx, PLAN_ALL, &standing, &comparison->planned);
+		r = rules_plan(ctx, PLAN_ALL, &standing, &mending->planned);
 	if (r >= 0)
-		r = rows_load_all(ctx, &comparison->rows);
-	if (r < 0 || !ctx->look.has_operations)
+		r = rows_load_all(ctx, &mending->rows);
+	if (r >= 0 && ctx->look.has_operations)
+		r = rules_plan(ctx, PLAN_ALL, &mending->rows, &mending->comparison.allowed);
+	rules_sort(&mending->planned);
+	rules_sort(&mending->comparison.allowed);
+	mending->comparison.planned = &mending->planned;
+	mending->comparison.rows = mending->rows;
+	return r;
+}
+
+/* Mostly the state is still the one that was looked at. 1: so it is, and all of it was. */
+static int plan_mend(bn_ctx *ctx, const struct inspection *inspection, struct mending *mending)
+{
+	uint64_t generation = 0;
+	int r = store_generation(ctx->store, &generation, &ctx->error);
+
+	if (r < 0)
 		return r;
-	return rules_plan(ctx, PLAN_ALL, &comparison->rows, &comparison->allowed);
+	if (inspection->network || ctx->look.has_operations || !inspection->generation ||
+	    generation != inspection->generation)
+		return plan_standing(ctx, mending);
+	mending->comparison.planned = &inspection->planned;
+	mending->comparison.rows = inspection->rows;
+	return 1;
 }
 
 /* Something may be in the way that does not show while parts of the base are missing: -ESTALE, once
  * they are back. */
 static int mend_held(bn_ctx *ctx, const struct inspection *inspection, bool again,
-		     struct comparison *comparison)
+		     struct mending *mending)
 {
 	CLEANUP_VECTOR rule_vector add = { 0 };
 	CLEANUP_VECTOR rule_vector remove = { 0 };
-	int r = plan_mend(ctx, comparison);
+	const rule_vector *planned;
+	int same = plan_mend(ctx, inspection, mending), r = same;
 
 	if (r >= 0)
-		r = comparison_make(ctx, comparison);
+		r = comparison_make(ctx, &mending->comparison);
 	if (r >= 0)
-		r = change_of(ctx, inspection, comparison, &add, &remove);
+		r = change_of(ctx, inspection, &mending->comparison, &add, &remove);
 	if (r < 0)
 		return r;
+	mending->all = same && r;
+	planned = mending->comparison.planned;
 	ctx_log(ctx, LOG_INFO, "putting back %zu rules, and taking out %zu", add.len, remove.len);
-	r = rules_repair(ctx, &comparison->planned, &add, &remove);
+	r = rules_repair(ctx, planned, &add, &remove);
 	if ((r == -EEXIST || r == -EADDRINUSE) && !again) {
 		error_clear(&ctx->error);
-		r = rules_repair(ctx, &comparison->planned, NULL, NULL);
+		r = rules_repair(ctx, planned, NULL, NULL);
 		return r < 0 ? r : -ESTALE;
 	}
-	return r < 0 || comparison->planned.len ? r : base_leave(ctx);
+	return r < 0 || planned->len ? r : base_leave(ctx);
+}
+
+/* Of a state that has rules, and on which nobody is at work, nothing was written. */
+static int end_hold(bn_ctx *ctx, const struct mending *mending)
+{
+	if (!ctx->look.has_operations && mending->comparison.planned->len)
+		return 0;
+	return store_commit(ctx->store, &ctx->error);
 }
 
 static int mend_once(bn_ctx *ctx, const struct inspection *inspection, bool again)
 {
-	CLEANUP(comparison_clear) struct comparison comparison = { 0 };
-	int committed, r = operation_hold(ctx);
+	CLEANUP(mending_clear) struct mending mending = { 0 };
+	int ended, r = operation_hold(ctx);
 
 	if (r >= 0)
-		r = mend_held(ctx, inspection, again, &comparison);
+		r = mend_held(ctx, inspection, again, &mending);
 	if (r >= 0 || r == -ESTALE) {
-		committed = store_commit(ctx->store, &ctx->error);
-		r = committed < 0 ? committed : r;
+		ended = end_hold(ctx, &mending);
+		r = ended < 0 ? ended : r;
 	}
 	store_rollback(ctx->store);
-	rows_clear(&comparison.rows);
+	ctx->ruled = r >= 0 && mending.all ? inspection->generation : 0;
 	return r;
 }
 

@@ -264,17 +264,25 @@ static int load(bn_ctx *ctx, struct inspection *inspection)
 	return r;
 }
 
-void inspection_forget(struct inspection *inspection)
+/* What a look has seen of the kernel. */
+static void forget_seen(struct inspection *inspection)
 {
-	rows_clear(&inspection->rows);
-	rows_clear(&inspection->moving);
-	host_text_clear(&inspection->host);
 	free(inspection->bridges);
 	free(inspection->aliases);
 	inspection->bridges = NULL;
 	inspection->aliases = NULL;
 	findings_clear(&inspection->findings);
 	rules_clear(&inspection->strays);
+}
+
+void inspection_forget(struct inspection *inspection)
+{
+	inspection->generation = 0;
+	rows_clear(&inspection->rows);
+	rows_clear(&inspection->moving);
+	rules_clear(&inspection->planned);
+	host_text_clear(&inspection->host);
+	forget_seen(inspection);
 }
 
 /* Of a network that somebody makes, changes or removes, or is undoing that of, the kernel may have
@@ -308,9 +316,12 @@ int inspection_look(bn_ctx *ctx, struct inspection *inspection,
 	uint64_t before = 0, after = 0;
 	int r;
 
-	inspection_forget(inspection);
 	r = store_generation(ctx->store, &before, &ctx->error);
-	if (r >= 0)
+	if (r < 0 || !inspection->generation || inspection->generation != before)
+		inspection_forget(inspection);
+	else
+		forget_seen(inspection);
+	if (r >= 0 && !inspection->generation)
 		r = load(ctx, inspection);
 	for (size_t i = 0; inspectors[i] && r >= 0; i++) {
 		if (!(parts & 1u << i) || (inspection->network && !inspectors[i]->of_part))
@@ -323,7 +334,12 @@ int inspection_look(bn_ctx *ctx, struct inspection *inspection,
 	if (r >= 0)
 		r = store_generation(ctx->store, &after, &ctx->error);
 	findings_sort(&inspection->findings);
-	return r < 0 ? r : before == after && !ctx->look.has_operations;
+	if (r < 0 || before != after || ctx->look.has_operations) {
+		inspection->generation = 0;
+		return r < 0 ? r : 0;
+	}
+	inspection->generation = before;
+	return 1;
 }
 
 /* ---- what is found ---- */

@@ -18,8 +18,12 @@ struct inspection {
 	const char *network, *endpoint; /* of that alone; NULL: all */
 	char name[NETWORK_NAME_MAX + 1];
 	uint32_t flags; /* BN_REPAIR_* */
+	/* Of the state that the last look was about, if nobody was at work on it meanwhile: as long
+	 * as it is that, what is below stays. 0: not. */
+	uint64_t generation;
 	/* What has to be there: it stands, and nobody is at it. network, endpoint: only theirs. */
 	struct rows rows;
+	rule_vector planned; /* rules of those; sorted, once the rules were looked at */
 	/* What may be there as well: it comes, or goes. */
 	struct rows moving;
 	struct host_text host; /* what networks keep about it; of everything alone */

@@ -180,6 +180,7 @@ int ops_begin(bn_ctx *ctx, enum ctx_need need)
 
 	error_clear(&ctx->error);
 	ctx->changed = false;
+	ctx->ruled = 0;
 	ctx->recover_ms = RECOVER_MS;
 	error_clear(&ctx->left);
 	ctx->deadline = deadline_after(ctx->timeout_ms);

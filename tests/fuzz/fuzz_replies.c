@@ -249,7 +249,7 @@ static void inspect(struct firewall *firewall, const rule_vector *planned)
 {
 	CLEANUP(findings_clear) finding_vector findings = { 0 };
 
-	nft_backend.inspect(firewall, planned, &findings, NULL);
+	nft_backend.inspect(firewall, planned, true, &findings, NULL);
 }
 
 static void ask_inspection(struct link_handle *link)

@@ -380,6 +380,22 @@ class Damage(RulesTest):
         self.assertIn("6060", self.nft("list", "ruleset"))
         self.nft("delete", "element", *self.TABLE, name, "{", element.split(" : ")[0], "}")
 
+    def test_an_element_behind_a_rule_that_is_gone(self):
+        """The repair that puts the rule back looks at what the rule then looks up."""
+        name, key, value = self.port()
+        key = key.replace("9090", "6060")
+        self.nft("add", "element", *self.TABLE, name, "{", f"{key} : {value}", "}")
+        for rule in self.entries("rule"):
+            if f'"@{name}"' in json.dumps(rule):
+                self.nft("delete", "rule", *self.TABLE, rule["chain"], "handle",
+                         str(rule["handle"]))
+        found = {(finding["code"], finding["repaired"]) for finding in self.library.repair()}
+        self.assertIn(("rules-base", 1), found)
+        self.assertIn(("rule-alien", 0), found)
+        self.nft("delete", "element", *self.TABLE, name, "{", key, "}")
+        self.assertEqual([], self.library.check())
+        self.assert_sound()
+
     def test_another_table_of_the_name(self):
         self.load("table ip bridgenet {\n chain raw-prerouting {\n"
                   "  type filter hook prerouting priority 300; counter\n }\n}\n")

@@ -12,7 +12,7 @@ struct look {
 	const rule_vector *planned;
 	finding_vector *findings;
 	struct error *error;
-	bool whole; /* planned: of everything, with the base */
+	bool whole; /* planned: all of it */
 };
 
 /* needed: none but those that only networks have which have the family. */
@@ -95,14 +95,12 @@ static int look_at(const struct look *look, int family, enum table_id id)
 	return r;
 }
 
-int iptables_inspect(struct firewall *firewall, const rule_vector *planned,
+int iptables_inspect(struct firewall *firewall, const rule_vector *planned, bool whole,
 		     finding_vector *findings, struct error *error)
 {
-	struct look look = { (struct iptables *)firewall, planned, findings, error, false };
+	const struct look look = { (struct iptables *)firewall, planned, findings, error, whole };
 	int r = 0;
 
-	for (size_t i = 0; i < planned->len && !look.whole; i++)
-		look.whole = kind_of(planned->items[i].kind)->scope & PLAN_BASE;
 	if (!planned->len)
 		return 0;
 	for (enum table_id id = 0; id < TABLE_COUNT && r == 0; id++)

@@ -346,7 +346,7 @@ void foreign_notes_end(const struct edit *edit, struct foreign_notes *notes);
 /* In a look: what translates connections before ours do, and what drops them. */
 int foreign_look(const struct edit *edit);
 
-int iptables_inspect(struct firewall *firewall, const rule_vector *planned,
+int iptables_inspect(struct firewall *firewall, const rule_vector *planned, bool whole,
 		     finding_vector *findings, struct error *error);
 
 /*

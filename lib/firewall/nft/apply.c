@@ -241,6 +241,11 @@ static int change_made(struct change *change, struct nft_reply *reply)
 
 	change->made = true;
 	nft->base.unmet = change->remove.len && change->unmet == change->remove.len;
+	/* others may have come in between */
+	if (change->hurried || change->flags & FIREWALL_LEAVING || nft->followed != nft->generation)
+		nft->followed = 0;
+	if (nft->followed)
+		nft->followed = nft_generation_next(nft->followed);
 	nft->generation = change->flags & FIREWALL_LEAVING ? 0 :
 							     nft_generation_next(nft->generation);
 	if (!change->hurried || change->flags & FIREWALL_LEAVING || base_look(change, reply) == 0) {

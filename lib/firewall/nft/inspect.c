@@ -252,20 +252,12 @@ static int look_once(struct nft *nft, bool all, struct nft_base_state *state,
 	return r < 0 ? r : after == state->generation;
 }
 
-static bool has_base(const rule_vector *planned)
-{
-	for (size_t i = 0; i < planned->len; i++)
-		if (kind_of(planned->items[i].kind)->scope == PLAN_BASE)
-			return true;
-	return false;
-}
-
-static int inspect(struct nft *nft, const rule_vector *planned, finding_vector *findings,
+static int inspect(struct nft *nft, const rule_vector *planned, bool all, finding_vector *findings,
 		   struct nft_reply *reply)
 {
 	struct nft_base_state state = { 0 };
 	const struct inspection inspection = { &state, findings };
-	bool still, all = has_base(planned);
+	bool still;
 	size_t before = findings->len;
 	int r = 0;
 
@@ -285,8 +277,8 @@ static int inspect(struct nft *nft, const rule_vector *planned, finding_vector *
 	return r;
 }
 
-int nft_inspect(struct firewall *firewall, const rule_vector *planned, finding_vector *findings,
-		struct error *error)
+int nft_inspect(struct firewall *firewall, const rule_vector *planned, bool whole,
+		finding_vector *findings, struct error *error)
 {
 	struct nft *nft = (struct nft *)firewall;
 	struct nft_reply reply = { 0 };
@@ -299,6 +291,6 @@ int nft_inspect(struct firewall *firewall, const rule_vector *planned, finding_v
 	if (nft->inspected)
 		r = nft_generation(nft, &generation, &reply);
 	if (r == 0 && (!generation || generation != nft->inspected))
-		r = inspect(nft, planned, findings, &reply);
+		r = inspect(nft, planned, whole, findings, &reply);
 	return r < 0 ? nft_error(error, r, &reply, "look at the nftables rules") : 0;
 }

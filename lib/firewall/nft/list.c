@@ -443,8 +443,9 @@ static int list_some(struct nft *nft, const struct nft_base_state *state, const 
 
 /* What one look has shown. */
 struct look {
-	rule_vector rules; /* sorted */
-	bool whole;        /* it is one state of the rule set */
+	rule_vector rules;   /* sorted */
+	uint32_t generation; /* of the rule set that it is; 0: of more than one */
+	bool shows_all;      /* no set has elements that nothing looks up yet */
 };
 
 static int list_rules(struct nft *nft, const rule_vector *wanted,
@@ -476,11 +477,12 @@ static int look_once(struct nft *nft, const rule_vector *wanted, struct look *lo
 		r = list_rules(nft, wanted, &state, &look->rules, reply);
 	if (r == 0)
 		r = nft_generation(nft, &after, reply);
+	look->shows_all = !state.table || nft_base_is_whole(&state);
 	nft_base_state_clear(&state);
 	if (r < 0)
 		return r;
 	rules_sort(&look->rules);
-	look->whole = before == after;
+	look->generation = before == after ? before : 0;
 	return 0;
 }
 
@@ -516,7 +518,7 @@ static int look_until_right(struct nft *nft, const rule_vector *wanted, struct l
 		if (r == 0)
 			r = look_once(nft, wanted, look, reply);
 		right = r == 0 &&
-			(look->whole || (attempt && same_rules(&last.rules, &look->rules)));
+			(look->generation || (attempt && same_rules(&last.rules, &look->rules)));
 	}
 	rules_clear(&last.rules);
 	return r;
@@ -530,6 +532,8 @@ int nft_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *
 	struct look look = { 0 };
 	int r = look_until_right(nft, wanted, &look, &reply);
 
+	if (!wanted)
+		nft->followed = look.shows_all ? look.generation : 0;
 	if (r == 0 && !rules->items) {
 		*rules = look.rules;
 		return 0;
@@ -546,4 +550,14 @@ int nft_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *
 	rules->len += look.rules.len;
 	free(look.rules.items);
 	return 0;
+}
+
+bool nft_is_as_left(struct firewall *firewall)
+{
+	struct nft *nft = (struct nft *)firewall;
+	struct nft_reply reply = { 0 };
+	uint32_t generation = 0;
+
+	return nft->followed && nft_generation(nft, &generation, &reply) == 0 &&
+	       generation == nft->followed;
 }

@@ -99,6 +99,7 @@ const struct firewall_backend nft_backend = {
 	.apply = nft_apply,
 	.inspect = nft_inspect,
 	.list = nft_list,
+	.is_as_left = nft_is_as_left,
 	.remove_base = nft_remove_base,
 	.watch = nft_watch,
 	.hear = nft_hear,

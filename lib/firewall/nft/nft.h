@@ -44,6 +44,7 @@ struct nft {
 	 * that: nobody has changed anything since. 0: the base is to be looked at. */
 	uint32_t generation;
 	uint32_t inspected; /* in which an inspection last found nothing; 0: none */
+	uint32_t followed;  /* is_as_left() of firewall.h, while it is this one; 0: never */
 	uint32_t refused;   /* the last that was no longer current */
 	uint64_t *digests;  /* of the fixed rules; NULL: not made yet */
 	uint64_t base_key;  /* of the base as we make it; 0: not made yet */
@@ -376,8 +377,8 @@ int nft_guards_check(struct nft *nft, rule_vector *rules, size_t first, struct n
 
 /* ---- inspect.c ---- */
 
-int nft_inspect(struct firewall *firewall, const rule_vector *planned, finding_vector *findings,
-		struct error *error);
+int nft_inspect(struct firewall *firewall, const rule_vector *planned, bool whole,
+		finding_vector *findings, struct error *error);
 
 /* ---- shadow.c ---- */
 
@@ -403,6 +404,7 @@ int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct
 int nft_apply(struct firewall *firewall, const struct firewall_change *change, struct error *error);
 int nft_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
 	     struct error *error);
+bool nft_is_as_left(struct firewall *firewall);
 
 /* ---- lookup.c: elements and the kernel ---- */
 
