@@ -325,7 +325,8 @@ private=$source_dir/tests/private.sh
 # What these ask is what packets meet, what is left of the killed, or how long something takes: the
 # same with sanitizers, which they need not be run with.
 without_sanitizers=" test_adopted test_answers test_bandwidth test_check_endpoints \
-	test_check_host test_check_legacy test_check_ports test_check_rules test_claims test_crash \
+	test_check_host test_check_legacy test_check_ports test_check_rules test_claims test_coexist \
+	test_crash \
 	test_crowd test_damage test_endpoint test_errnos test_files test_foreign_forward \
 	test_forwarding test_gateway test_guard test_host_access test_host_subnet test_hosts \
 	test_kills test_lacking test_layer2 test_line test_link_local test_listeners \

@@ -96,8 +96,9 @@ static const struct api_call network_create = {
 		API_ERRNO(ERANGE, "A gateway, range or reserved address is outside the subnet."),
 		API_ERRNO(EOPNOTSUPP, "An option or the driver is not known, the bridge to adopt "
 				      "has IPv6 turned "
-				      "off, the kernel has no packet filter for the backend, or "
-				      "forwarding is off and the context says to require it."),
+				      "off, the kernel has no packet filter for the backend, "
+				      "forwarding is off and the context says to require it, or a "
+				      "firewall takes no rules for coexist=insert."),
 		API_ERRNO(EAFNOSUPPORT, "The kernel lacks IPv6, or an MTU below 1280 rules it out, "
 					"and the network is to have it."),
 		API_ERRNO(ENODEV, "The bridge to adopt went away meanwhile."),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "api/api.h"
 
@@ -204,7 +205,10 @@ static void render(const struct bn_rule *self, struct rendered *text)
 	rule_render_interface(rule.in, rule.in_not, text->in);
 	rule_render_interface(rule.out, rule.out_not, text->out);
 	rule_purpose(&rule, text->purpose);
-	self->list->backend->chain_name(&rule, text->chain);
+	if (rule.kind == RULE_COEXIST_FROM || rule.kind == RULE_COEXIST_TO)
+		snprintf(text->chain, sizeof(text->chain), "%.31s", strrchr(rule.foreign, ' ') + 1);
+	else
+		self->list->backend->chain_name(&rule, text->chain);
 	self->list->backend->jump_name(&rule, text->jump);
 }
 

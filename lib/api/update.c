@@ -24,7 +24,8 @@ static const struct api_call network_update = {
 		API_ERRNO(ENAMETOOLONG, "A name is longer than a network's or an interface's can "
 					"be."),
 		API_ERRNO(ERANGE, "An address is outside the subnet."),
-		API_ERRNO(EOPNOTSUPP, "An option is not known, or the kernel lacks what it needs."),
+		API_ERRNO(EOPNOTSUPP, "An option is not known, the kernel lacks what it needs, "
+				      "or a firewall takes no rules for coexist=insert."),
 		API_ERRNO(ENODEV, "Somebody has deleted the network's bridge."),
 	},
 };

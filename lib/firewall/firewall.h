@@ -7,6 +7,7 @@
 #define BN_FIREWALL_FIREWALL_H
 
 #include "base/clock.h"
+#include "firewall/passage.h"
 #include "model/finding.h"
 #include "model/plan.h"
 
@@ -125,6 +126,20 @@ struct firewall_backend {
 	/* FIREWALL_CHANGED_*: what is another since this was last asked, after `ours` was heard; it
 	 * may take long. NULL: what is heard is so. */
 	uint32_t (*changed)(struct firewall_watch *watch, struct firewall *firewall);
+
+	/* Chains of others at the forward hook, in tables of its kind (passage.h). Can there be one
+	 * at all? */
+	bool (*may_stop)(void);
+	int (*find_barriers)(struct firewall *firewall, const struct passage *passages, size_t len,
+			     barrier_vector *barriers, struct error *error);
+	/* All that are there, of whoever's networks. */
+	int (*find_openings)(struct firewall *firewall, opening_vector *openings,
+			     struct error *error);
+	/* Makes those of the network stand at the head of each of the chains, and nowhere else in
+	 * it; or takes out all of its openings, wherever, where barriers is NULL. What is there
+	 * already, or gone, is no error. owner: digits of the network's id. */
+	int (*set_openings)(struct firewall *firewall, const char *owner, const char *bridge,
+			    const barrier_vector *barriers, struct error *error);
 
 	/* How this backend calls the chain that a rule stands in, and the one that it jumps to. */
 	void (*chain_name)(const struct rule *rule, char name[static CHAIN_NAME_MAX]);

@@ -430,13 +430,6 @@ bool link_mtu(struct link_handle *handle, const char *name, uint32_t *ret_mtu)
 
 /* ---- routes ---- */
 
-struct routes_query {
-	prefix_vector *prefixes;
-	size_t before; /* how many there were */
-	/* of the best default route */
-	uint32_t metric, interface;
-};
-
 static uint32_t route_interface(struct nlattr *const *attrs)
 {
 	if (attrs[RTA_OIF])
@@ -446,9 +439,9 @@ static uint32_t route_interface(struct nlattr *const *attrs)
 	return 0;
 }
 
-static int take_route(void *userdata, const struct nlmsghdr *reply)
+int routes_take(void *userdata, const struct nlmsghdr *reply)
 {
-	struct routes_query *query = userdata;
+	struct host_routes *query = userdata;
 	struct nlattr *attrs[RTA_MAX + 1];
 	const struct rtmsg *route;
 	struct prefix destination;
@@ -482,9 +475,8 @@ static int take_route(void *userdata, const struct nlmsghdr *reply)
 	return 0;
 }
 
-/* table 0: all */
-static int routes_each(struct link_handle *handle, int family, uint8_t table, rtnl_reply_fn take,
-		       struct routes_query *query, struct error *error)
+int routes_each(struct link_handle *handle, int family, uint8_t table, rtnl_reply_fn take,
+		struct host_routes *query, struct error *error)
 {
 	struct rtmsg header = { .rtm_family = (uint8_t)family, .rtm_table = table };
 	CLEANUP_BATCH struct rtnl_batch batch = { .reply = take, .userdata = query };
@@ -507,10 +499,10 @@ int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes
 	int r = append_addresses(handle, 0, true, &prefixes, error);
 
 	for_each_family(family) {
-		struct routes_query query = { .prefixes = &prefixes, .before = prefixes.len };
+		struct host_routes query = { .prefixes = &prefixes, .before = prefixes.len };
 
 		if (r == 0)
-			r = routes_each(handle, family, 0, take_route, &query, error);
+			r = routes_each(handle, family, 0, routes_take, &query, error);
 	}
 	if (r < 0)
 		free(prefixes.items);
@@ -521,7 +513,7 @@ int link_routed_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes
 
 static int take_local_route(void *userdata, const struct nlmsghdr *reply)
 {
-	struct routes_query *query = userdata;
+	struct host_routes *query = userdata;
 	struct nlattr *attrs[RTA_MAX + 1];
 	const struct rtmsg *route;
 	struct prefix destination = { 0 };
@@ -552,7 +544,7 @@ int link_local_prefixes(struct link_handle *handle, prefix_vector *ret_prefixes,
 	for (size_t i = 0; i < prefixes.len; i++)
 		prefixes.items[i].len = (uint8_t)(addr_size(prefixes.items[i].addr.family) * 8);
 	for_each_family(family) {
-		struct routes_query query = { .prefixes = &prefixes, .before = prefixes.len };
+		struct host_routes query = { .prefixes = &prefixes, .before = prefixes.len };
 
 		if (r == 0)
 			r = routes_each(handle, family, RT_TABLE_LOCAL, take_local_route, &query,
@@ -586,8 +578,8 @@ int link_default_mtu(struct link_handle *handle, int first, uint32_t *ret_mtu, s
 
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
 		CLEANUP_VECTOR prefix_vector routes = { 0 };
-		struct routes_query query = { .prefixes = &routes };
-		int r = routes_each(handle, families[i], RT_TABLE_MAIN, take_route, &query, error);
+		struct host_routes query = { .prefixes = &routes };
+		int r = routes_each(handle, families[i], RT_TABLE_MAIN, routes_take, &query, error);
 
 		if (r < 0)
 			return r;

@@ -391,6 +391,10 @@ bool link_mtu(struct link_handle *handle, const char *name, uint32_t *ret_mtu);
  * can have it; 1500 without one. */
 int link_default_mtu(struct link_handle *handle, int first, uint32_t *ret_mtu, struct error *error);
 
+/* The interface of the host's default route of that family; "": there is none. */
+int link_uplink(struct link_handle *handle, int family, char ret_name[static IFNAMSIZ],
+		struct error *error);
+
 /* ---- found.c, giveback.c: what is changed of the host's settings, and giving it back ---- */
 
 /*

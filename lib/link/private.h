@@ -270,6 +270,19 @@ int is_uplink(struct link_handle *handle, int family, const char *interface, str
 int forwarding_plan(struct link_handle *handle, int family, const char *adopted,
 		    setting_vector *ret_plan, struct error *error);
 
+/* ---- inspect.c ---- */
+
+struct host_routes {
+	prefix_vector *prefixes;
+	size_t before; /* how many there were */
+	/* of the best default route */
+	uint32_t metric, interface;
+};
+int routes_take(void *userdata, const struct nlmsghdr *reply);
+/* table 0: all */
+int routes_each(struct link_handle *handle, int family, uint8_t table, rtnl_reply_fn take,
+		struct host_routes *query, struct error *error);
+
 /* ---- found.c ---- */
 
 /* Without those of link-local scope, which the kernel gives to what comes up. */

@@ -79,6 +79,24 @@ static const struct finding_kind {
 		"a rule of somebody else's comes before ours{of}: {is}",
 		"",
 	},
+	[FINDING_FORWARD_STOPPED] = {
+		"forward-stopped", BROKEN,
+		"{object}, which is somebody else's, stops what is forwarded{of}: {is}; "
+		"{should_be}",
+		"",
+	},
+	[FINDING_COEXIST_MISSING] = {
+		"coexist-missing", BROKEN,
+		"{object}, which is somebody else's, should begin with two rules{of} that let "
+		"pass what is forwarded (coexist=insert): {is}",
+		"puts them there",
+	},
+	[FINDING_COEXIST_STRAY] = {
+		"coexist-stray", BROKEN,
+		"{object}, which is somebody else's, has rules{of} that let pass what is "
+		"forwarded, and that are not to be there: {is}",
+		"takes them out",
+	},
 
 	[FINDING_FORWARDING_OFF] = {
 		"forwarding-off", BROKEN,

@@ -464,6 +464,20 @@ static const struct kind onward_kinds[] = {
 		.kind = RULE_FOREIGN, .target = TARGET_OTHER,
 		.purpose = "{whose}: {foreign}",
 	},
+	/* ---- ours in others' chains, which no plan has ---- */
+	{
+		.kind = RULE_COEXIST_FROM, .chain = CHAIN_FILTER_FORWARD, .target = TARGET_ACCEPT,
+		.in = { DEVICE_BRIDGE },
+		.purpose = "What network {network} sends gets past the chain {foreign} of "
+			   "somebody else, which would stop it (coexist=insert).",
+	},
+	{
+		.kind = RULE_COEXIST_TO, .chain = CHAIN_FILTER_FORWARD, .target = TARGET_ACCEPT,
+		.out = { DEVICE_BRIDGE },
+		.purpose = "What is sent to network {network} gets past the chain {foreign} of "
+			   "somebody else, which would stop it (coexist=insert); what is to be "
+			   "kept out our own rules drop.",
+	},
 };
 /* clang-format on */
 _Static_assert(ARRAY_SIZE(arriving_kinds) == RULE_INPUT_FIRST, "each kind has its row");

@@ -145,8 +145,11 @@ enum rule_kind {
 	RULE_SNAT_KEEP,
 	RULE_MASQUERADE,
 	RULE_MASQUERADE_KEEP,
-	/* not ours; the last */
+	/* not ours; the last of those in tables of ours */
 	RULE_FOREIGN,
+	/* ours, in a chain of somebody else's; rule.foreign names it */
+	RULE_COEXIST_FROM,
+	RULE_COEXIST_TO,
 	RULE_KIND_COUNT,
 	/* about what is for the host itself */
 	RULE_INPUT_FIRST = RULE_INVALID_JUMP,

@@ -182,6 +182,15 @@ static const struct known_option options[] = {
 	    SAYS("0.2", "With mac, an endpoint sends with its own MAC alone, and nobody takes it: "
 			"the bridge knows where it is. Full, which would hold it to its own "
 			"addresses, too, is not to be had yet.")),
+	ROW(NETWORK, "coexist", word, WORDS("report", "insert"), FIELD(network, coexist),
+	    .live = LIVE_YES,
+	    SAYS("0.2", "What is done where a firewall of the host, which is somebody else's, "
+			"stops what the network forwards. With report, creating the network says "
+			"so in the log, and a check tells of it, with the command that would mend "
+			"it. With insert, two rules at the head of that chain let pass what comes "
+			"from the bridge and what goes to it: ports that are not published stay "
+			"shut by the library's own rules. They go with the network. Into what "
+			"firewalld makes, or a program owns, nothing is put: then it is refused.")),
 	ROW(NETWORK, "interface-prefix", interface, FIELD(network, interface_prefix),
 	    .live = LIVE_NEW, .default_ = "eth", NETWORK_ALIAS("container_iface_prefix"),
 	    SAYS("0.2", "What the names of interfaces in namespaces begin with; a number "

@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 #include "ops/base.h"
+#include "ops/coexist.h"
 #include "ops/operation.h"
 #include "ops/recover.h"
 #include "ops/rows.h"
@@ -92,7 +93,9 @@ static void leave_old(bn_ctx *ctx, struct firewall *old, const struct operation 
 {
 	int r;
 
-	r = FAULT("switch.take");
+	r = coexist_move(ctx);
+	if (r >= 0)
+		r = FAULT("switch.take");
 	if (r >= 0)
 		r = base_take_rules(ctx, old, left);
 	old->backend->close(old);

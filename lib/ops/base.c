@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 #include "model/policy.h"
+#include "ops/coexist.h"
 #include "ops/rows.h"
 #include "ops/rules.h"
 
@@ -102,7 +103,7 @@ int base_take_others(bn_ctx *ctx)
 {
 	const struct firewall_backend *const *backend;
 	struct firewall *other;
-	int r = 0;
+	int r = coexist_move(ctx);
 
 	for (backend = firewall_backends; *backend && r >= 0; backend++) {
 		if (*backend == ctx->firewall->backend)

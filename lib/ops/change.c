@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "model/reach.h"
+#include "ops/coexist.h"
 #include "ops/driver.h"
 #include "ops/persistent.h"
 #include "ops/rows.h"
@@ -106,6 +107,8 @@ int change_make(bn_ctx *ctx, const struct rows *before, const struct rows *after
 	int r;
 
 	r = plan_change(ctx, before, after, &difference);
+	if (r >= 0 && !after->endpoints.len)
+		r = coexist_change_before(ctx, before->networks.items, after->networks.items);
 	if (r >= 0)
 		r = FAULT("update.rules");
 	if (r >= 0)
@@ -118,6 +121,9 @@ int change_make(bn_ctx *ctx, const struct rows *before, const struct rows *after
 		r = FAULT("update.rest");
 	if (r >= 0)
 		r = rules_change_step(ctx, &difference, &difference.rest, before_stands);
+	if (r >= 0 && !after->endpoints.len)
+		r = coexist_change_after(ctx, before->networks.items, after->networks.items,
+					 !before_stands);
 	return r < 0 || after->endpoints.len ? r : persistent_write(ctx, after->networks.items);
 }
 
@@ -196,6 +202,12 @@ static int put_as_it_is(bn_ctx *ctx, const struct rows *after)
 		r = rules_change_lost(ctx, &gone);
 	if (r >= 0)
 		r = load_now(ctx, after, &now);
+	if (r >= 0 && !after->endpoints.len && coexist_inserts(after->networks.items) &&
+	    (r == 0 || !coexist_inserts(now.networks.items))) {
+		int closed = coexist_close(ctx, after->networks.items);
+
+		r = closed < 0 ? closed : r;
+	}
 	return r <= 0 ? r : change_links(ctx, after, &now);
 }
 

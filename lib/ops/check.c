@@ -9,8 +9,17 @@
 #include "ops/rows.h"
 
 static const struct inspector *const inspectors[] = {
-	&inspect_rules, &inspect_definitions, &inspect_host,  &inspect_bridges, &inspect_endpoints,
-	&inspect_ports, &inspect_addresses,   &inspect_flows, &inspect_strays,  NULL,
+	&inspect_rules,
+	&inspect_coexist,
+	&inspect_definitions,
+	&inspect_host,
+	&inspect_bridges,
+	&inspect_endpoints,
+	&inspect_ports,
+	&inspect_addresses,
+	&inspect_flows,
+	&inspect_strays,
+	NULL,
 };
 
 /* ---- looking ---- */

@@ -54,6 +54,7 @@ struct inspector {
 
 /* In the order in which they mend: rules before what they protect. */
 extern const struct inspector inspect_rules;
+extern const struct inspector inspect_coexist;
 extern const struct inspector inspect_definitions;
 extern const struct inspector inspect_host;
 extern const struct inspector inspect_bridges;

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "model/owner.h"
+#include "ops/coexist.h"
 #include "ops/driver.h"
 #include "ops/rows.h"
 #include "ops/rules.h"
@@ -204,6 +205,8 @@ int list_rules(bn_ctx *ctx, const char *network, const struct firewall_backend *
 			r = store_generation(ctx->store, &generation, &ctx->error);
 		if (r >= 0)
 			r = network ? list_of_network(ctx, network, rules) : list_all(ctx, rules);
+		if (r >= 0)
+			r = coexist_list(ctx, network, rules);
 		if (r >= 0)
 			r = check_view(ctx, generation);
 		if (r > 0 || (r == 0 && attempt >= LIST_TRIES))

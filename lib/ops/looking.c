@@ -194,7 +194,7 @@ int watch_base(bn_watch *watch)
 static int look_at_rules(bn_watch *watch, enum watch_task task, const finding_vector *said)
 {
 	CLEANUP(findings_clear) finding_vector findings = { 0 };
-	static const struct watch_parts rules = { { &inspect_rules }, 0 };
+	static const struct watch_parts rules = { { &inspect_rules, &inspect_coexist }, 0 };
 	int r = watch_look(watch, &rules, NULL, NULL, &findings);
 
 	if (r < 0)

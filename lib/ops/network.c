@@ -6,6 +6,7 @@
 
 #include "base/fault.h"
 #include "model/policy.h"
+#include "ops/coexist.h"
 #include "ops/persistent.h"
 #include "ops/recover.h"
 #include "ops/resolve.h"
@@ -59,6 +60,9 @@ int network_make(bn_ctx *ctx, const struct operation *operation, const struct ne
 	int r;
 
 	r = driver_of(network)->network_create(ctx, network);
+	/* what our own rules keep out is kept out by then */
+	if (r >= 0 && coexist_inserts(network))
+		r = coexist_open(ctx, network, operation->kind == OPERATION_NETWORK_CREATE);
 	/* last, so that there is next to nothing left that could ask for turning it off again */
 	return r < 0 ? r : settings_change(ctx, operation, network);
 }
@@ -171,6 +175,7 @@ int ops_network_create(bn_ctx *ctx, const struct network_request *request,
 	ctx_log(ctx, LOG_INFO, "network %s is on bridge %s", creation.network.name,
 		creation.network.bridge);
 	network_say_addresses(ctx, &creation.network);
+	coexist_say(ctx, &creation.network);
 	*ret_network = creation.network;
 	creation.network = (struct network){ 0 };
 	return 0;

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "ops/base.h"
 #include "ops/behind.h"
+#include "ops/coexist.h"
 #include "ops/driver.h"
 #include "ops/flows.h"
 #include "ops/routing.h"
@@ -191,7 +192,10 @@ static int remove_networks(bn_ctx *ctx, const struct operation *operation,
 	for (size_t i = 0; i + removal->staying < networks->len && r >= 0; i++) {
 		const struct driver_ops *driver = driver_of(&networks->items[i]);
 
-		if (driver->network_remove && network_is_ready(&networks->items[i]))
+		/* before our own drops */
+		if (coexist_inserts(&networks->items[i]))
+			r = coexist_close(ctx, &networks->items[i]);
+		if (r >= 0 && driver->network_remove && network_is_ready(&networks->items[i]))
 			r = driver->network_remove(ctx, &networks->items[i]);
 		if (r >= 0 && networks->items[i].bridge_adopted)
 			r = settings_give_back_bridge(ctx, operation, &networks->items[i]);
@@ -329,7 +333,9 @@ static int remove_lost_links(bn_ctx *ctx, const struct rows *lost, const struct 
 		const struct network *network = &lost->networks.items[i];
 		const struct driver_ops *driver = driver_of(network);
 
-		if (!driver->network_remove || has_bridge(standing, network->bridge))
+		if (coexist_inserts(network) && !is_defined(standing, network))
+			r = coexist_close(ctx, network);
+		if (r < 0 || !driver->network_remove || has_bridge(standing, network->bridge))
 			continue;
 		r = driver->network_remove(ctx, network);
 		/* what came of a definition keeps it */

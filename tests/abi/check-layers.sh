@@ -25,10 +25,10 @@ check layer-ops only ops 'bridgenet\.h|(base|model|link|store|firewall|ops)/[a-z
 check layer-api only api 'bridgenet\.h|(base|model|ops|api)/[a-z_]+\.h'
 
 # What ops/ is made of, from the bottom up: each file includes headers of those before it alone.
-ops_order="context binding persistent rows plan strays rules flows siblings opened ports named base mtu restraint
+ops_order="context binding persistent rows plan strays rules coexist flows siblings opened ports named base mtu restraint
 	driver behind interface routing wiring bridge settings removal change operation recover resolve backend
 	network update move detach endpoint publish life collect names list comparison
-	rewire inspection inspect_rules inspect_definitions inspect_host inspect_bridges judge
+	rewire inspection inspect_rules inspect_coexist inspect_definitions inspect_host inspect_bridges judge
 	inspect_endpoints inspect_ports inspect_addresses inspect_flows inspect_strays
 	check event sources watched watch suspects looking"
 

@@ -16,15 +16,21 @@ static bool serves_user(const rule_vector *rules, const struct rule *rule)
 	return false;
 }
 
+/* Not the administrator's, which has its rules, and its jump; nor that of coexist=insert, which is
+ * of networks in the other backend. */
+static bool is_left(const char *chain)
+{
+	return is_own_chain(chain) && strcmp(chain, places[PLACE_USER].name) != 0 &&
+	       strcmp(chain, COEXIST_CHAIN) != 0;
+}
+
 /* A chain of ours that is left although nothing of ours is. */
 static int find_held(const struct table *table, void *data)
 {
 	const char *chain = table_first_chain(table);
 	char *note = data;
 
-	/* the administrator's has its rules, and its jump */
-	while (chain && (strcmp(chain, places[PLACE_USER].name) == 0 ||
-			 (strncmp(chain, "BRIDGENET", 9) != 0 && strncmp(chain, "BN-", 3) != 0)))
+	while (chain && !is_left(chain))
 		chain = table_next_chain(table);
 	if (!chain)
 		return 0;

@@ -162,7 +162,8 @@ int foreign_note(const struct edit *edit, enum place place, const struct table_e
 				   .is = text,
 				   .should_be = "rules of ours alone" };
 
-	if (!edit->findings || place == PLACE_USER || (builtin && !is_own_chain(entry->target)))
+	if (!edit->findings || place == PLACE_USER || strcmp(entry->target, COEXIST_CHAIN) == 0 ||
+	    (builtin && !is_own_chain(entry->target)))
 		return 0;
 	entry_text(entry, text);
 	/* what leads from elsewhere into chains of ours lets nothing in that ours don't */

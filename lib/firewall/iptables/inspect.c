@@ -32,7 +32,7 @@ static bool is_gone(const struct table *table)
 {
 	const char *chain = table_first_chain(table);
 
-	while (chain && !is_own_chain(chain))
+	while (chain && (!is_own_chain(chain) || strcmp(chain, COEXIST_CHAIN) == 0))
 		chain = table_next_chain(table);
 	return !chain;
 }

@@ -84,6 +84,10 @@ const struct firewall_backend iptables_backend = {
 	.unwatch = iptables_unwatch,
 	.stands = iptables_stands,
 	.changed = iptables_changed,
+	.may_stop = iptables_may_stop,
+	.find_barriers = iptables_find_barriers,
+	.find_openings = iptables_find_openings,
+	.set_openings = iptables_set_openings,
 	.chain_name = iptables_chain_name,
 	.jump_name = iptables_jump_name,
 };

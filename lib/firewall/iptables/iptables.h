@@ -436,6 +436,16 @@ int iptables_present(struct firewall *firewall, struct error *error);
 int iptables_in_use(struct firewall *firewall, struct error *error);
 int iptables_remove_base(struct firewall *firewall, struct error *error);
 
+/* openings.c */
+#define COEXIST_CHAIN "BRIDGENET-COEXIST"
+bool iptables_may_stop(void);
+int iptables_find_barriers(struct firewall *firewall, const struct passage *passages, size_t len,
+			   barrier_vector *barriers, struct error *error);
+int iptables_find_openings(struct firewall *firewall, opening_vector *openings,
+			   struct error *error);
+int iptables_set_openings(struct firewall *firewall, const char *owner, const char *bridge,
+			  const barrier_vector *barriers, struct error *error);
+
 /* watch.c */
 int iptables_watch(struct firewall *firewall, struct firewall_watch **ret_watch,
 		   struct error *error);

@@ -89,6 +89,12 @@ bool nft_fixed_is_here(size_t id)
 	return !(needs & (PLAN_ASKS_PORTS | PLAN_LISTS_PORTS)) || !(needs & ~traits_here());
 }
 
+/* To ask costs no more than to find out. */
+static bool may_stop(void)
+{
+	return true;
+}
+
 const struct firewall_backend nft_backend = {
 	.name = "nftables",
 	.traits = traits_here,
@@ -105,6 +111,10 @@ const struct firewall_backend nft_backend = {
 	.hear = nft_hear,
 	.unwatch = nft_unwatch,
 	.stands = nft_stands,
+	.may_stop = may_stop,
+	.find_barriers = nft_find_barriers,
+	.find_openings = nft_find_openings,
+	.set_openings = nft_set_openings,
 	.chain_name = rule_chain_name,
 	.jump_name = rule_jump_name,
 };

@@ -385,6 +385,14 @@ int nft_inspect(struct firewall *firewall, const rule_vector *planned, bool whol
 int nft_find_shadows(struct nft *nft, const rule_vector *planned, finding_vector *findings,
 		     struct nft_reply *reply);
 
+/* ---- openings.c ---- */
+
+int nft_find_barriers(struct firewall *firewall, const struct passage *passages, size_t len,
+		      barrier_vector *barriers, struct error *error);
+int nft_find_openings(struct firewall *firewall, opening_vector *openings, struct error *error);
+int nft_set_openings(struct firewall *firewall, const char *owner, const char *bridge,
+		     const barrier_vector *barriers, struct error *error);
+
 /* ---- remove.c ---- */
 
 int nft_remove_base(struct firewall *firewall, struct error *error);
