@@ -734,7 +734,7 @@ const bn_rule *bn_rule_list_at(const bn_rule_list *list, size_t i);
 void bn_rule_list_free(bn_rule_list *list);
 
 /* What a rule says of itself: where it stands, what it matches and what it does. Since: 0.1 */
-const char *bn_rule_family(const bn_rule *rule); /* "ipv4", "ipv6", "any" */
+const char *bn_rule_family(const bn_rule *rule); /* "ipv4", "ipv6", "any"; "bridge": of frames */
 const char *bn_rule_table(const bn_rule *rule);  /* "raw", "nat", "filter" */
 const char *bn_rule_chain(const bn_rule *rule);
 const char *bn_rule_target(const bn_rule *rule);   /* "DNAT", "MASQUERADE", "DROP", ... */

@@ -208,8 +208,8 @@ static void render(const struct bn_rule *self, struct rendered *text)
 	if (rule.kind == RULE_COEXIST_FROM || rule.kind == RULE_COEXIST_TO)
 		snprintf(text->chain, sizeof(text->chain), "%.31s", strrchr(rule.foreign, ' ') + 1);
 	else
-		self->list->backend->chain_name(&rule, text->chain);
-	self->list->backend->jump_name(&rule, text->jump);
+		firewall_chain_name(self->list->backend, &rule, text->chain);
+	firewall_jump_name(self->list->backend, &rule, text->jump);
 }
 
 /* NULL without memory. */
@@ -259,6 +259,8 @@ const char *bn_rule_family(const bn_rule *rule)
 {
 	if (!rule)
 		return "";
+	if (rule->rule.chain >= CHAIN_FRAMES_FIRST)
+		return "bridge";
 	switch (rule->rule.family) {
 	case AF_INET:
 		return "ipv4";

@@ -24,6 +24,8 @@ static const struct api_call network_update = {
 		API_ERRNO(ENAMETOOLONG, "A name is longer than a network's or an interface's can "
 					"be."),
 		API_ERRNO(ERANGE, "An address is outside the subnet."),
+		API_ERRNO(EADDRINUSE, "With anti-spoof=full, a MAC is that of another such "
+				      "endpoint of the host."),
 		API_ERRNO(EOPNOTSUPP, "An option is not known, the kernel lacks what it needs, "
 				      "or a firewall takes no rules for coexist=insert."),
 		API_ERRNO(ENODEV, "Somebody has deleted the network's bridge."),
@@ -121,6 +123,8 @@ static const struct api_call endpoint_update = {
 				 "descriptor."),
 		API_ERRNO(ENAMETOOLONG, "A name is longer than an endpoint's or an interface's can "
 					"be, or the path of the namespace too long."),
+		API_ERRNO(EADDRINUSE, "With anti-spoof=full, a MAC is that of another such "
+				      "endpoint of the host."),
 		API_ERRNO(EOPNOTSUPP, "An option is not known, or the kernel lacks what it needs."),
 		API_ERRNO(ENODEV, "Somebody has deleted the endpoint's interface."),
 	},

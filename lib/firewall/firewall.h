@@ -32,6 +32,9 @@ struct firewall_config {
  * an order, that too: `stand` and what is to be added are all that there is to be. */
 #define FIREWALL_REPAIR 0x10u
 
+/* Nothing about frames: those rules are the same with every backend, and stay where they are. */
+#define FIREWALL_PACKETS 0x20u
+
 /* One change: all of it or nothing, but for what says that a part was done (firewall->partly).
  * Drops are in force before accepts and DNATs, and go after. A rule to add that is there already,
  * equal and of the same owner, is no error and stays as it is. */
@@ -79,7 +82,8 @@ struct firewall_backend {
 
 	/* It looks whether the base is as it was made, where others have changed something since.
 	 * -EEXIST with BN_REASON_PORT_IN_USE when a host port leads elsewhere in the kernel itself,
-	 * or BN_REASON_SUBNET_OVERLAP (the sentence names the port or subnet), or with
+	 * or BN_REASON_SUBNET_OVERLAP or BN_REASON_ADDRESS_IN_USE, of a MAC (the sentence names
+	 * what it is), or with
 	 * BN_REASON_KERNEL when somebody else's is where a part of the base belongs,
 	 * FIREWALL_BASE_MISSING (no sentence; the change may have been made all the same), -ENOENT
 	 * a rule to remove is missing, -ETIMEDOUT, OUTCOME_UNKNOWN. */
@@ -166,6 +170,7 @@ struct firewall {
 	 * no packet has ever met, as long as they stood: of their counters, and since
 	 * FIREWALL_FIRST. */
 	bool unmet;
+	struct firewall *frames;      /* in which rules about frames are; NULL: not needed yet */
 	char note[FIREWALL_NOTE_MAX]; /* what the last call has left, for the log; "": nothing */
 };
 
@@ -175,6 +180,33 @@ const struct firewall_backend *firewall_backend_by_name(const char *name); /* NU
 
 /* Is a kernel of that release, as uname(2) has it, at least that one? */
 bool firewall_kernel_is(const char *release, unsigned long major, unsigned long minor);
+
+/* of nft/: the object of the table, and whether the kernel can have it */
+int nft_open_frames(struct firewall **ret_firewall, struct error *error);
+int nft_has_frames(struct firewall *firewall, struct error *error);
+
+/* ---- frames.c: a backend, and beside it the table of rules about frames ---- */
+
+uint32_t firewall_traits(void); /* PLAN_FRAMES, of this build */
+void firewall_close(struct firewall *firewall);
+/* Can there be rules about frames? 1; 0: not with this kernel, or this build; or negative. */
+int firewall_has_frames(struct firewall *firewall, struct error *error);
+/* As those of the backend. A change of both is two, and the first stands when the second fails:
+ * firewall->partly. */
+int firewall_apply(struct firewall *firewall, const struct firewall_change *change,
+		   struct error *error);
+int firewall_remove_base(struct firewall *firewall, struct error *error);
+int firewall_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
+		  struct error *error);
+int firewall_inspect(struct firewall *firewall, const rule_vector *planned, bool all,
+		     finding_vector *findings, struct error *error);
+/* What the backend does not hear of by itself, of which `ours` is to be polled; NULL: nothing. */
+int firewall_watch_frames(struct firewall *firewall, struct firewall_watch **ret_watch,
+			  struct error *error);
+void firewall_chain_name(const struct firewall_backend *backend, const struct rule *rule,
+			 char name[static CHAIN_NAME_MAX]);
+void firewall_jump_name(const struct firewall_backend *backend, const struct rule *rule,
+			char name[static CHAIN_NAME_MAX]);
 
 /* ---- render.c: rules -> text ---- */
 

@@ -52,6 +52,29 @@ static void append_ports(const struct rule *rule, char text[static RULE_EXTRA_MA
 			    rule->host_port);
 }
 
+static void append_frame(const struct rule *rule, char text[static RULE_EXTRA_MAX])
+{
+	char mac[MAC_TEXT_MAX];
+
+	if (mac_is_set(rule->mac))
+		append_word(text, "MAC %s", mac_format(rule->mac, mac));
+	if (rule->match & RULE_TAGGED)
+		append_word(text, "vlan");
+	if (rule->match & RULE_ARP)
+		append_word(text, "arp");
+	if (rule->match & RULE_DHCP_ANSWER)
+		append_word(text,
+			    rule->family == AF_INET ? "udp spt:67 dpt:68" : "udp spt:547 dpt:546");
+	if (rule->match & RULE_REDIRECT)
+		append_word(text, rule->family == AF_INET ? "icmptype 5" : "ipv6-icmptype 137");
+	if (rule->match & RULE_ROUTER_ADVERT)
+		append_word(text, "ipv6-icmptype 134");
+	if (rule->match & RULE_NEIGHBOUR_ADVERT)
+		append_word(text, "ipv6-icmptype 136");
+	if (rule->match & RULE_NEIGHBOUR_PROBE)
+		append_word(text, "ipv6-icmptype 135 src ::");
+}
+
 void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX])
 {
 	char addr[ADDR_TEXT_MAX];
@@ -81,6 +104,7 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 		append_word(text, rule->family == AF_INET ? "icmptype 8" : "ipv6-icmptype 128");
 	if (rule->match & RULE_ICMPV6_OTHER)
 		append_word(text, "ipv6-icmptype !128");
+	append_frame(rule, text);
 	if (rule->match & RULE_TCP_SYN)
 		append_word(text, "tcp flags:0x06/0x02");
 	if (rule->match & RULE_ASKED_DNS)
@@ -151,13 +175,13 @@ void rule_render_line(const struct firewall_backend *backend, const struct rule 
 {
 	char chain[CHAIN_NAME_MAX], jump[CHAIN_NAME_MAX], extra[RULE_EXTRA_MAX];
 
-	backend->chain_name(rule, chain);
+	firewall_chain_name(backend, rule, chain);
 	if (rule->kind == RULE_FOREIGN) {
 		snprintf(text, RULE_LINE_MAX, "%s in %s", rule->foreign ? rule->foreign : "",
 			 chain);
 		return;
 	}
-	backend->jump_name(rule, jump);
+	firewall_jump_name(backend, rule, jump);
 	snprintf(text, RULE_LINE_MAX, "%s%s in %s", rule_leads_on(rule) ? "jump to " : "",
 		 rule_leads_on(rule) ? jump : rule_target_name(rule), chain);
 	append_place(rule, "from", rule->in, rule->in_not, &rule->source, rule->source_not, text);

@@ -385,3 +385,11 @@ void mac_from_addr(const struct addr *addr, unsigned int variant, uint8_t ret_ma
 	for (size_t i = 2; i < MAC_LEN; i++, hash >>= 8)
 		ret_mac[i] = (uint8_t)hash;
 }
+
+void mac_link_local(const uint8_t mac[static MAC_LEN], struct addr *ret_addr)
+{
+	*ret_addr = (struct addr){ AF_INET6, { 0xfe, 0x80, [11] = 0xff, [12] = 0xfe } };
+	memcpy(&ret_addr->bytes[8], mac, 3);
+	memcpy(&ret_addr->bytes[13], mac + 3, 3);
+	ret_addr->bytes[8] ^= 0x02;
+}

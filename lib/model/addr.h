@@ -77,10 +77,16 @@ bool range_equals(const struct range *a, const struct range *b);
 /* How many addresses it has, less `without`; what is more than fits is UINT64_MAX. */
 uint64_t range_size(const struct range *range, uint64_t without);
 
+static inline bool mac_is_set(const uint8_t mac[static MAC_LEN])
+{
+	return mac[0] || mac[1] || mac[2] || mac[3] || mac[4] || mac[5];
+}
 int mac_parse(const char *text, uint8_t ret_mac[static MAC_LEN]); /* unicast only; -EINVAL */
 const char *mac_format(const uint8_t mac[static MAC_LEN], char text[static MAC_TEXT_MAX]);
 /* 02:42 and the four bytes of an IPv4 address, or four of a hash of all of an IPv6 address.
  * variant: 0, or which of the others, all by hash. */
 void mac_from_addr(const struct addr *addr, unsigned int variant, uint8_t ret_mac[static MAC_LEN]);
+/* The address that a link with that MAC takes by itself: modified EUI-64 (RFC 4291). */
+void mac_link_local(const uint8_t mac[static MAC_LEN], struct addr *ret_addr);
 
 #endif

@@ -459,6 +459,14 @@ static const struct kind onward_kinds[] = {
 			   "{out} take the host's address, and keep their port where it is free; "
 			   "traffic that stays on the bridge is left alone.",
 	},
+};
+/* clang-format on */
+_Static_assert(ARRAY_SIZE(arriving_kinds) == RULE_INPUT_FIRST, "each kind has its row");
+_Static_assert(ARRAY_SIZE(onward_kinds) == RULE_FRAMES_FIRST - RULE_FORWARD_END,
+	       "each kind has its row");
+
+/* clang-format off */
+static const struct kind other_kinds[] = {
 	/* ---- others' ---- */
 	{
 		.kind = RULE_FOREIGN, .target = TARGET_OTHER,
@@ -480,9 +488,7 @@ static const struct kind onward_kinds[] = {
 	},
 };
 /* clang-format on */
-_Static_assert(ARRAY_SIZE(arriving_kinds) == RULE_INPUT_FIRST, "each kind has its row");
-_Static_assert(ARRAY_SIZE(onward_kinds) == RULE_KIND_COUNT - RULE_FORWARD_END,
-	       "each kind has its row");
+_Static_assert(ARRAY_SIZE(other_kinds) == RULE_KIND_COUNT - RULE_FOREIGN, "each kind has its row");
 
 const struct kind *kind_of(enum rule_kind kind)
 {
@@ -490,6 +496,10 @@ const struct kind *kind_of(enum rule_kind kind)
 		return &arriving_kinds[kind];
 	if (kind < RULE_INPUT_END)
 		return &input_kinds[kind - RULE_INPUT_FIRST];
-	return kind < RULE_FORWARD_END ? &forward_kinds[kind - RULE_INPUT_END] :
-					 &onward_kinds[kind - RULE_FORWARD_END];
+	if (kind < RULE_FORWARD_END)
+		return &forward_kinds[kind - RULE_INPUT_END];
+	if (kind < RULE_FRAMES_FIRST)
+		return &onward_kinds[kind - RULE_FORWARD_END];
+	return kind < RULE_FOREIGN ? &frame_kinds[kind - RULE_FRAMES_FIRST] :
+				     &other_kinds[kind - RULE_FOREIGN];
 }

@@ -33,7 +33,11 @@ enum rule_chain {
 	CHAIN_FILTER_FROM,    /* what comes from one */
 	CHAIN_FILTER_GUARD,   /* what does neither */
 	CHAIN_NAT_POSTROUTING,
-	CHAIN_COUNT
+	CHAIN_FRAMES,         /* of Ethernet, as they come to a bridge by one of its ports */
+	CHAIN_FRAMES_JUDGED,  /* those of an endpoint that is to send as itself alone */
+	CHAIN_FRAMES_ALLOWED, /* of these what comes from addresses of its own */
+	CHAIN_COUNT,
+	CHAIN_FRAMES_FIRST = CHAIN_FRAMES
 };
 
 /* What a rule is for; within a chain also its order. A packet that an endpoint sends meets those
@@ -145,6 +149,23 @@ enum rule_kind {
 	RULE_SNAT_KEEP,
 	RULE_MASQUERADE,
 	RULE_MASQUERADE_KEEP,
+	/* frames */
+	RULE_FRAME_STRAY_DROP,
+	RULE_FRAME_JUDGED_GOTO,
+	/* frames judged */
+	RULE_FRAME_TAGGED_DROP,
+	RULE_FRAME_ARP_RETURN,
+	RULE_FRAME_SOURCE_GOTO,
+	RULE_FRAME_BEHIND_GOTO,
+	RULE_FRAME_DROP,
+	/* frames allowed */
+	RULE_FRAME_DHCP_DROP,
+	RULE_FRAME_REDIRECT_DROP,
+	RULE_FRAME_ROUTER_DROP,
+	RULE_FRAME_NEIGHBOUR_RETURN,
+	RULE_FRAME_NEIGHBOUR_DROP,
+	RULE_FRAME_PROBE_RETURN,
+	RULE_FRAME_PROBE_DROP,
 	/* not ours; the last of those in tables of ours */
 	RULE_FOREIGN,
 	/* ours, in a chain of somebody else's; rule.foreign names it */
@@ -155,7 +176,9 @@ enum rule_kind {
 	RULE_INPUT_FIRST = RULE_INVALID_JUMP,
 	RULE_INPUT_END = RULE_CLAMP_JUMP,
 	/* about what is forwarded, up to the guard */
-	RULE_FORWARD_END = RULE_GUARD_IN_RETURN
+	RULE_FORWARD_END = RULE_GUARD_IN_RETURN,
+	/* about frames */
+	RULE_FRAMES_FIRST = RULE_FRAME_STRAY_DROP
 };
 
 enum rule_target {
@@ -186,6 +209,14 @@ enum rule_target {
 #define RULE_TCP_SYN 0x20000u              /* the first segment of one side */
 #define RULE_ECHO_REQUEST 0x1000u          /* of ICMP or ICMPv6 */
 #define RULE_ICMPV6_OTHER 0x100u           /* any other message of ICMPv6 */
+#define RULE_TAGGED 0x100000u              /* of a VLAN */
+#define RULE_ARP 0x200000u                 /* of ARP, of a sender with that MAC, and the source */
+#define RULE_DHCP_ANSWER 0x400000u         /* what a server sends to a client */
+#define RULE_REDIRECT 0x800000u            /* of ICMP or ICMPv6 */
+#define RULE_ROUTER_ADVERT 0x1000000u      /* of ICMPv6 */
+/* That an address is there, which is the destination here; and a probe whether it is. */
+#define RULE_NEIGHBOUR_ADVERT 0x2000000u
+#define RULE_NEIGHBOUR_PROBE 0x4000000u
 #define RULE_ASKED_DNS 0x200u /* the connection was begun to port 53, of its protocol */
 
 /* What a backend can say in a rule, where backends differ. */
@@ -201,6 +232,8 @@ enum rule_target {
 #define PLAN_INVALID_INPUT 0x40u
 #define PLAN_ASKS_PORTS 0x80u   /* one rule can ask whether a port is published */
 #define PLAN_LISTS_PORTS 0x100u /* it can't: there is one for each that is */
+
+#define PLAN_FRAMES 0x200u /* frames of bridges are judged as well */
 
 /* Of what there is a rule: the library as a whole, each network, endpoint or port. */
 #define PLAN_BASE 0x1u
@@ -221,6 +254,7 @@ enum kind_families {
 	FAMILIES_IPV4,    /* where it has IPv4 */
 	FAMILIES_IPV6,
 	FAMILIES_GUARDED, /* those that the guard is about */
+	FAMILIES_NONE,    /* of no family: one for all frames */
 };
 
 enum kind_bridges { BRIDGES_ALL, BRIDGES_OWN, BRIDGES_ADOPTED };
@@ -234,6 +268,7 @@ enum kind_device {
 	DEVICE_EACH,           /* see enum kind_each */
 	DEVICE_OTHER_BRIDGE,   /* each that the guard lets pass */
 	DEVICE_PORT,           /* that the port is published on */
+	DEVICE_ENDPOINT,       /* the host's end of its link */
 	DEVICE_BRIDGE_IF_KNOWN /* with PLAN_POSTROUTING_IN; else any */
 };
 
@@ -257,6 +292,9 @@ enum kind_each {
 	EACH_UNTRANSLATED, /* to where addresses are kept */
 	EACH_TRUSTED_INTERFACE,
 	EACH_TRUSTED_SOURCE,
+	EACH_SOURCE, /* of the endpoint's own, with those that stand for none yet */
+	EACH_BEHIND, /* that it routes for */
+	EACH_OWN,    /* that it may say it has */
 };
 
 /* What a rule is planned about. What the kind's scope does not reach is NULL. */
@@ -299,6 +337,7 @@ struct kind {
 	struct kind_address_match source, destination;
 	/* protocol and ports of the port mapping: those of the host, or those of the endpoint */
 	bool host_ports, container_ports;
+	bool mac;         /* the endpoint's, as the source of the frame */
 	uint8_t protocol; /* where it is the same for all of them; 0: any */
 	uint32_t match;   /* RULE_* bits */
 	/* TARGET_MASQUERADE, TARGET_SNAT: takes any port, and not the sender's if it can */
@@ -309,6 +348,7 @@ struct kind {
 
 extern const struct kind input_kinds[]; /* parts of the rows: kind_input.c, kind_forward.c */
 extern const struct kind forward_kinds[];
+extern const struct kind frame_kinds[]; /* kind_frames.c */
 /* The row; of RULE_FOREIGN too. */
 const struct kind *kind_of(enum rule_kind kind);
 

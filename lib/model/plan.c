@@ -42,6 +42,8 @@ static bool kind_has_family(const struct kind *kind, const struct rule_subject *
 		if (subject->family != AF_INET6)
 			return false;
 		break;
+	case FAMILIES_NONE:
+		return true;
 	case FAMILIES_GUARDED:
 		return guard_has(subject->guard, subject->family);
 	}
@@ -140,6 +142,10 @@ static struct rule *add_rule(const struct planner *planner, const struct rule_su
 	network_label(subject->network->name, subject->network->id, rule->label);
 	if (subject->endpoint)
 		COPY_TEXT(rule->endpoint, subject->endpoint->id);
+	if (kind->in.is == DEVICE_ENDPOINT)
+		COPY_TEXT(rule->in, subject->endpoint->host_interface);
+	if (kind->mac)
+		memcpy(rule->mac, subject->endpoint->mac, sizeof(rule->mac));
 	if (takes_bridge(kind->in.is, planner->traits))
 		COPY_TEXT(rule->in, subject->network->bridge);
 	if (takes_bridge(kind->out.is, planner->traits))
@@ -283,6 +289,29 @@ static int add_each_interface(const struct planner *planner, const struct rule_s
 	return 0;
 }
 
+/* Who has no address yet, or asks whether one is free, sends from none: DHCP, ARP, ND. */
+static int add_each_own(const struct planner *planner, const struct rule_subject *whole,
+			bool unspecified)
+{
+	const struct endpoint *endpoint = whole->endpoint;
+	const struct addr own = endpoint_prefix(endpoint, whole->family)->addr;
+	struct addr addrs[3] = { own, { .family = whole->family } };
+	struct rule_subject subject = *whole;
+	size_t len = 1 + unspecified;
+
+	if (whole->family == AF_INET6)
+		mac_link_local(endpoint->mac, &addrs[len++]);
+	for (size_t i = 0; i < len; i++) {
+		/* it may have been given just that */
+		if (i && addr_compare(&addrs[i], &own) == 0)
+			continue;
+		subject.each = host_prefix(&addrs[i]);
+		if (!add_rule(planner, &subject))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int add_each(const struct planner *planner, const struct rule_subject *subject)
 {
 	const struct network_policy *policy = &subject->network->policy;
@@ -296,6 +325,12 @@ static int add_each(const struct planner *planner, const struct rule_subject *su
 		return add_each_interface(planner, subject, &policy->trusted_interfaces);
 	case EACH_TRUSTED_SOURCE:
 		return add_each_prefix(planner, subject, &policy->trusted);
+	case EACH_BEHIND:
+		return add_each_prefix(planner, subject, &subject->endpoint->policy.routes_for);
+	case EACH_SOURCE:
+		return add_each_own(planner, subject, true);
+	case EACH_OWN:
+		return add_each_own(planner, subject, false);
 	}
 	return 0;
 }
@@ -323,6 +358,8 @@ static int plan_subject(const struct planner *planner, const struct rule_subject
 	struct rule_subject subject = *whole;
 	int r = 0;
 
+	if (planner->kind->families == FAMILIES_NONE)
+		return has_rule(planner->kind, &subject) ? add_rules(planner, &subject) : 0;
 	for_each_family(family) {
 		subject.family = family;
 		if (r == 0 && has_rule(planner->kind, &subject))

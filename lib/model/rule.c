@@ -57,6 +57,7 @@ static bool device_fits(enum kind_device is, uint32_t traits, const char *name)
 	case DEVICE_EACH:
 	case DEVICE_OTHER_BRIDGE:
 	case DEVICE_PORT:
+	case DEVICE_ENDPOINT:
 		return name[0];
 	case DEVICE_BRIDGE_IF_KNOWN:
 		return !name[0] == !(traits & PLAN_POSTROUTING_IN);
@@ -102,7 +103,7 @@ bool rule_fits(const struct rule *rule, const struct kind *kind, uint32_t traits
 	       rule->out_not == kind->out.negated &&
 	       !rule->host_port == !(kind->host_ports || kind->container_ports) &&
 	       (rule->host_port || rule->protocol == kind->protocol) &&
-	       device_fits(kind->in.is, traits, rule->in) &&
+	       mac_is_set(rule->mac) == kind->mac && device_fits(kind->in.is, traits, rule->in) &&
 	       device_fits(kind->out.is, traits, rule->out) &&
 	       address_fits(&kind->source, rule->family, traits, &rule->source, rule->source_not) &&
 	       address_fits(&kind->destination, rule->family, traits, &rule->destination,
@@ -147,6 +148,7 @@ static int compare_rest(const struct rule *a, const struct rule *b)
 	    (order = COMPARE(a->count, b->count)) || (order = COMPARE(a->target, b->target)) ||
 	    (order = strcmp(a->in, b->in)) || (order = COMPARE(a->in_not, b->in_not)) ||
 	    (order = strcmp(a->out, b->out)) || (order = COMPARE(a->out_not, b->out_not)) ||
+	    (order = memcmp(a->mac, b->mac, sizeof(a->mac))) ||
 	    (order = prefix_compare(&a->source, &b->source)) ||
 	    (order = COMPARE(a->source_not, b->source_not)) ||
 	    (order = COMPARE(a->destination_not, b->destination_not)) ||
@@ -448,6 +450,10 @@ const char *rule_table_name(enum rule_chain chain)
 	case CHAIN_NAT_POSTROUTING:
 	case CHAIN_COUNT:
 		break;
+	case CHAIN_FRAMES:
+	case CHAIN_FRAMES_JUDGED:
+	case CHAIN_FRAMES_ALLOWED:
+		return "bridge";
 	}
 	return "nat";
 }

@@ -17,6 +17,7 @@ struct rule {
 	uint8_t protocol;                  /* 0: any */
 	char in[IFNAMSIZ], out[IFNAMSIZ];  /* "": any */
 	bool in_not, out_not;              /* any other interface than that one */
+	uint8_t mac[MAC_LEN];              /* the source of the frame; all 0: any */
 	struct prefix source, destination; /* family 0: anywhere */
 	bool source_not, destination_not;  /* any other address */
 	uint32_t match;                    /* RULE_* bits */
@@ -49,6 +50,12 @@ static inline bool rule_leads_on(const struct rule *rule)
 
 typedef VECTOR(struct rule) rule_vector;
 void rules_clear(rule_vector *rules);
+
+/* Is it about frames of Ethernet, and so in a table that both backends have in nftables? */
+static inline bool rule_is_of_frames(const struct rule *rule)
+{
+	return rule->chain >= CHAIN_FRAMES_FIRST && rule->chain < CHAIN_COUNT;
+}
 
 /* Order of a listing: chain, kind, family, network, endpoint, protocol, host address, host port,
  * then every other planned field. 0 means: the same rule. */

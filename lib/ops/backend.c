@@ -98,7 +98,7 @@ static void leave_old(bn_ctx *ctx, struct firewall *old, const struct operation 
 		r = FAULT("switch.take");
 	if (r >= 0)
 		r = base_take_rules(ctx, old, left);
-	old->backend->close(old);
+	firewall_close(old);
 	if (r >= 0)
 		r = operation_settle(ctx, operation);
 	if (r >= 0)
@@ -147,7 +147,7 @@ int ops_backend_switch(bn_ctx *ctx, const char *name)
 		return r;
 	r = switch_to(ctx, target);
 	if (r <= 0)
-		backend->close(target);
+		firewall_close(target);
 	else
 		snprintf(ctx->backend_reason, sizeof(ctx->backend_reason),
 			 "the state was moved to it");

@@ -34,7 +34,7 @@ static int remove_base(bn_ctx *ctx, struct firewall *firewall)
 	int r;
 
 	firewall->note[0] = '\0';
-	r = firewall->backend->remove_base(firewall, &ctx->error);
+	r = firewall_remove_base(firewall, &ctx->error);
 	if (r >= 0 && firewall->note[0])
 		ctx_log(ctx, LOG_NOTICE, "%s", firewall->note);
 	return r;
@@ -80,11 +80,11 @@ int base_take_rules(bn_ctx *ctx, struct firewall *firewall, const rule_vector *r
 	const struct firewall_change change = {
 		.remove = rules->items,
 		.remove_len = rules->len,
-		.flags = FIREWALL_MISSING_OK | FIREWALL_LEAVING,
+		.flags = FIREWALL_MISSING_OK | FIREWALL_LEAVING | FIREWALL_PACKETS,
 	};
 	int r;
 
-	r = firewall->backend->apply(firewall, &change, &ctx->error);
+	r = firewall_apply(firewall, &change, &ctx->error);
 	if (r >= 0 || r == FIREWALL_BASE_MISSING)
 		r = remove_base(ctx, firewall);
 	return r;
@@ -118,7 +118,7 @@ int base_take_others(bn_ctx *ctx)
 		if (r < 0)
 			return r;
 		r = take_state(ctx, other);
-		(*backend)->close(other);
+		firewall_close(other);
 	}
 	return r;
 }

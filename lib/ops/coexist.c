@@ -35,7 +35,7 @@ static int open_beside(bn_ctx *ctx, const struct firewall_backend *backend,
 static void close_beside(bn_ctx *ctx, struct firewall *firewall)
 {
 	if (firewall && firewall != ctx->firewall)
-		firewall->backend->close(firewall);
+		firewall_close(firewall);
 }
 
 typedef int (*backend_fn)(bn_ctx *ctx, struct firewall *firewall, void *data);

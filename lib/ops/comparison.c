@@ -43,7 +43,7 @@ bool comparison_is_about(const struct rule *rule)
 static int read_kernel(bn_ctx *ctx, struct comparison *comparison)
 {
 	rule_vector *kernel = &comparison->kernel;
-	int r = ctx->firewall->backend->list(ctx->firewall, NULL, kernel, &ctx->error);
+	int r = firewall_list(ctx->firewall, NULL, kernel, &ctx->error);
 
 	if (r >= 0 && !comparison_tells_owners(ctx)) {
 		r = owners_find(kernel, &comparison->rows.networks, &comparison->rows.endpoints);

@@ -118,7 +118,7 @@ static int try_backend(bn_ctx *ctx, const struct firewall_backend *backend, cons
 static void ctx_close_firewall(bn_ctx *ctx)
 {
 	if (ctx->firewall)
-		ctx->firewall->backend->close(ctx->firewall);
+		firewall_close(ctx->firewall);
 	ctx->firewall = NULL;
 }
 

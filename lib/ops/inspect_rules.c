@@ -101,7 +101,7 @@ static int inspect_base(bn_ctx *ctx, struct inspection *inspection)
 
 	if (!backend->inspect)
 		return 0;
-	r = backend->inspect(ctx->firewall, &inspection->planned, !inspection->network,
+	r = firewall_inspect(ctx->firewall, &inspection->planned, !inspection->network,
 			     &inspection->findings, &ctx->error);
 	set_inspector(inspection, first);
 	return r;
@@ -126,9 +126,7 @@ static int all_is_there(bn_ctx *ctx, const struct inspection *inspection)
 
 	if (!inspection->network || !comparison_tells_owners(ctx))
 		return 0;
-	r = planned->len ?
-		    ctx->firewall->backend->list(ctx->firewall, planned, &found, &ctx->error) :
-		    0;
+	r = planned->len ? firewall_list(ctx->firewall, planned, &found, &ctx->error) : 0;
 	for (size_t i = 0; i < found.len; i++)
 		count += comparison_is_about(&found.items[i]);
 	return r < 0 ? r : count == planned->len;
@@ -148,8 +146,11 @@ static void put_others(size_t others, char text[static RULE_LINE_MAX])
 
 static int missing_severity(const struct rule *rule)
 {
-	return rule->target == TARGET_DROP || rule_leads_on(rule) ? BN_SEVERITY_OPEN :
-								    BN_SEVERITY_BROKEN;
+	bool lets_pass = rule->jump == CHAIN_FRAMES_ALLOWED;
+
+	return rule->target == TARGET_DROP || (rule_leads_on(rule) && !lets_pass) ?
+		       BN_SEVERITY_OPEN :
+		       BN_SEVERITY_BROKEN;
 }
 
 static int find_missing(bn_ctx *ctx, struct inspection *inspection, const struct missing *missing,
@@ -225,7 +226,7 @@ static int find_extra(bn_ctx *ctx, struct inspection *inspection, const struct e
 
 	rule_render_line(backend, extra->rule, is);
 	put_others(others, is);
-	backend->chain_name(extra->rule, chain);
+	firewall_chain_name(backend, extra->rule, chain);
 	snprintf(object, sizeof(object), "chain %s", chain);
 	if (extra->of)
 		rule_render_line(backend, extra->of, should_be);

@@ -147,7 +147,7 @@ static int list_of_network(bn_ctx *ctx, const char *network, rule_vector *rules)
 	if (r >= 0)
 		r = rules_plan(ctx, PLAN_ROWS, &rows, &wanted);
 	if (r >= 0 && wanted.len)
-		r = backend->list(ctx->firewall, &wanted, rules, &ctx->error);
+		r = firewall_list(ctx->firewall, &wanted, rules, &ctx->error);
 	if (r < 0 || !wanted.len || (backend->traits() & PLAN_OWNERS))
 		return r;
 	r = find_owners(ctx, &rows, rules);
@@ -165,7 +165,7 @@ static int list_all(bn_ctx *ctx, rule_vector *rules)
 	if (!(backend->traits() & PLAN_OWNERS))
 		r = read_rows(ctx, NULL, &rows);
 	if (r >= 0)
-		r = backend->list(ctx->firewall, NULL, rules, &ctx->error);
+		r = firewall_list(ctx->firewall, NULL, rules, &ctx->error);
 	if (r < 0 || (backend->traits() & PLAN_OWNERS))
 		return r;
 	return find_owners(ctx, &rows, rules);

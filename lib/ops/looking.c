@@ -216,6 +216,9 @@ int watch_rules(bn_watch *watch)
 	/* one that others were in the way of is to be looked at again, whatever it is now */
 	if (backend->changed && !watch->rules_looks)
 		changed = backend->changed(watch->rules, watch->ctx.firewall);
+	if (watch->frames_changed)
+		changed |= FIREWALL_CHANGED_OURS;
+	watch->frames_changed = false;
 	if (changed & FIREWALL_CHANGED_OURS)
 		return look_at_rules(watch, TASK_RULES, NULL);
 	watch->tasks[TASK_OTHERS].pending |= changed != 0;

@@ -5,23 +5,41 @@
 
 #include "model/policy.h"
 
-static int check_anti_spoof(bn_ctx *ctx, enum anti_spoof wanted, const char *what, const char *name)
+static int check_frames(bn_ctx *ctx, const char *what, const char *name)
 {
-	if (wanted != ANTI_SPOOF_FULL)
-		return 0;
+	int r = firewall_has_frames(ctx->firewall, &ctx->error);
+
+	if (r != 0)
+		return r < 0 ? r : 0;
 	return error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
-			 "anti-spoof=full of %s %s is not to be had yet; give mac", what, name);
+			 "anti-spoof=full of %s %s takes nf_tables and its bridge family, which "
+			 "this kernel or this build of the library lacks; give mac",
+			 what, name);
 }
 
 int restraint_check_network(bn_ctx *ctx, const struct network *network)
 {
-	return check_anti_spoof(ctx, network->policy.anti_spoof, "network", network->name);
+	return network->policy.anti_spoof == ANTI_SPOOF_FULL ?
+		       check_frames(ctx, "network", network->name) :
+		       0;
+}
+
+static int check_anti_spoof(bn_ctx *ctx, const struct network *network,
+			    const struct endpoint *endpoint)
+{
+	if (endpoint_anti_spoof(network, endpoint) != ANTI_SPOOF_FULL)
+		return 0;
+	if (!network_is_managed(network))
+		return error_set(&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+				 "anti-spoof=full of endpoint %s can't be: network %s has no rules "
+				 "(managed=no); give mac",
+				 endpoint->id, network->name);
+	return check_frames(ctx, "endpoint", endpoint->id);
 }
 
 int restraint_check(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint)
 {
-	int r = check_anti_spoof(ctx, endpoint_anti_spoof(network, endpoint), "endpoint",
-				 endpoint->id);
+	int r = check_anti_spoof(ctx, network, endpoint);
 
 	return r < 0 ? r : link_shape_check(endpoint, &ctx->error);
 }

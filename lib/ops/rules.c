@@ -8,12 +8,13 @@
 #include "ops/rows.h"
 #include "ops/strays.h"
 
-/* Of a backend's apply(): a port or a subnet that only the kernel knows is taken, by another state
- * directory. */
+/* Of a backend's apply(): a port, a subnet or a MAC that only the kernel knows is taken, by another
+ * state directory. */
 static int rules_result(const bn_ctx *ctx, int r)
 {
 	bool taken = ctx->error.reason == BN_REASON_PORT_IN_USE ||
-		     ctx->error.reason == BN_REASON_SUBNET_OVERLAP;
+		     ctx->error.reason == BN_REASON_SUBNET_OVERLAP ||
+		     ctx->error.reason == BN_REASON_ADDRESS_IN_USE;
 
 	return r == -EEXIST && taken ? -EADDRINUSE : r;
 }
@@ -35,7 +36,7 @@ static int apply_once(bn_ctx *ctx, const struct change *asked)
 		.stand_len = asked->stand ? asked->stand->len : 0,
 		.flags = asked->flags,
 	};
-	int r = asked->firewall->backend->apply(asked->firewall, &change, &ctx->error);
+	int r = firewall_apply(asked->firewall, &change, &ctx->error);
 
 	if (r >= 0 || r == OUTCOME_UNKNOWN || r == FIREWALL_BASE_MISSING || asked->firewall->partly)
 		ctx->changed = true;
@@ -251,7 +252,7 @@ int rules_add_flushed(bn_ctx *ctx, const rule_vector *stood, rule_vector *rules)
 	int r = 0;
 
 	if (backend->traits() & PLAN_OWNERS) {
-		r = backend->list(ctx->firewall, stood, &found, &ctx->error);
+		r = firewall_list(ctx->firewall, stood, &found, &ctx->error);
 		return r < 0 || found.len == stood->len ? r : rebuild(ctx, NULL);
 	}
 	for (size_t i = 0; i < stood->len && r == 0; i++)

@@ -330,7 +330,7 @@ static int others_in(bn_ctx *ctx, struct firewall *firewall, int family)
 		return r;
 	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
 	if (r >= 0)
-		r = firewall->backend->list(firewall, NULL, &rules, &ctx->error);
+		r = firewall_list(firewall, NULL, &rules, &ctx->error);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < rules.len; i++)
@@ -361,7 +361,7 @@ static int serves_another_state(bn_ctx *ctx, const char *found, int family)
 			continue;
 		}
 		r = others_in(ctx, other, family);
-		(*backend)->close(other);
+		firewall_close(other);
 	}
 	if (r > 0)
 		ctx_log(ctx, LOG_NOTICE,
@@ -445,9 +445,8 @@ static int host_forwards(bn_ctx *ctx, int family)
 /* What is in the kernel, whoever has put it there. */
 static int read_guard(bn_ctx *ctx, struct guard *guard)
 {
-	const struct firewall_backend *backend = ctx->firewall->backend;
 	CLEANUP(rules_clear) rule_vector rules = { 0 };
-	int r = backend->list(ctx->firewall, NULL, &rules, &ctx->error);
+	int r = firewall_list(ctx->firewall, NULL, &rules, &ctx->error);
 
 	for (size_t i = 0; i < rules.len && r >= 0; i++) {
 		const struct rule *rule = &rules.items[i];
@@ -471,7 +470,7 @@ static int find_guard(bn_ctx *ctx)
 	int r = rules_plan_guarded(ctx, backend->traits(), PLAN_GUARD, &none, &guard, &wanted);
 
 	if (r >= 0)
-		r = backend->list(ctx->firewall, &wanted, &found, &ctx->error);
+		r = firewall_list(ctx->firewall, &wanted, &found, &ctx->error);
 	for (size_t i = 0; i < found.len && r == 0; i++)
 		r = found.items[i].kind == RULE_GUARD_DROP;
 	return r;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SOURCES_MAX 4
+#define SOURCES_MAX 5
 
 struct source {
 	int fd;             /* -1: none */
@@ -21,10 +21,10 @@ struct sources {
 	int epoll, timer;
 	struct source items[SOURCES_MAX];
 };
-#define SOURCES_NONE                                                                 \
-	{                                                                            \
-		.epoll = -1, .timer = -1,                                            \
-		.items = { { .fd = -1 }, { .fd = -1 }, { .fd = -1 }, { .fd = -1 } }, \
+#define SOURCES_NONE                                                                               \
+	{                                                                                          \
+		.epoll = -1, .timer = -1,                                                          \
+		.items = { { .fd = -1 }, { .fd = -1 }, { .fd = -1 }, { .fd = -1 }, { .fd = -1 } }, \
 	}
 
 int sources_open(struct sources *sources); /* 0 or -errno */

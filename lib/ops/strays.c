@@ -61,6 +61,9 @@ static void keep_labels(rule_vector *rules)
 	for (size_t i = 0; i < rules->len; i++) {
 		struct rule *rule = &rules->items[i];
 
+		/* they are in nftables, with their owners */
+		if (rule_is_of_frames(rule))
+			continue;
 		string_copy(rule->network, sizeof(rule->network), rule->label);
 		rule->endpoint[0] = '\0';
 	}
@@ -72,7 +75,7 @@ static int search_load(bn_ctx *ctx, struct firewall *firewall, struct search *se
 {
 	const struct firewall_backend *backend = firewall->backend;
 	bool begins = !store_has_begun(ctx->store);
-	int r = backend->list(firewall, NULL, &search->kernel, &ctx->error);
+	int r = firewall_list(firewall, NULL, &search->kernel, &ctx->error);
 
 	search->firewall = firewall;
 	if (r >= 0 && begins)

@@ -16,7 +16,7 @@
 #define OTHERS_QUIET_MS 1000 /* the rules of others */
 #define AGAIN_MS 1000        /* after a task that failed */
 
-enum { SOURCE_STATE, SOURCE_RULES, SOURCE_OTHERS, SOURCE_LINKS };
+enum { SOURCE_STATE, SOURCE_RULES, SOURCE_OTHERS, SOURCE_LINKS, SOURCE_FRAMES };
 
 /* ---- opening ---- */
 
@@ -41,9 +41,12 @@ static void drop_rules(bn_watch *watch)
 {
 	sources_set(&watch->sources, SOURCE_RULES, -1);
 	sources_set(&watch->sources, SOURCE_OTHERS, -1);
+	sources_set(&watch->sources, SOURCE_FRAMES, -1);
 	if (watch->rules)
 		watch->rules->backend->unwatch(watch->rules);
-	watch->rules = NULL;
+	if (watch->frames)
+		watch->frames->backend->unwatch(watch->frames);
+	watch->rules = watch->frames = NULL;
 }
 
 /* Of the backend that the state is in by now. */
@@ -58,11 +61,16 @@ static int follow_backend(bn_watch *watch)
 	r = firewall->backend->watch(firewall, &watch->rules, &watch->ctx.error);
 	if (r < 0)
 		return r;
+	r = firewall_watch_frames(firewall, &watch->frames, &watch->ctx.error);
+	if (r < 0)
+		return r;
 	watch->tasks[TASK_BASE].pending = true;
 	watch->tasks[TASK_TICK].pending = watch->rules->others < 0;
 	r = sources_set(&watch->sources, SOURCE_RULES, watch->rules->ours);
 	if (r == 0)
 		r = sources_set(&watch->sources, SOURCE_OTHERS, watch->rules->others);
+	if (r == 0 && watch->frames)
+		r = sources_set(&watch->sources, SOURCE_FRAMES, watch->frames->ours);
 	return system_error(&watch->ctx.error, r, "a set of descriptors");
 }
 
@@ -158,6 +166,8 @@ void watch_free(bn_watch *watch)
 		drop_rules(watch);
 	else if (watch->rules)
 		watch->rules->backend->unwatch(watch->rules);
+	if (child && watch->frames)
+		watch->frames->backend->unwatch(watch->frames);
 	link_watch_close(watch->links);
 	cleanup_close(&watch->inotify);
 	sources_close(&watch->sources);
@@ -207,6 +217,17 @@ static void hear_rules(bn_watch *watch)
 		watch->program[0] = '\0';
 }
 
+static void hear_frames(bn_watch *watch)
+{
+	struct firewall_news news;
+
+	watch->frames->backend->hear(watch->frames, watch->ctx.firewall, &news);
+	watch->frames_changed |= news.ours;
+	watch->tasks[TASK_RULES].pending |= news.ours;
+	if (news.ours)
+		string_copy(watch->program, sizeof(watch->program), news.program);
+}
+
 static int tell_lost(bn_watch *watch, const char *why)
 {
 	const struct bn_event event = { .kind = "lost" };
@@ -236,6 +257,8 @@ static int hear(bn_watch *watch)
 			hear_state(watch);
 		else if (i == SOURCE_LINKS)
 			r = hear_links(watch);
+		else if (i == SOURCE_FRAMES)
+			hear_frames(watch);
 		else
 			hear_rules(watch);
 		sources_mute(&watch->sources, i,

@@ -32,6 +32,8 @@ struct bn_watch {
 	uint32_t flags;
 	int inotify; /* for the state */
 	struct firewall_watch *rules;
+	struct firewall_watch *frames; /* NULL: what is told of them comes with the rules */
+	bool frames_changed;
 	struct link_watch *links;
 	struct sources sources;
 	struct {

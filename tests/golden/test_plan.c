@@ -60,6 +60,10 @@ static const struct scenario {
 	  .policy.icc = ICC_NO },
 	{ "icc-no-adopted", "172.17.0.0/16", NULL, NULL, NULL, NULL, .adopted = true,
 	  .policy.icc = ICC_NO },
+	{ "anti-spoof-full", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  NULL, .policy.anti_spoof = ANTI_SPOOF_FULL },
+	{ "anti-spoof-full-adopted", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
+	  .adopted = true, .policy.anti_spoof = ANTI_SPOOF_FULL },
 	{ "unmanaged", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL,
 	  .policy.managed = MANAGED_NO },
 	{ "internal-icc-no", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL,
@@ -149,9 +153,9 @@ static void print_rule(FILE *out, const struct firewall_backend *backend, const 
 	rule_render_address(rule, &rule->destination, rule->destination_not, destination);
 	rule_render_extra(rule, extra);
 	rule_purpose(rule, purpose);
-	backend->chain_name(rule, chain);
+	firewall_chain_name(backend, rule, chain);
 	if (rule_leads_on(rule))
-		backend->jump_name(rule, target);
+		firewall_jump_name(backend, rule, target);
 	else
 		string_copy(target, sizeof(target), rule_target_name(rule));
 	fprintf(out, "%-6s %-21s %-4s %-21s %-4s %-4s %-4s %-16s %-16s %s | %s/%s | %s\n",
@@ -193,6 +197,8 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
+	string_copy(endpoint.host_interface, sizeof(endpoint.host_interface), "bv0");
+	memcpy(endpoint.mac, "\x02\x42\xac\x11\x00\x04", sizeof(endpoint.mac));
 	network.policy = scenario->policy;
 	if (scenario->options)
 		decide(scenario->options, &network.policy);

@@ -110,8 +110,6 @@ class Live(Layer2Test):
         self.assertFalse(self.heard(UNKNOWN))
         self.bn("endpoint", "update", "net", "a", "--opt", "anti-spoof=")
         self.assertTrue(self.heard(UNKNOWN))
-        self.fails("endpoint", "update", "net", "a", "--opt", "anti-spoof=full", mention="mac")
-        self.fails("network", "update", "net", "--opt", "anti-spoof=full", mention="mac")
 
 
 class IccOn(Layer2Test):
@@ -174,13 +172,6 @@ class AntiSpoofOfOne(Layer2Test):
         web = self.serve(c, 80)
         for family in FAMILIES:
             self.assert_tcp(self.b, c.address(family), 80, web[family])
-
-    def test_full_is_refused(self):
-        namespace = self.net.endpoint("c")
-        self.fails("attach", "net", "c", "--netns", namespace.path, "--opt", "anti-spoof=full",
-                   mention=("anti-spoof=full", "mac"))
-        self.fails("network", "create", "other", "--opt", "anti-spoof=full",
-                   mention=("anti-spoof=full", "mac"))
 
 
 for case in (IccOff, IccOn, Live, AntiSpoofMac, AntiSpoofOfOne):

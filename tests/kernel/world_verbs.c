@@ -366,7 +366,7 @@ static int update_most(bn_ctx *ctx, char text[static ANSWER_MAX])
 	const char *const options[][2] = {
 		{ "mtu", "1400" },
 		{ "rate-in", "20M" },
-		{ "anti-spoof", "mac" },
+		{ "anti-spoof", "full" },
 		{ "metric", "7" },
 		{ "label.tier", "front" },
 		{ "routes-for", setting.family == FAMILY_IPV6 ? "fd68::/64" : "10.68.0.0/16" },

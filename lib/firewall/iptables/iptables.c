@@ -65,7 +65,7 @@ static uint32_t traits_here(void)
 {
 	struct utsname name;
 
-	return iptables_traits(uname(&name) < 0 ? "" : name.release);
+	return iptables_traits(uname(&name) < 0 ? "" : name.release) | firewall_traits();
 }
 
 const struct firewall_backend iptables_backend = {

@@ -454,9 +454,13 @@ static void describe_element(const struct nft_element *element, char text[static
 {
 	const struct rule *rule = element->rule;
 	const struct prefix *prefix = key_prefix(element);
-	char address[ADDR_TEXT_MAX], subnet[PREFIX_TEXT_MAX];
+	char address[ADDR_TEXT_MAX], subnet[PREFIX_TEXT_MAX], mac[MAC_TEXT_MAX];
 
-	if (has_subnet(element))
+	if (mac_is_set(rule->mac))
+		snprintf(text, DESCRIPTION_MAX, "MAC %s", mac_format(rule->mac, mac));
+	else if (rule_is_of_frames(rule))
+		snprintf(text, DESCRIPTION_MAX, "link %s", rule->in);
+	else if (has_subnet(element))
 		snprintf(text, DESCRIPTION_MAX, "subnet %s", prefix_format(prefix, subnet));
 	else if (prefix)
 		snprintf(text, DESCRIPTION_MAX, "address %s", addr_format(&prefix->addr, address));
@@ -473,6 +477,8 @@ static void describe_element(const struct nft_element *element, char text[static
 
 static int reason_of(const struct nft_element *element)
 {
+	if (mac_is_set(element->rule->mac))
+		return BN_REASON_ADDRESS_IN_USE;
 	if (has_subnet(element))
 		return BN_REASON_SUBNET_OVERLAP;
 	return element->rule->host_port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL;
@@ -511,9 +517,9 @@ static int element_exists_error(struct change *change, struct error *error)
 	reason = reason_of(refused.element);
 	if (!refused.holder.network[0])
 		return error_set(error, -EEXIST, reason,
-				 "%s is in the nftables table inet " NFT_TABLE " already; "
-				 "remove it there or choose another",
-				 text);
+				 "%s is in the nftables table %s already; remove it there or "
+				 "choose another",
+				 text, change->nft->table->name);
 	return error_set(error, -EEXIST, reason,
 			 "%s belongs to %s%s%snetwork '%s' already; remove it there or choose "
 			 "another",

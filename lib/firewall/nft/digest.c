@@ -136,7 +136,7 @@ int nft_digests_make(struct nft *nft)
 	digests = calloc(NFT_FIXED, sizeof(*digests));
 	if (!digests)
 		return -ENOMEM;
-	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
+	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++) {
 		if (nft_fixed_has_rule(i))
 			r = fixed_digest(i, &digests[i]);
 	}

@@ -103,6 +103,9 @@ static void field_encode(enum nft_field field, const struct rule *rule, uint8_t 
 	case FORM_FAMILY:
 		*data = (uint8_t)rule->family;
 		break;
+	case FORM_MAC:
+		memcpy(data, member, MAC_LEN);
+		break;
 	}
 }
 
@@ -122,6 +125,8 @@ static bool field_is_set(enum nft_field field, const struct rule *rule)
 
 	if (type->form == FORM_ADDR || type->form == FORM_PREFIX || type->form == FORM_NET)
 		return ((const struct addr *)member)->family == type->family;
+	if (type->form == FORM_MAC)
+		return mac_is_set(member);
 	return type->form != FORM_NAME || *(const char *)member;
 }
 
@@ -427,6 +432,9 @@ static bool field_decode(enum nft_field field, const uint8_t *data, const uint8_
 	case FORM_FAMILY:
 		rule->family = *data;
 		return rule->family == AF_INET || rule->family == AF_INET6;
+	case FORM_MAC:
+		memcpy(member, data, MAC_LEN);
+		break;
 	}
 	return true;
 }

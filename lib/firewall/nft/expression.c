@@ -6,9 +6,12 @@
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
+#include <linux/if_ether.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/rtnetlink.h>
+#include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
 
 #include "firewall/nft/nft.h"
@@ -19,6 +22,8 @@ struct builder {
 	struct nftnl_rule *rule;
 	bool failed;    /* out of memory */
 	uint8_t family; /* of the packets, still to be matched; 0: none */
+	uint16_t ether; /* in its place, the type of the frames */
+	bool by_meta;   /* which is told as nft(8) has it beside an address */
 };
 
 /* What an expression is told in numbers: NUMBERS({ attribute, number }, ...). */
@@ -86,12 +91,28 @@ static void mask_bits(struct builder *builder, const void *mask, uint32_t len)
 	put(builder, expression, NFTNL_EXPR_BITWISE_XOR, zero, len);
 }
 
+/* Of a frame with a tag what comes behind it is told by the one, and the tag by the other. */
+static void match_ether(struct builder *builder)
+{
+	uint16_t type = htons(builder->ether);
+
+	builder->ether = 0;
+	if (builder->by_meta)
+		load_meta(builder, NFT_META_PROTOCOL, NFT_REG_1);
+	else
+		load_payload(builder, NFT_PAYLOAD_LL_HEADER, offsetof(struct ethhdr, h_proto),
+			     sizeof(type), NFT_REG_1);
+	compare(builder, NFT_CMP_EQ, &type, sizeof(type));
+}
+
 /* Before the first look at the header, which is where nft(8) puts it back when it reads its own
  * listing. */
 static void match_family(struct builder *builder)
 {
 	uint8_t family = builder->family;
 
+	if (builder->ether)
+		match_ether(builder);
 	if (!family)
 		return;
 	builder->family = 0;
@@ -162,16 +183,30 @@ static void match_source_astray(struct builder *builder)
 	compare(builder, NFT_CMP_EQ, &missing, sizeof(missing));
 }
 
-static void match_echo_request(struct builder *builder, int family, bool negated)
+static void match_icmp(struct builder *builder, int family, uint32_t relation, uint8_t type)
 {
-	uint8_t protocol = family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-	uint8_t type = family == AF_INET ? 8 : 128;
-
 	match_family(builder);
-	load_meta(builder, NFT_META_L4PROTO, NFT_REG_1);
-	compare(builder, NFT_CMP_EQ, &protocol, sizeof(protocol));
+	match_protocol(builder, family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 	load_payload(builder, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof(type), NFT_REG_1);
-	compare(builder, negated ? NFT_CMP_NEQ : NFT_CMP_EQ, &type, sizeof(type));
+	compare(builder, relation, &type, sizeof(type));
+}
+
+static void match_dhcp_answer(struct builder *builder, int family)
+{
+	const uint16_t ports4[] = { htons(67), htons(68) }, ports6[] = { htons(547), htons(546) };
+
+	load_payload(builder, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof(ports4), NFT_REG_1);
+	compare(builder, NFT_CMP_EQ, family == AF_INET ? ports4 : ports6, sizeof(ports4));
+}
+
+/* Duplicate address detection: a solicitation from no address. */
+static void match_probe(struct builder *builder)
+{
+	static const uint8_t unspecified[16];
+
+	match_icmp(builder, AF_INET6, NFT_CMP_EQ, ND_NEIGHBOR_SOLICIT);
+	load_payload(builder, NFT_PAYLOAD_NETWORK_HEADER, 8, sizeof(unspecified), NFT_REG_1);
+	compare(builder, NFT_CMP_EQ, unspecified, sizeof(unspecified));
 }
 
 static void match_syn(struct builder *builder)
@@ -231,6 +266,8 @@ static void load_field(struct builder *builder, enum nft_field field, uint32_t r
 
 	if (type->header == HEADER_CONNTRACK)
 		load_original(builder, type->place, reg);
+	else if (type->header == HEADER_FRAME)
+		load_payload(builder, NFT_PAYLOAD_LL_HEADER, type->place, type->size, reg);
 	else if (type->header)
 		load_payload(builder, type->header, type->place, type->size, reg);
 	else
@@ -333,10 +370,26 @@ static void match_unpublished(struct builder *builder, int family)
 	}
 }
 
+static void add_frame_matches(struct builder *builder, const struct kind *kind, int family)
+{
+	if (kind->match & RULE_DHCP_ANSWER)
+		match_dhcp_answer(builder, family);
+	if (kind->match & RULE_REDIRECT)
+		match_icmp(builder, family, NFT_CMP_EQ,
+			   family == AF_INET ? ICMP_REDIRECT : ND_REDIRECT);
+	if (kind->match & RULE_ROUTER_ADVERT)
+		match_icmp(builder, family, NFT_CMP_EQ, ND_ROUTER_ADVERT);
+	if (kind->match & RULE_NEIGHBOUR_ADVERT)
+		match_icmp(builder, family, NFT_CMP_EQ, ND_NEIGHBOR_ADVERT);
+	if (kind->match & RULE_NEIGHBOUR_PROBE)
+		match_probe(builder);
+}
+
 /* What the catalogue says of all rules of the kind. */
 static void add_matches(struct builder *builder, const struct kind *kind, int family)
 {
 	const struct prefix *source = kind_fixed(&kind->source, family);
+	uint8_t echo = family == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
 	const struct prefix *destination = kind_fixed(&kind->destination, family);
 
 	/* What comes by lo has passed: NFT_PART_PASS. */
@@ -345,11 +398,12 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 	if (kind->match & RULE_TO_BRIDGE)
 		match_device(builder, NFT_META_OIFKIND, "bridge");
 	if (kind->match & RULE_ECHO_REQUEST)
-		match_echo_request(builder, family, false);
+		match_icmp(builder, family, NFT_CMP_EQ, echo);
 	if (kind->match & RULE_ICMPV6_OTHER)
-		match_echo_request(builder, family, true);
+		match_icmp(builder, family, NFT_CMP_NEQ, echo);
 	if (kind->protocol)
 		match_protocol(builder, kind->protocol);
+	add_frame_matches(builder, kind, family);
 	if (kind->match & RULE_TCP_SYN)
 		match_syn(builder);
 	if (kind->match & RULE_ASKED_DNS)
@@ -433,6 +487,7 @@ static void add_expressions(struct builder *builder, size_t id)
 {
 	const struct kind *kind = kind_of(nft_fixed_kind(id));
 	uint8_t protocol = nft_fixed_at(id)->protocol;
+	uint16_t ether = nft_fixed_at(id)->ether;
 	const struct nft_fixed *fixed;
 	int family;
 
@@ -445,8 +500,13 @@ static void add_expressions(struct builder *builder, size_t id)
 		verdict(builder, NFT_RETURN, NULL);
 		return;
 	}
-	if (family)
+	if (family && kind->chain < CHAIN_FRAMES_FIRST)
 		builder->family = family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6;
+	else if (family && !ether)
+		builder->ether = family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
+	else
+		builder->ether = ether;
+	builder->by_meta = !ether && looks_at_header(fixed);
 	if (fixed->set && !looks_at_header(fixed))
 		match_family(builder);
 	if (fixed->bridges)
@@ -480,7 +540,8 @@ struct nftnl_rule *nft_fixed_build(size_t id)
 
 	if (!builder.rule)
 		return NULL;
-	nftnl_rule_set_u32(builder.rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
+	nftnl_rule_set_u32(builder.rule, NFTNL_RULE_FAMILY,
+			   kind->chain < CHAIN_FRAMES_FIRST ? NFPROTO_INET : NFPROTO_BRIDGE);
 	nft_comment_text(fixed->comment, &comment);
 	if (nftnl_rule_set_str(builder.rule, NFTNL_RULE_TABLE, NFT_TABLE) < 0 ||
 	    nftnl_rule_set_str(builder.rule, NFTNL_RULE_CHAIN, nft_chain_name(kind->chain)) < 0 ||

@@ -3,6 +3,7 @@
 #include "firewall/nft/nft.h"
 
 /* clang-format off */
+#define FRAME(offset) HEADER_FRAME, (offset)
 #define NETWORK(offset) NFT_PAYLOAD_NETWORK_HEADER, (offset)
 #define TRANSPORT(offset) NFT_PAYLOAD_TRANSPORT_HEADER, (offset)
 #define META(key) 0, NFT_META_##key
@@ -38,6 +39,11 @@ const struct nft_field_type nft_fields[FIELD_COUNT] = {
 	[FIELD_TO4] = { 4, 7, false, AF_INET, VALUE, RULE(ADDR, to) },
 	[FIELD_TO6] = { 16, 8, false, AF_INET6, VALUE, RULE(ADDR, to) },
 	[FIELD_TO_PORT] = { 2, 13, false, AF_UNSPEC, VALUE, RULE(PORT, to_port) },
+	[FIELD_MAC] = { MAC_LEN, 9, false, AF_UNSPEC, FRAME(6), RULE(MAC, mac) },
+	[FIELD_ARP_MAC] = { MAC_LEN, 9, false, AF_UNSPEC, NETWORK(8), RULE(MAC, mac) },
+	[FIELD_ARP_SOURCE] = { 4, 7, false, AF_INET, NETWORK(14), RULE(PREFIX, source) },
+	/* a number to nft(8), which has had no word for it for long: see set_userdata() */
+	[FIELD_TARGET6] = { 16, 4, false, AF_INET6, TRANSPORT(8), RULE(PREFIX, destination) },
 };
 
 size_t nft_fields_size(const uint8_t fields[static FIELDS_MAX])

@@ -3,6 +3,8 @@
  * How each kind of rule is said in nftables: a fixed rule for one of the base, for others a fixed
  * rule and the set or map that it looks packets up in.
  */
+#include <linux/if_ether.h>
+
 #include "firewall/nft/nft.h"
 
 /* clang-format off */
@@ -30,6 +32,8 @@
 #define BRIDGE_MAP(name, key_fields, value_fields, text) \
 	{ .set = (name), .key = key_fields, .value = value_fields, .comment = (text), \
 	  .bridges = true }
+#define OF_FAMILY(number, name, text) \
+	{ .set = (name), .key = FIELDS(FIELD_IN), .family = (number), .comment = (text) }
 #define PART(type, name, key_fields) \
 	{ .set = (name), .key = key_fields, .part = NFT_PART_##type }
 /* clang-format on */
@@ -486,6 +490,49 @@ static const struct nft_kind {
 		    "what leaves takes the host's address, and keeps its port"),
 	    BRIDGES("keep6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
 		    "what leaves takes the host's address, and keeps its port") } },
+
+	{ RULE_FRAME_STRAY_DROP,
+	  { PART(EXCEPTION, "frames-own", FIELDS(FIELD_IN, FIELD_MAC)),
+	    SET("frames-strays", FIELDS(FIELD_MAC),
+		"the MAC of an endpoint comes by its own link") } },
+	{ RULE_FRAME_JUDGED_GOTO,
+	  { SET("judged", FIELDS(FIELD_IN), "endpoints that send as themselves alone") } },
+	{ RULE_FRAME_TAGGED_DROP,
+	  { { .part = NFT_PART_TWIN, .ether = ETH_P_8021AD, .comment = "no frames of a VLAN" },
+	    { .set = "tagged",
+	      .key = FIELDS(FIELD_IN),
+	      .ether = ETH_P_8021Q,
+	      .comment = "no frames of a VLAN" } } },
+	{ RULE_FRAME_ARP_RETURN,
+	  { { .set = "senders4",
+	      .key = FIELDS(FIELD_IN, FIELD_MAC, FIELD_ARP_MAC, FIELD_ARP_SOURCE),
+	      .ether = ETH_P_ARP,
+	      .comment = "an endpoint says where it is itself" } } },
+	{ RULE_FRAME_SOURCE_GOTO,
+	  { SET("sources4", FIELDS(FIELD_IN, FIELD_MAC, FIELD_SOURCE4),
+		"from an address of its own, or from none"),
+	    SET("sources6", FIELDS(FIELD_IN, FIELD_MAC, FIELD_SOURCE6),
+		"from an address of its own, or from none") } },
+	{ RULE_FRAME_BEHIND_GOTO,
+	  { SET("sources4-behind", FIELDS(FIELD_IN, FIELD_MAC, FIELD_SOURCE4_NET),
+		"from what it routes for"),
+	    SET("sources6-behind", FIELDS(FIELD_IN, FIELD_MAC, FIELD_SOURCE6_NET),
+		"from what it routes for") } },
+	{ RULE_FRAME_DROP, { SET("forged", FIELDS(FIELD_IN), "nothing else") } },
+	{ RULE_FRAME_DHCP_DROP,
+	  { OF_FAMILY(AF_INET, "dhcp4", "no DHCP server"),
+	    OF_FAMILY(AF_INET6, "dhcp6", "no DHCP server") } },
+	{ RULE_FRAME_REDIRECT_DROP,
+	  { OF_FAMILY(AF_INET, "redirects4", "no better routes"),
+	    OF_FAMILY(AF_INET6, "redirects6", "no better routes") } },
+	{ RULE_FRAME_ROUTER_DROP, { OF_FAMILY(AF_INET6, "routers6", "no router") } },
+	{ RULE_FRAME_NEIGHBOUR_RETURN,
+	  { SET("adverts6", FIELDS(FIELD_IN, FIELD_TARGET6), "it has an address of its own") } },
+	{ RULE_FRAME_NEIGHBOUR_DROP, { OF_FAMILY(AF_INET6, "adverts6-forged", "and no other") } },
+	{ RULE_FRAME_PROBE_RETURN,
+	  { SET("probes6", FIELDS(FIELD_IN, FIELD_TARGET6),
+		"is an address free that is to be its own?") } },
+	{ RULE_FRAME_PROBE_DROP, { OF_FAMILY(AF_INET6, "probes6-forged", "and no other") } },
 };
 _Static_assert(ARRAY_SIZE(nft_kinds) == RULE_FOREIGN, "each kind has its line");
 _Static_assert(ARRAY_SIZE(nft_kinds) * NFT_FIXED_PER_KIND == NFT_FIXED, "the sizes must agree");
@@ -531,6 +578,8 @@ int nft_fixed_family(size_t id)
 	case FAMILIES_ALL:
 	case FAMILIES_GUARDED:
 		break;
+	case FAMILIES_NONE:
+		return AF_UNSPEC;
 	}
 	for (size_t i = 0; i < FIELDS_MAX && !family; i++) {
 		family = nft_fields[fixed->key[i]].family;

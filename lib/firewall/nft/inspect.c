@@ -2,7 +2,6 @@
 /* What of the base is not as it was made, and what others have put there. */
 #include "firewall/nft/nft.h"
 
-#define TABLE "the nftables table inet " NFT_TABLE
 #define INSPECT_LOOKS 4 /* at a rule set that others change all the time */
 #define OBJECT_MAX 120
 #define HOW_MAX 200
@@ -17,16 +16,23 @@ static int find(const struct inspection *inspection, const struct finding *findi
 	return findings_add(inspection->findings, finding);
 }
 
-static void chain_object(enum rule_chain chain, char text[static OBJECT_MAX])
+static void table_object(const struct nft_base_state *state, char text[static OBJECT_MAX])
 {
-	snprintf(text, OBJECT_MAX, "chain %s of " TABLE, nft_chain_name(chain));
+	snprintf(text, OBJECT_MAX, "the nftables table %s", state->of->name);
+}
+
+static void chain_object(const struct nft_base_state *state, enum rule_chain chain,
+			 char text[static OBJECT_MAX])
+{
+	snprintf(text, OBJECT_MAX, "chain %s of the nftables table %s", nft_chain_name(chain),
+		 state->of->name);
 }
 
 /* ---- the table ---- */
 
 static bool has_rules(const struct nft_base_state *state)
 {
-	for (size_t i = 0; i < NFT_FIXED; i++)
+	for (size_t i = state->of->first; i < state->of->end; i++)
 		if (state->handle[i])
 			return true;
 	return false;
@@ -34,31 +40,36 @@ static bool has_rules(const struct nft_base_state *state)
 
 static int find_gone(const struct inspection *inspection)
 {
+	char object[OBJECT_MAX];
+
+	table_object(inspection->state, object);
 	return find(inspection,
 		    &(struct finding){ .code = FINDING_RULES_GONE,
-				       .object = TABLE,
+				       .object = object,
 				       .is = inspection->state->table ? "empty" : "not there" });
 }
 
 static int find_of_table(const struct inspection *inspection)
 {
 	const struct nft_base_state *state = inspection->state;
+	char object[OBJECT_MAX];
 	int r = 0;
 
+	table_object(state, object);
 	if (state->table_flags & NFT_TABLE_F_DORMANT)
 		r = find(inspection, &(struct finding){ .code = FINDING_TABLE_DORMANT,
-							.object = TABLE,
+							.object = object,
 							.is = "dormant",
 							.should_be = "in force" });
 	if (r == 0 && state->table_flags & NFT_TABLE_F_OWNER)
 		r = find(inspection, &(struct finding){ .code = FINDING_RULES_BASE,
-							.object = TABLE,
+							.object = object,
 							.is = "owned by another program's socket",
 							.should_be = "nobody's but ours: end that "
 								     "program" });
 	if (r == 0 && state->stranger[0])
 		r = find(inspection, &(struct finding){ .code = FINDING_RULES_BASE,
-							.object = TABLE,
+							.object = object,
 							.is = state->stranger,
 							.should_be = "without that" });
 	return r;
@@ -116,7 +127,7 @@ static struct rule_count count_rules(const struct nft_base_state *state, enum ru
 {
 	struct rule_count count = { 0 };
 
-	for (size_t id = 0; id < NFT_FIXED; id++) {
+	for (size_t id = state->of->first; id < state->of->end; id++) {
 		if (!nft_fixed_has_rule(id) || kind_of(nft_fixed_kind(id))->chain != chain)
 			continue;
 		count.all++;
@@ -148,7 +159,7 @@ static int find_of_chain(const struct inspection *inspection, enum rule_chain ch
 	char object[OBJECT_MAX];
 	int r;
 
-	chain_object(chain, object);
+	chain_object(state, chain, object);
 	r = find_twice(inspection, object, count.twice);
 	/* of one that is not ours its table was told already */
 	if (r == 0 && (!there || (count.all && count.missing == count.all && !count.displaced)) &&
@@ -157,7 +168,7 @@ static int find_of_chain(const struct inspection *inspection, enum rule_chain ch
 							   .object = object,
 							   .is = there ? "empty" : "not there",
 							   .should_be = "with our rules" });
-	for (size_t id = 0; id < NFT_FIXED && r == 0 && there; id++) {
+	for (size_t id = state->of->first; id < state->of->end && r == 0 && there; id++) {
 		if (nft_fixed_has_rule(id) && kind_of(nft_fixed_kind(id))->chain == chain &&
 		    !state->handle[id])
 			r = find_displaced(inspection, id, object);
@@ -169,7 +180,7 @@ static int find_of_chain(const struct inspection *inspection, enum rule_chain ch
 
 static bool was_ours(const struct nft_base_state *state, uint64_t handle)
 {
-	for (size_t id = 0; id < NFT_FIXED; id++)
+	for (size_t id = state->of->first; id < state->of->end; id++)
 		if (state->altered[id] == handle)
 			return true;
 	return false;
@@ -179,9 +190,10 @@ static int find_alien(const struct inspection *inspection, const struct rule *ru
 {
 	char object[OBJECT_MAX], how[HOW_MAX];
 
-	chain_object(rule->chain, object);
-	snprintf(how, sizeof(how), "none (nft delete rule inet " NFT_TABLE " %s handle %llu)",
-		 nft_chain_name(rule->chain), (unsigned long long)rule->handle);
+	chain_object(inspection->state, rule->chain, object);
+	snprintf(how, sizeof(how), "none (nft delete rule %s %s handle %llu)",
+		 inspection->state->of->name, nft_chain_name(rule->chain),
+		 (unsigned long long)rule->handle);
 	return find(inspection, &(struct finding){ .code = FINDING_RULE_ALIEN,
 						   .severity = rule->target == TARGET_DROP ?
 								       BN_SEVERITY_BROKEN :
@@ -203,13 +215,12 @@ static int find_aliens(const struct inspection *inspection)
 		if (rule->chain != CHAIN_FILTER_USER && !was_ours(state, rule->handle))
 			r = find_alien(inspection, rule);
 	}
-	for (enum rule_chain i = 0; i < CHAIN_COUNT && r == 0; i++) {
+	for (enum rule_chain i = state->of->first_chain; i < state->of->end_chain && r == 0; i++) {
 		if (!state->settled[i])
 			continue;
-		chain_object(i, object);
-		snprintf(how, sizeof(how),
-			 "none (nft 'add chain inet " NFT_TABLE " %s { policy accept; }')",
-			 nft_chain_name(i));
+		chain_object(state, i, object);
+		snprintf(how, sizeof(how), "none (nft 'add chain %s %s { policy accept; }')",
+			 state->of->name, nft_chain_name(i));
 		r = find(inspection, &(struct finding){ .code = FINDING_RULE_ALIEN,
 							.severity = BN_SEVERITY_BROKEN,
 							.object = object,
@@ -223,12 +234,13 @@ static int find_aliens(const struct inspection *inspection)
 
 static int find_all(const struct inspection *inspection)
 {
+	const struct nft_base_state *state = inspection->state;
 	int r;
 
-	if (!inspection->state->table || !has_rules(inspection->state))
+	if (!state->table || !has_rules(state))
 		return find_gone(inspection);
 	r = find_of_table(inspection);
-	for (enum rule_chain i = 0; i < CHAIN_COUNT && r == 0; i++)
+	for (enum rule_chain i = state->of->first_chain; i < state->of->end_chain && r == 0; i++)
 		r = find_of_chain(inspection, i);
 	return r == 0 ? find_aliens(inspection) : r;
 }
@@ -243,7 +255,7 @@ static int look_once(struct nft *nft, bool all, struct nft_base_state *state,
 	nft_base_state_clear(state);
 	r = nft_base_look(nft, all, state, reply);
 	/* those without a hook are there when something jumps to them */
-	for (enum rule_chain i = 0; i < CHAIN_COUNT && !all; i++)
+	for (enum rule_chain i = state->of->first_chain; i < state->of->end_chain && !all; i++)
 		state->chain[i] |= state->table && !nft_chains[i].type;
 	if (r == 0)
 		r = nft_generation(nft, &after, reply);
@@ -257,7 +269,7 @@ static int inspect(struct nft *nft, const rule_vector *planned, bool all, findin
 {
 	struct nft_base_state state = { 0 };
 	const struct inspection inspection = { &state, findings };
-	bool still;
+	bool packets = nft->table == &nft_packets, still;
 	size_t before = findings->len;
 	int r = 0;
 
@@ -270,7 +282,7 @@ static int inspect(struct nft *nft, const rule_vector *planned, bool all, findin
 	still = r > 0;
 	if (r >= 0)
 		r = find_all(&inspection);
-	if (r == 0 && all)
+	if (r == 0 && all && packets)
 		r = nft_find_shadows(nft, planned, findings, reply);
 	nft->inspected = still && r == 0 && findings->len == before ? state.generation : 0;
 	nft_base_state_clear(&state);

@@ -18,7 +18,7 @@ static int make_base_key(struct nft *nft)
 	r = nft_digests_make(nft);
 	if (r < 0)
 		return r;
-	for (enum rule_chain i = 0; i < CHAIN_COUNT; i++) {
+	for (enum rule_chain i = nft->table->first_chain; i < nft->table->end_chain; i++) {
 		const struct nft_chain *chain = &nft_chains[i];
 
 		key = hash_text(key, chain->name);

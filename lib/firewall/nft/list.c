@@ -85,6 +85,8 @@ static int part_order(const void *a, const void *b)
 	/* parts may do without */
 	if (!order && addr_is_set(&left->source.addr) && addr_is_set(&right->source.addr))
 		order = prefix_compare(&left->source, &right->source);
+	if (!order)
+		order = memcmp(left->mac, right->mac, sizeof(left->mac));
 	if (!order && in_both(left->kind, FIELD_IN))
 		order = strcmp(left->in, right->in);
 	if (!order && in_both(left->kind, FIELD_OUT))
@@ -216,7 +218,7 @@ static int list_set(struct nft *nft, size_t set, struct listing *listing, struct
 
 static int list_base(const struct nft_base_state *state, struct listing *listing)
 {
-	for (size_t i = 0; i < NFT_FIXED; i++) {
+	for (size_t i = state->of->first; i < state->of->end; i++) {
 		struct rule *rule;
 
 		if (!state->handle[i] || nft_fixed_at(i)->set || nft_fixed_at(i)->part)
@@ -262,7 +264,7 @@ static int list_elements(struct nft *nft, const struct nft_base_state *state,
 	int r = 0;
 
 	/* An element does nothing where no rule looks it up. */
-	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
+	for (size_t i = state->of->first; r == 0 && i < state->of->end; i++) {
 		/* a guard says nothing that the others don't */
 		if (is_looked_up(state, i) && nft_fixed_at(i)->part != NFT_PART_GUARD)
 			r = list_set(nft, i, listing, reply);
@@ -470,7 +472,7 @@ static int look_once(struct nft *nft, const rule_vector *wanted, struct look *lo
 
 	/* an inspection has found all of it just now */
 	if (r == 0 && wanted && before == nft->inspected)
-		nft_base_state_whole(&state);
+		nft_base_state_whole(nft, &state);
 	else if (r == 0)
 		r = nft_base_look(nft, false, &state, reply);
 	if (r == 0)

@@ -60,9 +60,8 @@ static void say_stranger(struct nft_base_state *state, const char *what, const c
 {
 	if (!state->stranger[0])
 		snprintf(state->stranger, sizeof(state->stranger),
-			 "%s %s of the nftables table inet " NFT_TABLE
-			 " is not ours (%s): rename or delete it",
-			 what, name, how);
+			 "%s %s of the nftables table %s is not ours (%s): rename or delete it",
+			 what, name, state->of->name, how);
 }
 
 static void say_strange_chain(struct nft_base_state *state, const char *name,
@@ -93,7 +92,7 @@ static void chain_read(const struct nlmsghdr *message, struct nft_base_state *st
 	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_CHAIN_MAX);
 	if (!text_is(attributes[NFTA_CHAIN_TABLE], NFT_TABLE) || !attributes[NFTA_CHAIN_NAME])
 		return;
-	chain = nft_chain_by_name(mnl_attr_get_str(attributes[NFTA_CHAIN_NAME]));
+	chain = nft_chain_by_name(state->of, mnl_attr_get_str(attributes[NFTA_CHAIN_NAME]));
 	if (chain == CHAIN_COUNT)
 		return;
 	ours = &nft_chains[chain];
@@ -132,7 +131,7 @@ static void set_read(const struct nlmsghdr *message, struct nft_base_state *stat
 	const struct nlattr *attributes[NFTA_SET_MAX + 1];
 
 	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_SET_MAX);
-	for (size_t i = 0; i < NFT_FIXED; i++) {
+	for (size_t i = state->of->first; i < state->of->end; i++) {
 		if (!nft_fixed_at(i) || !nft_fixed_at(i)->set ||
 		    !text_is(attributes[NFTA_SET_NAME], nft_fixed_at(i)->set))
 			continue;
@@ -187,7 +186,7 @@ static int make_texts(struct reader *reader)
 	reader->texts = calloc(NFT_FIXED, sizeof(*reader->texts));
 	if (!reader->texts)
 		return -ENOMEM;
-	for (size_t i = 0; i < NFT_FIXED; i++) {
+	for (size_t i = reader->state->of->first; i < reader->state->of->end; i++) {
 		struct nftnl_rule *rule;
 
 		if (!nft_fixed_has_rule(i))
@@ -242,7 +241,8 @@ static int rule_read(const struct nlmsghdr *message, struct reader *reader)
 	netlink_attributes(message, sizeof(struct nfgenmsg), attributes, NFTA_RULE_MAX);
 	if (!attributes[NFTA_RULE_CHAIN] || !attributes[NFTA_RULE_HANDLE])
 		return 0;
-	read.chain = nft_chain_by_name(mnl_attr_get_str(attributes[NFTA_RULE_CHAIN]));
+	read.chain =
+		nft_chain_by_name(reader->state->of, mnl_attr_get_str(attributes[NFTA_RULE_CHAIN]));
 	/* A chain that someone else made in our table has no place in the listing. */
 	if (read.chain == CHAIN_COUNT)
 		return 0;
@@ -302,7 +302,7 @@ static int fits_between(const struct nft_base_state *state, size_t id, uint64_t 
  * base was made or loaded: nobody else can have one of these. */
 static void find_altered(struct nft_base_state *state)
 {
-	for (size_t id = 0; id < NFT_FIXED && state->foreign.len; id++) {
+	for (size_t id = state->of->first; id < state->of->end && state->foreign.len; id++) {
 		if (!nft_fixed_has_rule(id) || state->handle[id])
 			continue;
 		for (size_t i = 0; i < state->foreign.len; i++) {
@@ -355,7 +355,7 @@ static int look_at_frame(struct nft *nft, bool all, struct reader *reader, struc
 	if (!nft_batch_message(nft, NFT_MSG_GETGEN, 0, 0) ||
 	    !nft_object_message(nft, NFT_MSG_GETTABLE, 0, NFTA_TABLE_NAME, LOOK_ROOM))
 		return -ENOMEM;
-	for (enum rule_chain i = 0; i < CHAIN_COUNT; i++) {
+	for (enum rule_chain i = nft->table->first_chain; i < nft->table->end_chain; i++) {
 		if (!all && !nft_chains[i].type)
 			continue;
 		message = nft_object_message(nft, NFT_MSG_GETCHAIN, 0, NFTA_CHAIN_TABLE, LOOK_ROOM);
@@ -381,6 +381,7 @@ int nft_base_look(struct nft *nft, bool all, struct nft_base_state *state, struc
 	struct reader reader = { .state = state };
 	int r;
 
+	state->of = nft->table;
 	memset(reply, 0, sizeof(*reply));
 	r = nft_digests_make(nft);
 	if (r < 0)
@@ -397,9 +398,10 @@ int nft_base_look(struct nft *nft, bool all, struct nft_base_state *state, struc
 	return r == -ENOENT ? -ERESTART : r;
 }
 
-void nft_base_state_whole(struct nft_base_state *state)
+void nft_base_state_whole(const struct nft *nft, struct nft_base_state *state)
 {
-	for (size_t i = 0; i < NFT_FIXED; i++)
+	state->of = nft->table;
+	for (size_t i = state->of->first; i < state->of->end; i++)
 		state->handle[i] = nft_fixed_has_rule(i);
 }
 
@@ -408,11 +410,11 @@ bool nft_base_is_whole(const struct nft_base_state *state)
 {
 	if (!state->table || state->table_flags & NFT_TABLE_F_DORMANT)
 		return false;
-	for (enum rule_chain i = 0; i < CHAIN_COUNT; i++) {
+	for (enum rule_chain i = state->of->first_chain; i < state->of->end_chain; i++) {
 		if (nft_chains[i].type && !state->chain[i])
 			return false;
 	}
-	for (size_t i = 0; i < NFT_FIXED; i++) {
+	for (size_t i = state->of->first; i < state->of->end; i++) {
 		if (nft_fixed_has_rule(i) && !state->handle[i])
 			return false;
 	}
@@ -421,7 +423,7 @@ bool nft_base_is_whole(const struct nft_base_state *state)
 
 static bool is_owned(struct nft *nft)
 {
-	struct nft_base_state state = { 0 };
+	struct nft_base_state state = { .of = nft->table };
 	struct reader reader = { .state = &state };
 	struct nft_reply reply = { 0 };
 	int r = look_at_frame(nft, false, &reader, &reply);
@@ -435,9 +437,9 @@ int nft_table_error(struct nft *nft, struct error *error, int r, const struct nf
 	if (r != -EPERM || !is_owned(nft))
 		return nft_error(error, r, reply, what);
 	return error_set(error, -EPERM, BN_REASON_KERNEL,
-			 "could not %s: another program's socket owns the nftables table "
-			 "inet " NFT_TABLE " (flags owner); end that program or delete its table",
-			 what);
+			 "could not %s: another program's socket owns the nftables table %s "
+			 "(flags owner); end that program or delete its table",
+			 what, nft->table->name);
 }
 
 /* As a rule that is not ours, of that chain. Takes the text, NULL for none left. */
@@ -453,14 +455,25 @@ static int say(rule_vector *rules, enum rule_chain chain, enum rule_target targe
 	return -ENOMEM;
 }
 
-static char *policy_text(const char *chain)
+static char *policy_text(const struct nft_table *table, const char *chain)
+{
+	char *text;
+	int len = asprintf(
+		&text,
+		"the policy of chain %s is drop, so what none of its rules takes is "
+		"dropped, until it is accept again (nft 'add chain %s %s { policy accept; }')",
+		chain, table->name, chain);
+
+	return len < 0 ? NULL : text;
+}
+
+static char *dormant_text(const struct nft_table *table)
 {
 	char *text;
 	int len = asprintf(&text,
-			   "the policy of chain %s is drop, so what none of its rules takes is "
-			   "dropped, until it is accept again (nft 'add chain inet " NFT_TABLE
-			   " %s { policy accept; }')",
-			   chain, chain);
+			   "the table %s is dormant: none of its rules is in force until that flag "
+			   "is cleared (nft add table %s)",
+			   table->name, table->name);
 
 	return len < 0 ? NULL : text;
 }
@@ -470,12 +483,9 @@ int nft_say_state(const struct nft_base_state *state, rule_vector *rules)
 	int r = 0;
 
 	if (state->table_flags & NFT_TABLE_F_DORMANT)
-		r = say(rules, CHAIN_RAW_PREROUTING, TARGET_OTHER,
-			strdup("the table inet " NFT_TABLE " is dormant: none of its rules is in "
-			       "force until that flag is cleared (nft add table inet " NFT_TABLE
-			       ")"));
-	for (enum rule_chain i = 0; i < CHAIN_COUNT && r == 0; i++)
+		r = say(rules, state->of->first_chain, TARGET_OTHER, dormant_text(state->of));
+	for (enum rule_chain i = state->of->first_chain; i < state->of->end_chain && r == 0; i++)
 		if (state->settled[i])
-			r = say(rules, i, TARGET_DROP, policy_text(nft_chains[i].name));
+			r = say(rules, i, TARGET_DROP, policy_text(state->of, nft_chains[i].name));
 	return r;
 }

@@ -83,8 +83,8 @@ int nft_batch_begin(struct nft *nft, uint32_t generation)
 
 struct nlmsghdr *nft_batch_message(struct nft *nft, uint16_t type, uint16_t flags, size_t room)
 {
-	return message_open(nft, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags, NFPROTO_INET,
-			    0, room);
+	return message_open(nft, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
+			    nft->table->family, 0, room);
 }
 
 struct nlmsghdr *nft_object_message(struct nft *nft, uint16_t type, uint16_t flags, uint16_t table,

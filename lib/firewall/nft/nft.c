@@ -31,8 +31,8 @@ static int nft_open_error(struct error *error, int r, const struct nft_reply *re
 	}
 }
 
-static int nft_open(const struct firewall_config *config, struct firewall **ret_firewall,
-		    struct error *error)
+static int open_table(const struct nft_table *table, struct firewall **ret_firewall,
+		      struct error *error)
 {
 	struct nft *nft = calloc(1, sizeof(*nft));
 	struct nft_reply reply = { 0 };
@@ -41,7 +41,7 @@ static int nft_open(const struct firewall_config *config, struct firewall **ret_
 
 	if (!nft)
 		return error_oom(error);
-	(void)config;
+	nft->table = table;
 	nft->base.backend = &nft_backend;
 	nft->fd = -1;
 	r = nft_socket_open(nft);
@@ -54,6 +54,23 @@ static int nft_open(const struct firewall_config *config, struct firewall **ret_
 	}
 	*ret_firewall = &nft->base;
 	return 0;
+}
+
+static int nft_open(const struct firewall_config *config, struct firewall **ret_firewall,
+		    struct error *error)
+{
+	(void)config;
+	return open_table(&nft_packets, ret_firewall, error);
+}
+
+int nft_open_frames(struct firewall **ret_firewall, struct error *error)
+{
+	return open_table(&nft_frames, ret_firewall, error);
+}
+
+int nft_has_frames(struct firewall *firewall, struct error *error)
+{
+	return nft_can_have((struct nft *)firewall, error);
 }
 
 static void rule_chain_name(const struct rule *rule, char name[static CHAIN_NAME_MAX])

@@ -19,7 +19,7 @@
 /* Of PLAN_ASKS_PORTS and PLAN_LISTS_PORTS a kernel has one. */
 #define NFT_TRAITS                                                                    \
 	(PLAN_BOTH_FAMILIES | PLAN_POSTROUTING_IN | PLAN_OWNERS | PLAN_DEVICE_KINDS | \
-	 PLAN_INVALID_INPUT | PLAN_ASKS_PORTS | PLAN_LISTS_PORTS)
+	 PLAN_INVALID_INPUT | PLAN_ASKS_PORTS | PLAN_LISTS_PORTS | PLAN_FRAMES)
 uint32_t nft_traits(const char *release); /* as uname(2) has it */
 /* How often work is begun again that another process's change to the rule set made void; with how
  * many of these it insists on the rule set that was read: whoever commits all the time would keep
@@ -32,8 +32,19 @@ uint32_t nft_traits(const char *release); /* as uname(2) has it */
 
 extern const struct firewall_backend nft_backend;
 
+/* There are two tables: what is about packets, and what is about frames that come to a bridge. An
+ * object works on one of them. */
+struct nft_table {
+	const char *name; /* "inet bridgenet" */
+	uint8_t family;   /* NFPROTO_* */
+	enum rule_chain first_chain, end_chain;
+	size_t first, end; /* numbers of fixed rules */
+};
+extern const struct nft_table nft_packets, nft_frames;
+
 struct nft {
 	struct firewall base;
+	const struct nft_table *table;
 	int fd;
 	uint32_t sequence;
 	size_t send_limit; /* bytes the kernel takes in one send, for now */
@@ -122,9 +133,14 @@ enum nft_field {
 	FIELD_TO4,
 	FIELD_TO6,
 	FIELD_TO_PORT,
+	FIELD_MAC,     /* that the frame comes from */
+	FIELD_ARP_MAC, /* of the sender, as it says */
+	FIELD_ARP_SOURCE,
+	FIELD_TARGET6, /* of neighbour discovery */
 	FIELD_COUNT
 };
 #define FIELDS_MAX 5          /* as many as nft(8) can say in a type */
+#define HEADER_FRAME 0xfe     /* NFT_PAYLOAD_LL_HEADER is 0 */
 #define HEADER_CONNTRACK 0xff /* no header, but the connection's original tuple */
 
 /*
@@ -148,6 +164,7 @@ struct nft_fixed {
 	enum nft_part part;
 	uint8_t family;   /* of the packets, where the key does not tell */
 	uint8_t protocol; /* the only one that the rule is about, whatever the set has; 0: any */
+	uint16_t ether;   /* of frames of that type alone; 0: any */
 	/* what spares others the look-up */
 	bool bridges;                /* only what crosses a bridge, of whoever's */
 	const struct prefix *within; /* only what goes there; NULL: to wherever */
@@ -180,7 +197,8 @@ enum nft_form {
 	FORM_NAME,
 	FORM_PORT,
 	FORM_BYTE,
-	FORM_FAMILY
+	FORM_FAMILY,
+	FORM_MAC
 };
 
 struct nft_field_type {
@@ -306,6 +324,7 @@ struct nft_copy {
 
 #define STRANGER_MAX 200
 struct nft_base_state {
+	const struct nft_table *of;
 	uint32_t generation;  /* of the rule set, before anything of this was read */
 	bool table, own;      /* it is there; and made by us */
 	uint32_t table_flags; /* NFT_TABLE_F_* */
@@ -322,7 +341,7 @@ struct nft_base_state {
 };
 void nft_base_state_clear(struct nft_base_state *state);
 /* That each rule is there, and no more: its handle is 1. */
-void nft_base_state_whole(struct nft_base_state *state);
+void nft_base_state_whole(const struct nft *nft, struct nft_base_state *state);
 /* True of one rule set if state->generation is still its number. all: chains without a hook and
  * sets, too. */
 int nft_base_look(struct nft *nft, bool all, struct nft_base_state *state, struct nft_reply *reply);
@@ -356,7 +375,8 @@ struct nft_chain {
 };
 extern const struct nft_chain nft_chains[CHAIN_COUNT];
 const char *nft_chain_name(enum rule_chain chain);
-enum rule_chain nft_chain_by_name(const char *name); /* CHAIN_COUNT: none of ours */
+/* CHAIN_COUNT: none of that table's */
+enum rule_chain nft_chain_by_name(const struct nft_table *table, const char *name);
 bool nft_has_set(size_t id);
 uint32_t nft_set_flags(const struct nft_fixed *fixed);
 
@@ -365,6 +385,8 @@ int nft_base_add(struct nft *nft, const struct nft_base_state *state);
 int nft_rule_delete(struct nft *nft, enum rule_chain chain, uint64_t handle);
 /* Why it can't be made over what is there; 0: it can. */
 int nft_base_check(const struct nft_base_state *state, struct error *error);
+/* Can the kernel have the table? 1; 0: it knows no frames. */
+int nft_can_have(struct nft *nft, struct error *error);
 int nft_present(struct firewall *firewall, struct error *error);
 int nft_in_use(struct firewall *firewall, struct error *error);
 /* nft(8) also writes where the first range does not begin yet, into a set without any. */

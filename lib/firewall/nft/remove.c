@@ -23,11 +23,11 @@ struct removal {
 /* ---- what is to go ---- */
 
 /* Rules of others stay, and what the administrator has set. */
-static void hold_others(struct removal *removal)
+static void hold_others(const struct nft *nft, struct removal *removal)
 {
 	const struct nft_base_state *state = &removal->state;
 
-	for (enum rule_chain i = 0; i < CHAIN_COUNT; i++)
+	for (enum rule_chain i = nft->table->first_chain; i < nft->table->end_chain; i++)
 		removal->chain_held[i] |= state->settled[i];
 	for (size_t i = 0; i < state->foreign.len; i++)
 		removal->chain_held[state->foreign.items[i].chain] = true;
@@ -50,14 +50,14 @@ static int removal_read(struct nft *nft, struct removal *removal, struct nft_rep
 	nft_base_state_clear(&removal->state);
 	removal->in_use = false;
 	r = nft_base_look(nft, true, &removal->state, reply);
-	for (size_t i = 0; r == 0 && i < NFT_FIXED && !removal->in_use; i++) {
+	for (size_t i = nft->table->first; r == 0 && i < nft->table->end && !removal->in_use; i++) {
 		if (!removal->state.set[i])
 			continue;
 		r = nft_set_dump(nft, i, nft_element_found, &removal->in_use, reply);
 		if (r == -ENOENT)
 			r = -ERESTART;
 	}
-	hold_others(removal);
+	hold_others(nft, removal);
 	return r;
 }
 
@@ -70,7 +70,7 @@ static int rules_delete(struct nft *nft, struct removal *removal)
 	bool user = user_rules_stand(removal);
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
+	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++) {
 		enum rule_kind kind = nft_fixed_kind(i);
 
 		if (!state->handle[i] || (kind == RULE_USER_JUMP && user))
@@ -108,7 +108,8 @@ static int chains_and_sets_delete(struct nft *nft, struct removal *removal)
 	uint16_t empty = removal->hurried ? NLM_F_NONREC : 0;
 	int r = 0;
 
-	for (enum rule_chain i = 0; r == 0 && i < CHAIN_COUNT; i++) {
+	for (enum rule_chain i = nft->table->first_chain; r == 0 && i < nft->table->end_chain;
+	     i++) {
 		if (!state->chain[i] || removal->chain_held[i] ||
 		    (i == CHAIN_FILTER_FORWARD && forward))
 			continue;
@@ -116,7 +117,7 @@ static int chains_and_sets_delete(struct nft *nft, struct removal *removal)
 				  NFTA_CHAIN_NAME, nft_chain_name(i), &removal->chain[i]);
 		removal->empty = false;
 	}
-	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
+	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++) {
 		if (!state->set[i] || removal->set_held[i])
 			continue;
 		r = object_delete(nft, NFT_MSG_DELSET, empty, NFTA_SET_TABLE, NFTA_SET_NAME,
@@ -169,11 +170,11 @@ static bool hold_busy(struct nft *nft, struct removal *removal, const struct nft
 		return false;
 	if (sequence == removal->table)
 		return removal->table_held = true;
-	for (enum rule_chain i = 0; i < CHAIN_COUNT; i++) {
+	for (enum rule_chain i = nft->table->first_chain; i < nft->table->end_chain; i++) {
 		if (removal->chain[i] == sequence)
 			return removal->chain_held[i] = true;
 	}
-	for (size_t i = 0; i < NFT_FIXED; i++) {
+	for (size_t i = nft->table->first; i < nft->table->end; i++) {
 		if (removal->set[i] == sequence)
 			return removal->set_held[i] = is_held(nft, removal, i);
 	}
@@ -217,22 +218,27 @@ static void note_add(struct firewall *firewall, const char *what, const char *na
 {
 	size_t len = strlen(firewall->note);
 
-	snprintf(firewall->note + len, sizeof(firewall->note) - len, "%s %s %s",
-		 len ? "," :
-		       "others' rules stand in or use these parts of the nftables table "
-		       "inet " NFT_TABLE ", which stay:",
-		 what, name);
+	if (!len)
+		snprintf(firewall->note, sizeof(firewall->note),
+			 "others' rules stand in or use these parts of the nftables table %s, "
+			 "which stay:",
+			 ((struct nft *)firewall)->table->name);
+	snprintf(firewall->note + strlen(firewall->note),
+		 sizeof(firewall->note) - strlen(firewall->note), "%s %s %s", len ? "," : "", what,
+		 name);
 }
 
 static void note_held(struct firewall *firewall, const struct removal *removal)
 {
+	const struct nft *nft = (struct nft *)firewall;
+
 	firewall->note[0] = '\0';
-	for (enum rule_chain i = 0; i < CHAIN_COUNT; i++) {
+	for (enum rule_chain i = nft->table->first_chain; i < nft->table->end_chain; i++) {
 		/* that of the administrator stays by design */
 		if (removal->chain_held[i] && i != CHAIN_FILTER_USER)
 			note_add(firewall, "chain", nft_chain_name(i));
 	}
-	for (size_t i = 0; i < NFT_FIXED; i++) {
+	for (size_t i = nft->table->first; i < nft->table->end; i++) {
 		if (removal->set_held[i])
 			note_add(firewall, "set", nft_fixed_at(i)->set);
 	}

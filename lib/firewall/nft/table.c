@@ -16,6 +16,9 @@
 /* The first translation of a connection is the only one: the administrator's own comes before ours.
  * Of two chains of one priority the kernel asks the younger first. */
 #define AFTER_OTHERS 5
+/* Of a bridge, whose first hook has the number of the others' (NF_BR_PRI_NAT_DST_BRIDGED): what is
+ * judged has not been translated. <linux/netfilter_bridge.h> does not go with libc's headers. */
+#define BEFORE_BR_NETFILTER (-300)
 
 const struct nft_chain nft_chains[CHAIN_COUNT] = {
 	[CHAIN_RAW_PREROUTING] = { "raw-prerouting", "filter", NF_INET_PRE_ROUTING, NF_IP_PRI_RAW },
@@ -44,6 +47,26 @@ const struct nft_chain nft_chains[CHAIN_COUNT] = {
 	[CHAIN_FILTER_GUARD] = { "guard", NULL, 0, 0 },
 	[CHAIN_NAT_POSTROUTING] = { "nat-postrouting", "nat", NF_INET_POST_ROUTING,
 				    NF_IP_PRI_NAT_SRC + AFTER_OTHERS },
+	[CHAIN_FRAMES] = { "frames", "filter", NF_INET_PRE_ROUTING, BEFORE_BR_NETFILTER },
+	[CHAIN_FRAMES_JUDGED] = { "frames-judged", NULL, 0, 0 },
+	[CHAIN_FRAMES_ALLOWED] = { "frames-allowed", NULL, 0, 0 },
+};
+
+const struct nft_table nft_packets = {
+	.name = "inet " NFT_TABLE,
+	.family = NFPROTO_INET,
+	.first_chain = 0,
+	.end_chain = CHAIN_FRAMES_FIRST,
+	.first = 0,
+	.end = NFT_FIXED_OF(RULE_FRAMES_FIRST),
+};
+const struct nft_table nft_frames = {
+	.name = "bridge " NFT_TABLE,
+	.family = NFPROTO_BRIDGE,
+	.first_chain = CHAIN_FRAMES_FIRST,
+	.end_chain = CHAIN_COUNT,
+	.first = NFT_FIXED_OF(RULE_FRAMES_FIRST),
+	.end = NFT_FIXED,
 };
 
 const char *nft_chain_name(enum rule_chain chain)
@@ -51,13 +74,13 @@ const char *nft_chain_name(enum rule_chain chain)
 	return chain < CHAIN_COUNT ? nft_chains[chain].name : "";
 }
 
-enum rule_chain nft_chain_by_name(const char *name)
+enum rule_chain nft_chain_by_name(const struct nft_table *table, const char *name)
 {
-	enum rule_chain chain = 0;
+	enum rule_chain chain = table->first_chain;
 
-	while (chain < CHAIN_COUNT && strcmp(nft_chains[chain].name, name) != 0)
+	while (chain < table->end_chain && strcmp(nft_chains[chain].name, name) != 0)
 		chain++;
-	return chain;
+	return chain < table->end_chain ? chain : CHAIN_COUNT;
 }
 
 /* ---- making ---- */
@@ -96,6 +119,46 @@ static int chain_add(struct nft *nft, enum rule_chain chain)
 	return 0;
 }
 
+/* nft(8) takes a number of that many bits only from a set that says by which expressions it is
+ * looked up in. Its numbers, as those of nftables' src/expression.h and udata. */
+enum { TYPEOF_EXPRESSION, TYPEOF_DATA };
+enum { EXPRESSION_PAYLOAD = 7, EXPRESSION_META = 9, EXPRESSION_CONCATENATION = 13 };
+enum { PAYLOAD_DESCRIPTION, PAYLOAD_TYPE, PAYLOAD_BASE, PAYLOAD_OFFSET, PAYLOAD_LENGTH };
+
+static void put_typeof_field(struct nftnl_udata_buf *data, uint8_t index,
+			     const struct nft_field_type *type)
+{
+	struct nftnl_udata *outer = nftnl_udata_nest_start(data, index), *inner;
+	bool meta = !type->header;
+
+	nftnl_udata_put_u32(data, TYPEOF_EXPRESSION, meta ? EXPRESSION_META : EXPRESSION_PAYLOAD);
+	inner = nftnl_udata_nest_start(data, TYPEOF_DATA);
+	if (meta) {
+		nftnl_udata_put_u32(data, 0, type->place);
+	} else {
+		nftnl_udata_put_u32(data, PAYLOAD_DESCRIPTION, 0);
+		nftnl_udata_put_u32(data, PAYLOAD_TYPE, 0);
+		nftnl_udata_put_u32(data, PAYLOAD_BASE, type->header + 1u);
+		nftnl_udata_put_u32(data, PAYLOAD_OFFSET, type->place * 8u);
+		nftnl_udata_put_u32(data, PAYLOAD_LENGTH, type->size * 8u);
+	}
+	nftnl_udata_nest_end(data, inner);
+	nftnl_udata_nest_end(data, outer);
+}
+
+static void put_typeof(struct nftnl_udata_buf *data, const struct nft_fixed *fixed)
+{
+	struct nftnl_udata *outer = nftnl_udata_nest_start(data, NFTNL_UDATA_SET_KEY_TYPEOF);
+	struct nftnl_udata *inner;
+
+	nftnl_udata_put_u32(data, TYPEOF_EXPRESSION, EXPRESSION_CONCATENATION);
+	inner = nftnl_udata_nest_start(data, TYPEOF_DATA);
+	for (uint8_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++)
+		put_typeof_field(data, i, &nft_fields[fixed->key[i]]);
+	nftnl_udata_nest_end(data, inner);
+	nftnl_udata_nest_end(data, outer);
+}
+
 /* nft(8) keeps the byte order of keys and values here: 0 for several fields, 1 host, 2 network. */
 static void set_userdata(const struct nft_fixed *fixed, struct nftnl_udata_buf *data)
 {
@@ -107,6 +170,8 @@ static void set_userdata(const struct nft_fixed *fixed, struct nftnl_udata_buf *
 					    2);
 	if (fixed->value[0])
 		nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATABYTEORDER, 0);
+	if (memchr(fixed->key, FIELD_TARGET6, FIELDS_MAX))
+		put_typeof(data, fixed);
 }
 
 /* A set of ranges of several fields, and how long each field is. */
@@ -137,9 +202,10 @@ uint32_t nft_set_flags(const struct nft_fixed *fixed)
 	return flags;
 }
 
-static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_fixed *fixed)
+static int set_fill(const struct nft *nft, struct nftnl_set *set, uint32_t id,
+		    const struct nft_fixed *fixed)
 {
-	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(64);
+	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(256);
 	struct nftnl_expr *counter = fixed->part ? NULL : nftnl_expr_alloc("counter");
 	int r = data && (counter || fixed->part) ? 0 : -ENOMEM;
 
@@ -149,7 +215,7 @@ static int set_fill(struct nftnl_set *set, uint32_t id, const struct nft_fixed *
 	    nftnl_set_set_str(set, NFTNL_SET_NAME, fixed->set) < 0)
 		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
-	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, NFPROTO_INET);
+	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, nft->table->family);
 	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, nft_set_flags(fixed));
 	if (nft_fixed_ranges(fixed) == RANGES_CONCATENATED && set_fill_ranges(set, fixed) < 0)
 		r = -ENOMEM;
@@ -179,7 +245,7 @@ static int set_add(struct nft *nft, size_t id)
 		return -ENOMEM;
 	message = nft_batch_message(nft, NFT_MSG_NEWSET, NLM_F_CREATE, OBJECT_ROOM);
 	if (message)
-		r = set_fill(set, (uint32_t)id + 1, nft_fixed_at(id));
+		r = set_fill(nft, set, (uint32_t)id + 1, nft_fixed_at(id));
 	if (r == 0)
 		nftnl_set_nlmsg_build_payload(message, set);
 	nftnl_set_free(set);
@@ -259,13 +325,13 @@ int nft_base_add(struct nft *nft, const struct nft_base_state *state)
 	for (size_t i = 0; r == 0 && i < state->copies.len; i++)
 		r = nft_rule_delete(nft, state->copies.items[i].chain,
 				    state->copies.items[i].handle);
-	for (enum rule_chain i = 0; r == 0 && i < CHAIN_COUNT; i++)
+	for (enum rule_chain i = nft->table->first_chain; r == 0 && i < nft->table->end_chain; i++)
 		r = state->chain[i] ? 0 : chain_add(nft, i);
-	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
+	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++) {
 		if (nft_has_set(i) && !state->set[i])
 			r = set_add(nft, i);
 	}
-	for (size_t i = 0; r == 0 && i < NFT_FIXED; i++) {
+	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++) {
 		if (nft_fixed_has_rule(i) && !state->handle[i])
 			r = rule_add(nft, state, i);
 	}
@@ -279,13 +345,39 @@ int nft_base_check(const struct nft_base_state *state, struct error *error)
 	if (state->table && !state->own && state->table_flags & NFT_TABLE_F_DORMANT)
 		return error_set(
 			error, -EEXIST, BN_REASON_KERNEL,
-			"the nftables table inet " NFT_TABLE " is not ours, and dormant: "
-			"none of its rules would be in force; clear its flag, or rename or "
-			"delete it");
+			"the nftables table %s is not ours, and dormant: none of its rules would "
+			"be in force; clear its flag, or rename or delete it",
+			state->of->name);
 	return 0;
 }
 
 /* ---- asking ---- */
+
+/* In a transaction that can't be made: the last message is about a table that is not there. Where
+ * the chain is refused, or the table, that is said first. */
+int nft_can_have(struct nft *nft, struct error *error)
+{
+	static const char nobodys[] = NFT_TABLE "-nobodys";
+	struct nft_reply reply = { 0 };
+	struct nlmsghdr *message;
+	uint32_t last;
+	int r = nft_batch_begin(nft, 0);
+
+	if (r == 0)
+		r = table_add(nft);
+	if (r == 0)
+		r = chain_add(nft, nft->table->first_chain);
+	message = r == 0 ? nft_batch_message(nft, NFT_MSG_DELTABLE, 0, OBJECT_ROOM) : NULL;
+	if (!message)
+		return error_oom(error);
+	mnl_attr_put_strz(message, NFTA_TABLE_NAME, nobodys);
+	last = nft->sequence;
+	r = nft_batch_commit(nft, NULL, NULL, &reply);
+	if (r == 0 || !reply.code)
+		return r < 0 ? nft_error(error, r, &reply, "ask for nftables tables") : 1;
+	/* what stands there already has its say when it is used */
+	return reply.sequence == last || r == -EEXIST || r == -EPERM || r == -EBUSY;
+}
 
 int nft_element_found(const struct nft_element_view *view, void *found)
 {
@@ -300,7 +392,7 @@ int nft_present(struct firewall *firewall, struct error *error)
 	bool found = false;
 	int r = 0;
 
-	for (size_t i = 0; i < NFT_FIXED && !found; i++) {
+	for (size_t i = nft->table->first; i < nft->table->end && !found; i++) {
 		if (!nft_has_set(i) || kind_of(nft_fixed_kind(i))->scope != PLAN_NETWORKS)
 			continue;
 		r = nft_set_dump(nft, i, nft_element_found, &found, &reply);
