@@ -230,9 +230,11 @@ int bn_network_spec_set_id(bn_network_spec *spec, const char *id);
  * Since: 0.2 */
 int bn_network_spec_set_driver(bn_network_spec *spec, const char *driver);
 
-/* "172.30.0.0/16", "fd00:30::/64"; at most one of each family. "0.0.0.0/28" and "::/80" (since 0.2)
- * mean any of that size from the pools. Given none, an IPv4 subnet is picked from the pools,
- * skipping what the host routes and its nameservers. Since: 0.1 */
+/* "172.30.0.0/16", "fd00:30::/64"; of each family one, or (since 0.2) up to 8, which don't overlap:
+ * each has its gateway on the bridge, and each endpoint an address of each. By the first of a family
+ * lead the default routes of endpoints, and to its address published ports. "0.0.0.0/28" and "::/80"
+ * (since 0.2) mean any of that size from the pools. Given none, an IPv4 subnet is picked from the
+ * pools, skipping what the host routes and its nameservers. Since: 0.1 */
 int bn_network_spec_add_subnet(bn_network_spec *spec, const char *cidr);
 
 /* Pick subnets of prefix_len bits out of "10.99.0.0/16", rather than from the pools of the context;
@@ -246,7 +248,7 @@ int bn_network_spec_set_ipv6(bn_network_spec *spec, int enable);
 /* The bridge's own address in the subnet that contains it; default its first. Since: 0.1 */
 int bn_network_spec_add_gateway(bn_network_spec *spec, const char *address);
 
-/* Addresses that are not chosen by the caller come from here; inside the subnet: a CIDR or (since
+/* Addresses that are not chosen by the caller come from here; inside a subnet: a CIDR or (since
  * 0.2) "172.30.4.10-172.30.4.20", both ends with it. Since: 0.1 */
 int bn_network_spec_add_ip_range(bn_network_spec *spec, const char *range);
 
@@ -367,7 +369,7 @@ int bn_endpoint_spec_set_sandbox_fd(bn_endpoint_spec *spec, int fd);
 /* Default: the first free of eth0, eth1, ... Since: 0.1 */
 int bn_endpoint_spec_set_interface_name(bn_endpoint_spec *spec, const char *name);
 
-/* A fixed address; at most one of each family, default the network's next free. Since: 0.1 */
+/* A fixed address; at most one of each subnet, default its next free. Since: 0.1 */
 int bn_endpoint_spec_add_address(bn_endpoint_spec *spec, const char *address);
 
 /* "02:42:ac:11:00:02", which no other endpoint of the network nor its bridge may have; default 02:42

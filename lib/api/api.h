@@ -148,8 +148,9 @@ void interface_free(struct bn_interface *interface_);
 
 struct bn_network {
 	struct network record;
-	char subnets[2][PREFIX_TEXT_MAX], gateways[2][ADDR_TEXT_MAX], ranges[2][RANGE_TEXT_MAX];
-	uint64_t used[2], free[2]; /* addresses */
+	char subnets[2 * SUBNETS_MAX][PREFIX_TEXT_MAX];
+	char gateways[2 * SUBNETS_MAX][ADDR_TEXT_MAX], ranges[2 * SUBNETS_MAX][RANGE_TEXT_MAX];
+	uint64_t used[2 * SUBNETS_MAX], free[2 * SUBNETS_MAX]; /* addresses */
 	size_t subnet_count;
 	char (*reserved)[ADDR_TEXT_MAX];
 	size_t endpoint_count;

@@ -16,8 +16,6 @@ static void add_subnet(struct bn_network *network, const struct network *record,
 {
 	size_t i = network->subnet_count;
 
-	if (!subnet->prefix.addr.family)
-		return;
 	prefix_format(&subnet->prefix, network->subnets[i]);
 	addr_format(&subnet->gateway, network->gateways[i]);
 	if (subnet->range.first.family)
@@ -43,8 +41,13 @@ static int network_snapshot_prepare(bn_ctx *ctx, const struct network *record,
 				    const struct network_counts *counts, struct bn_network *network)
 {
 	network->endpoint_count = counts->endpoints;
-	add_subnet(network, record, &record->ipv4, &counts->addresses.ipv4);
-	add_subnet(network, record, &record->ipv6, &counts->addresses.ipv6);
+	for_each_family(family) {
+		const struct subnet_usage *usage = family == AF_INET ? counts->addresses.ipv4 :
+								       counts->addresses.ipv6;
+
+		for_each_subnet(subnet, record, family)
+			add_subnet(network, record, subnet, usage++);
+	}
 	network->reserved = calloc(record->reserved.len + 1, sizeof(*network->reserved));
 	if (!network->reserved)
 		return error_oom(&ctx->error);

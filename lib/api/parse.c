@@ -166,25 +166,28 @@ void network_spec_settled_clear(struct bn_network_spec *settled)
 
 /* ---- networks ---- */
 
-static struct subnet *subnet_of(struct network_request *request, int family)
+static struct subnet *subnets_of(struct network_request *request, int family, size_t **ret_len)
 {
-	return family == AF_INET ? &request->ipv4 : &request->ipv6;
+	*ret_len = family == AF_INET ? &request->ipv4_len : &request->ipv6_len;
+	return family == AF_INET ? request->ipv4_subnets : request->ipv6_subnets;
 }
 
 static int parse_subnet(const char *text, struct network_request *request, struct error *error)
 {
 	struct prefix prefix;
 	struct subnet *subnet;
+	size_t *len;
 	int r = parse_prefix(text, "subnet", &prefix, error);
 
 	if (r < 0)
 		return r;
-	subnet = subnet_of(request, prefix.addr.family);
-	if (subnet->prefix.addr.family || subnet->prefix.len)
+	subnet = subnets_of(request, prefix.addr.family, &len);
+	if (*len == SUBNETS_MAX)
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
-				 "subnet %s is the second of its family; a network takes one IPv4 "
-				 "and one IPv6 subnet",
-				 text);
+				 "subnet %s is one too many of its family; a network takes up to "
+				 "%d of IPv4 and %d of IPv6",
+				 text, SUBNETS_MAX, SUBNETS_MAX);
+	subnet += (*len)++;
 	subnet->prefix = prefix;
 	/* any of that size */
 	if (addr_is_unspecified(&prefix.addr) && prefix.len) {
@@ -192,6 +195,24 @@ static int parse_subnet(const char *text, struct network_request *request, struc
 		*(prefix.addr.family == AF_INET ? &request->want_ipv4 : &request->want_ipv6) = true;
 	}
 	return 0;
+}
+
+/* Whose gateway or range it is: of the one that it is in, or where that is none, of the first,
+ * which complains of it. NULL: there is no subnet of the family by name. */
+static struct subnet *subnet_with(struct network_request *request, const struct addr *addr)
+{
+	size_t *len;
+	struct subnet *subnets = subnets_of(request, addr->family, &len), *named = NULL;
+
+	for (size_t i = 0; i < *len; i++) {
+		if (!subnets[i].prefix.addr.family)
+			continue;
+		if (prefix_contains(&subnets[i].prefix, addr))
+			return &subnets[i];
+		if (!named)
+			named = &subnets[i];
+	}
+	return named;
 }
 
 static int parse_gateway(const char *text, struct network_request *request, struct error *error)
@@ -202,8 +223,8 @@ static int parse_gateway(const char *text, struct network_request *request, stru
 
 	if (r < 0)
 		return r;
-	subnet = subnet_of(request, addr.family);
-	if (!subnet->prefix.addr.family || addr_is_set(&subnet->gateway))
+	subnet = subnet_with(request, &addr);
+	if (!subnet || addr_is_set(&subnet->gateway))
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
 				 "gateway %s needs one subnet of its family that has no gateway "
 				 "yet",
@@ -220,8 +241,8 @@ static int parse_range(const char *text, struct network_request *request, struct
 
 	if (r < 0)
 		return r;
-	subnet = subnet_of(request, range.first.family);
-	if (!subnet->prefix.addr.family || subnet->range.first.family)
+	subnet = subnet_with(request, &range.first);
+	if (!subnet || subnet->range.first.family)
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
 				 "ip-range %s needs one subnet of its family that has no range yet",
 				 text);
@@ -250,8 +271,8 @@ static int parse_each(const struct bn_name_list *texts, struct network_request *
 static int parse_families(const struct bn_network_spec *spec, struct network_request *request,
 			  struct error *error)
 {
-	bool ipv4 = request->ipv4.prefix.addr.family || request->want_ipv4;
-	bool ipv6 = request->ipv6.prefix.addr.family || request->want_ipv6;
+	bool ipv4 = request->ipv4_len || request->want_ipv4;
+	bool ipv6 = request->ipv6_len || request->want_ipv6;
 
 	if ((spec->ipv4 == 0 && ipv4) || (spec->ipv6 == 0 && ipv6))
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
@@ -380,20 +401,24 @@ static int parse_addresses(const struct bn_name_list *texts, struct endpoint *en
 			   struct error *error)
 {
 	struct addr addr;
-	struct prefix *slot;
+	struct prefix *places;
+	size_t len;
 	int r;
 
 	for (size_t i = 0; i < texts->names.len; i++) {
 		r = parse_address(texts->names.items[i], "address", &addr, error);
 		if (r < 0)
 			return r;
-		slot = addr.family == AF_INET ? &endpoint->ipv4 : &endpoint->ipv6;
-		if (slot->addr.family)
+		places = endpoint_prefixes(endpoint, addr.family);
+		for (len = 0; len < SUBNETS_MAX && places[len].addr.family;)
+			len++;
+		if (len == SUBNETS_MAX)
 			return error_set(error, -EINVAL, BN_REASON_INVALID,
-					 "address %s is the second of its family; an endpoint "
-					 "takes one of each",
-					 texts->names.items[i]);
-		slot->addr = addr;
+					 "address %s is one too many of its family; an endpoint "
+					 "takes one of each subnet of its network, of which there "
+					 "are up to %d",
+					 texts->names.items[i], SUBNETS_MAX);
+		places[len].addr = addr;
 	}
 	return 0;
 }

@@ -192,15 +192,26 @@ int bridge_mark(struct link_handle *handle, const struct bridge_config *config, 
 			    config->mtu, config->name);
 }
 
+static size_t bridge_gateways_of(const struct bridge_config *config,
+				 struct prefix ret_gateways[static BRIDGE_ADDRESSES])
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < SUBNETS_MAX; i++)
+		if (has_gateway(&config->ipv4_subnets[i]))
+			ret_gateways[len++] = gateway_prefix(&config->ipv4_subnets[i]);
+	/* as those of endpoints */
+	for (size_t i = SUBNETS_MAX; i-- > 0;)
+		if (has_gateway(&config->ipv6_subnets[i]))
+			ret_gateways[len++] = gateway_prefix(&config->ipv6_subnets[i]);
+	return len;
+}
+
 size_t bridge_addresses_of(const struct bridge_config *config,
 			   struct prefix ret_addresses[static BRIDGE_ADDRESSES])
 {
-	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
-	size_t len = 0;
+	size_t len = bridge_gateways_of(config, ret_addresses);
 
-	for (size_t i = 0; i < ARRAY_SIZE(subnets); i++)
-		if (has_gateway(subnets[i]))
-			ret_addresses[len++] = gateway_prefix(subnets[i]);
 	/* Without a link-local address the host can't look for neighbours of packets it forwards,
 	 * and the kernel's own would be tentative for a second. */
 	if (!config->adopt && has_family(&config->ipv6))
@@ -234,7 +245,8 @@ int bridge_put_addresses(struct link_handle *handle, const struct bridge_config 
 		if (find_address(&addresses, &wanted[i]))
 			continue;
 		rtnl_add_address(&batch, RTM_NEWADDR, index, &wanted[i], PROTOCOL_OURS);
-		if (addr_compare(&wanted[i].addr, &config->ipv6.gateway) == 0)
+		/* so it is the last one that is waited for */
+		if (wanted[i].addr.family == AF_INET6 && !addr_is_link_local(&wanted[i].addr))
 			rtnl_watch_address(handle, index, &wanted[i].addr);
 	}
 	if (!is_up)
@@ -393,7 +405,8 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 			  const struct link_info *info, bool *changed, struct error *error)
 {
 	CLEANUP_BATCH struct rtnl_batch batch = { 0 };
-	const struct subnet *subnets[] = { &config->ipv4, &config->ipv6 };
+	struct prefix gateways[BRIDGE_ADDRESSES];
+	size_t len = bridge_gateways_of(config, gateways);
 	CLEANUP_VECTOR address_vector addresses = { 0 };
 	int r;
 
@@ -404,13 +417,12 @@ static int release_bridge(struct link_handle *handle, const struct bridge_config
 			return r;
 	}
 	r = link_addresses(handle, info->interface.index, false, &addresses, error);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(subnets); i++) {
-		struct prefix address = gateway_prefix(subnets[i]);
-		const struct address_info *found =
-			has_gateway(subnets[i]) ? find_address(&addresses, &address) : NULL;
+	for (size_t i = 0; r == 0 && i < len; i++) {
+		const struct address_info *found = find_address(&addresses, &gateways[i]);
 
 		if (found && found->protocol == PROTOCOL_OURS)
-			rtnl_add_address(&batch, RTM_DELADDR, info->interface.index, &address, 0);
+			rtnl_add_address(&batch, RTM_DELADDR, info->interface.index, &gateways[i],
+					 0);
 	}
 	*changed |= batch.len > 0;
 	if (r == 0)

@@ -12,10 +12,10 @@ struct bridge_config {
 	const char *name;
 	const char *alias; /* link_alias() */
 	uint32_t mtu;
-	struct subnet ipv4, ipv6; /* the gateway addresses, if any, with the subnet's length */
-	struct addr stand_in;     /* what its MAC is made of if it has neither */
-	bool adopt;               /* must exist and be a bridge; only addresses are added */
-	bool links_only;          /* and nothing of an adopted one is changed: it is brought up */
+	SUBNETS_OF_BOTH;      /* the gateway addresses, if any, with the subnets' lengths */
+	struct addr stand_in; /* what its MAC is made of if it has none */
+	bool adopt;           /* must exist and be a bridge; only addresses are added */
+	bool links_only;      /* and nothing of an adopted one is changed: it is brought up */
 };
 /*
  * Create (or adopt), address, bring up; IPv6 off on it (disable_ipv6=1) unless it has a subnet,
@@ -61,7 +61,7 @@ enum bridge_presence {
 	BRIDGE_RENAMED, /* it is called otherwise */
 	BRIDGE_THERE,
 };
-#define BRIDGE_ADDRESSES 3
+#define BRIDGE_ADDRESSES (2 * SUBNETS_MAX + 1)
 /* What it is set to by itself; -1: the kernel does not tell. */
 struct bridge_values {
 	int forwarding, route_localnet; /* of IPv4 */

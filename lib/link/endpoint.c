@@ -223,6 +223,21 @@ static void put_conf(struct rtnl_batch *batch, const struct link_endpoint_config
 		rtnl_put_ipv4_conf(batch, conf, len);
 }
 
+/* Of addresses of IPv6 that are as good the kernel takes the one that came last for its own
+ * packets, of IPv4 the first. */
+static void put_addresses(struct rtnl_batch *batch, const struct endpoint *endpoint, uint32_t index)
+{
+	size_t len = 0;
+
+	for_each_address(address, endpoint, AF_INET)
+		rtnl_add_address(batch, RTM_NEWADDR, index, address, 0);
+	while (endpoint_prefix_at(endpoint, AF_INET6, len))
+		len++;
+	while (len-- > 0)
+		rtnl_add_address(batch, RTM_NEWADDR, index,
+				 endpoint_prefix_at(endpoint, AF_INET6, len), 0);
+}
+
 /* Here and in what follows: `passed` is -EEXIST when all is done again, as an answer was lost.
  * *routed: with default routes, which become false where they are not to be had as easily. */
 static int address_interface(struct link_handle *inside, const struct link_endpoint_config *config,
@@ -239,10 +254,7 @@ static int address_interface(struct link_handle *inside, const struct link_endpo
 		rtnl_add_link(&batch, RTM_NEWLINK, 0, index);
 		rtnl_put_no_addr_gen(&batch);
 	}
-	if (endpoint->ipv4.addr.family)
-		rtnl_add_address(&batch, RTM_NEWADDR, index, &endpoint->ipv4, 0);
-	if (endpoint->ipv6.addr.family)
-		rtnl_add_address(&batch, RTM_NEWADDR, index, &endpoint->ipv6, 0);
+	put_addresses(&batch, endpoint, index);
 	rtnl_add_link_up(&batch, index);
 	put_conf(&batch, config);
 	addressed = batch.len;
@@ -261,6 +273,17 @@ static int address_interface(struct link_handle *inside, const struct link_endpo
 			    endpoint->interface, endpoint->id);
 }
 
+/* Of those of IPv6 that are not there yet, the one that comes last. NULL: none. */
+static const struct addr *awaited_address(const struct link_endpoint_config *config)
+{
+	size_t i = 0;
+
+	for_each_address(address, config->endpoint, AF_INET6)
+		if (!config->has_ipv6 || !config->has_ipv6[i++])
+			return &address->addr;
+	return NULL;
+}
+
 static int configure_sandbox(struct link_handle *inside, const struct link_endpoint_config *config,
 			     int passed, uint32_t *step, struct error *error)
 {
@@ -268,15 +291,15 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 	uint32_t index = rtnl_link_index(inside, endpoint->interface);
 	/* where there never was another interface, nobody can have left rules or routes */
 	bool first = index == FIRST_INDEX, routed = first && !passed;
-	bool awaits = endpoint->ipv6.addr.family && !config->keeps_ipv6;
+	const struct addr *awaited = awaited_address(config);
 	int r;
 
 	if (!index)
 		return error_set(error, -ENODEV, BN_REASON_KERNEL,
 				 "interface %s of endpoint %s vanished while it was being set up",
 				 endpoint->interface, endpoint->id);
-	if (awaits)
-		rtnl_watch_address(inside, index, &endpoint->ipv6.addr);
+	if (awaited)
+		rtnl_watch_address(inside, index, awaited);
 	r = address_interface(inside, config, index, passed, &routed, error);
 	if (r == 0)
 		r = routes_add_static(inside, endpoint, index, passed, error);
@@ -290,7 +313,7 @@ static int configure_sandbox(struct link_handle *inside, const struct link_endpo
 	if (r < 0)
 		return r;
 	rtnl_settle_carrier(inside, endpoint->interface);
-	if (awaits)
+	if (awaited)
 		rtnl_await_address(inside);
 	return 0;
 }
@@ -498,7 +521,7 @@ int link_endpoint_mend(struct link_handle *handle, const struct sandbox *sandbox
 	int r;
 
 	its.endpoint = &endpoint;
-	its.keeps_ipv6 = within->has_ipv6;
+	its.has_ipv6 = within->has[1];
 	r = link_visit_start(handle, sandbox, &visit, error);
 	if (r == 0)
 		r = visit_end(visit, &inside.handle, &inside.ipv6, error);

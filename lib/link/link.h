@@ -151,7 +151,7 @@ struct link_endpoint_config {
 	/* It stood before: what of it is there in the sandbox stays, and a default route that
 	 * somebody else has put in the place of one of its own. */
 	bool again;
-	bool keeps_ipv6; /* and its address of IPv6 is there */
+	const bool *has_ipv6; /* and which of its addresses of IPv6 are there; NULL: none */
 };
 
 /* Repeats what was announced. fd -1: nothing was. */
@@ -283,10 +283,10 @@ struct link_within {
 	bool is_taken; /* another interface has its name */
 	uint32_t flags, mtu;
 	uint8_t mac[MAC_LEN];
-	bool has_ipv4, has_ipv6;
-	bool has_settings; /* the next two, which an interface without IPv6 has not */
+	bool has[2][SUBNETS_MAX]; /* of IPv4 and IPv6: which of its addresses */
+	bool has_settings;        /* the next two, which an interface without IPv6 has not */
 	int disable_ipv6, accept_ra;
-	bool lacks_source[2]; /* of IPv4 and IPv6: its way out by its own gateway */
+	bool lacks_source[2][SUBNETS_MAX]; /* of each of them: its way out by its own gateway */
 };
 struct link_route {
 	struct prefix destination;

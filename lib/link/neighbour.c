@@ -32,11 +32,13 @@ static int take_neighbour(void *userdata, const struct nlmsghdr *reply)
 	const struct endpoint *endpoint = neighbours->endpoint;
 	const struct ndmsg *entry = nlmsg_data(reply);
 	struct nlattr *attrs[NDA_MAX + 1];
-	const struct prefix *address = endpoint_prefix(endpoint, entry->ndm_family);
+	struct addr address = { .family = entry->ndm_family };
 
-	if (reply->nlmsg_type != RTM_NEWNEIGH || !address ||
-	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*entry), attrs, NDA_MAX, NULL) < 0)
+	if (reply->nlmsg_type != RTM_NEWNEIGH ||
+	    nlmsg_parse((struct nlmsghdr *)reply, sizeof(*entry), attrs, NDA_MAX, NULL) < 0 ||
+	    !attrs[NDA_DST] || nla_len(attrs[NDA_DST]) != (int)addr_size(address.family))
 		return 0;
+	memcpy(address.bytes, nla_data(attrs[NDA_DST]), addr_size(address.family));
 	if (entry->ndm_state & (NUD_PERMANENT | NUD_NOARP) || entry->ndm_flags & NTF_EXT_LEARNED)
 		return 0;
 	if (attrs[NDA_LLADDR] && nla_len(attrs[NDA_LLADDR]) == MAC_LEN &&
@@ -44,7 +46,7 @@ static int take_neighbour(void *userdata, const struct nlmsghdr *reply)
 		return 0;
 	/* not created, should it go meanwhile; used at once, and looked after later */
 	add_neighbour(&neighbours->replace, RTM_NEWNEIGH, NLM_F_REPLACE, neighbours->bridge,
-		      &address->addr, NUD_STALE);
+		      &address, NUD_STALE);
 	rtnl_put(&neighbours->replace, NDA_LLADDR, endpoint->mac, MAC_LEN);
 	return 0;
 }
@@ -72,12 +74,9 @@ int link_neighbour_replace(struct link_handle *handle, uint32_t bridge,
 						  .userdata = &neighbours };
 	int r;
 
-	for_each_family(family) {
-		const struct prefix *address = endpoint_prefix(endpoint, family);
-
-		if (address)
+	for_each_family(family)
+		for_each_address(address, endpoint, family)
 			add_neighbour(&batch, RTM_GETNEIGH, 0, bridge, &address->addr, NUD_NONE);
-	}
 	r = rtnl_run_passing(handle, &batch, -ENOENT);
 	/* Before Linux 5.0 one entry can't be asked for; the host learns by the advertisement. */
 	if (r < 0 && r != -EOPNOTSUPP)

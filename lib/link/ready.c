@@ -19,7 +19,7 @@ struct sight {
 	uint8_t mac[MAC_LEN];
 	bool is_kept; /* and so it is ours */
 	bool forwards[2], has_localnet;
-	uint32_t route_index[2]; /* of the interface that the gateway's address is on */
+	unsigned int on_it[2]; /* how many of the gateways' addresses are */
 };
 
 /* ---- looking ---- */
@@ -40,8 +40,8 @@ static void take_route(struct sight *sight, const struct nlmsghdr *reply)
 	struct nlattr *interface =
 		nlmsg_find_attr((struct nlmsghdr *)reply, sizeof(*route), RTA_OIF);
 
-	if (route->rtm_type == RTN_LOCAL && interface)
-		sight->route_index[route->rtm_family == AF_INET6] = nla_get_u32(interface);
+	if (route->rtm_type == RTN_LOCAL && interface && nla_get_u32(interface) == sight->index)
+		sight->on_it[route->rtm_family == AF_INET6]++;
 }
 
 static int take_sight(void *userdata, const struct nlmsghdr *reply)
@@ -77,16 +77,26 @@ static void ask_for_forwarding(struct rtnl_batch *batch, int family, uint32_t in
 		     family == IPV4 ? index : (uint32_t)NETCONFA_IFINDEX_ALL);
 }
 
-static const struct subnet *subnet_of(const struct bridge_config *config, int family)
+/* NULL: there is none. */
+static const struct subnet *subnet_at(const struct bridge_config *config, int family, size_t i)
 {
-	const struct subnet *subnet = family == IPV4 ? &config->ipv4 : &config->ipv6;
+	const struct subnet *subnets = family == IPV4 ? config->ipv4_subnets : config->ipv6_subnets;
 
-	return subnet->prefix.addr.family ? subnet : NULL;
+	return i < SUBNETS_MAX && subnets[i].prefix.addr.family ? &subnets[i] : NULL;
 }
 
-static bool has_gateway(const struct bridge_config *config, int family)
+static const struct subnet *subnet_of(const struct bridge_config *config, int family)
 {
-	return subnet_of(config, family) && addr_is_set(&subnet_of(config, family)->gateway);
+	return subnet_at(config, family, 0);
+}
+
+static unsigned int count_gateways(const struct bridge_config *config, int family)
+{
+	unsigned int count = 0;
+
+	for (size_t i = 0; subnet_at(config, family, i); i++)
+		count += addr_is_set(&subnet_at(config, family, i)->gateway);
+	return count;
 }
 
 static void look_for_device(struct link_handle *handle, struct sight *sight)
@@ -151,8 +161,9 @@ static int look(struct link_handle *handle, bool localnet, bool joins, struct si
 	for (int family = IPV4; family <= IPV6 && sight->index; family++) {
 		if (!subnet_of(config, family))
 			continue;
-		if (has_gateway(config, family))
-			ask_for_route(&batch, &subnet_of(config, family)->gateway);
+		for (size_t i = 0; subnet_at(config, family, i); i++)
+			if (addr_is_set(&subnet_at(config, family, i)->gateway))
+				ask_for_route(&batch, &subnet_at(config, family, i)->gateway);
 		if (family == IPV6 || !sight->is_kept)
 			ask_for_forwarding(&batch, family, sight->index);
 	}
@@ -253,17 +264,16 @@ static bool has_address(const address_vector *addresses, const struct addr *addr
 
 /* The route may lead elsewhere, by a rule of the host's or because two have the address. */
 static int check_gateway(struct link_handle *handle, const struct sight *sight, int family,
-			 const char *network, struct error *error)
+			 const struct subnet *subnet, const char *network, struct error *error)
 {
 	const struct bridge_config *config = sight->config;
-	const struct subnet *subnet = subnet_of(config, family);
 	CLEANUP_VECTOR address_vector addresses = { 0 };
 	char gateway[ADDR_TEXT_MAX], local[ADDR_TEXT_MAX];
 	const struct addr link_local = bridge_link_local(config).addr;
 	int r;
 
 	r = link_addresses(handle, sight->index, false, &addresses, error);
-	if (r < 0 || has_address(&addresses, &subnet->gateway))
+	if (r < 0 || !addr_is_set(&subnet->gateway) || has_address(&addresses, &subnet->gateway))
 		return r;
 	addr_format(&subnet->gateway, gateway);
 	/* setting a bridge down takes both away */
@@ -313,9 +323,11 @@ static int check_condition(struct link_handle *handle, const struct sight *sight
 	for (int family = IPV4; family <= IPV6 && r == 0; family++) {
 		if (!subnet_of(sight->config, family))
 			continue;
-		if (has_gateway(sight->config, family) &&
-		    sight->route_index[family] != sight->index)
-			r = check_gateway(handle, sight, family, network, error);
+		for (size_t i = 0; sight->on_it[family] < count_gateways(sight->config, family) &&
+				   subnet_at(sight->config, family, i) && r == 0;
+		     i++)
+			r = check_gateway(handle, sight, family,
+					  subnet_at(sight->config, family, i), network, error);
 		if (r == 0 && !sight->forwards[family])
 			r = forwarding_error(sight, family, network, error);
 	}

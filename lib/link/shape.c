@@ -323,20 +323,22 @@ static const struct prefix link_scope[] = {
 /* The gateway stands for the host, and for whoever comes by a port that it publishes. */
 static void add_family(const struct direction *direction, const struct network *network, int family)
 {
-	const struct subnet *subnet = network_subnet(network, family);
 	enum filter_place place = family == AF_INET ? PLACE_IPV4 : PLACE_IPV6;
 	uint16_t protocol = family == AF_INET ? ETH_P_IP : ETH_P_IPV6;
-	const struct prefix gateway = { subnet->gateway, (uint8_t)(addr_size(family) * 8) };
+	struct prefix gateway = { .len = (uint8_t)(addr_size(family) * 8) };
 
 	if (family == AF_INET6) {
 		add_filter(direction, place, protocol, words_of_icmpv6(0xfc, 0x84), false);
 		add_filter(direction, place, protocol, words_of_icmpv6(0xfe, 0x88), false);
 	}
-	if (addr_is_set(&gateway.addr))
+	for_each_subnet(subnet, network, family) {
+		gateway.addr = subnet->gateway;
+		if (addr_is_set(&gateway.addr))
+			add_filter(direction, place, protocol,
+				   words_of_address(&gateway, direction->sources), true);
 		add_filter(direction, place, protocol,
-			   words_of_address(&gateway, direction->sources), true);
-	add_filter(direction, place, protocol,
-		   words_of_address(&subnet->prefix, direction->sources), false);
+			   words_of_address(&subnet->prefix, direction->sources), false);
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(link_scope); i++)
 		if (link_scope[i].addr.family == family)
 			add_filter(direction, place, protocol,

@@ -82,6 +82,15 @@ static int look_at_interfaces(struct look *look)
 	return r;
 }
 
+static void take_address(struct link_within *end, const struct prefix *found)
+{
+	int family = found->addr.family;
+	size_t i = 0;
+
+	for_each_address(address, end->endpoint, family)
+		end->has[family == AF_INET6][i++] |= prefix_compare(found, address) == 0;
+}
+
 static int look_at_addresses(struct look *look)
 {
 	int r = 0;
@@ -100,8 +109,7 @@ static int look_at_addresses(struct look *look)
 		for (size_t j = 0; j < addresses.len; j++) {
 			const struct prefix *address = &addresses.items[j].address;
 
-			end->has_ipv4 |= prefix_compare(address, &end->endpoint->ipv4) == 0;
-			end->has_ipv6 |= prefix_compare(address, &end->endpoint->ipv6) == 0;
+			take_address(end, address);
 		}
 	}
 	return r;
@@ -199,12 +207,12 @@ static int look_at_sources(struct look *look, const source_vector *sources, int 
 
 		for (size_t j = 0; j < look->len && r >= 0; j++) {
 			struct link_within *end = &look->ends[j];
-			const struct prefix *address = endpoint_prefix(end->endpoint, family);
+			size_t at = endpoint_place(end->endpoint, &rule->source);
 
-			if (!address || addr_compare(&address->addr, &rule->source) != 0)
+			if (at == SUBNETS_MAX)
 				continue;
 			r = leads(look, rule, routes_source_of(sources, &rule->source));
-			end->lacks_source[family == AF_INET6] =
+			end->lacks_source[family == AF_INET6][at] =
 				r == 0 || !routes_has_rule(&found, rule) ||
 				!routes_has_rule(&found, wanted.items);
 		}

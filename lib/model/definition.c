@@ -28,8 +28,6 @@ static void put_subnet(struct text_buffer *text, const struct subnet *subnet)
 {
 	char value[RANGE_TEXT_MAX];
 
-	if (!addr_is_set(&subnet->prefix.addr))
-		return;
 	put_line(text, "subnet", prefix_format(&subnet->prefix, value));
 	if (addr_is_set(&subnet->gateway))
 		put_line(text, "gateway", addr_format(&subnet->gateway, value));
@@ -49,8 +47,9 @@ int definition_format(const struct network *network, char **ret_text)
 	put_line(&text, "bridge", network->bridge[0] ? network->bridge : network->planned_bridge);
 	number_format(network->mtu, mtu);
 	put_line(&text, "mtu", mtu);
-	put_subnet(&text, &network->ipv4);
-	put_subnet(&text, &network->ipv6);
+	for_each_family(family)
+		for_each_subnet(subnet, network, family)
+			put_subnet(&text, subnet);
 	for (size_t i = 0; i < network->reserved.len; i++)
 		put_line(&text, "reserved", addr_format(&network->reserved.items[i], value));
 	/* a value has no line end in it, and a key no '=' */
@@ -99,41 +98,56 @@ static int take_mtu(const char *value, struct network *network)
 	return 0;
 }
 
-static struct subnet *subnet_of(struct network *network, int family)
-{
-	return family == AF_INET ? &network->ipv4 : &network->ipv6;
-}
-
 static int take_subnet(const char *value, struct network *network)
 {
 	struct prefix prefix;
+	size_t len = 0;
 
-	if (prefix_parse(value, &prefix) < 0 ||
-	    addr_is_set(&subnet_of(network, prefix.addr.family)->prefix.addr))
+	if (prefix_parse(value, &prefix) < 0)
 		return -EBADMSG;
-	subnet_of(network, prefix.addr.family)->prefix = prefix;
+	while (network_subnet_at(network, prefix.addr.family, len))
+		len++;
+	if (len == SUBNETS_MAX)
+		return -EBADMSG;
+	network_subnets(network, prefix.addr.family)[len].prefix = prefix;
 	return 0;
+}
+
+/* What is said of a subnet follows it; NULL: there is none. */
+static struct subnet *last_subnet(struct network *network, int family)
+{
+	size_t len = 0;
+
+	while (network_subnet_at(network, family, len))
+		len++;
+	return len ? &network_subnets(network, family)[len - 1] : NULL;
 }
 
 static int take_gateway(const char *value, struct network *network)
 {
+	struct subnet *subnet;
 	struct addr addr;
 
-	if (addr_parse(value, &addr) < 0 ||
-	    !addr_is_set(&subnet_of(network, addr.family)->prefix.addr))
+	if (addr_parse(value, &addr) < 0)
 		return -EBADMSG;
-	subnet_of(network, addr.family)->gateway = addr;
+	subnet = last_subnet(network, addr.family);
+	if (!subnet)
+		return -EBADMSG;
+	subnet->gateway = addr;
 	return 0;
 }
 
 static int take_range(const char *value, struct network *network)
 {
+	struct subnet *subnet;
 	struct range range;
 
-	if (ipam_parse_range(value, &range, NULL) < 0 ||
-	    !addr_is_set(&subnet_of(network, range.first.family)->prefix.addr))
+	if (ipam_parse_range(value, &range, NULL) < 0)
 		return -EBADMSG;
-	subnet_of(network, range.first.family)->range = range;
+	subnet = last_subnet(network, range.first.family);
+	if (!subnet)
+		return -EBADMSG;
+	subnet->range = range;
 	return 0;
 }
 
@@ -189,15 +203,15 @@ static int check_whole(struct network *network, struct error *error)
 		return error_set(error, -EBADMSG, BN_REASON_STATE,
 				 "it has no name, id, bridge or mtu");
 	r = options_check(&network->options, OPTION_NETWORK, &network->policy, error);
-	if (r >= 0 && network_is_managed(network) && !network->ipv4.prefix.addr.family &&
-	    !network->ipv6.prefix.addr.family)
+	if (r >= 0 && network_is_managed(network) && !network_subnet(network, AF_INET) &&
+	    !network_subnet(network, AF_INET6))
 		return error_set(error, -EBADMSG, BN_REASON_STATE, "it has no subnet");
 	ipam_sort_reserved(network);
-	if (r >= 0 && network->ipv4.prefix.addr.family)
-		r = ipam_complete_subnet(network, &network->ipv4, error);
-	if (r >= 0 && network->ipv6.prefix.addr.family)
-		r = ipam_complete_subnet(network, &network->ipv6, error);
-	return r;
+	for_each_family(family)
+		for (size_t i = 0; r >= 0 && network_subnet_at(network, family, i); i++)
+			r = ipam_complete_subnet(network, &network_subnets(network, family)[i],
+						 error);
+	return r < 0 ? r : ipam_check_subnets(network, error);
 }
 
 static int parse_lines(char *text, struct network *network, struct error *error)

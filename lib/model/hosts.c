@@ -34,13 +34,11 @@ static int add_name(const struct endpoint *endpoint, const char *name, void *dat
 {
 	host_name_vector *names = data;
 
-	for_each_family(family) {
-		const struct prefix *prefix = endpoint_prefix(endpoint, family);
-
-		if (prefix &&
-		    vector_append(names, ((struct host_name){ name, endpoint, prefix->addr })) < 0)
-			return -ENOMEM;
-	}
+	for_each_family(family)
+		for_each_address(prefix, endpoint, family)
+			if (vector_append(names,
+					  ((struct host_name){ name, endpoint, prefix->addr })) < 0)
+				return -ENOMEM;
 	return 0;
 }
 
@@ -67,15 +65,12 @@ static void put_endpoint(struct text_buffer *text, const struct endpoint *endpoi
 {
 	char addr[ADDR_TEXT_MAX];
 
-	for_each_family(family) {
-		const struct prefix *prefix = endpoint_prefix(endpoint, family);
-
-		if (!prefix)
-			continue;
-		text_put(text, addr_format(&prefix->addr, addr));
-		each_name(endpoint, put_name, text);
-		text_put(text, "\n");
-	}
+	for_each_family(family)
+		for_each_address(prefix, endpoint, family) {
+			text_put(text, addr_format(&prefix->addr, addr));
+			each_name(endpoint, put_name, text);
+			text_put(text, "\n");
+		}
 }
 
 static bool has_family(const endpoint_vector *endpoints, int family)

@@ -254,21 +254,54 @@ int ipam_complete_subnet(const struct network *network, struct subnet *subnet, s
 	return 0;
 }
 
+int ipam_check_subnets(const struct network *network, struct error *error)
+{
+	char text[PREFIX_TEXT_MAX], other_text[PREFIX_TEXT_MAX];
+
+	for_each_family(family)
+		for_each_subnet(subnet, network, family)
+			for_each_subnet(other, network, family) {
+				if (other <= subnet ||
+				    !prefix_overlaps(&subnet->prefix, &other->prefix))
+					continue;
+				return error_set(error, -EADDRINUSE, BN_REASON_SUBNET_OVERLAP,
+						 "subnets %s and %s of network %s overlap; choose "
+						 "another in place of one of them",
+						 prefix_format(&subnet->prefix, text),
+						 prefix_format(&other->prefix, other_text),
+						 network->name);
+			}
+	return 0;
+}
+
+static int outside_error(const struct network *network, const struct addr *addr,
+			 struct error *error)
+{
+	const struct subnet *first = network_subnet(network, addr->family);
+	char text[ADDR_TEXT_MAX], subnet_text[PREFIX_TEXT_MAX];
+
+	addr_format(addr, text);
+	if (!first)
+		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+				 "address %s can't be given: network %s has no %s subnet", text,
+				 network->name, addr->family == AF_INET6 ? "IPv6" : "IPv4");
+	if (network_subnet_after(network, first))
+		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+				 "address %s is outside all subnets of network %s; give one "
+				 "inside, such as of %s",
+				 text, network->name, prefix_format(&first->prefix, subnet_text));
+	return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
+			 "address %s is outside subnet %s of network %s; give one inside", text,
+			 prefix_format(&first->prefix, subnet_text), network->name);
+}
+
 int ipam_check_address(const struct network *network, const struct addr *addr, struct error *error)
 {
-	const struct subnet *subnet = network_subnet(network, addr->family);
+	const struct subnet *subnet = network_subnet_with(network, addr);
 	char text[ADDR_TEXT_MAX], subnet_text[PREFIX_TEXT_MAX];
 
 	if (!subnet)
-		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
-				 "address %s can't be given: network %s has no %s subnet",
-				 addr_format(addr, text), network->name,
-				 addr->family == AF_INET6 ? "IPv6" : "IPv4");
-	if (!prefix_contains(&subnet->prefix, addr))
-		return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
-				 "address %s is outside subnet %s of network %s; give one inside",
-				 addr_format(addr, text),
-				 prefix_format(&subnet->prefix, subnet_text), network->name);
+		return outside_error(network, addr, error);
 	if (is_subnet_end(&subnet->prefix, addr))
 		return error_set(
 			error, -EINVAL, BN_REASON_INVALID,
@@ -293,25 +326,29 @@ int ipam_check_default_gateways(const struct network *network, struct error *err
 	char text[ADDR_TEXT_MAX], subnet_text[PREFIX_TEXT_MAX];
 
 	for_each_family(family) {
-		const struct subnet *subnet = network_subnet(network, family);
+		const struct subnet *first = network_subnet(network, family);
 		const struct addr *gateway = default_gateway(network, family);
+		const struct subnet *subnet = network_subnet_with(network, gateway);
 		const char *version = family == AF_INET ? "4" : "6";
 
 		if (!addr_is_set(gateway))
 			continue;
 		addr_format(gateway, text);
-		if (!subnet)
+		if (!first)
 			return error_set(
 				error, -EINVAL, BN_REASON_OPTION_CONFLICT,
 				"option default-gateway-ipv%s is %s, and network %s has no "
 				"IPv%s; leave it out, or give the network such a subnet",
 				version, text, network->name, version);
-		if (!prefix_contains(&subnet->prefix, gateway))
+		if (!subnet)
 			return error_set(error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
 					 "option default-gateway-ipv%s is %s, which is outside "
-					 "subnet %s of network %s; give an address in it",
-					 version, text, prefix_format(&subnet->prefix, subnet_text),
-					 network->name);
+					 "%s %s of network %s; give an address in it",
+					 version, text,
+					 network_subnet_after(network, first) ?
+						 "all subnets, such as" :
+						 "subnet",
+					 prefix_format(&first->prefix, subnet_text), network->name);
 		if (is_subnet_end(&subnet->prefix, gateway))
 			return error_set(error, -EINVAL, BN_REASON_INVALID,
 					 "option default-gateway-ipv%s is %s, which no host in "
@@ -322,19 +359,14 @@ int ipam_check_default_gateways(const struct network *network, struct error *err
 	return 0;
 }
 
-bool ipam_next_address(const struct network *network, int family, const struct addr *from,
-		       struct addr *ret_addr)
+bool ipam_next_address(const struct network *network, const struct subnet *subnet,
+		       const struct addr *from, struct addr *ret_addr)
 {
-	const struct subnet *subnet = network_subnet(network, family);
-	struct range range;
-	struct addr addr;
+	const struct range range = ipam_range(subnet);
+	struct addr addr = range.first;
 	bool more = true;
 	size_t reserved;
 
-	if (!subnet)
-		return false;
-	range = ipam_range(subnet);
-	addr = range.first;
 	if (addr_is_set(from) && addr_compare(from, &addr) > 0)
 		addr = *from;
 	reserved = find_reserved(network, &addr);
@@ -355,9 +387,10 @@ bool ipam_next_address(const struct network *network, int family, const struct a
 
 bool ipam_is_dynamic(const struct network *network, const struct addr *addr)
 {
+	const struct subnet *subnet = network_subnet_with(network, addr);
 	struct addr next;
 
-	return ipam_next_address(network, addr->family, addr, &next) &&
+	return subnet && ipam_next_address(network, subnet, addr, &next) &&
 	       addr_compare(addr, &next) == 0;
 }
 

@@ -31,24 +31,27 @@ int ipam_complete_subnet(const struct network *network, struct subnet *subnet, s
 void ipam_sort_reserved(struct network *network);
 bool ipam_is_reserved(const struct network *network, const struct addr *addr);
 
+/* Do two subnets of the network overlap? -EADDRINUSE */
+int ipam_check_subnets(const struct network *network, struct error *error);
+
 /* May this address be given to an endpoint that asks for it? Not outside, not the network's own
  * address, nor (IPv4, below /31) broadcast, nor gateway, nor reserved. 0 or negative with a
  * sentence. */
 int ipam_check_address(const struct network *network, const struct addr *addr, struct error *error);
 
-/* The addresses that options name as default gateways: of a family that the network has, and in its
- * subnet. -EINVAL, -ERANGE */
+/* The addresses that options name as default gateways: of a family that the network has, and in a
+ * subnet of it. -EINVAL, -ERANGE */
 int ipam_check_default_gateways(const struct network *network, struct error *error);
 
 /*
  * The first usable address at or after *from (family 0: the first of all) in the range of dynamic
- * addresses; false at its end. Skips what ipam_check_address() refuses, in one walk along the
- * reserved ones, and the default gateway, which one endpoint may be. The caller asks again with the
- * successor while the address is in use.
+ * addresses of a subnet; false at its end. Skips what ipam_check_address() refuses, in one walk
+ * along the reserved ones, and the default gateway, which one endpoint may be. The caller asks
+ * again with the successor while the address is in use.
  */
-bool ipam_next_address(const struct network *network, int family, const struct addr *from,
-		       struct addr *ret_addr);
-/* Does it ever give that one? */
+bool ipam_next_address(const struct network *network, const struct subnet *subnet,
+		       const struct addr *from, struct addr *ret_addr);
+/* Does it ever give that one, of any subnet? */
 bool ipam_is_dynamic(const struct network *network, const struct addr *addr);
 
 /* Those of endpoints, of which there are so many, the gateway, and what is reserved. */

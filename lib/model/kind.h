@@ -307,6 +307,10 @@ struct rule_subject {
 	int family;             /* of the rule; AF_UNSPEC: of one of the base for both */
 	struct prefix each;     /* what ADDRESS_EACH is */
 	const char *interface_; /* what DEVICE_EACH is */
+	/* Of the network and the endpoint, which one: the first, but where the rule names it, for
+	 * then there is one of each. */
+	const struct subnet *subnet;
+	const struct prefix *address;
 };
 
 struct kind_address_match {

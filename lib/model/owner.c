@@ -45,14 +45,13 @@ static int endpoint_holders(const endpoint_vector *endpoints, holder_vector *hol
 		const struct endpoint *endpoint = &endpoints->items[i];
 		struct holder holder = { .network = endpoint->network, .endpoint = endpoint->id };
 
-		for_each_family(family) {
-			const struct prefix *prefix = endpoint_prefix(endpoint, family);
-
-			if (!prefix || r < 0)
-				continue;
-			holder.addr = prefix->addr;
-			r = holder_add(holders, &holder);
-		}
+		for_each_family(family)
+			for_each_address(prefix, endpoint, family) {
+				if (r < 0)
+					continue;
+				holder.addr = prefix->addr;
+				r = holder_add(holders, &holder);
+			}
 	}
 	if (holders->len)
 		qsort(holders->items, holders->len, sizeof(*holders->items), compare_holders);
@@ -77,7 +76,6 @@ static bool give(struct rule *rule, const holder_vector *holders, const struct h
 static bool is_about(const struct rule *rule, const struct network *network)
 {
 	const struct kind *kind = kind_of(rule->kind);
-	const struct subnet *subnet = network_subnet(network, rule->family);
 	char label[NETWORK_LABEL_MAX];
 
 	network_label(network->name, network->id, label);
@@ -89,9 +87,9 @@ static bool is_about(const struct rule *rule, const struct network *network)
 	if (kind->out.is == DEVICE_BRIDGE)
 		return strcmp(rule->out, network->bridge) == 0;
 	if (kind->in.is == DEVICE_LOOPBACK)
-		return subnet && prefix_contains(&subnet->prefix, addr_is_set(&rule->source.addr) ?
-									  &rule->source.addr :
-									  &rule->destination.addr);
+		return network_subnet_with(network, addr_is_set(&rule->source.addr) ?
+							    &rule->source.addr :
+							    &rule->destination.addr);
 	return rule->label[0] && strcmp(rule->label, label) == 0;
 }
 

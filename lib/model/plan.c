@@ -83,7 +83,6 @@ static struct prefix host_prefix(const struct addr *addr)
 static void fill_address(enum kind_address is, uint32_t traits, const struct rule_subject *subject,
 			 struct prefix *ret_prefix)
 {
-	int family = subject->family;
 	const struct addr *host;
 
 	switch (is) {
@@ -95,7 +94,7 @@ static void fill_address(enum kind_address is, uint32_t traits, const struct rul
 	case ADDRESS_SUBNET_FOR_DEVICE:
 		if (traits & PLAN_POSTROUTING_IN && !subject->network->bridge_adopted)
 			break;
-		*ret_prefix = network_subnet(subject->network, family)->prefix;
+		*ret_prefix = subject->subnet->prefix;
 		break;
 	case ADDRESS_SUBNET_IF_ADOPTED:
 		if (!subject->network->bridge_adopted)
@@ -103,10 +102,10 @@ static void fill_address(enum kind_address is, uint32_t traits, const struct rul
 		__attribute__((fallthrough));
 	case ADDRESS_SUBNET:
 	case ADDRESS_SUBNET_OR_HOST:
-		*ret_prefix = network_subnet(subject->network, family)->prefix;
+		*ret_prefix = subject->subnet->prefix;
 		break;
 	case ADDRESS_ENDPOINT:
-		*ret_prefix = host_prefix(&endpoint_prefix(subject->endpoint, family)->addr);
+		*ret_prefix = host_prefix(&subject->address->addr);
 		break;
 	case ADDRESS_EACH:
 		*ret_prefix = subject->each;
@@ -175,7 +174,7 @@ static int add_port_rule(const struct planner *planner, const struct rule_subjec
 	rule->count = count;
 	if (rule->target != TARGET_DNAT)
 		return 0;
-	rule->to = endpoint_prefix(subject->endpoint, subject->family)->addr;
+	rule->to = subject->address->addr;
 	rule->to_port = (uint16_t)(port->container_port + offset);
 	return 0;
 }
@@ -209,10 +208,11 @@ static int add_list_rules(const struct planner *planner, const struct rule_subje
 
 /* What the host takes for itself of a subnet: its own address; what it hears as the broadcast
  * address, of old also the first; and that as the anycast address of the subnet's routers. */
-static size_t host_addresses(const struct network *network, int family, struct addr addresses[3])
+static size_t host_addresses(const struct network *network, const struct subnet *subnet,
+			     struct addr addresses[3])
 {
-	const struct subnet *subnet = network_subnet(network, family);
-	const struct addr *host = network_host_addr(network, family);
+	int family = subnet->prefix.addr.family;
+	const struct addr *host = subnet_host_addr(network, subnet);
 	const struct addr last = prefix_last(&subnet->prefix);
 	size_t len = 0;
 
@@ -231,7 +231,7 @@ static size_t host_addresses(const struct network *network, int family, struct a
 static int add_host_rules(const struct planner *planner, const struct rule_subject *subject)
 {
 	struct addr addresses[3];
-	size_t len = host_addresses(subject->network, subject->family, addresses);
+	size_t len = host_addresses(subject->network, subject->subnet, addresses);
 
 	for (size_t i = 0; i < len; i++) {
 		struct rule *rule = add_rule(planner, subject);
@@ -293,18 +293,22 @@ static int add_each_interface(const struct planner *planner, const struct rule_s
 static int add_each_own(const struct planner *planner, const struct rule_subject *whole,
 			bool unspecified)
 {
-	const struct endpoint *endpoint = whole->endpoint;
-	const struct addr own = endpoint_prefix(endpoint, whole->family)->addr;
-	struct addr addrs[3] = { own, { .family = whole->family } };
+	struct addr addrs[SUBNETS_MAX + 2], link_local;
 	struct rule_subject subject = *whole;
-	size_t len = 1 + unspecified;
+	bool is_own = false;
+	size_t len = 0;
 
-	if (whole->family == AF_INET6)
-		mac_link_local(endpoint->mac, &addrs[len++]);
-	for (size_t i = 0; i < len; i++) {
+	mac_link_local(whole->endpoint->mac, &link_local);
+	for_each_address(own, whole->endpoint, whole->family) {
+		addrs[len++] = own->addr;
 		/* it may have been given just that */
-		if (i && addr_compare(&addrs[i], &own) == 0)
-			continue;
+		is_own |= addr_compare(&own->addr, &link_local) == 0;
+	}
+	if (unspecified)
+		addrs[len++] = (struct addr){ .family = whole->family };
+	if (whole->family == AF_INET6 && !is_own)
+		addrs[len++] = link_local;
+	for (size_t i = 0; i < len; i++) {
 		subject.each = host_prefix(&addrs[i]);
 		if (!add_rule(planner, &subject))
 			return -ENOMEM;
@@ -353,6 +357,41 @@ static int add_rules(const struct planner *planner, const struct rule_subject *s
 
 /* ---- walking through the rows ---- */
 
+static bool names_subnet(enum kind_address is, uint32_t traits, const struct network *network)
+{
+	switch (is) {
+	case ADDRESS_SUBNET:
+	case ADDRESS_SUBNET_OR_HOST:
+		return true;
+	case ADDRESS_SUBNET_FOR_DEVICE:
+		return !(traits & PLAN_POSTROUTING_IN) || network->bridge_adopted;
+	case ADDRESS_SUBNET_IF_ADOPTED:
+		return network->bridge_adopted;
+	default:
+		return false;
+	}
+}
+
+/* Another rule of that kind, for the next subnet of the network, or address of the endpoint, is
+ * there one? */
+static bool has_more(const struct planner *planner, struct rule_subject *subject)
+{
+	const struct kind *kind = planner->kind;
+
+	if (subject->address &&
+	    (kind->source.is == ADDRESS_ENDPOINT || kind->destination.is == ADDRESS_ENDPOINT)) {
+		subject->address = endpoint_prefix_after(subject->endpoint, subject->address);
+		return subject->address;
+	}
+	if (subject->subnet &&
+	    (names_subnet(kind->source.is, planner->traits, subject->network) ||
+	     names_subnet(kind->destination.is, planner->traits, subject->network))) {
+		subject->subnet = network_subnet_after(subject->network, subject->subnet);
+		return subject->subnet;
+	}
+	return false;
+}
+
 static int plan_subject(const struct planner *planner, const struct rule_subject *whole)
 {
 	struct rule_subject subject = *whole;
@@ -362,8 +401,14 @@ static int plan_subject(const struct planner *planner, const struct rule_subject
 		return has_rule(planner->kind, &subject) ? add_rules(planner, &subject) : 0;
 	for_each_family(family) {
 		subject.family = family;
-		if (r == 0 && has_rule(planner->kind, &subject))
+		subject.subnet = subject.network ? network_subnet(subject.network, family) : NULL;
+		subject.address = subject.endpoint ? endpoint_prefix(subject.endpoint, family) :
+						     NULL;
+		if (r < 0 || !has_rule(planner->kind, &subject))
+			continue;
+		do {
 			r = add_rules(planner, &subject);
+		} while (r == 0 && has_more(planner, &subject));
 	}
 	return r;
 }

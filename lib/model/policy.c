@@ -169,14 +169,21 @@ bool network_is_closed(const struct network *network, int family)
 	return !network_is_entered(network, family) && !network_awaits_answers(network, family);
 }
 
-const struct addr *network_host_addr(const struct network *network, int family)
+const struct addr *subnet_host_addr(const struct network *network, const struct subnet *subnet)
 {
-	const struct subnet *subnet = network_subnet(network, family);
+	int family = subnet->prefix.addr.family;
 
 	if (!network_has_host(network, family) || !addr_is_set(&subnet->gateway) ||
 	    !wants_bridge_address(network, family))
 		return NULL;
 	return &subnet->gateway;
+}
+
+const struct addr *network_host_addr(const struct network *network, int family)
+{
+	const struct subnet *subnet = network_subnet(network, family);
+
+	return subnet ? subnet_host_addr(network, subnet) : NULL;
 }
 
 enum anti_spoof endpoint_anti_spoof(const struct network *network, const struct endpoint *endpoint)

@@ -49,8 +49,10 @@ const struct addr *network_snat_addr(const struct network *network, int family);
 bool network_awaits_answers(const struct network *network, int family);
 /* Is all that arrives from beyond the bridge for an address of the network astray? */
 bool network_is_closed(const struct network *network, int family);
-/* The host's own address on the bridge; NULL: it has none of that family. */
+/* The host's own address on the bridge, in the first subnet; NULL: it has none of that family.
+ * Where it has one there, it has one in each. */
 const struct addr *network_host_addr(const struct network *network, int family);
+const struct addr *subnet_host_addr(const struct network *network, const struct subnet *subnet);
 /* What it reaches of the host: nothing where that is not on it. */
 enum host_access network_host_access(const struct network *network, int family);
 /* How the mapping of that endpoint is reached in a family: "nat", "routed", or "". */

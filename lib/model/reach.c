@@ -33,6 +33,7 @@ static void fill_endpoints(const struct network *network, struct sample *sample)
 
 		memcpy(endpoint->network, network->name, sizeof(endpoint->network));
 		endpoint->id[0] = (char)('a' + i);
+		/* of several subnets all get the same rules */
 		endpoint->ipv4 = network->ipv4.prefix;
 		endpoint->ipv6 = network->ipv6.prefix;
 		endpoint->policy = policies[i];

@@ -220,18 +220,108 @@ struct rows rows_view(const struct network *network, const struct endpoint *endp
 	};
 }
 
+struct subnet *network_subnets(struct network *network, int family)
+{
+	return family == AF_INET6 ? network->ipv6_subnets : network->ipv4_subnets;
+}
+
+struct prefix *endpoint_prefixes(struct endpoint *endpoint, int family)
+{
+	return family == AF_INET6 ? endpoint->ipv6_addresses : endpoint->ipv4_addresses;
+}
+
+const struct subnet *network_subnet_at(const struct network *network, int family, size_t i)
+{
+	const struct subnet *subnets = family == AF_INET6 ? network->ipv6_subnets :
+							    network->ipv4_subnets;
+
+	if (!addr_size(family) || i >= SUBNETS_MAX || !addr_is_set(&subnets[i].prefix.addr))
+		return NULL;
+	return &subnets[i];
+}
+
+const struct prefix *endpoint_prefix_at(const struct endpoint *endpoint, int family, size_t i)
+{
+	const struct prefix *prefixes = family == AF_INET6 ? endpoint->ipv6_addresses :
+							     endpoint->ipv4_addresses;
+
+	if (!addr_size(family) || i >= SUBNETS_MAX || !addr_is_set(&prefixes[i].addr))
+		return NULL;
+	return &prefixes[i];
+}
+
 const struct subnet *network_subnet(const struct network *network, int family)
 {
-	const struct subnet *subnet = family == AF_INET6 ? &network->ipv6 : &network->ipv4;
-
-	return addr_size(family) && addr_is_set(&subnet->prefix.addr) ? subnet : NULL;
+	return network_subnet_at(network, family, 0);
 }
 
 const struct prefix *endpoint_prefix(const struct endpoint *endpoint, int family)
 {
-	const struct prefix *prefix = family == AF_INET6 ? &endpoint->ipv6 : &endpoint->ipv4;
+	return endpoint_prefix_at(endpoint, family, 0);
+}
 
-	return addr_size(family) && addr_is_set(&prefix->addr) ? prefix : NULL;
+const struct subnet *network_subnet_after(const struct network *network,
+					  const struct subnet *subnet)
+{
+	int family = subnet->prefix.addr.family;
+	const struct subnet *first = network_subnet(network, family);
+
+	return network_subnet_at(network, family, (size_t)(subnet - first) + 1);
+}
+
+const struct prefix *endpoint_prefix_after(const struct endpoint *endpoint,
+					   const struct prefix *prefix)
+{
+	int family = prefix->addr.family;
+	const struct prefix *first = endpoint_prefix(endpoint, family);
+
+	return endpoint_prefix_at(endpoint, family, (size_t)(prefix - first) + 1);
+}
+
+const struct subnet *network_subnet_with(const struct network *network, const struct addr *addr)
+{
+	for_each_subnet(subnet, network, addr->family)
+		if (prefix_contains(&subnet->prefix, addr))
+			return subnet;
+	return NULL;
+}
+
+size_t endpoint_place(const struct endpoint *endpoint, const struct addr *addr)
+{
+	size_t at = 0;
+
+	for_each_address(prefix, endpoint, addr->family) {
+		if (addr_compare(&prefix->addr, addr) == 0)
+			return at;
+		at++;
+	}
+	return SUBNETS_MAX;
+}
+
+bool networks_overlap(const struct network *a, const struct network *b, const struct subnet **ret_a,
+		      const struct subnet **ret_b)
+{
+	for_each_family(family)
+		for_each_subnet(one, a, family)
+			for_each_subnet(other, b, family) {
+				if (!prefix_overlaps(&one->prefix, &other->prefix))
+					continue;
+				*ret_a = one;
+				*ret_b = other;
+				return true;
+			}
+	return false;
+}
+
+bool endpoint_has_address(const struct endpoint *endpoint)
+{
+	return endpoint_prefix(endpoint, AF_INET) || endpoint_prefix(endpoint, AF_INET6);
+}
+
+void endpoint_copy_addresses(struct endpoint *dst, const struct endpoint *src)
+{
+	memcpy(dst->ipv4_addresses, src->ipv4_addresses, sizeof(dst->ipv4_addresses));
+	memcpy(dst->ipv6_addresses, src->ipv6_addresses, sizeof(dst->ipv6_addresses));
 }
 
 const struct addr *endpoint_gateway(const struct endpoint *endpoint, const struct network *network,

@@ -19,6 +19,20 @@ struct subnet {
 	struct range range;   /* family 0: the whole subnet */
 };
 
+#define SUBNETS_MAX 8 /* of a family, that a network can have */
+
+/* Those of each family, in the order in which they were given: the first by its own name, and then
+ * as many as there are. Of each an endpoint has an address, at the same place. */
+#define SUBNETS_OF_BOTH                                  \
+	union {                                          \
+		struct subnet ipv4;                      \
+		struct subnet ipv4_subnets[SUBNETS_MAX]; \
+	};                                               \
+	union {                                          \
+		struct subnet ipv6;                      \
+		struct subnet ipv6_subnets[SUBNETS_MAX]; \
+	}
+
 #define PERSISTENT_DIR_MAX 256
 
 struct network {
@@ -32,7 +46,7 @@ struct network {
 	char persistent[PERSISTENT_DIR_MAX];
 	char planned_bridge[IFNAMSIZ];
 	uint32_t mtu;
-	struct subnet ipv4, ipv6;
+	SUBNETS_OF_BOTH;
 	VECTOR(struct addr) reserved; /* sorted, each once: ipam_sort_reserved() */
 	struct options options;
 	struct network_policy policy; /* what the options decide */
@@ -63,7 +77,15 @@ struct endpoint {
 	char host_interface[IFNAMSIZ];
 	uint8_t mac[MAC_LEN];
 	uint32_t mtu;
-	struct prefix ipv4, ipv6; /* address with the subnet's length; family 0: none */
+	/* addresses with the length of their subnets; family 0: none */
+	union {
+		struct prefix ipv4;
+		struct prefix ipv4_addresses[SUBNETS_MAX];
+	};
+	union {
+		struct prefix ipv6;
+		struct prefix ipv6_addresses[SUBNETS_MAX];
+	};
 	struct addr gateway_ipv4, gateway_ipv6; /* of its default routes; family 0: the network's */
 	int gateway_priority;                   /* of families without one of their own */
 	uint32_t metric_ipv4, metric_ipv6;      /* of its default routes; 0: it has none */
@@ -146,9 +168,40 @@ void guard_clear(struct guard *guard);
 struct rows rows_view(const struct network *network, const struct endpoint *endpoint,
 		      const struct port *ports, size_t ports_len);
 
-/* The subnet of that family, NULL if the network lacks it. */
+/* The first subnet of that family, NULL if the network lacks it: by its gateway lead default
+ * routes, and to its address published ports. */
 const struct subnet *network_subnet(const struct network *network, int family);
 const struct prefix *endpoint_prefix(const struct endpoint *endpoint, int family);
+/* The i-th of that family, from 0 on; NULL: there are no more. */
+const struct subnet *network_subnet_at(const struct network *network, int family, size_t i);
+const struct prefix *endpoint_prefix_at(const struct endpoint *endpoint, int family, size_t i);
+/* The next of the same family; NULL: it was the last. */
+const struct subnet *network_subnet_after(const struct network *network,
+					  const struct subnet *subnet);
+const struct prefix *endpoint_prefix_after(const struct endpoint *endpoint,
+					   const struct prefix *prefix);
+/* That in which an address is, NULL: none. */
+const struct subnet *network_subnet_with(const struct network *network, const struct addr *addr);
+/* The same of what may be changed, set or not: SUBNETS_MAX of them. */
+struct subnet *network_subnets(struct network *network, int family);
+struct prefix *endpoint_prefixes(struct endpoint *endpoint, int family);
+/* At which place an endpoint has that address; SUBNETS_MAX: it has not. */
+size_t endpoint_place(const struct endpoint *endpoint, const struct addr *addr);
+/* Do two networks overlap? A pair of subnets that do. */
+bool networks_overlap(const struct network *a, const struct network *b, const struct subnet **ret_a,
+		      const struct subnet **ret_b);
+bool endpoint_has_address(const struct endpoint *endpoint); /* of either family */
+void endpoint_copy_addresses(struct endpoint *dst, const struct endpoint *src);
+
+/* Those of one family, each of them. */
+/* clang-format off */
+#define for_each_subnet(it, network, family)                                         \
+	for (const struct subnet *it = network_subnet(network, family); it;          \
+	     it = network_subnet_after(network, it))
+#define for_each_address(it, endpoint, family)                                       \
+	for (const struct prefix *it = endpoint_prefix(endpoint, family); it;        \
+	     it = endpoint_prefix_after(endpoint, it))
+/* clang-format on */
 static inline uint32_t endpoint_metric(const struct endpoint *endpoint, int family)
 {
 	return family == AF_INET6 ? endpoint->metric_ipv6 : endpoint->metric_ipv4;

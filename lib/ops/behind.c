@@ -55,10 +55,11 @@ static int check_networks(bn_ctx *ctx, const struct endpoint *endpoint)
 	for (size_t i = 0; i < networks.len * list->len && r >= 0; i++) {
 		const struct prefix *prefix = &list->items[i % list->len];
 		const struct network *network = &networks.items[i / list->len];
-		const struct subnet *subnet = network_subnet(network, prefix->addr.family);
 
-		if (subnet && prefix_overlaps(&subnet->prefix, prefix))
-			r = overlap_error(ctx, endpoint, prefix, &subnet->prefix, network->name);
+		for_each_subnet(subnet, network, prefix->addr.family)
+			if (r >= 0 && prefix_overlaps(&subnet->prefix, prefix))
+				r = overlap_error(ctx, endpoint, prefix, &subnet->prefix,
+						  network->name);
 	}
 	return r;
 }

@@ -75,9 +75,23 @@ static void stand_in_of_id(const char *id, struct addr *ret_addr)
 	memcpy(ret_addr->bytes, &hash, sizeof(hash));
 }
 
+static void take_subnets(const struct network *network, int family,
+			 struct subnet subnets[static SUBNETS_MAX])
+{
+	size_t len = 0;
+
+	if (!network_has_host(network, family))
+		return;
+	for_each_subnet(subnet, network, family) {
+		subnets[len] = *subnet;
+		if (!subnet_host_addr(network, subnet))
+			subnets[len].gateway = (struct addr){ 0 };
+		len++;
+	}
+}
+
 struct bridge_config bridge_config_of(const struct network *network, char alias[static ALIAS_MAX])
 {
-	static const struct addr no_address;
 	struct bridge_config config = {
 		.name = network->bridge,
 		.alias = alias,
@@ -92,14 +106,8 @@ struct bridge_config bridge_config_of(const struct network *network, char alias[
 		config.stand_in = network->ipv6.prefix.addr;
 	if (!addr_is_set(&config.stand_in))
 		stand_in_of_id(network->id, &config.stand_in);
-	if (network_has_host(network, AF_INET))
-		config.ipv4 = network->ipv4;
-	if (network_has_host(network, AF_INET6))
-		config.ipv6 = network->ipv6;
-	if (!network_host_addr(network, AF_INET))
-		config.ipv4.gateway = no_address;
-	if (!network_host_addr(network, AF_INET6))
-		config.ipv6.gateway = no_address;
+	take_subnets(network, AF_INET, config.ipv4_subnets);
+	take_subnets(network, AF_INET6, config.ipv6_subnets);
 	return config;
 }
 
@@ -170,30 +178,53 @@ static int check_bridge(bn_ctx *ctx, const struct rows *rows, uint32_t *ret_brid
 
 /* ---- endpoints: what is asked ---- */
 
-static int check_address(bn_ctx *ctx, const struct network *network, struct prefix *address,
-			 int family)
+/* To the place of its subnet. */
+static int place_address(bn_ctx *ctx, const struct network *network, const struct addr *address,
+			 struct prefix places[static SUBNETS_MAX])
 {
-	const struct subnet *subnet = network_subnet(network, family);
-	char text[ADDR_TEXT_MAX];
+	const struct subnet *subnet = network_subnet_with(network, address);
+	char text[ADDR_TEXT_MAX], subnet_text[PREFIX_TEXT_MAX];
+	struct prefix *place;
 
-	if (!address->addr.family)
-		return 0;
-	if (!subnet)
+	if (!network_subnet(network, address->family))
 		return error_set(&ctx->error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
 				 "address %s: network %s has no %s subnet",
-				 addr_format(&address->addr, text), network->name,
-				 family == AF_INET ? "IPv4" : "IPv6");
-	address->len = subnet->prefix.len;
-	return ipam_check_address(network, &address->addr, &ctx->error);
+				 addr_format(address, text), network->name,
+				 address->family == AF_INET ? "IPv4" : "IPv6");
+	if (!subnet)
+		return ipam_check_address(network, address, &ctx->error);
+	place = &places[subnet - network_subnet(network, address->family)];
+	if (addr_is_set(&place->addr))
+		return error_set(&ctx->error, -EINVAL, BN_REASON_INVALID,
+				 "address %s is the second in subnet %s of network %s; an endpoint "
+				 "takes one of each subnet",
+				 addr_format(address, text),
+				 prefix_format(&subnet->prefix, subnet_text), network->name);
+	place->addr = *address;
+	place->len = subnet->prefix.len;
+	return ipam_check_address(network, address, &ctx->error);
+}
+
+static int place_addresses(bn_ctx *ctx, struct attach *attach, int family)
+{
+	struct prefix places[SUBNETS_MAX] = { 0 };
+	int r = 0;
+
+	for_each_address(address, &attach->request->endpoint, family)
+		if (r >= 0)
+			r = place_address(ctx, &attach->network, &address->addr, places);
+	if (r >= 0)
+		memcpy(endpoint_prefixes(&attach->endpoint, family), places, sizeof(places));
+	return r;
 }
 
 static int check_bridged(bn_ctx *ctx, struct attach *attach)
 {
 	int r;
 
-	r = check_address(ctx, &attach->network, &attach->endpoint.ipv4, AF_INET);
+	r = place_addresses(ctx, attach, AF_INET);
 	if (r >= 0)
-		r = check_address(ctx, &attach->network, &attach->endpoint.ipv6, AF_INET6);
+		r = place_addresses(ctx, attach, AF_INET6);
 	if (r >= 0)
 		r = interface_check(ctx, attach);
 	return r < 0 ? r : routing_check(ctx, attach);
@@ -241,15 +272,23 @@ static int check_only_one(bn_ctx *ctx, const struct attach *attach)
 	return 0;
 }
 
-static int pick_address(bn_ctx *ctx, const struct network *network, int family,
-			struct prefix *address)
+/* Of each subnet for which none was asked for. */
+static int pick_addresses(bn_ctx *ctx, const struct network *network, int family,
+			  struct endpoint *endpoint)
 {
-	const struct subnet *subnet = network_subnet(network, family);
+	struct prefix *places = endpoint_prefixes(endpoint, family);
+	size_t at = 0;
+	int r = 0;
 
-	if (!subnet || address->addr.family)
-		return 0;
-	address->len = subnet->prefix.len;
-	return store_address_pick(ctx->store, network, family, &address->addr, &ctx->error);
+	for_each_subnet(subnet, network, family) {
+		if (r >= 0 && !places[at].addr.family) {
+			places[at].len = subnet->prefix.len;
+			r = store_address_pick(ctx->store, network, family, at, &places[at].addr,
+					       &ctx->error);
+		}
+		at++;
+	}
+	return r;
 }
 
 static int choose_mac(bn_ctx *ctx, struct attach *attach)
@@ -282,9 +321,9 @@ static int reserve_bridged(bn_ctx *ctx, const struct operation *operation, struc
 	if (r >= 0)
 		r = interface_choose(ctx, attach);
 	if (r >= 0)
-		r = pick_address(ctx, &attach->network, AF_INET, &endpoint->ipv4);
+		r = pick_addresses(ctx, &attach->network, AF_INET, endpoint);
 	if (r >= 0 && !sysctl_disables_ipv6(endpoint))
-		r = pick_address(ctx, &attach->network, AF_INET6, &endpoint->ipv6);
+		r = pick_addresses(ctx, &attach->network, AF_INET6, endpoint);
 	if (r >= 0)
 		r = routing_choose(ctx, attach);
 	if (r < 0)

@@ -16,7 +16,8 @@ struct network_request {
 	const char *name;
 	const char *id; /* "": a random one */
 	/* prefix family 0 with want_*: pick one, of that length, or length 0: as its pool is cut */
-	struct subnet ipv4, ipv6;
+	SUBNETS_OF_BOTH;
+	size_t ipv4_len, ipv6_len; /* how many; 0: one, to be picked, with want_* */
 	bool want_ipv4, want_ipv6;
 	subnet_pool_vector pools; /* to pick from; of a family that has none here: the context's */
 	uint32_t mtu;             /* 0: that of an adopted bridge, or of the default route */

@@ -137,9 +137,9 @@ static int check_request(bn_ctx *ctx, struct attach *attach)
 		r = options_check(&endpoint->options, OPTION_ENDPOINT, &endpoint->policy,
 				  &ctx->error);
 	if (r >= 0 && driver->no_interface &&
-	    (endpoint->ipv4.addr.family || endpoint->ipv6.addr.family || endpoint->routes.len ||
-	     attach->request->mac_given || attach->request->ports_len || endpoint->interface[0] ||
-	     endpoint->policy.rate_in || endpoint->policy.rate_out))
+	    (endpoint_has_address(endpoint) || endpoint->routes.len || attach->request->mac_given ||
+	     attach->request->ports_len || endpoint->interface[0] || endpoint->policy.rate_in ||
+	     endpoint->policy.rate_out))
 		r = error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
 			      "network %s gives no interface of its own, so addresses, routes, a "
 			      "MAC, an interface name, rates and ports have no meaning there; "
@@ -162,8 +162,7 @@ static void forget(struct attach *attach)
 	endpoints_clear(&attach->siblings);
 	attach->sources.len = 0;
 	attach->makes_network = false;
-	endpoint->ipv4 = asked->ipv4;
-	endpoint->ipv6 = asked->ipv6;
+	endpoint_copy_addresses(endpoint, asked);
 	memcpy(endpoint->interface, asked->interface, sizeof(endpoint->interface));
 	memcpy(endpoint->mac, asked->mac, sizeof(endpoint->mac));
 }

@@ -11,17 +11,16 @@ typedef VECTOR(struct flow_filter) filter_vector;
 static int add_endpoints(const struct rows *rows, filter_vector *filters)
 {
 	for (size_t i = 0; i < rows->endpoints.len; i++) {
-		for_each_family(family) {
-			const struct prefix *address =
-				endpoint_prefix(&rows->endpoints.items[i], family);
-			const struct flow_filter filter = {
-				.kind = FLOWS_OF_ADDRESS,
-				.to = address ? address->addr : (struct addr){ 0 },
-			};
+		for_each_family(family)
+			for_each_address(address, &rows->endpoints.items[i], family) {
+				const struct flow_filter filter = {
+					.kind = FLOWS_OF_ADDRESS,
+					.to = address->addr,
+				};
 
-			if (address && vector_append(filters, filter) < 0)
-				return -ENOMEM;
-		}
+				if (vector_append(filters, filter) < 0)
+					return -ENOMEM;
+			}
 	}
 	return 0;
 }
@@ -36,17 +35,18 @@ static const struct network *network_of(const struct rows *rows, const struct en
 
 /* Of a routed network there is nothing that leads a flow: it goes to the endpoint by itself. */
 static bool fill_filter(const struct rows *rows, const struct port *port,
-			const struct endpoint *endpoint, int family, struct flow_filter *filter)
+			const struct endpoint *endpoint, const struct addr *address,
+			struct flow_filter *filter)
 {
 	const struct network *network = network_of(rows, endpoint);
 
-	filter->to = endpoint_prefix(endpoint, family)->addr;
+	filter->to = *address;
 	filter->protocol = port->protocol;
 	filter->host_addr = port->host_addr;
 	filter->host_port = port->host_port;
 	filter->count = port->count;
 	filter->to_port = port->container_port;
-	if (!network || !network_routes(network, family))
+	if (!network || !network_routes(network, address->family))
 		return true;
 	if (filter->kind != FLOWS_OF_MAPPING)
 		return false;
@@ -59,15 +59,19 @@ static bool fill_filter(const struct rows *rows, const struct port *port,
 static int add_port(const struct rows *rows, const struct port *port,
 		    const struct endpoint *endpoint, enum flow_kind kind, filter_vector *filters)
 {
-	for_each_family(family) {
-		struct flow_filter filter = { .kind = kind };
+	for_each_family(family)
+		for_each_address(address, endpoint, family) {
+			struct flow_filter filter = { .kind = kind };
 
-		if (!endpoint_prefix(endpoint, family) || !port_has_family(port, family) ||
-		    !fill_filter(rows, port, endpoint, family, &filter))
-			continue;
-		if (vector_append(filters, filter) < 0)
-			return -ENOMEM;
-	}
+			if (!port_has_family(port, family) ||
+			    !fill_filter(rows, port, endpoint, &address->addr, &filter))
+				continue;
+			if (vector_append(filters, filter) < 0)
+				return -ENOMEM;
+			/* it is the first that a port leads to, where it leads anywhere */
+			if (filter.kind != FLOWS_STRAIGHT)
+				break;
+		}
 	return 0;
 }
 

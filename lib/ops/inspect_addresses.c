@@ -45,12 +45,13 @@ static int add_network(struct address_look *look, const struct network *network,
 	const struct asked asked = { network, NULL };
 	int r = 0;
 
-	for_each_family(family) {
-		const struct addr *addr = network_host_addr(network, family);
+	for_each_family(family)
+		for_each_subnet(subnet, network, family) {
+			const struct addr *addr = subnet_host_addr(network, subnet);
 
-		if (addr && r == 0)
-			r = add_holder(look, &asked, addr, bridge);
-	}
+			if (addr && r == 0)
+				r = add_holder(look, &asked, addr, bridge);
+		}
 	return r;
 }
 
@@ -60,12 +61,10 @@ static int add_endpoint(struct address_look *look, const struct network *network
 	const struct asked asked = { network, endpoint };
 	int r = 0;
 
-	for_each_family(family) {
-		const struct prefix *prefix = endpoint_prefix(endpoint, family);
-
-		if (prefix && network_has_host(network, family) && r == 0)
-			r = add_holder(look, &asked, &prefix->addr, bridge);
-	}
+	for_each_family(family)
+		for_each_address(prefix, endpoint, family)
+			if (network_has_host(network, family) && r == 0)
+				r = add_holder(look, &asked, &prefix->addr, bridge);
 	return r;
 }
 
@@ -115,10 +114,10 @@ static int find_twice(bn_ctx *ctx, struct inspection *inspection, const struct a
  * world than the network has matches. */
 static bool is_led_away(const struct asked *asked, const struct link_holder *holder)
 {
-	const struct subnet *subnet = network_subnet(asked->network, holder->addr.family);
+	const struct subnet *subnet = network_subnet_with(asked->network, &holder->addr);
 
 	return holder->is_routed && holder->interface && holder->interface != holder->bridge &&
-	       (holder->is_local || holder->matched >= subnet->prefix.len);
+	       (holder->is_local || (subnet && holder->matched >= subnet->prefix.len));
 }
 
 static int judge_holder(bn_ctx *ctx, struct inspection *inspection, const struct asked *asked,
@@ -172,11 +171,12 @@ static int judge_reaches(bn_ctx *ctx, struct inspection *inspection, const reach
 
 	for (size_t i = 0; i < reaches->len && r >= 0; i++) {
 		const struct link_reach *reach = &reaches->items[i];
-		const struct subnet *subnet = network_subnet(network, reach->prefix.addr.family);
 
-		if (subnet && reach->interface != bridge && ipam_route_blocks(&reach->prefix) &&
-		    prefix_overlaps(&subnet->prefix, &reach->prefix))
-			r = find_overlap(ctx, inspection, network, &subnet->prefix, reach);
+		for_each_subnet(subnet, network, reach->prefix.addr.family)
+			if (r >= 0 && reach->interface != bridge &&
+			    ipam_route_blocks(&reach->prefix) &&
+			    prefix_overlaps(&subnet->prefix, &reach->prefix))
+				r = find_overlap(ctx, inspection, network, &subnet->prefix, reach);
 	}
 	return r;
 }

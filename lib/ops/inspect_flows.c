@@ -87,8 +87,9 @@ static int know_network(struct judge *judge, const struct network *network)
 	if (!is_ours_alone(network))
 		return 0;
 	for_each_family(family)
-		if (network_subnet(network, family) && r == 0)
-			r = know_subnet(judge, network_subnet(network, family));
+		for_each_subnet(subnet, network, family)
+			if (r == 0)
+				r = know_subnet(judge, subnet);
 	if (r == 0)
 		r = know(judge, &network->policy.default_gateway_ipv4);
 	if (r == 0)
@@ -104,8 +105,9 @@ static int know_endpoint(struct judge *judge, const struct endpoint *endpoint)
 	int r = 0;
 
 	for_each_family(family)
-		if (endpoint_prefix(endpoint, family) && r == 0)
-			r = know(judge, &endpoint_prefix(endpoint, family)->addr);
+		for_each_address(prefix, endpoint, family)
+			if (r == 0)
+				r = know(judge, &prefix->addr);
 	return r;
 }
 
@@ -308,13 +310,9 @@ static bool judge_flow(void *userdata, const struct conntrack_flow *flow)
 
 static const struct network *network_at(const struct rows *rows, const struct addr *addr)
 {
-	for (size_t i = 0; i < rows->networks.len; i++) {
-		const struct subnet *subnet =
-			network_subnet(&rows->networks.items[i], addr->family);
-
-		if (subnet && prefix_contains(&subnet->prefix, addr))
+	for (size_t i = 0; i < rows->networks.len; i++)
+		if (network_subnet_with(&rows->networks.items[i], addr))
 			return &rows->networks.items[i];
-	}
 	return NULL;
 }
 

@@ -32,7 +32,7 @@ static int check_without_ipv6(bn_ctx *ctx, const struct attach *attach)
 
 	if (!sysctl_disables_ipv6(endpoint))
 		return 0;
-	if (endpoint->ipv6.addr.family)
+	if (endpoint_prefix(&attach->request->endpoint, AF_INET6))
 		return error_set(&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
 				 "option sysctl.net.ipv6.conf.IFNAME.disable_ipv6 turns IPv6 off "
 				 "for endpoint %s, which is to have an IPv6 address; leave one of "

@@ -226,12 +226,15 @@ static void judge_interface(struct bench *bench, const struct link_within *withi
 	say_number(bench, FINDING_INTERFACE_CHANGED, within->name, "MTU", within->mtu,
 		   endpoint->mtu);
 	for_each_family(family) {
-		const struct prefix *address = endpoint_prefix(endpoint, family);
-		char text[PREFIX_TEXT_MAX];
+		const bool *has = within->has[family == AF_INET6];
 
-		if (address && !(family == AF_INET ? within->has_ipv4 : within->has_ipv6))
-			say(bench, FINDING_ADDRESS_MISSING, within->name, "",
-			    prefix_format(address, text));
+		for_each_address(address, endpoint, family) {
+			char text[PREFIX_TEXT_MAX];
+
+			if (!*has++)
+				say(bench, FINDING_ADDRESS_MISSING, within->name, "",
+				    prefix_format(address, text));
+		}
 	}
 }
 
@@ -316,13 +319,18 @@ static void judge_sources(struct bench *bench, const struct link_within *within)
 	char address[ADDR_TEXT_MAX], gateway[ADDR_TEXT_MAX], should_be[WORDS_MAX];
 
 	for_each_family(family) {
-		if (!within->lacks_source[family == AF_INET6])
-			continue;
-		addr_format(&endpoint_prefix(endpoint, family)->addr, address);
-		addr_format(endpoint_gateway(endpoint, bench->judged->network, family), gateway);
-		snprintf(should_be, sizeof(should_be), "from %s by %s dev %s", address, gateway,
-			 within->name);
-		say(bench, FINDING_ROUTE_MISSING, "", "", should_be);
+		const bool *lacks = within->lacks_source[family == AF_INET6];
+
+		for_each_address(prefix, endpoint, family) {
+			if (!*lacks++)
+				continue;
+			addr_format(&prefix->addr, address);
+			addr_format(endpoint_gateway(endpoint, bench->judged->network, family),
+				    gateway);
+			snprintf(should_be, sizeof(should_be), "from %s by %s dev %s", address,
+				 gateway, within->name);
+			say(bench, FINDING_ROUTE_MISSING, "", "", should_be);
+		}
 	}
 }
 

@@ -321,19 +321,15 @@ int list_addresses(bn_ctx *ctx, const struct network *network, const struct endp
 		   prefix_vector *shared, prefix_vector *addresses)
 {
 	const struct driver_ops *driver = driver_of(network);
-	const struct prefix *prefix;
 	int r = 0;
 
 	if (driver->endpoint_addresses && !shared->len)
 		r = driver->endpoint_addresses(ctx, shared);
 	if (r < 0 || driver->endpoint_addresses)
 		return r < 0 ? r : copy_addresses(ctx, shared, addresses);
-	if (vector_reserve(addresses, 2) < 0)
-		return error_oom(&ctx->error);
-	for_each_family(family) {
-		prefix = endpoint_prefix(endpoint, family);
-		if (prefix)
-			*vector_push(addresses) = *prefix;
-	}
+	for_each_family(family)
+		for_each_address(prefix, endpoint, family)
+			if (vector_append(addresses, *prefix) < 0)
+				return error_oom(&ctx->error);
 	return 0;
 }

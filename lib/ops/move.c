@@ -221,7 +221,7 @@ static int can_publish(bn_ctx *ctx, const struct endpoint *endpoint)
 	CLEANUP(network_clear) struct network network = { 0 };
 	int r;
 
-	if (!endpoint->ipv4.addr.family && !endpoint->ipv6.addr.family)
+	if (!endpoint_has_address(endpoint))
 		return 0;
 	r = store_network_use(ctx->store, endpoint->network, &network, &ctx->error);
 	return r < 0 ? r : network.policy.internal == INTERNAL_NO && network_is_managed(&network);

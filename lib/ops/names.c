@@ -126,7 +126,7 @@ int ops_sandbox_files(bn_ctx *ctx, const char *network, const char *endpoint, ch
 	store_rollback(ctx->store);
 	if (r < 0)
 		return r;
-	if (!one.endpoints.items->ipv4.addr.family && !one.endpoints.items->ipv6.addr.family)
+	if (!endpoint_has_address(one.endpoints.items))
 		return error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
 				 "endpoint %s has no address on network %s, so there is nothing to "
 				 "say in its files; use the host's",

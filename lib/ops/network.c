@@ -101,8 +101,8 @@ static int reserve_network(bn_ctx *ctx, const struct operation *operation, void 
 	r = network_reserve(ctx, operation, creation->request, &creation->view, &creation->network);
 	/* one of its name: no subnet of its own was chosen then */
 	if (r == -EEXIST && ctx->error.reason == BN_REASON_NETWORK_EXISTS &&
-	    creation->request->existing_ok && !creation->network.ipv4.prefix.addr.family &&
-	    !creation->network.ipv6.prefix.addr.family)
+	    creation->request->existing_ok && !network_subnet(&creation->network, AF_INET) &&
+	    !network_subnet(&creation->network, AF_INET6))
 		return find_existing(ctx, creation);
 	return r < 0 ? r : FAULT("network.reserve");
 }

@@ -29,14 +29,11 @@ static void complain(void *userdata, const struct error *error)
 static const struct network *find_overlap(const network_vector *networks,
 					  const struct network *network)
 {
-	for (size_t i = 0; i < networks->len; i++)
-		for_each_family(family) {
-			const struct subnet *a = network_subnet(network, family);
-			const struct subnet *b = network_subnet(&networks->items[i], family);
+	const struct subnet *own, *other;
 
-			if (a && b && prefix_overlaps(&a->prefix, &b->prefix))
-				return &networks->items[i];
-		}
+	for (size_t i = 0; i < networks->len; i++)
+		if (networks_overlap(network, &networks->items[i], &own, &other))
+			return &networks->items[i];
 	return NULL;
 }
 

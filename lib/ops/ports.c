@@ -68,7 +68,7 @@ static int check_port(bn_ctx *ctx, const struct network *network, const struct e
 				 "port %s can't be published on network %s, which is not managed "
 				 "and has no rules; leave the port out, or use another network",
 				 text, network->name);
-	if (!endpoint->ipv4.addr.family && !endpoint->ipv6.addr.family)
+	if (!endpoint_has_address(endpoint))
 		return error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
 				 "port %s can't be published on network %s, whose endpoints have "
 				 "no address of their own; attach to a bridge network",
@@ -413,7 +413,7 @@ static int name_ports(bn_ctx *ctx, const struct choice *choice, const struct por
 {
 	const struct endpoint *endpoint = choice->endpoint;
 	port_vector *ports = choice->ports;
-	bool has_none = !endpoint->ipv4.addr.family && !endpoint->ipv6.addr.family;
+	bool has_none = !endpoint_has_address(endpoint);
 	int r = 0;
 
 	for (size_t i = 0; i < len && r >= 0; i++) {

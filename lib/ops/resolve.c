@@ -9,10 +9,25 @@
 #include "model/policy.h"
 #include "ops/persistent.h"
 
+static const struct subnet *asked_subnets(const struct network_request *request, int family)
+{
+	return family == AF_INET ? request->ipv4_subnets : request->ipv6_subnets;
+}
+
+/* How many subnets it is to have: where it is to have any, and none is said, one. */
+static size_t count_asked(const struct network_request *request, int family)
+{
+	size_t len = family == AF_INET ? request->ipv4_len : request->ipv6_len;
+
+	return len ? len : family == AF_INET ? request->want_ipv4 : request->want_ipv6;
+}
+
 static bool picks(const struct network_request *request, int family)
 {
-	return family == AF_INET ? request->want_ipv4 && !request->ipv4.prefix.addr.family :
-				   request->want_ipv6 && !request->ipv6.prefix.addr.family;
+	for (size_t i = 0; i < count_asked(request, family); i++)
+		if (!asked_subnets(request, family)[i].prefix.addr.family)
+			return true;
+	return false;
 }
 
 /* What an automatic choice keeps away from of what the host has: a packet for a nameserver that
@@ -37,24 +52,33 @@ static int read_taken(bn_ctx *ctx, const struct network_request *request, prefix
 }
 
 /* Of those that were named: one that is picked keeps away from more. */
-static int check_host_subnets(bn_ctx *ctx, const struct network_request *request)
+static int check_host_subnet(bn_ctx *ctx, const struct network_request *request,
+			     const struct prefix *prefix)
 {
-	const struct prefix *subnets[] = { &request->ipv4.prefix, &request->ipv6.prefix };
 	char subnet[PREFIX_TEXT_MAX], taken[PREFIX_TEXT_MAX];
 	struct link_on_link found;
+	int r = link_find_on_link(ctx->link, prefix, request->bridge, &found, &ctx->error);
+
+	if (r <= 0)
+		return r;
+	return error_set(&ctx->error, -EADDRINUSE, BN_REASON_SUBNET_OVERLAP,
+			 "subnet %s overlaps %s on the host's own interface %s; choose another, or "
+			 "allow a subnet of the host's",
+			 prefix_format(prefix, subnet), prefix_format(&found.prefix, taken),
+			 found.interface);
+}
+
+static int check_host_subnets(bn_ctx *ctx, const struct network_request *request)
+{
 	int r = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(subnets) && r == 0 && !request->host_subnet_ok; i++) {
-		if (!subnets[i]->addr.family)
-			continue;
-		r = link_find_on_link(ctx->link, subnets[i], request->bridge, &found, &ctx->error);
-		if (r > 0)
-			r = error_set(&ctx->error, -EADDRINUSE, BN_REASON_SUBNET_OVERLAP,
-				      "subnet %s overlaps %s on the host's own interface %s; "
-				      "choose another, or allow a subnet of the host's",
-				      prefix_format(subnets[i], subnet),
-				      prefix_format(&found.prefix, taken), found.interface);
-	}
+	for_each_family(family)
+		for (size_t i = 0; i < count_asked(request, family) && r == 0; i++) {
+			const struct prefix *prefix = &asked_subnets(request, family)[i].prefix;
+
+			if (prefix->addr.family && !request->host_subnet_ok)
+				r = check_host_subnet(ctx, request, prefix);
+		}
 	return r;
 }
 
@@ -97,11 +121,11 @@ static int taken_prefixes(bn_ctx *ctx, const struct host_view *view, prefix_vect
 	int r;
 
 	r = store_networks(ctx->store, STORE_PENDING, &networks, &ctx->error);
-	for (size_t i = 0; i < networks.len && r >= 0; i++) {
-		r = push_taken(taken, &networks.items[i].ipv4.prefix);
-		if (r >= 0)
-			r = push_taken(taken, &networks.items[i].ipv6.prefix);
-	}
+	for (size_t i = 0; i < networks.len; i++)
+		for_each_family(family)
+			for_each_subnet(subnet, &networks.items[i], family)
+				if (r >= 0)
+					r = push_taken(taken, &subnet->prefix);
 	for (size_t i = 0; i < view->taken.len && r >= 0; i++)
 		r = push_taken(taken, &view->taken.items[i]);
 	prefixes_sort(taken);
@@ -159,19 +183,34 @@ static int find_pools(bn_ctx *ctx, const struct network_request *request, int fa
 }
 
 static int pick_subnet(bn_ctx *ctx, const struct network_request *request, int family,
-		       const prefix_vector *taken, struct subnet *subnet)
+		       prefix_vector *taken, struct subnet *subnet)
 {
 	const struct subnet_pool *pools;
 	struct subnet_pool ula;
 	size_t len;
-	int r;
+	int r = find_pools(ctx, request, family, &ula, &pools, &len);
 
-	if (!picks(request, family))
-		return 0;
-	r = find_pools(ctx, request, family, &ula, &pools, &len);
-	return r < 0 ? r :
-		       pool_pick(pools, len, family, subnet->prefix.len, taken, &subnet->prefix,
-				 &ctx->error);
+	if (r >= 0)
+		r = pool_pick(pools, len, family, subnet->prefix.len, taken, &subnet->prefix,
+			      &ctx->error);
+	if (r < 0)
+		return r;
+	/* the next one is another */
+	if (push_taken(taken, &subnet->prefix) < 0)
+		return error_oom(&ctx->error);
+	prefixes_sort(taken);
+	return 0;
+}
+
+/* Those that are named beside one that is picked: that keeps away from them, too. */
+static int take_named(bn_ctx *ctx, const struct network_request *request, prefix_vector *taken)
+{
+	for_each_family(family)
+		for (size_t i = 0; i < count_asked(request, family); i++)
+			if (push_taken(taken, &asked_subnets(request, family)[i].prefix) < 0)
+				return error_oom(&ctx->error);
+	prefixes_sort(taken);
+	return 0;
 }
 
 static int pick_subnets(bn_ctx *ctx, const struct network_request *request,
@@ -180,29 +219,31 @@ static int pick_subnets(bn_ctx *ctx, const struct network_request *request,
 	CLEANUP_VECTOR prefix_vector taken = { 0 };
 	int r = 0;
 
-	network->ipv4 = request->ipv4;
-	network->ipv6 = request->ipv6;
-	if (picks(request, AF_INET) || picks(request, AF_INET6))
+	memcpy(network->ipv4_subnets, request->ipv4_subnets, sizeof(network->ipv4_subnets));
+	memcpy(network->ipv6_subnets, request->ipv6_subnets, sizeof(network->ipv6_subnets));
+	if (picks(request, AF_INET) || picks(request, AF_INET6)) {
 		r = taken_prefixes(ctx, view, &taken);
-	if (r >= 0)
-		r = pick_subnet(ctx, request, AF_INET, &taken, &network->ipv4);
-	if (r >= 0)
-		r = pick_subnet(ctx, request, AF_INET6, &taken, &network->ipv6);
-	if (r >= 0 && network->ipv4.prefix.addr.family)
-		r = ipam_complete_subnet(network, &network->ipv4, &ctx->error);
-	if (r >= 0 && network->ipv6.prefix.addr.family)
-		r = ipam_complete_subnet(network, &network->ipv6, &ctx->error);
-	return r;
+		if (r >= 0)
+			r = take_named(ctx, request, &taken);
+	}
+	for_each_family(family)
+		for (size_t i = 0; i < count_asked(request, family) && r >= 0; i++) {
+			struct subnet *subnet = &network_subnets(network, family)[i];
+
+			if (!subnet->prefix.addr.family)
+				r = pick_subnet(ctx, request, family, &taken, subnet);
+			if (r >= 0)
+				r = ipam_complete_subnet(network, subnet, &ctx->error);
+		}
+	return r < 0 ? r : ipam_check_subnets(network, &ctx->error);
 }
 
 static int check_reserved(bn_ctx *ctx, const struct network *network)
 {
-	const struct subnet *subnet;
 	char text[ADDR_TEXT_MAX];
 
 	for (size_t i = 0; i < network->reserved.len; i++) {
-		subnet = network_subnet(network, network->reserved.items[i].family);
-		if (!subnet || !prefix_contains(&subnet->prefix, &network->reserved.items[i]))
+		if (!network_subnet_with(network, &network->reserved.items[i]))
 			return error_set(&ctx->error, -ERANGE, BN_REASON_ADDRESS_OUTSIDE,
 					 "reserved address %s is in no subnet of network %s",
 					 addr_format(&network->reserved.items[i], text),
@@ -279,21 +320,17 @@ static int check_overlap(bn_ctx *ctx, const struct network *network)
 	int r;
 
 	r = store_networks(ctx->store, STORE_PENDING, &others, &ctx->error);
-	for (size_t i = 0; i < others.len && r >= 0; i++)
-		for_each_family(family) {
-			a = network_subnet(network, family);
-			b = network_subnet(&others.items[i], family);
-			if (r < 0 || !a || !b || !prefix_overlaps(&a->prefix, &b->prefix))
-				continue;
-			/* one that is on its way, in or out, is waited for */
-			r = store_network_check_idle(ctx->store, others.items[i].name, &ctx->error);
-			if (r < 0)
-				continue;
+	for (size_t i = 0; i < others.len && r >= 0; i++) {
+		if (!networks_overlap(network, &others.items[i], &a, &b))
+			continue;
+		/* one that is on its way, in or out, is waited for */
+		r = store_network_check_idle(ctx->store, others.items[i].name, &ctx->error);
+		if (r >= 0)
 			r = error_set(&ctx->error, -EADDRINUSE, BN_REASON_SUBNET_OVERLAP,
 				      "subnet %s overlaps %s of network %s; choose another",
 				      prefix_format(&a->prefix, mine),
 				      prefix_format(&b->prefix, theirs), others.items[i].name);
-		}
+	}
 	return r;
 }
 
@@ -413,14 +450,11 @@ static int check_range(bn_ctx *ctx, const struct network *network, const struct 
 
 /* One that was picked is what a pick would be now, but for what is taken. */
 static int check_pick(bn_ctx *ctx, const struct network_request *request,
-		      const struct network *network, int family)
+		      const struct network *network, const struct subnet *is, uint8_t len)
 {
-	const struct subnet *is = network_subnet(network, family);
-	uint8_t len = family == AF_INET ? request->ipv4.prefix.len : request->ipv6.prefix.len;
+	int family = is->prefix.addr.family;
 	char text[PREFIX_TEXT_MAX], asked[8];
 
-	if (!is || !picks(request, family))
-		return 0;
 	prefix_format(&is->prefix, text);
 	snprintf(asked, sizeof(asked), "a /%u", len);
 	if (len && len != is->prefix.len)
@@ -445,6 +479,35 @@ static int check_subnet(bn_ctx *ctx, const struct network *network, const struct
 		return r;
 	return difference(ctx, network, "gateway", addr_format(&is->gateway, text),
 			  addr_format(&asked->gateway, asked_text));
+}
+
+/* In the order in which they are asked for. */
+static int check_subnets(bn_ctx *ctx, const struct network_request *request,
+			 const struct network *network, int family)
+{
+	static const struct subnet none;
+	size_t len = family == AF_INET ? request->ipv4_len : request->ipv6_len;
+	char text[PREFIX_TEXT_MAX];
+	int r = 0;
+
+	for (size_t i = 0; i < count_asked(request, family) && r >= 0; i++) {
+		const struct subnet *is = network_subnet_at(network, family, i);
+		const struct subnet *asked = &asked_subnets(request, family)[i];
+
+		if (asked->prefix.addr.family)
+			r = check_subnet(ctx, network, is ? is : &none, asked);
+		else if (is)
+			r = check_pick(ctx, request, network, is, asked->prefix.len);
+		else if (i > 0)
+			r = difference(ctx, network, "list of subnets", "shorter", "this one");
+	}
+	if (r < 0 || !len || !network_subnet_at(network, family, len))
+		return r;
+	prefix_format(&network_subnet_at(network, family, len)->prefix, text);
+	return error_set(&ctx->error, -EEXIST, BN_REASON_NETWORK_EXISTS,
+			 "network %s is there, and has subnet %s, too; delete it first, or ask for "
+			 "what it is",
+			 network->name, text);
 }
 
 static int check_family(bn_ctx *ctx, const struct network *network, int family, bool given,
@@ -501,13 +564,9 @@ int network_check_equal(bn_ctx *ctx, const struct network_request *request,
 		return difference(ctx, network, "id", network->id, request->id);
 	if (request->persistent && !network->persistent[0])
 		return difference(ctx, network, "life", "that of the state", "persistent");
-	r = check_subnet(ctx, network, &network->ipv4, &request->ipv4);
+	r = check_subnets(ctx, request, network, AF_INET);
 	if (r >= 0)
-		r = check_subnet(ctx, network, &network->ipv6, &request->ipv6);
-	if (r >= 0)
-		r = check_pick(ctx, request, network, AF_INET);
-	if (r >= 0)
-		r = check_pick(ctx, request, network, AF_INET6);
+		r = check_subnets(ctx, request, network, AF_INET6);
 	if (r >= 0)
 		r = check_family(ctx, network, AF_INET, request->ipv4_given, request->want_ipv4);
 	if (r >= 0)

@@ -16,11 +16,10 @@ int routing_check(bn_ctx *ctx, const struct attach *attach)
 
 	for (size_t i = 0; i < attach->endpoint.routes.len; i++) {
 		const struct route *route = &attach->endpoint.routes.items[i];
-		const struct subnet *subnet =
-			network_subnet(&attach->network, route->gateway.family);
+		bool has_family = network_subnet(&attach->network, route->gateway.family);
 
 		if (route->type != ROUTE_UNICAST ||
-		    (subnet && addr_is_unspecified(&route->gateway)))
+		    (has_family && addr_is_unspecified(&route->gateway)))
 			continue;
 		prefix_format(&route->destination, destination);
 		if (addr_is_unspecified(&route->gateway))
@@ -29,11 +28,15 @@ int routing_check(bn_ctx *ctx, const struct attach *attach)
 					 "%s subnet; give it one, or leave the route out",
 					 destination, attach->network.name,
 					 route->gateway.family == AF_INET ? "IPv4" : "IPv6");
-		if (!subnet || !prefix_contains(&subnet->prefix, &route->gateway))
+		if (!network_subnet_with(&attach->network, &route->gateway))
 			return error_set(&ctx->error, -EINVAL, BN_REASON_ADDRESS_OUTSIDE,
-					 "the route to %s goes by way of %s, which is not in the "
+					 "the route to %s goes by way of %s, which is not in %s "
 					 "subnet of network %s",
 					 destination, addr_format(&route->gateway, gateway),
+					 network_subnet_at(&attach->network, route->gateway.family,
+							   1) ?
+						 "any" :
+						 "the",
 					 attach->network.name);
 	}
 	return 0;
@@ -91,9 +94,9 @@ static void choose_gateways(struct attach *attach)
 
 	endpoint->gateway_ipv4 = policy->default_gateway_ipv4;
 	endpoint->gateway_ipv6 = policy->default_gateway_ipv6;
-	if (addr_compare(&endpoint->gateway_ipv4, &endpoint->ipv4.addr) == 0)
+	if (endpoint_place(endpoint, &endpoint->gateway_ipv4) < SUBNETS_MAX)
 		endpoint->gateway_ipv4 = (struct addr){ 0 };
-	if (addr_compare(&endpoint->gateway_ipv6, &endpoint->ipv6.addr) == 0)
+	if (endpoint_place(endpoint, &endpoint->gateway_ipv6) < SUBNETS_MAX)
 		endpoint->gateway_ipv6 = (struct addr){ 0 };
 }
 

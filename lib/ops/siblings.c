@@ -8,19 +8,21 @@
 
 /* ---- sources ---- */
 
-/* gateway: unset where there is none. */
-static int add_source(const struct endpoint *endpoint, int family, const struct addr *gateway,
-		      enum source_way way, source_vector *sources)
+/* Of each of its addresses. gateway: unset where there is none. */
+static int add_sources(const struct endpoint *endpoint, int family, const struct addr *gateway,
+		       enum source_way way, source_vector *sources)
 {
-	struct link_source *source = vector_push(sources);
+	for_each_address(address, endpoint, family) {
+		struct link_source *source = vector_push(sources);
 
-	if (!source)
-		return -ENOMEM;
-	source->way = way;
-	string_copy(source->interface, sizeof(source->interface), endpoint->interface);
-	source->address = endpoint_prefix(endpoint, family)->addr;
-	source->gateway = *gateway;
-	source->metric = endpoint_metric(endpoint, family);
+		if (!source)
+			return -ENOMEM;
+		source->way = way;
+		string_copy(source->interface, sizeof(source->interface), endpoint->interface);
+		source->address = address->addr;
+		source->gateway = *gateway;
+		source->metric = endpoint_metric(endpoint, family);
+	}
 	return 0;
 }
 
@@ -47,8 +49,8 @@ int sources_choose(bn_ctx *ctx, const endpoint_vector *endpoints, const struct n
 			if (r < 0 || !endpoint_prefix(endpoint, family) ||
 			    !network_subnet(its, family))
 				continue;
-			if (add_source(endpoint, family, endpoint_gateway(endpoint, its, family),
-				       best ? SOURCE_BY_BEST : SOURCE_BY_RULE, ret_sources) < 0)
+			if (add_sources(endpoint, family, endpoint_gateway(endpoint, its, family),
+					best ? SOURCE_BY_BEST : SOURCE_BY_RULE, ret_sources) < 0)
 				r = error_oom(&ctx->error);
 		}
 	}
@@ -106,8 +108,7 @@ static int add_gone(bn_ctx *ctx, const endpoint_vector *gone, const struct endpo
 			const struct addr any = { .family = family };
 
 			if (are_siblings(&gone->items[i], of) &&
-			    endpoint_prefix(&gone->items[i], family) &&
-			    add_source(&gone->items[i], family, &any, SOURCE_GONE, sources) < 0)
+			    add_sources(&gone->items[i], family, &any, SOURCE_GONE, sources) < 0)
 				return error_oom(&ctx->error);
 		}
 	return 0;

@@ -236,13 +236,9 @@ static int network_is_elsewhere(bn_ctx *ctx, const struct strays_view *view,
 /* No other state has a subnet that overlaps. */
 static bool is_in_this_state(const struct strays_view *view, const struct addr *addr)
 {
-	for (size_t i = 0; i < view->networks->len; i++) {
-		const struct subnet *subnet =
-			network_subnet(&view->networks->items[i], addr->family);
-
-		if (subnet && prefix_contains(&subnet->prefix, addr))
+	for (size_t i = 0; i < view->networks->len; i++)
+		if (network_subnet_with(&view->networks->items[i], addr))
 			return true;
-	}
 	return false;
 }
 

@@ -454,17 +454,17 @@ static int check_addresses(bn_ctx *ctx, const char *whose, const struct endpoint
 {
 	char text[ADDR_TEXT_MAX] = "none", asked_text[ADDR_TEXT_MAX];
 
-	for_each_family(family) {
-		const struct prefix *one = endpoint_prefix(asked, family);
-		const struct prefix *other = endpoint_prefix(is, family);
+	for_each_family(family)
+		for_each_address(one, asked, family) {
+			const struct prefix *first = endpoint_prefix(is, family);
 
-		if (!one || (other && addr_compare(&one->addr, &other->addr) == 0))
-			continue;
-		if (other)
-			addr_format(&other->addr, text);
-		return not_live_error(ctx, whose, "the address", text,
-				      addr_format(&one->addr, asked_text));
-	}
+			if (endpoint_place(is, &one->addr) < SUBNETS_MAX)
+				continue;
+			if (first)
+				addr_format(&first->addr, text);
+			return not_live_error(ctx, whose, "the address", text,
+					      addr_format(&one->addr, asked_text));
+		}
 	return 0;
 }
 

@@ -47,8 +47,9 @@ static uint64_t hash_endpoint(const struct endpoint *endpoint)
 	hash = hash_text(hash, endpoint->host_interface);
 	hash = hash_bytes(hash, endpoint->mac, sizeof(endpoint->mac));
 	hash = HASH(hash, endpoint->mtu);
-	hash = hash_prefix(hash, &endpoint->ipv4);
-	hash = hash_prefix(hash, &endpoint->ipv6);
+	for_each_family(family)
+		for_each_address(prefix, endpoint, family)
+			hash = hash_prefix(hash, prefix);
 	hash = HASH(hash, endpoint->metric_ipv4);
 	hash = HASH(hash, endpoint->metric_ipv6);
 	return hash_options(hash, &endpoint->options);

@@ -14,33 +14,53 @@
 #include "model/ipam.h"
 #include "store/private.h"
 
+/* One of the subnets of a network: all of this is of each by itself. */
+struct subnet_place {
+	int family;
+	size_t at;
+};
+
 static int family_number(int family)
 {
 	return family == AF_INET ? 4 : 6;
 }
 
+/* addresses.family; of the first subnet it is the family's number. */
+#define PLACE_STEP 16
+static int place_number(const struct subnet_place *place)
+{
+	return family_number(place->family) + PLACE_STEP * (int)place->at;
+}
+
+bool address_place(int64_t number, int *ret_family, size_t *ret_at)
+{
+	int64_t family = number % PLACE_STEP;
+
+	*ret_family = family == 4 ? AF_INET : AF_INET6;
+	*ret_at = (size_t)(number / PLACE_STEP);
+	return (family == 4 || family == 6) && number >= 0 && *ret_at < SUBNETS_MAX;
+}
+
 #define RELEASED_MAX 4096
 
 /* networks.forgotten */
-static int family_bit(int family)
+static int place_bit(const struct subnet_place *place)
 {
-	return family == AF_INET ? 1 : 2;
+	return (place->family == AF_INET ? 1 : 2) << (2 * place->at);
 }
 
 /* The key of `addresses`. */
-#define ADDRESS(network, addr) TEXT(network), INT(family_number((addr)->family)), ADDR(addr)
+#define ADDRESS(network, place, addr) TEXT(network), INT(place_number(place)), ADDR(addr)
 
-int address_check(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
-		  struct error *error)
+static int address_check(struct store *store, const struct endpoint *endpoint,
+			 const struct subnet_place *place, const struct addr *addr,
+			 struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *holder = NULL;
 	char text[ADDR_TEXT_MAX];
-	int r;
+	int r = statement_look_up(store, STATEMENT_ADDRESS_HOLDER,
+				  VALUES(ADDRESS(endpoint->network, place, addr)), &holder, error);
 
-	if (!addr_is_set(addr))
-		return 0;
-	r = statement_look_up(store, STATEMENT_ADDRESS_HOLDER,
-			      VALUES(ADDRESS(endpoint->network, addr)), &holder, error);
 	if (r <= 0 || sqlite3_column_int(holder, 0))
 		return r < 0 ? r : 0;
 	if (sqlite3_column_int64(holder, 2) || sqlite3_column_int(holder, 3))
@@ -54,57 +74,91 @@ int address_check(struct store *store, const struct endpoint *endpoint, const st
 			 addr_format(addr, text), endpoint->network, column_text(holder, 1));
 }
 
-int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
-		 struct error *error)
+static int address_take(struct store *store, const struct endpoint *endpoint,
+			const struct subnet_place *place, const struct addr *addr,
+			struct error *error)
 {
-	int r;
+	int r = statement_run(
+		store, STATEMENT_ADDRESS_TAKE,
+		VALUES(ADDRESS(endpoint->network, place, addr), INT(endpoint->sequence)), error);
 
-	if (!addr_is_set(addr))
-		return 0;
-	r = statement_run(store, STATEMENT_ADDRESS_TAKE,
-			  VALUES(ADDRESS(endpoint->network, addr), INT(endpoint->sequence)), error);
 	if (r < 0 || sqlite3_changes(store->database) == 1)
 		return r;
-	r = address_check(store, endpoint, addr, error);
+	r = address_check(store, endpoint, place, addr, error);
 	return r < 0 ? r : store_damaged_error(store, "an address", error);
 }
 
-static int set_forgotten(struct store *store, const char *network, int family, bool forgotten,
-			 struct error *error)
+static int set_forgotten(struct store *store, const char *network, const struct subnet_place *place,
+			 bool forgotten, struct error *error)
 {
-	int bit = family_bit(family);
+	int bit = place_bit(place);
 
 	return statement_run(store, STATEMENT_ADDRESS_SET_FORGOTTEN,
 			     VALUES(TEXT(network), INT(bit), INT(forgotten ? bit : 0)), error);
 }
 
-int address_release(struct store *store, const char *network, const struct addr *addr,
-		    struct error *error)
+static int address_release(struct store *store, const struct endpoint *endpoint,
+			   const struct subnet_place *place, const struct addr *addr,
+			   struct error *error)
 {
-	int r;
+	const char *network = endpoint->network;
+	int r = statement_run(store, STATEMENT_ADDRESS_RELEASE,
+			      VALUES(ADDRESS(network, place, addr)), error);
 
-	if (!addr_is_set(addr))
-		return 0;
-	r = statement_run(store, STATEMENT_ADDRESS_RELEASE, VALUES(ADDRESS(network, addr)), error);
 	if (r == 0)
-		r = statement_run(store, STATEMENT_ADDRESS_FORGET_OLDEST,
-				  VALUES(TEXT(network), INT(family_number(addr->family)),
-					 INT(RELEASED_MAX)),
-				  error);
+		r = statement_run(
+			store, STATEMENT_ADDRESS_FORGET_OLDEST,
+			VALUES(TEXT(network), INT(place_number(place)), INT(RELEASED_MAX)), error);
 	if (r < 0 || sqlite3_changes(store->database) == 0)
 		return r;
-	return set_forgotten(store, network, addr->family, true, error);
+	return set_forgotten(store, network, place, true, error);
+}
+
+typedef int (*address_fn)(struct store *store, const struct endpoint *endpoint,
+			  const struct subnet_place *place, const struct addr *addr,
+			  struct error *error);
+
+static int each_address(struct store *store, const struct endpoint *endpoint, address_fn run,
+			struct error *error)
+{
+	int r = 0;
+
+	for_each_family(family) {
+		struct subnet_place place = { .family = family };
+
+		for_each_address(prefix, endpoint, family) {
+			if (r == 0)
+				r = run(store, endpoint, &place, &prefix->addr, error);
+			place.at++;
+		}
+	}
+	return r;
+}
+
+int addresses_check(struct store *store, const struct endpoint *endpoint, struct error *error)
+{
+	return each_address(store, endpoint, address_check, error);
+}
+
+int addresses_take(struct store *store, const struct endpoint *endpoint, struct error *error)
+{
+	return each_address(store, endpoint, address_take, error);
+}
+
+int addresses_release(struct store *store, const struct endpoint *endpoint, struct error *error)
+{
+	return each_address(store, endpoint, address_release, error);
 }
 
 /* How far the addresses that we chose have come; family 0 before the first. And whether some were
  * forgotten since the search for new ones began at the start of the range. */
-static int read_highest(struct store *store, const char *network, int family, struct addr *ret_addr,
-			bool *ret_forgotten, struct error *error)
+static int read_highest(struct store *store, const char *network, const struct subnet_place *place,
+			struct addr *ret_addr, bool *ret_forgotten, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 	int r = statement_look_up(store, STATEMENT_ADDRESS_HIGHEST,
-				  VALUES(TEXT(network), INT(family_number(family)),
-					 INT(family_bit(family))),
+				  VALUES(TEXT(network), INT(place_number(place)),
+					 INT(place_bit(place))),
 				  &row, error);
 
 	if (r < 0)
@@ -117,20 +171,21 @@ static int read_highest(struct store *store, const char *network, int family, st
 }
 
 /* Was it given out before, or is it in use? 1 or 0 */
-static int is_known(struct store *store, const char *network, const struct addr *addr,
-		    struct error *error)
+static int is_known(struct store *store, const char *network, const struct subnet_place *place,
+		    const struct addr *addr, struct error *error)
 {
 	CLEANUP_STATEMENT sqlite3_stmt *row = NULL;
 
-	return statement_look_up(store, STATEMENT_ADDRESS_HOLDER, VALUES(ADDRESS(network, addr)),
-				 &row, error);
+	return statement_look_up(store, STATEMENT_ADDRESS_HOLDER,
+				 VALUES(ADDRESS(network, place, addr)), &row, error);
 }
 
-static int set_highest(struct store *store, const char *network, const struct addr *addr,
-		       struct error *error)
+static int set_highest(struct store *store, const char *network, const struct subnet_place *place,
+		       const struct addr *addr, struct error *error)
 {
-	return statement_run(store, STATEMENT_ADDRESS_SET_HIGHEST, VALUES(ADDRESS(network, addr)),
-			     error);
+	return statement_run(store,
+			     place->at ? STATEMENT_SEARCH_SET : STATEMENT_ADDRESS_SET_HIGHEST,
+			     VALUES(ADDRESS(network, place, addr)), error);
 }
 
 /*
@@ -138,15 +193,17 @@ static int set_highest(struct store *store, const char *network, const struct ad
  * its successor, so that it is not lost when it is picked and then not taken; what is known is
  * stepped over once, also when there is nothing behind it. 1, or 0 if there is none.
  */
-static int pick_from(struct store *store, const struct network *network, int family,
-		     struct addr from, struct addr *ret_addr, struct error *error)
+static int pick_from(struct store *store, const struct network *network,
+		     const struct subnet_place *place, struct addr from, struct addr *ret_addr,
+		     struct error *error)
 {
-	const struct addr end = ipam_range(network_subnet(network, family)).last;
+	const struct subnet *subnet = network_subnet_at(network, place->family, place->at);
+	const struct addr end = ipam_range(subnet).last;
 	struct addr addr = from;
 	int known = true, r;
 
-	while (known && ipam_next_address(network, family, &from, &addr)) {
-		known = is_known(store, network->name, &addr, error);
+	while (known && ipam_next_address(network, subnet, &from, &addr)) {
+		known = is_known(store, network->name, place, &addr, error);
 		if (known < 0)
 			return known;
 		if (!addr_add(&addr, 1, &from))
@@ -154,7 +211,7 @@ static int pick_from(struct store *store, const struct network *network, int fam
 	}
 	if (known)
 		addr = end;
-	r = set_highest(store, network->name, &addr, error);
+	r = set_highest(store, network->name, place, &addr, error);
 	if (r < 0 || known)
 		return r;
 	*ret_addr = addr;
@@ -162,35 +219,36 @@ static int pick_from(struct store *store, const struct network *network, int fam
 }
 
 /* One that was never given out, as far as is remembered: 1, or 0 if there is none. */
-static int pick_new(struct store *store, const struct network *network, int family,
-		    struct addr *ret_addr, struct error *error)
+static int pick_new(struct store *store, const struct network *network,
+		    const struct subnet_place *place, struct addr *ret_addr, struct error *error)
 {
 	const struct addr start = { 0 };
 	struct addr highest;
 	bool forgotten = false;
-	int r = read_highest(store, network->name, family, &highest, &forgotten, error);
+	int r = read_highest(store, network->name, place, &highest, &forgotten, error);
 
 	if (r == 0)
-		r = pick_from(store, network, family, highest, ret_addr, error);
+		r = pick_from(store, network, place, highest, ret_addr, error);
 	if (r != 0 || !forgotten)
 		return r;
 	/* what is forgotten from now on is for the round after this one */
-	r = set_forgotten(store, network->name, family, false, error);
-	return r < 0 ? r : pick_from(store, network, family, start, ret_addr, error);
+	r = set_forgotten(store, network->name, place, false, error);
+	return r < 0 ? r : pick_from(store, network, place, start, ret_addr, error);
 }
 
 /* 1, or 0 if there is none. */
-static int pick_released(struct store *store, const struct network *network, int family,
-			 struct addr *ret_addr, struct error *error)
+static int pick_released(struct store *store, const struct network *network,
+			 const struct subnet_place *place, struct addr *ret_addr,
+			 struct error *error)
 {
-	struct addr addr = { .family = family };
+	struct addr addr = { .family = place->family };
 	int r;
 
 	for (;;) {
 		CLEANUP_STATEMENT sqlite3_stmt *oldest = NULL;
 
 		r = statement_look_up(store, STATEMENT_ADDRESS_OLDEST,
-				      VALUES(TEXT(network->name), INT(family_number(family))),
+				      VALUES(TEXT(network->name), INT(place_number(place))),
 				      &oldest, error);
 		if (r <= 0)
 			return r;
@@ -200,7 +258,7 @@ static int pick_released(struct store *store, const struct network *network, int
 		if (ipam_is_dynamic(network, &addr))
 			break;
 		r = statement_run(store, STATEMENT_ADDRESS_FORGET,
-				  VALUES(ADDRESS(network->name, &addr)), error);
+				  VALUES(ADDRESS(network->name, place, &addr)), error);
 		if (r < 0)
 			return r;
 	}
@@ -208,10 +266,11 @@ static int pick_released(struct store *store, const struct network *network, int
 	return 1;
 }
 
-int store_address_pick(struct store *store, const struct network *network, int family,
+int store_address_pick(struct store *store, const struct network *network, int family, size_t at,
 		       struct addr *ret_addr, struct error *error)
 {
-	const struct subnet *subnet = network_subnet(network, family);
+	const struct subnet *subnet = network_subnet_at(network, family, at);
+	const struct subnet_place place = { family, at };
 	char text[RANGE_TEXT_MAX];
 	struct range range;
 	int r = transaction_check(store, error);
@@ -222,9 +281,9 @@ int store_address_pick(struct store *store, const struct network *network, int f
 		return error_set(error, -EINVAL, BN_REASON_INVALID,
 				 "network %s has no IPv%d subnet to take an address from",
 				 network->name, family_number(family));
-	r = pick_new(store, network, family, ret_addr, error);
+	r = pick_new(store, network, &place, ret_addr, error);
 	if (r == 0)
-		r = pick_released(store, network, family, ret_addr, error);
+		r = pick_released(store, network, &place, ret_addr, error);
 	if (r < 0)
 		return r;
 	if (r > 0)

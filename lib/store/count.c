@@ -42,13 +42,20 @@ int store_endpoint_counts(struct store *store, const network_vector *networks, s
 	return r < 0 ? r : 0;
 }
 
-static void count_address(const struct network *network, const struct addr *addr,
-			  struct address_usage *usage)
+/* number: of which subnet. */
+static int count_address(const struct network *network, const struct addr *addr, int64_t number,
+			 struct address_usage *usage)
 {
-	struct subnet_usage *subnet = addr->family == AF_INET ? &usage->ipv4 : &usage->ipv6;
+	struct subnet_usage *subnet;
+	int family;
+	size_t at;
 
+	if (!address_place(number, &family, &at))
+		return -EINVAL;
+	subnet = family == AF_INET ? &usage->ipv4[at] : &usage->ipv6[at];
 	subnet->endpoints++;
 	subnet->dynamic += ipam_is_dynamic(network, addr);
+	return 0;
 }
 
 int store_address_usages(struct store *store, const network_vector *networks,
@@ -73,9 +80,10 @@ int store_address_usages(struct store *store, const network_vector *networks,
 			i++;
 		if (i == networks->len || strcmp(networks->items[i].name, column_text(row, 0)) != 0)
 			continue;
-		if (column_addr(row, 1, &addr) < 0)
+		if (column_addr(row, 1, &addr) < 0 ||
+		    count_address(&networks->items[i], &addr, sqlite3_column_int64(row, 2),
+				  &ret_usages[i]) < 0)
 			return store_damaged_error(store, "an address", error);
-		count_address(&networks->items[i], &addr, &ret_usages[i]);
 	}
 	return r < 0 ? r : 0;
 }

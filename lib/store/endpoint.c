@@ -158,6 +158,35 @@ static int read_mac(const char *text, uint8_t mac[static MAC_LEN])
 	return *text ? mac_parse(text, mac) : 0;
 }
 
+static int column_addresses(sqlite3_stmt *row, int column,
+			    struct prefix ret_addresses[static SUBNETS_MAX])
+{
+	const char *text = column_text(row, column);
+	char word[PREFIX_TEXT_MAX];
+	size_t len = 0;
+	int r;
+
+	while ((r = next_word(&text, word, sizeof(word))) > 0)
+		if (len == SUBNETS_MAX || prefix_parse(word, &ret_addresses[len++]) < 0)
+			return -EINVAL;
+	return r;
+}
+
+#define ADDRESSES_TEXT_MAX (SUBNETS_MAX * PREFIX_TEXT_MAX)
+static const char *format_addresses(const struct endpoint *endpoint, int family,
+				    char text[static ADDRESSES_TEXT_MAX])
+{
+	char word[PREFIX_TEXT_MAX], *end = text;
+
+	*end = '\0';
+	for_each_address(prefix, endpoint, family) {
+		if (end != text)
+			end = stpcpy(end, " ");
+		end = stpcpy(end, prefix_format(prefix, word));
+	}
+	return text;
+}
+
 static int read_endpoint_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 {
 	int r = read_names(row, endpoint);
@@ -174,9 +203,9 @@ static int read_endpoint_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 	if (r == 0)
 		r = read_mac(column_text(row, MAC), endpoint->mac);
 	if (r == 0)
-		r = column_prefix(row, IPV4, &endpoint->ipv4);
+		r = column_addresses(row, IPV4, endpoint->ipv4_addresses);
 	if (r == 0)
-		r = column_prefix(row, IPV6, &endpoint->ipv6);
+		r = column_addresses(row, IPV6, endpoint->ipv6_addresses);
 	if (r == 0)
 		r = column_addr(row, GATEWAY_IPV4, &endpoint->gateway_ipv4);
 	if (r == 0)
@@ -475,7 +504,7 @@ static int insert_endpoint(struct store *store, int64_t operation, struct endpoi
 {
 	CLEANUP_FREE char *routes = NULL, *options = NULL;
 	static const uint8_t no_mac[MAC_LEN];
-	char mac[MAC_TEXT_MAX] = "";
+	char mac[MAC_TEXT_MAX] = "", ipv4[ADDRESSES_TEXT_MAX], ipv6[ADDRESSES_TEXT_MAX];
 	int r;
 
 	if (format_route_lines(endpoint, &routes) < 0 ||
@@ -488,7 +517,8 @@ static int insert_endpoint(struct store *store, int64_t operation, struct endpoi
 				 TEXT(endpoint->sandbox), INT(endpoint->sandbox_device),
 				 INT(endpoint->sandbox_inode), TEXT(endpoint->interface),
 				 TEXT(endpoint->host_interface), TEXT(mac), INT(endpoint->mtu),
-				 PREFIX(&endpoint->ipv4), PREFIX(&endpoint->ipv6),
+				 TEXT(format_addresses(endpoint, AF_INET, ipv4)),
+				 TEXT(format_addresses(endpoint, AF_INET6, ipv6)),
 				 INT(endpoint->gateway_priority), TEXT(routes), TEXT(options),
 				 INT(endpoint->sandbox_cookie), INT(endpoint->metric_ipv4),
 				 INT(endpoint->metric_ipv6), ADDR(&endpoint->gateway_ipv4),
@@ -520,9 +550,7 @@ static int not_inserted_error(struct store *store, int64_t operation,
 				 "choose another id",
 				 endpoint->network, endpoint->id);
 	if (r == 0)
-		r = address_check(store, endpoint, &endpoint->ipv4.addr, error);
-	if (r == 0)
-		r = address_check(store, endpoint, &endpoint->ipv6.addr, error);
+		r = addresses_check(store, endpoint, error);
 	if (r == 0)
 		r = mac_check(store, endpoint, error);
 	return r < 0 ? r : store_damaged_error(store, "an endpoint", error);
@@ -542,8 +570,7 @@ int store_endpoint_insert(struct store *store, const struct operation *operation
 		return r;
 	if (r == 0)
 		return not_inserted_error(store, operation->id, endpoint, error);
-	r = address_take(store, endpoint, &endpoint->ipv4.addr, error);
-	return r < 0 ? r : address_take(store, endpoint, &endpoint->ipv6.addr, error);
+	return addresses_take(store, endpoint, error);
 }
 
 int store_endpoint_mark(struct store *store, const struct operation *operation, const char *network,
@@ -570,13 +597,8 @@ int endpoints_delete(struct store *store, int64_t operation, struct error *error
 	CLEANUP(endpoints_clear) endpoint_vector endpoints = { 0 };
 	int r = endpoints_of_operation(store, operation, &endpoints, error);
 
-	for (size_t i = 0; i < endpoints.len && r == 0; i++) {
-		const struct endpoint *endpoint = &endpoints.items[i];
-
-		r = address_release(store, endpoint->network, &endpoint->ipv4.addr, error);
-		if (r == 0)
-			r = address_release(store, endpoint->network, &endpoint->ipv6.addr, error);
-	}
+	for (size_t i = 0; i < endpoints.len && r == 0; i++)
+		r = addresses_release(store, &endpoints.items[i], error);
 	if (r < 0)
 		return r;
 	return statement_run(store, STATEMENT_ENDPOINT_DELETE, ENDPOINTS_OF(store, operation),

@@ -66,7 +66,8 @@ static const char remove_objects[] =
 	"DELETE FROM ports WHERE endpoint NOT IN (SELECT sequence FROM endpoints);";
 static const char remove_addresses[] =
 	"DELETE FROM addresses WHERE network NOT IN (SELECT name FROM networks)"
-	" OR (endpoint IS NOT NULL AND endpoint NOT IN (SELECT sequence FROM endpoints));";
+	" OR (endpoint IS NOT NULL AND endpoint NOT IN (SELECT sequence FROM endpoints));"
+	"DELETE FROM searches WHERE network NOT IN (SELECT name FROM networks);";
 
 int store_orphans_remove(struct store *store, bool objects, struct error *error)
 {

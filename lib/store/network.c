@@ -55,21 +55,18 @@ static int network_busy_error(struct store *store, sqlite3_stmt *row, struct err
 static int parse_reserved_addresses(const char *text, struct network *network)
 {
 	char one[ADDR_TEXT_MAX];
+	int r;
 
-	while (*text) {
-		size_t len = strcspn(text, " ");
+	while ((r = next_word(&text, one, sizeof(one))) > 0) {
 		struct addr *addr = vector_push(&network->reserved);
 
 		if (!addr)
 			return -ENOMEM;
-		if (len >= sizeof(one))
-			return -EINVAL;
-		memcpy(one, text, len);
-		one[len] = '\0';
 		if (addr_parse(one, addr) < 0)
 			return -EINVAL;
-		text += len + (text[len] == ' ');
 	}
+	if (r < 0)
+		return r;
 	/* the first release kept them in the order in which they were given */
 	ipam_sort_reserved(network);
 	return 0;
@@ -103,17 +100,6 @@ static int parse_driver(const char *text, enum driver *ret_driver)
 	return -EINVAL;
 }
 
-static int column_subnet(sqlite3_stmt *statement, int column, struct subnet *ret_subnet)
-{
-	int r = column_prefix(statement, column, &ret_subnet->prefix);
-
-	if (r == 0)
-		r = column_addr(statement, column + 1, &ret_subnet->gateway);
-	if (r == 0)
-		r = column_range(statement, column + 2, &ret_subnet->range);
-	return r;
-}
-
 static int read_network_columns(sqlite3_stmt *row, struct network *network)
 {
 	int r = column_copy(row, NAME, network->name, sizeof(network->name));
@@ -133,9 +119,9 @@ static int read_network_columns(sqlite3_stmt *row, struct network *network)
 	network->bridge_adopted = sqlite3_column_int(row, BRIDGE_ADOPTED) != 0;
 	network->mtu = (uint32_t)sqlite3_column_int64(row, MTU);
 	if (r == 0)
-		r = column_subnet(row, IPV4_SUBNET, &network->ipv4);
+		r = column_subnets(row, IPV4_SUBNET, network->ipv4_subnets);
 	if (r == 0)
-		r = column_subnet(row, IPV6_SUBNET, &network->ipv6);
+		r = column_subnets(row, IPV6_SUBNET, network->ipv6_subnets);
 	if (r == 0)
 		r = parse_reserved_addresses(column_text(row, RESERVED), network);
 	return r == 0 ? options_parse(column_text(row, OPTIONS), &network->options) : r;
@@ -401,23 +387,24 @@ static int check_network_holder(struct store *store, const struct network *netwo
 			 network->bridge, column_text(row, 0), network->name);
 }
 
-#define SUBNET(subnet) PREFIX(&(subnet)->prefix), ADDR(&(subnet)->gateway), RANGE(&(subnet)->range)
-
 static int insert_network(struct store *store, int64_t operation, bool builtin,
 			  const struct network *network, const char *id, struct error *error)
 {
 	CLEANUP_FREE char *reserved = NULL, *options = NULL;
+	struct subnet_columns ipv4, ipv6;
 
+	format_subnets(network, AF_INET, &ipv4);
+	format_subnets(network, AF_INET6, &ipv6);
 	if (format_reserved_addresses(network, &reserved) < 0 ||
 	    options_serialize(&network->options, &options) < 0)
 		return error_oom(error);
-	return statement_run(
-		store, STATEMENT_NETWORK_INSERT,
-		VALUES(TEXT(network->name), TEXT(id), TEXT(driver_name(network->driver)),
-		       TEXT(network->bridge), INT(network->bridge_adopted), INT(network->mtu),
-		       SUBNET(&network->ipv4), SUBNET(&network->ipv6), TEXT(reserved),
-		       TEXT(options), INT(builtin), TEXT(network->persistent), INT(operation)),
-		error);
+	return statement_run(store, STATEMENT_NETWORK_INSERT,
+			     VALUES(TEXT(network->name), TEXT(id),
+				    TEXT(driver_name(network->driver)), TEXT(network->bridge),
+				    INT(network->bridge_adopted), INT(network->mtu), SUBNETS(ipv4),
+				    SUBNETS(ipv6), TEXT(reserved), TEXT(options), INT(builtin),
+				    TEXT(network->persistent), INT(operation)),
+			     error);
 }
 
 int store_network_insert(struct store *store, const struct operation *operation,
@@ -546,6 +533,9 @@ int networks_delete(struct store *store, int64_t operation, struct error *error)
 	int r = statement_run(store, STATEMENT_ADDRESS_FORGET_NETWORK, VALUES(INT(operation)),
 			      error);
 
+	if (r == 0)
+		r = statement_run(store, STATEMENT_SEARCH_FORGET_NETWORK, VALUES(INT(operation)),
+				  error);
 	if (r == 0)
 		r = statement_run(store, STATEMENT_NETWORK_DELETE, VALUES(INT(operation)), error);
 	return r;

@@ -84,6 +84,8 @@ enum statement {
 	STATEMENT_ADDRESS_FORGET,
 	STATEMENT_ADDRESS_FORGET_OLDEST,
 	STATEMENT_ADDRESS_FORGET_NETWORK,
+	STATEMENT_SEARCH_FORGET_NETWORK,
+	STATEMENT_SEARCH_SET,
 	STATEMENT_ADDRESS_HIGHEST,
 	STATEMENT_ADDRESS_SET_HIGHEST,
 	STATEMENT_ADDRESS_SET_FORGOTTEN,
@@ -234,6 +236,22 @@ int column_copy(sqlite3_stmt *statement, int column, char *text, size_t size);
 int column_addr(sqlite3_stmt *statement, int column, struct addr *ret_addr);
 int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix);
 int column_range(sqlite3_stmt *statement, int column, struct range *ret_range);
+/* Three columns: prefixes, gateways and ranges. */
+int column_subnets(sqlite3_stmt *statement, int column,
+		   struct subnet ret_subnets[static SUBNETS_MAX]);
+struct subnet_columns {
+	char prefixes[SUBNETS_MAX * PREFIX_TEXT_MAX];
+	char gateways[SUBNETS_MAX * ADDR_TEXT_MAX];
+	char ranges[SUBNETS_MAX * RANGE_TEXT_MAX];
+};
+
+void format_subnets(const struct network *network, int family, struct subnet_columns *columns);
+/* clang-format off */
+#define SUBNETS(columns) TEXT((columns).prefixes), TEXT((columns).gateways), TEXT((columns).ranges)
+/* clang-format on */
+/* Takes the next of those of one text that are separated by blanks: 1, 0 for the end, or -EINVAL
+ * for one that is longer than there is room. */
+int next_word(const char **text, char *word, size_t size);
 /* A value in the database that can't be understood. */
 int store_damaged_error(struct store *store, const char *what, struct error *error);
 /* 0, or the sentence for a write outside a transaction. */
@@ -364,14 +382,13 @@ int network_unknown_error(const char *name, struct error *error);
 
 /* ---- addresses, MAC addresses ---- */
 
-/* Of an endpoint that was inserted: it has the address from now on, if no other has. */
-int address_take(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
-		 struct error *error);
-/* May one that is to be inserted have it? */
-int address_check(struct store *store, const struct endpoint *endpoint, const struct addr *addr,
-		  struct error *error);
-int address_release(struct store *store, const char *network, const struct addr *addr,
-		    struct error *error);
+/* An endpoint that was inserted has its addresses from now on, if no other has. */
+int addresses_take(struct store *store, const struct endpoint *endpoint, struct error *error);
+/* May one that is to be inserted have them? */
+int addresses_check(struct store *store, const struct endpoint *endpoint, struct error *error);
+int addresses_release(struct store *store, const struct endpoint *endpoint, struct error *error);
+/* Of `addresses`: of which family, and which of the subnets of it. */
+bool address_place(int64_t number, int *ret_family, size_t *ret_at);
 /* Has no endpoint of its network the MAC of one that is to be inserted? */
 int mac_check(struct store *store, const struct endpoint *endpoint, struct error *error);
 

@@ -157,9 +157,21 @@ static const char version_6[] =
 	"CREATE INDEX endpoints_updating ON endpoints (updating) WHERE updating IS NOT NULL;"
 	"ALTER TABLE ports ADD COLUMN options TEXT;";
 
+/*
+ * What a network has of several subnets of a family stands in the columns of that family one after
+ * another, with blanks between, "-" for what one lacks; and so do the addresses of an endpoint, in
+ * the same order. addresses.family is 16 more for each further subnet; how far the addresses chosen
+ * by us have come in it is in `searches`, and networks.forgotten has two bits for each place in
+ * that order. An older version would take all this for damage.
+ */
+static const char version_7[] =
+	"CREATE TABLE searches ("
+	" network TEXT NOT NULL, family INTEGER NOT NULL, highest TEXT NOT NULL,"
+	" PRIMARY KEY (network, family)) WITHOUT ROWID;";
+
 /* From each version to the next. */
 static const char *const migrations[] = {
-	version_1, version_2, version_3, version_4, version_5, version_6,
+	version_1, version_2, version_3, version_4, version_5, version_6, version_7,
 };
 
 static int execute(struct store *store, const char *text, struct error *error)
@@ -174,7 +186,7 @@ int schema_empty(struct store *store, struct error *error)
 	return execute(
 		store,
 		"DELETE FROM networks WHERE NOT builtin OR persistent <> ''; DELETE FROM endpoints;"
-		"DELETE FROM ports; DELETE FROM addresses;"
+		"DELETE FROM ports; DELETE FROM addresses; DELETE FROM searches;"
 		"DELETE FROM operations WHERE id <> 0;"
 		"DELETE FROM facts WHERE key IN ('namespace', 'backend', 'port.last', "
 		"'persistent');",

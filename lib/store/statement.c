@@ -257,9 +257,9 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ENDPOINT_UNMARK] = "UPDATE endpoints SET removal = NULL WHERE removal = ?1",
 	[STATEMENT_ENDPOINT_DELETE] = "DELETE FROM endpoints WHERE " ENDPOINT_OF_OPERATION,
 
-	[STATEMENT_ADDRESS_USED] = "SELECT network, address FROM addresses "
+	[STATEMENT_ADDRESS_USED] = "SELECT network, address, family FROM addresses "
 				   "WHERE endpoint IS NOT NULL ORDER BY network",
-	[STATEMENT_ADDRESS_USED_NETWORK] = "SELECT network, address FROM addresses "
+	[STATEMENT_ADDRESS_USED_NETWORK] = "SELECT network, address, family FROM addresses "
 					   "WHERE network = ?1 AND endpoint IS NOT NULL",
 	[STATEMENT_ADDRESS_HOLDER] =
 		"SELECT released IS NOT NULL, e.id, e.removal, "
@@ -288,8 +288,15 @@ static const char *const texts[STATEMENT_COUNT] = {
 	[STATEMENT_ADDRESS_FORGET_NETWORK] =
 		"DELETE FROM addresses WHERE network IN "
 		"(SELECT name FROM networks WHERE operation = ?1 OR removal = ?1)",
+	[STATEMENT_SEARCH_FORGET_NETWORK] =
+		"DELETE FROM searches WHERE network IN "
+		"(SELECT name FROM networks WHERE operation = ?1 OR removal = ?1)",
+	/* of a further subnet */
+	[STATEMENT_SEARCH_SET] = "REPLACE INTO searches (network, family, highest) "
+				 "VALUES (?1, ?2, ?3)",
 	[STATEMENT_ADDRESS_HIGHEST] =
-		"SELECT CASE ?2 WHEN 4 THEN ipv4_highest ELSE ipv6_highest END, "
+		"SELECT CASE ?2 WHEN 4 THEN ipv4_highest WHEN 6 THEN ipv6_highest "
+		"ELSE (SELECT highest FROM searches WHERE network = ?1 AND family = ?2) END, "
 		"forgotten & ?3 FROM networks "
 		"WHERE name = ?1 ORDER BY builtin LIMIT 1",
 	[STATEMENT_ADDRESS_SET_HIGHEST] =
@@ -481,6 +488,20 @@ int column_range(sqlite3_stmt *statement, int column, struct range *ret_range)
 		return range_parse(text, ret_range);
 	memset(ret_range, 0, sizeof(*ret_range));
 	return 0;
+}
+
+int next_word(const char **text, char *word, size_t size)
+{
+	size_t len = strcspn(*text, " ");
+
+	if (!len)
+		return 0;
+	if (len >= size)
+		return -EINVAL;
+	memcpy(word, *text, len);
+	word[len] = '\0';
+	*text += len + ((*text)[len] == ' ');
+	return 1;
 }
 
 int store_damaged_error(struct store *store, const char *what, struct error *error)

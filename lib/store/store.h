@@ -228,7 +228,7 @@ struct subnet_usage {
 	uint64_t endpoints, dynamic;
 };
 struct address_usage {
-	struct subnet_usage ipv4, ipv6;
+	struct subnet_usage ipv4[SUBNETS_MAX], ipv6[SUBNETS_MAX];
 };
 /* Of many networks at once, sorted by name. */
 int store_address_usages(struct store *store, const network_vector *networks,
@@ -294,8 +294,8 @@ int store_endpoint_set_cookie(struct store *store, const struct endpoint *endpoi
 /* A free address of the network for a dynamic request, inside the transaction that inserts the
  * endpoint: one never given out before if there is one, else the one released longest ago.
  * -ENOSPC BN_REASON_ADDRESS_EXHAUSTED. */
-int store_address_pick(struct store *store, const struct network *network, int family,
-		       struct addr *ret_addr, struct error *error);
+int store_address_pick(struct store *store, const struct network *network, int family, size_t at,
+		       struct addr *ret_addr, struct error *error); /* of the at-th subnet */
 
 /* Sets endpoint->mac, inside the transaction that inserts it: one made of its address that no
  * endpoint of its network has, and that is not its bridge's. */

@@ -17,6 +17,7 @@ static const struct scenario {
 	struct network_policy policy;
 	const char *allow, *deny; /* of the port */
 	const char *options;      /* the same as text, "KEY=VALUE\n" each */
+	bool several;             /* a second subnet of each family, and an address of it */
 } scenarios[] = {
 	{ "bridge-ipv4", "172.17.0.0/16", NULL, NULL, NULL, NULL },
 	{ "bridge-ipv6", NULL, "fd00:30::/64", NULL, NULL, NULL },
@@ -130,6 +131,16 @@ static const struct scenario {
 	  .policy.mss_clamp = MSS_CLAMP_YES },
 	{ "mss-clamp-adopted", "172.17.0.0/16", "fd00:30::/64", NULL, NULL, NULL, .adopted = true,
 	  .policy.mss_clamp = MSS_CLAMP_YES },
+	{ "several", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", "8799:1337",
+	  .several = true, .options = "nat-exclude=10.0.0.0/8\n" },
+	{ "several-adopted", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337", .several = true, .adopted = true },
+	{ "several-routed", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337", .several = true,
+	  .policy = { .gateway_mode_ipv4 = GATEWAY_MODE_ROUTED,
+		      .gateway_mode_ipv6 = GATEWAY_MODE_ROUTED } },
+	{ "several-trusted", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "8799:1337", .several = true, .options = "trusted=10.8.0.0/24\n" },
 	{ "isolate-no-adopted", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL, .adopted = true,
 	  .policy.isolate = ISOLATE_NO },
 };
@@ -185,6 +196,20 @@ static void decide(const char *text, struct network_policy *policy)
 	options_clear(&options);
 }
 
+static void add_second(struct network *network, struct endpoint *endpoint)
+{
+	static const char *const subnets[] = { "172.18.0.0/16", "fd00:31::/64" };
+	static const char *const addresses[] = { "172.18.0.4/16", "fd00:31::4/64" };
+
+	for_each_family(family) {
+		struct subnet *subnet = &network_subnets(network, family)[1];
+
+		subnet->prefix = prefix_of(subnets[family == AF_INET6]);
+		addr_add(&subnet->prefix.addr, 1, &subnet->gateway);
+		endpoint_prefixes(endpoint, family)[1] = prefix_of(addresses[family == AF_INET6]);
+	}
+}
+
 /* The plan of the scenario as text; free it. */
 static char *render(const struct scenario *scenario, const struct firewall_backend *backend)
 {
@@ -200,6 +225,8 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	string_copy(endpoint.host_interface, sizeof(endpoint.host_interface), "bv0");
 	memcpy(endpoint.mac, "\x02\x42\xac\x11\x00\x04", sizeof(endpoint.mac));
 	network.policy = scenario->policy;
+	if (scenario->several)
+		add_second(&network, &endpoint);
 	if (scenario->options)
 		decide(scenario->options, &network.policy);
 	network.bridge_adopted = scenario->adopted;

@@ -217,7 +217,7 @@ class Files(PersistentTest):
                    text.replace("id ", "id g"), text.replace("1400", "14000000"),
                    text.replace("172.30.0.0/24", "172.30.0.1/24"), text.replace("blue", "green"),
                    text.replace("mtu 1400\n", ""), text.replace("source-ports=", "nonesuch="),
-                   text.replace("end\n", "subnet 172.27.0.0/24\nend\n"), text + "\0"]
+                   text.replace("end\n", "subnet 172.30.0.0/24\nend\n"), text + "\0"]
         for content in damaged:
             with self.subTest(content=content):
                 path.write_text(content)

@@ -83,7 +83,7 @@ static int attach_one(struct store *store, const struct network *network, const 
 	endpoint.ipv4.len = 16;
 	MUST(store_begin(store, NULL) == 0);
 	MUST(store_operation_open(store, OPERATION_ATTACH, &operation, NULL) == 0);
-	MUST(store_address_pick(store, network, AF_INET, &endpoint.ipv4.addr, NULL) == 0);
+	MUST(store_address_pick(store, network, AF_INET, 0, &endpoint.ipv4.addr, NULL) == 0);
 	MUST(store_endpoint_insert(store, &operation, &endpoint, NULL) == 0);
 	MUST(store_commit(store, NULL) == 0);
 	MUST(store_begin(store, NULL) == 0);
@@ -282,7 +282,7 @@ static int reserve_and_wait(const char *directory, int number)
 	MUST(store_network_get(store, "blue", &network, NULL) == 0);
 	MUST(store_begin(store, NULL) == 0);
 	MUST(store_operation_open(store, OPERATION_ATTACH, &operation, NULL) == 0);
-	MUST(store_address_pick(store, &network, AF_INET, &endpoint.ipv4.addr, NULL) == 0);
+	MUST(store_address_pick(store, &network, AF_INET, 0, &endpoint.ipv4.addr, NULL) == 0);
 	endpoint.ipv4.len = 16;
 	MUST(store_endpoint_insert(store, &operation, &endpoint, NULL) == 0);
 	MUST(store_ports_insert(store, &operation, &port, 1, NULL) == 0);

@@ -161,7 +161,7 @@ static inline const char *attach_dynamic(struct fixture *f, const struct network
 	struct operation operation = begin(f, OPERATION_ATTACH);
 	struct endpoint endpoint = make_endpoint(network->name, id, NULL);
 
-	if (store_address_pick(f->store, network, AF_INET, &endpoint.ipv4.addr, &f->error) < 0) {
+	if (store_address_pick(f->store, network, AF_INET, 0, &endpoint.ipv4.addr, &f->error) < 0) {
 		store_rollback(f->store);
 		return "";
 	}

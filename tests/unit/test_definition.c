@@ -59,6 +59,48 @@ static void test_round_trip(void **state)
 	network_clear(&network);
 }
 
+/* What follows a subnet is of that one. */
+static void test_several(void **state)
+{
+	static const char several[] = "bridgenet-network 1\n"
+				      "name blue\n"
+				      "id " ID "\n"
+				      "bridge bn-0123456789ab\n"
+				      "mtu 1400\n"
+				      "subnet 10.1.0.0/24\n"
+				      "gateway 10.1.0.1\n"
+				      "subnet 10.2.0.0/24\n"
+				      "gateway 10.2.0.9\n"
+				      "ip-range 10.2.0.128/25\n"
+				      "subnet fd00:1::/64\n"
+				      "gateway fd00:1::1\n"
+				      "subnet fd00:2::/64\n"
+				      "gateway fd00:2::9\n"
+				      "end\n";
+	const char *end = several + sizeof(several) - 1 - strlen("end\n");
+	char many[1024];
+	struct network network;
+	struct error error;
+	char *text;
+
+	(void)state;
+	assert_int_equal(parse(several, &network, &error), 0);
+	assert_null(network_subnet_at(&network, AF_INET, 2));
+	assert_int_equal(definition_format(&network, &text), 0);
+	assert_string_equal(text, several);
+	free(text);
+	network_clear(&network);
+	/* of a family there are eight at most */
+	for (int more = 6; more <= 7; more++) {
+		snprintf(many, sizeof(many), "%.*s", (int)(end - several), several);
+		for (int i = 0; i < more; i++)
+			snprintf(many + strlen(many), 32, "subnet 10.%d.0.0/24\n", 20 + i);
+		strcat(many, "end\n");
+		assert_int_equal(parse(many, &network, &error), more == 6 ? 0 : -EBADMSG);
+		network_clear(&network);
+	}
+}
+
 /* Cut anywhere it is not whole, and no line of it can be left out but those that not every network
  * has. */
 static void test_cut(void **state)
@@ -108,7 +150,10 @@ static void test_refused(void **state)
 		{ "gateway 10.1.0.1", "gateway 10.2.0.1",
 		  "gateway 10.2.0.1 is outside subnet 10.1.0.0/24; give an address of the subnet" },
 		{ "subnet fd00:1::/64", "subnet 10.2.0.0/24",
-		  "line 9 can't be understood: 'subnet 10.2.0.0/24'" },
+		  "line 10 can't be understood: 'gateway fd00:1::1'" },
+		{ "subnet fd00:1::/64", "subnet 10.1.0.128/25\nsubnet fd00:1::/64",
+		  "subnets 10.1.0.0/24 and 10.1.0.128/25 of network blue overlap; choose another "
+		  "in place of one of them" },
 		{ "ip-range 10.1.0.3-10.1.0.9", "ip-range 10.1.0.9-10.1.0.3",
 		  "line 8 can't be understood: 'ip-range 10.1.0.9-10.1.0.3'" },
 		{ "reserved 10.1.0.5", "reserved x", "line 11 can't be understood: 'reserved x'" },
@@ -141,6 +186,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_refused),
 	};

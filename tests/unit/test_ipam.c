@@ -179,12 +179,13 @@ static void test_complete_subnet_keeps_away_from_the_reserved(void **state)
 static void check_walk(const struct network *network, int family, const char *from,
 		       const char *expected)
 {
+	const struct subnet *subnet = network_subnet(network, family);
 	struct addr addr = { 0 }, next = { 0 };
 	char walked[512] = "", text[ADDR_TEXT_MAX];
 
 	if (from)
 		addr = addr_of(from);
-	while (ipam_next_address(network, family, &addr, &next) && strlen(walked) < 400) {
+	while (subnet && ipam_next_address(network, subnet, &addr, &next) && strlen(walked) < 400) {
 		strcat(strcat(walked, walked[0] ? " " : ""), addr_format(&next, text));
 		if (!addr_add(&next, 1, &addr))
 			break;
@@ -333,7 +334,7 @@ static void check_counts(const struct network *network, int family, uint64_t use
 	assert_true(ipam_count_used(network, subnet, 3) == used + 3);
 	assert_true(ipam_count_free(network, subnet, 0) == free);
 	/* as many as can be given */
-	for (; free < 100000 && ipam_next_address(network, family, &addr, &addr); walked++)
+	for (; free < 100000 && ipam_next_address(network, subnet, &addr, &addr); walked++)
 		assert_true(addr_add(&addr, 1, &addr));
 	if (free < 100000)
 		assert_int_equal(walked, free);
@@ -391,7 +392,7 @@ static void test_many_reserved(void **state)
 	ipam_sort_reserved(&network);
 	assert_int_equal(network.reserved.len, MANY + 1);
 	started = clock();
-	assert_true(ipam_next_address(&network, AF_INET, &(struct addr){ 0 }, &next));
+	assert_true(ipam_next_address(&network, &network.ipv4, &(struct addr){ 0 }, &next));
 	assert_string_equal(addr_format(&next, text), "10.0.234.98");
 	for (uint64_t i = 0; i < MANY + 2; i++) {
 		assert_true(addr_add(&first, i, &odd));
@@ -401,7 +402,7 @@ static void test_many_reserved(void **state)
 	}
 	assert_in_range(clock() - started, 0, CLOCKS_PER_SEC);
 	next = addr_of("fd00::2");
-	assert_true(ipam_next_address(&network, AF_INET6, &next, &next));
+	assert_true(ipam_next_address(&network, &network.ipv6, &next, &next));
 	assert_string_equal(addr_format(&next, text), "fd00::3");
 	network_clear(&network);
 }

@@ -375,7 +375,7 @@ static void test_thousand_endpoints(void **state)
 
 		snprintf(id, sizeof(id), "e%d", i);
 		endpoint = make_endpoint("blue", id, NULL);
-		assert_ok(store_address_pick(f->store, &blue, AF_INET, &endpoint.ipv4.addr,
+		assert_ok(store_address_pick(f->store, &blue, AF_INET, 0, &endpoint.ipv4.addr,
 					     &f->error));
 		endpoint.ipv4.len = 16;
 		assert_ok(store_endpoint_insert(f->store, &operation, &endpoint, &f->error));

@@ -81,8 +81,10 @@ static void test_newer_format(void **state)
 	}
 }
 
-/* What the sixth version added. */
+/* What the seventh version added, and the sixth. */
+#define WITHOUT_VERSION_7 "DROP TABLE searches;"
 #define WITHOUT_VERSION_6                                              \
+	WITHOUT_VERSION_7                                              \
 	"DROP INDEX networks_updating; DROP INDEX endpoints_updating;" \
 	"ALTER TABLE networks DROP COLUMN persistent;"                 \
 	"ALTER TABLE networks DROP COLUMN updating;"                   \
@@ -163,6 +165,32 @@ static void test_fifth_version(void **state)
 	assert_int_equal(endpoint.metric_ipv4, 96);
 	assert_int_equal(endpoint.metric_ipv6, 96);
 	endpoint_clear(&endpoint);
+}
+
+/* In one of the sixth version a network had one subnet of a family. */
+static void test_sixth_version(void **state)
+{
+	struct fixture *f = *state;
+	struct network network;
+	struct endpoint endpoint;
+	struct addr addr;
+
+	set_up_blue(f, "10.1.0.0/16");
+	add_endpoint(f, "blue", "web", "10.1.0.2/16");
+	store_close(f->store);
+	execute(f, WITHOUT_VERSION_7 "PRAGMA user_version = 6;");
+	assert_ok(store_open(f->directory, false, 0, &f->store, &f->error));
+	assert_ok(store_network_get(f->store, "blue", &network, &f->error));
+	assert_ok(store_endpoint_get(f->store, "blue", "web", &endpoint, &f->error));
+	assert_non_null(network_subnet(&network, AF_INET));
+	assert_null(network_subnet_at(&network, AF_INET, 1));
+	assert_non_null(endpoint_prefix(&endpoint, AF_INET));
+	assert_null(endpoint_prefix_at(&endpoint, AF_INET, 1));
+	assert_ok(store_begin(f->store, &f->error));
+	assert_ok(store_address_pick(f->store, &network, AF_INET, 0, &addr, &f->error));
+	store_rollback(f->store);
+	endpoint_clear(&endpoint);
+	network_clear(&network);
 }
 
 static void test_damage(void **state)
@@ -289,9 +317,10 @@ static void test_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_deadline),       TEST(test_open_deadline),   TEST(test_newer_format),
-		TEST(test_fourth_version), TEST(test_fifth_version),   TEST(test_damage),
-		TEST(test_open_errors),    TEST(test_nothing_to_read), TEST(test_no_room),
+		TEST(test_deadline),       TEST(test_open_deadline), TEST(test_newer_format),
+		TEST(test_fourth_version), TEST(test_fifth_version), TEST(test_sixth_version),
+		TEST(test_damage),         TEST(test_open_errors),   TEST(test_nothing_to_read),
+		TEST(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,8 @@ static unsigned int take_one(struct fixture *f, const struct network *network)
 	struct endpoint endpoint = make_endpoint(network->name, "cycle", NULL);
 
 	assert_ok(store_operation_open(f->store, OPERATION_ATTACH, &attach, &f->error));
-	assert_ok(store_address_pick(f->store, network, AF_INET, &endpoint.ipv4.addr, &f->error));
+	assert_ok(
+		store_address_pick(f->store, network, AF_INET, 0, &endpoint.ipv4.addr, &f->error));
 	endpoint.ipv4.len = network->ipv4.prefix.len;
 	assert_ok(store_endpoint_insert(f->store, &attach, &endpoint, &f->error));
 	assert_ok(store_operation_close(f->store, &attach, &f->error));
@@ -163,12 +164,12 @@ static void test_pick_without_taking(void **state)
 	assert_ok(addr_parse("fd00:1::1", &blue.ipv6.gateway));
 	add_network(f, &blue);
 	operation = begin(f, OPERATION_ATTACH);
-	assert_ok(store_address_pick(f->store, &blue, AF_INET, &addr, &f->error));
+	assert_ok(store_address_pick(f->store, &blue, AF_INET, 0, &addr, &f->error));
 	finish(f, operation);
 	operation = begin(f, OPERATION_ATTACH);
-	assert_ok(store_address_pick(f->store, &blue, AF_INET, &endpoint.ipv4.addr, &f->error));
+	assert_ok(store_address_pick(f->store, &blue, AF_INET, 0, &endpoint.ipv4.addr, &f->error));
 	assert_int_equal(addr_compare(&addr, &endpoint.ipv4.addr), 0);
-	assert_ok(store_address_pick(f->store, &blue, AF_INET6, &endpoint.ipv6.addr, &f->error));
+	assert_ok(store_address_pick(f->store, &blue, AF_INET6, 0, &endpoint.ipv6.addr, &f->error));
 	assert_int_equal(endpoint.ipv6.addr.bytes[15], 2);
 	endpoint.ipv4.len = 30;
 	endpoint.ipv6.len = 64;
@@ -176,7 +177,7 @@ static void test_pick_without_taking(void **state)
 	commit(f);
 	give_up(f, operation);
 	assert_string_equal(attach_dynamic(f, &blue, "b"), "10.1.0.2");
-	assert_fails(store_address_pick(f->store, &blue, AF_INET, &addr, &f->error), -EINVAL,
+	assert_fails(store_address_pick(f->store, &blue, AF_INET, 0, &addr, &f->error), -EINVAL,
 		     BN_REASON_STATE);
 }
 
@@ -188,9 +189,91 @@ static void test_no_subnet(void **state)
 
 	add_network(f, &blue);
 	assert_ok(store_begin(f->store, &f->error));
-	assert_fails(store_address_pick(f->store, &blue, AF_INET6, &addr, &f->error), -EINVAL,
+	assert_fails(store_address_pick(f->store, &blue, AF_INET6, 0, &addr, &f->error), -EINVAL,
 		     BN_REASON_INVALID);
 	store_rollback(f->store);
+}
+
+/* Of each subnet what was given out last is by itself; -ENOSPC of one takes nothing of the other. */
+static const char *attach_to_both(struct fixture *f, const struct network *network, const char *id)
+{
+	static char text[2 * ADDR_TEXT_MAX];
+	struct operation operation = begin(f, OPERATION_ATTACH);
+	struct endpoint endpoint = make_endpoint(network->name, id, NULL);
+	char addr[ADDR_TEXT_MAX];
+	int r = 0;
+
+	text[0] = '\0';
+	for (size_t at = 0; at < 2 && r == 0; at++) {
+		struct prefix *prefix = &endpoint.ipv4_addresses[at];
+
+		prefix->len = network->ipv4_subnets[at].prefix.len;
+		r = store_address_pick(f->store, network, AF_INET, at, &prefix->addr, &f->error);
+		if (r == 0)
+			strcat(strcat(text, at ? " " : ""), addr_format(&prefix->addr, addr));
+	}
+	if (r < 0) {
+		store_rollback(f->store);
+		return "";
+	}
+	assert_ok(store_endpoint_insert(f->store, &operation, &endpoint, &f->error));
+	commit(f);
+	settle(f, operation);
+	return text;
+}
+
+static void test_several_subnets(void **state)
+{
+	struct fixture *f = *state;
+	struct network blue = make_network("blue", 'b', "10.1.0.0/24"), found;
+	network_vector networks = { .items = &blue, .len = 1 };
+	struct address_usage usage;
+	struct operation operation;
+	struct endpoint web;
+
+	assert_ok(prefix_parse("10.2.0.0/29", &blue.ipv4_subnets[1].prefix));
+	assert_ok(addr_parse("10.2.0.1", &blue.ipv4_subnets[1].gateway));
+	assert_ok(range_parse("10.2.0.2-10.2.0.4", &blue.ipv4_subnets[1].range));
+	add_network(f, &blue);
+	assert_ok(store_network_get(f->store, "blue", &found, &f->error));
+	for (size_t at = 0; at < 2; at++) {
+		const struct subnet *is = &found.ipv4_subnets[at], *was = &blue.ipv4_subnets[at];
+
+		assert_int_equal(prefix_compare(&is->prefix, &was->prefix), 0);
+		assert_int_equal(addr_compare(&is->gateway, &was->gateway), 0);
+		assert_true(range_equals(&is->range, &was->range));
+	}
+	assert_null(network_subnet_at(&found, AF_INET, 2));
+	network_clear(&found);
+	assert_string_equal(attach_to_both(f, &blue, "a"), "10.1.0.2 10.2.0.2");
+	assert_string_equal(attach_to_both(f, &blue, "b"), "10.1.0.3 10.2.0.3");
+	assert_string_equal(attach_to_both(f, &blue, "c"), "10.1.0.4 10.2.0.4");
+	assert_string_equal(attach_to_both(f, &blue, "d"), "");
+	assert_int_equal(f->error.code, -ENOSPC);
+	assert_says("10.2.0.2-10.2.0.4");
+	assert_ok(store_endpoint_get(f->store, "blue", "b", &web, &f->error));
+	assert_int_equal(web.ipv4_addresses[1].addr.bytes[1], 2);
+	assert_int_equal(web.ipv4_addresses[1].len, 29);
+	assert_null(endpoint_prefix_at(&web, AF_INET, 2));
+	endpoint_clear(&web);
+	assert_ok(store_address_usages(f->store, &networks, &usage, &f->error));
+	assert_int_equal(usage.ipv4[0].endpoints, 3);
+	assert_int_equal(usage.ipv4[1].dynamic, 3);
+	assert_int_equal(usage.ipv6[0].endpoints, 0);
+	/* the one that was released longest ago */
+	remove_endpoint(f, "blue", "b");
+	remove_endpoint(f, "blue", "a");
+	assert_string_equal(attach_to_both(f, &blue, "d"), "10.1.0.5 10.2.0.3");
+	assert_string_equal(attach_to_both(f, &blue, "e"), "10.1.0.6 10.2.0.2");
+	/* a network of that name that comes after it starts afresh */
+	operation = begin(f, OPERATION_NETWORK_DELETE);
+	assert_ok(store_network_mark(f->store, &operation, "blue", &f->error));
+	assert_ok(store_endpoint_mark(f->store, &operation, "blue", "c", &f->error));
+	assert_ok(store_endpoint_mark(f->store, &operation, "blue", "d", &f->error));
+	assert_ok(store_endpoint_mark(f->store, &operation, "blue", "e", &f->error));
+	finish(f, operation);
+	add_network(f, &blue);
+	assert_string_equal(attach_to_both(f, &blue, "a"), "10.1.0.2 10.2.0.2");
 }
 
 /* A network of the same name starts afresh. */
@@ -515,6 +598,7 @@ int main(void)
 		TEST(test_smallest_subnet),
 		TEST(test_pick_without_taking),
 		TEST(test_no_subnet),
+		TEST(test_several_subnets),
 		TEST(test_network_forgets),
 		TEST(test_port_matrix),
 		TEST(test_port_ranges),

@@ -584,6 +584,8 @@ int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct
 		r = nft_elements_encode(change->add, change->add_len, &work.add, error);
 	if (r < 0)
 		goto out;
+	nft_elements_join(&work.remove);
+	nft_elements_join(&work.add);
 	r = change_run(&work, &reply);
 	/* nothing was changed */
 	if (r == -ENOBUFS)

@@ -275,6 +275,23 @@ int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector
 	return 0;
 }
 
+static bool is_same_part(const struct nft_element *a, const struct nft_element *b)
+{
+	return nft_fixed_at(a->set)->part && nft_element_order(a, b) == 0 &&
+	       kind_of(a->rule->kind)->scope == PLAN_NETWORKS &&
+	       strcmp(a->rule->network, b->rule->network) == 0;
+}
+
+void nft_elements_join(nft_element_vector *elements)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < elements->len; i++)
+		if (!kept || !is_same_part(&elements->items[kept - 1], &elements->items[i]))
+			elements->items[kept++] = elements->items[i];
+	elements->len = kept;
+}
+
 /* ---- decoding ---- */
 
 static void view_bytes(const struct nlattr *attribute, const uint8_t **ret_bytes, size_t *ret_len)

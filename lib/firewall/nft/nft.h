@@ -239,6 +239,9 @@ int nft_element_order(const void *a, const void *b);
 /* The elements of the rules in that order; base rules have none. 0, -ENOMEM, -EINVAL */
 int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector *elements,
 			struct error *error);
+/* Of a change: a part that rules of one network have in common, as it says nothing of what they
+ * differ in, comes and goes once. */
+void nft_elements_join(nft_element_vector *elements);
 
 /* As in a comment that nft(8) shows: type 0, length, text with its NUL. */
 #define COMMENT_MAX 128
