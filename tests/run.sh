@@ -331,7 +331,7 @@ without_sanitizers=" test_adopted test_answers test_bandwidth test_check_endpoin
 	test_forwarding test_gateway test_guard test_host_access test_host_subnet test_hosts \
 	test_kills test_lacking test_layer2 test_line test_link_local test_listeners \
 	test_managed test_nat_order test_order test_pairs test_policies test_port_interface \
-	test_port_lists test_restart test_right_sources test_routed test_segments \
+	test_port_lists test_restart test_right_sources test_routed test_connections test_segments \
 	test_source_ports test_sources test_state_damage test_translation test_update \
 	test_ways "
 

@@ -144,6 +144,8 @@ struct firewall_backend {
 	 * already, or gone, is no error. owner: digits of the network's id. */
 	int (*set_openings)(struct firewall *firewall, const char *owner, const char *bridge,
 			    const barrier_vector *barriers, struct error *error);
+	/* 0 if rules can count connections here; or -EOPNOTSUPP. It changes nothing. */
+	int (*can_count)(struct firewall *firewall, struct error *error);
 
 	/* How this backend calls the chain that a rule stands in, and the one that it jumps to. */
 	void (*chain_name)(const struct rule *rule, char name[static CHAIN_NAME_MAX]);

@@ -92,6 +92,11 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 		append_word(text, "ctstate RELATED,ESTABLISHED");
 	if (rule->match & RULE_STATE_NEW)
 		append_word(text, "! ctstate RELATED,ESTABLISHED");
+	if (rule->match & RULE_BEGINS)
+		append_word(text, "! ctstatus CONFIRMED");
+	if (rule->connections)
+		append_word(text, "#conn src/%zu > %u", addr_size(rule->family) * 8,
+			    rule->connections);
 	if (rule->match & RULE_STATE_INVALID)
 		append_word(text, "ctstate INVALID");
 	if (rule->match & RULE_UNPUBLISHED)

@@ -92,6 +92,11 @@ static bool looks_at_first_packets(const struct rule_subject *subject)
 	return is_open_to_answers(subject) || trusts_sources(subject);
 }
 
+static bool has_connections_limited(const struct rule_subject *subject)
+{
+	return subject->endpoint->policy.connections;
+}
+
 /* clang-format off */
 #define LOOPBACK_IPV4 { { AF_INET, { 127 } }, 8 }
 #define LOOPBACK_IPV6 { { AF_INET6, { [15] = 1 } }, 128 }
@@ -249,6 +254,26 @@ static const struct kind arriving_kinds[] = {
 		.purpose = "What arrives for network {network} ({destination}) and belongs to no "
 			   "connection that was let through before meets the rules about who may "
 			   "send straight to its endpoints.",
+	},
+	/* What the kernel has not confirmed yet is on its way for the first time, and not a packet
+	 * of one that stays unanswered. */
+	{
+		.kind = RULE_CONNECTIONS_JUMP, .scope = PLAN_ENDPOINTS, .needs = PLAN_OWN_CHAINS,
+		.applies = has_connections_limited,
+		.chain = CHAIN_MANGLE_PREROUTING, .target = TARGET_JUMP,
+		.jump = CHAIN_MANGLE_PREROUTING,
+		.source = { ADDRESS_ENDPOINT }, .match = RULE_BEGINS,
+		.purpose = "What begins a connection of endpoint {endpoint} on network {network} "
+			   "({source}) meets the rule about how many it may have.",
+	},
+	{
+		.kind = RULE_CONNECTIONS_DROP, .scope = PLAN_ENDPOINTS,
+		.applies = has_connections_limited,
+		.chain = CHAIN_MANGLE_PREROUTING, .target = TARGET_DROP,
+		.source = { ADDRESS_ENDPOINT }, .match = RULE_BEGINS, .connections = true,
+		.purpose = "Endpoint {endpoint} on network {network} ({source}) may have "
+			   "{connections} connections open at once that it began itself: what "
+			   "begins another is dropped until one of them ends.",
 	},
 	/* ---- mangle direct ---- */
 	/* Further on a backend may not be able to ask. */

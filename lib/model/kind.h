@@ -62,6 +62,8 @@ enum rule_kind {
 	RULE_SOURCE_DROP,
 	/* mangle prerouting */
 	RULE_DIRECT_JUMP,
+	RULE_CONNECTIONS_JUMP,
+	RULE_CONNECTIONS_DROP,
 	/* mangle direct */
 	RULE_TRUSTED_FORGED_DROP,
 	RULE_DIRECT_NEW_DROP,
@@ -206,6 +208,7 @@ enum rule_target {
 #define RULE_ORIGINAL 0x4000u              /* address and ports are those before translation */
 #define RULE_INTERFACE_DESTINATION 0x8000u /* an address of the interface that it came by */
 #define RULE_STATE_NEW 0x10000u            /* of no connection that was let through before */
+#define RULE_BEGINS 0x40000u               /* the first packet of a connection */
 #define RULE_TCP_SYN 0x20000u              /* the first segment of one side */
 #define RULE_ECHO_REQUEST 0x1000u          /* of ICMP or ICMPv6 */
 #define RULE_ICMPV6_OTHER 0x100u           /* any other message of ICMPv6 */
@@ -344,6 +347,7 @@ struct kind {
 	bool mac;         /* the endpoint's, as the source of the frame */
 	uint8_t protocol; /* where it is the same for all of them; 0: any */
 	uint32_t match;   /* RULE_* bits */
+	bool connections; /* only when more are open than the endpoint may have */
 	/* TARGET_MASQUERADE, TARGET_SNAT: takes any port, and not the sender's if it can */
 	bool random_ports;
 	/* What it is for, in a sentence with blanks: see purpose.c. */

@@ -275,6 +275,20 @@ static const struct known_option options[] = {
 	    .default_ = "",
 	    SAYS("0.2", "What lies behind the endpoint, as the clients of a VPN do: the host has "
 			"routes there by it, and packets from there may come by it.")),
+	ROW(ENDPOINT, "connections", number, NUMBER(0, 1000000, 0), FIELD(endpoint, connections),
+	    .live = LIVE_YES,
+	    SAYS("0.2", "How many connections the endpoint may have open at once that it began "
+			"itself, in each family, to the outside, to other networks and to the "
+			"host; 0 is any number. What begins another is dropped until one ends, at "
+			"both sides or by a reset; one that nobody answers counts for as long as "
+			"the kernel remembers it. Counted are those from its own "
+			"addresses on the network that pass the host, not what comes from "
+			"behind it (routes-for), from a link-local address or a "
+			"neighbour's, or goes to a neighbour by the bridge alone. Those "
+			"that it has when the option is set or changed, or when its rules "
+			"are repaired or moved to the other backend, stay, and don't "
+			"count; nor do, with iptables-legacy, those from before the last "
+			"change of the table mangle by anybody.")),
 	ROW(ENDPOINT, "rate-in", rate, FIELD(endpoint, rate_in), .live = LIVE_YES, .default_ = "",
 	    SAYS("0.2", "How much may go to the endpoint, from wherever; without it, there is no "
 			"limit. It waits at the host end of the pair, 50 ms at most.")),

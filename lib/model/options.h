@@ -82,6 +82,7 @@ struct endpoint_policy {
 	uint8_t rate_local;                                   /* enum rate_local */
 	uint32_t metric;                                      /* 0: none was asked for */
 	uint32_t mtu;                                         /* 0: the network's */
+	uint32_t connections;                                 /* 0: any number */
 	int32_t gateway_priority_ipv4, gateway_priority_ipv6; /* if has_ */
 	bool has_gateway_priority_ipv4, has_gateway_priority_ipv6;
 	uint64_t rate_in, rate_out;   /* bits a second; 0: no limit */

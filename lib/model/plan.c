@@ -151,6 +151,8 @@ static struct rule *add_rule(const struct planner *planner, const struct rule_su
 		COPY_TEXT(rule->out, subject->network->bridge);
 	if (kind->target == TARGET_SNAT)
 		rule->to = *network_snat_addr(subject->network, subject->family);
+	if (kind->connections)
+		rule->connections = subject->endpoint->policy.connections;
 	fill_address(kind->source.is, planner->traits, subject, &rule->source);
 	fill_address(kind->destination.is, planner->traits, subject, &rule->destination);
 	return rule;

@@ -35,11 +35,12 @@ enum blank_type {
 	BLANK_PREFIX,
 	BLANK_HOST,
 	BLANK_PORTS,
+	BLANK_NUMBER,
 	BLANK_WHOSE,
 	BLANK_FOREIGN
 };
 
-/* field: of the rule, a text, an address or the first port. */
+/* field: of the rule, a text, an address, the first port or a number. */
 #define BLANK(name, type, field)                                 \
 	{                                                        \
 		name, BLANK_##type, offsetof(struct rule, field) \
@@ -59,6 +60,7 @@ static const struct blank {
 	BLANK("host", HOST, destination.addr),
 	BLANK("host_ports", PORTS, host_port),
 	BLANK("to_ports", PORTS, to_port),
+	BLANK("connections", NUMBER, connections),
 	BLANK("whose", WHOSE, chain),
 	BLANK("foreign", FOREIGN, foreign),
 };
@@ -88,6 +90,9 @@ static void fill_blank(const struct rule *rule, const struct blank *blank,
 	case BLANK_PORTS:
 		ports_text(*(const uint16_t *)field, rule->count,
 			   host_side ? protocol_name(rule->protocol) : "", text);
+		break;
+	case BLANK_NUMBER:
+		snprintf(text, BLANK_MAX, "%u", *(const uint32_t *)field);
 		break;
 	case BLANK_WHOSE:
 		snprintf(text, BLANK_MAX, "%s",

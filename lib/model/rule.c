@@ -103,7 +103,8 @@ bool rule_fits(const struct rule *rule, const struct kind *kind, uint32_t traits
 	       rule->out_not == kind->out.negated &&
 	       !rule->host_port == !(kind->host_ports || kind->container_ports) &&
 	       (rule->host_port || rule->protocol == kind->protocol) &&
-	       mac_is_set(rule->mac) == kind->mac && device_fits(kind->in.is, traits, rule->in) &&
+	       mac_is_set(rule->mac) == kind->mac && !rule->connections == !kind->connections &&
+	       device_fits(kind->in.is, traits, rule->in) &&
 	       device_fits(kind->out.is, traits, rule->out) &&
 	       address_fits(&kind->source, rule->family, traits, &rule->source, rule->source_not) &&
 	       address_fits(&kind->destination, rule->family, traits, &rule->destination,
@@ -154,6 +155,7 @@ static int compare_rest(const struct rule *a, const struct rule *b)
 	    (order = COMPARE(a->destination_not, b->destination_not)) ||
 	    (order = COMPARE(a->match, b->match)) ||
 	    (order = COMPARE(a->random_ports, b->random_ports)) ||
+	    (order = COMPARE(a->connections, b->connections)) ||
 	    (order = addr_compare(&a->to, &b->to)) || (order = COMPARE(a->to_port, b->to_port)))
 		return order;
 	if (rule_leads_on(a) && (order = COMPARE(a->jump, b->jump)))

@@ -26,6 +26,7 @@ struct rule {
 	struct addr to;                    /* DNAT: where to; SNAT: from then on from where */
 	uint16_t to_port;                  /* DNAT: first */
 	bool random_ports;                 /* TARGET_MASQUERADE, TARGET_SNAT */
+	uint32_t connections;              /* more than these are open; 0: however many */
 	enum rule_chain jump;              /* TARGET_JUMP, TARGET_GOTO */
 	/* what only the kernel knows */
 	uint64_t packets, bytes, handle;

@@ -132,6 +132,10 @@ struct bridge_config bridge_config_of(const struct network *network, char alias[
 bool port_is_on_loopback(const struct port *port);
 const struct driver_ops *driver_of(const struct network *network);
 
+/* Nothing holds an endpoint that has no interface to such a policy: -EOPNOTSUPP. */
+bool endpoint_needs_interface(const struct endpoint_policy *policy);
+int no_interface_error(bn_ctx *ctx, const struct network *network);
+
 /* Of a driver that makes networks: is it made? `bridge` is on first use. */
 bool network_is_ready(const struct network *network);
 

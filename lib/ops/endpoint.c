@@ -138,13 +138,9 @@ static int check_request(bn_ctx *ctx, struct attach *attach)
 				  &ctx->error);
 	if (r >= 0 && driver->no_interface &&
 	    (endpoint_has_address(endpoint) || endpoint->routes.len || attach->request->mac_given ||
-	     attach->request->ports_len || endpoint->interface[0] || endpoint->policy.rate_in ||
-	     endpoint->policy.rate_out))
-		r = error_set(&ctx->error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
-			      "network %s gives no interface of its own, so addresses, routes, a "
-			      "MAC, an interface name, rates and ports have no meaning there; "
-			      "attach to a bridge network",
-			      attach->network.name);
+	     attach->request->ports_len || endpoint->interface[0] ||
+	     endpoint_needs_interface(&endpoint->policy)))
+		r = no_interface_error(ctx, &attach->network);
 	if (r >= 0 && driver->endpoint_check)
 		r = driver->endpoint_check(ctx, attach);
 	return r;

@@ -37,10 +37,25 @@ static int check_anti_spoof(bn_ctx *ctx, const struct network *network,
 	return check_frames(ctx, "endpoint", endpoint->id);
 }
 
+static int check_connections(bn_ctx *ctx, const struct network *network,
+			     const struct endpoint *endpoint)
+{
+	if (!endpoint->policy.connections)
+		return 0;
+	if (!network_has_rules(network))
+		return error_set(&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
+				 "network %s has no rules (managed=no), so nothing counts the "
+				 "connections of endpoint %s; leave out option connections",
+				 network->name, endpoint->id);
+	return ctx->firewall->backend->can_count(ctx->firewall, &ctx->error);
+}
+
 int restraint_check(bn_ctx *ctx, const struct network *network, const struct endpoint *endpoint)
 {
 	int r = check_anti_spoof(ctx, network, endpoint);
 
+	if (r >= 0)
+		r = check_connections(ctx, network, endpoint);
 	return r < 0 ? r : link_shape_check(endpoint, &ctx->error);
 }
 

@@ -18,6 +18,7 @@ static const struct scenario {
 	const char *allow, *deny; /* of the port */
 	const char *options;      /* the same as text, "KEY=VALUE\n" each */
 	bool several;             /* a second subnet of each family, and an address of it */
+	struct endpoint_policy endpoint;
 } scenarios[] = {
 	{ "bridge-ipv4", "172.17.0.0/16", NULL, NULL, NULL, NULL },
 	{ "bridge-ipv6", NULL, "fd00:30::/64", NULL, NULL, NULL },
@@ -141,6 +142,8 @@ static const struct scenario {
 		      .gateway_mode_ipv6 = GATEWAY_MODE_ROUTED } },
 	{ "several-trusted", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
 	  "8799:1337", .several = true, .options = "trusted=10.8.0.0/24\n" },
+	{ "connections", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL,
+	  .endpoint.connections = 20 },
 	{ "isolate-no-adopted", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL, .adopted = true,
 	  .policy.isolate = ISOLATE_NO },
 };
@@ -225,6 +228,7 @@ static char *render(const struct scenario *scenario, const struct firewall_backe
 	string_copy(endpoint.host_interface, sizeof(endpoint.host_interface), "bv0");
 	memcpy(endpoint.mac, "\x02\x42\xac\x11\x00\x04", sizeof(endpoint.mac));
 	network.policy = scenario->policy;
+	endpoint.policy = scenario->endpoint;
 	if (scenario->several)
 		add_second(&network, &endpoint);
 	if (scenario->options)

@@ -380,6 +380,12 @@ static void say_match(struct text *text, int family, const struct extension *mat
 		say(text, "-m conntrack --ctorigdstport %d", DNS_PORT);
 	else if (match_is_stray_source(match))
 		say(text, "-m rpfilter --invert");
+	else if (match_begins(match))
+		say(text, "-m conntrack ! --ctstatus CONFIRMED");
+	else if (match_connections(match, family))
+		say(text,
+		    "-m connlimit --connlimit-above %u --connlimit-mask %zu --connlimit-saddr",
+		    match_connections(match, family), addr_size(family) * 8);
 	else if (match_state(match, &rule))
 		say_conntrack(text, &rule);
 	else

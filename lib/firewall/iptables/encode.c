@@ -166,6 +166,23 @@ static void put_syn(struct entry *entry)
 				.flg_cmp = FLAG_SYN };
 }
 
+static void put_begins(struct entry *entry)
+{
+	struct xt_conntrack_mtinfo3 *info = put_extension(entry, "conntrack", 3, sizeof(*info));
+
+	info->match_flags = info->invert_flags = XT_CONNTRACK_STATUS;
+	info->status_mask = IPS_CONFIRMED;
+}
+
+/* Of that very address, which the rule matches as well. */
+static void put_connections(struct entry *entry, const struct rule *rule)
+{
+	struct xt_connlimit_info *info = put_extension(entry, "connlimit", 1, sizeof(*info));
+
+	memset(&info->mask, 0xff, addr_size(rule->family));
+	info->limit = rule->connections;
+}
+
 static void put_matches(struct entry *entry, const struct rule *rule, uint32_t flags)
 {
 	struct xt_addrtype_info_v1 *type;
@@ -195,6 +212,10 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 		put_state(entry, STATE_ESTABLISHED, false);
 	if (rule->match & RULE_STATE_NEW)
 		put_state(entry, STATE_ESTABLISHED, true);
+	if (rule->match & RULE_BEGINS)
+		put_begins(entry);
+	if (rule->connections)
+		put_connections(entry, rule);
 	if (rule->match & RULE_STATE_INVALID)
 		put_state(entry, XT_CONNTRACK_STATE_INVALID, false);
 	if (rule->match & RULE_STATUS_DNAT && !(rule->match & RULE_ORIGINAL))

@@ -149,6 +149,27 @@ bool match_is_asked_dns(const struct extension *match)
 	       (info->origdst_port_high == DNS_PORT || !info->origdst_port_high);
 }
 
+bool match_begins(const struct extension *match)
+{
+	const struct xt_conntrack_mtinfo3 *info = (const void *)match->data;
+
+	return extension_is(match, "conntrack", 3, sizeof(*info)) &&
+	       info->match_flags == XT_CONNTRACK_STATUS &&
+	       info->invert_flags == XT_CONNTRACK_STATUS && info->status_mask == IPS_CONFIRMED;
+}
+
+uint32_t match_connections(const struct extension *match, int family)
+{
+	const struct xt_connlimit_info *info = (const void *)match->data;
+	uint8_t all[16];
+
+	memset(all, 0xff, sizeof(all));
+	if (!extension_is(match, "connlimit", 1, sizeof(*info)) || info->flags ||
+	    memcmp(&info->mask, all, addr_size(family)) != 0)
+		return 0;
+	return info->limit;
+}
+
 bool match_is_syn(const struct extension *match)
 {
 	const struct xt_tcp *tcp = (const void *)match->data;
@@ -187,6 +208,14 @@ bool match_read(const struct extension *match, struct rule *rule)
 	}
 	if (match_is_asked_dns(match)) {
 		rule->match |= RULE_ASKED_DNS;
+		return true;
+	}
+	if (match_begins(match)) {
+		rule->match |= RULE_BEGINS;
+		return true;
+	}
+	if (match_connections(match, rule->family) && !rule->connections) {
+		rule->connections = match_connections(match, rule->family);
 		return true;
 	}
 	if (!match_ports(match, &first, &last))

@@ -83,6 +83,7 @@ const struct firewall_backend iptables_backend = {
 	.hear = iptables_hear,
 	.unwatch = iptables_unwatch,
 	.stands = iptables_stands,
+	.can_count = iptables_can_count,
 	.changed = iptables_changed,
 	.may_stop = iptables_may_stop,
 	.find_barriers = iptables_find_barriers,

@@ -13,6 +13,7 @@
 #include <linux/netfilter/xt_TCPMSS.h>
 #include <linux/netfilter/xt_addrtype.h>
 #include <linux/netfilter/xt_comment.h>
+#include <linux/netfilter/xt_connlimit.h>
 #include <linux/netfilter/xt_conntrack.h>
 #include <linux/netfilter/xt_rpfilter.h>
 #include <linux/netfilter/xt_sctp.h>

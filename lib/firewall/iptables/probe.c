@@ -136,3 +136,23 @@ int iptables_commit_error(const struct iptables *iptables, const struct table *t
 	return error_set(error, code, BN_REASON_KERNEL, "the kernel refuses table %s (%s): %s",
 			 table_name(table->id), family, errno_text(-code));
 }
+
+int iptables_can_count(struct firewall *firewall, struct error *error)
+{
+	struct iptables *iptables = (struct iptables *)firewall;
+
+	for (int i = 0; i < FAMILY_COUNT; i++) {
+		int r = 0;
+
+		if (iptables->fd[i] >= 0)
+			r = ask_revision(FAMILY_OF(i), iptables->fd[i], false, "connlimit", 1);
+		if (r == -EPROTONOSUPPORT || r == -ENOENT)
+			return error_set(
+				error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
+				"the kernel's xtables (%s) lack the match connlimit, which "
+				"counts connections: load the module xt_connlimit, use "
+				"nftables, or leave out option connections",
+				i == FAMILY_IPV4 ? "IPv4" : "IPv6");
+	}
+	return 0;
+}

@@ -21,6 +21,7 @@ struct change {
 	/* other programs commit all the time: the change is made to whatever rule set there is, and
 	 * the base looked at afterwards */
 	bool hurried;
+	bool counts;          /* what it adds counts connections */
 	bool fresh;           /* the base was looked at just now */
 	bool told;            /* another process has, which says nothing of elements */
 	bool look;            /* at what stands where elements are to be added */
@@ -101,7 +102,8 @@ static int base_look(struct change *change, struct nft_reply *reply)
 	int r = nft_base_look(change->nft, false, &state, reply);
 
 	change->fresh = true;
-	if (r == 0 && !nft_base_is_whole(&state))
+	if (r == 0 &&
+	    (!nft_base_is_whole(&state) || (change->counts && !nft_counting_stands(&state))))
 		r = FIREWALL_BASE_MISSING;
 	change->nft->generation = r == 0 ? state.generation : 0;
 	nft_base_state_clear(&state);
@@ -136,7 +138,7 @@ static int make_base(struct change *change, struct nft_reply *reply)
 		r = nft_batch_begin(nft, change->hurried ? 0 : state.generation);
 	change->base_begin = nft->sequence;
 	if (r == 0)
-		r = nft_base_add(nft, &state);
+		r = nft_base_add(nft, &state, change->counts);
 	if (nft->sequence != change->base_begin)
 		change->empty = false;
 	nft->generation = r == 0 ? state.generation : 0;
@@ -152,7 +154,8 @@ static int write_base(struct change *change, struct nft_reply *reply)
 	if (change->flags & FIREWALL_BASE)
 		return make_base(change, reply);
 	change->fresh = false;
-	if (is_watched(change) && !nft->generation && !change->hurried)
+	/* the number of a rule set says nothing of what is not always there */
+	if (is_watched(change) && (!nft->generation || change->counts) && !change->hurried)
 		r = base_look(change, reply);
 	if (r < 0)
 		return r;
@@ -586,12 +589,15 @@ int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct
 		goto out;
 	nft_elements_join(&work.remove);
 	nft_elements_join(&work.add);
+	work.counts = nft_counts_any(&work.add);
 	r = change_run(&work, &reply);
 	/* nothing was changed */
 	if (r == -ENOBUFS)
 		r = change_run(&work, &reply);
 	if (r < 0)
 		r = change_error(&work, r, &reply, error);
+	else if (!work.counts && nft_counts_any(&work.remove))
+		nft_counting_end(nft);
 out:
 	free(work.add.items);
 	free(work.remove.items);

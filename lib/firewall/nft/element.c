@@ -311,7 +311,6 @@ static uint64_t counter_value(const struct nlattr *attribute)
 	return be64toh(value);
 }
 
-/* Other expressions have other attributes under these numbers; our sets clone counters alone. */
 static void view_counter(const struct nlattr *expression, struct nft_element_view *view)
 {
 	const struct nlattr *counter[NFTA_COUNTER_MAX + 1];
@@ -322,21 +321,42 @@ static void view_counter(const struct nlattr *expression, struct nft_element_vie
 	view->bytes = counter_value(counter[NFTA_COUNTER_BYTES]);
 }
 
-static void view_data(const struct nlattr *nest, const uint8_t **ret_bytes, size_t *ret_len)
-{
-	view_bytes(netlink_of(nest, NFTA_DATA_VALUE), ret_bytes, ret_len);
-}
-
-static uint32_t view_flags(const struct nlattr *attribute)
+static uint32_t view_number(const struct nlattr *attribute)
 {
 	if (!attribute || mnl_attr_validate(attribute, MNL_TYPE_U32) < 0)
 		return 0;
 	return ntohl(mnl_attr_get_u32(attribute));
 }
 
+/* Of up to so many, not of more. */
+static void view_connections(const struct nlattr *expression, struct nft_element_view *view)
+{
+	const struct nlattr *limit[NFTA_CONNLIMIT_MAX + 1];
+
+	netlink_nested(netlink_of(expression, NFTA_EXPR_DATA), limit, NFTA_CONNLIMIT_MAX);
+	if (view_number(limit[NFTA_CONNLIMIT_FLAGS]) == NFT_CONNLIMIT_F_INV)
+		view->connections = view_number(limit[NFTA_CONNLIMIT_COUNT]);
+}
+
+/* Others than these are none that our sets have. */
+static void view_expression(const struct nlattr *expression, struct nft_element_view *view)
+{
+	const struct nlattr *name = netlink_of(expression, NFTA_EXPR_NAME);
+
+	if (strcmp(nft_text(name), "counter") == 0)
+		view_counter(expression, view);
+	else if (strcmp(nft_text(name), "connlimit") == 0)
+		view_connections(expression, view);
+}
+
+static void view_data(const struct nlattr *nest, const uint8_t **ret_bytes, size_t *ret_len)
+{
+	view_bytes(netlink_of(nest, NFTA_DATA_VALUE), ret_bytes, ret_len);
+}
+
 int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_view)
 {
-	const struct nlattr *attributes[NFTA_SET_ELEM_MAX + 1];
+	const struct nlattr *attributes[NFTA_SET_ELEM_MAX + 1], *expression;
 
 	memset(ret_view, 0, sizeof(*ret_view));
 	netlink_nested(element, attributes, NFTA_SET_ELEM_MAX);
@@ -346,8 +366,12 @@ int nft_element_view(const struct nlattr *element, struct nft_element_view *ret_
 	view_bytes(attributes[NFTA_SET_ELEM_USERDATA], &ret_view->userdata,
 		   &ret_view->userdata_len);
 	take_mark(ret_view);
-	view_counter(attributes[NFTA_SET_ELEM_EXPR], ret_view);
-	ret_view->end = view_flags(attributes[NFTA_SET_ELEM_FLAGS]) & NFT_SET_ELEM_INTERVAL_END;
+	if (attributes[NFTA_SET_ELEM_EXPR])
+		view_expression(attributes[NFTA_SET_ELEM_EXPR], ret_view);
+	if (attributes[NFTA_SET_ELEM_EXPRESSIONS])
+		for_each_nested(expression, attributes[NFTA_SET_ELEM_EXPRESSIONS])
+			view_expression(expression, ret_view);
+	ret_view->end = view_number(attributes[NFTA_SET_ELEM_FLAGS]) & NFT_SET_ELEM_INTERVAL_END;
 	return ret_view->key ? 0 : -EBADMSG;
 }
 
@@ -395,6 +419,7 @@ bool nft_element_matches(const struct nft_element *element, const struct nft_ele
 	       memcmp(view->key, element->key, view->key_len) == 0 &&
 	       key_end_matches(element, view) && view->value_len == value_len &&
 	       (!value_len || memcmp(view->value, element->value, value_len) == 0) &&
+	       view->connections == element->rule->connections &&
 	       view->userdata_len == comment.len &&
 	       (!comment.len || memcmp(view->userdata, comment.data, comment.len) == 0);
 }
@@ -485,6 +510,9 @@ bool nft_element_decode(const struct nft_fixed *fixed, const struct nft_element_
 	if (!fields_decode(fixed->key, view->key, view->key_end, view->key_len, rule) ||
 	    !fields_decode(fixed->value, view->value, NULL, view->value_len, rule))
 		return false;
+	if (fixed->counts && !view->connections)
+		return false;
+	rule->connections = view->connections;
 	decode_owner(view, rule);
 	rule->packets = view->packets;
 	rule->bytes = view->bytes;

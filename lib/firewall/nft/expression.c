@@ -230,14 +230,20 @@ static void match_asked_dns(struct builder *builder)
 	compare(builder, NFT_CMP_EQ, &port, sizeof(port));
 }
 
-/* Any of the bits of a conntrack word. */
-static void match_conntrack(struct builder *builder, uint32_t key, uint32_t bits)
+/* The bits of a conntrack word: any of them, or none. What has no connection is neither. */
+static void compare_conntrack(struct builder *builder, uint32_t key, uint32_t bits,
+			      uint32_t relation)
 {
 	static const uint32_t zero;
 
 	add(builder, "ct", NUMBERS({ NFTNL_EXPR_CT_KEY, key }, { NFTNL_EXPR_CT_DREG, NFT_REG_1 }));
 	mask_bits(builder, &bits, sizeof(bits));
-	compare(builder, NFT_CMP_NEQ, &zero, sizeof(zero));
+	compare(builder, relation, &zero, sizeof(zero));
+}
+
+static void match_conntrack(struct builder *builder, uint32_t key, uint32_t bits)
+{
+	compare_conntrack(builder, key, bits, NFT_CMP_NEQ);
 }
 
 /* Registers are numbered in words of four bytes; the kernel names each fourth by its old number,
@@ -416,6 +422,8 @@ static void add_matches(struct builder *builder, const struct kind *kind, int fa
 		match_conntrack(builder, NFT_CT_STATE,
 				NF_CT_STATE_INVALID_BIT | NF_CT_STATE_UNTRACKED_BIT |
 					NF_CT_STATE_BIT(IP_CT_NEW));
+	if (kind->match & RULE_BEGINS)
+		compare_conntrack(builder, NFT_CT_STATUS, IPS_CONFIRMED, NFT_CMP_EQ);
 	if (kind->match & RULE_STATE_INVALID)
 		match_conntrack(builder, NFT_CT_STATE, NF_CT_STATE_INVALID_BIT);
 	if (kind->match & RULE_STATUS_DNAT)

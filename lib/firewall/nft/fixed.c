@@ -34,6 +34,8 @@
 	  .bridges = true }
 #define OF_FAMILY(number, name, text) \
 	{ .set = (name), .key = FIELDS(FIELD_IN), .family = (number), .comment = (text) }
+#define COUNTING(name, key_fields, text) \
+	{ .set = (name), .key = key_fields, .comment = (text), .counts = true }
 #define PART(type, name, key_fields) \
 	{ .set = (name), .key = key_fields, .part = NFT_PART_##type }
 /* clang-format on */
@@ -114,6 +116,10 @@ static const struct nft_kind {
 		"to a network whose endpoints are answered straight"),
 	    SET("answered6", FIELDS(FIELD_DESTINATION6_NET),
 		"to a network whose endpoints are answered straight") } },
+	{ RULE_CONNECTIONS_JUMP, {} },
+	{ RULE_CONNECTIONS_DROP,
+	  { COUNTING("connections4", FIELDS(FIELD_SOURCE4), "more connections than it may"),
+	    COUNTING("connections6", FIELDS(FIELD_SOURCE6), "more connections than it may") } },
 	{ RULE_TRUSTED_FORGED_DROP,
 	  { SET("trusted4-forged", FIELDS(FIELD_SOURCE4_NET, FIELD_DESTINATION4_NET),
 		"no source that is trusted from elsewhere than it is"),
@@ -548,6 +554,11 @@ const struct nft_fixed *nft_fixed_at(size_t id)
 bool nft_fixed_has_rule(size_t id)
 {
 	return nft_fixed_at(id) && nft_fixed_at(id)->comment && nft_fixed_is_here(id);
+}
+
+bool nft_fixed_always_stands(size_t id)
+{
+	return nft_fixed_has_rule(id) && !nft_fixed_at(id)->counts;
 }
 
 bool nft_fixed_takes_part(size_t rule, size_t part)

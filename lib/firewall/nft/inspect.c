@@ -8,6 +8,7 @@
 
 struct inspection {
 	const struct nft_base_state *state;
+	const rule_vector *planned;
 	finding_vector *findings;
 };
 
@@ -77,6 +78,23 @@ static int find_of_table(const struct inspection *inspection)
 
 /* ---- chains and their rules ---- */
 
+/* Is there to be the rule of that number, of that chain? What counts connections, where there is an
+ * element for it. */
+static bool is_expected(const struct inspection *inspection, size_t id, enum rule_chain chain)
+{
+	enum rule_kind kind = nft_fixed_kind(id);
+
+	if (!nft_fixed_has_rule(id) || kind_of(kind)->chain != chain)
+		return false;
+	if (nft_fixed_always_stands(id))
+		return true;
+	for (size_t i = 0; i < inspection->planned->len; i++)
+		if (inspection->planned->items[i].kind == kind &&
+		    inspection->planned->items[i].family == nft_fixed_family(id))
+			return true;
+	return false;
+}
+
 static bool is_moved(const struct nft_base_state *state, size_t id)
 {
 	for (size_t i = 0; i < state->copies.len; i++)
@@ -123,12 +141,13 @@ struct rule_count {
 	size_t all, missing, displaced, twice;
 };
 
-static struct rule_count count_rules(const struct nft_base_state *state, enum rule_chain chain)
+static struct rule_count count_rules(const struct inspection *inspection, enum rule_chain chain)
 {
+	const struct nft_base_state *state = inspection->state;
 	struct rule_count count = { 0 };
 
 	for (size_t id = state->of->first; id < state->of->end; id++) {
-		if (!nft_fixed_has_rule(id) || kind_of(nft_fixed_kind(id))->chain != chain)
+		if (!is_expected(inspection, id, chain))
 			continue;
 		count.all++;
 		count.missing += !state->handle[id];
@@ -154,7 +173,7 @@ static int find_twice(const struct inspection *inspection, const char *object, s
 static int find_of_chain(const struct inspection *inspection, enum rule_chain chain)
 {
 	const struct nft_base_state *state = inspection->state;
-	const struct rule_count count = count_rules(state, chain);
+	const struct rule_count count = count_rules(inspection, chain);
 	bool there = state->chain[chain];
 	char object[OBJECT_MAX];
 	int r;
@@ -169,8 +188,7 @@ static int find_of_chain(const struct inspection *inspection, enum rule_chain ch
 							   .is = there ? "empty" : "not there",
 							   .should_be = "with our rules" });
 	for (size_t id = state->of->first; id < state->of->end && r == 0 && there; id++) {
-		if (nft_fixed_has_rule(id) && kind_of(nft_fixed_kind(id))->chain == chain &&
-		    !state->handle[id])
+		if (!state->handle[id] && is_expected(inspection, id, chain))
 			r = find_displaced(inspection, id, object);
 	}
 	return r;
@@ -268,7 +286,7 @@ static int inspect(struct nft *nft, const rule_vector *planned, bool all, findin
 		   struct nft_reply *reply)
 {
 	struct nft_base_state state = { 0 };
-	const struct inspection inspection = { &state, findings };
+	const struct inspection inspection = { &state, planned, findings };
 	bool packets = nft->table == &nft_packets, still;
 	size_t before = findings->len;
 	int r = 0;

@@ -271,7 +271,7 @@ static size_t neighbour(const struct nft_base_state *state, size_t id, int step,
 	uint64_t distance = 0;
 
 	for (size_t i = id + (size_t)step; i < NFT_FIXED; i += (size_t)step) {
-		if (!nft_fixed_has_rule(i))
+		if (!nft_fixed_always_stands(i))
 			continue;
 		if (same_chain && kind_of(nft_fixed_kind(i))->chain != chain)
 			break;
@@ -303,7 +303,7 @@ static int fits_between(const struct nft_base_state *state, size_t id, uint64_t 
 static void find_altered(struct nft_base_state *state)
 {
 	for (size_t id = state->of->first; id < state->of->end && state->foreign.len; id++) {
-		if (!nft_fixed_has_rule(id) || state->handle[id])
+		if (!nft_fixed_always_stands(id) || state->handle[id])
 			continue;
 		for (size_t i = 0; i < state->foreign.len; i++) {
 			const struct rule *foreign = &state->foreign.items[i];
@@ -415,7 +415,7 @@ bool nft_base_is_whole(const struct nft_base_state *state)
 			return false;
 	}
 	for (size_t i = state->of->first; i < state->of->end; i++) {
-		if (nft_fixed_has_rule(i) && !state->handle[i])
+		if (nft_fixed_always_stands(i) && !state->handle[i])
 			return false;
 	}
 	return true;

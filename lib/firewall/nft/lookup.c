@@ -7,7 +7,7 @@
 
 /* An attribute holds 64 KiB at most; a message ends before that. */
 #define ELEMENTS_LIMIT 60000
-#define ELEMENT_ROOM 384
+#define ELEMENT_ROOM 448
 /* Requests sent at once: their answers, a page or two each, must fit the socket's queue. */
 #define LOOKUPS 32
 
@@ -28,8 +28,9 @@ static int writer_open(struct nft_element_writer *writer, size_t set)
 }
 
 #define COUNTER_SPACE 48
+#define CONNECTIONS_SPACE 64
 _Static_assert(2 * KEY_MAX + VALUE_MAX + sizeof(struct nft_comment) + 8 * sizeof(struct nlattr) +
-			       COUNTER_SPACE <=
+			       COUNTER_SPACE + CONNECTIONS_SPACE <=
 		       ELEMENT_ROOM,
 	       "an element does not fit its room");
 
@@ -41,10 +42,10 @@ static void put_data(struct nlmsghdr *message, uint16_t type, const uint8_t *dat
 	mnl_attr_nest_end(message, nest);
 }
 
-/* What it begins with; else at nothing. */
-static void put_counter(struct nlmsghdr *message, const struct rule *rule)
+/* What it begins with; else at nothing. type: of the attribute that it is in */
+static void put_counter(struct nlmsghdr *message, uint16_t type, const struct rule *rule)
 {
-	struct nlattr *expression = mnl_attr_nest_start(message, NFTA_SET_ELEM_EXPR), *counter;
+	struct nlattr *expression = mnl_attr_nest_start(message, type), *counter;
 
 	mnl_attr_put_strz(message, NFTA_EXPR_NAME, "counter");
 	counter = mnl_attr_nest_start(message, NFTA_EXPR_DATA);
@@ -52,6 +53,22 @@ static void put_counter(struct nlmsghdr *message, const struct rule *rule)
 	mnl_attr_put_u64(message, NFTA_COUNTER_PACKETS, htobe64(rule->packets));
 	mnl_attr_nest_end(message, counter);
 	mnl_attr_nest_end(message, expression);
+}
+
+/* What the set has for each element, but with its own number of connections. */
+static void put_connections(struct nlmsghdr *message, const struct rule *rule)
+{
+	struct nlattr *list = mnl_attr_nest_start(message, NFTA_SET_ELEM_EXPRESSIONS);
+	struct nlattr *expression = mnl_attr_nest_start(message, NFTA_LIST_ELEM), *data;
+
+	mnl_attr_put_strz(message, NFTA_EXPR_NAME, "connlimit");
+	data = mnl_attr_nest_start(message, NFTA_EXPR_DATA);
+	mnl_attr_put_u32(message, NFTA_CONNLIMIT_COUNT, htonl(rule->connections));
+	mnl_attr_put_u32(message, NFTA_CONNLIMIT_FLAGS, htonl(NFT_CONNLIMIT_F_INV));
+	mnl_attr_nest_end(message, data);
+	mnl_attr_nest_end(message, expression);
+	put_counter(message, NFTA_LIST_ELEM, rule);
+	mnl_attr_nest_end(message, list);
 }
 
 int nft_element_write(struct nft_element_writer *writer, const struct nft_element *element)
@@ -90,8 +107,10 @@ int nft_element_write(struct nft_element_writer *writer, const struct nft_elemen
 		if (comment.len)
 			mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, comment.len, comment.data);
 	}
-	if (writer->counts && !element->end && !fixed->part && element->rule->packets)
-		put_counter(message, element->rule);
+	if (writer->values && fixed->counts)
+		put_connections(message, element->rule);
+	else if (writer->counts && !element->end && !fixed->part && element->rule->packets)
+		put_counter(message, NFTA_SET_ELEM_EXPR, element->rule);
 	mnl_attr_nest_end(message, item);
 	mnl_attr_nest_end(message, (struct nlattr *)((char *)message + writer->nest));
 	return 0;

@@ -132,6 +132,7 @@ const struct firewall_backend nft_backend = {
 	.find_barriers = nft_find_barriers,
 	.find_openings = nft_find_openings,
 	.set_openings = nft_set_openings,
+	.can_count = nft_can_count,
 	.chain_name = rule_chain_name,
 	.jump_name = rule_jump_name,
 };

@@ -168,6 +168,8 @@ struct nft_fixed {
 	/* what spares others the look-up */
 	bool bridges;                /* only what crosses a bridge, of whoever's */
 	const struct prefix *within; /* only what goes there; NULL: to wherever */
+	/* Its elements count connections (counting.c): it is there while it has any. */
+	bool counts;
 };
 /* By number, in the order of their chains and within them. */
 #define NFT_FIXED_PER_KIND 12
@@ -176,6 +178,8 @@ struct nft_fixed {
 const struct nft_fixed *nft_fixed_at(size_t id);       /* NULL: nothing has that number */
 bool nft_fixed_has_rule(size_t id);                    /* false of a part, too */
 bool nft_fixed_is_here(size_t id);                     /* on this kernel */
+/* In the base, whatever elements there are. */
+bool nft_fixed_always_stands(size_t id);
 /* Does the rule of that number look the part up? */
 bool nft_fixed_takes_part(size_t rule, size_t part);
 enum rule_kind nft_fixed_kind(size_t id);
@@ -261,8 +265,9 @@ struct nft_element_view {
 	const uint8_t *key, *key_end, *value, *userdata;
 	size_t key_len, key_end_len, value_len, userdata_len;
 	uint64_t packets, bytes;
-	bool counts; /* it has a counter */
-	bool first;  /* it is marked: it was made for FIREWALL_FIRST */
+	bool counts;          /* it has a counter */
+	uint32_t connections; /* it is met when more than these are open; 0: always */
+	bool first;           /* it is marked: it was made for FIREWALL_FIRST */
 	bool end;
 };
 /* 0, -EBADMSG */
@@ -383,8 +388,10 @@ enum rule_chain nft_chain_by_name(const struct nft_table *table, const char *nam
 bool nft_has_set(size_t id);
 uint32_t nft_set_flags(const struct nft_fixed *fixed);
 
-/* Into the batch: whatever of the base is missing. */
-int nft_base_add(struct nft *nft, const struct nft_base_state *state);
+/* Into the batch: whatever of the base is missing. counting: what counts connections, too. */
+int nft_base_add(struct nft *nft, const struct nft_base_state *state, bool counting);
+/* Into the batch, a set as the base has it; with another name for its table. */
+int nft_set_add(struct nft *nft, size_t id, const char *table);
 int nft_rule_delete(struct nft *nft, enum rule_chain chain, uint64_t handle);
 /* Why it can't be made over what is there; 0: it can. */
 int nft_base_check(const struct nft_base_state *state, struct error *error);
@@ -394,6 +401,16 @@ int nft_present(struct firewall *firewall, struct error *error);
 int nft_in_use(struct firewall *firewall, struct error *error);
 /* nft(8) also writes where the first range does not begin yet, into a set without any. */
 int nft_element_found(const struct nft_element_view *view, void *found);
+
+/* ---- counting.c: connections that elements count ---- */
+
+bool nft_counts_any(const nft_element_vector *elements);
+/* All that such elements take stands. */
+bool nft_counting_stands(const struct nft_base_state *state);
+/* Takes away the sets, and their rules, in which there is nothing any more. What it can't do stays,
+ * and does no harm. */
+void nft_counting_end(struct nft *nft);
+int nft_can_count(struct firewall *firewall, struct error *error);
 
 /* ---- guards.c ---- */
 

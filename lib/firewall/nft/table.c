@@ -202,21 +202,43 @@ uint32_t nft_set_flags(const struct nft_fixed *fixed)
 	return flags;
 }
 
+/* What each element has. The kernel stops at the first that does not match, so that only what is
+ * met by the rule is counted. Ours say their own number of connections; others' have none. */
+static int set_expressions(struct nftnl_set *set, const struct nft_fixed *fixed)
+{
+	struct nftnl_expr *expression;
+
+	if (fixed->counts) {
+		expression = nftnl_expr_alloc("connlimit");
+		if (!expression)
+			return -ENOMEM;
+		nftnl_expr_set_u32(expression, NFTNL_EXPR_CONNLIMIT_COUNT, UINT32_MAX);
+		nftnl_expr_set_u32(expression, NFTNL_EXPR_CONNLIMIT_FLAGS, NFT_CONNLIMIT_F_INV);
+		nftnl_set_add_expr(set, expression);
+	}
+	if (fixed->part)
+		return 0;
+	expression = nftnl_expr_alloc("counter");
+	if (!expression)
+		return -ENOMEM;
+	nftnl_set_add_expr(set, expression);
+	return 0;
+}
+
 static int set_fill(const struct nft *nft, struct nftnl_set *set, uint32_t id,
-		    const struct nft_fixed *fixed)
+		    const struct nft_fixed *fixed, const char *table)
 {
 	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(256);
-	struct nftnl_expr *counter = fixed->part ? NULL : nftnl_expr_alloc("counter");
-	int r = data && (counter || fixed->part) ? 0 : -ENOMEM;
+	int r = data ? set_expressions(set, fixed) : -ENOMEM;
 
-	if (counter)
-		nftnl_set_add_expr(set, counter);
-	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, NFT_TABLE) < 0 ||
+	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, table) < 0 ||
 	    nftnl_set_set_str(set, NFTNL_SET_NAME, fixed->set) < 0)
 		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
 	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, nft->table->family);
-	nftnl_set_set_u32(set, NFTNL_SET_FLAGS, nft_set_flags(fixed));
+	/* without which the kernel takes one expression alone */
+	nftnl_set_set_u32(set, NFTNL_SET_FLAGS,
+			  nft_set_flags(fixed) | (fixed->counts ? NFT_SET_EXPR : 0));
 	if (nft_fixed_ranges(fixed) == RANGES_CONCATENATED && set_fill_ranges(set, fixed) < 0)
 		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, nft_fields_type(fixed->key));
@@ -235,7 +257,7 @@ static int set_fill(const struct nft *nft, struct nftnl_set *set, uint32_t id,
 	return r;
 }
 
-static int set_add(struct nft *nft, size_t id)
+int nft_set_add(struct nft *nft, size_t id, const char *table)
 {
 	struct nftnl_set *set = nftnl_set_alloc();
 	struct nlmsghdr *message;
@@ -245,7 +267,7 @@ static int set_add(struct nft *nft, size_t id)
 		return -ENOMEM;
 	message = nft_batch_message(nft, NFT_MSG_NEWSET, NLM_F_CREATE, OBJECT_ROOM);
 	if (message)
-		r = set_fill(nft, set, (uint32_t)id + 1, nft_fixed_at(id));
+		r = set_fill(nft, set, (uint32_t)id + 1, nft_fixed_at(id), table);
 	if (r == 0)
 		nftnl_set_nlmsg_build_payload(message, set);
 	nftnl_set_free(set);
@@ -318,7 +340,13 @@ static int table_wake(struct nft *nft, const struct nft_base_state *state)
 	return 0;
 }
 
-int nft_base_add(struct nft *nft, const struct nft_base_state *state)
+/* Does that part of the base belong there now? */
+static bool is_due(size_t id, bool counting)
+{
+	return counting || !nft_fixed_at(id)->counts;
+}
+
+int nft_base_add(struct nft *nft, const struct nft_base_state *state, bool counting)
 {
 	int r = state->table ? 0 : table_add(nft);
 
@@ -328,11 +356,11 @@ int nft_base_add(struct nft *nft, const struct nft_base_state *state)
 	for (enum rule_chain i = nft->table->first_chain; r == 0 && i < nft->table->end_chain; i++)
 		r = state->chain[i] ? 0 : chain_add(nft, i);
 	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++) {
-		if (nft_has_set(i) && !state->set[i])
-			r = set_add(nft, i);
+		if (nft_has_set(i) && !state->set[i] && is_due(i, counting))
+			r = nft_set_add(nft, i, NFT_TABLE);
 	}
 	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++) {
-		if (nft_fixed_has_rule(i) && !state->handle[i])
+		if (nft_fixed_has_rule(i) && !state->handle[i] && is_due(i, counting))
 			r = rule_add(nft, state, i);
 	}
 	return r == 0 ? table_wake(nft, state) : r;
