@@ -295,3 +295,32 @@ int store_address_pick(struct store *store, const struct network *network, int f
 			 network->name, range_format(&range, text),
 			 addr_is_set(&subnet->range.first) ? "ip-range" : "subnet");
 }
+
+/* ---- those of an endpoint, in its row ---- */
+
+int column_addresses(sqlite3_stmt *row, int column, struct prefix ret_addresses[static SUBNETS_MAX])
+{
+	const char *text = column_text(row, column);
+	char word[PREFIX_TEXT_MAX];
+	size_t len = 0;
+	int r;
+
+	while ((r = next_word(&text, word, sizeof(word))) > 0)
+		if (len == SUBNETS_MAX || prefix_parse(word, &ret_addresses[len++]) < 0)
+			return -EINVAL;
+	return r;
+}
+
+const char *format_addresses(const struct endpoint *endpoint, int family,
+			     char text[static ADDRESSES_TEXT_MAX])
+{
+	char word[PREFIX_TEXT_MAX], *end = text;
+
+	*end = '\0';
+	for_each_address(prefix, endpoint, family) {
+		if (end != text)
+			end = stpcpy(end, " ");
+		end = stpcpy(end, prefix_format(prefix, word));
+	}
+	return text;
+}

@@ -158,35 +158,6 @@ static int read_mac(const char *text, uint8_t mac[static MAC_LEN])
 	return *text ? mac_parse(text, mac) : 0;
 }
 
-static int column_addresses(sqlite3_stmt *row, int column,
-			    struct prefix ret_addresses[static SUBNETS_MAX])
-{
-	const char *text = column_text(row, column);
-	char word[PREFIX_TEXT_MAX];
-	size_t len = 0;
-	int r;
-
-	while ((r = next_word(&text, word, sizeof(word))) > 0)
-		if (len == SUBNETS_MAX || prefix_parse(word, &ret_addresses[len++]) < 0)
-			return -EINVAL;
-	return r;
-}
-
-#define ADDRESSES_TEXT_MAX (SUBNETS_MAX * PREFIX_TEXT_MAX)
-static const char *format_addresses(const struct endpoint *endpoint, int family,
-				    char text[static ADDRESSES_TEXT_MAX])
-{
-	char word[PREFIX_TEXT_MAX], *end = text;
-
-	*end = '\0';
-	for_each_address(prefix, endpoint, family) {
-		if (end != text)
-			end = stpcpy(end, " ");
-		end = stpcpy(end, prefix_format(prefix, word));
-	}
-	return text;
-}
-
 static int read_endpoint_columns(sqlite3_stmt *row, struct endpoint *endpoint)
 {
 	int r = read_names(row, endpoint);

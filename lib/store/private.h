@@ -389,6 +389,12 @@ int addresses_check(struct store *store, const struct endpoint *endpoint, struct
 int addresses_release(struct store *store, const struct endpoint *endpoint, struct error *error);
 /* Of `addresses`: of which family, and which of the subnets of it. */
 bool address_place(int64_t number, int *ret_family, size_t *ret_at);
+/* As the row of an endpoint has them, one of each subnet: of a column, and of a family. */
+int column_addresses(sqlite3_stmt *row, int column,
+		     struct prefix ret_addresses[static SUBNETS_MAX]);
+#define ADDRESSES_TEXT_MAX (SUBNETS_MAX * PREFIX_TEXT_MAX)
+const char *format_addresses(const struct endpoint *endpoint, int family,
+			     char text[static ADDRESSES_TEXT_MAX]);
 /* Has no endpoint of its network the MAC of one that is to be inserted? */
 int mac_check(struct store *store, const struct endpoint *endpoint, struct error *error);
 

@@ -434,55 +434,11 @@ static void found_missing(struct nft_element *element, const struct nft_element_
 		refused->element = element;
 }
 
-/* The subnet, or the address, that a key begins with; NULL where that is an interface or a port. */
-static const struct prefix *key_prefix(const struct nft_element *element)
-{
-	const struct nft_field_type *type = &nft_fields[nft_fixed_at(element->set)->key[0]];
-
-	if ((type->form != FORM_NET && type->form != FORM_PREFIX) || element->rule->host_port)
-		return NULL;
-	return (const void *)((const char *)element->rule + type->member);
-}
-
-static bool has_subnet(const struct nft_element *element)
-{
-	const struct prefix *prefix = key_prefix(element);
-
-	return prefix && prefix->len < addr_size(prefix->addr.family) * 8;
-}
-
-/* What is taken: "port 8799/tcp of 127.0.0.1", a subnet, an address or a bridge. */
-#define DESCRIPTION_MAX 160
-static void describe_element(const struct nft_element *element, char text[static DESCRIPTION_MAX])
-{
-	const struct rule *rule = element->rule;
-	const struct prefix *prefix = key_prefix(element);
-	char address[ADDR_TEXT_MAX], subnet[PREFIX_TEXT_MAX], mac[MAC_TEXT_MAX];
-
-	if (mac_is_set(rule->mac))
-		snprintf(text, DESCRIPTION_MAX, "MAC %s", mac_format(rule->mac, mac));
-	else if (rule_is_of_frames(rule))
-		snprintf(text, DESCRIPTION_MAX, "link %s", rule->in);
-	else if (has_subnet(element))
-		snprintf(text, DESCRIPTION_MAX, "subnet %s", prefix_format(prefix, subnet));
-	else if (prefix)
-		snprintf(text, DESCRIPTION_MAX, "address %s", addr_format(&prefix->addr, address));
-	else if (!rule->host_port)
-		snprintf(text, DESCRIPTION_MAX, "bridge %s", rule->in[0] ? rule->in : rule->out);
-	else if (addr_is_set(&rule->destination.addr))
-		snprintf(text, DESCRIPTION_MAX, "port %u/%s of %s", (unsigned int)rule->host_port,
-			 protocol_name(rule->protocol),
-			 addr_format(&rule->destination.addr, address));
-	else
-		snprintf(text, DESCRIPTION_MAX, "port %u/%s", (unsigned int)rule->host_port,
-			 protocol_name(rule->protocol));
-}
-
 static int reason_of(const struct nft_element *element)
 {
 	if (mac_is_set(element->rule->mac))
 		return BN_REASON_ADDRESS_IN_USE;
-	if (has_subnet(element))
+	if (nft_element_has_subnet(element))
 		return BN_REASON_SUBNET_OVERLAP;
 	return element->rule->host_port ? BN_REASON_PORT_IN_USE : BN_REASON_KERNEL;
 }
@@ -493,9 +449,9 @@ static int not_found_error(const struct change *change, struct error *error)
 	char prefix[PREFIX_TEXT_MAX];
 
 	for (size_t i = 0; i < change->add.len; i++) {
-		if (!has_subnet(&change->add.items[i]))
+		if (!nft_element_has_subnet(&change->add.items[i]))
 			continue;
-		prefix_format(key_prefix(&change->add.items[i]), prefix);
+		prefix_format(nft_element_prefix(&change->add.items[i]), prefix);
 		return error_set(error, -EEXIST, BN_REASON_SUBNET_OVERLAP,
 				 "subnet %s overlaps one in the nftables table inet " NFT_TABLE
 				 ", of another state directory; choose another",
@@ -509,14 +465,14 @@ static int element_exists_error(struct change *change, struct error *error)
 {
 	struct refused_element refused = { .change = change };
 	struct nft_reply reply = { 0 };
-	char text[DESCRIPTION_MAX];
+	char text[ELEMENT_TEXT_MAX];
 	int reason;
 
 	if (nft_elements_look_up(change->nft, &change->add, found_in_the_way, &refused, &reply) <
 		    0 ||
 	    !refused.element)
 		return not_found_error(change, error);
-	describe_element(refused.element, text);
+	nft_element_describe(refused.element, text);
 	reason = reason_of(refused.element);
 	if (!refused.holder.network[0])
 		return error_set(error, -EEXIST, reason,
@@ -535,7 +491,7 @@ static int element_missing_error(struct change *change, struct error *error)
 {
 	struct refused_element refused = { .change = change };
 	struct nft_reply reply = { 0 };
-	char text[DESCRIPTION_MAX];
+	char text[ELEMENT_TEXT_MAX];
 
 	if (nft_set_is_missing(change->nft, change->remove.items[0].set))
 		return FIREWALL_BASE_MISSING;
@@ -544,7 +500,7 @@ static int element_missing_error(struct change *change, struct error *error)
 	    !refused.element)
 		return error_set(error, -ENOENT, BN_REASON_KERNEL,
 				 "a rule to remove is not in the kernel; try again");
-	describe_element(refused.element, text);
+	nft_element_describe(refused.element, text);
 	return error_set(error, -ENOENT, BN_REASON_KERNEL,
 			 "the %s rule of %s is not in the kernel any more: someone else removed it",
 			 rule_table_name(refused.element->rule->chain), text);

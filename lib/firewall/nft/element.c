@@ -292,6 +292,49 @@ void nft_elements_join(nft_element_vector *elements)
 	elements->len = kept;
 }
 
+/* ---- in words ---- */
+
+const struct prefix *nft_element_prefix(const struct nft_element *element)
+{
+	const struct nft_field_type *type = &nft_fields[nft_fixed_at(element->set)->key[0]];
+
+	if ((type->form != FORM_NET && type->form != FORM_PREFIX) || element->rule->host_port)
+		return NULL;
+	return (const void *)((const char *)element->rule + type->member);
+}
+
+bool nft_element_has_subnet(const struct nft_element *element)
+{
+	const struct prefix *prefix = nft_element_prefix(element);
+
+	return prefix && prefix->len < addr_size(prefix->addr.family) * 8;
+}
+
+void nft_element_describe(const struct nft_element *element, char text[static ELEMENT_TEXT_MAX])
+{
+	const struct rule *rule = element->rule;
+	const struct prefix *prefix = nft_element_prefix(element);
+	char address[ADDR_TEXT_MAX], subnet[PREFIX_TEXT_MAX], mac[MAC_TEXT_MAX];
+
+	if (mac_is_set(rule->mac))
+		snprintf(text, ELEMENT_TEXT_MAX, "MAC %s", mac_format(rule->mac, mac));
+	else if (rule_is_of_frames(rule))
+		snprintf(text, ELEMENT_TEXT_MAX, "link %s", rule->in);
+	else if (nft_element_has_subnet(element))
+		snprintf(text, ELEMENT_TEXT_MAX, "subnet %s", prefix_format(prefix, subnet));
+	else if (prefix)
+		snprintf(text, ELEMENT_TEXT_MAX, "address %s", addr_format(&prefix->addr, address));
+	else if (!rule->host_port)
+		snprintf(text, ELEMENT_TEXT_MAX, "bridge %s", rule->in[0] ? rule->in : rule->out);
+	else if (addr_is_set(&rule->destination.addr))
+		snprintf(text, ELEMENT_TEXT_MAX, "port %u/%s of %s", (unsigned int)rule->host_port,
+			 protocol_name(rule->protocol),
+			 addr_format(&rule->destination.addr, address));
+	else
+		snprintf(text, ELEMENT_TEXT_MAX, "port %u/%s", (unsigned int)rule->host_port,
+			 protocol_name(rule->protocol));
+}
+
 /* ---- decoding ---- */
 
 static void view_bytes(const struct nlattr *attribute, const uint8_t **ret_bytes, size_t *ret_len)

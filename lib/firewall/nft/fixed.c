@@ -573,38 +573,3 @@ enum rule_kind nft_fixed_kind(size_t id)
 {
 	return nft_kinds[id / NFT_FIXED_PER_KIND].kind;
 }
-
-int nft_fixed_family(size_t id)
-{
-	const struct nft_fixed *fixed = nft_fixed_at(id);
-	int family = fixed->family;
-
-	switch (kind_of(nft_fixed_kind(id))->families) {
-	case FAMILIES_IPV4:
-		return AF_INET;
-	case FAMILIES_IPV6:
-		return AF_INET6;
-	case FAMILIES_PRESENT:
-	case FAMILIES_EACH:
-	case FAMILIES_ALL:
-	case FAMILIES_GUARDED:
-		break;
-	case FAMILIES_NONE:
-		return AF_UNSPEC;
-	}
-	for (size_t i = 0; i < FIELDS_MAX && !family; i++) {
-		family = nft_fields[fixed->key[i]].family;
-		if (!family)
-			family = nft_fields[fixed->value[i]].family;
-	}
-	return family;
-}
-
-enum nft_ranges nft_fixed_ranges(const struct nft_fixed *fixed)
-{
-	for (size_t i = 0; i < FIELDS_MAX && fixed->key[i]; i++) {
-		if (nft_fields[fixed->key[i]].form == FORM_NET)
-			return fixed->key[1] ? RANGES_CONCATENATED : RANGES_SINGLE;
-	}
-	return RANGES_NONE;
-}

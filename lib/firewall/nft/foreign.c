@@ -283,3 +283,44 @@ int nft_foreign_decode(struct nftnl_rule *kernel, struct rule *rule)
 	rule->foreign = strdup(text);
 	return rule->foreign ? 0 : -ENOMEM;
 }
+
+/* ---- as the kernel's expressions ---- */
+
+struct text {
+	char *data;
+	size_t len;
+};
+
+static int expression_text(struct nftnl_expr *expression, void *data)
+{
+	struct text *text = data;
+	size_t room = RULE_TEXT_MAX - text->len;
+	const char *name = nftnl_expr_get_str(expression, NFTNL_EXPR_NAME);
+	int len;
+
+	len = snprintf(text->data + text->len, room, "%s%s ", text->len ? "; " : "", name);
+	if (len < 0 || (size_t)len >= room)
+		return -1;
+	text->len += (size_t)len;
+	room -= (size_t)len;
+	if (strcmp(name, "counter") == 0) {
+		text->data[--text->len] = '\0';
+		return 0;
+	}
+	len = nftnl_expr_snprintf(text->data + text->len, room, expression, NFTNL_OUTPUT_DEFAULT,
+				  0);
+	if (len < 0 || (size_t)len >= room)
+		return -1;
+	text->len += (size_t)len;
+	while (text->len && text->data[text->len - 1] == ' ')
+		text->data[--text->len] = '\0';
+	return 0;
+}
+
+void nft_rule_text(struct nftnl_rule *rule, char text[static RULE_TEXT_MAX])
+{
+	struct text output = { .data = text };
+
+	text[0] = '\0';
+	nftnl_expr_foreach(rule, expression_text, &output);
+}

@@ -240,6 +240,12 @@ typedef VECTOR(struct nft_element) nft_element_vector;
 
 /* By set, since neighbours of one set share a message; then by key. */
 int nft_element_order(const void *a, const void *b);
+/* The subnet or address that its key begins with; NULL where that is an interface or a port. */
+const struct prefix *nft_element_prefix(const struct nft_element *element);
+bool nft_element_has_subnet(const struct nft_element *element);
+/* What it takes: "port 8799/tcp of 127.0.0.1", a subnet, an address, a MAC, a link or a bridge. */
+#define ELEMENT_TEXT_MAX 160
+void nft_element_describe(const struct nft_element *element, char text[static ELEMENT_TEXT_MAX]);
 /* The elements of the rules in that order; base rules have none. 0, -ENOMEM, -EINVAL */
 int nft_elements_encode(const struct rule *rules, size_t len, nft_element_vector *elements,
 			struct error *error);
