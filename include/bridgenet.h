@@ -318,7 +318,7 @@ const char *bn_network_driver(const bn_network *network);  /* "bridge", "host", 
 const char *bn_network_bridge(const bn_network *network);  /* "" if not made yet */
 uint32_t bn_network_mtu(const bn_network *network);        /* in bytes */
 int bn_network_is_persistent(const bn_network *network);   /* 1 or 0; since: 0.2 */
-size_t bn_network_subnet_count(const bn_network *network); /* at most 2, IPv4 first */
+size_t bn_network_subnet_count(const bn_network *network); /* IPv4 first */
 const char *bn_network_subnet_at(const bn_network *network, size_t i);   /* "172.17.0.0/16" */
 const char *bn_network_gateway_at(const bn_network *network, size_t i);  /* of the same subnet */
 const char *bn_network_ip_range_at(const bn_network *network, size_t i); /* too; "" if none */
@@ -470,7 +470,7 @@ const char *bn_endpoint_mac(const bn_endpoint *endpoint);                  /* "0
 uint32_t bn_endpoint_mtu(const bn_endpoint *endpoint);                     /* in bytes */
 size_t bn_endpoint_address_count(const bn_endpoint *endpoint);             /* IPv4 first */
 const char *bn_endpoint_address_at(const bn_endpoint *endpoint, size_t i); /* "172.17.0.2/16" */
-size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint); /* of the network, IPv4 first */
+size_t bn_endpoint_gateway_count(const bn_endpoint *endpoint); /* one of a family, IPv4 first */
 const char *bn_endpoint_gateway_at(const bn_endpoint *endpoint, size_t i);
 int bn_endpoint_gateway_priority(const bn_endpoint *endpoint);
 
@@ -737,7 +737,7 @@ void bn_rule_list_free(bn_rule_list *list);
 
 /* What a rule says of itself: where it stands, what it matches and what it does. Since: 0.1 */
 const char *bn_rule_family(const bn_rule *rule); /* "ipv4", "ipv6", "any"; "bridge": of frames */
-const char *bn_rule_table(const bn_rule *rule);  /* "raw", "nat", "filter" */
+const char *bn_rule_table(const bn_rule *rule);  /* "raw", "mangle", "nat", "filter", "bridge" */
 const char *bn_rule_chain(const bn_rule *rule);
 const char *bn_rule_target(const bn_rule *rule);   /* "DNAT", "MASQUERADE", "DROP", ... */
 const char *bn_rule_protocol(const bn_rule *rule); /* "all", "tcp", ... */

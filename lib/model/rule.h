@@ -66,7 +66,7 @@ int rule_compare_unowned(const struct rule *a, const struct rule *b);
 void rules_sort(rule_vector *rules);
 
 const char *rule_target_name(const struct rule *rule); /* "DNAT"; "-" for a jump */
-const char *rule_table_name(enum rule_chain chain);    /* "raw", "mangle", "nat", "filter" */
+const char *rule_table_name(enum rule_chain chain);    /* "raw", "nat", ... */
 
 /* One sentence: what the rule is for. It is derived from the rule's own values alone, so that it
  * also speaks for a rule read from the kernel. */
