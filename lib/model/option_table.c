@@ -181,15 +181,17 @@ static const struct known_option options[] = {
 	    .live = LIVE_YES,
 	    SAYS("0.2", "With mac, an endpoint sends with its own MAC alone, and nobody takes it: "
 			"the bridge knows where it is. With full, it also sends from its own "
-			"addresses alone, those of its link, and what it has routes-for; "
-			"tells nobody that it has others; and is no router and no DHCP "
-			"server. What is of a VLAN, or neither IP nor ARP, is dropped, as is "
-			"the family that it has no address of. Frames with its MAC come by "
-			"its own link only, so no two such endpoints of the host have one "
-			"MAC; on a bridge of others its link must keep its name. It is done "
-			"by nftables with either backend, in the table bridge bridgenet, "
-			"which is there as long as an endpoint needs it; a kernel without "
-			"nf_tables' bridge family refuses it.")),
+			"addresses alone, and from what it has routes-for; tells nobody that "
+			"it has others; and is no router and no DHCP server. Its IPv6 "
+			"link-local address must be that of its MAC (EUI-64, which is the "
+			"kernel's default): from another, as addr_gen_mode can make one up, "
+			"nothing passes. What is of a VLAN, or neither IP nor ARP, is "
+			"dropped, as is the family that it has no address of. Frames with "
+			"its MAC come by its own link only, so no two such endpoints of the "
+			"host have one MAC; on a bridge of others its link must keep its "
+			"name. It is done by nftables with either backend, in the table "
+			"bridge bridgenet, which is there as long as an endpoint needs it; a "
+			"kernel without nf_tables' bridge family refuses it.")),
 	ROW(NETWORK, "coexist", word, WORDS("report", "insert"), FIELD(network, coexist),
 	    .live = LIVE_YES,
 	    SAYS("0.2", "What is done where a firewall of the host, which is somebody else's, "
