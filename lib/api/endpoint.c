@@ -190,9 +190,10 @@ static const struct api_call endpoint_attach = {
 				 "descriptor."),
 		API_ERRNO(ENAMETOOLONG, "A name is longer than an endpoint's or an interface's can "
 					"be, or the path of the namespace too long."),
-		API_ERRNO(EOPNOTSUPP, "An option is not known, a port can't be published "
-				      "there, or network bridge is made on first use where "
-				      "forwarding is off and the context says to require it."),
+		API_ERRNO(EOPNOTSUPP, "An option is not known, the kernel lacks what one needs, a "
+				      "port can't be published there, or network bridge is made on "
+				      "first use where forwarding is off and the context says to "
+				      "require it."),
 		API_ERRNO(EAFNOSUPPORT, "The kernel lacks IPv4, which network bridge is made with "
 					"on first use."),
 		API_ERRNO(ENODEV, "Somebody has deleted or renamed the network's bridge, or "
