@@ -382,8 +382,7 @@ kernel_groups()
 # With -k those builds are made that the pattern has the word of.
 [[ -n $pattern && $pattern != *sanitized* ]] ||
 	job made "$devel" build_into "$devel" --enable-devel CFLAGS="-O1 -g"
-# what only compiles lets others pass
-job group build-options abi/check-options.sh nice -n 5
+job limit=1800 group build-options abi/check-options.sh
 kernel_groups long
 [[ -n $pattern && $pattern != *races* ]] || job made "$races" build_races
 job group fuzz fuzz/run.sh

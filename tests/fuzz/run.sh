@@ -34,7 +34,8 @@ sources_of()
 build()
 {
 	local sources replies=()
-	[ "$1" != replies ] || replies=("-Wl,--wrap=sendmsg,--wrap=recvmsg" -lnftnl -lnl-3 -lpthread)
+	[ "$1" != replies ] || replies=(-DHAVE_NFTABLES=1 "-Wl,--wrap=sendmsg,--wrap=recvmsg" -lnftnl
+		-lnl-3 -lpthread)
 	read -ra sources <<<"$(sources_of "$1" | tr '\n' ' ')"
 	clang -g -O1 -std=gnu11 -D_GNU_SOURCE -DBN_TESTING -fno-sanitize-recover=all "${@:3}" \
 		-I"$source_dir/lib" -I"$source_dir/include" -I/usr/include/libnl3 \

@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from topology import FAMILIES, KernelTest, for_backend
+from topology import FAMILIES, KernelTest, for_backend, wait_until
 
 RATE = 20_000_000   # bits a second
 FREE = 3 * RATE     # what is not limited is faster than that
@@ -197,8 +197,12 @@ class Bandwidth(KernelTest):
         self.end.delete()
         self.net.endpoints.remove(self.end)
         self.net.namespaces.remove(self.end)
-        self.bn("collect")
-        self.assertEqual([], self.host.ip("link", "show", "type", "ifb"))
+
+        def collected():
+            self.bn("collect")
+            return not self.host.ip("link", "show", "type", "ifb")
+        # the kernel may not have ended it yet
+        wait_until(collected, what="the device gone")
 
 
 for_backend("nftables")(Bandwidth)
