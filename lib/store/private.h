@@ -199,21 +199,17 @@ int store_busy_error(struct store *store, struct error *error);
 /* What is bound to a statement, in the order of its parameters: VALUES(TEXT(name), INT(id)). A text
  * must live until the statement has run; NULL is passed over, for one without that parameter. */
 struct value {
-	enum { VALUE_END, VALUE_INT, VALUE_TEXT, VALUE_ADDR, VALUE_PREFIX, VALUE_RANGE } type;
+	enum { VALUE_END, VALUE_INT, VALUE_TEXT, VALUE_ADDR } type;
 	union {
 		int64_t number;
 		const char *text;
 		const struct addr *addr;
-		const struct prefix *prefix;
-		const struct range *range;
 	};
 };
 /* clang-format off */
 #define INT(value) { VALUE_INT, .number = (int64_t)(value) }
 #define TEXT(value) { VALUE_TEXT, .text = (value) }
 #define ADDR(value) { VALUE_ADDR, .addr = (value) }
-#define PREFIX(value) { VALUE_PREFIX, .prefix = (value) }
-#define RANGE(value) { VALUE_RANGE, .range = (value) }
 #define VALUES(...) ((const struct value[]){ __VA_ARGS__, { VALUE_END } })
 /* clang-format on */
 
@@ -234,8 +230,6 @@ int statement_run(struct store *store, enum statement which, const struct value 
 const char *column_text(sqlite3_stmt *statement, int column); /* never NULL */
 int column_copy(sqlite3_stmt *statement, int column, char *text, size_t size);
 int column_addr(sqlite3_stmt *statement, int column, struct addr *ret_addr);
-int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix);
-int column_range(sqlite3_stmt *statement, int column, struct range *ret_range);
 /* Three columns: prefixes, gateways and ranges. */
 int column_subnets(sqlite3_stmt *statement, int column,
 		   struct subnet ret_subnets[static SUBNETS_MAX]);

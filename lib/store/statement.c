@@ -375,12 +375,6 @@ static int bind_value(sqlite3_stmt *statement, int index, const struct value *va
 	case VALUE_ADDR:
 		addr_format(value->addr, text);
 		break;
-	case VALUE_PREFIX:
-		prefix_format(value->prefix, text);
-		break;
-	case VALUE_RANGE:
-		range_format(value->range, text);
-		break;
 	}
 	/* Short enough for SQLite's copy to be cheaper than keeping buffers in every caller. */
 	return sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
@@ -467,26 +461,6 @@ int column_addr(sqlite3_stmt *statement, int column, struct addr *ret_addr)
 	if (*text)
 		return addr_parse(text, ret_addr);
 	memset(ret_addr, 0, sizeof(*ret_addr));
-	return 0;
-}
-
-int column_prefix(sqlite3_stmt *statement, int column, struct prefix *ret_prefix)
-{
-	const char *text = column_text(statement, column);
-
-	if (*text)
-		return prefix_parse(text, ret_prefix);
-	memset(ret_prefix, 0, sizeof(*ret_prefix));
-	return 0;
-}
-
-int column_range(sqlite3_stmt *statement, int column, struct range *ret_range)
-{
-	const char *text = column_text(statement, column);
-
-	if (*text)
-		return range_parse(text, ret_range);
-	memset(ret_range, 0, sizeof(*ret_range));
 	return 0;
 }
 
