@@ -7,6 +7,7 @@ import unittest
 
 import oracle
 from findings import CheckTest
+from library import Library
 from topology import FAMILIES, for_each_backend
 
 PORT = 4000
@@ -214,6 +215,31 @@ class Connections(ConnectionsTest):
                     opened = self.open(end, family, 10)
                     self.assertEqual(5, len(opened))
                     self.end(opened)
+
+    def test_one_look_does_not_speak_for_another(self):
+        """In one context, and with nothing changed in between."""
+        end = self.limited("few", 5)
+        self.attach("net", "other")
+        library = Library(self.net, self.backend)
+        self.addCleanup(library.close)
+        command, code = self.damages(end)[-1]
+        self.host.run("sh", "-ec", command)
+        self.assertEqual([], library.check("net", "other"))
+        self.assertIn(code, [one["code"] for one in library.check("net", "few")])
+        self.repair()
+        insert, delete = (
+            ("nft insert rule inet bridgenet mangle-prerouting accept",
+             "nft -a list chain inet bridgenet mangle-prerouting | sed -n 's/.*\taccept # handle /"
+             "nft delete rule inet bridgenet mangle-prerouting handle /p' | sh -e")
+            if self.backend == "nftables" else
+            ("iptables-legacy -t mangle -I PREROUTING -j ACCEPT",
+             "iptables-legacy -t mangle -D PREROUTING -j ACCEPT"))
+        self.host.run("sh", "-ec", insert)
+        library.check("net", "other")
+        found = [one["code"] for one in library.check()]
+        self.assertEqual(self.codes(), found)
+        self.assertNotEqual([], found)
+        self.host.run("sh", "-ec", delete)
 
     def test_moved_to_the_other_backend(self):
         end = self.limited("few", 5)

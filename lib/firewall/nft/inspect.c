@@ -282,6 +282,15 @@ static int look_once(struct nft *nft, bool all, struct nft_base_state *state,
 	return r < 0 ? r : after == state->generation;
 }
 
+/* Whether what counts connections stands is looked at where it is to. */
+static bool plan_counts(const rule_vector *planned)
+{
+	for (size_t i = 0; i < planned->len; i++)
+		if (kind_of(planned->items[i].kind)->connections)
+			return true;
+	return false;
+}
+
 static int inspect(struct nft *nft, const rule_vector *planned, bool all, finding_vector *findings,
 		   struct nft_reply *reply)
 {
@@ -303,8 +312,16 @@ static int inspect(struct nft *nft, const rule_vector *planned, bool all, findin
 	if (r == 0 && all && packets)
 		r = nft_find_shadows(nft, planned, findings, reply);
 	nft->inspected = still && r == 0 && findings->len == before ? state.generation : 0;
+	nft->inspected_all = all;
+	nft->inspected_counting = all || plan_counts(planned);
 	nft_base_state_clear(&state);
 	return r;
+}
+
+/* Has a look since which nothing has changed said all that this one would? */
+static bool is_known(const struct nft *nft, const rule_vector *planned, bool whole)
+{
+	return nft->inspected_all || (!whole && !plan_counts(planned));
 }
 
 int nft_inspect(struct firewall *firewall, const rule_vector *planned, bool whole,
@@ -318,7 +335,7 @@ int nft_inspect(struct firewall *firewall, const rule_vector *planned, bool whol
 	/* nothing relies on it */
 	if (!planned->len)
 		return 0;
-	if (nft->inspected)
+	if (nft->inspected && is_known(nft, planned, whole))
 		r = nft_generation(nft, &generation, &reply);
 	if (r == 0 && (!generation || generation != nft->inspected))
 		r = inspect(nft, planned, whole, findings, &reply);

@@ -402,7 +402,8 @@ void nft_base_state_whole(const struct nft *nft, struct nft_base_state *state)
 {
 	state->of = nft->table;
 	for (size_t i = state->of->first; i < state->of->end; i++)
-		state->handle[i] = nft_fixed_has_rule(i);
+		state->handle[i] = nft_fixed_always_stands(i) ||
+				   (nft_fixed_has_rule(i) && nft->inspected_counting);
 }
 
 /* What one of these rules jumps to or looks into is there. */

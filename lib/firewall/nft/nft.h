@@ -54,11 +54,14 @@ struct nft {
 	/* The rule set in which the base was last found whole, or which came of our own commit to
 	 * that: nobody has changed anything since. 0: the base is to be looked at. */
 	uint32_t generation;
-	uint32_t inspected; /* in which an inspection last found nothing; 0: none */
-	uint32_t followed;  /* is_as_left() of firewall.h, while it is this one; 0: never */
-	uint32_t refused;   /* the last that was no longer current */
-	uint64_t *digests;  /* of the fixed rules; NULL: not made yet */
-	uint64_t base_key;  /* of the base as we make it; 0: not made yet */
+	/* In which an inspection last found nothing, 0: none; was that of all there is, and of the
+	 * rules that count, too? */
+	uint32_t inspected;
+	bool inspected_all, inspected_counting;
+	uint32_t followed; /* is_as_left() of firewall.h, while it is this one; 0: never */
+	uint32_t refused;  /* the last that was no longer current */
+	uint64_t *digests; /* of the fixed rules; NULL: not made yet */
+	uint64_t base_key; /* of the base as we make it; 0: not made yet */
 };
 
 /* ---- netlink.c: transport ---- */
