@@ -200,7 +200,9 @@ static const struct known_option options[] = {
 			"it. With insert, two rules at the head of that chain let pass what comes "
 			"from the bridge and what goes to it: ports that are not published stay "
 			"shut by the library's own rules. They go with the network. Into what "
-			"firewalld makes, or a program owns, nothing is put: then it is refused.")),
+			"firewalld makes, or a program owns, nothing is put: then it is refused, "
+			"and so it is on a bridge that was there before, which others cross, "
+			"too.")),
 	ROW(NETWORK, "interface-prefix", interface, FIELD(network, interface_prefix),
 	    .live = LIVE_NEW, .default_ = "eth", NETWORK_ALIAS("container_iface_prefix"),
 	    SAYS("0.2", "What the names of interfaces in namespaces begin with; a number "
@@ -280,8 +282,8 @@ static const struct known_option options[] = {
 	ROW(ENDPOINT, "connections", number, NUMBER(0, 1000000, 0), FIELD(endpoint, connections),
 	    .live = LIVE_YES,
 	    SAYS("0.2", "How many connections the endpoint may have open at once that it began "
-			"itself, in each family, to the outside, to other networks and to the "
-			"host; 0 is any number. What begins another is dropped until one ends, at "
+			"itself, from each of its addresses, to the outside, to other networks "
+			"and to the host; 0 is any number. What begins another is dropped until one ends, at "
 			"both sides or by a reset; one that nobody answers counts for as long as "
 			"the kernel remembers it. Counted are those from its own "
 			"addresses on the network that pass the host, not what comes from "

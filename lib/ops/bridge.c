@@ -37,16 +37,15 @@ static int resolve_bridge(bn_ctx *ctx, const struct network_request *request,
 	uint32_t mtu;
 	int r;
 
-	r = restraint_check_network(ctx, network);
-	if (r < 0)
-		return r;
 	if (request->bridge[0]) {
 		string_copy(network->bridge, sizeof(network->bridge), request->bridge);
 		network->bridge_adopted = link_mtu(ctx->link, network->bridge, &mtu);
 		if (network->bridge_adopted && !network->mtu)
 			network->mtu = mtu;
-		return 0;
 	}
+	r = restraint_check_network(ctx, network);
+	if (r < 0 || request->bridge[0])
+		return r;
 	if (strcmp(network->name, DEFAULT_NETWORK) != 0) {
 		bridge_name(network->id, network->bridge);
 		return 0;

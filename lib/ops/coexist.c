@@ -65,7 +65,9 @@ static bool is_forwarded(const struct network *network)
 
 bool coexist_inserts(const struct network *network)
 {
-	return network->policy.coexist == COEXIST_INSERT && is_forwarded(network);
+	/* one that came back from its definition may find the bridge to be somebody else's */
+	return network->policy.coexist == COEXIST_INSERT && !network->bridge_adopted &&
+	       is_forwarded(network);
 }
 
 void coexist_sight_clear(struct coexist_sight *sight)

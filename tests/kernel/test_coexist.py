@@ -253,6 +253,19 @@ class Refused(CoexistTest):
             self.passes()
             self.assertEqual([], self.remove_all())
 
+    def test_bridge_of_others(self):
+        """All that crosses it would pass, in both families."""
+        with Firewall(self.host, NFT_DROP) as firewall:
+            before = firewall.dump()
+            self.host.run("ip", "link", "add", "br0", "up", "type", "bridge")
+            create = ("network", "create", "net", "--bridge", "br0")
+            self.fails(*create, "--opt", "coexist=insert", mention=("br0", "report"))
+            self.bn(*create)
+            self.fails("network", "update", "net", "--opt", "coexist=insert", mention="br0")
+            self.assertEqual(before, firewall.dump())
+            self.bn("network", "rm", "net")
+            self.host.run("ip", "link", "del", "br0")
+
     def test_owned_table(self):
         process = self.host.popen("nft", "-i", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
                                   text=True)
