@@ -282,6 +282,7 @@ is_turn()
 {
 	[ -n "$pattern" ] || [ $(((day + $1) % $2)) -eq 0 ]
 }
+[ -z "$pattern" ] || export BN_EACH_DAY=1
 
 # has LIST WORD
 has()

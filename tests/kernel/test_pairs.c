@@ -492,8 +492,8 @@ static void add_pairs(enum world world, size_t first, size_t second, const regex
 	if (backends == 1 &&
 	    (strcmp(verbs[first].name, "switch") == 0 || strcmp(verbs[second].name, "switch") == 0))
 		return;
-	/* all of them take ten minutes: a third of them each day */
-	if (!soak && !wanted && (first + 2 * second) % 3 != (size_t)(time(NULL) / DAY_S) % 3)
+	/* all of them take twenty minutes: a sixth of them each day */
+	if (!soak && !wanted && (first + 2 * second) % 6 != (size_t)(time(NULL) / DAY_S) % 6)
 		return;
 	for (size_t i = 0; i < (soak ? settings : 1); i++) {
 		size_t turn = (first + second + i) % settings;
