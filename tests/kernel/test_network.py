@@ -433,9 +433,12 @@ class Refused(KernelTest):
             with self.subTest(cidr=cidr):
                 self.fails("network", "create", "blue", "--subnet", cidr, mention=cidr)
 
-    def test_two_subnets_of_a_family(self):
-        self.fails("network", "create", "blue", "--subnet", "172.30.0.0/24",
-                   "--subnet", "172.31.0.0/24")
+    def test_subnets_of_a_family(self):
+        """Not one in another, and not more than eight."""
+        self.fails("network", "create", "blue", "--subnet", "172.30.0.0/16",
+                   "--subnet", "172.30.7.0/24", mention=("172.30.0.0/16", "172.30.7.0/24"))
+        many = [word for i in range(9) for word in ("--subnet", f"172.30.{i}.0/24")]
+        self.fails("network", "create", "blue", *many, mention="8")
 
     def test_overlap(self):
         self.create("blue", "--subnet", "172.30.0.0/16", "--subnet", "fd00:30::/64")
