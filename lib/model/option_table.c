@@ -283,7 +283,8 @@ static const struct known_option options[] = {
 	    .live = LIVE_YES,
 	    SAYS("0.2", "How many connections the endpoint may have open at once that it began "
 			"itself, from each of its addresses, to the outside, to other networks "
-			"and to the host; 0 is any number. What begins another is dropped until one ends, at "
+			"and to the host; 0 is any number. What begins another is "
+			"dropped until one ends, at "
 			"both sides or by a reset; one that nobody answers counts for as long as "
 			"the kernel remembers it. Counted are those from its own "
 			"addresses on the network that pass the host, not what comes from "
