@@ -241,18 +241,27 @@ int firewall_remove_base(struct firewall *firewall, struct error *error)
 
 /* ---- looks ---- */
 
-/* wanted: NULL for all. What has no nftables has no frames. */
-static int list_frames(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
-		       struct error *error)
+/* 1, or 0 where there can be none: what has no nftables has no frames. */
+static int frames_if_any(struct firewall *firewall, struct firewall **ret_frames,
+			 struct error *error)
 {
-	struct firewall *frames;
-	int r = frames_of(firewall, &frames, error);
+	int r = frames_of(firewall, ret_frames, error);
 
 	if (r == -EOPNOTSUPP || r == -EPERM) {
 		error_clear(error);
 		return 0;
 	}
-	return r < 0 ? r : frames->backend->list(frames, wanted, rules, error);
+	return r < 0 ? r : 1;
+}
+
+/* wanted: NULL for all. */
+static int list_frames(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
+		       struct error *error)
+{
+	struct firewall *frames;
+	int r = frames_if_any(firewall, &frames, error);
+
+	return r <= 0 ? r : frames->backend->list(frames, wanted, rules, error);
 }
 
 int firewall_list(struct firewall *firewall, const rule_vector *wanted, rule_vector *rules,
@@ -296,14 +305,12 @@ int firewall_watch_frames(struct firewall *firewall, struct firewall_watch **ret
 			  struct error *error)
 {
 	struct firewall *frames;
-	int r = frames_of(firewall, &frames, error);
+	int r = frames_if_any(firewall, &frames, error);
 
-	*ret_watch = NULL;
-	if (r == -EOPNOTSUPP || r == -EPERM) {
-		error_clear(error);
-		return 0;
-	}
-	if (r < 0 || frames->backend == firewall->backend)
+	if (r < 0)
 		return r;
+	*ret_watch = NULL;
+	if (r == 0 || frames->backend == firewall->backend)
+		return 0;
 	return frames->backend->watch(frames, ret_watch, error);
 }
