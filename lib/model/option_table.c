@@ -413,10 +413,3 @@ const char *option_scope_text(enum option_scope scope)
 {
 	return scopes[scope].text;
 }
-
-bool option_is_live(enum option_scope scope, const char *key)
-{
-	const struct known_option *known = option_find(scope, key);
-
-	return known && known->live != LIVE_NO;
-}

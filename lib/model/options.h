@@ -141,9 +141,6 @@ int options_check_conflicts(const struct options *options, enum option_scope sco
  * What is not known stays. -EINVAL where two names of one say two things. */
 int options_normalise(struct options *options, enum option_scope scope, struct error *error);
 
-/* Can it be changed on what lives? False for what is not known. */
-bool option_is_live(enum option_scope scope, const char *key);
-
 /* One line "key=value\n" each, and back; what the store keeps. NULL text is the empty list. */
 int options_serialize(const struct options *options, char **ret_text);
 int options_parse(const char *text, struct options *ret_options);

@@ -381,12 +381,12 @@ static int add_rule(const struct opening *opening, const struct network *network
 	rule->packets = opening->packets;
 	rule->bytes = opening->bytes;
 	rule->handle = opening->handle;
-	snprintf(where, sizeof(where), "%s%s%s %s",
+	snprintf(where, sizeof(where), "%s%s %s",
 		 !opening->table[0]              ? "" :
 		 opening->family == NFPROTO_INET ? "inet " :
 		 opening->family == NFPROTO_IPV4 ? "ip " :
 						   "ip6 ",
-		 opening->table[0] ? opening->table : "iptables-legacy filter", "", opening->chain);
+		 opening->table[0] ? opening->table : "iptables-legacy filter", opening->chain);
 	rule->foreign = strdup(where);
 	return rule->foreign ? 0 : -ENOMEM;
 }

@@ -358,7 +358,7 @@ static const char *const texts[STATEMENT_COUNT] = {
 
 static int bind_value(sqlite3_stmt *statement, int index, const struct value *value)
 {
-	char text[RANGE_TEXT_MAX] = "";
+	char text[ADDR_TEXT_MAX] = "";
 
 	switch (value->type) {
 	case VALUE_END:
