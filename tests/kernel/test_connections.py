@@ -3,6 +3,7 @@
 import contextlib
 import select
 import socket
+import time
 import unittest
 
 import oracle
@@ -48,6 +49,18 @@ class ConnectionsTest(CheckTest):
             if one not in opened:
                 one.close()
         return [self.keep(one) for one in opened]
+
+    def assert_room(self, client, family, number, tries):
+        """So many come about: not at once after many that did not, since the kernel forgets of these
+        a few at each try alone, and not again within one tick (nf_conncount.c)."""
+        deadline = time.monotonic() + 30
+        while True:
+            opened = self.open(client, family, tries)
+            self.assertLessEqual(len(opened), number)
+            if len(opened) == number:
+                return opened
+            self.assertLess(time.monotonic(), deadline, f"{len(opened)} of {number}")
+            self.end(opened)
 
     @staticmethod
     def end(opened):
@@ -169,7 +182,7 @@ class Connections(ConnectionsTest):
         end = self.limited("few", 2)
         for family in FAMILIES:
             self.end(self.open(end, family, 100))
-            self.assertEqual(2, len(self.open(end, family, 4)))
+            self.assert_room(end, family, 2, 4)
 
     def test_changed_while_it_lives(self):
         """What is open stays, and what others have counted."""
@@ -184,7 +197,7 @@ class Connections(ConnectionsTest):
             for one in opened:
                 one.send(b"still there")
             self.assertEqual([b"still there"] * 3, self.heard(family, 3))
-            self.assertEqual(1, len(self.open(end, family, 5)))
+            self.assert_room(end, family, 1, 5)
             self.set("few", 0)
             self.assertEqual(20, len(self.open(end, family, 20)))
             self.assertIsNone(self.dropped("few", family))
@@ -212,9 +225,7 @@ class Connections(ConnectionsTest):
                 self.repair()
                 self.assert_clean()
                 for family in FAMILIES:
-                    opened = self.open(end, family, 10)
-                    self.assertEqual(5, len(opened))
-                    self.end(opened)
+                    self.end(self.assert_room(end, family, 5, 10))
 
     def test_one_look_does_not_speak_for_another(self):
         """In one context, and with nothing changed in between."""
