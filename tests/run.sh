@@ -264,8 +264,8 @@ work_off()
 # passes_alone NUMBER CASE: does that case of the queue pass, three times in a row?
 passes_alone()
 {
-	local pattern=$2 times
-	for times in 1 2 3; do
+	local pattern=$2
+	for _ in 1 2 3; do
 		(eval "${queue[$1]}") >"$work/again" 2>&1
 		grep -qxF "ok $2" "$work/again" && ! grep -q '^not ok ' "$work/again" || return
 	done
@@ -366,12 +366,6 @@ without_sanitizers=" test_adopted test_answers test_bandwidth test_check_endpoin
 	test_source_ports test_sources test_state_damage test_translation test_update \
 	test_ways "
 
-# Of the programs that run with both builds these take longest. They run with one of them today, with
-# the other tomorrow.
-alternating=" test_async test_conntrack test_fault test_iptables_networks test_iptables_repair \
-	test_link_many test_link_settings test_link_shape test_lost test_memory test_time \
-	test_together test_undo "
-
 # Each of these takes minutes, or nearly.
 long=" test_check_strays test_damage test_errnos test_fault test_iptables_repair test_kills \
 	test_link_shape test_lost test_pairs test_run test_time test_together test_undo test_watch "
@@ -381,8 +375,9 @@ by_chance=" test_claims test_crash test_crowd test_damage test_errnos test_fault
 	test_line test_lost test_memory test_order test_pairs test_run_end test_state_damage test_threads \
 	test_time test_together "
 
-# Programs run with both builds. Scripts, which ask bn, run with one: with sanitizers today and without
-# tomorrow, but for those above. kernel_groups long: those that take long; kernel_groups short: others.
+# All but those above run with one build: with sanitizers today, without tomorrow. With -k they run
+# without, and with them if the pattern says so. kernel_groups long: those that take long;
+# kernel_groups short: others.
 kernel_groups()
 {
 	local file name plain=() sanitized=() number=0
@@ -395,7 +390,7 @@ kernel_groups()
 		fi
 		if has "$without_sanitizers" "$name"; then
 			plain+=("$file")
-		elif [ -n "$pattern" ] || { [[ $file == *.c ]] && ! has "$alternating" "$name"; }; then
+		elif [ -n "$pattern" ]; then
 			plain+=("$file") sanitized+=("$file")
 		elif is_turn $number 2; then
 			sanitized+=("$file")
