@@ -7,7 +7,7 @@ import legacy
 import oracle
 from killing import KillingTest
 from rulesets import DOCKER, FIREWALLD, UFW
-from topology import FAMILIES, KernelTest, for_backend, for_each_backend, wait_until
+from topology import Bn, FAMILIES, KernelTest, for_backend, for_each_backend, wait_until
 
 SUBNET = {4: "172.30.0.0/24", 6: "fd00:30::/64"}
 RESTORE = {"nft": ("iptables-nft-restore", "ip6tables-nft-restore"),
@@ -95,6 +95,13 @@ table ip6 site {
         ct state established,related accept
         ip6 daddr fd00:77::/64 accept
         reject
+    }
+}
+"""
+# what goes to the network passes
+NFT_OUT = """table inet site {
+    chain forward { type filter hook forward priority filter; policy drop;
+        oifname "%s" accept
     }
 }
 """
@@ -326,6 +333,27 @@ class Kept(CoexistTest):
             self.bn.result("repair", "--remove-unknown")
             self.assertNotIn("bridgenet", firewall.dump())
 
+    def test_two_of_a_kind_are_not_two(self):
+        """One is there twice, and the other, which nothing needs just now, not at all."""
+        with Firewall(self.host, NFT_OUT % "bn0"):
+            self.begin("--bridge", "bn0", "--opt", "coexist=insert")
+            before = self.lines()
+            self.assertEqual(["iifname", "oifname"], [line.split()[0] for line in before])
+            handle, comment = before[1].split()[-1], before[1].split('"')[3]
+            self.host.run("nft", "replace rule inet site forward handle", handle,
+                          f'iifname bn0 counter accept comment "{comment}"')
+            found, = self.findings()
+            self.assertEqual("coexist-missing", found["code"])
+            self.assertIn("2 of iifname bn0, 0 of oifname bn0", found["is"])
+            self.findings("repair")
+            self.assertEqual([], self.findings())
+            self.assertEqual(["iifname", "oifname"], [line.split()[0] for line in self.lines()])
+            self.assertEqual([], self.remove_all())
+
+    def lines(self):
+        text = self.host.run("nft", "-a", "list", "chain", "inet", "site", "forward").stdout
+        return [line.strip() for line in text.splitlines() if "bridgenet:" in line]
+
     def test_explicit_accepts_are_seen(self):
         with Firewall(self.host, NFT_DROP):
             self.begin()
@@ -359,6 +387,50 @@ class Moved(CoexistTest):
                                  self.host.run("iptables-legacy-save").stdout)
             self.assertEqual([], self.remove_all())
             self.assertNotIn("BRIDGENET", self.host.run("iptables-legacy-save").stdout)
+
+
+@for_backend("nftables")
+class Others(CoexistTest):
+    """In legacy's tables a bridge alone says whose a rule is."""
+
+    def begin(self, *options):
+        super().begin("--bridge", "bn0", "--opt", "coexist=insert", *options)
+
+    def legacy(self):
+        """With what they have counted: what is put there anew begins with 0."""
+        return [line for line in self.host.run("iptables-legacy-save", "-c").stdout.splitlines()
+                if "-A BRIDGENET-COEXIST" in line]
+
+    def test_a_lost_network_of_the_same_bridge(self):
+        """What is unknown in one table says nothing of those in another."""
+        with Firewall(self.host, NFT_DROP), \
+                Firewall(self.host, restore=(DROP, DROP), kind="legacy"):
+            self.begin()
+            self.passes()
+            before = self.legacy()
+            self.assertEqual(2, len(before))
+            self.host.run("nft", "insert rule inet site forward iifname bn0 counter accept "
+                          'comment "bridgenet:777777777777"')
+            self.assertEqual(["rules-unknown"], self.codes())
+            self.findings("repair", "--remove-unknown")
+            self.assertEqual(before, self.legacy())
+            self.assertEqual([], self.findings())
+            self.assertEqual([], self.remove_all())
+
+    def test_a_network_of_another_state_on_that_bridge(self):
+        with Firewall(self.host, restore=(DROP, DROP), kind="legacy"):
+            self.begin()
+            before = self.legacy()
+            other = Bn(self.host, self.net.state + "/other", "iptables-legacy")
+            other("network", "create", "more", "--bridge", "bn0", "--subnet", "172.31.0.0/24")
+            codes = [one["code"] for one in
+                     oracle.json.loads(other.result("--json", "check").stdout)["findings"]]
+            self.assertNotIn("coexist-stray", codes)
+            other.result("repair")
+            self.assertEqual(before, self.legacy())
+            other("network", "rm", "more")
+            self.assertEqual(before, self.legacy())
+            self.assertEqual([], self.remove_all())
 
 
 @for_each_backend
