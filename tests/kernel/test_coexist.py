@@ -98,6 +98,26 @@ table ip6 site {
     }
 }
 """
+# of a network's two subnets of each family the second is stopped, of one with its answers alone
+FIRST = ("--subnet", "172.29.0.0/24", "--subnet", "fd00:29::/64")
+NFT_SECOND = """table inet site {
+    chain forward { type filter hook forward priority filter; policy accept;
+        ip saddr 172.30.0.0/24 drop
+        ip6 daddr fd00:30::/64 ct state established drop
+    }
+}
+"""
+# what is published is led to the first
+NFT_NEW = """table inet site {
+    chain forward { type filter hook forward priority filter; policy accept;
+        ip daddr 172.30.0.0/24 ct state new drop
+        ip6 daddr fd00:30::/64 ct state new drop
+    }
+}
+"""
+LEGACY_SECOND = ("*filter\n-A FORWARD -s 172.30.0.0/24 -j DROP\nCOMMIT\n",
+                 "*filter\n-A FORWARD -d fd00:30::/64 -m conntrack --ctstate ESTABLISHED "
+                 "-j DROP\nCOMMIT\n")
 # what goes to the network passes
 NFT_OUT = """table inet site {
     chain forward { type filter hook forward priority filter; policy drop;
@@ -234,6 +254,58 @@ class Coexist(CoexistTest):
         self.assertEqual(ours, not self.codes())
         # and once more, for the deletion
         self.bn("network", "update", "net", "--opt", "coexist=insert")
+
+
+@for_each_backend
+class Subnets(CoexistTest):
+    """What stops one of several subnets stops the network."""
+
+    def sent(self):
+        """Which families get out from the second."""
+        passed = []
+        for family in FAMILIES:
+            made = self.namespace.socket(family, timeout=0.3)
+            made.bind(({4: "172.30.0.2", 6: "fd00:30::2"}[family], 0))
+            try:
+                made.connect((self.net.address("remote", family), 7000))
+                passed.append(family)
+            except OSError:
+                pass
+            made.close()
+        return passed
+
+    def check(self, ours, **firewall):
+        with Firewall(self.host, **firewall):
+            self.begin(*FIRST)
+            if ours:
+                self.assertEqual([4, 6], self.sent())
+                self.assertEqual([], self.findings())
+            else:
+                self.assertEqual([], self.sent())
+                found = self.findings()
+                self.assertEqual({"forward-stopped"}, {one["code"] for one in found}, found)
+                text = "\n".join(one["text"] for one in found)
+                self.assertIn("172.30.0.0/24", text)
+                self.assertNotIn("published", text)
+                self.bn("network", "update", "net", "--opt", "coexist=insert")
+                self.assertEqual([], self.findings())
+                self.assertEqual([4, 6], self.sent())
+            self.assertEqual([], self.remove_all())
+
+    def test_nft(self):
+        self.check(False, text=NFT_SECOND)
+
+    def test_legacy(self):
+        self.check(self.backend == "iptables-legacy", restore=LEGACY_SECOND, kind="legacy")
+
+    def test_published_ports_are_of_the_first(self):
+        with Firewall(self.host, NFT_NEW):
+            self.begin(*FIRST)
+            self.passes()
+            self.assertEqual([], self.findings())
+            self.bn("network", "update", "net", "--opt", "gateway-mode-ipv4=routed")
+            self.assertEqual(["forward-stopped"], self.codes())
+            self.assertEqual([], self.remove_all())
 
 
 @for_each_backend
