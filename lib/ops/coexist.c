@@ -317,15 +317,15 @@ int coexist_close(bn_ctx *ctx, const struct network *network)
 	struct setting setting = { .network = network };
 	int r = FAULT("coexist.close");
 
-	return r < 0 ? r : each_backend(ctx, set_with, &setting);
+	if (r < 0)
+		return r;
+	ctx->changed = true;
+	return each_backend(ctx, set_with, &setting);
 }
 
 int coexist_change_before(bn_ctx *ctx, const struct network *before, const struct network *after)
 {
-	if (!coexist_inserts(before) || coexist_inserts(after))
-		return 0;
-	ctx->changed = true;
-	return coexist_close(ctx, before);
+	return coexist_inserts(before) && !coexist_inserts(after) ? coexist_close(ctx, before) : 0;
 }
 
 int coexist_change_after(bn_ctx *ctx, const struct network *before, const struct network *after,

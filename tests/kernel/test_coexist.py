@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Firewalls of the host that stop what networks forward: told of, or passed by two rules at the
 head of their chains (option coexist)."""
+import errno
+import fcntl
 import subprocess
 
 import legacy
 import oracle
 from killing import KillingTest
+from library import Failed, Library
 from rulesets import DOCKER, FIREWALLD, UFW
 from topology import Bn, FAMILIES, KernelTest, for_backend, for_each_backend, wait_until
 
@@ -503,6 +506,31 @@ class Others(CoexistTest):
             other("network", "rm", "more")
             self.assertEqual(before, self.legacy())
             self.assertEqual([], self.remove_all())
+
+
+@for_backend("nftables")
+class Halfway(CoexistTest):
+    def test_a_delete_that_fails_between_two_tables_has_changed_something(self):
+        """The rules in one of them are gone already: so it is gone on with."""
+        with Firewall(self.host, NFT_DROP) as first, \
+                Firewall(self.host, restore=(DROP, DROP), kind="legacy") as second:
+            before = first.dump(), second.dump()
+            self.create("net", "--opt", "coexist=insert", dual=True)
+            library = Library(self.net, self.backend, timeout_ms=300)
+            self.addCleanup(library.close)
+            # that of the namespaces in which all of this runs
+            with open("/run/xtables.lock", "w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                with self.assertRaises(Failed) as caught:
+                    library.delete("net")
+            self.assertEqual(errno.ETIMEDOUT, caught.exception.errno, caught.exception)
+            self.assertNotIn("nothing was changed", str(caught.exception))
+            # any call that changes something ends it
+            self.create("other", "--subnet", "172.31.0.0/24")
+            self.assertEqual(["other"], [one["name"] for one in oracle.networks(self.bn)
+                                         if one["driver"] == "bridge" and one["bridge"]])
+            self.bn("network", "rm", "other")
+            self.assertEqual(before, (first.dump(), second.dump()))
 
 
 @for_each_backend
