@@ -58,16 +58,10 @@ void host_remove(void)
 	umount2("/run", MNT_DETACH);
 }
 
-/* Loaded again, it is there once. */
-#define SITE                                                                        \
-	"nft 'table inet site; flush table inet site; table inet site { chain fw {" \
-	" type filter hook forward priority 10; policy accept;"                     \
-	" iifname " STOPPED_BRIDGE " drop; oifname " STOPPED_BRIDGE " drop; }; }'"
-
 int host_make(void)
 {
 	if (make_mounts() < 0 ||
-	    system("ip link set lo up; ip link add " HOST_BRIDGE " up type bridge; " SITE) != 0)
+	    system("ip link set lo up; ip link add " HOST_BRIDGE " up type bridge") != 0)
 		return -1;
 	empty[0] = '\0';
 	forwarding_restore(empty);
@@ -203,8 +197,7 @@ static int do_verbs(const char *const *names)
 
 static int flush_rules(void)
 {
-	return system("nft flush ruleset; " SITE
-		      "; for program in iptables-legacy ip6tables-legacy; do "
+	return system("nft flush ruleset; for program in iptables-legacy ip6tables-legacy; do "
 		      "for table in raw mangle nat filter; do "
 		      "$program -t $table -F && $program -t $table -X; done; done");
 }

@@ -41,8 +41,6 @@ extern bool links_stay;
 #define KEPT_DIR "/run/bn-kept" /* of what outlives a state */
 #define SANDBOXES 4
 #define HOST_BRIDGE "host0" /* one that is there, and nobody's */
-/* What goes by it is stopped by a firewall of the host, which is nobody's either. */
-#define STOPPED_BRIDGE "spare0"
 
 /* Namespaces, mounts, sandboxes and a state of its own for the calling process, in place of those
  * that it may have. */

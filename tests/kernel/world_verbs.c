@@ -92,13 +92,12 @@ static int delete_kept(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return bn_network_delete(ctx, "kept", 0);
 }
 
-/* Of two subnets of a family; a firewall of the host stops it, and has rules that let it pass. */
+/* Of two subnets of a family. */
 static int create_spare(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
-	bn_network_spec *spec = network_spec("spare", STOPPED_BRIDGE, subnets[2]);
+	bn_network_spec *spec = network_spec("spare", "spare0", subnets[2]);
 
 	add_subnet(spec, subnets[6]);
-	bn_network_spec_set_option(spec, "coexist", "insert");
 	return create_of(ctx, text, spec, 0);
 }
 
