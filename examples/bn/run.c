@@ -32,14 +32,18 @@ static void random_name(char name[static 2 * NAME_BYTES + 1])
 static void print_started(const struct cli *cli, const struct run *run, pid_t command,
 			  pid_t supervisor)
 {
-	json_t *object;
+	json_t *object, *networks;
 
 	if (!cli->json) {
 		printf("%s\n", run->name);
 		return;
 	}
 	object = json_object();
+	networks = json_array();
+	for (size_t i = 0; i < run->network_count; i++)
+		json_append(networks, json_text(run->networks[i]));
 	json_set(object, "network", json_text(run->networks[0]));
+	json_set(object, "networks", networks);
 	json_set(object, "name", json_text(run->name));
 	json_set(object, "pid", json_integer(command));
 	json_set(object, "supervisor", json_integer(supervisor));

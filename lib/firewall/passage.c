@@ -14,25 +14,31 @@ bool network_passes(const struct network *network, int family)
 	       !network_is_internal(network);
 }
 
-void passage_packet(const struct passage *passage, int family, enum passing passing,
-		    struct packet *ret_packet)
+bool passage_packet(const struct passage *passage, const struct subnet *subnet,
+		    enum passing passing, struct packet *ret_packet)
 {
+	int family = subnet->prefix.addr.family;
 	const char *uplink = family == AF_INET ? passage->uplink_ipv4 : passage->uplink_ipv6;
-	const struct subnet *subnet = network_subnet(passage->network, family);
 	bool out = passing == PASSING_OUT || passing == PASSING_PORT_ANSWER;
+	bool of_port = passing == PASSING_PORT || passing == PASSING_PORT_ANSWER;
+
+	if (of_port && subnet != network_subnet(passage->network, family) &&
+	    network_translates(passage->network, family))
+		return false;
 
 	*ret_packet = (struct packet){
 		.family = family,
 		.in = out ? passage->network->bridge : uplink,
 		.out = out ? uplink : passage->network->bridge,
 		.established = passing == PASSING_ANSWER || passing == PASSING_PORT_ANSWER,
-		.translated = passing == PASSING_PORT || passing == PASSING_PORT_ANSWER,
+		.translated = of_port,
 		.from_network = out,
 	};
 	if (out)
-		ret_packet->source = subnet ? &subnet->prefix : NULL;
+		ret_packet->source = &subnet->prefix;
 	else
-		ret_packet->destination = subnet ? &subnet->prefix : NULL;
+		ret_packet->destination = &subnet->prefix;
+	return true;
 }
 
 /* ---- facts ---- */
@@ -135,6 +141,20 @@ enum keeper keeper_by_chain(const char *chain)
 	if (strncmp(chain, "ufw-", 4) == 0 || strncmp(chain, "ufw6-", 5) == 0)
 		return KEEPER_UFW;
 	return strcmp(chain, "DOCKER-USER") == 0 ? KEEPER_DOCKER : KEEPER_NONE;
+}
+
+void barrier_note(struct barrier *barrier, const struct passage *passage,
+		  const struct subnet *subnet, enum passing passing, const char *cause)
+{
+	char prefix[PREFIX_TEXT_MAX];
+
+	/* of several subnets it may be one that is stopped */
+	prefix_format(&subnet->prefix, prefix);
+	if (!barrier->stops && network_subnet_at(passage->network, subnet->prefix.addr.family, 1))
+		snprintf(barrier->cause, sizeof(barrier->cause), "%s: %.340s", prefix, cause);
+	else if (!barrier->stops)
+		string_copy(barrier->cause, sizeof(barrier->cause), cause);
+	barrier->stops |= 1u << passing;
 }
 
 void barrier_text(const struct barrier *barrier, char text[static BARRIER_TEXT * 2])

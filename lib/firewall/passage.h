@@ -30,8 +30,9 @@ struct packet {
 	bool established, translated;
 	bool from_network;
 };
-void passage_packet(const struct passage *passage, int family, enum passing passing,
-		    struct packet *ret_packet);
+/* Of one of its subnets. false: there is none, as what is translated is led to the first alone. */
+bool passage_packet(const struct passage *passage, const struct subnet *subnet,
+		    enum passing passing, struct packet *ret_packet);
 /* Does it send or get anything by way of the host? */
 bool network_passes(const struct network *network, int family);
 
@@ -86,6 +87,9 @@ struct barrier {
 	char object[200], cause[BARRIER_TEXT], remedy[BARRIER_TEXT];
 };
 typedef VECTOR(struct barrier) barrier_vector;
+/* Such packets of that subnet are stopped, too; the cause is that of the first. */
+void barrier_note(struct barrier *barrier, const struct passage *passage,
+		  const struct subnet *subnet, enum passing passing, const char *cause);
 /* "all that its endpoints send (its policy is drop)" */
 void barrier_text(const struct barrier *barrier, char text[static BARRIER_TEXT * 2]);
 /* How it is mended by hand; tool: of iptables(8), NULL for nft(8). */

@@ -184,14 +184,17 @@ static const struct known_option options[] = {
 			"addresses alone, and from what it has routes-for; tells nobody that "
 			"it has others; and is no router and no DHCP server. Its IPv6 "
 			"link-local address must be that of its MAC (EUI-64, which is the "
-			"kernel's default): from another, as addr_gen_mode can make one up, "
-			"nothing passes. What is of a VLAN, or neither IP nor ARP, is "
-			"dropped, as is the family that it has no address of. Frames with "
-			"its MAC come by its own link only, so no two such endpoints of the "
-			"host have one MAC; on a bridge of others its link must keep its "
-			"name. It is done by nftables with either backend, in the table "
-			"bridge bridgenet, which is there as long as an endpoint needs it; a "
-			"kernel without nf_tables' bridge family refuses it.")),
+			"kernel's default): from another, as addr_gen_mode can make one up or "
+			"as is added in the sandbox, nothing passes; what it sends from its "
+			"other addresses does all the same. What is of a VLAN, or neither IP "
+			"nor ARP, is dropped, as is the family that it has no address of. "
+			"Frames with its MAC come by its own link only, whatever the bridge: "
+			"no two such endpoints of the host have one MAC, and a container of "
+			"others with just that MAC would be cut off. On a bridge of others "
+			"its link must keep its name. It is done by nftables with either "
+			"backend, in the table bridge bridgenet, which is there as long as an "
+			"endpoint needs it; a kernel without nf_tables' bridge family refuses "
+			"it.")),
 	ROW(NETWORK, "coexist", word, WORDS("report", "insert"), FIELD(network, coexist),
 	    .live = LIVE_YES,
 	    SAYS("0.2", "What is done where a firewall of the host, which is somebody else's, "

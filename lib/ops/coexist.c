@@ -131,16 +131,43 @@ int coexist_look(bn_ctx *ctx, const network_vector *networks, struct coexist_sig
 	return r < 0 ? r : each_backend(ctx, look_with, ret_sight);
 }
 
+/* What names its bridge alone is of the network that has made that: others have none. */
+static bool is_of(const struct opening *opening, const struct network *network)
+{
+	if (opening->owner[0])
+		return strncmp(opening->owner, network->id, ID_SHORT_LEN) == 0;
+	return !network->bridge_adopted && strcmp(opening->bridge, network->bridge) == 0;
+}
+
 const struct network *coexist_owner(const struct opening *opening, const network_vector *networks)
 {
-	for (size_t i = 0; i < networks->len; i++) {
-		const struct network *network = &networks->items[i];
-
-		if (opening->owner[0] ? strncmp(opening->owner, network->id, ID_SHORT_LEN) == 0 :
-					strcmp(opening->bridge, network->bridge) == 0)
-			return network;
-	}
+	for (size_t i = 0; i < networks->len; i++)
+		if (is_of(opening, &networks->items[i]))
+			return &networks->items[i];
 	return NULL;
+}
+
+struct coexist_pair coexist_pair(const opening_vector *openings, const struct opening *opening,
+				 const struct network *network)
+{
+	struct coexist_pair pair = { 0 };
+
+	for (size_t i = 0; i < openings->len; i++) {
+		const struct opening *other = &openings->items[i];
+
+		if (!is_of(other, network) || other->family != opening->family ||
+		    strcmp(other->table, opening->table) != 0 ||
+		    strcmp(other->chain, opening->chain) != 0)
+			continue;
+		if (strcmp(other->bridge, network->bridge) != 0)
+			pair.odd++;
+		else if (other->from)
+			pair.from++;
+		else
+			pair.to++;
+	}
+	pair.whole = pair.from == 1 && pair.to == 1 && !pair.odd;
+	return pair;
 }
 
 /* ---- of one network ---- */
@@ -250,32 +277,6 @@ int coexist_open(bn_ctx *ctx, const struct network *network, bool strict)
 	return each_backend(ctx, set_with, &setting);
 }
 
-static bool is_of(const struct opening *opening, const struct network *network)
-{
-	const network_vector networks = alone(network);
-
-	return coexist_owner(opening, &networks);
-}
-
-/* Is it one of two of its chain that are not alike? */
-static bool is_whole(const opening_vector *openings, const struct opening *opening,
-		     const struct network *network)
-{
-	size_t from = 0, to = 0;
-
-	for (size_t i = 0; i < openings->len; i++) {
-		const struct opening *other = &openings->items[i];
-
-		if (!is_of(other, network) || other->family != opening->family ||
-		    strcmp(other->table, opening->table) != 0 ||
-		    strcmp(other->chain, opening->chain) != 0)
-			continue;
-		from += other->from;
-		to += !other->from;
-	}
-	return from == 1 && to == 1;
-}
-
 int coexist_mend(bn_ctx *ctx, const struct network *network)
 {
 	CLEANUP_VECTOR opening_vector openings = { 0 };
@@ -284,29 +285,31 @@ int coexist_mend(bn_ctx *ctx, const struct network *network)
 
 	for (size_t i = 0; i < openings.len && r >= 0; i++)
 		whole &= !is_of(&openings.items[i], network) ||
-			 is_whole(&openings, &openings.items[i], network);
+			 coexist_pair(&openings, &openings.items[i], network).whole;
 	if (r >= 0 && !whole)
 		r = coexist_close(ctx, network);
 	return r < 0 ? r : coexist_open(ctx, network, false);
 }
 
-int coexist_close_unknown(bn_ctx *ctx, const network_vector *networks)
+/* What says whose one is differs from backend to backend: in each its own go. */
+static int close_unknown(bn_ctx *ctx, struct firewall *firewall, void *networks)
 {
 	CLEANUP_VECTOR opening_vector openings = { 0 };
-	int r = each_backend(ctx, find_openings, &openings);
+	int r = find_openings(ctx, firewall, &openings);
 
 	for (size_t i = 0; i < openings.len && r >= 0; i++) {
-		struct network unknown = { .driver = DRIVER_BRIDGE };
+		const struct opening *opening = &openings.items[i];
 
-		if (coexist_owner(&openings.items[i], networks))
-			continue;
-		/* one without an owner is told by its bridge */
-		string_copy(unknown.id, sizeof(unknown.id),
-			    openings.items[i].owner[0] ? openings.items[i].owner : "-");
-		string_copy(unknown.bridge, sizeof(unknown.bridge), openings.items[i].bridge);
-		r = coexist_close(ctx, &unknown);
+		if (!coexist_owner(opening, networks))
+			r = firewall->backend->set_openings(firewall, opening->owner,
+							    opening->bridge, NULL, &ctx->error);
 	}
 	return r;
+}
+
+int coexist_close_unknown(bn_ctx *ctx, const network_vector *networks)
+{
+	return each_backend(ctx, close_unknown, (void *)networks);
 }
 
 int coexist_close(bn_ctx *ctx, const struct network *network)
@@ -314,15 +317,15 @@ int coexist_close(bn_ctx *ctx, const struct network *network)
 	struct setting setting = { .network = network };
 	int r = FAULT("coexist.close");
 
-	return r < 0 ? r : each_backend(ctx, set_with, &setting);
+	if (r < 0)
+		return r;
+	ctx->changed = true;
+	return each_backend(ctx, set_with, &setting);
 }
 
 int coexist_change_before(bn_ctx *ctx, const struct network *before, const struct network *after)
 {
-	if (!coexist_inserts(before) || coexist_inserts(after))
-		return 0;
-	ctx->changed = true;
-	return coexist_close(ctx, before);
+	return coexist_inserts(before) && !coexist_inserts(after) ? coexist_close(ctx, before) : 0;
 }
 
 int coexist_change_after(bn_ctx *ctx, const struct network *before, const struct network *after,

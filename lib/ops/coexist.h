@@ -39,6 +39,14 @@ struct coexist_sight {
 void coexist_sight_clear(struct coexist_sight *sight);
 int coexist_look(bn_ctx *ctx, const network_vector *networks, struct coexist_sight *ret_sight);
 const struct network *coexist_owner(const struct opening *opening, const network_vector *networks);
+/* What there is of a network in the chain in which one of its openings is; whole: one for each
+ * direction, as it is to be. odd: for another bridge. */
+struct coexist_pair {
+	size_t from, to, odd;
+	bool whole;
+};
+struct coexist_pair coexist_pair(const opening_vector *openings, const struct opening *opening,
+				 const struct network *network);
 /* Appends them, as rules; network NULL: of all. */
 int coexist_list(bn_ctx *ctx, const char *network, rule_vector *rules);
 

@@ -44,9 +44,9 @@ static bool is_same_chain(const struct opening *a, const struct opening *b)
 }
 
 static int find_odd(bn_ctx *ctx, struct inspection *inspection, const struct network *network,
-		    const struct opening *opening, size_t count)
+		    const struct opening *opening, const struct coexist_pair *pair)
 {
-	char how[64];
+	char how[96], more[48] = "";
 	const struct finding finding = { .code = coexist_inserts(network) ?
 							 FINDING_COEXIST_MISSING :
 							 FINDING_COEXIST_STRAY,
@@ -54,9 +54,12 @@ static int find_odd(bn_ctx *ctx, struct inspection *inspection, const struct net
 					 .object = opening->object,
 					 .is = how };
 
-	if (count == 2 && coexist_inserts(network))
+	if (pair->whole && coexist_inserts(network))
 		return 0;
-	snprintf(how, sizeof(how), "%zu rule%s", count, count == 1 ? "" : "s");
+	if (pair->odd)
+		snprintf(more, sizeof(more), ", %zu of other bridges", pair->odd);
+	snprintf(how, sizeof(how), "%zu of iifname %s, %zu of oifname %s%s", pair->from,
+		 network->bridge, pair->to, network->bridge, more);
 	return inspection_find(ctx, inspection, &finding);
 }
 
@@ -72,34 +75,44 @@ static int find_unknown(bn_ctx *ctx, struct inspection *inspection, const struct
 		&(struct finding){ .code = FINDING_RULES_UNKNOWN, .object = object, .is = how });
 }
 
+/* Is another before it, in the same chain, of the same owner? */
+static bool is_further(const opening_vector *openings, size_t i, const network_vector *networks)
+{
+	const struct opening *opening = &openings->items[i];
+	const struct network *network = coexist_owner(opening, networks);
+
+	for (size_t j = 0; j < i; j++) {
+		const struct opening *other = &openings->items[j];
+
+		if (!is_same_chain(opening, other) || coexist_owner(other, networks) != network)
+			continue;
+		if (network || (strcmp(opening->owner, other->owner) == 0 &&
+				strcmp(opening->bridge, other->bridge) == 0))
+			return true;
+	}
+	return false;
+}
+
 /* Each chain of each network once. */
 static int find_openings(bn_ctx *ctx, struct inspection *inspection,
 			 const struct coexist_sight *sight)
 {
+	const network_vector *networks = &inspection->rows.networks;
 	int r = 0;
 
 	for (size_t i = 0; i < sight->openings.len && r >= 0; i++) {
 		const struct opening *opening = &sight->openings.items[i];
-		const struct network *network = coexist_owner(opening, &inspection->rows.networks);
-		size_t count = 1;
-		bool first = true;
+		const struct network *network = coexist_owner(opening, networks);
+		struct coexist_pair pair;
 
-		for (size_t j = 0; j < sight->openings.len; j++) {
-			const struct opening *other = &sight->openings.items[j];
-
-			if (j == i || !is_same_chain(opening, other) ||
-			    strcmp(opening->owner, other->owner) != 0 ||
-			    strcmp(opening->bridge, other->bridge) != 0)
-				continue;
-			first &= j > i;
-			count++;
-		}
-		if (!first)
+		if (is_further(&sight->openings, i, networks))
 			continue;
-		if (network)
-			r = find_odd(ctx, inspection, network, opening, count);
-		else if (!coexist_owner(opening, &inspection->moving.networks))
+		if (network) {
+			pair = coexist_pair(&sight->openings, opening, network);
+			r = find_odd(ctx, inspection, network, opening, &pair);
+		} else if (!coexist_owner(opening, &inspection->moving.networks)) {
 			r = find_unknown(ctx, inspection, opening);
+		}
 	}
 	return r;
 }

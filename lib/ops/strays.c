@@ -120,20 +120,44 @@ static bool devices_meet(const struct rule *a, const struct rule *b)
 	return strcmp(a->in, b->in) == 0 && strcmp(a->out, b->out) == 0;
 }
 
+/* Of a MAC there is one drop; all else is said of a port. */
+static bool frames_meet(const struct rule *a, const struct rule *b)
+{
+	if (a->kind == RULE_FRAME_STRAY_DROP)
+		return memcmp(a->mac, b->mac, MAC_LEN) == 0;
+	return strcmp(a->in, b->in) == 0;
+}
+
 bool strays_meet(const struct rule *a, const struct rule *b)
 {
 	return a->kind == b->kind && a->family == b->family && ports_meet(a, b) &&
 	       addresses_meet(&a->source, &b->source) &&
-	       addresses_meet(&a->destination, &b->destination) && devices_meet(a, b);
+	       addresses_meet(&a->destination, &b->destination) &&
+	       (rule_is_of_frames(a) ? frames_meet(a, b) : devices_meet(a, b));
 }
 
-static bool is_in_the_way(const struct rule *rule, const rule_vector *add)
+static bool meets_any(const struct rule *rule, const rule_vector *add)
 {
 	for (size_t i = 0; i < add->len; i++) {
 		if (strays_meet(rule, &add->items[i]))
 			return true;
 	}
 	return false;
+}
+
+/* With the drop of its MAC goes all that is said of a port. */
+static bool is_in_the_way(const struct strays_view *view, const struct rule *rule,
+			  const rule_vector *add)
+{
+	bool met = meets_any(rule, add);
+
+	for (size_t i = 0; i < view->kernel->len && !met && rule_is_of_frames(rule); i++) {
+		const struct rule *other = &view->kernel->items[i];
+
+		met = other->kind == RULE_FRAME_STRAY_DROP && strcmp(other->in, rule->in) == 0 &&
+		      meets_any(other, add);
+	}
+	return met;
 }
 
 static bool is_in_this_state(const struct strays_view *view, const struct addr *addr);
@@ -275,6 +299,21 @@ static const struct rule *mapping_of(const struct strays_view *view, const struc
 	return NULL;
 }
 
+/* Frames are told by the port that they come by; that had an address of this state. What lies
+ * behind it may be anybody's. */
+static bool had_address_here(const struct strays_view *view, const char *port)
+{
+	for (size_t i = 0; i < view->kernel->len; i++) {
+		const struct rule *other = &view->kernel->items[i];
+
+		if (rule_is_of_frames(other) && strcmp(other->in, port) == 0 &&
+		    kind_of(other->kind)->each != EACH_BEHIND && addr_is_set(&other->source.addr) &&
+		    is_in_this_state(view, &other->source.addr))
+			return true;
+	}
+	return false;
+}
+
 /* This state has given the address, or the port, to whom it is added for: so whoever of this state
  * had it has it no more. */
 static bool is_left_over(const struct strays_view *view, const struct rule *rule)
@@ -285,6 +324,8 @@ static bool is_left_over(const struct strays_view *view, const struct rule *rule
 	const struct prefix *address = addr_is_set(&rule->source.addr) ? &rule->source :
 									 &rule->destination;
 
+	if (rule_is_of_frames(rule))
+		return had_address_here(view, rule->in);
 	if (mapping)
 		return is_in_this_state(view, &mapping->to) || !leads_somewhere(view, &mapping->to);
 	return addr_is_set(&address->addr) && is_in_this_state(view, &address->addr);
@@ -333,50 +374,43 @@ int strays_judge(bn_ctx *ctx, struct strays_view *view, const struct rule *rule)
 
 /* ---- what is both ---- */
 
-/* 1, 0 or negative. */
-static int is_stray(bn_ctx *ctx, struct search *search, const struct rule *rule,
-		    const rule_vector *add)
+/* strays_verdict, or negative. */
+static int judge(bn_ctx *ctx, struct search *search, const struct rule *rule,
+		 const rule_vector *add)
 {
+	bool of_network = kind_of(rule->kind)->scope == PLAN_NETWORKS;
 	int r;
 
 	if (rule->kind == RULE_FOREIGN || !rule->network[0] || has_rule(&search->planned, rule) ||
-	    !is_in_the_way(rule, add))
-		return 0;
+	    !is_in_the_way(&search->view, rule, add))
+		return STRAYS_MAYBE_OTHERS;
 	/* elsewhere they keep nothing out */
-	if (kind_of(rule->kind)->scope == PLAN_NETWORKS && !owners_are_told(search))
-		return 0;
-	if (kind_of(rule->kind)->scope != PLAN_NETWORKS)
-		return is_left_over(&search->view, rule);
+	if (of_network && !owners_are_told(search))
+		return STRAYS_MAYBE_OTHERS;
+	if (!of_network && !rule_is_of_frames(rule))
+		return is_left_over(&search->view, rule) ? STRAYS_NOBODYS : STRAYS_MAYBE_OTHERS;
 	r = strays_judge(ctx, &search->view, rule);
-	return r < 0 ? r : r != STRAYS_MAYBE_OTHERS;
+	return of_network && r == STRAYS_NOBODYS ? STRAYS_NOBODYS_NOW : r;
 }
 
-/* seen: those of networks must have been seen before; NULL: not yet. */
+/* seen: what is nobody's now must have been so before; NULL: not yet. 1: some is. */
 static int find(bn_ctx *ctx, struct search *search, const rule_vector *add, const rule_vector *seen,
 		rule_vector *strays)
 {
+	bool waits = false;
 	int r = 0;
 
 	for (size_t i = 0; i < search->kernel.len && r >= 0; i++) {
 		const struct rule *rule = &search->kernel.items[i];
 
-		r = is_stray(ctx, search, rule, add);
-		if (r > 0 && seen && kind_of(rule->kind)->scope == PLAN_NETWORKS &&
-		    !has_rule(seen, rule))
+		r = judge(ctx, search, rule, add);
+		if (r == STRAYS_NOBODYS_NOW && seen && !has_rule(seen, rule))
 			continue;
-		if (r > 0 && vector_append(strays, *rule) < 0)
+		waits |= r == STRAYS_NOBODYS_NOW;
+		if (r > STRAYS_MAYBE_OTHERS && vector_append(strays, *rule) < 0)
 			r = error_oom(&ctx->error);
 	}
-	return r < 0 ? r : 0;
-}
-
-static bool have_network(const rule_vector *rules)
-{
-	for (size_t i = 0; i < rules->len; i++) {
-		if (kind_of(rules->items[i].kind)->scope == PLAN_NETWORKS)
-			return true;
-	}
-	return false;
+	return r < 0 ? r : waits;
 }
 
 int strays_wait(bn_ctx *ctx)
@@ -412,7 +446,7 @@ int strays_find(bn_ctx *ctx, struct firewall *firewall, const rule_vector *add,
 		r = find(ctx, &search, add, NULL, &seen);
 	if (r < 0)
 		return r;
-	if (!have_network(&seen)) {
+	if (!r) {
 		*ret_strays = seen;
 		seen = (rule_vector){ 0 };
 		return 0;
@@ -421,5 +455,7 @@ int strays_find(bn_ctx *ctx, struct firewall *firewall, const rule_vector *add,
 	r = strays_wait(ctx);
 	if (r >= 0)
 		r = search_load(ctx, firewall, &again);
-	return r < 0 ? r : find(ctx, &again, add, &seen, ret_strays);
+	if (r >= 0)
+		r = find(ctx, &again, add, &seen, ret_strays);
+	return r < 0 ? r : 0;
 }

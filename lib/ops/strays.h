@@ -35,7 +35,8 @@ bool strays_meet(const struct rule *a, const struct rule *b);
  * before its links, so these tell nothing of it by not being there: of an endpoint, or a port, a
  * rule is a stray when its address, or where it leads to, is in a subnet of this state, or when it
  * leads to where nothing is routed; of a network, when no bridge stands that its rules name, nor
- * comes for a while, which is waited for. *ret_strays is to be empty before.
+ * comes for a while, which is waited for; of frames, when their port had such an address, or as of
+ * a network when the port does not stand. *ret_strays is to be empty before.
  */
 int strays_find(bn_ctx *ctx, struct firewall *firewall, const rule_vector *add,
 		rule_vector *ret_strays);

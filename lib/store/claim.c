@@ -11,8 +11,8 @@
  * behind nobody: no two wait for each other.
  *
  * A claim that does not move is passed over: its process may be stopped, or what it waits for. Who
- * has waited behind it for PATIENCE_MS writes down that it counts no longer, for all. He whose
- * claim that was takes a new ticket after CLAIM_AGAIN_MS.
+ * has waited behind it for PATIENCE_MS writes down that it counts no longer, for all who wait for
+ * the same. He whose claim that was takes a new ticket after CLAIM_AGAIN_MS.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,19 +32,33 @@
 /* In the lock file, behind the numbers of the line. What makes no sense there costs somebody his
  * turn. */
 #define TICKETS_AT 16
-struct tickets {
-	uint64_t last; /* that was given */
-	uint64_t passed;
-};
+#define PASSED_AT (TICKETS_AT + (int64_t)sizeof(uint64_t))
+#define PASSED_COUNT 256 /* keys that have the same one of them are passed over together */
 
-static struct tickets read_tickets(const struct store *store)
+/* The last that was given. */
+static uint64_t last_ticket(const struct store *store)
 {
-	struct tickets tickets = { 0 };
+	uint64_t last = 0;
 
-	if (pread(store->probe_fd, &tickets, sizeof(tickets), TICKETS_AT) < 0 ||
-	    tickets.last >= TICKETS_MAX || tickets.passed > tickets.last)
-		return (struct tickets){ 0 };
-	return tickets;
+	if (pread(store->probe_fd, &last, sizeof(last), TICKETS_AT) < 0 || last >= TICKETS_MAX)
+		return 0;
+	return last;
+}
+
+static int64_t passed_at(const struct claim *claim)
+{
+	return PASSED_AT + claim->key % PASSED_COUNT * (int64_t)sizeof(uint64_t);
+}
+
+/* The last that does not count any more, of those who wait for the same. */
+static uint64_t passed_ticket(const struct store *store)
+{
+	uint64_t passed = 0;
+
+	if (pread(store->probe_fd, &passed, sizeof(passed), passed_at(&store->claim)) < 0 ||
+	    passed > last_ticket(store))
+		return 0;
+	return passed;
 }
 
 /* Two things may have one key: then somebody waits who need not. */
@@ -98,7 +112,7 @@ static bool find_claims(const struct store *store, bool alone, uint64_t first, u
 static bool find_before(const struct store *store, int64_t *last_byte, uint64_t *first_ticket)
 {
 	const struct claim *claim = &store->claim;
-	uint64_t first = read_tickets(store).passed + 1;
+	uint64_t first = passed_ticket(store) + 1;
 	uint64_t end = claim->ticket ? claim->ticket : TICKETS_MAX - 1;
 	bool found = find_claims(store, true, first, end, last_byte, first_ticket);
 
@@ -191,18 +205,16 @@ void store_claim_end(struct store *store)
 static void take_ticket(struct store *store)
 {
 	struct claim *claim = &store->claim;
-	struct tickets tickets;
+	uint64_t ticket;
 
 	if (line_open_door(store) < 0)
 		return;
-	tickets = read_tickets(store);
-	tickets.last++;
+	ticket = last_ticket(store) + 1;
 	claim->begun = clock_now_ms();
-	claim->locked = byte_of(claim, claim->alone, tickets.last);
+	claim->locked = byte_of(claim, claim->alone, ticket);
 	if (lock_byte(store->lock_fd, claim->locked, F_WRLCK) == 0) {
-		if (pwrite(store->lock_fd, &tickets, sizeof(tickets), TICKETS_AT) ==
-		    sizeof(tickets))
-			claim->ticket = tickets.last;
+		if (pwrite(store->lock_fd, &ticket, sizeof(ticket), TICKETS_AT) == sizeof(ticket))
+			claim->ticket = ticket;
 		else
 			lock_byte(store->lock_fd, claim->locked, F_UNLCK);
 	}
@@ -215,7 +227,7 @@ static void stand_in_line(struct store *store)
 	struct claim *claim = &store->claim;
 	int64_t byte;
 
-	if (claim->ticket && claim->ticket <= read_tickets(store).passed &&
+	if (claim->ticket && claim->ticket <= passed_ticket(store) &&
 	    clock_now_ms() - claim->begun >= CLAIM_AGAIN_MS)
 		leave_line(store);
 	if (!claim->ticket) {
@@ -268,9 +280,8 @@ static void pass_over(struct store *store, uint64_t ticket)
 {
 	ssize_t written = 0;
 
-	if (ticket > read_tickets(store).passed)
-		written = pwrite(store->lock_fd, &ticket, sizeof(ticket),
-				 TICKETS_AT + offsetof(struct tickets, passed));
+	if (ticket > passed_ticket(store))
+		written = pwrite(store->lock_fd, &ticket, sizeof(ticket), passed_at(&store->claim));
 	(void)written; /* else the next one waits as long again */
 }
 

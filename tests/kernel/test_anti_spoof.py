@@ -11,7 +11,7 @@ import oracle
 from forging import bridge_netfilter
 from frames import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, Sniffer, checksum, mac_bytes
 from frames import router_advertisement
-from topology import FAMILIES, KernelTest, for_each_backend
+from topology import Bn, FAMILIES, KernelTest, for_each_backend
 
 MAC_A, MAC_B, MAC_NONE = "02:42:ac:1e:00:02", "02:42:ac:1e:00:03", "02:00:00:00:0a:0a"
 A, B = {4: "172.30.0.2", 6: "fd00:30::2"}, {4: "172.30.0.3", 6: "fd00:30::3"}
@@ -296,6 +296,54 @@ class Full(AntiSpoof):
         self.fails("attach", "other", "c", "--netns", namespace.path, "--mac", MAC_A,
                    mention=(MAC_A, "net", "'a'"))
         self.assertEqual(2, len(self.elements()["judged"]))
+
+    def lose(self):
+        """A saved rule set is loaded when the state that it was of is gone."""
+        saved = self.table().stdout
+        for role in "ab":
+            self.bn("detach", "net", role)
+        self.bn("network", "rm", "net")
+        self.host.run("nft", "-f", "-", stdin=saved)
+
+    def test_left_over_of_a_lost_state(self):
+        """Whoever gets the address again, and the MAC with it, takes its place."""
+        old = {self.link(role) for role in "ab"}
+        self.lose()
+        self.create("again", *self.OPTIONS, dual=True)
+        a = self.attach("again", "a")
+        self.assertEqual(MAC_A, a.link("eth0")["address"])
+        names = {elem["elem"]["val"] for elem in self.elements()["judged"]}
+        self.assertEqual(1, len(names - old))
+        self.assertNotIn(MAC_A, {elem["elem"]["val"]["concat"][1] for elem in
+                                 self.elements()["frames-own"]
+                                 if elem["elem"]["val"]["concat"][0] in old})
+        self.attach("again", "b")
+        self.assertFalse(old & {elem["elem"]["val"] for elem in self.elements()["judged"]})
+        self.bn("check")
+
+    def test_left_over_of_other_addresses(self):
+        """Its port has gone, and does not come."""
+        self.lose()
+        self.create("again", "--subnet", "172.31.0.0/24", *self.OPTIONS)
+        a = self.attach("again", "a", "--mac", MAC_A)
+        self.assertEqual(MAC_A, a.link("eth0")["address"])
+        self.bn.result("repair", "--remove-unknown")
+        self.bn("check")
+
+    def rules(self):
+        """Without what they count."""
+        return self.host.run("nft", "-s", "list", "table", "bridge", "bridgenet").stdout
+
+    def test_mac_of_another_state(self):
+        other = Bn(self.host, self.net.state + "/other", self.backend)
+        other("network", "create", "other", "--subnet", "172.31.0.0/24", *self.OPTIONS)
+        namespace = self.net.endpoint("c")
+        before = self.rules()
+        result = other.result("attach", "other", "c", "--netns", namespace.path, "--mac", MAC_A)
+        self.assertEqual(1, result.returncode)
+        self.assertIn(MAC_A, result.stderr)
+        self.assertEqual(before, self.rules())
+        other("network", "rm", "other")
 
     def test_adopted_bridge(self):
         """Only what is the library's own is judged there."""

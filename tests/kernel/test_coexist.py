@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Firewalls of the host that stop what networks forward: told of, or passed by two rules at the
 head of their chains (option coexist)."""
+import errno
+import fcntl
 import subprocess
 
 import legacy
 import oracle
 from killing import KillingTest
+from library import Failed, Library
 from rulesets import DOCKER, FIREWALLD, UFW
-from topology import FAMILIES, KernelTest, for_backend, for_each_backend, wait_until
+from topology import Bn, FAMILIES, KernelTest, for_backend, for_each_backend, wait_until
 
 SUBNET = {4: "172.30.0.0/24", 6: "fd00:30::/64"}
 RESTORE = {"nft": ("iptables-nft-restore", "ip6tables-nft-restore"),
@@ -95,6 +98,33 @@ table ip6 site {
         ct state established,related accept
         ip6 daddr fd00:77::/64 accept
         reject
+    }
+}
+"""
+# of a network's two subnets of each family the second is stopped, of one with its answers alone
+FIRST = ("--subnet", "172.29.0.0/24", "--subnet", "fd00:29::/64")
+NFT_SECOND = """table inet site {
+    chain forward { type filter hook forward priority filter; policy accept;
+        ip saddr 172.30.0.0/24 drop
+        ip6 daddr fd00:30::/64 ct state established drop
+    }
+}
+"""
+# what is published is led to the first
+NFT_NEW = """table inet site {
+    chain forward { type filter hook forward priority filter; policy accept;
+        ip daddr 172.30.0.0/24 ct state new drop
+        ip6 daddr fd00:30::/64 ct state new drop
+    }
+}
+"""
+LEGACY_SECOND = ("*filter\n-A FORWARD -s 172.30.0.0/24 -j DROP\nCOMMIT\n",
+                 "*filter\n-A FORWARD -d fd00:30::/64 -m conntrack --ctstate ESTABLISHED "
+                 "-j DROP\nCOMMIT\n")
+# what goes to the network passes
+NFT_OUT = """table inet site {
+    chain forward { type filter hook forward priority filter; policy drop;
+        oifname "%s" accept
     }
 }
 """
@@ -230,6 +260,58 @@ class Coexist(CoexistTest):
 
 
 @for_each_backend
+class Subnets(CoexistTest):
+    """What stops one of several subnets stops the network."""
+
+    def sent(self):
+        """Which families get out from the second."""
+        passed = []
+        for family in FAMILIES:
+            made = self.namespace.socket(family, timeout=0.3)
+            made.bind(({4: "172.30.0.2", 6: "fd00:30::2"}[family], 0))
+            try:
+                made.connect((self.net.address("remote", family), 7000))
+                passed.append(family)
+            except OSError:
+                pass
+            made.close()
+        return passed
+
+    def check(self, ours, **firewall):
+        with Firewall(self.host, **firewall):
+            self.begin(*FIRST)
+            if ours:
+                self.assertEqual([4, 6], self.sent())
+                self.assertEqual([], self.findings())
+            else:
+                self.assertEqual([], self.sent())
+                found = self.findings()
+                self.assertEqual({"forward-stopped"}, {one["code"] for one in found}, found)
+                text = "\n".join(one["text"] for one in found)
+                self.assertIn("172.30.0.0/24", text)
+                self.assertNotIn("published", text)
+                self.bn("network", "update", "net", "--opt", "coexist=insert")
+                self.assertEqual([], self.findings())
+                self.assertEqual([4, 6], self.sent())
+            self.assertEqual([], self.remove_all())
+
+    def test_nft(self):
+        self.check(False, text=NFT_SECOND)
+
+    def test_legacy(self):
+        self.check(self.backend == "iptables-legacy", restore=LEGACY_SECOND, kind="legacy")
+
+    def test_published_ports_are_of_the_first(self):
+        with Firewall(self.host, NFT_NEW):
+            self.begin(*FIRST)
+            self.passes()
+            self.assertEqual([], self.findings())
+            self.bn("network", "update", "net", "--opt", "gateway-mode-ipv4=routed")
+            self.assertEqual(["forward-stopped"], self.codes())
+            self.assertEqual([], self.remove_all())
+
+
+@for_each_backend
 class Refused(CoexistTest):
     def test_firewalld(self):
         with Firewall(self.host, FIREWALLD) as firewall:
@@ -326,6 +408,27 @@ class Kept(CoexistTest):
             self.bn.result("repair", "--remove-unknown")
             self.assertNotIn("bridgenet", firewall.dump())
 
+    def test_two_of_a_kind_are_not_two(self):
+        """One is there twice, and the other, which nothing needs just now, not at all."""
+        with Firewall(self.host, NFT_OUT % "bn0"):
+            self.begin("--bridge", "bn0", "--opt", "coexist=insert")
+            before = self.lines()
+            self.assertEqual(["iifname", "oifname"], [line.split()[0] for line in before])
+            handle, comment = before[1].split()[-1], before[1].split('"')[3]
+            self.host.run("nft", "replace rule inet site forward handle", handle,
+                          f'iifname bn0 counter accept comment "{comment}"')
+            found, = self.findings()
+            self.assertEqual("coexist-missing", found["code"])
+            self.assertIn("2 of iifname bn0, 0 of oifname bn0", found["is"])
+            self.findings("repair")
+            self.assertEqual([], self.findings())
+            self.assertEqual(["iifname", "oifname"], [line.split()[0] for line in self.lines()])
+            self.assertEqual([], self.remove_all())
+
+    def lines(self):
+        text = self.host.run("nft", "-a", "list", "chain", "inet", "site", "forward").stdout
+        return [line.strip() for line in text.splitlines() if "bridgenet:" in line]
+
     def test_explicit_accepts_are_seen(self):
         with Firewall(self.host, NFT_DROP):
             self.begin()
@@ -359,6 +462,75 @@ class Moved(CoexistTest):
                                  self.host.run("iptables-legacy-save").stdout)
             self.assertEqual([], self.remove_all())
             self.assertNotIn("BRIDGENET", self.host.run("iptables-legacy-save").stdout)
+
+
+@for_backend("nftables")
+class Others(CoexistTest):
+    """In legacy's tables a bridge alone says whose a rule is."""
+
+    def begin(self, *options):
+        super().begin("--bridge", "bn0", "--opt", "coexist=insert", *options)
+
+    def legacy(self):
+        """With what they have counted: what is put there anew begins with 0."""
+        return [line for line in self.host.run("iptables-legacy-save", "-c").stdout.splitlines()
+                if "-A BRIDGENET-COEXIST" in line]
+
+    def test_a_lost_network_of_the_same_bridge(self):
+        """What is unknown in one table says nothing of those in another."""
+        with Firewall(self.host, NFT_DROP), \
+                Firewall(self.host, restore=(DROP, DROP), kind="legacy"):
+            self.begin()
+            self.passes()
+            before = self.legacy()
+            self.assertEqual(2, len(before))
+            self.host.run("nft", "insert rule inet site forward iifname bn0 counter accept "
+                          'comment "bridgenet:777777777777"')
+            self.assertEqual(["rules-unknown"], self.codes())
+            self.findings("repair", "--remove-unknown")
+            self.assertEqual(before, self.legacy())
+            self.assertEqual([], self.findings())
+            self.assertEqual([], self.remove_all())
+
+    def test_a_network_of_another_state_on_that_bridge(self):
+        with Firewall(self.host, restore=(DROP, DROP), kind="legacy"):
+            self.begin()
+            before = self.legacy()
+            other = Bn(self.host, self.net.state + "/other", "iptables-legacy")
+            other("network", "create", "more", "--bridge", "bn0", "--subnet", "172.31.0.0/24")
+            codes = [one["code"] for one in
+                     oracle.json.loads(other.result("--json", "check").stdout)["findings"]]
+            self.assertNotIn("coexist-stray", codes)
+            other.result("repair")
+            self.assertEqual(before, self.legacy())
+            other("network", "rm", "more")
+            self.assertEqual(before, self.legacy())
+            self.assertEqual([], self.remove_all())
+
+
+@for_backend("nftables")
+class Halfway(CoexistTest):
+    def test_a_delete_that_fails_between_two_tables_has_changed_something(self):
+        """The rules in one of them are gone already: so it is gone on with."""
+        with Firewall(self.host, NFT_DROP) as first, \
+                Firewall(self.host, restore=(DROP, DROP), kind="legacy") as second:
+            before = first.dump(), second.dump()
+            self.create("net", "--opt", "coexist=insert", dual=True)
+            library = Library(self.net, self.backend, timeout_ms=300)
+            self.addCleanup(library.close)
+            # that of the namespaces in which all of this runs
+            with open("/run/xtables.lock", "w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                with self.assertRaises(Failed) as caught:
+                    library.delete("net")
+            self.assertEqual(errno.ETIMEDOUT, caught.exception.errno, caught.exception)
+            self.assertNotIn("nothing was changed", str(caught.exception))
+            # any call that changes something ends it
+            self.create("other", "--subnet", "172.31.0.0/24")
+            self.assertEqual(["other"], [one["name"] for one in oracle.networks(self.bn)
+                                         if one["driver"] == "bridge" and one["bridge"]])
+            self.bn("network", "rm", "other")
+            self.assertEqual(before, (first.dump(), second.dump()))
 
 
 @for_each_backend

@@ -58,6 +58,11 @@ class Run(RunTest):
         process.terminate()
         process.wait(SECONDS)
         self.assertEqual([], oracle.endpoints(self.bn))
+        started = self.bn.json("run", "-d", *networks, "--name", "web", "--", "sleep", "1000")
+        self.assertEqual(("inside", ["inside", "net", "other"]),
+                         (started["network"], started["networks"]))
+        kill(started["pid"], signal.SIGTERM)
+        wait_until(lambda: not oracle.endpoints(self.bn), what="the end of it")
         missing = self.result("--network", "other", "--network", "no-such", "--", "true")
         self.assertEqual(125, missing.returncode)
         self.assertIn("no-such", missing.stderr)

@@ -13,6 +13,7 @@ static const char *const subnets[][2] = {
 	{ "172.30.0.0/24", "fd00:30::/64" }, { "172.31.0.0/24", "fd00:31::/64" },
 	{ "172.29.0.0/24", "fd00:29::/64" }, { "172.28.0.0/24", "fd00:28::/64" },
 	{ "172.27.0.0/24", "fd00:27::/64" }, { "172.26.0.0/24", "fd00:26::/64" },
+	{ "172.25.0.0/24", "fd00:25::/64" },
 };
 
 static void describe_network(const bn_network *network, char text[static ANSWER_MAX])
@@ -26,24 +27,33 @@ static void describe_network(const bn_network *network, char text[static ANSWER_
 		 bn_network_endpoint_count(network));
 }
 
-static int create_as(bn_ctx *ctx, char text[static ANSWER_MAX], const char *name,
-		     const char *bridge, const char *const subnet[2], uint32_t flags,
-		     int persistent)
+static void add_subnet(bn_network_spec *spec, const char *const subnet[2])
 {
-	bn_network *network = NULL;
-	bn_network_spec *spec;
-	int r;
-
-	if (bn_network_spec_new(name, &spec) < 0)
-		abort();
-	bn_network_spec_set_bridge(spec, bridge);
-	bn_network_spec_set_persistent(spec, persistent);
-	bn_network_spec_set_ipv4(spec, setting.family != FAMILY_IPV6);
 	if (setting.family != FAMILY_IPV6)
 		bn_network_spec_add_subnet(spec, subnet[0]);
 	if (setting.family != FAMILY_IPV4)
 		bn_network_spec_add_subnet(spec, subnet[1]);
-	r = bn_network_create(ctx, spec, flags, &network);
+}
+
+static bn_network_spec *network_spec(const char *name, const char *bridge,
+				     const char *const subnet[2])
+{
+	bn_network_spec *spec;
+
+	if (bn_network_spec_new(name, &spec) < 0)
+		abort();
+	bn_network_spec_set_bridge(spec, bridge);
+	bn_network_spec_set_ipv4(spec, setting.family != FAMILY_IPV6);
+	add_subnet(spec, subnet);
+	return spec;
+}
+
+static int create_of(bn_ctx *ctx, char text[static ANSWER_MAX], bn_network_spec *spec,
+		     uint32_t flags)
+{
+	bn_network *network = NULL;
+	int r = bn_network_create(ctx, spec, flags, &network);
+
 	if (r == 0)
 		describe_network(network, text);
 	bn_network_free(network);
@@ -54,7 +64,7 @@ static int create_as(bn_ctx *ctx, char text[static ANSWER_MAX], const char *name
 static int create_network(bn_ctx *ctx, char text[static ANSWER_MAX], const char *name,
 			  const char *bridge, const char *const subnet[2], uint32_t flags)
 {
-	return create_as(ctx, text, name, bridge, subnet, flags, 0);
+	return create_of(ctx, text, network_spec(name, bridge, subnet), flags);
 }
 
 static int create(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -70,7 +80,10 @@ static int create_back(bn_ctx *ctx, char text[static ANSWER_MAX])
 /* One that outlives the state. */
 static int create_kept(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
-	return create_as(ctx, text, "kept", "kept0", subnets[5], 0, 1);
+	bn_network_spec *spec = network_spec("kept", "kept0", subnets[5]);
+
+	bn_network_spec_set_persistent(spec, 1);
+	return create_of(ctx, text, spec, 0);
 }
 
 static int delete_kept(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -79,9 +92,13 @@ static int delete_kept(bn_ctx *ctx, char text[static ANSWER_MAX])
 	return bn_network_delete(ctx, "kept", 0);
 }
 
+/* Of two subnets of a family. */
 static int create_spare(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
-	return create_network(ctx, text, "spare", "spare0", subnets[2], 0);
+	bn_network_spec *spec = network_spec("spare", "spare0", subnets[2]);
+
+	add_subnet(spec, subnets[6]);
+	return create_of(ctx, text, spec, 0);
 }
 
 static int create_side(bn_ctx *ctx, char text[static ANSWER_MAX])
@@ -208,6 +225,8 @@ struct wanted {
 	int priority; /* of its default route */
 	uint32_t flags;
 	bool limited; /* both ways */
+	/* in the second subnets of the network */
+	const char *second_ipv4, *second_ipv6;
 };
 
 static void describe_endpoint(const bn_endpoint *endpoint, char text[static ANSWER_MAX])
@@ -249,6 +268,10 @@ static bn_endpoint_spec *spec_of(const struct wanted *wanted)
 		bn_endpoint_spec_add_address(spec, wanted->ipv4);
 	if (wanted->ipv6 && setting.family != FAMILY_IPV4)
 		bn_endpoint_spec_add_address(spec, wanted->ipv6);
+	if (wanted->second_ipv4 && setting.family != FAMILY_IPV6)
+		bn_endpoint_spec_add_address(spec, wanted->second_ipv4);
+	if (wanted->second_ipv6 && setting.family != FAMILY_IPV4)
+		bn_endpoint_spec_add_address(spec, wanted->second_ipv6);
 	add_ports(spec, wanted);
 	bn_endpoint_spec_set_gateway_priority(spec, wanted->priority);
 	if (wanted->limited) {
@@ -297,7 +320,15 @@ static int attach_several(bn_ctx *ctx, char text[static ANSWER_MAX])
 	static const struct wanted wanted[] = {
 		{ "front", "several", 2, "172.30.0.40", "fd00:30::40", { "8040:80" } },
 		{ "bridge", "several", 2, NULL, NULL, { NULL } },
-		{ "spare", "several", 2, "172.29.0.40", "fd00:29::40", { "8041:80" }, 3 },
+		{ "spare",
+		  "several",
+		  2,
+		  "172.29.0.40",
+		  "fd00:29::40",
+		  { "8041:80" },
+		  3,
+		  .second_ipv4 = "172.25.0.40",
+		  .second_ipv6 = "fd00:25::40" },
 	};
 	bn_endpoint_list *list = NULL;
 	bn_endpoint_spec_list *specs;
@@ -483,7 +514,16 @@ static int attach_first(bn_ctx *ctx, char text[static ANSWER_MAX])
 static int attach_second(bn_ctx *ctx, char text[static ANSWER_MAX])
 {
 	static const struct wanted wanted = {
-		"spare", "twin", 0, "172.29.0.12", "fd00:29::12", { "8900:90" }, 1, 0,
+		"spare",
+		"twin",
+		0,
+		"172.29.0.12",
+		"fd00:29::12",
+		{ "8900:90" },
+		1,
+		0,
+		.second_ipv4 = "172.25.0.12",
+		.second_ipv6 = "fd00:25::12",
 	};
 
 	return attach_endpoint(ctx, text, &wanted);

@@ -239,6 +239,35 @@ static void test_what_does_not_move_is_passed_over(void **state)
 	store_close(behind);
 }
 
+/* Who waits for something else, and was there before, keeps his place. */
+static void test_others_of_that_age_are_not(void **state)
+{
+	struct fixture *f = *state;
+	struct deadline deadline = deadline_after(800);
+	struct store *waits, *stopped, *behind;
+	struct operation busy, other;
+
+	set_up_two(f);
+	busy = be_at_db(f);
+	other = begin(f, OPERATION_UPDATE);
+	assert_ok(want_red(f->store, &other, &f->error));
+	commit(f);
+	waits = claim(f, want_red, NULL);
+	stopped = claim(f, want_blue, NULL);
+	behind = open_another(f, &deadline);
+	assert_int_equal(reserve(f, behind, use_web, NULL), -EBUSY);
+	assert_int_equal(store_claim_wait(behind), 1);
+	assert_ok(reserve(f, behind, use_web, NULL));
+	settle(f, other);
+	assert_fails(use_once(f, use_red), -EBUSY, BN_REASON_BUSY);
+	assert_says("another call waits for network red");
+	settle(f, busy);
+	store_close(waits);
+	assert_ok(use_once(f, use_red));
+	store_close(stopped);
+	store_close(behind);
+}
+
 /* What is written there makes no sense: that costs turns, and that is all. */
 static void test_damaged_tickets(void **state)
 {
@@ -275,6 +304,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_dead_claim_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_does_not_move_is_passed_over, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_others_of_that_age_are_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_tickets, setup, teardown),
 	};
 

@@ -182,8 +182,8 @@ static int judge_chain(struct judging *judging, const char *chain, unsigned int 
 	return r;
 }
 
-static int judge(const struct table *table, const struct passage *passage, enum passing passing,
-		 struct barrier *barrier)
+static int judge(const struct table *table, const struct passage *passage,
+		 const struct subnet *subnet, enum passing passing, struct barrier *barrier)
 {
 	struct xt_counters counters;
 	const char *policy = table->iptc->get_policy(HOOK, &counters, table->handle);
@@ -195,7 +195,8 @@ static int judge(const struct table *table, const struct passage *passage, enum 
 	enum fate fate;
 	int r;
 
-	passage_packet(passage, table->family, passing, &packet);
+	if (!passage_packet(passage, subnet, passing, &packet))
+		return 0;
 	r = judge_chain(&judging, HOOK, 0, &fate);
 	if (fate == FATE_GOES_ON && policy && strcmp(policy, "DROP") == 0) {
 		fate = FATE_STOPS;
@@ -203,11 +204,21 @@ static int judge(const struct table *table, const struct passage *passage, enum 
 	}
 	if (r < 0 || fate != FATE_STOPS)
 		return r;
-	if (!barrier->stops)
-		memcpy(barrier->cause, cause, sizeof(cause));
-	barrier->stops |= 1u << passing;
+	barrier_note(barrier, passage, subnet, passing, cause);
 	barrier->may_pass |= judging.may_pass;
 	return 0;
+}
+
+static int judge_all(const struct table *table, const struct passage *passage,
+		     struct barrier *barrier)
+{
+	int r = 0;
+
+	for_each_subnet(subnet, passage->network, table->family) {
+		for (enum passing i = 0; i < PASSING_COUNT && r == 0; i++)
+			r = judge(table, passage, subnet, i, barrier);
+	}
+	return r;
 }
 
 static enum keeper keeper_of(const struct table *table)
@@ -240,9 +251,8 @@ static int look_at_table(const struct table *table, const struct search *search)
 					   .keeper = keeper,
 					   .chain = HOOK };
 
-		for (enum passing p = 0; p < PASSING_COUNT && r == 0; p++)
-			if (network_passes(passage->network, table->family))
-				r = judge(table, passage, p, &barrier);
+		if (network_passes(passage->network, table->family))
+			r = judge_all(table, passage, &barrier);
 		if (r < 0 || !barrier.stops)
 			continue;
 		snprintf(barrier.object, sizeof(barrier.object),

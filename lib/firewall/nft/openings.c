@@ -43,29 +43,41 @@ static enum keeper keeper_of(const struct others *others, const struct others_ch
 	return keeper;
 }
 
-static int judge_all(struct others *others, const struct others_chain *chain,
-		     const struct passage *passage, struct barrier *barrier)
+static int judge_subnet(struct others *others, const struct others_chain *chain,
+			const struct passage *passage, const struct subnet *subnet,
+			struct barrier *barrier)
 {
 	char cause[BARRIER_TEXT];
 	int r = 0;
 
+	for (enum passing i = 0; i < PASSING_COUNT && r == 0; i++) {
+		struct packet packet;
+		enum fate fate;
+
+		if (!passage_packet(passage, subnet, i, &packet))
+			continue;
+		r = others_judge(others, chain, &packet, &fate, cause);
+		if (fate != FATE_STOPS && fate != FATE_MAY_PASS)
+			continue;
+		barrier_note(barrier, passage, subnet, i, cause);
+		barrier->may_pass |= fate == FATE_MAY_PASS;
+	}
+	return r;
+}
+
+static int judge_all(struct others *others, const struct others_chain *chain,
+		     const struct passage *passage, struct barrier *barrier)
+{
+	int r = 0;
+
 	for_each_family(family) {
-		bool has = network_passes(passage->network, family) &&
-			   (chain->family == NFPROTO_INET ||
-			    chain->family == (family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6));
-
-		for (enum passing i = 0; has && i < PASSING_COUNT && r == 0; i++) {
-			struct packet packet;
-			enum fate fate;
-
-			passage_packet(passage, family, i, &packet);
-			r = others_judge(others, chain, &packet, &fate, cause);
-			if (fate != FATE_STOPS && fate != FATE_MAY_PASS)
-				continue;
-			if (!barrier->stops)
-				memcpy(barrier->cause, cause, sizeof(cause));
-			barrier->stops |= 1u << i;
-			barrier->may_pass |= fate == FATE_MAY_PASS;
+		if (!network_passes(passage->network, family) ||
+		    (chain->family != NFPROTO_INET &&
+		     chain->family != (family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6)))
+			continue;
+		for_each_subnet(subnet, passage->network, family) {
+			if (r == 0)
+				r = judge_subnet(others, chain, passage, subnet, barrier);
 		}
 	}
 	return r;
