@@ -29,9 +29,12 @@ static bool pings_host(const struct rule_subject *subject)
 	return limits_host_access(subject) && !reaches_no_ports(subject);
 }
 
-static bool is_tcp(const struct rule_subject *subject)
+/* A port that the host looks up by its address, which may be any: those of interfaces are looked up
+ * among themselves, and of a family that is routed the host holds none. */
+static bool is_mapped_tcp(const struct rule_subject *subject)
 {
-	return subject->port->protocol == IPPROTO_TCP;
+	return subject->port->protocol == IPPROTO_TCP && !subject->port->interface[0] &&
+	       network_translates(subject->network, subject->family);
 }
 
 /* clang-format off */
@@ -72,7 +75,7 @@ const struct kind input_kinds[] = {
 	},
 	{
 		.kind = RULE_PORT_INVALID_DROP, .scope = PLAN_PORTS, .needs = PLAN_LISTS_PORTS,
-		.applies = is_tcp, .chain = CHAIN_FILTER_INVALID, .target = TARGET_DROP,
+		.applies = is_mapped_tcp, .chain = CHAIN_FILTER_INVALID, .target = TARGET_DROP,
 		.destination = { ADDRESS_HOST }, .host_ports = true,
 		.purpose = "Segments for {host_ports} of {host} that fit no connection are "
 			   "dropped: this host would answer them, and end a connection of endpoint "

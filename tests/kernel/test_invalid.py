@@ -89,3 +89,29 @@ class Invalid(KernelTest):
         self.bn("unpublish", "net", "c1", "-p", "8080:80")
         for family in FAMILIES:
             self.answered(family, self.net.host_address(family), 8080)
+
+
+@for_backend("iptables-legacy")
+class OfTheAdministrator(KernelTest):
+    """There it takes a rule of the administrator's, which the README has."""
+    RULE = ("INPUT", "-p", "tcp", "--dport", "8080", "-m", "conntrack", "--ctstate", "INVALID",
+            "-j", "DROP")
+
+    def test_dropped(self):
+        self.create()
+        namespace = self.attach("net", "c1", "-p", "8080:80")
+        address = self.net.host_address(4)
+        wire = Wire(self.remote, self.host.link("eth0")["address"])
+        self.addCleanup(wire.close)
+        self.serve(namespace, 80, (4,))
+        source = self.connect(self.remote, address, 8080).getsockname()
+        self.host.run("iptables-legacy", "-I", *self.RULE)
+        try:
+            for port in (8080, CLOSED):
+                wire.send(tcp(source, (address, port), SYN | ACK, b"", WILD, WILD))
+            answers = wire.segments(
+                lambda segment: segment.protocol == TCP and segment.flags & RST and
+                segment.destination[1] == source[1], 2, 0.5)
+        finally:
+            self.host.run("iptables-legacy", "-D", *self.RULE)
+        self.assertEqual([CLOSED], [segment.source[1] for segment in answers])

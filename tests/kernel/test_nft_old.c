@@ -5,6 +5,7 @@
 
 #include <sys/utsname.h>
 
+#include "../unit/plan_parts.h"
 #include "firewall/nft/nft.h"
 
 const struct firewall_backend *const backend = &nft_backend;
@@ -63,11 +64,47 @@ static void test_a_set_has_the_ports(void **state)
 	rules_clear(&rules);
 }
 
+static void plan_on_interface(const struct network *network, const struct endpoint *endpoint,
+			      const char *name, rule_vector *rules)
+{
+	struct port port = { .protocol = IPPROTO_TCP,
+			     .host_addr = { .family = AF_INET },
+			     .host_port = 8080,
+			     .container_port = 80,
+			     .count = 1 };
+
+	string_copy(port.interface, sizeof(port.interface), name);
+	assert_int_equal(plan_parts(backend->traits(), PLAN_PORTS, network, endpoint, &port, rules),
+			 0);
+}
+
+/* They are two mappings, of two endpoints: a set of ports alone would have room for one. */
+static void test_a_port_of_two_interfaces(void **state)
+{
+	struct network network = { .name = "blue", .bridge = "nf-blue" };
+	struct endpoint web = { .id = "web", .network = "blue" };
+	struct endpoint other = { .id = "other", .network = "blue" };
+	rule_vector rules = { 0 };
+
+	(void)state;
+	assert_int_equal(prefix_parse("172.30.0.0/16", &network.ipv4.prefix), 0);
+	assert_int_equal(prefix_parse("172.30.0.2/16", &web.ipv4), 0);
+	assert_int_equal(prefix_parse("172.30.0.3/16", &other.ipv4), 0);
+	plan_on_interface(&network, &web, "eth0", &rules);
+	plan_on_interface(&network, &other, "eth1", &rules);
+	assert_int_equal(apply(&rules, NULL, FIREWALL_BASE), 0);
+	assert_output_is("nft list map inet bridgenet ports4-interface | grep -o ' : 172' | wc -l",
+			 "2\n");
+	rules_clear(&rules);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_which_kernel),
 		cmocka_unit_test_setup_teardown(test_a_set_has_the_ports, stage_setup,
+						stage_teardown),
+		cmocka_unit_test_setup_teardown(test_a_port_of_two_interfaces, stage_setup,
 						stage_teardown),
 	};
 

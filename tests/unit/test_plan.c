@@ -291,6 +291,34 @@ static void test_port_by_family(void **state)
 	check_port(IPTABLES, v4, v6, "127.0.0.9:80-89:80-89", 1, 0, 1);
 }
 
+/* One port of two interfaces is two mappings, and no port of the host is dropped that is its own. */
+static void test_what_fits_no_connection(void **state)
+{
+	const uint32_t lists = (NFT & ~PLAN_ASKS_PORTS) | PLAN_LISTS_PORTS;
+	struct endpoint endpoint = endpoint_of("172.17.0.2/16", "fd00::2/64");
+	struct network network = network_of("172.17.0.0/16", "fd00::/64");
+	struct port port = port_of("80-81:80-81"), udp = port_of("80:80/udp");
+	rule_vector rules = { 0 };
+
+	(void)state;
+	assert_int_equal(plan_parts(lists, PLAN_PORTS, &network, &endpoint, &udp, &rules), 0);
+	assert_int_equal(count_kind(&rules, RULE_PORT_INVALID_DROP, AF_INET), 0);
+	assert_int_equal(plan_parts(lists, PLAN_PORTS, &network, &endpoint, &port, &rules), 0);
+	assert_int_equal(count_kind(&rules, RULE_PORT_INVALID_DROP, AF_INET), 2);
+	assert_int_equal(count_kind(&rules, RULE_PORT_INVALID_DROP, AF_INET6), 2);
+	rules_clear(&rules);
+	network.policy.gateway_mode_ipv6 = GATEWAY_MODE_ROUTED;
+	assert_int_equal(plan_parts(lists, PLAN_PORTS, &network, &endpoint, &port, &rules), 0);
+	assert_int_equal(count_kind(&rules, RULE_PORT_INVALID_DROP, AF_INET), 2);
+	assert_int_equal(count_kind(&rules, RULE_PORT_INVALID_DROP, AF_INET6), 0);
+	rules_clear(&rules);
+	string_copy(port.interface, sizeof(port.interface), "eth0");
+	assert_int_equal(plan_parts(lists, PLAN_PORTS, &network, &endpoint, &port, &rules), 0);
+	assert_int_equal(count_kind(&rules, RULE_INTERFACE_DNAT, AF_INET), 2);
+	assert_int_equal(count_kind(&rules, RULE_PORT_INVALID_DROP, AF_INET), 0);
+	rules_clear(&rules);
+}
+
 static void test_port_range_to_the_last(void **state)
 {
 	struct endpoint endpoint = endpoint_of("172.17.0.2/16", NULL);
@@ -375,6 +403,7 @@ int main(void)
 		cmocka_unit_test(test_network_jumps_by_trait),
 		cmocka_unit_test(test_endpoint_is_shut_for_each_address),
 		cmocka_unit_test(test_port_by_family),
+		cmocka_unit_test(test_what_fits_no_connection),
 		cmocka_unit_test(test_port_range_to_the_last),
 		cmocka_unit_test(test_wildcard_address_is_no_match),
 		cmocka_unit_test(test_plan_is_a_set),
