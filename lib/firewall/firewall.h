@@ -146,6 +146,8 @@ struct firewall_backend {
 			    const barrier_vector *barriers, struct error *error);
 	/* 0 if rules can count connections here; or -EOPNOTSUPP. It changes nothing. */
 	int (*can_count)(struct firewall *firewall, struct error *error);
+	/* The same of rules that write into the kernel's log. */
+	int (*can_log)(struct firewall *firewall, struct error *error);
 
 	/* How this backend calls the chain that a rule stands in, and the one that it jumps to. */
 	void (*chain_name)(const struct rule *rule, char name[static CHAIN_NAME_MAX]);

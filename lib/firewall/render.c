@@ -75,6 +75,15 @@ static void append_frame(const struct rule *rule, char text[static RULE_EXTRA_MA
 		append_word(text, "ipv6-icmptype 135 src ::");
 }
 
+static void append_log(const struct rule *rule, char text[static RULE_EXTRA_MAX])
+{
+	char prefix[LOG_PREFIX_MAX];
+
+	rule_log_prefix(rule, prefix);
+	append_word(text, "limit: avg %d/sec burst %d LOG prefix \"%s\"", LOG_RATE, LOG_BURST,
+		    prefix);
+}
+
 void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX])
 {
 	char addr[ADDR_TEXT_MAX];
@@ -120,6 +129,8 @@ void rule_render_extra(const struct rule *rule, char text[static RULE_EXTRA_MAX]
 		append_word(text, "oifkind bridge");
 	if (rule->match & RULE_SOURCE_ASTRAY)
 		append_word(text, "rpfilter invert");
+	if (rule->target == TARGET_LOG)
+		append_log(rule, text);
 	if (rule->target == TARGET_GOTO)
 		append_word(text, "[goto]");
 	if (rule->target == TARGET_CLAMP_MSS)

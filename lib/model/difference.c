@@ -79,6 +79,7 @@ static enum effect effect_of(const struct rule *rule)
 	case TARGET_SNAT:
 	case TARGET_MASQUERADE:
 	case TARGET_CLAMP_MSS:
+	case TARGET_LOG:
 	case TARGET_OTHER:
 		break;
 	}

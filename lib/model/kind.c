@@ -146,44 +146,43 @@ static const struct kind arriving_kinds[] = {
 		.purpose = "Packets as if from network {network} that arrive by any interface but "
 			   "its bridge {in} meet the drops of its endpoints.",
 	},
-	{
-		.kind = RULE_LOOPBACK_PORT_DROP, .scope = PLAN_PORTS, .families = FAMILIES_IPV4,
+	DROP_AND_LOG(LOOPBACK_PORT, LOOPBACK,
+		.scope = PLAN_PORTS, .families = FAMILIES_IPV4,
 		.applies = is_for_this_host_alone, .chain = CHAIN_RAW_PREROUTING,
-		.target = TARGET_DROP,
 		.in = { DEVICE_LOOPBACK, NEGATED }, .destination = { ADDRESS_HOST },
 		.host_ports = true,
 		.purpose = "Endpoint {endpoint} on network {network} publishes {host_ports} of "
 			   "{host} to this host alone: what arrives for it by any interface but "
-			   "{in} is dropped.",
-	},
+			   "{in} is dropped."
+	),
 	/*
 	 * With route_localnet on the bridge the kernel routes 127.0.0.0/8 on it both ways: the
 	 * host's own connections get out that way, and an endpoint's must not get in. Nor does it
 	 * refuse what claims to come from there any longer, but for the very addresses that the
 	 * host has.
 	 */
-	{
-		.kind = RULE_LOOPBACK_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_IPV4,
-		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+	DROP_AND_LOG(LOOPBACK, LOOPBACK,
+		.scope = PLAN_NETWORKS, .families = FAMILIES_IPV4,
+		.chain = CHAIN_RAW_PREROUTING,
 		.in = { DEVICE_BRIDGE }, .destination = { ADDRESS_FIXED, .fixed = LOOPBACK_IPV4 },
 		.purpose = "Packets from network {network} ({in}) to 127.0.0.0/8 are dropped: the "
-			   "host's loopback services are not for endpoints.",
-	},
-	{
-		.kind = RULE_LOOPBACK_SOURCE_DROP, .scope = PLAN_NETWORKS,
-		.families = FAMILIES_IPV4, .chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+			   "host's loopback services are not for endpoints."
+	),
+	DROP_AND_LOG(LOOPBACK_SOURCE, FORGED,
+		.scope = PLAN_NETWORKS,
+		.families = FAMILIES_IPV4, .chain = CHAIN_RAW_PREROUTING,
 		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_FIXED, .fixed = LOOPBACK_IPV4 },
 		.purpose = "Packets from network {network} ({in}) that claim to come from "
-			   "127.0.0.0/8 are dropped: only the host itself has such addresses.",
-	},
-	{
-		.kind = RULE_DIRECT_DROP, .scope = PLAN_ENDPOINTS, .applies = is_closed,
-		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+			   "127.0.0.0/8 are dropped: only the host itself has such addresses."
+	),
+	DROP_AND_LOG(DIRECT, DIRECT,
+		.scope = PLAN_ENDPOINTS, .applies = is_closed,
+		.chain = CHAIN_RAW_PREROUTING,
 		.in = { DEVICE_BRIDGE, NEGATED }, .destination = { ADDRESS_ENDPOINT },
 		.purpose = "Packets sent straight to endpoint {endpoint} on network {network} "
 			   "({destination}) by any interface but {in} are dropped: from outside, "
-			   "it is reached by its published ports.",
-	},
+			   "it is reached by its published ports."
+	),
 	/*
 	 * What is behind this one meets nothing that comes by a bridge of ours. The family that a
 	 * network lacks has it too: what nobody is to send there is to come from nowhere.
@@ -197,14 +196,14 @@ static const struct kind arriving_kinds[] = {
 			   "address that lies behind it, and is then through with these rules.",
 	},
 	/* On a bridge of our own the whole subnet is the network's: RULE_SUBNET_SOURCE_DROP. */
-	{
-		.kind = RULE_ENDPOINT_SOURCE_DROP, .scope = PLAN_ENDPOINTS,
-		.bridges = BRIDGES_ADOPTED, .chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+	DROP_AND_LOG(ENDPOINT_SOURCE, FORGED,
+		.scope = PLAN_ENDPOINTS,
+		.bridges = BRIDGES_ADOPTED, .chain = CHAIN_RAW_PREROUTING,
 		.in = { DEVICE_BRIDGE, NEGATED }, .source = { ADDRESS_ENDPOINT },
 		.purpose = "Packets that claim to come from endpoint {endpoint} on network "
 			   "{network} ({source}) but arrive by any interface but {in} are dropped: "
-			   "their source is forged.",
-	},
+			   "their source is forged."
+	),
 	{
 		.kind = RULE_OUTSIDE_JUMP, .scope = PLAN_BASE, .needs = PLAN_OWN_CHAINS,
 		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_JUMP, .jump = CHAIN_RAW_PREROUTING,
@@ -212,38 +211,38 @@ static const struct kind arriving_kinds[] = {
 		.purpose = "What arrives neither by a bridge of bridgenet nor by lo meets the "
 			   "rules about who may claim to be in a network, and reach it.",
 	},
-	{
-		.kind = RULE_SUBNET_SOURCE_DROP, .scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
-		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+	DROP_AND_LOG(SUBNET_SOURCE, FORGED,
+		.scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
+		.chain = CHAIN_RAW_PREROUTING,
 		.in = { DEVICE_LOOPBACK, NEGATED }, .source = { ADDRESS_SUBNET },
 		.purpose = "Packets that claim to come from network {network} ({source}) but "
 			   "arrive neither by a bridge of bridgenet nor by lo are dropped: their "
-			   "source is forged, and the answer would open a way in.",
-	},
+			   "source is forged, and the answer would open a way in."
+	),
 	/* Not of the gateway alone: the host takes packets for the subnet's broadcast address, and
 	 * for the anycast address of its routers, as if they were for it. */
-	{
-		.kind = RULE_SUBNET_DROP, .scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
-		.chain = CHAIN_RAW_PREROUTING, .target = TARGET_DROP,
+	DROP_AND_LOG(SUBNET, OUTSIDE,
+		.scope = PLAN_NETWORKS, .bridges = BRIDGES_OWN,
+		.chain = CHAIN_RAW_PREROUTING,
 		.in = { DEVICE_LOOPBACK, NEGATED }, .destination = { ADDRESS_SUBNET_OR_HOST },
 		.purpose = "The addresses of network {network} ({destination}), that of its "
 			   "gateway too, are there for this host and for networks on bridges of "
 			   "bridgenet's own: what arrives for them by any other interface is "
-			   "dropped.",
-	},
+			   "dropped."
+	),
 	/* ---- raw sources ---- */
 	/* Who asks for an address by DHCP has none yet; and what comes from there in IPv6 passes
 	 * the kernel's look-ups as it is. */
-	{
-		.kind = RULE_SOURCE_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+	DROP_AND_LOG(SOURCE, FORGED,
+		.scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.bridges = BRIDGES_OWN, .applies = judges_sources,
-		.chain = CHAIN_RAW_SOURCES, .target = TARGET_DROP,
+		.chain = CHAIN_RAW_SOURCES,
 		.in = { DEVICE_BRIDGE },
 		.source = { ADDRESS_FIXED, NEGATED, UNSPECIFIED_IPV4, LINK_LOCAL_IPV6 },
 		.match = RULE_SOURCE_ASTRAY,
 		.purpose = "What arrives by bridge {in} of network {network} from an address that "
-			   "this host does not reach by {in} is dropped: its source is forged.",
-	},
+			   "this host does not reach by {in} is dropped: its source is forged."
+	),
 	/* ---- mangle prerouting ---- */
 	{
 		.kind = RULE_DIRECT_JUMP, .scope = PLAN_NETWORKS,
@@ -277,24 +276,24 @@ static const struct kind arriving_kinds[] = {
 	},
 	/* ---- mangle direct ---- */
 	/* Further on a backend may not be able to ask. */
-	{
-		.kind = RULE_TRUSTED_FORGED_DROP, .scope = PLAN_NETWORKS,
+	DROP_AND_LOG(TRUSTED_FORGED, FORGED,
+		.scope = PLAN_NETWORKS,
 		.applies = trusts_sources, .each = EACH_TRUSTED_SOURCE,
-		.chain = CHAIN_MANGLE_DIRECT, .target = TARGET_DROP,
+		.chain = CHAIN_MANGLE_DIRECT,
 		.source = { ADDRESS_EACH }, .destination = { ADDRESS_SUBNET },
 		.match = RULE_SOURCE_ASTRAY,
 		.purpose = "Network {network} trusts {source}: what claims to come from there but "
 			   "arrives by another interface than the one by which this host would "
-			   "answer is dropped.",
-	},
-	{
-		.kind = RULE_DIRECT_NEW_DROP, .scope = PLAN_ENDPOINTS,
-		.applies = is_open_to_answers, .chain = CHAIN_MANGLE_DIRECT, .target = TARGET_DROP,
+			   "answer is dropped."
+	),
+	DROP_AND_LOG(DIRECT_NEW, DIRECT,
+		.scope = PLAN_ENDPOINTS,
+		.applies = is_open_to_answers, .chain = CHAIN_MANGLE_DIRECT,
 		.in = { DEVICE_BRIDGE, NEGATED }, .destination = { ADDRESS_ENDPOINT },
 		.purpose = "Packets sent straight to endpoint {endpoint} on network {network} "
 			   "({destination}) by any interface but {in} are dropped, unless they "
-			   "answer: from outside, it is reached by its published ports.",
-	},
+			   "answer: from outside, it is reached by its published ports."
+	),
 	/* ---- nat prerouting, output ---- */
 	/* The kernel can tell whose address it is only where it knows by what it came: so these
 	 * stand apart from what the host's own connections meet as well. */

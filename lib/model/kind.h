@@ -41,7 +41,8 @@ enum rule_chain {
 };
 
 /* What a rule is for; within a chain also its order. A packet that an endpoint sends meets those
- * with its bridge as the input device, one that it gets those with the bridge as the output. */
+ * with its bridge as the input device, one that it gets those with the bridge as the output. What
+ * is told of before it is dropped has a kind for that, right before the other: DROP_AND_LOG(). */
 enum rule_kind {
 	/* raw prerouting */
 	RULE_RAW_JUMP,
@@ -49,23 +50,33 @@ enum rule_kind {
 	RULE_LOOPBACK_SOURCE_JUMP,
 	RULE_NETWORK_RAW_JUMP,
 	RULE_NETWORK_RAW_SOURCE_JUMP,
+	RULE_LOOPBACK_PORT_LOG,
 	RULE_LOOPBACK_PORT_DROP,
+	RULE_LOOPBACK_LOG,
 	RULE_LOOPBACK_DROP,
+	RULE_LOOPBACK_SOURCE_LOG,
 	RULE_LOOPBACK_SOURCE_DROP,
+	RULE_DIRECT_LOG,
 	RULE_DIRECT_DROP,
 	RULE_SOURCES_GOTO,
+	RULE_ENDPOINT_SOURCE_LOG,
 	RULE_ENDPOINT_SOURCE_DROP,
 	RULE_OUTSIDE_JUMP,
+	RULE_SUBNET_SOURCE_LOG,
 	RULE_SUBNET_SOURCE_DROP,
+	RULE_SUBNET_LOG,
 	RULE_SUBNET_DROP,
 	/* raw sources */
+	RULE_SOURCE_LOG,
 	RULE_SOURCE_DROP,
 	/* mangle prerouting */
 	RULE_DIRECT_JUMP,
 	RULE_CONNECTIONS_JUMP,
 	RULE_CONNECTIONS_DROP,
 	/* mangle direct */
+	RULE_TRUSTED_FORGED_LOG,
 	RULE_TRUSTED_FORGED_DROP,
+	RULE_DIRECT_NEW_LOG,
 	RULE_DIRECT_NEW_DROP,
 	/* nat prerouting, output */
 	RULE_INTERFACE_JUMP,
@@ -91,6 +102,7 @@ enum rule_kind {
 	RULE_HOST_ECHO_RETURN,
 	RULE_HOST_DNS_RETURN,
 	RULE_HOST_DNS_TCP_RETURN,
+	RULE_HOST_LOG,
 	RULE_HOST_DROP,
 	/* mangle forward */
 	RULE_CLAMP_JUMP,
@@ -101,6 +113,7 @@ enum rule_kind {
 	/* filter forward */
 	RULE_USER_JUMP,
 	RULE_FORWARD_JUMP,
+	RULE_INTERNAL_LOG,
 	RULE_INTERNAL_DROP,
 	RULE_TO_JUMP,
 	RULE_FROM_JUMP,
@@ -109,10 +122,12 @@ enum rule_kind {
 	RULE_GUARD_JUMP,
 	/* filter to */
 	RULE_ESTABLISHED_ACCEPT,
+	RULE_INTERNAL_TO_LOG,
 	RULE_INTERNAL_TO_DROP,
 	RULE_LISTED_JUMP,
 	RULE_DNAT_ACCEPT,
 	RULE_BRIDGED_ACCEPT,
+	RULE_NEIGHBOUR_LOG,
 	RULE_NEIGHBOUR_DROP,
 	RULE_PEERS_JUMP,
 	RULE_OPEN_JUMP,
@@ -121,10 +136,13 @@ enum rule_kind {
 	RULE_ROUTED_ECHO_ACCEPT,
 	RULE_TRUSTED_INTERFACE_JUMP,
 	RULE_TRUSTED_SOURCE_JUMP,
+	RULE_UNPUBLISHED_LOG,
 	RULE_UNPUBLISHED_DROP,
 	/* filter sources */
+	RULE_DENIED_LOG,
 	RULE_DENIED_DROP,
 	RULE_ALLOWED_RETURN,
+	RULE_OTHERS_LOG,
 	RULE_OTHERS_DROP,
 	/* filter peers */
 	RULE_PEER_ACCEPT,
@@ -133,8 +151,10 @@ enum rule_kind {
 	/* filter trusted */
 	RULE_TRUSTED_PORT_ACCEPT,
 	/* filter from */
+	RULE_INVALID_LOG,
 	RULE_INVALID_DROP,
 	RULE_OUTGOING_ACCEPT,
+	RULE_INTERNAL_FROM_LOG,
 	RULE_INTERNAL_FROM_DROP,
 	/* filter guard */
 	RULE_GUARD_IN_RETURN,
@@ -186,6 +206,7 @@ enum rule_kind {
 enum rule_target {
 	TARGET_ACCEPT,
 	TARGET_DROP,
+	TARGET_LOG, /* a line in the kernel's log, of some packets; all go on */
 	TARGET_DNAT,
 	TARGET_SNAT,
 	TARGET_MASQUERADE,
@@ -195,6 +216,25 @@ enum rule_target {
 	TARGET_GOTO, /* a jump that does not come back to its chain */
 	TARGET_OTHER
 };
+
+/* Why something is dropped, in a word of the kernel's log. */
+enum log_reason {
+	LOGS_NOTHING,
+	LOGS_LOOPBACK, /* for 127.0.0.0/8 of the host */
+	LOGS_FORGED,   /* a source that is not there */
+	LOGS_DIRECT,   /* straight to an endpoint */
+	LOGS_OUTSIDE,  /* for the subnet, from outside */
+	LOGS_HOST,
+	LOGS_INTERNAL,
+	LOGS_ICC,
+	LOGS_NO_PORT, /* that is published */
+	LOGS_DENIED,  /* by the lists of a port */
+	LOGS_INVALID, /* of no connection */
+	LOGS_COUNT
+};
+/* So many lines a second of each rule, after so many at once. */
+#define LOG_RATE 5
+#define LOG_BURST 10
 
 /* Match bits beyond addresses and interfaces. */
 #define RULE_LOCAL_DESTINATION 0x1u        /* the destination is an address of this host */
@@ -220,7 +260,8 @@ enum rule_target {
 /* That an address is there, which is the destination here; and a probe whether it is. */
 #define RULE_NEIGHBOUR_ADVERT 0x2000000u
 #define RULE_NEIGHBOUR_PROBE 0x4000000u
-#define RULE_ASKED_DNS 0x200u /* the connection was begun to port 53, of its protocol */
+#define RULE_LIMITED 0x8000000u /* of all that match only some: what goes with TARGET_LOG */
+#define RULE_ASKED_DNS 0x200u   /* the connection was begun to port 53, of its protocol */
 
 /* What a backend can say in a rule, where backends differ. */
 #define PLAN_BOTH_FAMILIES 0x1u  /* one base rule serves IPv4 and IPv6 */
@@ -350,9 +391,18 @@ struct kind {
 	bool connections; /* only when more are open than the endpoint may have */
 	/* TARGET_MASQUERADE, TARGET_SNAT: takes any port, and not the sender's if it can */
 	bool random_ports;
+	uint8_t reason; /* TARGET_LOG: enum log_reason */
 	/* What it is for, in a sentence with blanks: see purpose.c. */
 	const char *purpose;
 };
+
+/* Two rows: what drops, and before it, on a network with log-drops=yes, what tells of it. */
+/* clang-format off */
+#define DROP_AND_LOG(name, reason_, ...) \
+	{ .kind = RULE_##name##_LOG, .target = TARGET_LOG, .reason = LOGS_##reason_, \
+	  __VA_ARGS__ }, \
+	{ .kind = RULE_##name##_DROP, .target = TARGET_DROP, __VA_ARGS__ }
+/* clang-format on */
 
 extern const struct kind input_kinds[]; /* parts of the rows: kind_input.c, kind_forward.c */
 extern const struct kind forward_kinds[];

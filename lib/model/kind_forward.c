@@ -154,15 +154,15 @@ const struct kind forward_kinds[] = {
 		.purpose = "Forwarded packets meet bridgenet's rules.",
 	},
 	/* First of all, for what is accepted on the way to another network has left this one. */
-	{
-		.kind = RULE_INTERNAL_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+	DROP_AND_LOG(INTERNAL, INTERNAL,
+		.scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.needs = PLAN_OWN_CHAINS, .applies = is_internal,
-		.chain = CHAIN_FILTER_FORWARD, .target = TARGET_DROP,
+		.chain = CHAIN_FILTER_FORWARD,
 		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
 		.source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Network {network} is internal: nothing that comes from its bridge {in} "
-			   "leaves it.",
-	},
+			   "leaves it."
+	),
 	{
 		.kind = RULE_TO_JUMP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.needs = PLAN_OWN_CHAINS, .chain = CHAIN_FILTER_FORWARD, .target = TARGET_JUMP,
@@ -211,15 +211,15 @@ const struct kind forward_kinds[] = {
 	},
 	/* Behind what is let through of connections that there are, so that their packets need not
 	 * be looked up once more. */
-	{
-		.kind = RULE_INTERNAL_TO_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+	DROP_AND_LOG(INTERNAL_TO, INTERNAL,
+		.scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.needs = PLAN_DEVICE_KINDS, .applies = is_internal,
-		.chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
+		.chain = CHAIN_FILTER_TO,
 		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
 		.source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Network {network} is internal: nothing that comes from its bridge {in} "
-			   "gets to another network, by a published port neither.",
-	},
+			   "gets to another network, by a published port neither."
+	),
 	/* Before translation: of two ports that lead to the same place one may have lists. */
 	{
 		.kind = RULE_LISTED_JUMP, .scope = PLAN_PORTS, .applies = has_lists,
@@ -246,14 +246,14 @@ const struct kind forward_kinds[] = {
 		.destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Endpoints of network {network} reach each other over its bridge {out}.",
 	},
-	{
-		.kind = RULE_NEIGHBOUR_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
-		.applies = lacks_neighbours, .chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
+	DROP_AND_LOG(NEIGHBOUR, ICC,
+		.scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+		.applies = lacks_neighbours, .chain = CHAIN_FILTER_TO,
 		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE },
 		.destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Endpoints of network {network} don't reach each other over its bridge "
-			   "{out}: with icc=no, only by published ports.",
-	},
+			   "{out}: with icc=no, only by published ports."
+	),
 	/* Other networks, one rule for each of the two: who is reached, and by whom. */
 	{
 		.kind = RULE_PEERS_JUMP, .scope = PLAN_NETWORKS, .applies = is_reached_by_peers,
@@ -311,23 +311,23 @@ const struct kind forward_kinds[] = {
 		.purpose = "Network {network} ({out}) trusts {source}: from there its published "
 			   "ports are reached at the endpoints' own addresses, too.",
 	},
-	{
-		.kind = RULE_UNPUBLISHED_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+	DROP_AND_LOG(UNPUBLISHED, NO_PORT,
+		.scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.applies = is_protected,
-		.chain = CHAIN_FILTER_TO, .target = TARGET_DROP,
+		.chain = CHAIN_FILTER_TO,
 		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "What goes to network {network} by its bridge {out} and no earlier rule "
-			   "let pass is dropped: from outside, only published ports are reached.",
-	},
+			   "let pass is dropped: from outside, only published ports are reached."
+	),
 	/* ---- filter sources ---- */
-	{
-		.kind = RULE_DENIED_DROP, .scope = PLAN_PORTS, .applies = has_lists,
-		.chain = CHAIN_FILTER_SOURCES, .target = TARGET_DROP,
+	DROP_AND_LOG(DENIED, DENIED,
+		.scope = PLAN_PORTS, .applies = has_lists,
+		.chain = CHAIN_FILTER_SOURCES,
 		.out = { DEVICE_BRIDGE }, .source = { ADDRESS_DENIED },
 		.destination = { ADDRESS_HOST }, .host_ports = true, .match = RULE_ORIGINAL,
 		.purpose = "{source} is denied {host_ports} of {host}, which endpoint {endpoint} "
-			   "on network {network} ({out}) publishes.",
-	},
+			   "on network {network} ({out}) publishes."
+	),
 	{
 		.kind = RULE_ALLOWED_RETURN, .scope = PLAN_PORTS, .applies = has_lists,
 		.chain = CHAIN_FILTER_SOURCES, .target = TARGET_RETURN,
@@ -336,14 +336,14 @@ const struct kind forward_kinds[] = {
 		.purpose = "{source} is allowed {host_ports} of {host}, which endpoint {endpoint} "
 			   "on network {network} ({out}) publishes.",
 	},
-	{
-		.kind = RULE_OTHERS_DROP, .scope = PLAN_PORTS, .applies = allows_some,
-		.chain = CHAIN_FILTER_SOURCES, .target = TARGET_DROP,
+	DROP_AND_LOG(OTHERS, DENIED,
+		.scope = PLAN_PORTS, .applies = allows_some,
+		.chain = CHAIN_FILTER_SOURCES,
 		.out = { DEVICE_BRIDGE }, .destination = { ADDRESS_HOST }, .host_ports = true,
 		.match = RULE_ORIGINAL,
 		.purpose = "Nobody else reaches {host_ports} of {host}, which endpoint {endpoint} "
-			   "on network {network} ({out}) publishes.",
-	},
+			   "on network {network} ({out}) publishes."
+	),
 	/* ---- filter peers ---- */
 	{
 		.kind = RULE_PEER_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_peer,
@@ -373,16 +373,16 @@ const struct kind forward_kinds[] = {
 	/* ---- filter from ---- */
 	/* What belongs to no connection is not translated, and would show the outside the address
 	 * of the endpoint. */
-	{
-		.kind = RULE_INVALID_DROP, .scope = PLAN_NETWORKS, .applies = is_not_internal,
-		.chain = CHAIN_FILTER_FROM, .target = TARGET_DROP,
+	DROP_AND_LOG(INVALID, INVALID,
+		.scope = PLAN_NETWORKS, .applies = is_not_internal,
+		.chain = CHAIN_FILTER_FROM,
 		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
 		.source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.match = RULE_STATE_INVALID,
 		.purpose = "Packets from network {network} that leave its bridge {in} but belong "
 			   "to no connection are dropped: nothing would give them the host's "
-			   "address.",
-	},
+			   "address."
+	),
 	{
 		.kind = RULE_OUTGOING_ACCEPT, .scope = PLAN_NETWORKS, .applies = is_not_internal,
 		.chain = CHAIN_FILTER_FROM, .target = TARGET_ACCEPT,
@@ -390,15 +390,15 @@ const struct kind forward_kinds[] = {
 		.purpose = "Endpoints of network {network} may connect to the outside by its "
 			   "bridge {in}.",
 	},
-	{
-		.kind = RULE_INTERNAL_FROM_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+	DROP_AND_LOG(INTERNAL_FROM, INTERNAL,
+		.scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.needs = PLAN_DEVICE_KINDS, .applies = is_internal,
-		.chain = CHAIN_FILTER_FROM, .target = TARGET_DROP,
+		.chain = CHAIN_FILTER_FROM,
 		.in = { DEVICE_BRIDGE }, .out = { DEVICE_BRIDGE, NEGATED },
 		.source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Network {network} is internal: nothing that comes from its bridge {in} "
-			   "gets to the outside.",
-	},
+			   "gets to the outside."
+	),
 };
 /* clang-format on */
 _Static_assert(ARRAY_SIZE(forward_kinds) == RULE_FORWARD_END - RULE_INPUT_END,

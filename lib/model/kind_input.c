@@ -124,14 +124,14 @@ const struct kind input_kinds[] = {
 		.purpose = "Endpoints of network {network} ({in}) may ask this host for names, at "
 			   "port 53, also by TCP.",
 	},
-	{
-		.kind = RULE_HOST_DROP, .scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
+	DROP_AND_LOG(HOST, HOST,
+		.scope = PLAN_NETWORKS, .families = FAMILIES_ALL,
 		.applies = limits_host_access,
-		.chain = CHAIN_FILTER_HOST, .target = TARGET_DROP,
+		.chain = CHAIN_FILTER_HOST,
 		.in = { DEVICE_BRIDGE }, .source = { ADDRESS_SUBNET_IF_ADOPTED },
 		.purpose = "Whatever else network {network} sends to this host itself by its "
-			   "bridge {in} is dropped (host-access).",
-	},
+			   "bridge {in} is dropped (host-access)."
+	),
 };
 /* clang-format on */
 _Static_assert(ARRAY_SIZE(input_kinds) == RULE_INPUT_END - RULE_INPUT_FIRST,

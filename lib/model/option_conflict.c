@@ -64,6 +64,7 @@ static const struct conflict {
 	{ OPTION_NETWORK, "managed", "no", "isolate", NULL, false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "host-access", NULL, false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "coexist", "insert", false, "it has no rules" },
+	{ OPTION_NETWORK, "managed", "no", "log-drops", "yes", false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "mss-clamp", NULL, false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "anti-spoof", "full", false, "it has no rules" },
 	{ OPTION_NETWORK, "managed", "no", "bridge-address-ipv4", "yes", false,

@@ -195,6 +195,21 @@ static const struct known_option options[] = {
 			"backend, in the table bridge bridgenet, which is there as long as an "
 			"endpoint needs it; a kernel without nf_tables' bridge family refuses "
 			"it.")),
+	ROW(NETWORK, "log-drops", word, NO_YES, FIELD(network, log_drops), .live = LIVE_YES,
+	    SAYS("0.2", "With yes, what the network's rules drop is told in the kernel's log "
+			"(dmesg): by each rule 5 times a second at most, after 10 at once. A "
+			"line begins with \"bn\" and, with iptables-legacy, the network's "
+			"name; with nftables the network is that whose bridge or address the "
+			"line has. Then comes why: direct (sent straight to an endpoint, from "
+			"another network or from outside), outside (for another address of the "
+			"subnet), forged (a source that is not there), loopback (for "
+			"127.0.0.0/8 of the host), no-port (to what is not published), denied "
+			"(by the lists of a port), icc, internal, host (host-access) and "
+			"invalid (of no connection). It has a rule before each that drops, and "
+			"changes nothing of what happens to a packet. Not told is what "
+			"anti-spoof and connections drop, and what is for a published port and "
+			"of no connection. For what is logged in a network namespace the "
+			"kernel wants net.netfilter.nf_log_all_netns.")),
 	ROW(NETWORK, "coexist", word, WORDS("report", "insert"), FIELD(network, coexist),
 	    .live = LIVE_YES,
 	    SAYS("0.2", "What is done where a firewall of the host, which is somebody else's, "

@@ -50,6 +50,7 @@ enum bridge_address { BRIDGE_ADDRESS_YES, BRIDGE_ADDRESS_NO };
 enum managed { MANAGED_YES, MANAGED_NO };
 enum isolate { ISOLATE_STRICT, ISOLATE_YES, ISOLATE_NO };
 enum host_access { HOST_ACCESS_ALL, HOST_ACCESS_DNS_ICMP, HOST_ACCESS_PUBLISHED, HOST_ACCESS_NONE };
+enum log_drops { LOG_DROPS_NO, LOG_DROPS_YES };
 enum coexist { COEXIST_REPORT, COEXIST_INSERT };
 enum anti_spoof { ANTI_SPOOF_NO, ANTI_SPOOF_MAC, ANTI_SPOOF_FULL };
 struct network_policy {
@@ -58,7 +59,7 @@ struct network_policy {
 	uint8_t source_ports;                         /* enum source_ports */
 	uint8_t mss_clamp, direct_routing;
 	uint8_t bridge_address_ipv4, bridge_address_ipv6; /* enum bridge_address */
-	uint8_t managed, isolate, host_access, anti_spoof, coexist;
+	uint8_t managed, isolate, host_access, anti_spoof, coexist, log_drops;
 	uint32_t advertise_count, advertise_interval_ms;
 	/* of no family, empty: none was given */
 	struct addr snat_ipv4, snat_ipv6, bind, default_gateway_ipv4, default_gateway_ipv6;

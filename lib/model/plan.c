@@ -54,6 +54,8 @@ static bool has_rule(const struct kind *kind, const struct rule_subject *subject
 {
 	const struct network *network = subject->network;
 
+	if (kind->target == TARGET_LOG && network->policy.log_drops != LOG_DROPS_YES)
+		return false;
 	if (network && kind->bridges != BRIDGES_ALL &&
 	    network->bridge_adopted != (kind->bridges == BRIDGES_ADOPTED))
 		return false;
@@ -139,6 +141,8 @@ static struct rule *add_rule(const struct planner *planner, const struct rule_su
 		return rule;
 	COPY_TEXT(rule->network, subject->network->name);
 	network_label(subject->network->name, subject->network->id, rule->label);
+	if (kind->target == TARGET_LOG && planner->traits & PLAN_OWN_CHAINS)
+		COPY_TEXT(rule->logged_as, rule->label);
 	if (subject->endpoint)
 		COPY_TEXT(rule->endpoint, subject->endpoint->id);
 	if (kind->in.is == DEVICE_ENDPOINT)
@@ -541,12 +545,22 @@ static bool is_wanted(const struct kind *kind, uint32_t scopes)
 	return kind->scope & scopes && !(scopes & (lets_in ? PLAN_OTHERS : PLAN_LETTING_IN));
 }
 
+/* rows: NULL for none. */
+static bool log_drops(const struct rows *rows)
+{
+	for (size_t i = 0; rows && i < rows->networks.len; i++)
+		if (rows->networks.items[i].policy.log_drops == LOG_DROPS_YES)
+			return true;
+	return false;
+}
+
 int plan_rules(uint32_t traits, uint32_t scopes, const struct rows *rows, rule_vector *rules)
 {
+	bool logs = log_drops(rows);
 	int r = 0;
 
 	for (enum rule_kind i = 0; i < RULE_KIND_COUNT && r == 0; i++) {
-		if (is_wanted(kind_of(i), scopes))
+		if (is_wanted(kind_of(i), scopes) && (logs || kind_of(i)->target != TARGET_LOG))
 			r = plan_kind(kind_of(i), traits, rows, rules);
 	}
 	return r;

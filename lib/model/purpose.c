@@ -124,6 +124,11 @@ void rule_purpose(const struct rule *rule, char text[static PURPOSE_MAX])
 	size_t len = 0;
 
 	text[0] = '\0';
+	if (rule->target == TARGET_LOG)
+		len = (size_t)snprintf(text, PURPOSE_MAX,
+				       "Told in the kernel's log, %d times a second "
+				       "at most: ",
+				       LOG_RATE);
 	while (*sentence && len < PURPOSE_MAX - 1) {
 		size_t words = strcspn(sentence, "{");
 		char blank[BLANK_MAX] = "";

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "model/rule.h"
 
+#include <stdio.h>
+
 /* NULL: there is none of that family, so it says nothing. */
 const struct prefix *kind_fixed(const struct kind_address_match *match, int family)
 {
@@ -36,6 +38,7 @@ void rule_init(struct rule *rule, const struct kind *kind, int family)
 		.source_not = kind->source.negated,
 		.destination_not = kind->destination.negated,
 		.random_ports = kind->random_ports,
+		.reason = kind->reason,
 		.protocol = kind->protocol,
 	};
 	if (kind->in.is == DEVICE_LOOPBACK)
@@ -99,8 +102,8 @@ static bool address_fits(const struct kind_address_match *match, int family, uin
 bool rule_fits(const struct rule *rule, const struct kind *kind, uint32_t traits)
 {
 	return rule->target == kind->target && rule->match == kind->match &&
-	       rule->random_ports == kind->random_ports && rule->in_not == kind->in.negated &&
-	       rule->out_not == kind->out.negated &&
+	       rule->reason == kind->reason && rule->random_ports == kind->random_ports &&
+	       rule->in_not == kind->in.negated && rule->out_not == kind->out.negated &&
 	       !rule->host_port == !(kind->host_ports || kind->container_ports) &&
 	       (rule->host_port || rule->protocol == kind->protocol) &&
 	       mac_is_set(rule->mac) == kind->mac && !rule->connections == !kind->connections &&
@@ -156,6 +159,8 @@ static int compare_rest(const struct rule *a, const struct rule *b)
 	    (order = COMPARE(a->match, b->match)) ||
 	    (order = COMPARE(a->random_ports, b->random_ports)) ||
 	    (order = COMPARE(a->connections, b->connections)) ||
+	    (order = COMPARE(a->reason, b->reason)) ||
+	    (order = strcmp(a->logged_as, b->logged_as)) ||
 	    (order = addr_compare(&a->to, &b->to)) || (order = COMPARE(a->to_port, b->to_port)))
 		return order;
 	if (rule_leads_on(a) && (order = COMPARE(a->jump, b->jump)))
@@ -397,6 +402,45 @@ void rules_sort(rule_vector *rules)
 		qsort(rules->items, rules->len, sizeof(*rules->items), compare_rules);
 }
 
+static const char *const log_words[LOGS_COUNT] = {
+	[LOGS_LOOPBACK] = "loopback", [LOGS_FORGED] = "forged",   [LOGS_DIRECT] = "direct",
+	[LOGS_OUTSIDE] = "outside",   [LOGS_HOST] = "host",       [LOGS_INTERNAL] = "internal",
+	[LOGS_ICC] = "icc",           [LOGS_NO_PORT] = "no-port", [LOGS_DENIED] = "denied",
+	[LOGS_INVALID] = "invalid",
+};
+/* "loopback" is the longest */
+_Static_assert(sizeof("bn ") + NETWORK_LABEL_MAX + sizeof("loopback: ") - 1 <= LOG_PREFIX_MAX,
+	       "the longest label fits");
+
+void rule_log_prefix(const struct rule *rule, char text[static LOG_PREFIX_MAX])
+{
+	snprintf(text, LOG_PREFIX_MAX, "bn %s%s%s: ", rule->logged_as,
+		 rule->logged_as[0] ? " " : "", log_words[rule->reason]);
+}
+
+bool rule_log_read(const char *prefix, struct rule *rule)
+{
+	char text[LOG_PREFIX_MAX];
+	const char *space;
+
+	if (strncmp(prefix, "bn ", 3) != 0)
+		return false;
+	prefix += 3;
+	space = strchr(prefix, ' ');
+	rule->logged_as[0] = '\0';
+	/* behind the colon there is another */
+	if (space && space[1])
+		snprintf(rule->logged_as, sizeof(rule->logged_as), "%.*s", (int)(space - prefix),
+			 prefix);
+	for (rule->reason = LOGS_NOTHING + 1; rule->reason < LOGS_COUNT; rule->reason++) {
+		rule_log_prefix(rule, text);
+		if (strcmp(text + 3, prefix) == 0)
+			return true;
+	}
+	rule->reason = LOGS_NOTHING;
+	return false;
+}
+
 const char *rule_target_name(const struct rule *rule)
 {
 	switch (rule->target) {
@@ -404,6 +448,8 @@ const char *rule_target_name(const struct rule *rule)
 		return "ACCEPT";
 	case TARGET_DROP:
 		return "DROP";
+	case TARGET_LOG:
+		return "LOG";
 	case TARGET_DNAT:
 		return "DNAT";
 	case TARGET_SNAT:

@@ -27,7 +27,10 @@ struct rule {
 	uint16_t to_port;                  /* DNAT: first */
 	bool random_ports;                 /* TARGET_MASQUERADE, TARGET_SNAT */
 	uint32_t connections;              /* more than these are open; 0: however many */
-	enum rule_chain jump;              /* TARGET_JUMP, TARGET_GOTO */
+	uint8_t reason;                    /* TARGET_LOG: enum log_reason */
+	/* TARGET_LOG with PLAN_OWN_CHAINS: of the network, as the line has it */
+	char logged_as[NETWORK_LABEL_MAX];
+	enum rule_chain jump; /* TARGET_JUMP, TARGET_GOTO */
 	/* what only the kernel knows */
 	uint64_t packets, bytes, handle;
 	char *foreign; /* RULE_FOREIGN: its text, owned */
@@ -65,12 +68,18 @@ int rule_compare(const struct rule *a, const struct rule *b);
 int rule_compare_unowned(const struct rule *a, const struct rule *b);
 void rules_sort(rule_vector *rules);
 
+/* How the line begins that it writes: "bn net direct: ", or "bn direct: ". */
+#define LOG_PREFIX_MAX 30 /* as the kernel's xtables take it */
+void rule_log_prefix(const struct rule *rule, char text[static LOG_PREFIX_MAX]);
+/* The other way round; false of what is none. */
+bool rule_log_read(const char *prefix, struct rule *rule);
+
 const char *rule_target_name(const struct rule *rule); /* "DNAT"; "-" for a jump */
 const char *rule_table_name(enum rule_chain chain);    /* "raw", "nat", ... */
 
 /* One sentence: what the rule is for. It is derived from the rule's own values alone, so that it
  * also speaks for a rule read from the kernel. */
-#define PURPOSE_MAX 400
+#define PURPOSE_MAX 480
 void rule_purpose(const struct rule *rule, char text[static PURPOSE_MAX]);
 
 #endif

@@ -19,14 +19,18 @@ static int check_frames(bn_ctx *ctx, const char *what, const char *name)
 
 int restraint_check_network(bn_ctx *ctx, const struct network *network)
 {
+	int r = 0;
+
 	if (network->bridge_adopted && network->policy.coexist == COEXIST_INSERT)
 		return error_set(&ctx->error, -EINVAL, BN_REASON_OPTION_CONFLICT,
 				 "coexist=insert of network %s would let pass all that crosses the "
 				 "bridge %s, which is somebody else's; give report",
 				 network->name, network->bridge);
-	return network->policy.anti_spoof == ANTI_SPOOF_FULL ?
-		       check_frames(ctx, "network", network->name) :
-		       0;
+	if (network->policy.anti_spoof == ANTI_SPOOF_FULL)
+		r = check_frames(ctx, "network", network->name);
+	if (r == 0 && network->policy.log_drops == LOG_DROPS_YES)
+		r = ctx->firewall->backend->can_log(ctx->firewall, &ctx->error);
+	return r;
 }
 
 static int check_anti_spoof(bn_ctx *ctx, const struct network *network,

@@ -144,6 +144,11 @@ static const struct scenario {
 	  "8799:1337", .several = true, .options = "trusted=10.8.0.0/24\n" },
 	{ "connections", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64", NULL,
 	  .endpoint.connections = 20 },
+	{ "log-drops", "172.17.0.0/16", "fd00:30::/64", "172.17.0.4/16", "fd00:30::4/64",
+	  "127.0.0.1:8799:1337",
+	  .policy = { .log_drops = LOG_DROPS_YES,
+		      .icc = ICC_NO,
+		      .host_access = HOST_ACCESS_DNS_ICMP } },
 	{ "isolate-no-adopted", "172.17.0.0/16", NULL, "172.17.0.4/16", NULL, NULL, .adopted = true,
 	  .policy.isolate = ISOLATE_NO },
 };

@@ -173,6 +173,20 @@ static bool read_clamp(const struct extension *target, struct rule *rule)
 	       info->mss == XT_TCPMSS_CLAMP_PMTU;
 }
 
+/* Without a limit it is none of ours. */
+static bool read_log(const struct extension *target, struct rule *rule)
+{
+	const struct xt_log_info *info = (const void *)target->data;
+
+	rule->target = TARGET_LOG;
+	if (!extension_is(target, "LOG", 0, sizeof(*info)) || info->level != LOG_LEVEL ||
+	    info->logflags || !memchr(info->prefix, '\0', sizeof(info->prefix)) ||
+	    !(rule->match & RULE_LIMITED))
+		return false;
+	rule->match ^= RULE_LIMITED;
+	return rule_log_read(info->prefix, rule);
+}
+
 /* Until it is committed, an entry of ours still has the name of the chain that it jumps to. */
 bool is_own_chain(const char *name)
 {
@@ -195,6 +209,8 @@ static bool read_target(const struct extension *target, const char *name, struct
 		return read_masquerade(target, rule);
 	} else if (strcmp(name, "TCPMSS") == 0) {
 		return read_clamp(target, rule);
+	} else if (strcmp(name, "LOG") == 0) {
+		return read_log(target, rule);
 	} else if (target->name[0] && strcmp(target->name, name) == 0 && !is_own_chain(name)) {
 		return false;
 	} else if (strcmp(name, "RETURN") == 0) {
@@ -386,6 +402,8 @@ static void say_match(struct text *text, int family, const struct extension *mat
 		say(text,
 		    "-m connlimit --connlimit-above %u --connlimit-mask %zu --connlimit-saddr",
 		    match_connections(match, family), addr_size(family) * 8);
+	else if (match_is_limit(match))
+		say(text, "-m limit --limit %d/sec --limit-burst %d", LOG_RATE, LOG_BURST);
 	else if (match_state(match, &rule))
 		say_conntrack(text, &rule);
 	else
@@ -395,6 +413,7 @@ static void say_match(struct text *text, int family, const struct extension *mat
 void entry_text(const struct table_entry *entry, char text[static ENTRY_TEXT_MAX])
 {
 	struct text out = { .data = text };
+	char prefix[LOG_PREFIX_MAX];
 	uint16_t protocol;
 	struct extension match;
 	struct entry_head head;
@@ -429,4 +448,8 @@ void entry_text(const struct table_entry *entry, char text[static ENTRY_TEXT_MAX
 		say(&out, "--random-fully");
 	if (rule.target == TARGET_CLAMP_MSS)
 		say(&out, "--clamp-mss-to-pmtu");
+	if (rule.reason) {
+		rule_log_prefix(&rule, prefix);
+		say(&out, "--log-prefix \"%s\"", prefix);
+	}
 }

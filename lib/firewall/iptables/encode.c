@@ -183,6 +183,14 @@ static void put_connections(struct entry *entry, const struct rule *rule)
 	info->limit = rule->connections;
 }
 
+static void put_limit(struct entry *entry)
+{
+	struct xt_rateinfo *info = put_extension(entry, "limit", 0, sizeof(*info));
+
+	info->avg = LOG_INTERVAL;
+	info->burst = LOG_BURST;
+}
+
 static void put_matches(struct entry *entry, const struct rule *rule, uint32_t flags)
 {
 	struct xt_addrtype_info_v1 *type;
@@ -229,6 +237,9 @@ static void put_matches(struct entry *entry, const struct rule *rule, uint32_t f
 		path = put_extension(entry, "rpfilter", 0, sizeof(*path));
 		path->flags = XT_RPFILTER_INVERT;
 	}
+	/* the last, for it counts what gets there */
+	if (rule->target == TARGET_LOG)
+		put_limit(entry);
 	if (flags & ENTRY_COMMENT)
 		put_comment(entry, rule);
 }
@@ -294,6 +305,15 @@ static void put_clamp(struct entry *entry)
 	info->mss = XT_TCPMSS_CLAMP_PMTU;
 }
 
+static void put_log(struct entry *entry, const struct rule *rule)
+{
+	struct xt_log_info *info = put_extension(entry, "LOG", 0, sizeof(*info));
+
+	_Static_assert(sizeof(info->prefix) == LOG_PREFIX_MAX, "the sizes must agree");
+	info->level = LOG_LEVEL;
+	rule_log_prefix(rule, info->prefix);
+}
+
 static void put_action(struct entry *entry, const struct rule *rule, const char *jump)
 {
 	switch (rule->target) {
@@ -308,6 +328,9 @@ static void put_action(struct entry *entry, const struct rule *rule, const char 
 		break;
 	case TARGET_CLAMP_MSS:
 		put_clamp(entry);
+		break;
+	case TARGET_LOG:
+		put_log(entry, rule);
 		break;
 	case TARGET_ACCEPT:
 		put_extension(entry, "ACCEPT", 0, sizeof(int));

@@ -179,6 +179,15 @@ bool match_is_syn(const struct extension *match)
 	       !tcp->spts[0] && tcp->spts[1] == 0xffff && !tcp->dpts[0] && tcp->dpts[1] == 0xffff;
 }
 
+/* Of what goes with TARGET_LOG. */
+bool match_is_limit(const struct extension *match)
+{
+	const struct xt_rateinfo *info = (const void *)match->data;
+
+	return extension_is(match, "limit", 0, sizeof(*info)) && info->avg == LOG_INTERVAL &&
+	       info->burst == LOG_BURST;
+}
+
 bool match_read(const struct extension *match, struct rule *rule)
 {
 	const struct xt_addrtype_info_v1 *type = (const void *)match->data;
@@ -200,6 +209,10 @@ bool match_read(const struct extension *match, struct rule *rule)
 	if (match_icmp(match, rule->family) && rule->protocol == ICMP_OF(rule->family)) {
 		rule->match |= match_icmp(match, rule->family);
 		rule->protocol = 0;
+		return true;
+	}
+	if (match_is_limit(match)) {
+		rule->match |= RULE_LIMITED;
 		return true;
 	}
 	if (match_is_syn(match)) {

@@ -28,6 +28,7 @@ bool match_is_asked_dns(const struct extension *match);
 bool match_begins(const struct extension *match);
 /* The number; 0 of what is none of ours. */
 uint32_t match_connections(const struct extension *match, int family);
+bool match_is_limit(const struct extension *match);
 bool match_is_syn(const struct extension *match);
 bool match_read(const struct extension *match, struct rule *rule);
 

@@ -84,6 +84,7 @@ const struct firewall_backend iptables_backend = {
 	.unwatch = iptables_unwatch,
 	.stands = iptables_stands,
 	.can_count = iptables_can_count,
+	.can_log = iptables_can_log,
 	.changed = iptables_changed,
 	.may_stop = iptables_may_stop,
 	.find_barriers = iptables_find_barriers,

@@ -414,6 +414,7 @@ bool iptables_table_exists(int family, enum table_id id);
 int iptables_probe(int family, int *ret_fd, struct error *error);
 int iptables_table_info(const struct iptables *iptables, int family, enum table_id id,
 			struct known_table *ret_known);
+int iptables_can_log(struct firewall *firewall, struct error *error);
 int iptables_can_count(struct firewall *firewall, struct error *error);
 /* *error for a commit that the kernel refused: names what it lacks. */
 int iptables_commit_error(const struct iptables *iptables, const struct table *table, int code,

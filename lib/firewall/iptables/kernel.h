@@ -10,11 +10,13 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/x_tables.h>
+#include <linux/netfilter/xt_LOG.h>
 #include <linux/netfilter/xt_TCPMSS.h>
 #include <linux/netfilter/xt_addrtype.h>
 #include <linux/netfilter/xt_comment.h>
 #include <linux/netfilter/xt_connlimit.h>
 #include <linux/netfilter/xt_conntrack.h>
+#include <linux/netfilter/xt_limit.h>
 #include <linux/netfilter/xt_rpfilter.h>
 #include <linux/netfilter/xt_sctp.h>
 #include <linux/netfilter/xt_tcpudp.h>
@@ -32,6 +34,11 @@ _Static_assert(sizeof(struct ipt_icmp) == sizeof(struct ip6t_icmp), "the sizes m
 /* of a TCP header's flags */
 #define FLAG_SYN 0x02
 #define FLAG_RST 0x04
+
+/* The kernel's own level of a message that says nothing else. */
+#define LOG_LEVEL 4
+/* of the match limit, between two packets */
+#define LOG_INTERVAL (XT_LIMIT_SCALE / LOG_RATE)
 
 #define STATE_ESTABLISHED \
 	(XT_CONNTRACK_STATE_BIT(IP_CT_ESTABLISHED) | XT_CONNTRACK_STATE_BIT(IP_CT_RELATED))

@@ -152,9 +152,15 @@ uint32_t iptables_traits(const char *release)
 	return IPTABLES_TRAITS & ~(firewall_kernel_is(release, 5, 7) ? 0 : PLAN_POSTROUTING_IN);
 }
 
+/* What tells of a drop stands where that does. */
+static enum place kind_place(enum rule_kind kind)
+{
+	return kind_places[kind + (kind_of(kind)->target == TARGET_LOG)].place;
+}
+
 enum place rule_place(const struct rule *rule)
 {
-	return rule->kind == RULE_FOREIGN ? foreign_place(rule) : kind_places[rule->kind].place;
+	return rule->kind == RULE_FOREIGN ? foreign_place(rule) : kind_place(rule->kind);
 }
 
 bool rule_in_any_order(const struct rule *rule)
@@ -262,7 +268,7 @@ int place_read(enum place place, const struct table_entry *entry, struct rule *r
 		rule->count = 1;
 	}
 	for (enum rule_kind i = 0; decoded >= 0 && i < RULE_FOREIGN; i++) {
-		if (kind_places[i].place != place || kind_of(i)->needs & ~IPTABLES_TRAITS ||
+		if (kind_place(i) != place || kind_of(i)->needs & ~IPTABLES_TRAITS ||
 		    !fits(rule, kind_of(i)) ||
 		    (rule_leads_on(rule) && !leads_there(kind_places[i].jump, entry->target)))
 			continue;

@@ -137,6 +137,29 @@ int iptables_commit_error(const struct iptables *iptables, const struct table *t
 			 table_name(table->id), family, errno_text(-code));
 }
 
+int iptables_can_log(struct firewall *firewall, struct error *error)
+{
+	struct iptables *iptables = (struct iptables *)firewall;
+
+	for (int i = 0; i < FAMILY_COUNT; i++) {
+		int limit = 0, log = 0;
+
+		if (iptables->fd[i] >= 0) {
+			limit = ask_revision(FAMILY_OF(i), iptables->fd[i], false, "limit", 0);
+			log = ask_revision(FAMILY_OF(i), iptables->fd[i], true, "LOG", 0);
+		}
+		if (limit < 0 || log < 0)
+			return error_set(error, -EOPNOTSUPP, BN_REASON_UNSUPPORTED,
+					 "the kernel's xtables (%s) lack the %s, by which drops "
+					 "are logged: load the module %s, use nftables, or leave "
+					 "out option log-drops",
+					 i == FAMILY_IPV4 ? "IPv4" : "IPv6",
+					 limit < 0 ? "match limit" : "target LOG",
+					 limit < 0 ? "xt_limit" : "xt_LOG");
+	}
+	return 0;
+}
+
 int iptables_can_count(struct firewall *firewall, struct error *error)
 {
 	struct iptables *iptables = (struct iptables *)firewall;

@@ -21,7 +21,7 @@ struct change {
 	/* other programs commit all the time: the change is made to whatever rule set there is, and
 	 * the base looked at afterwards */
 	bool hurried;
-	bool counts;          /* what it adds counts connections */
+	uint32_t extra;       /* of the base: what it adds needs it */
 	bool fresh;           /* the base was looked at just now */
 	bool told;            /* another process has, which says nothing of elements */
 	bool look;            /* at what stands where elements are to be added */
@@ -102,8 +102,7 @@ static int base_look(struct change *change, struct nft_reply *reply)
 	int r = nft_base_look(change->nft, false, &state, reply);
 
 	change->fresh = true;
-	if (r == 0 &&
-	    (!nft_base_is_whole(&state) || (change->counts && !nft_counting_stands(&state))))
+	if (r == 0 && (!nft_base_is_whole(&state) || !nft_extra_stands(&state, change->extra)))
 		r = FIREWALL_BASE_MISSING;
 	change->nft->generation = r == 0 ? state.generation : 0;
 	nft_base_state_clear(&state);
@@ -138,7 +137,7 @@ static int make_base(struct change *change, struct nft_reply *reply)
 		r = nft_batch_begin(nft, change->hurried ? 0 : state.generation);
 	change->base_begin = nft->sequence;
 	if (r == 0)
-		r = nft_base_add(nft, &state, change->counts);
+		r = nft_base_add(nft, &state, change->extra);
 	if (nft->sequence != change->base_begin)
 		change->empty = false;
 	nft->generation = r == 0 ? state.generation : 0;
@@ -155,7 +154,7 @@ static int write_base(struct change *change, struct nft_reply *reply)
 		return make_base(change, reply);
 	change->fresh = false;
 	/* the number of a rule set says nothing of what is not always there */
-	if (is_watched(change) && (!nft->generation || change->counts) && !change->hurried)
+	if (is_watched(change) && (!nft->generation || change->extra) && !change->hurried)
 		r = base_look(change, reply);
 	if (r < 0)
 		return r;
@@ -545,15 +544,15 @@ int nft_apply_once(struct nft *nft, const struct firewall_change *change, struct
 		goto out;
 	nft_elements_join(&work.remove);
 	nft_elements_join(&work.add);
-	work.counts = nft_counts_any(&work.add);
+	work.extra = nft_elements_extra(&work.add);
 	r = change_run(&work, &reply);
 	/* nothing was changed */
 	if (r == -ENOBUFS)
 		r = change_run(&work, &reply);
 	if (r < 0)
 		r = change_error(&work, r, &reply, error);
-	else if (!work.counts && nft_counts_any(&work.remove))
-		nft_counting_end(nft);
+	else
+		nft_extra_end(nft, nft_elements_extra(&work.remove) & ~work.extra);
 out:
 	free(work.add.items);
 	free(work.remove.items);

@@ -126,20 +126,36 @@ static int fixed_digest(size_t id, uint64_t *ret_digest)
 	return 0;
 }
 
+/* Of those that always stand, or of the others. */
+static int make_some(const struct nft *nft, bool extra, uint64_t *digests)
+{
+	int r = 0;
+
+	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++)
+		if (nft_fixed_has_rule(i) && !nft_fixed_always_stands(i) == extra)
+			r = fixed_digest(i, &digests[i]);
+	return r;
+}
+
+int nft_extra_digests_make(struct nft *nft)
+{
+	int r = nft->extra_digests ? 0 : make_some(nft, true, nft->digests);
+
+	nft->extra_digests = r == 0;
+	return r;
+}
+
 int nft_digests_make(struct nft *nft)
 {
 	CLEANUP_FREE uint64_t *digests = NULL;
-	int r = 0;
+	int r;
 
 	if (nft->digests)
 		return 0;
 	digests = calloc(NFT_FIXED, sizeof(*digests));
 	if (!digests)
 		return -ENOMEM;
-	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++) {
-		if (nft_fixed_has_rule(i))
-			r = fixed_digest(i, &digests[i]);
-	}
+	r = make_some(nft, false, digests);
 	if (r == 0)
 		nft->digests = TAKE_POINTER(digests);
 	return r;

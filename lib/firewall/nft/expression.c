@@ -13,6 +13,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/tcp.h>
+#include <syslog.h>
 
 #include "firewall/nft/nft.h"
 
@@ -365,6 +366,19 @@ static void clamp_mss(struct builder *builder)
 		nftnl_expr_set_u8(expression, NFTNL_EXPR_EXTHDR_TYPE, TCPOPT_MAXSEG);
 }
 
+/* Of the kernel's own level, which it shows. */
+static void write_log(struct builder *builder, const struct kind *kind)
+{
+	struct nftnl_expr *expression =
+		add(builder, "log", NUMBERS({ NFTNL_EXPR_LOG_LEVEL, LOG_WARNING }));
+	char prefix[LOG_PREFIX_MAX];
+	struct rule rule;
+
+	rule_init(&rule, kind, AF_UNSPEC);
+	rule_log_prefix(&rule, prefix);
+	put(builder, expression, NFTNL_EXPR_LOG_PREFIX, prefix, (uint32_t)strlen(prefix) + 1);
+}
+
 /* ---- rules ---- */
 
 /* No map of ports has it. What is found there is not counted, as it comes by no mapping. */
@@ -450,6 +464,9 @@ static void add_action(struct builder *builder, const struct kind *kind, int fam
 		break;
 	case TARGET_DROP:
 		verdict(builder, NF_DROP, NULL);
+		break;
+	case TARGET_LOG:
+		write_log(builder, kind);
 		break;
 	case TARGET_DNAT:
 		dnat(builder, nf_family);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The fields of packets and rules that keys and values of sets are made of. */
+/* The fields of packets and rules that keys and values of sets are made of; and what follows of a
+ * fixed rule from these and from its kind. */
 #include "firewall/nft/nft.h"
 
 /* clang-format off */
@@ -65,6 +66,34 @@ uint32_t nft_fields_type(const uint8_t fields[static FIELDS_MAX])
 	for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
 		type = type << 6 | nft_fields[fields[i]].type;
 	return type;
+}
+
+bool nft_fixed_has_rule(size_t id)
+{
+	return nft_fixed_at(id) && nft_fixed_at(id)->comment && nft_fixed_is_here(id);
+}
+
+bool nft_fixed_always_stands(size_t id)
+{
+	return nft_fixed_has_rule(id) && !nft_fixed_extra(id);
+}
+
+uint32_t nft_fixed_extra(size_t id)
+{
+	const struct nft_fixed *fixed = nft_fixed_at(id);
+
+	if (!fixed || fixed->part == NFT_PART_PASS)
+		return 0;
+	return (fixed->counts ? NFT_COUNTS : 0) |
+	       (kind_of(nft_fixed_kind(id))->target == TARGET_LOG ? NFT_LOGS : 0);
+}
+
+bool nft_fixed_takes_part(size_t rule, size_t part)
+{
+	int family = nft_fixed_family(part);
+
+	return part < rule && nft_fixed_kind(part) == nft_fixed_kind(rule) &&
+	       !nft_fixed_has_rule(part) && (!family || family == nft_fixed_family(rule));
 }
 
 int nft_fixed_family(size_t id)

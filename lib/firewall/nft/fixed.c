@@ -38,6 +38,125 @@
 	{ .set = (name), .key = key_fields, .comment = (text), .counts = true }
 #define PART(type, name, key_fields) \
 	{ .set = (name), .key = key_fields, .part = NFT_PART_##type }
+
+/*
+ * What drops, and what tells of it before: the same look-ups, each in sets of its own.
+ * end: of their names; says: how their comments begin.
+ */
+#define LOGGED "in the log: "
+#define DROP_AND_LOG_OF(name) \
+	{ RULE_##name##_LOG, { name##_RULES("-log", LOGGED) } }, \
+	{ RULE_##name##_DROP, { name##_RULES("", "") } }
+#define LOOPBACK_PORT_RULES(end, says) \
+	{ .set = "loopback-ports" end, \
+		.key = FIELDS(FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT), \
+		.within = &loopback_ipv4, \
+		.comment = says "ports bound to 127.0.0.0/8 are for this host alone" }
+#define LOOPBACK_RULES(end, says) \
+	SET("loopback-bridges" end, FIELDS(FIELD_IN), \
+		says "endpoints have no business with the host's 127.0.0.0/8")
+#define LOOPBACK_SOURCE_RULES(end, says) \
+	SET("loopback-sources" end, FIELDS(FIELD_IN), says "nor do they come from there")
+#define DIRECT_RULES(end, says) \
+	PART(GUARD, "endpoints4" end, FIELDS(FIELD_DESTINATION4)), \
+	PART(EXCEPTION, "direct4-allowed" end, FIELDS(FIELD_DESTINATION4, FIELD_IN)), \
+	SET("direct4" end, FIELDS(FIELD_DESTINATION4), \
+		says "nothing else sends straight to an endpoint's address"), \
+	PART(GUARD, "endpoints6" end, FIELDS(FIELD_DESTINATION6)), \
+	PART(EXCEPTION, "direct6-allowed" end, FIELDS(FIELD_DESTINATION6, FIELD_IN)), \
+	SET("direct6" end, FIELDS(FIELD_DESTINATION6), \
+		says "nothing else sends straight to an endpoint's address")
+#define ENDPOINT_SOURCE_RULES(end, says) \
+	PART(GUARD, "adopted4" end, FIELDS(FIELD_SOURCE4)), \
+	PART(EXCEPTION, "adopted4-allowed" end, FIELDS(FIELD_SOURCE4, FIELD_IN)), \
+	SET("adopted4-forged" end, FIELDS(FIELD_SOURCE4), \
+		says "an endpoint's packets come by its own bridge"), \
+	PART(GUARD, "adopted6" end, FIELDS(FIELD_SOURCE6)), \
+	PART(EXCEPTION, "adopted6-allowed" end, FIELDS(FIELD_SOURCE6, FIELD_IN)), \
+	SET("adopted6-forged" end, FIELDS(FIELD_SOURCE6), \
+		says "an endpoint's packets come by its own bridge")
+#define SUBNET_SOURCE_RULES(end, says) \
+	SET("behind4" end, FIELDS(FIELD_SOURCE4_NET), \
+		says "no source from elsewhere that lies behind such a bridge"), \
+	SET("behind6" end, FIELDS(FIELD_SOURCE6_NET), \
+		says "no source from elsewhere that lies behind such a bridge")
+#define SUBNET_RULES(end, says) \
+	SET("subnets4" end, FIELDS(FIELD_DESTINATION4_NET), \
+		says "the addresses of such a bridge are not for others"), \
+	SET("subnets6" end, FIELDS(FIELD_DESTINATION6_NET), \
+		says "the addresses of such a bridge are not for others")
+#define SOURCE_RULES(end, says) \
+	{ .set = "forged4" end, .key = FIELDS(FIELD_IN), .family = AF_INET, \
+		.comment = says "from a bridge only what lies behind it" }, \
+	{ .set = "forged6" end, .key = FIELDS(FIELD_IN), .family = AF_INET6, \
+		.comment = says "from a bridge only what lies behind it" }
+#define TRUSTED_FORGED_RULES(end, says) \
+	SET("trusted4-forged" end, FIELDS(FIELD_SOURCE4_NET, FIELD_DESTINATION4_NET), \
+		says "no source that is trusted from elsewhere than it is"), \
+	SET("trusted6-forged" end, FIELDS(FIELD_SOURCE6_NET, FIELD_DESTINATION6_NET), \
+		says "no source that is trusted from elsewhere than it is")
+#define DIRECT_NEW_RULES(end, says) \
+	PART(EXCEPTION, "answered4-allowed" end, FIELDS(FIELD_DESTINATION4, FIELD_IN)), \
+	SET("answered4-direct" end, FIELDS(FIELD_DESTINATION4), \
+		says "nothing but answers comes straight to an endpoint's address"), \
+	PART(EXCEPTION, "answered6-allowed" end, FIELDS(FIELD_DESTINATION6, FIELD_IN)), \
+	SET("answered6-direct" end, FIELDS(FIELD_DESTINATION6), \
+		says "nothing but answers comes straight to an endpoint's address")
+#define HOST_RULES(end, says) \
+	SET("host-dropped" end, FIELDS(FIELD_FAMILY, FIELD_IN), \
+		says "nothing else of the host is reached"), \
+	SET("host4-dropped-adopted" end, FIELDS(FIELD_IN, FIELD_SOURCE4_NET), \
+		says "nothing else of the host is reached"), \
+	SET("host6-dropped-adopted" end, FIELDS(FIELD_IN, FIELD_SOURCE6_NET), \
+		says "nothing else of the host is reached")
+#define INTERNAL_TO_RULES(end, says) \
+	PART(GUARD, "internal" end, FIELDS(FIELD_FAMILY, FIELD_IN)), \
+	PART(EXCEPTION, "internal-stay" end, FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)), \
+	SET("internal-to" end, FIELDS(FIELD_FAMILY, FIELD_IN), \
+		says "from an internal network to none, even by a published port"), \
+	SET("internal4-to-adopted" end, FIELDS(FIELD_IN, FIELD_SOURCE4_NET), \
+		says "from an internal network to none, even by a published port"), \
+	SET("internal6-to-adopted" end, FIELDS(FIELD_IN, FIELD_SOURCE6_NET), \
+		says "from an internal network to none, even by a published port")
+#define INTERNAL_FROM_RULES(end, says) \
+	PART(EXCEPTION, "internal-inside" end, FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)), \
+	SET("internal-from" end, FIELDS(FIELD_FAMILY, FIELD_IN), \
+		says "from an internal network to nowhere"), \
+	SET("internal4-from-adopted" end, FIELDS(FIELD_IN, FIELD_SOURCE4_NET), \
+		says "from an internal network to nowhere"), \
+	SET("internal6-from-adopted" end, FIELDS(FIELD_IN, FIELD_SOURCE6_NET), \
+		says "from an internal network to nowhere")
+#define NEIGHBOUR_RULES(end, says) \
+	SET("apart" end, FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT), \
+		says "endpoints of such a network don't reach each other"), \
+	SET("apart4-adopted" end, FIELDS(FIELD_IN, FIELD_OUT, FIELD_DESTINATION4_NET), \
+		says "endpoints of such a network don't reach each other"), \
+	SET("apart6-adopted" end, FIELDS(FIELD_IN, FIELD_OUT, FIELD_DESTINATION6_NET), \
+		says "endpoints of such a network don't reach each other")
+#define UNPUBLISHED_RULES(end, says) \
+	SET("unpublished" end, FIELDS(FIELD_FAMILY, FIELD_OUT), \
+		says "into a network only by a published port"), \
+	SET("unpublished4-adopted" end, FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET), \
+		says "into a network only by a published port"), \
+	SET("unpublished6-adopted" end, FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET), \
+		says "into a network only by a published port")
+#define DENIED_RULES(end, says) \
+	SOURCES("denied" end, says "sources that are denied a port")
+#define OTHERS_RULES(end, says) \
+	ORIGINAL("only-allowed" end, FIELDS(FIELD_FAMILY, FIELD_OUT, MADE_TO), \
+		says "of a port that is for some nobody else"), \
+	ORIGINAL("only-allowed4-address" end, FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL4), \
+		says "of a port that is for some nobody else"), \
+	ORIGINAL("only-allowed6-address" end, FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL6), \
+		says "of a port that is for some nobody else")
+#define INVALID_RULES(end, says) \
+	PART(EXCEPTION, "invalid-stay" end, FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)), \
+	SET("invalid-leave" end, FIELDS(FIELD_FAMILY, FIELD_IN), \
+		says "what leaves a network belongs to a connection"), \
+	SET("invalid4-adopted" end, FIELDS(FIELD_IN, FIELD_SOURCE4_NET), \
+		says "what leaves a network belongs to a connection"), \
+	SET("invalid6-adopted" end, FIELDS(FIELD_IN, FIELD_SOURCE6_NET), \
+		says "what leaves a network belongs to a connection")
 /* clang-format on */
 
 static const struct prefix loopback_ipv4 = { { AF_INET, { 127 } }, 8 };
@@ -58,58 +177,22 @@ static const struct nft_kind {
 	{ RULE_LOOPBACK_SOURCE_JUMP, {} },
 	{ RULE_NETWORK_RAW_JUMP, {} },
 	{ RULE_NETWORK_RAW_SOURCE_JUMP, {} },
-	{ RULE_LOOPBACK_PORT_DROP,
+	/* what comes by lo is through with the chain, whether any drop is logged or not */
+	{ RULE_LOOPBACK_PORT_LOG,
 	  { { .part = NFT_PART_PASS, .comment = "what this host sends itself is its own business" },
-	    { .set = "loopback-ports",
-	      .key = FIELDS(FIELD_DESTINATION4, FIELD_PROTOCOL, FIELD_PORT),
-	      .within = &loopback_ipv4,
-	      .comment = "ports bound to 127.0.0.0/8 are for this host alone" } } },
-	{ RULE_LOOPBACK_DROP,
-	  { SET("loopback-bridges", FIELDS(FIELD_IN),
-		"endpoints have no business with the host's 127.0.0.0/8") } },
-	{ RULE_LOOPBACK_SOURCE_DROP,
-	  { SET("loopback-sources", FIELDS(FIELD_IN), "nor do they come from there") } },
-	{ RULE_DIRECT_DROP,
-	  { PART(GUARD, "endpoints4", FIELDS(FIELD_DESTINATION4)),
-	    PART(EXCEPTION, "direct4-allowed", FIELDS(FIELD_DESTINATION4, FIELD_IN)),
-	    SET("direct4", FIELDS(FIELD_DESTINATION4),
-		"nothing else sends straight to an endpoint's address"),
-	    PART(GUARD, "endpoints6", FIELDS(FIELD_DESTINATION6)),
-	    PART(EXCEPTION, "direct6-allowed", FIELDS(FIELD_DESTINATION6, FIELD_IN)),
-	    SET("direct6", FIELDS(FIELD_DESTINATION6),
-		"nothing else sends straight to an endpoint's address") } },
+	    LOOPBACK_PORT_RULES("-log", LOGGED) } },
+	{ RULE_LOOPBACK_PORT_DROP, { LOOPBACK_PORT_RULES("", "") } },
+	DROP_AND_LOG_OF(LOOPBACK),
+	DROP_AND_LOG_OF(LOOPBACK_SOURCE),
+	DROP_AND_LOG_OF(DIRECT),
 	{ RULE_SOURCES_GOTO,
 	  { BRIDGES("own-bridges", FIELDS(FIELD_FAMILY, FIELD_IN),
 		    "what comes by a bridge of bridgenet's own meets nothing more here") } },
-	{ RULE_ENDPOINT_SOURCE_DROP,
-	  { PART(GUARD, "adopted4", FIELDS(FIELD_SOURCE4)),
-	    PART(EXCEPTION, "adopted4-allowed", FIELDS(FIELD_SOURCE4, FIELD_IN)),
-	    SET("adopted4-forged", FIELDS(FIELD_SOURCE4),
-		"an endpoint's packets come by its own bridge"),
-	    PART(GUARD, "adopted6", FIELDS(FIELD_SOURCE6)),
-	    PART(EXCEPTION, "adopted6-allowed", FIELDS(FIELD_SOURCE6, FIELD_IN)),
-	    SET("adopted6-forged", FIELDS(FIELD_SOURCE6),
-		"an endpoint's packets come by its own bridge") } },
+	DROP_AND_LOG_OF(ENDPOINT_SOURCE),
 	{ RULE_OUTSIDE_JUMP, {} },
-	{ RULE_SUBNET_SOURCE_DROP,
-	  { SET("behind4", FIELDS(FIELD_SOURCE4_NET),
-		"no source from elsewhere that lies behind such a bridge"),
-	    SET("behind6", FIELDS(FIELD_SOURCE6_NET),
-		"no source from elsewhere that lies behind such a bridge") } },
-	{ RULE_SUBNET_DROP,
-	  { SET("subnets4", FIELDS(FIELD_DESTINATION4_NET),
-		"the addresses of such a bridge are not for others"),
-	    SET("subnets6", FIELDS(FIELD_DESTINATION6_NET),
-		"the addresses of such a bridge are not for others") } },
-	{ RULE_SOURCE_DROP,
-	  { { .set = "forged4",
-	      .key = FIELDS(FIELD_IN),
-	      .family = AF_INET,
-	      .comment = "from a bridge only what lies behind it" },
-	    { .set = "forged6",
-	      .key = FIELDS(FIELD_IN),
-	      .family = AF_INET6,
-	      .comment = "from a bridge only what lies behind it" } } },
+	DROP_AND_LOG_OF(SUBNET_SOURCE),
+	DROP_AND_LOG_OF(SUBNET),
+	DROP_AND_LOG_OF(SOURCE),
 
 	{ RULE_DIRECT_JUMP,
 	  { SET("answered4", FIELDS(FIELD_DESTINATION4_NET),
@@ -120,18 +203,8 @@ static const struct nft_kind {
 	{ RULE_CONNECTIONS_DROP,
 	  { COUNTING("connections4", FIELDS(FIELD_SOURCE4), "more connections than it may"),
 	    COUNTING("connections6", FIELDS(FIELD_SOURCE6), "more connections than it may") } },
-	{ RULE_TRUSTED_FORGED_DROP,
-	  { SET("trusted4-forged", FIELDS(FIELD_SOURCE4_NET, FIELD_DESTINATION4_NET),
-		"no source that is trusted from elsewhere than it is"),
-	    SET("trusted6-forged", FIELDS(FIELD_SOURCE6_NET, FIELD_DESTINATION6_NET),
-		"no source that is trusted from elsewhere than it is") } },
-	{ RULE_DIRECT_NEW_DROP,
-	  { PART(EXCEPTION, "answered4-allowed", FIELDS(FIELD_DESTINATION4, FIELD_IN)),
-	    SET("answered4-direct", FIELDS(FIELD_DESTINATION4),
-		"nothing but answers comes straight to an endpoint's address"),
-	    PART(EXCEPTION, "answered6-allowed", FIELDS(FIELD_DESTINATION6, FIELD_IN)),
-	    SET("answered6-direct", FIELDS(FIELD_DESTINATION6),
-		"nothing but answers comes straight to an endpoint's address") } },
+	DROP_AND_LOG_OF(TRUSTED_FORGED),
+	DROP_AND_LOG_OF(DIRECT_NEW),
 
 	{ RULE_INTERFACE_JUMP, {} },
 	{ RULE_INTERFACE_DNAT,
@@ -236,13 +309,7 @@ static const struct nft_kind {
 		"the host is asked for names by TCP"),
 	    SET("host6-names-tcp-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
 		"the host is asked for names by TCP") } },
-	{ RULE_HOST_DROP,
-	  { SET("host-dropped", FIELDS(FIELD_FAMILY, FIELD_IN),
-		"nothing else of the host is reached"),
-	    SET("host4-dropped-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
-		"nothing else of the host is reached"),
-	    SET("host6-dropped-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
-		"nothing else of the host is reached") } },
+	DROP_AND_LOG_OF(HOST),
 
 	{ RULE_CLAMP_JUMP, { BASE("how large are a connection's segments?") } },
 	{ RULE_NETWORK_CLAMP_JUMP, {} },
@@ -261,6 +328,7 @@ static const struct nft_kind {
 
 	{ RULE_USER_JUMP, { BASE("your own rules come first") } },
 	{ RULE_FORWARD_JUMP, {} },
+	{ RULE_INTERNAL_LOG, {} },
 	{ RULE_INTERNAL_DROP, {} },
 	{ RULE_TO_JUMP, {} },
 	{ RULE_FROM_JUMP, {} },
@@ -276,15 +344,7 @@ static const struct nft_kind {
 		"what was let in goes on"),
 	    SET("established6-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET),
 		"what was let in goes on") } },
-	{ RULE_INTERNAL_TO_DROP,
-	  { PART(GUARD, "internal", FIELDS(FIELD_FAMILY, FIELD_IN)),
-	    PART(EXCEPTION, "internal-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
-	    SET("internal-to", FIELDS(FIELD_FAMILY, FIELD_IN),
-		"from an internal network to none, even by a published port"),
-	    SET("internal4-to-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
-		"from an internal network to none, even by a published port"),
-	    SET("internal6-to-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
-		"from an internal network to none, even by a published port") } },
+	DROP_AND_LOG_OF(INTERNAL_TO),
 	{ RULE_LISTED_JUMP,
 	  { ORIGINAL("listed", FIELDS(FIELD_FAMILY, FIELD_OUT, MADE_TO),
 		     "published ports that not everybody reaches"),
@@ -305,13 +365,7 @@ static const struct nft_kind {
 		"between endpoints of one network"),
 	    SET("bridged6-adopted", FIELDS(FIELD_IN, FIELD_OUT, FIELD_DESTINATION6_NET),
 		"between endpoints of one network") } },
-	{ RULE_NEIGHBOUR_DROP,
-	  { SET("apart", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT),
-		"endpoints of such a network don't reach each other"),
-	    SET("apart4-adopted", FIELDS(FIELD_IN, FIELD_OUT, FIELD_DESTINATION4_NET),
-		"endpoints of such a network don't reach each other"),
-	    SET("apart6-adopted", FIELDS(FIELD_IN, FIELD_OUT, FIELD_DESTINATION6_NET),
-		"endpoints of such a network don't reach each other") } },
+	DROP_AND_LOG_OF(NEIGHBOUR),
 	{ RULE_PEERS_JUMP,
 	  { SET("to-peers", FIELDS(FIELD_FAMILY, FIELD_OUT), "to networks that others reach"),
 	    SET("to-peers4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
@@ -366,23 +420,11 @@ static const struct nft_kind {
 	    SET("trusted6-from-adopted",
 		FIELDS(FIELD_SOURCE6_NET, FIELD_OUT, FIELD_DESTINATION6_NET),
 		"from where the network trusts") } },
-	{ RULE_UNPUBLISHED_DROP,
-	  { SET("unpublished", FIELDS(FIELD_FAMILY, FIELD_OUT),
-		"into a network only by a published port"),
-	    SET("unpublished4-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION4_NET),
-		"into a network only by a published port"),
-	    SET("unpublished6-adopted", FIELDS(FIELD_OUT, FIELD_DESTINATION6_NET),
-		"into a network only by a published port") } },
+	DROP_AND_LOG_OF(UNPUBLISHED),
 
-	{ RULE_DENIED_DROP, { SOURCES("denied", "sources that are denied a port") } },
+	DROP_AND_LOG_OF(DENIED),
 	{ RULE_ALLOWED_RETURN, { SOURCES("allowed", "sources that are allowed a port") } },
-	{ RULE_OTHERS_DROP,
-	  { ORIGINAL("only-allowed", FIELDS(FIELD_FAMILY, FIELD_OUT, MADE_TO),
-		     "of a port that is for some nobody else"),
-	    ORIGINAL("only-allowed4-address", FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL4),
-		     "of a port that is for some nobody else"),
-	    ORIGINAL("only-allowed6-address", FIELDS(FIELD_OUT, MADE_TO, FIELD_ORIGINAL6),
-		     "of a port that is for some nobody else") } },
+	DROP_AND_LOG_OF(OTHERS),
 	{ RULE_PEER_ACCEPT,
 	  { SET("peers", FIELDS(FIELD_FAMILY, FIELD_IN), "from networks that reach them"),
 	    SET("peers4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
@@ -401,28 +443,14 @@ static const struct nft_kind {
 	    SET("trusted6-ports", FIELDS(FIELD_DESTINATION6, FIELD_PROTOCOL, FIELD_PORT, FIELD_OUT),
 		"ports published at an endpoint's own address") } },
 
-	{ RULE_INVALID_DROP,
-	  { PART(EXCEPTION, "invalid-stay", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
-	    SET("invalid-leave", FIELDS(FIELD_FAMILY, FIELD_IN),
-		"what leaves a network belongs to a connection"),
-	    SET("invalid4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
-		"what leaves a network belongs to a connection"),
-	    SET("invalid6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
-		"what leaves a network belongs to a connection") } },
+	DROP_AND_LOG_OF(INVALID),
 	{ RULE_OUTGOING_ACCEPT,
 	  { SET("outgoing", FIELDS(FIELD_FAMILY, FIELD_IN), "from a network to the outside"),
 	    SET("outgoing4-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
 		"from a network to the outside"),
 	    SET("outgoing6-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
 		"from a network to the outside") } },
-	{ RULE_INTERNAL_FROM_DROP,
-	  { PART(EXCEPTION, "internal-inside", FIELDS(FIELD_FAMILY, FIELD_IN, FIELD_OUT)),
-	    SET("internal-from", FIELDS(FIELD_FAMILY, FIELD_IN),
-		"from an internal network to nowhere"),
-	    SET("internal4-from-adopted", FIELDS(FIELD_IN, FIELD_SOURCE4_NET),
-		"from an internal network to nowhere"),
-	    SET("internal6-from-adopted", FIELDS(FIELD_IN, FIELD_SOURCE6_NET),
-		"from an internal network to nowhere") } },
+	DROP_AND_LOG_OF(INTERNAL_FROM),
 
 	{ RULE_GUARD_IN_RETURN,
 	  { SET("guard-in", FIELDS(FIELD_FAMILY, FIELD_IN),
@@ -549,24 +577,6 @@ const struct nft_fixed *nft_fixed_at(size_t id)
 		&nft_kinds[id / NFT_FIXED_PER_KIND].rules[id % NFT_FIXED_PER_KIND];
 
 	return fixed->comment || fixed->part ? fixed : NULL;
-}
-
-bool nft_fixed_has_rule(size_t id)
-{
-	return nft_fixed_at(id) && nft_fixed_at(id)->comment && nft_fixed_is_here(id);
-}
-
-bool nft_fixed_always_stands(size_t id)
-{
-	return nft_fixed_has_rule(id) && !nft_fixed_at(id)->counts;
-}
-
-bool nft_fixed_takes_part(size_t rule, size_t part)
-{
-	int family = nft_fixed_family(part);
-
-	return part < rule && nft_fixed_kind(part) == nft_fixed_kind(rule) &&
-	       !nft_fixed_has_rule(part) && (!family || family == nft_fixed_family(rule));
 }
 
 enum rule_kind nft_fixed_kind(size_t id)

@@ -78,19 +78,21 @@ static int find_of_table(const struct inspection *inspection)
 
 /* ---- chains and their rules ---- */
 
-/* Is there to be the rule of that number, of that chain? What counts connections, where there is an
- * element for it. */
+/* Is there to be the rule of that number, of that chain? Of an extra, where there is an element for
+ * it. */
 static bool is_expected(const struct inspection *inspection, size_t id, enum rule_chain chain)
 {
 	enum rule_kind kind = nft_fixed_kind(id);
+	int family;
 
 	if (!nft_fixed_has_rule(id) || kind_of(kind)->chain != chain)
 		return false;
 	if (nft_fixed_always_stands(id))
 		return true;
+	family = nft_fixed_family(id);
 	for (size_t i = 0; i < inspection->planned->len; i++)
 		if (inspection->planned->items[i].kind == kind &&
-		    inspection->planned->items[i].family == nft_fixed_family(id))
+		    (!family || inspection->planned->items[i].family == family))
 			return true;
 	return false;
 }
@@ -282,15 +284,6 @@ static int look_once(struct nft *nft, bool all, struct nft_base_state *state,
 	return r < 0 ? r : after == state->generation;
 }
 
-/* Whether what counts connections stands is looked at where it is to. */
-static bool plan_counts(const rule_vector *planned)
-{
-	for (size_t i = 0; i < planned->len; i++)
-		if (kind_of(planned->items[i].kind)->connections)
-			return true;
-	return false;
-}
-
 static int inspect(struct nft *nft, const rule_vector *planned, bool all, finding_vector *findings,
 		   struct nft_reply *reply)
 {
@@ -313,7 +306,7 @@ static int inspect(struct nft *nft, const rule_vector *planned, bool all, findin
 		r = nft_find_shadows(nft, planned, findings, reply);
 	nft->inspected = still && r == 0 && findings->len == before ? state.generation : 0;
 	nft->inspected_all = all;
-	nft->inspected_counting = all || plan_counts(planned);
+	nft->inspected_extra = nft_rules_extra(planned);
 	nft_base_state_clear(&state);
 	return r;
 }
@@ -321,7 +314,8 @@ static int inspect(struct nft *nft, const rule_vector *planned, bool all, findin
 /* Has a look since which nothing has changed said all that this one would? */
 static bool is_known(const struct nft *nft, const rule_vector *planned, bool whole)
 {
-	return nft->inspected_all || (!whole && !plan_counts(planned));
+	return nft->inspected_all ||
+	       (!whole && !(nft_rules_extra(planned) & ~nft->inspected_extra));
 }
 
 int nft_inspect(struct firewall *firewall, const rule_vector *planned, bool whole,

@@ -26,7 +26,9 @@ static int make_base_key(struct nft *nft)
 		key = hash_bytes(key, &chain->hook, sizeof(chain->hook));
 		key = hash_bytes(key, &chain->priority, sizeof(chain->priority));
 	}
-	key = hash_bytes(key, nft->digests, NFT_FIXED * sizeof(*nft->digests));
+	for (size_t i = nft->table->first; i < nft->table->end; i++)
+		if (nft_fixed_always_stands(i))
+			key = hash_bytes(key, &nft->digests[i], sizeof(*nft->digests));
 	nft->base_key = key ? key : 1;
 	return 0;
 }

@@ -19,7 +19,7 @@ void nft_base_state_clear(struct nft_base_state *state)
 
 struct reader {
 	struct nft_base_state *state;
-	const uint64_t *digests;
+	struct nft *nft;              /* with its digests */
 	char (*texts)[RULE_TEXT_MAX]; /* of the fixed rules; NULL: not needed yet */
 	size_t next[CHAIN_COUNT];     /* our rules count only in their order */
 };
@@ -159,7 +159,7 @@ static size_t find_fixed(const struct reader *reader, const struct found_rule *f
 		    !nft_fixed_has_rule(first))
 			continue;
 		if (found->text ? strcmp(found->text, reader->texts[first]) == 0 :
-				  found->digest == reader->digests[first])
+				  found->digest == reader->nft->digests[first])
 			break;
 	}
 	return first;
@@ -251,6 +251,11 @@ static int rule_read(const struct nlmsghdr *message, struct reader *reader)
 	found.digest = nft_rule_digest(attributes[NFTA_RULE_EXPRESSIONS], &read);
 	if (is_fixed(reader, &found, &read))
 		return 0;
+	if (!reader->nft->extra_digests) {
+		r = nft_extra_digests_make(reader->nft);
+		if (r < 0 || is_fixed(reader, &found, &read))
+			return r;
+	}
 	kernel = nftnl_rule_alloc();
 	if (!kernel)
 		return -ENOMEM;
@@ -262,10 +267,24 @@ static int rule_read(const struct nlmsghdr *message, struct reader *reader)
 
 /* ---- what has become of ours ---- */
 
+/* Rules of extras that stand between the two. They were given their handles there if they were made
+ * with the others, and later ones if not. */
+static uint64_t extras_between(const struct nft_base_state *state, size_t from, uint64_t handle,
+			       size_t to)
+{
+	size_t low = from < to ? from : to, high = from < to ? to : from;
+	uint64_t count = 0;
+
+	for (size_t i = low + 1; i < high; i++)
+		count += nft_fixed_has_rule(i) && nft_fixed_extra(i) && state->handle[i] &&
+			 (state->handle[i] < handle) != (state->handle[i] < state->handle[to]);
+	return count;
+}
+
 /* The next of our rules that stands, in that direction, and how many handles away it should be; of
  * the same chain if there is one. NFT_FIXED: none. */
-static size_t neighbour(const struct nft_base_state *state, size_t id, int step, bool same_chain,
-			uint64_t *ret_distance)
+static size_t neighbour(const struct nft_base_state *state, size_t id, uint64_t handle, int step,
+			bool same_chain, uint64_t *ret_distance)
 {
 	enum rule_chain chain = kind_of(nft_fixed_kind(id))->chain;
 	uint64_t distance = 0;
@@ -277,7 +296,7 @@ static size_t neighbour(const struct nft_base_state *state, size_t id, int step,
 			break;
 		distance++;
 		if (state->handle[i]) {
-			*ret_distance = distance;
+			*ret_distance = distance + extras_between(state, id, handle, i);
 			return i;
 		}
 	}
@@ -289,8 +308,8 @@ static int fits_between(const struct nft_base_state *state, size_t id, uint64_t 
 			bool same_chain)
 {
 	uint64_t below = 0, above = 0;
-	size_t before = neighbour(state, id, -1, same_chain, &below);
-	size_t behind = neighbour(state, id, 1, same_chain, &above);
+	size_t before = neighbour(state, id, handle, -1, same_chain, &below);
+	size_t behind = neighbour(state, id, handle, 1, same_chain, &above);
 
 	if (before == NFT_FIXED && behind == NFT_FIXED)
 		return -1;
@@ -378,7 +397,7 @@ static int dump(struct nft *nft, uint16_t type, uint16_t table, struct reader *r
 
 int nft_base_look(struct nft *nft, bool all, struct nft_base_state *state, struct nft_reply *reply)
 {
-	struct reader reader = { .state = state };
+	struct reader reader = { .state = state, .nft = nft };
 	int r;
 
 	state->of = nft->table;
@@ -386,7 +405,6 @@ int nft_base_look(struct nft *nft, bool all, struct nft_base_state *state, struc
 	r = nft_digests_make(nft);
 	if (r < 0)
 		return r;
-	reader.digests = nft->digests;
 	r = look_at_frame(nft, all, &reader, reply);
 	if (r == 0 && state->table)
 		r = dump(nft, NFT_MSG_GETRULE, NFTA_RULE_TABLE, &reader, reply);
@@ -402,8 +420,9 @@ void nft_base_state_whole(const struct nft *nft, struct nft_base_state *state)
 {
 	state->of = nft->table;
 	for (size_t i = state->of->first; i < state->of->end; i++)
-		state->handle[i] = nft_fixed_always_stands(i) ||
-				   (nft_fixed_has_rule(i) && nft->inspected_counting);
+		state->handle[i] =
+			nft_fixed_always_stands(i) ||
+			(nft_fixed_has_rule(i) && !(nft_fixed_extra(i) & ~nft->inspected_extra));
 }
 
 /* What one of these rules jumps to or looks into is there. */
@@ -425,7 +444,7 @@ bool nft_base_is_whole(const struct nft_base_state *state)
 static bool is_owned(struct nft *nft)
 {
 	struct nft_base_state state = { .of = nft->table };
-	struct reader reader = { .state = &state };
+	struct reader reader = { .state = &state, .nft = nft };
 	struct nft_reply reply = { 0 };
 	int r = look_at_frame(nft, false, &reader, &reply);
 

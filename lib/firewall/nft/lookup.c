@@ -7,7 +7,7 @@
 
 /* An attribute holds 64 KiB at most; a message ends before that. */
 #define ELEMENTS_LIMIT 60000
-#define ELEMENT_ROOM 448
+#define ELEMENT_ROOM 480
 /* Requests sent at once: their answers, a page or two each, must fit the socket's queue. */
 #define LOOKUPS 32
 
@@ -28,7 +28,7 @@ static int writer_open(struct nft_element_writer *writer, size_t set)
 }
 
 #define COUNTER_SPACE 48
-#define CONNECTIONS_SPACE 64
+#define CONNECTIONS_SPACE 96 /* or a limit */
 _Static_assert(2 * KEY_MAX + VALUE_MAX + sizeof(struct nft_comment) + 8 * sizeof(struct nlattr) +
 			       COUNTER_SPACE + CONNECTIONS_SPACE <=
 		       ELEMENT_ROOM,
@@ -71,6 +71,35 @@ static void put_connections(struct nlmsghdr *message, const struct rule *rule)
 	mnl_attr_nest_end(message, list);
 }
 
+static void put_limit(struct nlmsghdr *message)
+{
+	struct nlattr *expression = mnl_attr_nest_start(message, NFTA_LIST_ELEM), *data;
+
+	mnl_attr_put_strz(message, NFTA_EXPR_NAME, "limit");
+	data = mnl_attr_nest_start(message, NFTA_EXPR_DATA);
+	mnl_attr_put_u64(message, NFTA_LIMIT_RATE, htobe64(LOG_RATE));
+	mnl_attr_put_u64(message, NFTA_LIMIT_UNIT, htobe64(1));
+	mnl_attr_put_u32(message, NFTA_LIMIT_BURST, htonl(LOG_BURST));
+	mnl_attr_put_u32(message, NFTA_LIMIT_TYPE, htonl(NFT_LIMIT_PKTS));
+	mnl_attr_nest_end(message, data);
+	mnl_attr_nest_end(message, expression);
+}
+
+/* Where the set has several for each element, all are to be said. */
+static void put_counted(struct nlmsghdr *message, const struct nft_element *element)
+{
+	struct nlattr *list;
+
+	if (!(nft_fixed_extra(element->set) & NFT_LOGS)) {
+		put_counter(message, NFTA_SET_ELEM_EXPR, element->rule);
+		return;
+	}
+	list = mnl_attr_nest_start(message, NFTA_SET_ELEM_EXPRESSIONS);
+	put_limit(message);
+	put_counter(message, NFTA_LIST_ELEM, element->rule);
+	mnl_attr_nest_end(message, list);
+}
+
 int nft_element_write(struct nft_element_writer *writer, const struct nft_element *element)
 {
 	const struct nft_fixed *fixed = nft_fixed_at(element->set);
@@ -110,7 +139,7 @@ int nft_element_write(struct nft_element_writer *writer, const struct nft_elemen
 	if (writer->values && fixed->counts)
 		put_connections(message, element->rule);
 	else if (writer->counts && !element->end && !fixed->part && element->rule->packets)
-		put_counter(message, NFTA_SET_ELEM_EXPR, element->rule);
+		put_counted(message, element);
 	mnl_attr_nest_end(message, item);
 	mnl_attr_nest_end(message, (struct nlattr *)((char *)message + writer->nest));
 	return 0;

@@ -133,6 +133,7 @@ const struct firewall_backend nft_backend = {
 	.find_openings = nft_find_openings,
 	.set_openings = nft_set_openings,
 	.can_count = nft_can_count,
+	.can_log = nft_can_log,
 	.chain_name = rule_chain_name,
 	.jump_name = rule_jump_name,
 };

@@ -54,14 +54,16 @@ struct nft {
 	/* The rule set in which the base was last found whole, or which came of our own commit to
 	 * that: nobody has changed anything since. 0: the base is to be looked at. */
 	uint32_t generation;
-	/* In which an inspection last found nothing, 0: none; was that of all there is, and of the
-	 * rules that count, too? */
+	/* In which an inspection last found nothing, 0: none; was that of all there is, and
+	 * of which extras, too? */
 	uint32_t inspected;
-	bool inspected_all, inspected_counting;
-	uint32_t followed; /* is_as_left() of firewall.h, while it is this one; 0: never */
-	uint32_t refused;  /* the last that was no longer current */
-	uint64_t *digests; /* of the fixed rules; NULL: not made yet */
-	uint64_t base_key; /* of the base as we make it; 0: not made yet */
+	bool inspected_all;
+	uint32_t inspected_extra;
+	uint32_t followed;  /* is_as_left() of firewall.h, while it is this one; 0: never */
+	uint32_t refused;   /* the last that was no longer current */
+	uint64_t *digests;  /* of the fixed rules; NULL: not made yet */
+	bool extra_digests; /* those of extras as well, which few need; else 0 */
+	uint64_t base_key;  /* of the base as we make it; 0: not made yet */
 };
 
 /* ---- netlink.c: transport ---- */
@@ -171,8 +173,7 @@ struct nft_fixed {
 	/* what spares others the look-up */
 	bool bridges;                /* only what crosses a bridge, of whoever's */
 	const struct prefix *within; /* only what goes there; NULL: to wherever */
-	/* Its elements count connections (counting.c): it is there while it has any. */
-	bool counts;
+	bool counts;                 /* its elements count connections */
 };
 /* By number, in the order of their chains and within them. */
 #define NFT_FIXED_PER_KIND 12
@@ -183,6 +184,10 @@ bool nft_fixed_has_rule(size_t id);                    /* false of a part, too *
 bool nft_fixed_is_here(size_t id);                     /* on this kernel */
 /* In the base, whatever elements there are. */
 bool nft_fixed_always_stands(size_t id);
+/* Which extra of the base the rule and its set belong to (extras.c); 0: to none. */
+#define NFT_COUNTS 0x1u /* its elements count connections */
+#define NFT_LOGS 0x2u   /* it tells of what is dropped */
+uint32_t nft_fixed_extra(size_t id);
 /* Does the rule of that number look the part up? */
 bool nft_fixed_takes_part(size_t rule, size_t part);
 enum rule_kind nft_fixed_kind(size_t id);
@@ -329,6 +334,7 @@ bool nft_rule_parse(const struct nlmsghdr *message, struct nftnl_rule *rule);
 uint64_t nft_rule_digest(const struct nlattr *expressions, struct rule *rule);
 /* nft->digests. 0, -ENOMEM */
 int nft_digests_make(struct nft *nft);
+int nft_extra_digests_make(struct nft *nft); /* after that */
 
 /* ---- look.c: what stands of the base ---- */
 
@@ -397,8 +403,8 @@ enum rule_chain nft_chain_by_name(const struct nft_table *table, const char *nam
 bool nft_has_set(size_t id);
 uint32_t nft_set_flags(const struct nft_fixed *fixed);
 
-/* Into the batch: whatever of the base is missing. counting: what counts connections, too. */
-int nft_base_add(struct nft *nft, const struct nft_base_state *state, bool counting);
+/* Into the batch: whatever of the base is missing, and of these extras. */
+int nft_base_add(struct nft *nft, const struct nft_base_state *state, uint32_t extra);
 /* Into the batch, a set as the base has it; with another name for its table. */
 int nft_set_add(struct nft *nft, size_t id, const char *table);
 int nft_rule_delete(struct nft *nft, enum rule_chain chain, uint64_t handle);
@@ -411,15 +417,17 @@ int nft_in_use(struct firewall *firewall, struct error *error);
 /* nft(8) also writes where the first range does not begin yet, into a set without any. */
 int nft_element_found(const struct nft_element_view *view, void *found);
 
-/* ---- counting.c: connections that elements count ---- */
+/* ---- extras.c: what is in the base only while some element needs it ---- */
 
-bool nft_counts_any(const nft_element_vector *elements);
-/* All that such elements take stands. */
-bool nft_counting_stands(const struct nft_base_state *state);
-/* Takes away the sets, and their rules, in which there is nothing any more. What it can't do stays,
- * and does no harm. */
-void nft_counting_end(struct nft *nft);
+uint32_t nft_elements_extra(const nft_element_vector *elements);
+uint32_t nft_rules_extra(const rule_vector *rules);
+/* All that there is of them stands. */
+bool nft_extra_stands(const struct nft_base_state *state, uint32_t extra);
+/* Takes away, of each, the sets and their rules, if there is nothing in them any more. What it
+ * can't do stays, and does no harm. */
+void nft_extra_end(struct nft *nft, uint32_t extra);
 int nft_can_count(struct firewall *firewall, struct error *error);
+int nft_can_log(struct firewall *firewall, struct error *error);
 
 /* ---- guards.c ---- */
 

@@ -202,10 +202,26 @@ uint32_t nft_set_flags(const struct nft_fixed *fixed)
 	return flags;
 }
 
+/* Of lines in the log, of each element. */
+static int set_limit(struct nftnl_set *set)
+{
+	struct nftnl_expr *limit = nftnl_expr_alloc("limit");
+
+	if (!limit)
+		return -ENOMEM;
+	nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, LOG_RATE);
+	nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, 1);
+	nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, LOG_BURST);
+	nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+	nftnl_set_add_expr(set, limit);
+	return 0;
+}
+
 /* What each element has. The kernel stops at the first that does not match, so that only what is
  * met by the rule is counted. Ours say their own number of connections; others' have none. */
-static int set_expressions(struct nftnl_set *set, const struct nft_fixed *fixed)
+static int set_expressions(struct nftnl_set *set, size_t id)
 {
+	const struct nft_fixed *fixed = nft_fixed_at(id);
 	struct nftnl_expr *expression;
 
 	if (fixed->counts) {
@@ -218,6 +234,8 @@ static int set_expressions(struct nftnl_set *set, const struct nft_fixed *fixed)
 	}
 	if (fixed->part)
 		return 0;
+	if (nft_fixed_extra(id) & NFT_LOGS && set_limit(set) < 0)
+		return -ENOMEM;
 	expression = nftnl_expr_alloc("counter");
 	if (!expression)
 		return -ENOMEM;
@@ -225,20 +243,21 @@ static int set_expressions(struct nftnl_set *set, const struct nft_fixed *fixed)
 	return 0;
 }
 
-static int set_fill(const struct nft *nft, struct nftnl_set *set, uint32_t id,
-		    const struct nft_fixed *fixed, const char *table)
+static int set_fill(const struct nft *nft, struct nftnl_set *set, size_t id, const char *table)
 {
+	const struct nft_fixed *fixed = nft_fixed_at(id);
 	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(256);
-	int r = data ? set_expressions(set, fixed) : -ENOMEM;
+	bool several = nft_fixed_extra(id) && !fixed->part;
+	int r = data ? set_expressions(set, id) : -ENOMEM;
 
 	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, table) < 0 ||
 	    nftnl_set_set_str(set, NFTNL_SET_NAME, fixed->set) < 0)
 		r = -ENOMEM;
-	nftnl_set_set_u32(set, NFTNL_SET_ID, id);
+	nftnl_set_set_u32(set, NFTNL_SET_ID, (uint32_t)id + 1);
 	nftnl_set_set_u32(set, NFTNL_SET_FAMILY, nft->table->family);
 	/* without which the kernel takes one expression alone */
 	nftnl_set_set_u32(set, NFTNL_SET_FLAGS,
-			  nft_set_flags(fixed) | (fixed->counts ? NFT_SET_EXPR : 0));
+			  nft_set_flags(fixed) | (several ? NFT_SET_EXPR : 0));
 	if (nft_fixed_ranges(fixed) == RANGES_CONCATENATED && set_fill_ranges(set, fixed) < 0)
 		r = -ENOMEM;
 	nftnl_set_set_u32(set, NFTNL_SET_KEY_TYPE, nft_fields_type(fixed->key));
@@ -267,7 +286,7 @@ int nft_set_add(struct nft *nft, size_t id, const char *table)
 		return -ENOMEM;
 	message = nft_batch_message(nft, NFT_MSG_NEWSET, NLM_F_CREATE, OBJECT_ROOM);
 	if (message)
-		r = set_fill(nft, set, (uint32_t)id + 1, nft_fixed_at(id), table);
+		r = set_fill(nft, set, id, table);
 	if (r == 0)
 		nftnl_set_nlmsg_build_payload(message, set);
 	nftnl_set_free(set);
@@ -341,12 +360,12 @@ static int table_wake(struct nft *nft, const struct nft_base_state *state)
 }
 
 /* Does that part of the base belong there now? */
-static bool is_due(size_t id, bool counting)
+static bool is_due(size_t id, uint32_t extra)
 {
-	return counting || !nft_fixed_at(id)->counts;
+	return !(nft_fixed_extra(id) & ~extra);
 }
 
-int nft_base_add(struct nft *nft, const struct nft_base_state *state, bool counting)
+int nft_base_add(struct nft *nft, const struct nft_base_state *state, uint32_t extra)
 {
 	int r = state->table ? 0 : table_add(nft);
 
@@ -356,11 +375,11 @@ int nft_base_add(struct nft *nft, const struct nft_base_state *state, bool count
 	for (enum rule_chain i = nft->table->first_chain; r == 0 && i < nft->table->end_chain; i++)
 		r = state->chain[i] ? 0 : chain_add(nft, i);
 	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++) {
-		if (nft_has_set(i) && !state->set[i] && is_due(i, counting))
+		if (nft_has_set(i) && !state->set[i] && is_due(i, extra))
 			r = nft_set_add(nft, i, NFT_TABLE);
 	}
 	for (size_t i = nft->table->first; r == 0 && i < nft->table->end; i++) {
-		if (nft_fixed_has_rule(i) && !state->handle[i] && is_due(i, counting))
+		if (nft_fixed_has_rule(i) && !state->handle[i] && is_due(i, extra))
 			r = rule_add(nft, state, i);
 	}
 	return r == 0 ? table_wake(nft, state) : r;
@@ -421,7 +440,9 @@ int nft_present(struct firewall *firewall, struct error *error)
 	int r = 0;
 
 	for (size_t i = nft->table->first; i < nft->table->end && !found; i++) {
-		if (!nft_has_set(i) || kind_of(nft_fixed_kind(i))->scope != PLAN_NETWORKS)
+		/* that of an extra may be missing, and says nothing that the others don't */
+		if (!nft_has_set(i) || nft_fixed_extra(i) ||
+		    kind_of(nft_fixed_kind(i))->scope != PLAN_NETWORKS)
 			continue;
 		r = nft_set_dump(nft, i, nft_element_found, &found, &reply);
 		if (r == -ENOENT)
