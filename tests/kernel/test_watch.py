@@ -198,7 +198,12 @@ class Links(WatchTest):
         watch = self.watch()
         self.namespace.delete()
         watch.take("link", ["namespace"], "net", "c1")
-        self.bn("collect")
+
+        def collected():
+            self.bn("collect")
+            return not oracle.endpoints(self.bn)
+        # the kernel may not have ended it yet
+        wait_until(collected, what="the endpoint detached")
         watch.take("state", ["detached"], "net", "c1")
 
 

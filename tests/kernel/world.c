@@ -113,12 +113,15 @@ int touch_state(void)
 	return r;
 }
 
-int repair_state(char *what, size_t size)
+static int repair_once(char *what, size_t size, bool *is_late)
 {
 	bn_ctx *ctx = context_new(PATIENCE_MS, true);
 	bn_finding_list *list = NULL;
-	int r = bn_repair(ctx, NULL, NULL, 0, &list);
+	int r;
 
+	*is_late = false;
+	bn_ctx_set_log(ctx, note_lateness, is_late);
+	r = bn_repair(ctx, NULL, NULL, 0, &list);
 	if (r < 0)
 		snprintf(what, size, "repair fails: %s", bn_error_message(ctx));
 	for (size_t i = 0; r == 0 && i < bn_finding_list_len(list); i++) {
@@ -132,6 +135,16 @@ int repair_state(char *what, size_t size)
 	}
 	bn_finding_list_free(list);
 	bn_ctx_free(ctx);
+	return r;
+}
+
+int repair_state(char *what, size_t size)
+{
+	bool is_late = true;
+	int r = -1;
+
+	for (int i = 0; i < TRIES && r < 0 && is_late; i++)
+		r = repair_once(what, size, &is_late);
 	return r;
 }
 
