@@ -8,10 +8,12 @@
 #include "bn.h"
 
 #define OPTIONS_MAX 40
+#define TIMEOUT_MAX 86400
 
 enum {
 	OPTION_STATE_DIR = 1000,
 	OPTION_BACKEND,
+	OPTION_TIMEOUT,
 	OPTION_TAKE_OVER,
 	OPTION_SANDBOX_IPV6,
 	OPTION_OPTION,
@@ -22,6 +24,7 @@ enum {
 static const struct option global_options[] = {
 	{ "state-dir", required_argument, NULL, OPTION_STATE_DIR },
 	{ "backend", required_argument, NULL, OPTION_BACKEND },
+	{ "timeout", required_argument, NULL, OPTION_TIMEOUT },
 	{ "take-over-state", required_argument, NULL, OPTION_TAKE_OVER },
 	{ "sandbox-ipv6", required_argument, NULL, OPTION_SANDBOX_IPV6 },
 	{ "option", required_argument, NULL, OPTION_OPTION },
@@ -75,6 +78,10 @@ static bool take_global_option(struct cli *cli, int option)
 		return true;
 	case OPTION_BACKEND:
 		cli->backend = optarg;
+		return true;
+	case OPTION_TIMEOUT:
+		cli->timeout_ms = 1000 * argument_number(cli, optarg, 0, TIMEOUT_MAX);
+		cli->has_timeout = true;
 		return true;
 	case OPTION_TAKE_OVER:
 		add_setting(cli, strdup("state.take-over"), optarg);

@@ -37,6 +37,8 @@ struct command {
 struct cli {
 	const char *state_dir;
 	const char *backend;
+	int timeout_ms;
+	bool has_timeout;
 	struct setting {
 		char *key;
 		const char *value;

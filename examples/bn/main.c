@@ -77,8 +77,8 @@ static const struct command commands[] = {
 };
 
 static const char global_usage[] =
-	"[--state-dir DIR] [--backend NAME] [--take-over-state WHEN] [--sandbox-ipv6 leave]"
-	" [--option KEY=VALUE]... [--json]";
+	"[--state-dir DIR] [--backend NAME] [--timeout SECONDS] [--take-over-state WHEN]"
+	" [--sandbox-ipv6 leave] [--option KEY=VALUE]... [--json]";
 
 static void print_usage(FILE *file, const struct command *command)
 {
@@ -127,6 +127,8 @@ _Noreturn void cli_help(const struct cli *cli)
 	printf("\nOptions, before or after the command:\n"
 	       "  --state-dir DIR  where the state is kept (" DEFAULT_STATE_DIR ")\n"
 	       "  --backend NAME   nftables, iptables-legacy or auto\n"
+	       "  --timeout SECONDS\n"
+	       "                   how long it may take (10); 0 is as long as it takes\n"
 	       "  --take-over-state if-gone|yes\n"
 	       "                   forget what the state has of another network namespace: if\n"
 	       "                   that has gone, or at any rate\n"
@@ -161,6 +163,8 @@ int cli_open(struct cli *cli)
 		r = bn_ctx_set_state_dir(cli->ctx, cli->state_dir);
 	if (r >= 0 && cli->backend)
 		r = bn_ctx_set_backend(cli->ctx, cli->backend);
+	if (r >= 0 && cli->has_timeout)
+		r = bn_ctx_set_timeout_ms(cli->ctx, (uint32_t)cli->timeout_ms);
 	for (size_t i = 0; i < cli->setting_count && r >= 0; i++)
 		r = bn_ctx_set_option(cli->ctx, cli->settings[i].key, cli->settings[i].value);
 	/* what an option lets pass is to be known */

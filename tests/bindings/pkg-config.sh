@@ -72,7 +72,7 @@ command_serves()
 	local bn=$stage$prefix/bin/bn name page status=1
 	mkdir served && echo Hello >served/index.html
 	name=$("$bn" run -d -p 8799:1337 -- python3 -m http.server -d served 1337) || return
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		page=$(curl -sf http://127.0.0.1:8799/) && break
 		sleep 0.05
 	done

@@ -458,7 +458,7 @@ class Interrupts(Case):
         state = sqlite3.connect(f"{self.directory}/state.db", isolation_level=None)
         self.addCleanup(state.close)
         state.execute("BEGIN IMMEDIATE")
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         with self.assertRaises(KeyboardInterrupt):
             bn.new(bn.bn_network_create, self.ctx, self.network("never", "172.28.0.0/24"), 0)
         self.assertEqual(bn.bn_error_errno(self.ctx), errno.ECANCELED)
@@ -910,8 +910,8 @@ class Ports(Case):
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             server.bind(("", 1337))
             server.listen()
-            with socket.create_connection(("127.0.0.1", HOST_PORT), timeout=5) as client:
-                server.settimeout(5)
+            with socket.create_connection(("127.0.0.1", HOST_PORT), timeout=30) as client:
+                server.settimeout(30)
                 connection, _ = server.accept()
                 with connection:
                     client.sendall(b"ping")
@@ -1002,7 +1002,7 @@ class Watching(Case):
         super().setUp()
         self.watch = self.keep(bn.new(bn.bn_watch_new, self.ctx, 0))
 
-    def event(self, seconds=10):
+    def event(self, seconds=30):
         """The next, waited for by its descriptor as a program would."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -62,8 +62,7 @@ def find_neighbours(machine, *addresses):
     """For others' packets the kernel asks who has an IPv6 address by the link-local one of the
     interface, which may not be there yet; for its own it asks at once."""
     for address in addresses:
-        # until it answers: an address may have no route yet, or be looked for
-        machine.run("ping", "-n", "-c1", "-w3", "-i0.2", address)
+        machine.ping(address)
 
 
 class SourcesTest(KernelTest):

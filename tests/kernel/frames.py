@@ -6,6 +6,8 @@ import socket
 import struct
 import time
 
+from topology import PATIENCE
+
 ETH_P_ALL, ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 3, 0x0800, 0x0806, 0x86dd
 SO_TIMESTAMPNS = 35
 NEXT_ICMPV6 = 58
@@ -116,7 +118,7 @@ class Sniffer:
             pass
         return [frame for frame in self.frames if wanted(frame)]
 
-    def await_frames(self, wanted, count, seconds=2.0):
+    def await_frames(self, wanted, count, seconds=PATIENCE):
         """Those that `wanted` is true of, once they are as many, or no more come."""
         deadline = time.monotonic() + seconds
         found = self.seen(wanted)

@@ -10,11 +10,10 @@ import time
 import frames
 import rulesets
 import snapshot
-from topology import BUILD, Namespace, bn_binary, run, wait_until
+from topology import BUILD, PATIENCE, Namespace, bn_binary, run, wait_until
 
 HOST = {4: "192.0.2.10", 6: "2001:db8:1::10"}
 ROUTER = {4: "192.0.2.254", 6: "2001:db8:1::fe"}
-SECONDS = 20    # that what the kernel does by itself may take
 MANY = 1000
 
 # what a command is started by that is to find such a host
@@ -113,7 +112,8 @@ class Site:
             program = ("env", f"BN_FAULT={fault}", f"BN_FAULT_LOG={self.fault_log}",
                        os.path.join(BUILD, "tests/kernel/faulting"))
         return self.host.run(*self.within, *program, "--state-dir", self.state, "--backend",
-                             self.backend, *self.options, *argv, check=False)
+                             self.backend, "--timeout", f"{PATIENCE:.0f}", *self.options, *argv,
+                             check=False)
 
     def fault(self):
         """The step that failed in the last call, None for none."""
@@ -181,9 +181,9 @@ class Site:
     def settle(self):
         """Links tell of their carriers a moment later, and addresses bring routes."""
         wait_until(lambda: all(link["operstate"] == "UP" for name, link in self.host.links().items()
-                               if name == "eth0" or link.get("master")), SECONDS, "the links up")
+                               if name == "eth0" or link.get("master")), what="the links up")
         before = self.take()
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE
         while True:
             time.sleep(0.05)
             now = self.take()
@@ -276,14 +276,14 @@ def autoconfigured(site):
     site.host.sysctl("net/ipv6/conf/eth0/accept_ra", 1)
     mac = site.router.link("host")["address"]
     sender = frames.packet_socket(site.router, "host")
-    source = wait_until(lambda: site.router.addresses("host", 6, "link"), SECONDS, "its address")[0]
+    source = wait_until(lambda: site.router.addresses("host", 6, "link"), what="its address")[0]
 
     def heard():
         sender.send(frames.router_advertisement(mac, source.split("/")[0], "2001:db8:1::"))
         return site.host.default_routes(6) and site.host.addresses("eth0", 6)
 
     try:
-        wait_until(heard, SECONDS, "the route that the router advertised")
+        wait_until(heard, what="the route that the router advertised")
     finally:
         sender.close()
 

@@ -5,6 +5,7 @@ import socket
 import struct
 
 from frames import ETH_P_IP, ETH_P_IPV6, NEXT_ICMPV6, Sniffer, checksum, mac_bytes
+from topology import PATIENCE
 
 ICMP, TCP, UDP = socket.IPPROTO_ICMP, socket.IPPROTO_TCP, socket.IPPROTO_UDP
 FIN, SYN, RST, PSH, ACK, URG = (1 << bit for bit in range(6))
@@ -126,7 +127,7 @@ class Connection:
             lambda segment: segment.protocol == TCP and wanted(segment) and
             (segment.destination, segment.source) == self.ends, 1, seconds)
 
-    def opened(self, seconds=0.5):
+    def opened(self, seconds=PATIENCE):
         """Whether the other side took it up."""
         answers = self._answer(lambda segment: segment.flags & (SYN | ACK) == SYN | ACK, seconds)
         if not answers:
@@ -139,6 +140,6 @@ class Connection:
     def ask(self, data):
         self._send(PSH | ACK, data, self.next)
 
-    def heard(self, seconds=0.5):
+    def heard(self, seconds=PATIENCE):
         answers = self._answer(lambda segment: segment.data, seconds)
         return answers[0].data if answers else b""

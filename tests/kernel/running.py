@@ -12,7 +12,6 @@ import tempfile
 import oracle
 from topology import BUILD, Bn, KernelTest, bn_binary, wait_until
 
-SECONDS = 30    # that nothing here takes but on a machine that is busy with other things
 ROLES = ("front", "supervisor", "first", "command")
 WITHOUT_ADMIN = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
 
@@ -97,7 +96,7 @@ class RunTest(KernelTest):
 
     def roles(self):
         """The processes by what they are, once the command has said that it runs."""
-        wait_until(lambda: os.path.exists(self.ready), SECONDS, "the command")
+        wait_until(lambda: os.path.exists(self.ready), what="the command")
         os.unlink(self.ready)
         return self.roles_now()
 
@@ -142,7 +141,7 @@ class RunTest(KernelTest):
         def both():
             numbers = [status(pid, "NSpid")[1:] for pid in self.processes_left()]
             return ["1"] in numbers and ["2"] in numbers
-        wait_until(both, SECONDS, "the command's process")
+        wait_until(both, what="the command's process")
         return self.roles_now()
 
     def daemon(self, seconds=1000):
@@ -150,7 +149,7 @@ class RunTest(KernelTest):
         return (sys.executable, "-c", DAEMON, self.ready, str(seconds))
 
     def ended(self):
-        wait_until(lambda: not self.processes_left(), SECONDS, "all processes gone")
+        wait_until(lambda: not self.processes_left(), what="all processes gone")
 
     def links(self):
         bridge = oracle.network(self.bn, "net")["bridge"]
@@ -159,15 +158,15 @@ class RunTest(KernelTest):
     def gone(self):
         """No endpoint, link, rule or process, soon."""
         self.ended()
-        wait_until(lambda: not oracle.endpoints(self.bn), SECONDS, "the endpoint gone")
+        wait_until(lambda: not oracle.endpoints(self.bn), what="the endpoint gone")
         self.assertEqual({}, self.oracle.ports())
-        wait_until(lambda: not self.links(), SECONDS, "its link gone")
+        wait_until(lambda: not self.links(), what="its link gone")
 
     def collected(self):
         """All processes are gone, and what nobody is left to undo goes with the next change."""
         self.ended()
         # the kernel takes its time with what was in the namespace
-        wait_until(lambda: not self.links(), SECONDS, "its link gone")
+        wait_until(lambda: not self.links(), what="its link gone")
         self.bn("network", "create", "next")
         self.bn("network", "rm", "next")
         self.gone()

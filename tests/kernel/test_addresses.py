@@ -90,7 +90,7 @@ class Small(AddressTest):
         self.assertEqual(["172.30.0.5", "fd00:30::5"], self.join("net", "c1"))
         namespace = self.net.endpoints[0]
         for gateway in ("172.30.0.4", "fd00:30::4"):
-            namespace.run("ping", "-c1", "-W2", gateway)
+            namespace.ping(gateway)
         self.refuse("net", mention="172.30.0.4/31")
 
     def test_four_addresses(self):

@@ -8,11 +8,10 @@ import oracle
 from frames import Sniffer
 from library import DETACH_QUICK
 from networks import NetworksTest, defaults, gateway, inside, subnet
-from topology import FAMILIES, Bn, for_each_backend
+from topology import FAMILIES, PATIENCE, Bn, for_each_backend
 
 PROTOCOL = "178"
 FAR = {4: "198.51.100.9", 6: "2001:db8:99::9"}
-TIMEOUT = 0.5
 
 
 def flag(family):
@@ -57,15 +56,15 @@ class Ways(NetworksTest):
         shown = [text.split("/")[0] for text in
                  oracle.endpoint(self.bn, name, "c1")["addresses"]]
         return {6 if ":" in address else 4:
-                self.keep(namespace.udp(6 if ":" in address else 4, 7, address, TIMEOUT))
+                self.keep(namespace.udp(6 if ":" in address else 4, 7, address, PATIENCE))
                 for address in shown}
 
     def tcp(self, client, address, port):
         family = 6 if ":" in address else 4
         token = os.urandom(8)
         listener = self.listeners[family]
-        listener.settimeout(TIMEOUT)
-        with client.socket(family, timeout=TIMEOUT) as made:
+        listener.settimeout(PATIENCE)
+        with client.socket(family, timeout=PATIENCE) as made:
             try:
                 made.connect((address, port))
                 made.sendall(token)
@@ -73,7 +72,7 @@ class Ways(NetworksTest):
                 for _ in range(64):
                     server, _ = listener.accept()
                     with server:
-                        server.settimeout(TIMEOUT)
+                        server.settimeout(PATIENCE)
                         if server.recv(8) == token:
                             server.sendall(token)
                             return made.recv(8) == token
@@ -83,7 +82,7 @@ class Ways(NetworksTest):
 
     def udp(self, client, address, port, server):
         token = os.urandom(8)
-        with client.udp(6 if ":" in address else 4, timeout=TIMEOUT) as made:
+        with client.udp(6 if ":" in address else 4, timeout=PATIENCE) as made:
             try:
                 made.connect((address, port))
                 made.send(token)
@@ -182,7 +181,7 @@ class Answers(Ways):
 
         def goes_on():
             for client, server in pairs:
-                server.settimeout(TIMEOUT)
+                server.settimeout(PATIENCE)
                 client.sendall(b"still there?")
                 self.assertEqual(b"still there?", server.recv(64))
         self.join("three", namespace, *self.ports(3), "--gateway-priority", "10")

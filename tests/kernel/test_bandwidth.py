@@ -9,7 +9,7 @@ import threading
 import time
 import unittest
 
-from topology import FAMILIES, KernelTest, for_backend, wait_until
+from topology import FAMILIES, PATIENCE, KernelTest, for_backend, wait_until
 
 RATE = 20_000_000   # bits a second
 FREE = 3 * RATE     # what is not limited is faster than that
@@ -66,10 +66,10 @@ class Bandwidth(KernelTest):
             self.net.address("remote", family)
         listener = other.listen(family, 0)
         try:
-            client = self.connect(self.end, at, listener.getsockname()[1], timeout=10)
-            listener.settimeout(5)
+            client = self.connect(self.end, at, listener.getsockname()[1], timeout=PATIENCE)
+            listener.settimeout(PATIENCE)
             server = self.keep(listener.accept()[0])
-            server.settimeout(10)
+            server.settimeout(PATIENCE)
         finally:
             listener.close()
         return (client, server) if outwards else (server, client)

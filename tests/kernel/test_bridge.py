@@ -51,7 +51,7 @@ class Learned(BridgeTest):
     def test_no_more_than_the_limit(self):
         flooder, known = self.attach("net", "flooder"), self.attach("net", "known")
         for family in FAMILIES:
-            known.run("ping", "-n", "-c1", "-W1", GATEWAY[family])
+            known.ping(GATEWAY[family])
         self.assertTrue(self.is_learned(known))
         self.flood(flooder, 2 * LEARNED_MAX)
         release = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2]))
@@ -111,7 +111,7 @@ class Hairpin(BridgeTest):
         # at the latest when a second has gone by without an answer
         wait_until(lambda: not [info for entry in namespace.ip("-6", "addr", "show", "dev", "eth0")
                                 for info in entry["addr_info"] if info.get("tentative")],
-                   seconds=4, what="the address is no longer tentative")
+                   what="the address is no longer tentative")
         flags = namespace.run("ip", "-6", "addr", "show", "dev", "eth0").stdout
         self.assertNotIn("dadfailed", flags)
         self.assertIn("fd00:30::77", flags)

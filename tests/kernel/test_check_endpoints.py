@@ -10,7 +10,7 @@ import oracle
 from library import DELETE_ENDPOINTS
 from networks import NetworksTest, defaults, inside, subnet
 from test_ways_live import Pulse
-from topology import BACKENDS, FAMILIES, for_backend, for_each_backend, wait_until
+from topology import BACKENDS, FAMILIES, PATIENCE, for_backend, for_each_backend, wait_until
 
 SO_RCVBUFFORCE = 33
 SEVERITY_OPEN = 3
@@ -223,7 +223,7 @@ class Damages(CheckTest):
             self.ip("link del {name}")
             self.repair()
             client.sendall(b"again")
-            server.settimeout(5)
+            server.settimeout(PATIENCE)
             self.assertEqual(b"again", server.recv(64))
 
     def test_working_packets(self):
@@ -244,7 +244,7 @@ class Damages(CheckTest):
             self.assertEqual([], pulse.failed)
         for family, pulse in zip(FAMILIES, pulses):
             server = self.servers[family]
-            server.settimeout(0.5)
+            server.settimeout(PATIENCE)
             got = 0
             try:
                 while got < pulse.sent:

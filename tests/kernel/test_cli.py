@@ -2,10 +2,11 @@
 """The command line: exit statuses, one sentence on failure, JSON on every listing."""
 import json
 import os
+import pathlib
 import unittest
 
 import oracle
-from topology import KernelTest, for_each_backend
+from topology import PATIENCE, KernelTest, for_each_backend
 
 
 @for_each_backend
@@ -23,7 +24,7 @@ class CommandLine(KernelTest):
                      ("unpublish", "net", "c1"), ("publish", "net"), ("ps", "too", "many"),
                      ("rules", "too", "many"), ("check", "one", "too", "many"),
                      ("repair", "one", "too", "many"), ("repair", "--nonesuch"), ("exec", "net", "c1"), ("run",), ("--nonesuch",),
-                     ("--state-dir",), ("ps", "--option"), ("network", "ls", "--nonesuch"),
+                     ("--state-dir",), ("ps", "--option"), ("ps", "--timeout", "soon"), ("network", "ls", "--nonesuch"),
                      ("attach", "net", "c1", "--netns", "/x", "--gateway-priority", "junk")):
             with self.subTest(argv=argv):
                 result = self.bn.result(*argv)
@@ -50,6 +51,7 @@ class CommandLine(KernelTest):
 
     def test_options_of_the_context(self):
         lock = f"{self.bn.state}.lock"
+        self.addCleanup(pathlib.Path(lock).unlink, missing_ok=True)
         self.bn("--option", f"iptables.lock-file={lock}", "network", "create", "net", "--option",
                 "iptables.comments=yes")
         self.assertEqual(self.backend == "iptables-legacy", os.path.exists(lock))
@@ -237,7 +239,7 @@ class CommandLine(KernelTest):
         with open("/dev/full", "w") as full:
             process = self.bn.popen("network", "ls", stdout=full, stderr=-1)
             self.processes.append(process)
-            _, error = process.communicate(timeout=10)
+            _, error = process.communicate(timeout=PATIENCE)
         self.assertEqual(1, process.returncode)
         self.assertRegex(error, r"\Abn: [^\n]+\n\Z")
 

@@ -22,6 +22,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 import unittest
 
@@ -29,15 +30,14 @@ import legacy
 import oracle
 from damages import DAMAGES, LEGACY, NFT
 from probes import Probe, Round, Servers
-from topology import BACKENDS, FAMILIES, Namespace, Topology, run, wait_until
+from topology import BACKENDS, FAMILIES, PATIENCE, Namespace, Topology, run, wait_until
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "man/bridgenet.7"
 BEGIN = '.\\" What follows is written by tests/kernel/test_damage.py --write.\n'
 END = '.\\" So far.\n'
 COLUMNS = ("list", "check", "event", "verb", "repair")
 NO_EVENT = 1.6          # until an event has surely not come: tables of legacy are polled
-EVENT = 20.0            # which one may take that comes, as the page says: others keep the machine busy
-PATIENCE = (0.08, 0.5)  # of the probes; more at the second try
+QUIET = (0.08, 0.5)     # of the probes; more at the second try
 WORKERS = int(os.environ.get("BN_WORKERS", 0)) or 2 * os.cpu_count()
 
 SUBNETS = {"net": ("172.30.0.0/24", "fd00:30::/64"), "other": ("172.31.0.0/24", "fd00:31::/64")}
@@ -176,6 +176,7 @@ class World:
 
     def __init__(self, backend):
         self.backend = backend
+        self.directory = tempfile.TemporaryDirectory()
         self.net = Topology(backend)
         self.bn, self.host = self.net.bn, self.net.host
         try:
@@ -199,13 +200,14 @@ class World:
         self.machines = {"c1": self.c1, "c2": self.c2, "outside": self.net.remote}
         self.probes = list(self.all_probes())
         self.before = self.look()
-        self.answers = self.ask(PATIENCE[1])
+        self.answers = self.ask(QUIET[1])
         self.listing = self.list()
         if self.list_differs():
             raise AssertionError("rules differ from the plan before anything was done")
 
     def close(self):
         self.net.close()
+        self.directory.cleanup()
 
     def attach(self, network, endpoint, namespace, *argv):
         self.bn("attach", network, endpoint, "--netns", namespace.path, *argv)
@@ -221,7 +223,7 @@ class World:
         self.bn("detach", "net", "old")
 
     def path(self, name):
-        return f"{self.net.state}.{name}"
+        return os.path.join(self.directory.name, name)
 
     # ---- judging ----
 
@@ -267,7 +269,7 @@ class World:
         now = self.look()
         found = [line for line in difflib.unified_diff(self.before, now, n=0, lineterm="")
                  if not line.startswith(("---", "+++", "@@"))]
-        for patience in PATIENCE:
+        for patience in QUIET:
             answers = self.ask(patience)
             wrong = [f"{name}: {answers[name]}, not {self.answers[name]}" for name in answers
                      if answers[name] != self.answers[name]]
@@ -363,7 +365,8 @@ class Trial:
         watcher = Watcher(self.world.net)
         try:
             self.harm()
-            return watcher.told(NO_EVENT if is_silent(self.damage, self.world.backend) else EVENT)
+            silent = is_silent(self.damage, self.world.backend)
+            return watcher.told(NO_EVENT if silent else PATIENCE)
         finally:
             watcher.close()
 

@@ -314,12 +314,14 @@ static void test_cancelled_by_a_signal(void **state)
 struct caller {
 	bn_ctx *ctx;
 	int result;
+	bool begins;
 };
 
 static void *call_create(void *data)
 {
 	struct caller *caller = data;
 
+	__atomic_store_n(&caller->begins, true, __ATOMIC_SEQ_CST);
 	caller->result = create(caller->ctx);
 	return NULL;
 }
@@ -335,6 +337,8 @@ static void test_two_threads_in_one_context(void **state)
 	(void)state;
 	hold_state(&holder);
 	assert_int_equal(pthread_create(&thread, NULL, call_create, &caller), 0);
+	while (!__atomic_load_n(&caller.begins, __ATOMIC_SEQ_CST))
+		usleep(1000);
 	usleep(LIMIT_MS * 1000);
 	assert_int_equal(bn_networks_list(caller.ctx, 0, &list), -EBUSY);
 	assert_int_equal(bn_error_reason(caller.ctx), BN_REASON_BUSY);

@@ -8,7 +8,7 @@ import unittest
 
 import oracle
 from library import DELETE_ENDPOINTS, DETACH_QUICK, Library
-from topology import FAMILIES, KernelTest, Topology, for_each_backend, wait_until
+from topology import FAMILIES, PATIENCE, KernelTest, Topology, for_each_backend, wait_until
 
 ADDRESS = {4: "172.30.0.9", 6: "fd00:30::9"}
 AT = ("--ip", ADDRESS[4], "--ip", ADDRESS[6])
@@ -37,7 +37,7 @@ class FlowsTest(KernelTest):
         made = self.keep(client.udp(family, source))
         made.connect((address, port))
         made.send(b"question")
-        server.settimeout(2)
+        server.settimeout(PATIENCE)
         data, peer = server.recvfrom(64)
         self.assertEqual(b"question", data)
         server.sendto(b"answer", peer)
@@ -434,7 +434,7 @@ class Published(FlowsTest):
         for family, client in clients.items():
             with self.subTest(family=family):
                 server = self.keep(namespace.udp(family, 53))
-                server.settimeout(2)
+                server.settimeout(PATIENCE)
                 self.send(client)
                 self.assertEqual(b"again", server.recv(64))
         for prefix, _ in routes.values():
@@ -454,7 +454,7 @@ class Published(FlowsTest):
                             "fd00:30::77")
                 self.bn("publish", "net", "c1", "-p", "8080:53/udp")
                 server = self.keep(namespace.udp(family, 53))
-                server.settimeout(2)
+                server.settimeout(PATIENCE)
                 self.send(client)
                 self.assertEqual(b"again", server.recv(64))
                 self.bn("unpublish", "net", "c1", "-p", "8080:53/udp")

@@ -228,7 +228,8 @@ class Guarded(Settings):
         self.assert_listed()
         self.assert_served(self.attach("blue", "c1", "-p", "8080:80"), 8080)
         self.assertTrue(self.reaches("a", "inner", 4))
-        self.assertFalse(self.reaches("inner", "outside", 4))
+        self.assert_no_tcp(self.machines["inner"], self.net.where("outside", 4), 80,
+                           self.servers["outside"][4])
         for family in FAMILIES:
             self.assertTrue(self.reaches("a", "b", family))
 

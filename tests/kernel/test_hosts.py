@@ -9,7 +9,7 @@ import unittest
 
 import hosts
 import snapshot
-from topology import for_backend, for_each_backend
+from topology import PATIENCE, for_backend, for_each_backend
 
 OWN = ("own", "--subnet", "172.30.0.0/24", "--subnet", "fd00:30::/64")
 # of one network and of the other
@@ -38,7 +38,7 @@ class HostsTest(unittest.TestCase):
 
     def assert_as(self, before, what):
         """What the kernel has put off has its time."""
-        deadline = time.monotonic() + hosts.SECONDS
+        deadline = time.monotonic() + PATIENCE
         while found := snapshot.differences(before, self.net.take()):
             if time.monotonic() > deadline:
                 self.fail(f"{what}:\n" + "\n".join(found))

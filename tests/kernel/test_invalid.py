@@ -3,7 +3,7 @@
 are, as they were without the library."""
 import oracle
 from packets import ACK, PSH, RST, SYN, TCP, Wire, tcp
-from topology import FAMILIES, KernelTest, for_backend
+from topology import FAMILIES, PATIENCE, KernelTest, for_backend
 
 # far beyond any window
 WILD = 0x40000000
@@ -73,7 +73,7 @@ class Invalid(KernelTest):
         before = self.dropped()
         self.wire.send(tcp((self.net.address("remote", family), source), (address, port),
                            SYN | ACK, b"", 1000, WILD))
-        self.assertEqual(1, len(self.resets(source, port, 1, 2.0)))
+        self.assertEqual(1, len(self.resets(source, port, 1, PATIENCE)))
         self.assertEqual(before, self.dropped())
 
     def test_others_are_answered(self):

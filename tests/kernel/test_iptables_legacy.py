@@ -9,7 +9,7 @@ import unittest
 
 import legacy
 import oracle
-from topology import FAMILIES, KernelTest, for_backend, wait_until
+from topology import FAMILIES, PATIENCE, KernelTest, for_backend, wait_until
 
 LOCK = "/run/xtables.lock"
 # udp, in the classic BPF of the raw IPv4 packet
@@ -40,15 +40,15 @@ class Lock(KernelTest):
             time.sleep(0.5)
             self.assertIsNone(process.poll())
             self.assertEqual({}, self.oracle.ports())
-        output, error = process.communicate(timeout=10)
+        output, error = process.communicate(timeout=PATIENCE)
         self.assertEqual((0, ""), (process.returncode, error), output)
         self.assertEqual([(4, "tcp", "", 8080)], list(self.oracle.ports()))
 
     def test_gives_up_after_its_time(self):
         with lock_held():
             started = time.monotonic()
-            self.fails("publish", "net", "c1", "-p", "8080:80", mention=LOCK)
-            self.assertLess(time.monotonic() - started, 15)
+            self.fails("--timeout", "1", "publish", "net", "c1", "-p", "8080:80", mention=LOCK)
+            self.assertLess(time.monotonic() - started, PATIENCE)
         self.bn("publish", "net", "c1", "-p", "8080:80")
 
     def test_may_be_unloaded_while_it_waits(self):
@@ -57,7 +57,7 @@ class Lock(KernelTest):
         with lock_held():
             self.assertEqual("unloaded\n", process.stdout.readline())
         process.stdin.close()
-        self.assertEqual(0, process.wait(10))
+        self.assertEqual(0, process.wait(PATIENCE))
 
     def test_is_held_while_a_table_is_written(self):
         """A program that takes the lock and reads never meets half of a change."""
@@ -387,7 +387,7 @@ class Traffic(threading.Thread):
         self.datagrams = self.connections = 0
 
     def run(self):
-        self.listener.settimeout(2)
+        self.listener.settimeout(PATIENCE)
         while not self.enough.is_set():
             for _ in range(5):
                 self.sender.sendto(b"datagram", (self.address, 7000))
@@ -493,8 +493,8 @@ class Others(KernelTest):
         with Traffic(self, listener) as traffic:
             for _ in range(5):
                 self.change_everything()
-            wait_until(lambda: traffic.connections > 20, what="connections")
-        self.assertGreater(traffic.datagrams, 200)
+            wait_until(lambda: traffic.connections > 20 and traffic.datagrams > 200,
+                       what="connections, and datagrams")
         wait_until(lambda: self.counted("raw", "PREROUTING", "--dport 7000") >= traffic.datagrams)
         self.assertEqual(traffic.datagrams, self.counted("raw", "PREROUTING", "--dport 7000"))
         self.assertEqual(traffic.datagrams, self.counted("filter", "INPUT", "--dport 7000"))

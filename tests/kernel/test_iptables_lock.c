@@ -328,9 +328,10 @@ static int teardown_hook(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, stage_setup, teardown_hook)
 
-static void *nothing(void *data)
+static void *give_number(void *data)
 {
-	return data;
+	*(pid_t *)data = gettid();
+	return NULL;
 }
 
 int main(void)
@@ -347,11 +348,15 @@ int main(void)
 		CASE(test_forked_in_line),
 	};
 	pthread_t thread;
+	char path[64];
+	pid_t number = 0;
 
-	/* a sanitizer's begins with the first other one */
-	pthread_create(&thread, NULL, nothing, NULL);
+	/* a sanitizer's begins with the first other one, which the kernel shows until it is buried */
+	pthread_create(&thread, NULL, give_number, &number);
 	pthread_join(thread, NULL);
-	usleep(10000);
+	snprintf(path, sizeof(path), "/proc/self/task/%d", number);
+	while (access(path, F_OK) == 0)
+		usleep(1000);
 	threads_of_others = count_threads(NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

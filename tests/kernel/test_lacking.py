@@ -5,7 +5,7 @@ import unittest
 
 import oracle
 from foreign import Forwarding
-from probes import PATIENCE, Probe, Round, Servers
+from probes import QUIET, Probe, Round, Servers
 from topology import KernelTest, for_each_backend
 
 SUBNET = {4: "172.30.0.0/24", 6: "fd00:30::/64"}
@@ -43,7 +43,7 @@ class LackingTest(KernelTest):
             subnet = PREFIX[lacking] + ("0/24" if lacking == 4 else "/64")
             machine.batch(f"route replace {subnet} via {self.net.host_address(lacking)}\n")
 
-    def ask(self, family, pairs, protocols=("tcp", "udp", "icmp"), patience=PATIENCE):
+    def ask(self, family, pairs, protocols=("tcp", "udp", "icmp"), patience=QUIET):
         machines = {**self.net.machines, **self.members}
         servers = Servers(machines)
         where = {"web": PREFIX[family] + "2", "peer": PREFIX[family] + "3",

@@ -197,7 +197,7 @@ static void await_in_line(const struct fixture *f, size_t count)
 	size_t is = count_in_line(f);
 
 	/* a read of it may miss one while others lock and unlock elsewhere: no second look */
-	for (int i = 0; i < 5000 && is != count; i++) {
+	for (int i = 0; i < 30000 && is != count; i++) {
 		usleep(1000);
 		is = count_in_line(f);
 	}
@@ -349,7 +349,7 @@ static void test_waits_end(void **state)
 	others[0] = start(f, wait_once, 0);
 	await_in_line(f, 1);
 	others[1] = start(f, wait_in_vain, 1);
-	for (int i = 0; i < 5000 && !__atomic_load_n(&shared->ready, __ATOMIC_SEQ_CST); i++)
+	for (int i = 0; i < 30000 && !__atomic_load_n(&shared->ready, __ATOMIC_SEQ_CST); i++)
 		usleep(1000);
 	assert_int_equal(shared->of[1].r, -ETIMEDOUT);
 	assert_in_range(shared->of[1].threads, 0, THREADS_MAX);

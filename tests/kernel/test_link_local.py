@@ -14,7 +14,7 @@ def link_local(namespace, interface):
         return [info["local"] for entry in namespace.ip("-6", "addr", "show", "dev", interface)
                 if entry for info in entry["addr_info"]
                 if info["scope"] == "link" and not info.get("tentative")]
-    return wait_until(settled, 10, f"the link-local address of {interface}")[0]
+    return wait_until(settled, what=f"the link-local address of {interface}")[0]
 
 
 @for_each_backend

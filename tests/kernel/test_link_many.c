@@ -7,7 +7,7 @@
 #include <sched.h>
 
 #define FIRST_PACKET_ROUNDS 200
-#define FIRST_PACKET_MS 100
+#define FIRST_PACKET_MS 900 /* before anybody asks for an address a second time */
 #define MANY NUMBERED_MAX
 #define LIMIT_PORTS 1023 /* of a bridge */
 

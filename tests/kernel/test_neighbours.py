@@ -12,6 +12,7 @@ from topology import FAMILIES, KernelTest, for_each_backend, wait_until
 
 FIXED = {4: "172.30.0.50", 6: "fd00:30::50"}
 ADDRESSES = ("--ip", FIXED[4], "--ip", FIXED[6])
+TRIES = 5   # of what takes no longer than a machine has it wait that does other things
 MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 
 
@@ -120,11 +121,14 @@ class Advertisements(NeighboursTest):
         self.sniffer = self.keep(Sniffer(self.host, self.bridge()))
         self.mac = MACS[0]
 
-    def told(self, address, seconds=0.3):
-        """When it was told who has the address."""
-        frames = self.sniffer.seen(
-            lambda frame: not frame.outgoing and (frame.advertised or [None])[0] == address,
-            seconds)
+    def told(self, address, count):
+        """When it was told who has the address: so many times, and no more a moment later."""
+        def wanted(frame):
+            return not frame.outgoing and (frame.advertised or [None])[0] == address
+
+        self.sniffer.await_frames(wanted, count)
+        frames = self.sniffer.seen(wanted, 0.1)
+        self.assertEqual(count, len(frames))
         for frame in frames:
             self.assertEqual((address, self.mac), frame.advertised)
             self.assertEqual(self.mac, frame.mac)
@@ -136,47 +140,55 @@ class Advertisements(NeighboursTest):
 
     def test_one_by_default(self):
         self.begin()
-        begin = time.time()
-        answer = self.join()
-        self.assertLess(answer["seconds"], 1.0)
-        for family in FAMILIES:
-            (when,) = self.told(FIXED[family])
-            self.assertLess(when - begin, 1.0)
+        for _ in range(TRIES):
+            begin = time.time()
+            spent = self.join()["seconds"]
+            whens = [when for family in FAMILIES for when in self.told(FIXED[family], 1)]
+            if max(spent, max(whens) - begin) < 1.0:
+                break
+            self.sniffer.frames.clear()
+            self.bn("detach", "net", "m")
+        self.assertLess(spent, 1.0)
+        self.assertLess(max(whens) - begin, 1.0)
 
     def test_none(self):
         self.begin("advertise-count=0")
         self.join()
         for family in FAMILIES:
-            self.assertEqual([], self.told(FIXED[family]))
+            self.told(FIXED[family], 0)
 
     def test_three(self):
         self.begin("advertise-count=3", "advertise-interval-ms=150")
-        answer = self.join()
-        self.assertGreater(answer["seconds"], 0.3)
-        self.assertLess(answer["seconds"], 2.0)
-        for family in FAMILIES:
-            first, second, third = self.told(FIXED[family])
-            for gap in (second - first, third - second):
-                self.assertGreater(gap, 0.05)
-                self.assertLess(gap, 1.0)
+        for _ in range(TRIES):
+            spent = self.join()["seconds"]
+            times = [self.told(FIXED[family], 3) for family in FAMILIES]
+            gaps = [later - earlier for each in times for earlier, later in zip(each, each[1:])]
+            if spent < 2.0 and max(gaps) < 1.0 and min(gaps) > 0.05:
+                break
+            self.sniffer.frames.clear()
+            self.bn("detach", "net", "m")
+        self.assertGreater(spent, 0.29)
+        self.assertLess(spent, 2.0)
+        self.assertLess(max(gaps), 1.0)
+        self.assertGreater(min(gaps), 0.05)
 
     def test_of_one_family(self):
         for family, cidr in ((4, "172.30.0.0/24"), (6, "fd00:30::/64")):
             self.begin("advertise-count=2", "advertise-interval-ms=100", subnets=(cidr,))
             self.join(families=(family,))
-            self.assertEqual(2, len(self.told(FIXED[family])))
+            self.told(FIXED[family], 2)
             self.assertEqual([], self.remove_all())
 
     def test_within_its_time(self):
         """Fewer are sent where the call has less time, and the endpoint stands all the same."""
         self.begin("advertise-count=3", "advertise-interval-ms=2000")
-        self.join(self.library(timeout_ms=700))
+        self.join(self.library(timeout_ms=1900))
         self.assertEqual("m", oracle.endpoint(self.bn, "net", "m")["endpoint"])
-        self.assertEqual(1, len(self.told(FIXED[4])))
+        self.told(FIXED[4], 1)
 
     def test_nobody_waits_for_it(self):
         """Others attach meanwhile."""
-        self.begin("advertise-count=3", "advertise-interval-ms=1500")
+        self.begin("advertise-count=3", "advertise-interval-ms=2000")
         self.create("other", "--subnet", "172.30.7.0/24")
         library = self.library()
         namespace = self.net.endpoint("m")
@@ -185,7 +197,7 @@ class Advertisements(NeighboursTest):
         self.attach("other", "o")
         self.bn("detach", "other", "o")
         self.assertFalse(library.has_answered())
-        self.assertGreater(library.answer()["seconds"], 2.9)
+        self.assertGreater(library.answer()["seconds"], 3.9)
 
     def test_refused(self):
         for option in ("advertise-count=4", "advertise-count=-1", "advertise-count=",
@@ -267,13 +279,16 @@ class SameNetwork(NeighboursTest):
                     self.assert_tcp(client, self.net.host_address(family), port, listener)
             for interface in ("eth0", "eth1"):
                 self.assert_tcp(neighbour, namespace.address(family, interface), 80, listener)
+        def is_for_all(frame):
+            return frame.to == "ff:ff:ff:ff:ff:ff"
+
         namespace.sysctl("net/ipv4/ip_forward", 1)
         sniffer = self.keep(Sniffer(namespace, "eth0"))
         with packet_socket(neighbour, "eth0") as sender:
             sender.send(arp_request(neighbour.link("eth0")["address"], neighbour.address(4),
                                     "172.30.0.99"))
-        seen = sniffer.await_frames(lambda frame: frame.to == "ff:ff:ff:ff:ff:ff", 10, 0.3)
-        self.assertIn(len(seen), range(1, 10))
+        sniffer.await_frames(is_for_all, 1)
+        self.assertIn(len(sniffer.seen(is_for_all, 0.2)), range(1, 10))
 
 
 if __name__ == "__main__":

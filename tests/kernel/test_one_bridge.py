@@ -244,6 +244,7 @@ class SameNetwork(NeighbourTest):
         for family in FAMILIES:
             before = self.count(neighbour), self.count(namespace)
             self.shout(neighbour, family)
+            wait_until(lambda: self.count(namespace) > before[1], what="the broadcast")
             time.sleep(0.3)
             # beside it there is what IPv6 says of itself; a storm is 100,000
             self.assertLess(self.count(neighbour) - before[0], 100)

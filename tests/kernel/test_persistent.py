@@ -96,7 +96,7 @@ class Reboot(PersistentTest):
         self.assertEqual(1400, namespace.link("eth0")["mtu"])
         self.assertEqual(before["blue"]["bridge"], booted.network("blue")["bridge"])
         for gateway in ("172.30.0.9", "fd00:30::99"):
-            namespace.run("ping", "-c1", "-W2", gateway)
+            namespace.ping(gateway)
         self.attach_to(booted, before["named"]["id"], "d1")
         self.assertEqual("ownbr", booted.network("named")["bridge"])
         # and the next one is as any other

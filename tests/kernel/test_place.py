@@ -13,7 +13,7 @@ import subprocess
 import unittest
 
 import oracle
-from topology import NOBODY, Bn, KernelTest, for_each_backend
+from topology import NOBODY, PATIENCE, Bn, KernelTest, for_each_backend
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 FILES = ("state.db", "state.db-wal", "state.db-shm", "operations.lock", "generation")
@@ -157,7 +157,7 @@ class Owner(KernelTest):
             os._exit(1)
         try:
             self.assertEqual(b"refused", os.read(ready, 16))
-            self.create("second", timeout=5)
+            self.create("second", timeout=PATIENCE)
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)

@@ -74,7 +74,7 @@ class Pools(KernelTest):
         # an endpoint on the first
         namespace = self.attach("one", "c1")
         self.assertEqual(["172.17.0.2/28"], namespace.addresses("eth0", 4))
-        namespace.run("ping", "-c1", "-W2", "172.17.0.1")
+        namespace.ping("172.17.0.1")
         for size, mention in (("0.0.0.0/8", ("/8", "172.20.0.0/14")), ("::/40", "/40"),
                               ("0.0.0.0/0", "0.0.0.0/0"), ("0.0.0.0/32", "/32"),
                               ("::/128", "/128")):

@@ -24,6 +24,7 @@ class Flood:
     answered."""
 
     PAUSE = 0.0002
+    LOST = 5    # seconds after which what has not come never will
 
     def __init__(self, test, namespace, port):
         self.ended = threading.Event()
@@ -49,24 +50,27 @@ class Flood:
             self.sent[family] += 1
             time.sleep(self.PAUSE)
 
-    def take(self, made, into):
-        """Until nothing has come for a while after the end."""
+    def take(self, family, made, into):
+        """Until all has come after the end, or nothing any more for long."""
+        last = time.monotonic()
         while True:
             try:
                 data, peer = made.recvfrom(16)
             except TimeoutError:
-                if self.ended.is_set():
+                if self.ended.is_set() and (len(into) == self.sent[family] or
+                                            time.monotonic() - last > self.LOST):
                     return
                 continue
+            last = time.monotonic()
             into.add(data)
             yield data, peer
 
     def answer(self, family, server):
-        for data, peer in self.take(server, self.arrived[family]):
+        for data, peer in self.take(family, server, self.arrived[family]):
             server.sendto(data, peer)
 
     def listen(self, family, client):
-        for _ in self.take(client, self.answered[family]):
+        for _ in self.take(family, client, self.answered[family]):
             pass
 
     def end(self):
@@ -225,7 +229,7 @@ class Reboot(PersistentTest):
         namespace = self.attach_to(booted, "blue", "c2", "-p", "8080:80", "--ip", "172.30.0.11")
         self.assertEqual(["172.30.0.11/24"], namespace.addresses("eth0", 4))
         for gateway in ("172.30.0.9", "fd00:30::99"):
-            namespace.run("ping", "-c1", "-W2", gateway)
+            namespace.ping(gateway)
         booted("detach", "blue", "c2")
         booted("network", "rm", "blue", "named")
         self.assertEqual([], self.files())

@@ -9,7 +9,7 @@ import oracle
 from forging import BEYOND, COLLUDER, SERVICE, SourcesTest, find_neighbours, under
 from networks import gateway, subnet
 from packets import SYN, Wire, icmpv6, packet, tcp, udp
-from topology import FAMILIES, KernelTest, for_each_backend, wait_until
+from topology import FAMILIES, PATIENCE, KernelTest, for_each_backend, wait_until
 
 
 @for_each_backend
@@ -47,8 +47,8 @@ class Right(SourcesTest):
             for address in (here, gateway(1, family), gateway(2, family)):
                 self.assertEqual(client.address(family), self.assert_tcp(
                     client, address, SERVICE, services[family]))
-            client.run("ping", "-n", "-c1", "-W1", self.net.address("remote", family))
-            client.run("ping", "-n", "-c1", "-W1", gateway(number, family))
+            client.ping(self.net.address("remote", family))
+            client.ping(gateway(number, family))
 
     def test_connections(self):
         outside = {family: self.keep(self.remote.udp(family, COLLUDER)) for family in FAMILIES}
@@ -181,16 +181,16 @@ class Right(SourcesTest):
             with under(self, netfilter=netfilter):
                 for namespace in (self.host, self.red, self.neighbour):
                     namespace.run("ip", "neigh", "flush", "all")
-                self.red.run("ping", "-n", "-c1", "-W1", gateway(1, 6))
-                self.host.run("ping", "-n", "-c1", "-W1", self.red.address(6))
-                self.red.run("ping", "-n", "-c1", "-W1", self.neighbour.address(6))
+                self.red.ping(gateway(1, 6))
+                self.host.ping(self.red.address(6))
+                self.red.ping(self.neighbour.address(6))
                 target = socket.inet_pton(socket.AF_INET6, gateway(1, 6))
                 wire.frames.clear()
                 wire.send(icmpv6("::", "ff02::1:ff00:1", 135, bytes(4) + target),
                           "33:33:ff:00:00:01")
                 self.assertTrue(wire.await_frames(
                     lambda frame: frame.icmpv6 == 136 and not frame.outgoing and
-                    frame.data[62:78] == target, 1, 1.0))
+                    frame.data[62:78] == target, 1))
 
 
 @for_each_backend
@@ -241,8 +241,8 @@ class Behind(SourcesTest):
                 self.assertEqual(here, self.assert_udp(self.client, remote, COLLUDER, outside))
                 self.assertEqual(here, self.assert_tcp(self.client, remote, 80, listener))
                 self.assert_tcp(self.client, here, 8080, published)
-                self.client.run("ping", "-n", "-c1", "-W1", remote)
-                self.host.run("ping", "-n", "-c1", "-W1", self.INNER[family][1])
+                self.client.ping(remote)
+                self.host.ping(self.INNER[family][1])
             finally:
                 self.route(family, "del")
 
@@ -314,7 +314,7 @@ class Uplinks(KernelTest):
         data, peer = server.recvfrom(64)
         self.assertEqual((b"question", BEYOND[family]), (data, peer[0]))
         server.sendto(b"answer", peer)
-        (answer,) = outside.segments(lambda segment: segment.data == b"answer", 1, 1)
+        (answer,) = outside.segments(lambda segment: segment.data == b"answer", 1, PATIENCE)
         self.assertEqual((self.net.host_address(family), 8080), answer.source)
         outside.frames.clear()
         return None

@@ -8,8 +8,9 @@ import sys
 import unittest
 
 import oracle
-from running import SECONDS, WITHOUT_ADMIN, RunTest, kill, status
-from topology import BACKENDS, FAMILIES, KernelTest, for_backend, for_each_backend, wait_until
+from running import WITHOUT_ADMIN, RunTest, kill, status
+from topology import (BACKENDS, FAMILIES, PATIENCE, KernelTest, for_backend, for_each_backend,
+                      wait_until)
 
 WEB = (sys.executable, "-m", "http.server", "80", "--bind", "::", "--directory", "/usr/share")
 
@@ -24,7 +25,7 @@ class Run(RunTest):
         for family in FAMILIES:
             address = self.net.host_address(family)
             url = f"http://{address if family == 4 else f'[{address}]'}:{port}/"
-            wait_until(lambda: self.fetch_page(self.remote, url) == f"200 {address}", SECONDS,
+            wait_until(lambda: self.fetch_page(self.remote, url) == f"200 {address}",
                        what=url)
         self.assertEqual("200 127.0.0.1",
                          self.fetch_page(self.host, f"http://127.0.0.1:{port}/"))
@@ -36,7 +37,7 @@ class Run(RunTest):
         self.assertEqual([(8080, 80)], [(port["host_port"], port["container_port"])
                                         for port in shown["ports"]])
         process.terminate()
-        process.wait(SECONDS)
+        process.wait(PATIENCE)
         self.gone()
 
     def test_on_the_default_network(self):
@@ -56,7 +57,7 @@ class Run(RunTest):
         self.assertEqual({"inside": 0, "net": 1, "other": 0},
                          {one["network"]: len(one["ports"]) for one in oracle.endpoints(self.bn)})
         process.terminate()
-        process.wait(SECONDS)
+        process.wait(PATIENCE)
         self.assertEqual([], oracle.endpoints(self.bn))
         started = self.bn.json("run", "-d", *networks, "--name", "web", "--", "sleep", "1000")
         self.assertEqual(("inside", ["inside", "net", "other"]),
@@ -83,7 +84,7 @@ class Run(RunTest):
         process = self.start("--", *self.noting())
         with open(f"/proc/{self.roles()['command']}/ns/net") as kept:
             process.terminate()
-            process.wait(SECONDS)
+            process.wait(PATIENCE)
             inside = subprocess.run(
                 ("nsenter", f"--net=/proc/self/fd/{kept.fileno()}", "ip", "-br", "link"),
                 pass_fds=[kept.fileno()], stdout=subprocess.PIPE, text=True, check=True).stdout
@@ -98,7 +99,7 @@ class Run(RunTest):
                 self.roles()
                 self.assertEqual(1, len(oracle.endpoints(self.bn)))
                 process.send_signal(number)
-                process.wait(SECONDS)
+                process.wait(PATIENCE)
                 self.assertNotEqual(0, process.returncode)
                 self.gone()
 
@@ -136,7 +137,7 @@ class Run(RunTest):
                                      *self.daemon())
                 pids = self.roles()
                 if detach:
-                    process.wait(SECONDS)
+                    process.wait(PATIENCE)
                 else:
                     process.send_signal(signal.SIGSTOP)     # it would clean up
                 kill(pids["supervisor"])
@@ -184,7 +185,7 @@ class Command(RunTest):
                     open(self.path("out"), "w+") as file:
                 process = self.start(*detach, "--name", "web", "--", "sh", "-c", script,
                                      network=network, stdout=file, stderr=file)
-                self.assertEqual(0, process.wait(SECONDS))
+                self.assertEqual(0, process.wait(PATIENCE))
                 self.ended()
                 file.seek(0)
                 said = file.read().split("\n")
@@ -220,7 +221,7 @@ class Command(RunTest):
         for detach, network in itertools.product(((), ("-d",)), ("net", "host")):
             with self.subTest(detach=detach, network=network):
                 process = self.start(*detach, "--", *self.daemon(0), network=network)
-                self.assertEqual(0, process.wait(SECONDS))
+                self.assertEqual(0, process.wait(PATIENCE))
                 self.gone()
 
     def test_is_in_nobodys_way(self):
@@ -230,11 +231,11 @@ class Command(RunTest):
         self.host.run("sh", "-ec", 'directory=$1; shift; for i in 1 2 3 4 5; do\n'
                       'mount -t tmpfs tmpfs "$directory"; cd "$directory"; "$@"\n'
                       'cd /; umount "$directory"; done', "sh", directory,
-                      *self.bn.argv("run", "--network", "net", "--", "true"), timeout=SECONDS)
+                      *self.bn.argv("run", "--network", "net", "--", "true"), timeout=PATIENCE)
 
     def test_sigchld_ignored_by_who_starts_it(self):
         result = self.host.run("env", "--ignore-signal=CHLD", *self.bn.argv(
-            "run", "--network", "net", "--", "sh", "-c", "exit 4"), check=False, timeout=SECONDS)
+            "run", "--network", "net", "--", "sh", "-c", "exit 4"), check=False, timeout=PATIENCE)
         self.assertEqual(4, result.returncode, result.stderr)
 
     def test_inside_a_pid_namespace(self):
@@ -259,9 +260,9 @@ class Command(RunTest):
                     "sh", "-c", f'exec "$@" {shut}', "sh",
                     *self.bn.argv("run", "--network", "net", *["-d"] * detach, "--",
                                   sys.executable, "-c", script, listing),
-                    check=False, timeout=SECONDS, stdin="")
+                    check=False, timeout=PATIENCE, stdin="")
                 self.assertEqual((0, ""), (result.returncode, result.stderr))
-                wait_until(lambda: os.path.exists(listing), SECONDS, "the listing")
+                wait_until(lambda: os.path.exists(listing), what="the listing")
                 with open(listing) as file:
                     found = eval(file.read(), {})
                 os.unlink(listing)

@@ -13,8 +13,8 @@ import termios
 import time
 import unittest
 
-from running import ROLES, SECONDS, WITHOUT_ADMIN, RunTest, kill, parent, status
-from topology import BACKENDS, for_backend, wait_until
+from running import ROLES, WITHOUT_ADMIN, RunTest, kill, parent, status
+from topology import BACKENDS, PATIENCE, for_backend, wait_until
 
 # Says the name of each signal that it gets.
 COUNTER = """
@@ -47,7 +47,7 @@ class Death(RunTest):
     def kill(self, process, pids, victims):
         for pid in (pids[role] for role in ROLES if role in victims):
             kill(pid)
-        process.wait(SECONDS)
+        process.wait(PATIENCE)
 
     def test_while_it_runs(self):
         for detach, victims in itertools.product(((), ("-d",)), self.VICTIMS):
@@ -72,7 +72,7 @@ class Death(RunTest):
                     pids = self.roles_held()
                     for role in victims:
                         kill(pids[role])
-                process.wait(SECONDS)
+                process.wait(PATIENCE)
                 self.assertNotEqual(0, process.returncode)
                 self.collected()
                 self.assertFalse(os.path.exists(self.ready), "the command was run")
@@ -94,7 +94,7 @@ class Death(RunTest):
             with self.subTest(round=round_, seed=seed, detach=detach, left=left, victims=victims):
                 for pid in victims:
                     kill(pid)
-                process.wait(SECONDS)
+                process.wait(PATIENCE)
                 # one that has detached lives on where its front alone was killed
                 for pid in filter(is_bn, self.processes_left() if detach else ()):
                     victims.append(pid)
@@ -109,7 +109,7 @@ class Death(RunTest):
         kill(pids["first"], signal.SIGSTOP)
         kill(pids["supervisor"], signal.SIGSTOP)
         kill(pids["supervisor"])
-        self.assertEqual(137, process.wait(SECONDS))
+        self.assertEqual(137, process.wait(PATIENCE))
         self.gone()
 
     def test_where_no_pid_namespace_can_be(self):
@@ -120,13 +120,13 @@ class Death(RunTest):
                     "run", "--network", "host", "--", *self.noting()), text=True,
                     stderr=subprocess.PIPE)
                 self.processes.append(process)
-                wait_until(lambda: os.path.exists(self.ready), SECONDS, "the command")
+                wait_until(lambda: os.path.exists(self.ready), what="the command")
                 os.unlink(self.ready)
                 parents = {parent(pid): pid for pid in self.processes_left()}
                 pids = {"front": process.pid, "supervisor": parents[process.pid]}
                 pids["command"] = parents[pids["supervisor"]]
                 kill(pids[victim])
-                process.wait(SECONDS)
+                process.wait(PATIENCE)
                 self.ended()
                 self.assertRegex(process.stderr.read(), r"\Abn: [^\n]*pid namespace[^\n]*\n")
                 self.collected()
@@ -154,7 +154,7 @@ class Signals(RunTest):
         def said():
             with open(self.counts) as file:
                 return tuple(file.read().split())
-        wait_until(lambda: len(said()) >= len(names), SECONDS, f"{names}")
+        wait_until(lambda: len(said()) >= len(names), what=f"{names}")
         time.sleep(0.1)
         self.assertEqual(names, said())
 
@@ -183,7 +183,7 @@ class Signals(RunTest):
                     kill(pids[role], getattr(signal, name))
                     self.got(*names[:count])
                 kill(pids["command"])
-                self.assertEqual(0 if detach else 137, process.wait(SECONDS))
+                self.assertEqual(0 if detach else 137, process.wait(PATIENCE))
                 self.gone()
 
     def test_interrupt_on_a_terminal(self):
@@ -198,7 +198,7 @@ class Signals(RunTest):
                 self.terminal.write(b"\x1c")
                 self.got("SIGINT", "SIGQUIT")
                 kill(pids["command"])
-                self.assertEqual(137, process.wait(SECONDS))
+                self.assertEqual(137, process.wait(PATIENCE))
                 self.gone()
 
     def test_interrupt_is_not_for_who_has_detached(self):
@@ -206,7 +206,7 @@ class Signals(RunTest):
                          shell=("bash", "-c", 'trap : INT; "$@"; while :; do sleep 1; done', "sh"))
         pids = self.roles()
         wait_until(lambda: not status(pids["front"], "State") or
-                   pids["front"] not in self.processes_left(), SECONDS, "the front gone")
+                   pids["front"] not in self.processes_left(), what="the front gone")
         self.terminal.write(b"\x03")
         time.sleep(0.2)
         kill(pids["supervisor"], signal.SIGUSR1)
@@ -220,7 +220,7 @@ class Signals(RunTest):
                     self.roles_held()
                     self.terminal.write(b"\x03")
                     time.sleep(0.05)
-                self.assertEqual(status_, process.wait(SECONDS))
+                self.assertEqual(status_, process.wait(PATIENCE))
                 self.gone()
                 self.assertFalse(os.path.exists(self.ready), "the command was run")
 
@@ -232,7 +232,7 @@ class Signals(RunTest):
             with self.subTest(round=round_, delay=delay):
                 time.sleep(delay)
                 self.terminal.write(b"\x03")
-                self.assertIn(process.wait(SECONDS), (130, -signal.SIGINT))
+                self.assertIn(process.wait(PATIENCE), (130, -signal.SIGINT))
                 self.gone()
 
     def test_hangup(self):
@@ -241,7 +241,7 @@ class Signals(RunTest):
         self.terminal.close()
         self.got("SIGHUP")
         kill(pids["command"])
-        process.wait(SECONDS)
+        process.wait(PATIENCE)
         self.gone()
 
     def test_stop_and_go_on(self):
@@ -250,14 +250,14 @@ class Signals(RunTest):
         process = self.on_terminal("--", *self.counting(), shell=("bash", "-c", script, "bash"))
         pids = self.roles()
         self.terminal.write(b"\x1a")
-        wait_until(lambda: os.path.exists(stopped), SECONDS, "the shell")
-        wait_until(lambda: status(pids["command"], "State")[0] == "T", SECONDS, "stopping")
+        wait_until(lambda: os.path.exists(stopped), what="the shell")
+        wait_until(lambda: status(pids["command"], "State")[0] == "T", what="stopping")
         open(go, "w").close()
-        wait_until(lambda: status(pids["command"], "State")[0] != "T", SECONDS, "going on")
+        wait_until(lambda: status(pids["command"], "State")[0] != "T", what="going on")
         self.terminal.write(b"\x03")
         self.got("SIGINT")
         kill(pids["command"])
-        self.assertEqual(137, process.wait(SECONDS))
+        self.assertEqual(137, process.wait(PATIENCE))
         self.gone()
 
     def test_ignored_by_the_command(self):

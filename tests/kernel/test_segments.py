@@ -5,7 +5,7 @@ import unittest
 
 import oracle
 from networks import gateway, subnet
-from topology import FAMILIES, KernelTest, for_each_backend
+from topology import FAMILIES, PATIENCE, KernelTest, for_each_backend
 
 HEADERS = {4: 40, 6: 60}
 UPLINK, ELSEWHERE = 1400, 1500
@@ -36,7 +36,7 @@ class Segments(KernelTest):
     def seen(self, client, address, port, listener):
         """The largest segments that each side sends: the client, the server."""
         made = self.connect(client, address, port)
-        listener.settimeout(2)
+        listener.settimeout(PATIENCE)
         server = self.keep(listener.accept()[0])
         answer = tuple(end.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
                        for end in (made, server))

@@ -9,7 +9,7 @@ from forging import BEYOND, COLLUDER, SERVICE, SourcesTest, under
 from networks import gateway, subnet
 from packets import (ACK, ECHO_REPLY, FIN, PSH, RST, SYN, TCP, UDP, URG, Connection, Wire, echo,
                      tcp, udp)
-from topology import FAMILIES, for_each_backend, wait_until
+from topology import FAMILIES, PATIENCE, for_each_backend, wait_until
 
 UNPUBLISHED = {UDP: 53, TCP: 80}
 OWN = {UDP: 6053, TCP: 6080}
@@ -70,7 +70,7 @@ class Forgery:
             heard.update(self.heard(wires))
             return wanted <= heard
         with contextlib.suppress(AssertionError):
-            wait_until(arrived, 1.0)
+            wait_until(arrived)
         self.test.assertEqual(set(), wanted - heard, "not heard")
         return {text for text in heard if not text.startswith("<own")}
 
@@ -274,7 +274,7 @@ class FromAnEndpoint(ForgeryTest):
                           (self.net.address("remote", family), COLLUDER), b"neighbour"))
             (segment,) = outside.segments(
                 lambda segment: segment.data == b"neighbour" and
-                segment.source[0] == self.net.host_address(family), 1, 1)
+                segment.source[0] == self.net.host_address(family), 1, PATIENCE)
             server = self.keep(neighbour.udp(family, 53))
             outside.send(udp(segment.destination, segment.source, b"answer"))
             self.assertEqual(b"answer", server.recv(64))
@@ -364,7 +364,7 @@ class Invalid(SourcesTest):
                         wire.send(udp((self.blue.address(family), 9),
                                       (self.net.address("remote", family), COLLUDER), b"own"))
                         self.assertTrue(outside.segments(
-                            lambda segment: segment.data == b"own", 1, 1))
+                            lambda segment: segment.data == b"own", 1, PATIENCE))
                         strays = outside.seen(lambda frame: b"stray " in frame.data, 0.03)
                         self.assertEqual([], [frame.data.split(b"stray ")[1] for frame in strays])
                         outside.frames.clear()
@@ -377,7 +377,7 @@ class Invalid(SourcesTest):
         for family in FAMILIES:
             wire.send(tcp((self.blue.address(family), 6082),
                           (self.net.address("remote", family), COLLUDER), ACK, b"middle", 9, 9))
-            (segment,) = outside.segments(lambda segment: segment.data == b"middle", 1, 1)
+            (segment,) = outside.segments(lambda segment: segment.data == b"middle", 1, PATIENCE)
             self.assertEqual(self.net.host_address(family), segment.source[0])
             outside.frames.clear()
 
@@ -390,7 +390,8 @@ class Invalid(SourcesTest):
         for netfilter in (0, 1):
             with under(self, netfilter=netfilter):
                 wire.send(tcp((self.blue.address(4), 6080), to, RST, b"<RST", 5000, 5000))
-                self.assertTrue(heard.segments(lambda segment: segment.data == b"<RST", 1, 1))
+                self.assertTrue(heard.segments(lambda segment: segment.data == b"<RST", 1,
+                                               PATIENCE))
                 heard.frames.clear()
 
     def test_what_goes_on(self):

@@ -160,8 +160,8 @@ class Shape(SubnetsTest):
         c2 = self.attach("net", "c2", "-p", f"{WEB}:80")
         self.assertEqual(8, len(c1.addresses("eth0", 4)))
         self.assertEqual(8, len(c1.addresses("eth0", 6)))
-        c1.run("ping", "-n", "-c1", "-W2", "10.7.0.3")
-        c1.run("ping", "-n", "-c1", "-W2", "fd00:7::1")
+        c1.ping("10.7.0.3")
+        c1.ping("fd00:7::1")
         self.assert_tcp(self.remote, self.net.host_address(4), WEB, self.serve(c2, 80)[4])
         self.bn("check")
 
@@ -173,7 +173,7 @@ class Shape(SubnetsTest):
         self.assertEqual(["10.1.0.1/31", "10.2.0.1/31"], sorted(c1.addresses("eth0", 4)))
         for address in ("10.1.0.0", "10.2.0.0", "fd00:1::", "fd00:2::"):
             if ":" not in address:
-                c1.run("ping", "-n", "-c1", "-W2", address)
+                c1.ping(address)
         self.bn("check")
 
     def test_exhausted(self):
@@ -215,7 +215,7 @@ class Packets(SubnetsTest):
         for family, at in self.pairs():
             for client in (self.c2, self.host):
                 self.assert_tcp(client, FIRST[family][at], HIDDEN, self.hidden[family])
-            self.c1.run("ping", "-n", "-c1", "-W2", GATEWAYS[family][at])
+            self.c1.ping(GATEWAYS[family][at])
 
     def test_straight_from_outside(self):
         self.route_to_subnets(self.remote)
@@ -223,8 +223,7 @@ class Packets(SubnetsTest):
             for port in (80, HIDDEN):
                 self.assert_no_tcp(self.remote, FIRST[family][at], port)
             # nor does the gateway answer
-            self.assertNotEqual(0, self.remote.run(
-                "ping", "-n", "-c1", "-W0.3", GATEWAYS[family][at], check=False).returncode)
+            self.assertFalse(self.remote.pings(GATEWAYS[family][at]))
 
     def test_forged(self):
         """As a source that is behind the bridge, from elsewhere."""
@@ -294,7 +293,7 @@ class Packets(SubnetsTest):
         """Neighbours and the host learn at once who has each address now."""
         for family, at in self.pairs():
             for client in (self.c2, self.host):
-                client.run("ping", "-n", "-c1", "-W2", FIRST[family][at])
+                client.ping(FIRST[family][at])
         self.bn("detach", "net", "c1")
         again = self.attach("net", "c3", *named(FIRST), "--mac", "02:42:00:00:00:99")
         hidden = self.serve(again, HIDDEN)
@@ -362,7 +361,7 @@ class Ways(SubnetsTest):
         self.create("net", *ARGV, "--opt", "internal=yes")
         c1 = self.attach("net", "c1", *named(FIRST))
         for family, at in self.pairs():
-            c1.run("ping", "-n", "-c1", "-W2", GATEWAYS[family][at])
+            c1.ping(GATEWAYS[family][at])
             made = self.keep(c1.socket(family, timeout=0.15))
             made.bind((FIRST[family][at], 0))
             with self.assertRaises(OSError):
@@ -452,7 +451,7 @@ class Repair(SubnetsTest):
                 self.bn("repair")
                 self.assertEqual([], self.found())
                 self.assertIn(text, machine.addresses(link, family))
-                self.c2.run("ping", "-n", "-c1", "-W2", address)
+                self.c2.ping(address)
 
     def test_bridge_made_again(self):
         self.make()
@@ -513,7 +512,7 @@ class Lasting(SubnetsTest):
         self.assertEqual(["172.30.0.2/24", "172.31.0.129/24"],
                          sorted(namespace.addresses("eth0", 4)))
         for gateway in ("172.30.0.1", "172.31.0.128", "fd00:30::1", "fd00:31::99"):
-            namespace.run("ping", "-n", "-c1", "-W2", gateway)
+            namespace.ping(gateway)
         booted(*option, "detach", "net", "c1")
         booted(*option, "network", "rm", "net")
         self.assertEqual([], os.listdir(os.path.join(directory, "definitions")))

@@ -4,7 +4,7 @@ import itertools
 import threading
 
 from networks import subnet
-from topology import FAMILIES, KernelTest, for_each_backend
+from topology import FAMILIES, PATIENCE, KernelTest, for_each_backend
 
 # What a network can be, each of which it can become from each other.
 SETS = (
@@ -183,7 +183,7 @@ class Policies(UpdateTest):
             self.update("red", f"gateway-mode-ipv{family}=nat-unprotected")
             with self.remote.udp(family) as client:
                 client.sendto(b"let me in", (one.address(family), 53))
-                servers[family].settimeout(2)
+                servers[family].settimeout(PATIENCE)
                 self.assertEqual(b"let me in", servers[family].recv(64))
 
 

@@ -9,9 +9,8 @@ import time
 import unittest
 
 import oracle
-from topology import KernelTest, bn_binary, for_backend, for_each_backend, wait_until
+from topology import PATIENCE, KernelTest, bn_binary, for_backend, for_each_backend, wait_until
 
-SECONDS = 20  # for what comes within milliseconds
 
 
 class Watch:
@@ -25,7 +24,7 @@ class Watch:
         # it hears once its descriptor is polled
         path = f"/proc/{self.process.pid}/wchan"
         stat = f"/proc/{self.process.pid}/syscall"
-        wait_until(lambda: self.is_polling(stat, path), SECONDS, "the watch to begin")
+        wait_until(lambda: self.is_polling(stat, path), what="the watch to begin")
 
     @staticmethod
     def is_polling(stat, wchan):
@@ -40,7 +39,7 @@ class Watch:
 
     def take(self, kind, mention=(), network=None, endpoint=None):
         """The next event of that kind, which mentions that; those before it are forgotten."""
-        end = time.monotonic() + SECONDS
+        end = time.monotonic() + PATIENCE
         passed = []
         while time.monotonic() < end:
             while self.events:
@@ -199,7 +198,12 @@ class Links(WatchTest):
         watch = self.watch()
         self.namespace.delete()
         watch.take("link", ["namespace"], "net", "c1")
-        self.bn("collect")
+
+        def collected():
+            self.bn("collect")
+            return not oracle.endpoints(self.bn)
+        # the kernel may not have ended it yet
+        wait_until(collected, what="the endpoint detached")
         watch.take("state", ["detached"], "net", "c1")
 
 
@@ -280,7 +284,7 @@ class Repairing(WatchTest):
         for number in (signal.SIGINT, signal.SIGTERM):
             watch = self.watch("--repair")
             watch.process.send_signal(number)
-            self.assertEqual(0, watch.process.wait(SECONDS))
+            self.assertEqual(0, watch.process.wait(PATIENCE))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import time
 
 import oracle
 from networks import NetworksTest, defaults, gateway, inside
-from topology import FAMILIES, for_each_backend
+from topology import FAMILIES, PATIENCE, for_each_backend
 
 OPTIONS = ("metric", "default-route", "gateway-priority-ipv4", "gateway-priority-ipv6")
 
@@ -201,9 +201,9 @@ class Several(LiveTest):
                 listener = self.keep(socket.create_server(("", 7000), family=flag))
             with namespace:
                 client = self.keep(socket.create_connection(
-                    (self.net.address("remote", family), 7000), timeout=5))
+                    (self.net.address("remote", family), 7000), timeout=PATIENCE))
             server = self.keep(listener.accept()[0])
-            server.settimeout(5)
+            server.settimeout(PATIENCE)
             source = client.getsockname()[0]
             self.assertEqual(namespace.address(family, "eth0"), source)
             ends = threading.Event()

@@ -29,7 +29,7 @@ if os.path.exists(BN):
     os.environ["LD_LIBRARY_PATH"] = os.path.join(BUILD, ".libs")
 BACKENDS = os.environ.get("BN_BACKENDS", "nftables,iptables-legacy").split(",")
 FAMILIES = (4, 6)
-PATIENCE = 10.0  # seconds that what is to come may take
+PATIENCE = 30.0  # seconds that what is to come may take; no wait is longer than it has to be
 CLONE_NEWNET = 0x40000000
 NOBODY = 65534
 
@@ -73,7 +73,7 @@ def sanitizer_of(library):
     return {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
-def wait_until(condition, seconds=30.0, what="condition"):
+def wait_until(condition, seconds=PATIENCE, what="condition"):
     """Of a machine that does other things; where all is well it takes some milliseconds."""
     deadline = time.monotonic() + seconds
     while True:
@@ -143,6 +143,14 @@ class Namespace:
         """Its link-local address, by which a router asks for its neighbours, is not to wait."""
         self.sysctl(f"net/ipv6/conf/{interface}/accept_dad", 0)
 
+    def ping(self, address):
+        """Until it answers: an address may have no route yet, or be looked for."""
+        self.run("ping", "-n", "-c1", f"-w{PATIENCE:.0f}", address)
+
+    def pings(self, address, seconds=0.25):
+        """Of one that is not to answer."""
+        return not self.run("ping", "-n", "-c1", f"-W{seconds}", address, check=False).returncode
+
     # ---- what is there ----
 
     def links(self):
@@ -170,7 +178,7 @@ class Namespace:
 
     # ---- sockets ----
 
-    def socket(self, family, kind=socket.SOCK_STREAM, timeout=2.0):
+    def socket(self, family, kind=socket.SOCK_STREAM, timeout=PATIENCE):
         with self:
             made = socket.socket(af(family), kind)
         made.settimeout(timeout)
@@ -185,7 +193,7 @@ class Namespace:
         listener.listen(backlog)
         return listener
 
-    def udp(self, family, port=0, address=None, timeout=2.0):
+    def udp(self, family, port=0, address=None, timeout=PATIENCE):
         made = self.socket(family, socket.SOCK_DGRAM, timeout)
         made.bind((address or ("0.0.0.0" if family == 4 else "::"), port))
         return made
@@ -200,7 +208,8 @@ class Bn:
         self.backend = backend
 
     def argv(self, *argv):
-        return (bn_binary(), "--state-dir", self.state, "--backend", self.backend) + argv
+        return (bn_binary(), "--state-dir", self.state, "--backend", self.backend,
+                "--timeout", f"{PATIENCE:.0f}") + argv
 
     def result(self, *argv, **options):
         return self.host.run(*self.argv(*argv), check=False, **options)
@@ -463,7 +472,7 @@ class KernelTest(unittest.TestCase):
         """Listeners by family, in a namespace."""
         return {family: self.keep(namespace.listen(family, port)) for family in families}
 
-    def connect(self, client, address, port, source=None, timeout=2.0):
+    def connect(self, client, address, port, source=None, timeout=PATIENCE):
         made = self.keep(client.socket(address, timeout=timeout))
         if source:
             made.bind((source, 0))

@@ -127,7 +127,7 @@ static int look_after(const struct trial *trial, const struct verb *verb, char *
 
 	if (world_build(trial->world) < 0)
 		return -1;
-	trial_verb(&other, 20000, &answer);
+	trial_verb(&other, PATIENCE_MS, &answer);
 	look(seen_after);
 	if (answer.r < 0) {
 		trial_fault(&other, &answer, "fails by itself");
@@ -205,7 +205,7 @@ enum standing trial_visit(char what[static WHAT_MAX])
 
 	if (!same_but_sources(seen, after) && !same_but_sources(seen, finished))
 		return STANDS_BETWEEN;
-	verb_run(verb_find("visit"), 20000, true, 0, answers);
+	verb_run(verb_find("visit"), PATIENCE_MS, true, 0, answers);
 	if (trial_look(what) == STANDS_BETWEEN && !(links_stay && same_but_defaults(seen, after)))
 		return STANDS_BETWEEN;
 	return STANDS_AFTER;

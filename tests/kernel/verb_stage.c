@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define STATE_DIR "/tmp/bn-verbs-XXXXXX"
+#define TRIES 10
+#define OUT_OF_TIME "can't clean up yet: the time limit was over"
 #define PATIENCE_MS 100000 /* with a machine that does other things */
 char state_dir[] = STATE_DIR;
 const char *backend;
@@ -186,7 +188,7 @@ static pid_t inhabit(void)
 /* The kernel takes a namespace, and its links, apart in the background. */
 static void await_end_of_link(void)
 {
-	for (int i = 0; i < 500; i++, usleep(10 * 1000))
+	for (int i = 0; i < 3000; i++, usleep(10 * 1000))
 		if (system("! ip -br link show type veth | grep -q ^bv") == 0)
 			return;
 	fail_msg("a link outlives its namespace");
@@ -266,12 +268,28 @@ int delete (bn_ctx *ctx)
 }
 
 /* Any change makes the library look for what was left half done. */
+static void note_lateness(void *is_late, int level, const char *message)
+{
+	(void)level;
+	if (strncmp(message, OUT_OF_TIME, strlen(OUT_OF_TIME)) == 0)
+		*(bool *)is_late = true;
+}
+
+/* What the dead left a call takes up for 2 s at most (ops/recover.c), which a machine that does other
+ * things may take for a part of it: then the next one goes on. */
 void touch(void)
 {
-	bn_ctx *ctx = new_context();
+	bool is_late = true;
 
-	assert_int_equal(bn_network_delete(ctx, "no-such-network", BN_DELETE_MISSING_OK), 0);
-	bn_ctx_free(ctx);
+	for (int i = 0; i < TRIES && is_late; i++) {
+		bn_ctx *ctx = new_context();
+
+		is_late = false;
+		assert_int_equal(bn_ctx_set_log(ctx, note_lateness, &is_late), 0);
+		assert_int_equal(bn_network_delete(ctx, "no-such-network", BN_DELETE_MISSING_OK),
+				 0);
+		bn_ctx_free(ctx);
+	}
 }
 
 /* Whatever a failed case has left. */

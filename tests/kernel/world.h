@@ -15,6 +15,7 @@
 
 #include "bridgenet.h"
 
+#define PATIENCE_MS 100000 /* with a machine that does other things */
 #define SEEN_MAX (128 * 1024)
 #define ANSWER_MAX 2048
 #define STEPS_MAX 160 /* more than any verb has */

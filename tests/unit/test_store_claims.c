@@ -4,6 +4,9 @@
 
 #include "base/clock.h"
 
+#define SHORT_MS 1000 /* others wait as long for what does not move */
+#define TRIES 5       /* a machine that does something else makes single waits longer */
+
 /* Each is a call of its own: what it has locked the others see, in one process, too. */
 static struct store *open_another(struct fixture *f, const struct deadline *deadline)
 {
@@ -217,20 +220,30 @@ static void test_dead_claim_nothing(void **state)
 static void test_what_does_not_move_is_passed_over(void **state)
 {
 	struct fixture *f = *state;
-	struct deadline deadline = deadline_after(800);
+	struct deadline deadline = { 0 };
 	struct store *stopped, *behind;
-	uint64_t begun;
+	uint64_t begun, took = UINT64_MAX;
+	int r = 0;
 
 	set_up_two(f);
 	be_at_db(f);
-	stopped = claim(f, want_blue, NULL);
 	/* half of its time, where that is less than others would wait */
-	behind = open_another(f, &deadline);
-	begun = clock_now_ms();
-	deadline = deadline_after(800);
-	assert_int_equal(reserve(f, behind, use_web, NULL), -EBUSY);
-	assert_int_equal(store_claim_wait(behind), 1);
-	assert_in_range(clock_now_ms() - begun, 300, 790);
+	for (int i = 0; i < TRIES && took >= SHORT_MS; i++) {
+		if (i > 0) {
+			store_close(stopped);
+			store_close(behind);
+		}
+		stopped = claim(f, want_blue, NULL);
+		behind = open_another(f, &deadline);
+		begun = clock_now_ms();
+		deadline = deadline_after(SHORT_MS);
+		assert_int_equal(reserve(f, behind, use_web, NULL), -EBUSY);
+		r = store_claim_wait(behind);
+		took = clock_now_ms() - begun;
+		deadline.end = 0;
+	}
+	assert_int_equal(r, 1);
+	assert_in_range(took, SHORT_MS / 2 - 50, SHORT_MS - 10);
 	assert_ok(reserve(f, behind, use_web, NULL));
 	assert_ok(use_once(f, use_web));
 	/* it is in line no more, and waits all the same */
