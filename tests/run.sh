@@ -261,6 +261,35 @@ work_off()
 	done
 }
 
+# passes_alone NUMBER CASE: does that case of the queue pass, three times in a row?
+passes_alone()
+{
+	local pattern=$2
+	for _ in 1 2 3; do
+		(eval "${queue[$1]}") >"$work/again" 2>&1
+		grep -qxF "ok $2" "$work/again" && ! grep -q '^not ok ' "$work/again" || return
+	done
+}
+
+# Hundreds of cases wait for packets, and now and then one of them was late because much else ran. Up
+# to three are asked again when all is quiet, and it is said that they were; with more, or with what
+# finds faults that come by chance, once is a fault.
+ask_again()
+{
+	local number name test
+	[ -z "$pattern" ] && [ "$(grep -c '^not ok ' "$work/results")" -le 3 ] || return
+	for number in "${!queue[@]}"; do
+		while read -r name; do
+			test=${name#*/}
+			has "$by_chance" "${test%%/*}" && continue
+			passes_alone "$number" "$name" || continue
+			sed -i "s|^not ok $name\$|ok $name|" "$work/results"
+			echo "# late: $name failed beside others, and passed three times alone"
+		done < <(sed -nE 's/^not ok (kernel(-sanitized)?\/[^ ]+\/[^ ]+)$/\1/p' \
+			"$work/said.$number")
+	done
+}
+
 # Those that take longest begin first, so that what is left at the end is short.
 run_queue()
 {
@@ -271,6 +300,7 @@ run_queue()
 		(trap - EXIT; work_off) &
 	done
 	wait
+	ask_again
 	passed=$((passed + $(grep -c '^ok ' "$work/results")))
 	failed=$((failed + $(grep -c '^not ok ' "$work/results")))
 	skipped=$((skipped + $(grep -c '^skipped ' "$work/results")))
@@ -331,23 +361,23 @@ without_sanitizers=" test_adopted test_answers test_bandwidth test_check_endpoin
 	test_crowd test_damage test_endpoint test_errnos test_files test_foreign_forward \
 	test_forwarding test_gateway test_guard test_host_access test_host_subnet test_hosts \
 	test_kills test_lacking test_layer2 test_line test_link_local test_listeners \
-	test_log_drops test_managed test_nat_order test_order test_pairs test_policies test_port_interface \
-	test_port_lists test_restart test_right_sources test_routed test_connections test_segments \
+	test_log_drops test_managed test_nat_order test_order test_pairs test_policies \
+	test_port_interface test_port_lists test_restart test_right_sources test_routed test_connections test_segments \
 	test_source_ports test_sources test_state_damage test_translation test_update \
 	test_ways "
-
-# Of the programs that run with both builds these take longest. They run with one of them today, with
-# the other tomorrow.
-alternating=" test_async test_conntrack test_fault test_iptables_networks test_iptables_repair \
-	test_link_many test_link_settings test_link_shape test_lost test_memory test_time \
-	test_together test_undo "
 
 # Each of these takes minutes, or nearly.
 long=" test_check_strays test_damage test_errnos test_fault test_iptables_repair test_kills \
 	test_link_shape test_lost test_pairs test_run test_time test_together test_undo test_watch "
 
-# Programs run with both builds. Scripts, which ask bn, run with one: with sanitizers today and without
-# tomorrow, but for those above. kernel_groups long: those that take long; kernel_groups short: others.
+# What is killed or fails at any step, and what meets another call at any of its steps.
+by_chance=" test_claims test_crash test_crowd test_damage test_errnos test_fault test_guard test_kills \
+	test_line test_lost test_memory test_order test_pairs test_run_end test_state_damage test_threads \
+	test_time test_together "
+
+# All but those above run with one build: with sanitizers today, without tomorrow. With -k they run
+# without, and with them if the pattern says so. kernel_groups long: those that take long;
+# kernel_groups short: others.
 kernel_groups()
 {
 	local file name plain=() sanitized=() number=0
@@ -360,7 +390,7 @@ kernel_groups()
 		fi
 		if has "$without_sanitizers" "$name"; then
 			plain+=("$file")
-		elif [ -n "$pattern" ] || { [[ $file == *.c ]] && ! has "$alternating" "$name"; }; then
+		elif [ -n "$pattern" ]; then
 			plain+=("$file") sanitized+=("$file")
 		elif is_turn $number 2; then
 			sanitized+=("$file")
